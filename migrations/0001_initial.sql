@@ -1,0 +1,122 @@
+-- Times are milliseconds since 1970 (UTC), ids are UUIDv7 in their usual text form.
+
+CREATE TABLE organizations (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  operator INTEGER NOT NULL DEFAULT 0,  -- 1: the operator's own, whose keys may verify everybody's
+  suspended_at INTEGER,                 -- its keys are refused from here on
+  created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Bootstrap: the second attempt, or the loser of two at once, runs into it.
+CREATE UNIQUE INDEX organizations_operator ON organizations (operator) WHERE operator = 1;
+
+CREATE TABLE users (
+  id TEXT PRIMARY KEY,
+  email TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE memberships (
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  user_id TEXT NOT NULL REFERENCES users (id),
+  role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'member')),
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (organization_id, user_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE keys (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  user_id TEXT REFERENCES users (id),   -- the user whom the key acts as; NULL: none
+  kind TEXT NOT NULL CHECK (kind IN ('pat', 'org', 'proj', 'sk')),
+  digest TEXT NOT NULL,                 -- SHA-256 of the text, or HMAC-SHA-256 under the pepper; hexadecimal
+  pepper_version INTEGER NOT NULL,      -- 0: no pepper
+  stem TEXT NOT NULL,                   -- the text before the secret
+  start TEXT NOT NULL,                  -- the first 12 characters of the text
+  last4 TEXT NOT NULL,                  -- the last 4
+  name TEXT NOT NULL,
+  scopes TEXT,                          -- a JSON array; NULL: everything that the owner may do
+  role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'member')),  -- the most it may do, whatever its user becomes
+  metadata TEXT NOT NULL DEFAULT '{}',  -- a JSON object
+  expires_at INTEGER,                   -- refused from here on
+  disabled_at INTEGER,                  -- set: switched off
+  revoked_at INTEGER,                   -- set: ended for good
+  expired_at INTEGER,                   -- when the sweep recorded the expiry; verification never reads it
+  created_at INTEGER NOT NULL,
+  created_by TEXT,                      -- the key that made it; NULL: the operator
+  updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Verification: one key by its digest.
+CREATE UNIQUE INDEX keys_by_digest ON keys (digest);
+-- Lists of what is not revoked, newest first.
+CREATE INDEX keys_listed ON keys (organization_id, id) WHERE revoked_at IS NULL;
+-- Lists with revoked keys.
+CREATE INDEX keys_by_organization ON keys (organization_id, id);
+-- Lists of one user's keys: a member's own, or the owner filter.
+CREATE INDEX keys_by_user ON keys (organization_id, user_id, id);
+-- Lists by exact name.
+CREATE INDEX keys_by_name ON keys (organization_id, name, id);
+-- Lists by the first characters of the text.
+CREATE INDEX keys_by_start ON keys (organization_id, start);
+-- The sweep: what has expired and was not recorded yet.
+CREATE INDEX keys_due ON keys (expires_at) WHERE expires_at IS NOT NULL AND expired_at IS NULL AND revoked_at IS NULL;
+
+CREATE TABLE audit_events (
+  id INTEGER PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  subject TEXT NOT NULL,                -- the key (or other thing) that it happened to
+  action TEXT NOT NULL,                 -- 'key.created', 'key.revoked', …
+  actor_kind TEXT NOT NULL CHECK (actor_kind IN ('key', 'operator', 'system')),
+  actor_id TEXT,                        -- the key that did it
+  ip TEXT,                              -- from where, as the platform says
+  request_id TEXT,
+  details TEXT NOT NULL DEFAULT '{}',   -- a JSON object: what was set to what; never a secret
+  at INTEGER NOT NULL
+) STRICT;
+
+-- The events of one key, newest first.
+CREATE INDEX audit_events_by_subject ON audit_events (subject, id);
+
+-- The change feed. AUTOINCREMENT: a number is never used twice, even when the newest row is gone.
+CREATE TABLE changes (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  subject TEXT NOT NULL,                -- the key, user or organization that changed
+  at INTEGER NOT NULL
+) STRICT;
+
+-- The guard: has a subject changed since?
+CREATE INDEX changes_by_subject ON changes (subject, seq);
+
+-- Whoever changes what a verification depends on, be it by hand, cannot forget the feed.
+CREATE TRIGGER keys_changed
+AFTER UPDATE OF organization_id, user_id, kind, digest, name, scopes, role, metadata, expires_at, disabled_at, revoked_at ON keys
+BEGIN
+  INSERT INTO changes (subject, at) VALUES (NEW.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+END;
+
+CREATE TRIGGER keys_deleted AFTER DELETE ON keys
+BEGIN
+  INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+END;
+
+CREATE TRIGGER organizations_changed AFTER UPDATE ON organizations
+BEGIN
+  INSERT INTO changes (subject, at) VALUES (NEW.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+END;
+
+CREATE TRIGGER memberships_added AFTER INSERT ON memberships
+BEGIN
+  INSERT INTO changes (subject, at) VALUES (NEW.user_id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+END;
+
+CREATE TRIGGER memberships_changed AFTER UPDATE ON memberships
+BEGIN
+  INSERT INTO changes (subject, at) VALUES (NEW.user_id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+END;
+
+CREATE TRIGGER memberships_removed AFTER DELETE ON memberships
+BEGIN
+  INSERT INTO changes (subject, at) VALUES (OLD.user_id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+END;

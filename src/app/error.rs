@@ -1,0 +1,52 @@
+//! Why a use case did not do what it was asked.
+
+use crate::{domain::decision::Refusal, ports::DatabaseError};
+
+/// Why a use case did not do what it was asked. `http` knows how each looks on the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// What was sent is wrong.
+    Invalid {
+        /// Where: `scopes[1]`.
+        field: Option<String>,
+        /// What, and what to do.
+        message: String,
+    },
+    /// The caller's own key is not good, or not good for this.
+    Refused(Refusal),
+    /// It would give a key more than its maker holds.
+    Exceeds(String),
+    /// There is no such thing, or none that the caller may see.
+    NotFound,
+    /// It does not fit what is there now, and asking again will not help.
+    Conflict {
+        /// For programs.
+        code: &'static str,
+        /// For people.
+        message: &'static str,
+    },
+    /// Something that the answer depends on has failed; the text is for the log alone.
+    Unavailable(String),
+    /// The caller's key has changed since it was verified: verify anew, then try again.
+    KeyChanged,
+}
+
+impl Error {
+    /// A wrong field.
+    pub(crate) fn invalid(field: &str, message: impl Into<String>) -> Self {
+        Self::Invalid {
+            field: Some(field.to_owned()),
+            message: message.into(),
+        }
+    }
+}
+
+impl From<DatabaseError> for Error {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Guard => Self::KeyChanged,
+            DatabaseError::Unique => Self::Unavailable("a unique index refused a row".to_owned()),
+            DatabaseError::Failed(message) => Self::Unavailable(message),
+        }
+    }
+}

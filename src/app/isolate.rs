@@ -1,0 +1,140 @@
+//! What one isolate remembers between requests: the feed, snapshots, and digests that no key has.
+//! All of it can be lost at any moment and costs a read of the database then.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+
+use lru::LruCache;
+
+use crate::domain::{
+    feed::{Feed, News},
+    key_text::Digest,
+    snapshot::Snapshot,
+    time::UnixMillis,
+};
+
+/// The most snapshots in memory: at about half a kilobyte each, 5 MB of an isolate's 128.
+const MAX_SNAPSHOTS: usize = 10_000;
+/// The most unknown digests in memory.
+const MAX_UNKNOWN: usize = 10_000;
+/// The least time between two KV writes for one key, in milliseconds: however busy the feed, a
+/// snapshot that falls out of it is written again only this often.
+const CACHE_WRITE_INTERVAL_MS: i64 = 10 * 60 * 1000;
+
+struct Held {
+    snapshot: Rc<Snapshot>,
+    cached_at: Option<UnixMillis>,
+}
+
+/// What one isolate remembers. No borrow outlives a method, so none is held while something awaits.
+pub struct Isolate {
+    feed: RefCell<Feed>,
+    snapshots: RefCell<LruCache<Digest, Held>>,
+    unknown: RefCell<LruCache<Digest, UnixMillis>>,
+    refresh_started_at: Cell<Option<UnixMillis>>,
+}
+
+impl Default for Isolate {
+    fn default() -> Self {
+        Self {
+            feed: RefCell::default(),
+            // The tables grow as they fill: an isolate that sees few keys stays small.
+            snapshots: RefCell::new(LruCache::unbounded()),
+            unknown: RefCell::new(LruCache::unbounded()),
+            refresh_started_at: Cell::new(None),
+        }
+    }
+}
+
+impl Isolate {
+    /// Reads the feed.
+    pub(crate) fn feed<T>(&self, read: impl FnOnce(&Feed) -> T) -> T {
+        read(&self.feed.borrow())
+    }
+
+    /// Takes in what a read of the feed brought.
+    pub(crate) fn hear(&self, news: &News) {
+        self.feed.borrow_mut().apply(news);
+    }
+
+    /// The snapshot of this digest, believed or not.
+    pub(crate) fn snapshot(&self, digest: Digest) -> Option<Rc<Snapshot>> {
+        self.snapshots
+            .borrow_mut()
+            .get(&digest)
+            .map(|held| Rc::clone(&held.snapshot))
+    }
+
+    /// Keeps a snapshot, unless a newer one is there.
+    pub(crate) fn keep(&self, digest: Digest, snapshot: &Rc<Snapshot>) {
+        let mut snapshots = self.snapshots.borrow_mut();
+        if let Some(held) = snapshots.get_mut(&digest) {
+            if held.snapshot.seq <= snapshot.seq {
+                held.snapshot = Rc::clone(snapshot);
+            }
+            return;
+        }
+        bounded_put(
+            &mut snapshots,
+            MAX_SNAPSHOTS,
+            digest,
+            Held {
+                snapshot: Rc::clone(snapshot),
+                cached_at: None,
+            },
+        );
+    }
+
+    /// Whether it is time to write this key's snapshot to KV; if so, the time counts from `now`.
+    pub(crate) fn claim_cache_write(&self, digest: Digest, now: UnixMillis) -> bool {
+        let mut snapshots = self.snapshots.borrow_mut();
+        let Some(held) = snapshots.get_mut(&digest) else {
+            return false;
+        };
+        let due = held
+            .cached_at
+            .is_none_or(|at| now.ms_since(at) >= CACHE_WRITE_INTERVAL_MS);
+        if due {
+            held.cached_at = Some(now);
+        }
+        due
+    }
+
+    /// Whether the database was asked for this digest less than `max_age_ms` ago and had no such key.
+    pub(crate) fn is_unknown(&self, digest: Digest, now: UnixMillis, max_age_ms: i64) -> bool {
+        let asked_at = self.unknown.borrow_mut().get(&digest).copied();
+        asked_at.is_some_and(|asked_at| (0..max_age_ms).contains(&now.ms_since(asked_at)))
+    }
+
+    /// Remembers that no key has this digest.
+    pub(crate) fn remember_unknown(&self, digest: Digest, asked_at: UnixMillis) {
+        bounded_put(&mut self.unknown.borrow_mut(), MAX_UNKNOWN, digest, asked_at);
+    }
+
+    /// Whether to start a refresh of the feed now: only one at a time, but one that was cut off
+    /// must not stand in the way for longer than `patience_ms`.
+    pub(crate) fn claim_refresh(&self, now: UnixMillis, patience_ms: i64) -> bool {
+        let free = self
+            .refresh_started_at
+            .get()
+            .is_none_or(|at| !(0..patience_ms).contains(&now.ms_since(at)));
+        if free {
+            self.refresh_started_at.set(Some(now));
+        }
+        free
+    }
+
+    /// The refresh is over.
+    pub(crate) fn release_refresh(&self) {
+        self.refresh_started_at.set(None);
+    }
+}
+
+fn bounded_put<V>(table: &mut LruCache<Digest, V>, most: usize, digest: Digest, value: V) {
+    table.put(digest, value);
+    while table.len() > most {
+        table.pop_lru();
+    }
+}

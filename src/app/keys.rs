@@ -1,0 +1,381 @@
+//! The life of a key: made, listed, changed, revoked, and the rule that no key gives more than it holds.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    app::{App, Principal, error::Error, take},
+    domain::{
+        catalogue,
+        id::KeyId,
+        key::{Key, KeyKind, Life, Name, Role},
+        key_text::{KeyText, Word},
+        scope::{Scope, Scopes},
+        time::UnixMillis,
+    },
+    ports::Statement,
+    storage::{
+        audit::{self, Event, Recorded},
+        keys::{self, Change, Cursor, Filter, Reach},
+        organizations,
+    },
+};
+
+/// The most bytes of a key's metadata, as JSON.
+const MAX_METADATA_BYTES: usize = 4_096;
+
+/// A key to be made.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// Its name.
+    pub name: Name,
+    /// What it acts as; `None`: the same as its maker.
+    pub kind: Option<KeyKind>,
+    /// An environment or a region to stand in its text.
+    pub label: Option<Word>,
+    /// What it may do; `None`: the same as its maker.
+    pub scopes: Option<Scopes>,
+    /// Until when; `None`: as long as its maker, `Some(None)`: for ever.
+    pub expires_at: Option<Option<UnixMillis>>,
+    /// Whatever its maker wants to know about it.
+    pub metadata: Map<String, Value>,
+}
+
+/// A key that was just made: the one moment at which its text is known.
+pub struct Created {
+    /// The key.
+    pub key: Key,
+    /// Its text.
+    pub text: KeyText,
+}
+
+/// A page of a list, the newest first.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// Whether there are more in the direction of the paging.
+    pub has_more: bool,
+}
+
+impl App {
+    /// Makes a key.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], or [`Error::Exceeds`] when it would hold more than its maker.
+    pub async fn create_key(&self, by: &Principal, new: NewKey) -> Result<Created, Error> {
+        let maker = &by.snapshot;
+        let now = self.now();
+        let kind = new.kind.unwrap_or(maker.kind);
+        let user_id = match kind {
+            KeyKind::Pat => Some(maker.user_id.ok_or_else(|| {
+                Error::Exceeds("A personal key acts as a user, and this key has none: ask for kind `org`.".to_owned())
+            })?),
+            KeyKind::Org if maker.role >= Role::Admin => None,
+            KeyKind::Org => {
+                return Err(Error::Exceeds(
+                    "Only an owner or an admin can make an organization's key.".to_owned(),
+                ));
+            }
+            KeyKind::Proj | KeyKind::Sk => {
+                return Err(Error::invalid("kind", "must be `pat` or `org`"));
+            }
+        };
+        let scopes = new.scopes.unwrap_or_else(|| maker.scopes.clone());
+        if let Scopes::List(list) = &scopes {
+            check_scopes(list)?;
+        }
+        check_metadata(&new.metadata)?;
+        let expires_at = new.expires_at.unwrap_or(maker.life.expires_at);
+        check_expiry(expires_at, now)?;
+        check_holds(by, &scopes, maker.role, expires_at)?;
+        let text = KeyText::generate(&self.config.brand, new.label.as_ref(), kind, |bytes| {
+            self.entropy.fill(bytes)
+        })
+        .map_err(Error::Unavailable)?;
+        let key = Key {
+            id: KeyId::new(now, self.random_bits()?),
+            organization_id: maker.organization_id,
+            user_id,
+            kind,
+            name: new.name,
+            preview: text.preview(),
+            scopes,
+            role: maker.role,
+            metadata: new.metadata,
+            life: Life {
+                expires_at,
+                disabled_at: None,
+                revoked_at: None,
+            },
+            created_at: now,
+            created_by: Some(maker.key_id),
+            updated_at: now,
+        };
+        let created = self.created_event(&key);
+        self.guarded(
+            by,
+            vec![self.insert_key(&key, &text), audit::record(&by.actor(), &created)],
+        )
+        .await?;
+        Ok(Created { key, text })
+    }
+
+    pub(super) fn insert_key(&self, key: &Key, text: &KeyText) -> Statement {
+        let (digest, pepper_version) = self.config.hasher.current(text);
+        keys::insert(key, digest, pepper_version)
+    }
+
+    pub(super) fn created_event(&self, key: &Key) -> Event<'static> {
+        let details = json!({
+            "name": key.name,
+            "kind": key.kind,
+            "scopes": key.scopes,
+            "expires_at": key.life.expires_at,
+        });
+        event(key, "key.created", details, key.created_at)
+    }
+
+    /// One key.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also when it is there but the caller may not see it.
+    pub async fn get_key(&self, by: &Principal, id: KeyId) -> Result<Key, Error> {
+        let mut results = self.guarded(by, vec![keys::get(reach(by, Some(id))?, id)]).await?;
+        keys::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
+    }
+
+    /// A page of at most `limit` keys, the newest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub(crate) async fn list_keys(
+        &self,
+        by: &Principal,
+        filter: &Filter,
+        cursor: Cursor,
+        limit: i64,
+    ) -> Result<Page<Key>, Error> {
+        // One more than asked tells whether there are more.
+        let list = keys::list(reach(by, None)?, filter, cursor, limit + 1, self.now());
+        let mut results = self.guarded(by, vec![list]).await?;
+        let mut page = page(keys::read(take(&mut results, 0))?, limit);
+        if matches!(cursor, Cursor::Before(_)) {
+            page.items.reverse();
+        }
+        Ok(page)
+    }
+
+    /// Changes a key.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] when the key would get more than the caller holds; [`Error::Conflict`] when
+    /// it is revoked, or was changed by someone else at the same time.
+    pub(crate) async fn change_key(&self, by: &Principal, id: KeyId, change: &Change) -> Result<Key, Error> {
+        let now = self.now();
+        if let Some(Scopes::List(list)) = &change.scopes {
+            check_scopes(list)?;
+        }
+        if let Some(metadata) = &change.metadata {
+            check_metadata(metadata)?;
+        }
+        check_expiry(change.expires_at.flatten(), now)?;
+        let before = self.get_key(by, id).await?;
+        if before.life.revoked_at.is_some() {
+            return Err(Error::Conflict {
+                code: "key_revoked",
+                message: "A revoked key cannot be changed. Make a new one.",
+            });
+        }
+        // Whoever makes a key last longer, work again or do something else vouches for all that the
+        // key can do afterwards, as if he made it.
+        if change.scopes.is_some() || change.expires_at.is_some() || change.enabled == Some(true) {
+            let scopes = change.scopes.as_ref().unwrap_or(&before.scopes);
+            let expires_at = change.expires_at.unwrap_or(before.life.expires_at);
+            check_holds(by, scopes, before.role, expires_at)?;
+        }
+        let changed = event(&before, "key.updated", described(change), now);
+        let statements = vec![
+            keys::update(reach(by, Some(id))?, &before, change, now),
+            audit::record_if_changed(&by.actor(), &changed),
+        ];
+        let mut results = self.guarded(by, statements).await?;
+        keys::read(take(&mut results, 0))?.pop().ok_or(Error::Conflict {
+            code: "conflict",
+            message: "Someone else changed this key at the same time. Read it again, then decide.",
+        })
+    }
+
+    /// Ends a key for good. Revoking a revoked key changes nothing and is no error.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also when it is there but the caller may not see it.
+    pub async fn revoke_key(&self, by: &Principal, id: KeyId) -> Result<Key, Error> {
+        let now = self.now();
+        let reach = reach(by, Some(id))?;
+        let revoked = Event {
+            organization_id: by.snapshot.organization_id,
+            subject: id,
+            action: "key.revoked",
+            details: json!({}),
+            at: now,
+        };
+        let statements = vec![
+            keys::revoke(reach, id, now),
+            audit::record_if_changed(&by.actor(), &revoked),
+            keys::get(reach, id),
+        ];
+        let mut results = self.guarded(by, statements).await?;
+        keys::read(take(&mut results, 2))?.pop().ok_or(Error::NotFound)
+    }
+
+    /// What happened to a key, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also when the key is there but the caller may not see it.
+    pub async fn key_events(
+        &self,
+        by: &Principal,
+        id: KeyId,
+        before: Option<i64>,
+        limit: i64,
+    ) -> Result<Page<Recorded>, Error> {
+        let events = audit::of_key(by.snapshot.organization_id, id, before, limit + 1);
+        let mut results = self
+            .guarded(by, vec![keys::get(reach(by, Some(id))?, id), events])
+            .await?;
+        if take(&mut results, 0).is_empty() {
+            return Err(Error::NotFound);
+        }
+        Ok(page(audit::read(take(&mut results, 1))?, limit))
+    }
+
+    /// The name of the caller's organization.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn organization_name(&self, by: &Principal) -> Result<String, Error> {
+        let mut results = self
+            .guarded(by, vec![organizations::name(by.snapshot.organization_id)])
+            .await?;
+        let row = take(&mut results, 0).pop().ok_or(Error::NotFound)?;
+        row.get("name")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+            .ok_or(Error::NotFound)
+    }
+}
+
+/// The keys that the caller may see and manage: all of its organization for an admin, else its
+/// user's. Every key may see itself, `id` being its own.
+fn reach(by: &Principal, id: Option<KeyId>) -> Result<Reach, Error> {
+    let caller = &by.snapshot;
+    let user_id = if caller.role >= Role::Admin || id == Some(caller.key_id) {
+        None
+    } else {
+        Some(caller.user_id.ok_or(Error::NotFound)?)
+    };
+    Ok(Reach {
+        organization_id: caller.organization_id,
+        user_id,
+    })
+}
+
+fn page<T>(mut items: Vec<T>, limit: i64) -> Page<T> {
+    let limit = usize::try_from(limit).unwrap_or(0);
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    Page {
+        items,
+        has_more: has_more && limit > 0,
+    }
+}
+
+fn event(key: &Key, action: &'static str, details: Value, at: UnixMillis) -> Event<'static> {
+    Event {
+        organization_id: key.organization_id,
+        subject: key.id,
+        action,
+        details,
+        at,
+    }
+}
+
+/// The change as its audit event tells it.
+fn described(change: &Change) -> Value {
+    let mut details = Map::new();
+    let mut tell = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            details.insert(name.to_owned(), value);
+        }
+    };
+    tell("name", change.name.as_ref().map(|name| json!(name)));
+    tell("scopes", change.scopes.as_ref().map(|scopes| json!(scopes)));
+    tell("metadata", change.metadata.as_ref().map(|metadata| json!(metadata)));
+    tell("expires_at", change.expires_at.map(|expires_at| json!(expires_at)));
+    tell("enabled", change.enabled.map(|enabled| json!(enabled)));
+    Value::Object(details)
+}
+
+/// Every scope must be in the catalogue: one that is not would look granted and open nothing.
+pub(crate) fn check_scopes(scopes: &[Scope]) -> Result<(), Error> {
+    match scopes.iter().enumerate().find(|(_, scope)| !catalogue::contains(scope)) {
+        None => Ok(()),
+        Some((index, scope)) => Err(Error::invalid(
+            &format!("scopes[{index}]"),
+            format!("there is no scope `{scope}`: GET /v1/scopes lists all"),
+        )),
+    }
+}
+
+fn check_metadata(metadata: &Map<String, Value>) -> Result<(), Error> {
+    let bytes = serde_json::to_string(metadata).map_or(usize::MAX, |text| text.len());
+    if bytes > MAX_METADATA_BYTES {
+        return Err(Error::invalid(
+            "metadata",
+            format!("has {bytes} bytes as JSON; at most {MAX_METADATA_BYTES} are kept"),
+        ));
+    }
+    Ok(())
+}
+
+fn check_expiry(expires_at: Option<UnixMillis>, now: UnixMillis) -> Result<(), Error> {
+    if expires_at.is_some_and(|expires_at| expires_at <= now) {
+        return Err(Error::invalid(
+            "expires_at",
+            "must lie in the future; to end a key now, revoke it",
+        ));
+    }
+    Ok(())
+}
+
+/// The rule: no key gives another more than it holds: neither scopes, nor a role, nor time.
+fn check_holds(by: &Principal, scopes: &Scopes, role: Role, expires_at: Option<UnixMillis>) -> Result<(), Error> {
+    let holder = &by.snapshot;
+    if !holder.scopes.cover(scopes) {
+        let beyond = match scopes {
+            Scopes::Full => "full access".to_owned(),
+            Scopes::List(list) => {
+                let missing: Vec<String> = holder.scopes.missing(list).iter().map(ToString::to_string).collect();
+                missing.join(", ")
+            }
+        };
+        return Err(Error::Exceeds(format!(
+            "A key cannot give what it does not hold itself: {beyond}."
+        )));
+    }
+    if role > holder.role {
+        return Err(Error::Exceeds(format!(
+            "Only a key with the role `{}` can do this.",
+            role.as_str()
+        )));
+    }
+    if let Some(last) = holder.life.expires_at
+        && expires_at.is_none_or(|expires_at| expires_at > last)
+    {
+        return Err(Error::Exceeds(format!(
+            "A key cannot make another last longer than itself: this one expires at {}.",
+            last.to_rfc3339()
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! The use cases, over ports and free of HTTP.
+
+pub mod bootstrap;
+pub mod config;
+pub mod error;
+pub mod isolate;
+pub mod keys;
+pub mod sweep;
+pub mod verify;
+
+use std::rc::Rc;
+
+use crate::{
+    domain::{feed::Feed, snapshot::Snapshot, time::UnixMillis},
+    ports::{Background, Cache, Clock, Database, Entropy, Row, Statement},
+    storage::{audit::Actor, changes},
+};
+
+use self::{config::Config, error::Error, isolate::Isolate};
+
+/// Everything that a use case needs. Cheap to clone, so that work behind the answer can own one.
+#[derive(Clone)]
+pub struct App {
+    /// D1.
+    pub database: Rc<dyn Database>,
+    /// KV.
+    pub cache: Rc<dyn Cache>,
+    /// The clock.
+    pub clock: Rc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Rc<dyn Entropy>,
+    /// Work behind the answer.
+    pub background: Rc<dyn Background>,
+    /// The operator's choices.
+    pub config: Rc<Config>,
+    /// What this isolate remembers between requests.
+    pub isolate: Rc<Isolate>,
+}
+
+/// The key in whose name a request acts, as it was when it was verified.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    /// What was verified.
+    pub snapshot: Rc<Snapshot>,
+    /// The request's id.
+    pub request_id: String,
+    /// The address from which it came.
+    pub ip: Option<String>,
+}
+
+impl Principal {
+    pub(crate) fn actor(&self) -> Actor {
+        Actor {
+            key_id: Some(self.snapshot.key_id),
+            request_id: self.request_id.clone(),
+            ip: self.ip.clone(),
+        }
+    }
+}
+
+impl App {
+    /// Runs a batch in the name of a key, behind the guard: if anything behind the key has changed
+    /// since it was verified, nothing is read and nothing is written. The batch ends with the feed's
+    /// news, so that this isolate knows at once what it has changed itself.
+    ///
+    /// # Errors
+    /// [`Error::KeyChanged`] when the guard stopped it; otherwise what the database says.
+    pub(crate) async fn guarded(&self, by: &Principal, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, Error> {
+        let (asked, sent_at) = (self.isolate.feed(Feed::head), self.now());
+        let mut batch = vec![changes::guard(&by.snapshot)];
+        batch.extend(statements);
+        batch.push(changes::news(asked));
+        let mut results = self.database.batch(batch).await?;
+        let news = results.pop().unwrap_or_default();
+        self.isolate.hear(&changes::read_news(asked, sent_at, news)?);
+        results.drain(..results.len().min(1));
+        Ok(results)
+    }
+
+    /// The random part of a new id.
+    pub(crate) fn random_bits(&self) -> Result<[u8; 10], Error> {
+        let mut bits = [0; 10];
+        self.entropy.fill(&mut bits).map_err(Error::Unavailable)?;
+        Ok(bits)
+    }
+
+    pub(crate) fn now(&self) -> UnixMillis {
+        self.clock.now()
+    }
+}
+
+/// The rows of the statement at `index`, as whoever built the batch counts them.
+pub(crate) fn take(results: &mut [Vec<Row>], index: usize) -> Vec<Row> {
+    results.get_mut(index).map(std::mem::take).unwrap_or_default()
+}

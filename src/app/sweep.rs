@@ -1,0 +1,61 @@
+//! What the cron trigger does: records expiries, prunes the feed and the audit trail.
+//!
+//! Nothing here is needed for a key to be refused in time: deadlines hold by themselves. Each step is
+//! one atomic batch that leaves nothing half-done, so a sweep can run twice, at the same time as
+//! another, or die anywhere.
+
+use crate::{
+    app::{App, error::Error},
+    ports::Statement,
+    storage::{audit, changes, keys},
+};
+
+/// How long each step goes on starting batches, in milliseconds. What is left waits for the next sweep.
+const BUDGET_MS: i64 = 20_000;
+/// Keys recorded, changes or events pruned, in one batch.
+const BATCH: i64 = 500;
+/// How many of the newest changes stay. An isolate that has not asked for longer than that starts
+/// anew, and snapshots from before are read again.
+const KEPT_CHANGES: i64 = 10_000;
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// Keys whose expiry was recorded.
+    pub keys_expired: usize,
+    /// Changes that were pruned from the feed.
+    pub changes_pruned: usize,
+    /// Audit events that had reached the end of their retention.
+    pub events_pruned: usize,
+}
+
+impl App {
+    /// Records expiries and prunes, until nothing is left or the time is up.
+    ///
+    /// # Errors
+    /// What the database says; what was done before stays done.
+    pub async fn sweep(&self) -> Result<Swept, Error> {
+        let now = self.now();
+        let cutoff = now.plus_ms(-self.config.audit_retention_ms);
+        Ok(Swept {
+            keys_expired: self
+                .repeat(|| vec![keys::record_expiry(now, BATCH), keys::mark_expired(now, BATCH)])
+                .await?,
+            changes_pruned: self.repeat(|| vec![changes::prune(KEPT_CHANGES, BATCH)]).await?,
+            events_pruned: self.repeat(|| vec![audit::prune(cutoff, BATCH)]).await?,
+        })
+    }
+
+    /// Runs a batch until its last statement gives fewer rows than a full batch; gives their sum.
+    async fn repeat(&self, batch: impl Fn() -> Vec<Statement>) -> Result<usize, Error> {
+        let started_at = self.now();
+        let mut done = 0;
+        loop {
+            let rows = self.database.batch(batch()).await?.pop().unwrap_or_default().len();
+            done += rows;
+            if i64::try_from(rows).unwrap_or(i64::MAX) < BATCH || self.now().ms_since(started_at) > BUDGET_MS {
+                return Ok(done);
+            }
+        }
+    }
+}

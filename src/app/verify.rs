@@ -1,0 +1,213 @@
+//! Verification: memory, then KV, then the database, and the change feed as the judge of the first two.
+//!
+//! The promise: a key that was revoked is refused within `max_staleness_ms`, whatever KV returns.
+//! How it is kept stands in [`crate::domain::feed`]; here is the order in which the sources are asked,
+//! and nothing on this path writes to the database or waits for a write.
+
+use std::rc::Rc;
+
+use crate::{
+    app::{App, error::Error, take},
+    domain::{
+        feed::Feed,
+        key_text::{Digest, KeyText},
+        snapshot::Snapshot,
+        time::UnixMillis,
+    },
+    ports::DatabaseError,
+    storage::{changes, snapshots},
+};
+
+/// How often the database is asked when its answers come too late or were overtaken.
+const ATTEMPTS: usize = 3;
+/// An answer of the database to this very request is current when it was read. It may take this long
+/// to arrive, in milliseconds, even where the operator allows nothing older than the request.
+const LEAST_ANSWER_LIMIT_MS: i64 = 1_000;
+
+/// How fresh an answer must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// As the operator allows.
+    Bounded,
+    /// Read from the database for this request.
+    Strong,
+}
+
+/// Where an answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// This isolate's memory.
+    Memory,
+    /// KV.
+    Kv,
+    /// The database.
+    D1,
+}
+
+impl Source {
+    /// The source's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Kv => "kv",
+            Self::D1 => "d1",
+        }
+    }
+}
+
+/// A key that exists, with where the knowledge came from and how old it may be. Whether the key is
+/// good is [`crate::domain::decision::decide`]'s to say.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The key.
+    pub snapshot: Rc<Snapshot>,
+    /// Where it came from.
+    pub source: Source,
+    /// The age of the feed that vouches for it, or of the database's own answer, in milliseconds.
+    pub age_ms: i64,
+}
+
+impl App {
+    /// Looks a key up; `None`: there is no such key.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database is needed and does not answer in time.
+    pub async fn find(&self, key: &KeyText, freshness: Freshness) -> Result<Option<Found>, Error> {
+        let (digest, _) = self.config.hasher.current(key);
+        let mut fill_cache = false;
+        // With a feed that is too old, the database must be asked in any case, and its one answer
+        // brings the key along with the feed: KV could save nothing.
+        if freshness == Freshness::Bounded && self.vouched_age_ms(self.now()).is_some() {
+            if let Some(found) = self
+                .isolate
+                .snapshot(digest)
+                .and_then(|held| self.believe(&held, Source::Memory))
+            {
+                return Ok(Some(found));
+            }
+            if self
+                .isolate
+                .is_unknown(digest, self.now(), self.config.max_staleness_ms)
+            {
+                return Ok(None);
+            }
+            let cached = self.cached(digest).await;
+            if let Some(found) = cached.and_then(|cached| self.believe(&Rc::new(cached), Source::Kv)) {
+                self.isolate.keep(digest, &found.snapshot);
+                return Ok(Some(found));
+            }
+            fill_cache = true;
+        }
+        self.find_in_database(key, digest, fill_cache).await
+    }
+
+    /// The feed's age if the feed may vouch for anything at `now`.
+    fn vouched_age_ms(&self, now: UnixMillis) -> Option<i64> {
+        let age_ms = self.isolate.feed(|feed| feed.age_ms(now))?;
+        let max_ms = self.config.max_staleness_ms;
+        (max_ms > 0 && age_ms <= max_ms).then_some(age_ms)
+    }
+
+    /// The snapshot as an answer, if the feed vouches for it at this moment.
+    fn believe(&self, snapshot: &Rc<Snapshot>, source: Source) -> Option<Found> {
+        let now = self.now();
+        let age_ms = self.vouched_age_ms(now)?;
+        if !self.isolate.feed(|feed| feed.permits(snapshot)) {
+            return None;
+        }
+        if age_ms > self.config.max_staleness_ms / 2 {
+            self.refresh_behind(now);
+        }
+        Some(Found {
+            snapshot: Rc::clone(snapshot),
+            source,
+            age_ms,
+        })
+    }
+
+    async fn cached(&self, digest: Digest) -> Option<Snapshot> {
+        match self.cache.get(snapshots::cache_key(digest)).await {
+            Ok(value) => snapshots::from_cache(digest, &value?),
+            Err(message) => {
+                log::warn!("KV did not answer, so the database is asked: {message}");
+                None
+            }
+        }
+    }
+
+    async fn find_in_database(&self, key: &KeyText, digest: Digest, fill_cache: bool) -> Result<Option<Found>, Error> {
+        let limit_ms = self.config.max_staleness_ms.max(LEAST_ANSWER_LIMIT_MS);
+        for _ in 0..ATTEMPTS {
+            let sent_at = self.now();
+            let Some(snapshot) = self.read_snapshot(key, sent_at).await? else {
+                self.isolate.remember_unknown(digest, sent_at);
+                return Ok(None);
+            };
+            let snapshot = Rc::new(snapshot);
+            self.isolate.keep(digest, &snapshot);
+            let now = self.now();
+            if fill_cache && self.isolate.claim_cache_write(digest, now) {
+                self.fill_cache_behind(digest, &snapshot);
+            }
+            // While this answer was under way, a newer one may have brought news that it lacks.
+            let age_ms = now.ms_since(sent_at);
+            if (0..=limit_ms).contains(&age_ms) && self.isolate.feed(|feed| feed.permits(&snapshot)) {
+                return Ok(Some(Found {
+                    snapshot,
+                    source: Source::D1,
+                    age_ms,
+                }));
+            }
+        }
+        Err(Error::Unavailable(format!(
+            "no answer of the database was fresh enough in {ATTEMPTS} attempts"
+        )))
+    }
+
+    /// The key's snapshot and the feed's news in one batch, and so of one moment.
+    async fn read_snapshot(&self, key: &KeyText, sent_at: UnixMillis) -> Result<Option<Snapshot>, DatabaseError> {
+        let asked = self.isolate.feed(Feed::head);
+        let candidates = self.config.hasher.candidates(key);
+        let mut results = self
+            .database
+            .batch(vec![changes::news(asked), snapshots::by_digest(&candidates)])
+            .await?;
+        let news = changes::read_news(asked, sent_at, take(&mut results, 0))?;
+        self.isolate.hear(&news);
+        snapshots::read(news.head(), take(&mut results, 1))
+    }
+
+    fn refresh_behind(&self, now: UnixMillis) {
+        if !self.isolate.claim_refresh(now, self.config.max_staleness_ms) {
+            return;
+        }
+        let app = self.clone();
+        self.background.spawn(Box::pin(async move {
+            let asked = app.isolate.feed(Feed::head);
+            let sent_at = app.now();
+            match app.database.batch(vec![changes::news(asked)]).await {
+                Ok(mut results) => match changes::read_news(asked, sent_at, take(&mut results, 0)) {
+                    Ok(news) => app.isolate.hear(&news),
+                    Err(error) => log::error!("the feed cannot be read: {error:?}"),
+                },
+                Err(error) => log::warn!("the feed was not refreshed; the next request asks the database: {error:?}"),
+            }
+            app.isolate.release_refresh();
+        }));
+    }
+
+    fn fill_cache_behind(&self, digest: Digest, snapshot: &Rc<Snapshot>) {
+        let Some(value) = snapshots::to_cache(digest, snapshot) else {
+            return;
+        };
+        let app = self.clone();
+        self.background.spawn(Box::pin(async move {
+            let put = app
+                .cache
+                .put(snapshots::cache_key(digest), value, snapshots::CACHE_TTL_SECONDS);
+            if let Err(message) = put.await {
+                log::warn!("KV did not take a snapshot, so other isolates ask the database: {message}");
+            }
+        }));
+    }
+}

@@ -1,0 +1,98 @@
+//! The catalogue: every resource and action that a scope can name. It is data, in this one place;
+//! validation, `GET /v1/scopes` and the route table's test all read it. Add your own product's here.
+
+use super::scope::Scope;
+
+/// A resource and what can be done with it.
+pub struct Resource {
+    /// The part of a scope before the colon.
+    pub name: &'static str,
+    /// The actions, each with what it allows.
+    pub actions: &'static [(&'static str, &'static str)],
+}
+
+/// Every resource.
+pub const CATALOGUE: &[Resource] = &[
+    Resource {
+        name: "api-keys",
+        actions: &[
+            ("read", "List keys, get a key's details and its events"),
+            ("write", "Create, change and revoke keys"),
+            ("verify", "Ask whether a key is good, and for which scopes"),
+        ],
+    },
+    Resource {
+        name: "datasets",
+        actions: &[
+            ("read", "List datasets, get dataset details, get rows, export"),
+            (
+                "write",
+                "Create, upload, update, delete datasets; manage rows, columns, column roles, and judgment configs",
+            ),
+        ],
+    },
+    Resource {
+        name: "evaluations",
+        actions: &[
+            ("read", "List evaluations, get evaluation details, list variants"),
+            (
+                "write",
+                "Create, update, delete evaluations; create variants; generate evaluations",
+            ),
+        ],
+    },
+    Resource {
+        name: "live-evaluations",
+        actions: &[
+            ("read", "List and view live evaluations"),
+            (
+                "write",
+                "Deploy, update, deactivate, activate live evaluations; regenerate keys",
+            ),
+            ("execute", "Run a live evaluation"),
+        ],
+    },
+    Resource {
+        name: "results",
+        actions: &[("read", "List evaluation runs, get run details")],
+    },
+    Resource {
+        name: "review",
+        actions: &[
+            ("read", "List and view review queue items"),
+            ("write", "Flag, judge, reject, and promote review items"),
+        ],
+    },
+    Resource {
+        name: "error-analysis",
+        actions: &[(
+            "execute",
+            "Suggest error notes, suggest error categories, consolidate categories",
+        )],
+    },
+];
+
+/// Whether the catalogue knows this scope.
+pub fn contains(scope: &Scope) -> bool {
+    CATALOGUE
+        .iter()
+        .filter(|resource| resource.name == scope.resource())
+        .any(|resource| scope.action() == "*" || resource.actions.iter().any(|(action, _)| *action == scope.action()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CATALOGUE, Scope, contains};
+
+    #[test]
+    fn every_entry_is_a_well_formed_scope_that_the_catalogue_contains() {
+        for resource in CATALOGUE {
+            for action in resource.actions.iter().map(|(action, _)| *action).chain(["*"]) {
+                let scope = Scope::try_from(format!("{}:{action}", resource.name)).unwrap();
+                assert!(contains(&scope), "{scope}");
+            }
+        }
+        assert!(!contains(&Scope::named("datasets:execute")));
+        assert!(!contains(&Scope::named("nothing:*")));
+    }
+}

@@ -1,0 +1,100 @@
+//! Typed ids. Each is a UUIDv7 (RFC 9562), so ids sort by the instant at which they were made.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::{Builder, Uuid};
+
+use super::time::UnixMillis;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new id for this instant; `random` gives the bits that the instant leaves open.
+            pub fn new(now: UnixMillis, random: [u8; 10]) -> Self {
+                Self(v7(now, random))
+            }
+
+            /// Reads the usual hyphenated form, in either case.
+            pub fn parse(text: &str) -> Option<Self> {
+                (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten().map(Self)
+            }
+
+            /// This id as a subject of the change feed.
+            pub fn subject(self) -> Subject {
+                Subject(self.0)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id! {
+    /// A key's id. It survives changes of the key; the key's text is something else.
+    KeyId
+}
+id! {
+    /// An organization's id.
+    OrganizationId
+}
+id! {
+    /// A user's id.
+    UserId
+}
+
+/// Whatever the change feed can say something about: a key, a user, an organization.
+/// UUIDs are unique across tables, so a subject needs no kind beside its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Subject(Uuid);
+
+impl Subject {
+    /// Reads a subject. One that is no UUID concerns no key, and is the nil subject.
+    pub fn parse(text: &str) -> Self {
+        Self(Uuid::try_parse(text).unwrap_or_default())
+    }
+}
+
+/// A request's id, for a request to which the platform gave none.
+pub fn request_id(now: UnixMillis, random: [u8; 10]) -> String {
+    v7(now, random).to_string()
+}
+
+fn v7(now: UnixMillis, random: [u8; 10]) -> Uuid {
+    Builder::from_unix_timestamp_millis(u64::try_from(now.0).unwrap_or(0), &random).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KeyId, UnixMillis};
+
+    #[test]
+    fn ids_sort_by_their_instant() {
+        let older = KeyId::new(UnixMillis(1_763_000_000_000), [0xff; 10]);
+        let newer = KeyId::new(UnixMillis(1_763_000_000_001), [0x00; 10]);
+        assert!(older < newer);
+        assert!(older.to_string() < newer.to_string());
+        assert_eq!(KeyId::parse(&older.to_string()), Some(older));
+    }
+
+    #[test]
+    fn parse_refuses_other_forms() {
+        for text in [
+            "",
+            "self",
+            "0190b5f0a5e07000800000000000abcd",
+            "0190b5f0-a5e0-7000-8000-00000000abc\0",
+        ] {
+            assert_eq!(KeyId::parse(text), None, "{text:?}");
+        }
+    }
+}

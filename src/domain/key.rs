@@ -1,0 +1,223 @@
+//! A key as people see it, and the one function that says what state it is in.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{
+    id::{KeyId, OrganizationId, UserId},
+    key_text::Preview,
+    scope::Scopes,
+    time::UnixMillis,
+};
+
+/// What a key acts as. The name stands in the key's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyKind {
+    /// A personal key: acts as the user who made it.
+    Pat,
+    /// An organization's key: administers the organization, whoever comes and goes.
+    Org,
+    /// A project's key: sees one project.
+    Proj,
+    /// One live evaluation's key: runs it and has no user.
+    Sk,
+}
+
+impl KeyKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Pat, Self::Org, Self::Proj, Self::Sk];
+
+    /// The kind's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pat => "pat",
+            Self::Org => "org",
+            Self::Proj => "proj",
+            Self::Sk => "sk",
+        }
+    }
+
+    /// Reads a kind's name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// What a user, or a key, may do in its organization, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Sees and manages his own keys.
+    Member,
+    /// Sees and manages all keys of the organization.
+    Admin,
+    /// An admin who also owns the organization.
+    Owner,
+}
+
+impl Role {
+    /// The role's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Admin => "admin",
+            Self::Owner => "owner",
+        }
+    }
+}
+
+/// The state of a key at one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyState {
+    /// It works.
+    Active,
+    /// Switched off; it can be switched on again.
+    Disabled,
+    /// Its expiry has passed.
+    Expired,
+    /// Ended for good.
+    Revoked,
+}
+
+impl KeyState {
+    /// The state's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// The instants that decide a key's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Life {
+    /// From this instant on the key is expired; `None`: never.
+    pub expires_at: Option<UnixMillis>,
+    /// When it was disabled, if it is.
+    pub disabled_at: Option<UnixMillis>,
+    /// When it was revoked, if it was.
+    pub revoked_at: Option<UnixMillis>,
+}
+
+impl Life {
+    /// The state at `now`. Revoked wins, then disabled, then expired. A deadline is judged here at
+    /// every use, so it holds to the millisecond without any sweep.
+    pub fn state_at(&self, now: UnixMillis) -> KeyState {
+        if self.revoked_at.is_some() {
+            KeyState::Revoked
+        } else if self.disabled_at.is_some() {
+            KeyState::Disabled
+        } else if self.expires_at.is_some_and(|expires_at| expires_at <= now) {
+            KeyState::Expired
+        } else {
+            KeyState::Active
+        }
+    }
+}
+
+/// A key as it is kept for people: everything but its digest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Key {
+    /// Its id.
+    pub id: KeyId,
+    /// The organization that it belongs to.
+    pub organization_id: OrganizationId,
+    /// The user whom it acts as, for a personal key.
+    pub user_id: Option<UserId>,
+    /// What it acts as.
+    pub kind: KeyKind,
+    /// The name that a person gave it.
+    pub name: Name,
+    /// What is kept of its text.
+    pub preview: Preview,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// The most that it may do in its organization, however its owner's role grows later.
+    pub role: Role,
+    /// Whatever the maker wants to know about it; comes back with every verification.
+    pub metadata: Map<String, Value>,
+    /// What decides its state.
+    pub life: Life,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// The key that made it; `None`: the operator.
+    pub created_by: Option<KeyId>,
+    /// When it was last changed.
+    pub updated_at: UnixMillis,
+}
+
+/// A name that a person gives: 1 to 255 characters, not blank, without control characters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Name(String);
+
+impl Name {
+    /// The longest name, in characters.
+    pub const MAX_CHARS: usize = 255;
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        if name.trim().is_empty() {
+            Err("a name must not be blank")
+        } else if name.chars().count() > Self::MAX_CHARS {
+            Err("a name has at most 255 characters")
+        } else if name.chars().any(char::is_control) {
+            Err("a name must not contain control characters")
+        } else {
+            Ok(Self(name))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KeyState, Life, Name, UnixMillis};
+
+    #[test]
+    fn state_at_follows_the_order_revoked_disabled_expired() {
+        let (past, now, future) = (UnixMillis(1), UnixMillis(2), UnixMillis(3));
+        for (expires_at, disabled_at, revoked_at, expected) in [
+            (None, None, None, KeyState::Active),
+            (Some(future), None, None, KeyState::Active),
+            (Some(now), None, None, KeyState::Expired),
+            (Some(past), Some(past), None, KeyState::Disabled),
+            (Some(past), Some(past), Some(past), KeyState::Revoked),
+            (None, None, Some(past), KeyState::Revoked),
+        ] {
+            let life = Life {
+                expires_at,
+                disabled_at,
+                revoked_at,
+            };
+            assert_eq!(life.state_at(now), expected, "{life:?}");
+        }
+    }
+
+    #[test]
+    fn name_refuses_blanks_controls_and_excess() {
+        for (name, good) in [
+            ("ci".to_owned(), true),
+            ("Schlüssel 🔑 für عربى".to_owned(), true),
+            ("é".repeat(255), true),
+            ("é".repeat(256), false),
+            (String::new(), false),
+            (" \u{a0}".to_owned(), false),
+            ("a\0b".to_owned(), false),
+            ("a\u{85}b".to_owned(), false),
+        ] {
+            assert_eq!(Name::try_from(name.clone()).is_ok(), good, "{name:?}");
+        }
+    }
+}

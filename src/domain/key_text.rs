@@ -1,0 +1,241 @@
+//! The text of a key: its form, its checksum and its hash.
+//!
+//! `<brand>_<kind>_<secret><checksum>` or `<brand>_<label>_<kind>_<secret><checksum>`.
+//! The secret is 43 base62 characters (256 bits), the checksum is the CRC-32 (IEEE) of everything
+//! before it as 6 base62 characters. Texts are read from the end by position, never by splitting on `_`.
+//!
+//! **Never change this form.** Every key ever handed out has it, and secret scanners know it;
+//! `tests/vectors/key_text.json` holds what must go on being true.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest as _, Sha256};
+
+use super::key::KeyKind;
+
+/// Base62 in ASCII order, so that texts sort like the numbers they stand for.
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const SECRET_LENGTH: usize = 43;
+const CHECKSUM_LENGTH: usize = 6;
+/// The longest brand and the longest label, in characters.
+const WORD_LENGTH: usize = 16;
+
+/// A key's whole text: the secret itself. It has no `Display` and no `Serialize`, and its `Debug`
+/// shows nothing, so it cannot reach a log or an answer except through [`KeyText::expose`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyText {
+    text: String,
+    stem_length: usize,
+    kind: KeyKind,
+}
+
+/// Why a text is no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MalformedKey;
+
+impl KeyText {
+    /// Makes a new key's text. `fill` gives random bytes; a byte of 248 or more is dropped, because
+    /// 248 is the largest multiple of 62 in a byte and the rest would make some characters likelier.
+    ///
+    /// # Errors
+    /// The error of `fill`, unchanged.
+    pub fn generate<E>(
+        brand: &Word,
+        label: Option<&Word>,
+        kind: KeyKind,
+        mut fill: impl FnMut(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let mut text = brand.0.clone();
+        for part in label.map(Word::as_str).into_iter().chain([kind.as_str()]) {
+            text.push('_');
+            text.push_str(part);
+        }
+        text.push('_');
+        let stem_length = text.len();
+        while text.len() < stem_length + SECRET_LENGTH {
+            let mut bytes = [0; 64];
+            fill(&mut bytes)?;
+            let missing = stem_length + SECRET_LENGTH - text.len();
+            text.extend(
+                bytes
+                    .iter()
+                    .filter(|byte| **byte < 248)
+                    .take(missing)
+                    .map(|byte| base62(u32::from(*byte))),
+            );
+        }
+        text.push_str(&checksum(&text));
+        Ok(Self {
+            text,
+            stem_length,
+            kind,
+        })
+    }
+
+    /// Reads a key's text. Needs no I/O, so that a guess is cheap to refuse.
+    ///
+    /// # Errors
+    /// [`MalformedKey`] when the form or the checksum is wrong.
+    pub fn parse(text: &str) -> Result<Self, MalformedKey> {
+        let stem_length = text
+            .len()
+            .checked_sub(SECRET_LENGTH + CHECKSUM_LENGTH)
+            .ok_or(MalformedKey)?;
+        let (stem, rest) = text.split_at_checked(stem_length).ok_or(MalformedKey)?;
+        if !rest.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(MalformedKey);
+        }
+        let stem = stem.strip_suffix('_').ok_or(MalformedKey)?;
+        let (words, kind) = stem.rsplit_once('_').ok_or(MalformedKey)?;
+        let kind = KeyKind::parse(kind).ok_or(MalformedKey)?;
+        let (brand, label) = match words.split_once('_') {
+            Some((brand, label)) => (brand, Some(label)),
+            None => (words, None),
+        };
+        if Word::parse(brand).is_none() || label.is_some_and(|label| Word::parse(label).is_none()) {
+            return Err(MalformedKey);
+        }
+        let (body, sum) = text
+            .split_at_checked(text.len() - CHECKSUM_LENGTH)
+            .ok_or(MalformedKey)?;
+        if checksum(body) != sum {
+            return Err(MalformedKey);
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            stem_length,
+            kind,
+        })
+    }
+
+    /// The secret in plain. Only the one answer that hands a new key out may call this.
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// The kind that the text names.
+    pub fn kind(&self) -> KeyKind {
+        self.kind
+    }
+
+    /// What people may go on seeing of it.
+    pub fn preview(&self) -> Preview {
+        let cut = |from: usize, to: usize| self.text.get(from..to).unwrap_or_default().to_owned();
+        Preview {
+            stem: cut(0, self.stem_length),
+            start: cut(0, 12),
+            last4: cut(self.text.len().saturating_sub(4), self.text.len()),
+        }
+    }
+}
+
+impl fmt::Debug for KeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyText(hidden)")
+    }
+}
+
+/// The parts of a key's text that are kept, for people to tell keys apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// Everything before the secret: `bit_pat_`.
+    pub stem: String,
+    /// The first 12 characters.
+    pub start: String,
+    /// The last 4 characters.
+    pub last4: String,
+}
+
+/// A brand or a label: a lower-case letter, then lower-case letters and digits, 16 at most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word(String);
+
+impl Word {
+    /// Reads a brand or a label. A label that is also a kind's name is fine: texts are read by position.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = text.len() <= WORD_LENGTH
+            && text.starts_with(|first: char| first.is_ascii_lowercase())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The word.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What is stored instead of a key's text: SHA-256 of it, or HMAC-SHA-256 under the operator's pepper.
+/// A fast hash is right here: the secret has 256 random bits, so there is nothing to guess slowly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// This digest in lower-case hexadecimal, as it is stored.
+    pub fn to_hex(self) -> String {
+        hex::encode(self.0)
+    }
+}
+
+/// The operator's secret that is mixed into every digest (`KEY_PEPPER`).
+#[derive(Clone)]
+pub struct Pepper {
+    /// Stored beside each digest; 1 or more. 0 stands for no pepper.
+    pub version: i64,
+    /// The secret.
+    pub secret: String,
+}
+
+/// How keys are hashed now, and how they were hashed before a pepper was set or changed.
+#[derive(Clone, Default)]
+pub struct Hasher {
+    /// The newest pepper first.
+    pub peppers: Vec<Pepper>,
+}
+
+impl Hasher {
+    /// The digest under which a new key is stored, with its pepper's version.
+    pub fn current(&self, key: &KeyText) -> (Digest, i64) {
+        match self.peppers.first() {
+            Some(pepper) => (peppered(pepper, key), pepper.version),
+            None => (plain(key), 0),
+        }
+    }
+
+    /// Every digest under which this key may have been stored, the newest first.
+    pub fn candidates(&self, key: &KeyText) -> Vec<Digest> {
+        let peppered = self.peppers.iter().map(|pepper| peppered(pepper, key));
+        peppered.chain([plain(key)]).collect()
+    }
+}
+
+fn plain(key: &KeyText) -> Digest {
+    Digest(Sha256::digest(&key.text).into())
+}
+
+fn peppered(pepper: &Pepper, key: &KeyText) -> Digest {
+    // HMAC takes a key of any length (RFC 2104), so the other arm is never reached.
+    match Hmac::<Sha256>::new_from_slice(pepper.secret.as_bytes()) {
+        Ok(mac) => Digest(mac.chain_update(&key.text).finalize().into_bytes().into()),
+        Err(_) => plain(key),
+    }
+}
+
+fn checksum(text: &str) -> String {
+    let mut rest = crc32fast::hash(text.as_bytes());
+    let mut sum = [0; CHECKSUM_LENGTH];
+    for digit in sum.iter_mut().rev() {
+        *digit = rest % 62;
+        rest /= 62;
+    }
+    sum.into_iter().map(base62).collect()
+}
+
+fn base62(number: u32) -> char {
+    ALPHABET
+        .get((number % 62) as usize)
+        .map_or('0', |byte| char::from(*byte))
+}

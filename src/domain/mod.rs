@@ -1,0 +1,14 @@
+//! What a key, a scope, a snapshot, a feed and a decision are.
+//!
+//! Pure: nothing here does I/O, awaits, reads a clock or draws randomness;
+//! time and randomness come in as arguments. Imports nothing else of the crate.
+
+pub mod catalogue;
+pub mod decision;
+pub mod feed;
+pub mod id;
+pub mod key;
+pub mod key_text;
+pub mod scope;
+pub mod snapshot;
+pub mod time;

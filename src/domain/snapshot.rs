@@ -1,0 +1,68 @@
+//! What a verification needs to know of a key, as it stood at one `seq` of the change feed.
+//!
+//! Snapshots are what memory and KV hold. They carry every deadline, so that only changes, and not
+//! the passing of time, can make one untrue; and the `seq`, so that the feed can tell.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{
+    feed::Seq,
+    id::{KeyId, OrganizationId, Subject, UserId},
+    key::{KeyKind, Life, Name, Role},
+    scope::Scopes,
+};
+
+/// Whether the organization and the user behind a key still stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// They do.
+    Good,
+    /// The organization is suspended.
+    OrganizationSuspended,
+    /// The user whom the key acts as is no longer in the organization.
+    UserRemoved,
+}
+
+/// A key as it stood at `seq`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The newest change of the feed when this was read, in the same transaction.
+    pub seq: Seq,
+    /// The key.
+    pub key_id: KeyId,
+    /// Its organization.
+    pub organization_id: OrganizationId,
+    /// Whether that is the operator's own organization, whose keys may verify everybody's.
+    pub operator: bool,
+    /// The user whom it acts as.
+    pub user_id: Option<UserId>,
+    /// What it acts as.
+    pub kind: KeyKind,
+    /// Its name.
+    pub name: Name,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// What it may do in its organization: the lesser of the key's own role and its user's.
+    pub role: Role,
+    /// What its maker noted about it.
+    pub metadata: Map<String, Value>,
+    /// What decides its state.
+    pub life: Life,
+    /// Whether those behind it still stand.
+    pub standing: Standing,
+}
+
+impl Snapshot {
+    /// Everything whose change makes this snapshot untrue.
+    pub fn subjects(&self) -> impl Iterator<Item = Subject> {
+        [
+            Some(self.key_id.subject()),
+            Some(self.organization_id.subject()),
+            self.user_id.map(UserId::subject),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}

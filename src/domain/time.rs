@@ -1,0 +1,66 @@
+//! Instants: epoch milliseconds in the database, RFC 3339 on the wire.
+
+use chrono::{DateTime, NaiveDate, SecondsFormat};
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds in a day.
+pub const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// An instant, in milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UnixMillis(pub i64);
+
+impl UnixMillis {
+    /// The instant `ms` milliseconds later (earlier, if negative); it stops at the ends of the range.
+    pub fn plus_ms(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds from `earlier` to this instant; negative when the clock was set back in between.
+    pub fn ms_since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Reads an RFC 3339 date-time with its offset, or a bare date, which means its first instant in UTC.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
+            return Some(Self(instant.timestamp_millis()));
+        }
+        let date = text.parse::<NaiveDate>().ok()?;
+        Some(Self(date.and_hms_opt(0, 0, 0)?.and_utc().timestamp_millis()))
+    }
+
+    /// This instant as RFC 3339 in UTC with milliseconds.
+    pub fn to_rfc3339(self) -> String {
+        DateTime::from_timestamp_millis(self.0)
+            .unwrap_or(DateTime::UNIX_EPOCH)
+            .to_rfc3339_opts(SecondsFormat::Millis, true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::UnixMillis;
+
+    #[test]
+    fn parse_accepts_rfc3339_and_bare_dates() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("1970-01-01T01:00:00.250+01:00", Some(250)),
+            ("1970-01-02", Some(86_400_000)),
+            ("1970-01-01T00:00:00", None),
+            ("tomorrow", None),
+            ("", None),
+        ] {
+            assert_eq!(UnixMillis::parse(text), expected.map(UnixMillis), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn to_rfc3339_reads_back() {
+        let instant = UnixMillis(1_763_000_000_123);
+        assert_eq!(instant.to_rfc3339(), "2025-11-13T02:13:20.123Z");
+        assert_eq!(UnixMillis::parse(&instant.to_rfc3339()), Some(instant));
+    }
+}

@@ -1,0 +1,33 @@
+//! `POST /v1/bootstrap`: the first organization, owner and key.
+
+use serde::Deserialize;
+
+use crate::{
+    app::bootstrap::Bootstrap,
+    domain::key::Name,
+    http::{input, keys::created_json, message::Response, problem::Problem, routes::Call},
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    organization: Name,
+    email: Name,
+    key_name: Name,
+}
+
+pub(crate) async fn create(call: &Call<'_>) -> Result<Response, Problem> {
+    let Body {
+        organization,
+        email,
+        key_name,
+    } = input::body(call.request)?;
+    let ip = call.request.header("cf-connecting-ip").map(str::to_owned);
+    let first = Bootstrap {
+        organization,
+        email,
+        key_name,
+    };
+    let created = call.app.bootstrap(first, call.request_id.to_owned(), ip).await?;
+    Ok(Response::json(201, &created_json(&created, call.app.clock.now())))
+}

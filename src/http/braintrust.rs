@@ -1,0 +1,94 @@
+//! Braintrust's surface: `/v1/api_key`, as its client libraries send and expect it.
+//!
+//! Its clients know no scopes, kinds or expiry: a key that they make gets what its maker holds.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    app::{Principal, error::Error, keys::NewKey},
+    domain::{
+        id::KeyId,
+        key::{Key, Name},
+        time::UnixMillis,
+    },
+    http::{
+        input::{self, Query},
+        keys::{MAX_LIMIT, cursor, limit, path_id},
+        message::Response,
+        problem::Problem,
+        routes::Call,
+    },
+    storage::keys::{Filter, Status},
+};
+
+fn key_json(key: &Key) -> Value {
+    json!({
+        "id": key.id,
+        "created": UnixMillis::to_rfc3339(key.created_at),
+        "name": key.name,
+        "preview_name": format!("{}****{}", key.preview.stem, key.preview.last4),
+        "user_id": key.user_id,
+        "org_id": key.organization_id,
+    })
+}
+
+/// Iteration ends only on an empty page, and the last id of each page is the next cursor.
+pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let query = Query::lenient(call.request);
+    let filter = Filter {
+        name: query.get("api_key_name").map(str::to_owned),
+        ids: query.list("ids", "a key id, or several", KeyId::parse)?,
+        user_id: None,
+        prefix: None,
+        status: Status::Current,
+    };
+    let (cursor, limit) = (cursor(&query)?, limit(&query)?);
+    if let Some(organization) = query.get("org_name")
+        && call.app.organization_name(by).await? != organization
+    {
+        return Ok(Response::json(200, &json!({ "objects": [] })));
+    }
+    let page = call.app.list_keys(by, &filter, cursor, limit.min(MAX_LIMIT)).await?;
+    let objects: Vec<Value> = page.items.iter().map(key_json).collect();
+    Ok(Response::json(200, &json!({ "objects": objects })))
+}
+
+pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    struct Body {
+        name: Name,
+        org_name: Option<String>,
+    }
+    let body: Body = input::body(call.request)?;
+    if let Some(organization) = body.org_name
+        && call.app.organization_name(by).await? != organization
+    {
+        return Err(Error::invalid("org_name", "this key belongs to another organization; leave it out").into());
+    }
+    let new = NewKey {
+        name: body.name,
+        kind: None,
+        label: None,
+        scopes: None,
+        expires_at: None,
+        metadata: Map::new(),
+    };
+    let created = call.app.create_key(by, new).await?;
+    let mut json = key_json(&created.key);
+    json["key"] = json!(created.text.expose());
+    Ok(Response::json(200, &json))
+}
+
+pub(crate) async fn get(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let key = call.app.get_key(by, path_id(call)?).await?;
+    if key.life.revoked_at.is_some() {
+        return Err(Error::NotFound.into());
+    }
+    Ok(Response::json(200, &key_json(&key)))
+}
+
+pub(crate) async fn delete(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let key = call.app.revoke_key(by, path_id(call)?).await?;
+    Ok(Response::json(200, &key_json(&key)))
+}

@@ -1,0 +1,292 @@
+//! The native surface: `/v1/keys` and `/v1/scopes`.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    app::{
+        Principal,
+        error::Error,
+        keys::{Created, NewKey},
+    },
+    domain::{
+        catalogue::CATALOGUE,
+        id::{KeyId, UserId},
+        key::{Key, KeyKind, KeyState, Name},
+        key_text::Word,
+        scope::{Scope, Scopes},
+        time::{DAY_MS, UnixMillis},
+    },
+    http::{
+        input::{self, Query},
+        message::Response,
+        problem::Problem,
+        routes::Call,
+    },
+    storage::{
+        audit::Recorded,
+        keys::{Change, Cursor, Filter, Status},
+    },
+};
+
+/// The most items on a page, and how many there are when nobody says.
+pub(crate) const MAX_LIMIT: i64 = 1_000;
+pub(crate) const DEFAULT_LIMIT: i64 = 100;
+/// The longest life that can be asked for in days.
+const MAX_DAYS: i64 = 36_500;
+
+/// A key as the native surface shows it.
+pub(crate) fn key_json(key: &Key, now: UnixMillis) -> Value {
+    json!({
+        "id": key.id,
+        "name": key.name,
+        "kind": key.kind,
+        "preview": format!("{}…{}", key.preview.start, key.preview.last4),
+        "scopes": key.scopes,
+        "full_access": key.scopes == Scopes::Full,
+        "role": key.role,
+        "status": key.life.state_at(now).as_str(),
+        "organization_id": key.organization_id,
+        "user_id": key.user_id,
+        "metadata": key.metadata,
+        "created_at": key.created_at.to_rfc3339(),
+        "created_by": key.created_by,
+        "updated_at": key.updated_at.to_rfc3339(),
+        "expires_at": key.life.expires_at.map(UnixMillis::to_rfc3339),
+        "disabled_at": key.life.disabled_at.map(UnixMillis::to_rfc3339),
+        "revoked_at": key.life.revoked_at.map(UnixMillis::to_rfc3339),
+    })
+}
+
+/// A key that was just made, with its text: the only answer that ever carries it.
+pub(crate) fn created_json(created: &Created, now: UnixMillis) -> Value {
+    let mut json = key_json(&created.key, now);
+    json["key"] = json!(created.text.expose());
+    json
+}
+
+/// The two ways to say an expiry, as one: `None`: nothing was said; `Some(None)`: never.
+#[expect(
+    clippy::option_option,
+    reason = "absent, null and a value are three different things here"
+)]
+fn expiry(
+    date: Option<Option<String>>,
+    days: Option<i64>,
+    now: UnixMillis,
+) -> Result<Option<Option<UnixMillis>>, Error> {
+    match (date, days) {
+        (Some(_), Some(_)) => Err(Error::invalid(
+            "expires_in_days",
+            "give either `expires_at` or `expires_in_days`, not both",
+        )),
+        (None, None) => Ok(None),
+        (Some(None), None) => Ok(Some(None)),
+        (Some(Some(text)), None) => {
+            let must = "must be an RFC 3339 date-time with its offset, like 2027-01-31T12:00:00Z, or a date";
+            let at = UnixMillis::parse(&text).ok_or_else(|| Error::invalid("expires_at", must))?;
+            Ok(Some(Some(at)))
+        }
+        (None, Some(days)) if (1..=MAX_DAYS).contains(&days) => Ok(Some(Some(now.plus_ms(days * DAY_MS)))),
+        (None, Some(_)) => Err(Error::invalid(
+            "expires_in_days",
+            format!("must be from 1 to {MAX_DAYS}"),
+        )),
+    }
+}
+
+pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        name: Name,
+        scopes: Vec<Scope>,
+        kind: Option<KeyKind>,
+        label: Option<String>,
+        #[serde(default, deserialize_with = "input::present")]
+        expires_at: Option<Option<String>>,
+        expires_in_days: Option<i64>,
+        #[serde(default)]
+        metadata: Map<String, Value>,
+    }
+    let body: Body = input::body(call.request)?;
+    let must = "must be a lower-case letter, then lower-case letters and digits, 16 at most";
+    let label = body
+        .label
+        .map(|label| Word::parse(&label).ok_or_else(|| Error::invalid("label", must)))
+        .transpose()?;
+    let now = call.app.clock.now();
+    let new = NewKey {
+        name: body.name,
+        kind: body.kind,
+        label,
+        scopes: Some(Scopes::List(body.scopes)),
+        expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
+        metadata: body.metadata,
+    };
+    let created = call.app.create_key(by, new).await?;
+    Ok(Response::json(201, &created_json(&created, now)))
+}
+
+/// The id in the path. What is no id names nothing.
+pub(crate) fn path_id(call: &Call<'_>) -> Result<KeyId, Error> {
+    KeyId::parse(call.id).ok_or(Error::NotFound)
+}
+
+pub(crate) async fn get(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let key = call.app.get_key(by, path_id(call)?).await?;
+    Ok(Response::json(200, &key_json(&key, call.app.clock.now())))
+}
+
+pub(crate) async fn get_self(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let key = call.app.get_key(by, by.snapshot.key_id).await?;
+    Ok(Response::json(200, &key_json(&key, call.app.clock.now())))
+}
+
+pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let known = [
+        "limit",
+        "starting_after",
+        "ending_before",
+        "name",
+        "id",
+        "user_id",
+        "prefix",
+        "status",
+    ];
+    let query = Query::strict(call.request, &known)?;
+    let filter = Filter {
+        name: query.get("name").map(str::to_owned),
+        ids: query.list("id", "a key id, or several with commas between them", KeyId::parse)?,
+        user_id: query.read("user_id", "a user id", UserId::parse)?,
+        prefix: query.get("prefix").map(str::to_owned),
+        status: query
+            .read("status", "one of active, disabled, expired, revoked, all", status)?
+            .unwrap_or(Status::Current),
+    };
+    let page = call.app.list_keys(by, &filter, cursor(&query)?, limit(&query)?).await?;
+    let now = call.app.clock.now();
+    let keys: Vec<Value> = page.items.iter().map(|key| key_json(key, now)).collect();
+    Ok(Response::json(200, &json!({ "keys": keys, "has_more": page.has_more })))
+}
+
+fn status(text: &str) -> Option<Status> {
+    let states = [
+        KeyState::Active,
+        KeyState::Disabled,
+        KeyState::Expired,
+        KeyState::Revoked,
+    ];
+    match text {
+        "all" => Some(Status::All),
+        _ => states
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .map(Status::Only),
+    }
+}
+
+/// `limit`, from 0 to [`MAX_LIMIT`].
+pub(crate) fn limit(query: &Query) -> Result<i64, Problem> {
+    let parse = |text: &str| text.parse().ok().filter(|limit| (0..=MAX_LIMIT).contains(limit));
+    let limit = query.read("limit", &format!("a whole number from 0 to {MAX_LIMIT}"), parse)?;
+    Ok(limit.unwrap_or(DEFAULT_LIMIT))
+}
+
+/// `starting_after` or `ending_before`. The key itself need not be there any more: ids are ordered.
+pub(crate) fn cursor(query: &Query) -> Result<Cursor, Problem> {
+    let after = query.read("starting_after", "a key id", KeyId::parse)?;
+    let before = query.read("ending_before", "a key id", KeyId::parse)?;
+    match (after, before) {
+        (None, None) => Ok(Cursor::Start),
+        (Some(id), None) => Ok(Cursor::After(id)),
+        (None, Some(id)) => Ok(Cursor::Before(id)),
+        (Some(_), Some(_)) => Err(Error::invalid(
+            "ending_before",
+            "you may only pass one of `starting_after` and `ending_before`",
+        )
+        .into()),
+    }
+}
+
+pub(crate) async fn change(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        name: Option<Name>,
+        scopes: Option<Vec<Scope>>,
+        metadata: Option<Map<String, Value>>,
+        #[serde(default, deserialize_with = "input::present")]
+        expires_at: Option<Option<String>>,
+        expires_in_days: Option<i64>,
+        enabled: Option<bool>,
+    }
+    let id = path_id(call)?;
+    let body: Body = input::body(call.request)?;
+    let now = call.app.clock.now();
+    let change = Change {
+        name: body.name,
+        scopes: body.scopes.map(Scopes::List),
+        metadata: body.metadata,
+        expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
+        enabled: body.enabled,
+    };
+    let key = call.app.change_key(by, id, &change).await?;
+    Ok(Response::json(200, &key_json(&key, now)))
+}
+
+pub(crate) async fn revoke(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let key = call.app.revoke_key(by, path_id(call)?).await?;
+    let mut json = key_json(&key, call.app.clock.now());
+    json["effective_at"] = json["revoked_at"].clone();
+    json["max_staleness_ms"] = json!(call.app.config.max_staleness_ms);
+    Ok(Response::json(200, &json))
+}
+
+pub(crate) async fn events(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let id = path_id(call)?;
+    let query = Query::strict(call.request, &["limit", "starting_after"])?;
+    let before = query.read("starting_after", "an event's id", |text| text.parse().ok())?;
+    let page = call.app.key_events(by, id, before, limit(&query)?).await?;
+    let events: Vec<Value> = page.items.iter().map(event_json).collect();
+    Ok(Response::json(
+        200,
+        &json!({ "events": events, "has_more": page.has_more }),
+    ))
+}
+
+fn event_json(event: &Recorded) -> Value {
+    json!({
+        "id": event.id,
+        "action": event.action,
+        "actor": { "kind": event.actor_kind, "id": event.actor_id },
+        "ip": event.ip,
+        "request_id": event.request_id,
+        "details": event.details,
+        "at": event.at.to_rfc3339(),
+    })
+}
+
+#[expect(clippy::unused_async, reason = "every handler is async")]
+pub(crate) async fn scopes(_: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let scopes = CATALOGUE.iter().flat_map(|resource| {
+        resource
+            .actions
+            .iter()
+            .map(move |(action, allows)| (format!("{}:{action}", resource.name), allows))
+    });
+    let scopes: Vec<Value> = scopes
+        .map(|(scope, allows)| {
+            let held = Scope::try_from(scope.clone()).is_ok_and(|scope| by.snapshot.scopes.grant(&scope));
+            json!({ "scope": scope, "description": allows, "held": held })
+        })
+        .collect();
+    let wildcards: Vec<String> = CATALOGUE
+        .iter()
+        .map(|resource| format!("{}:*", resource.name))
+        .collect();
+    Ok(Response::json(
+        200,
+        &json!({ "scopes": scopes, "wildcards": wildcards }),
+    ))
+}

@@ -1,0 +1,72 @@
+//! Requests and answers as plain values, made from and into the platform's own at its edge.
+
+/// The headers that the core reads, in lower case; the platform hands over these and no others.
+pub const HEADERS_READ: [&str; 3] = ["authorization", "cf-connecting-ip", "cf-ray"];
+
+/// The most bytes of a body that are read.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// A request.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The method as it was sent.
+    pub method: String,
+    /// The path, still percent-encoded.
+    pub path: String,
+    /// What follows the `?`, still encoded.
+    pub query: String,
+    /// Those of [`HEADERS_READ`] that were sent.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Body,
+}
+
+impl Request {
+    /// The value of a header of [`HEADERS_READ`].
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(header, _)| *header == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// A request's body.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// All of it.
+    Bytes(Vec<u8>),
+    /// It has more than [`MAX_BODY_BYTES`] and was not read to its end.
+    TooLarge,
+}
+
+/// An answer. Every one is JSON, and none may be stored by a cache: any of them may carry a key or
+/// what a key may see.
+#[derive(Debug, Clone)]
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// An answer with this JSON.
+    pub(crate) fn json(status: u16, body: &serde_json::Value) -> Self {
+        Self::typed(status, "application/json", body)
+    }
+
+    pub(crate) fn typed(status: u16, content_type: &str, body: &serde_json::Value) -> Self {
+        Self {
+            status,
+            headers: vec![
+                ("Content-Type", content_type.to_owned()),
+                ("Cache-Control", "no-store".to_owned()),
+                ("X-Content-Type-Options", "nosniff".to_owned()),
+            ],
+            body: body.to_string().into_bytes(),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! HTTP: requests in, answers out. The only place that knows of statuses, headers and JSON shapes.
+
+pub(crate) mod bootstrap;
+pub(crate) mod braintrust;
+pub(crate) mod input;
+pub(crate) mod keys;
+pub mod message;
+pub(crate) mod problem;
+pub mod routes;
+pub(crate) mod verify;
+
+use std::slice;
+
+use crate::{
+    app::{App, Principal, error::Error, verify::Freshness},
+    domain::{
+        decision::{Refusal, decide},
+        id,
+        key_text::KeyText,
+        scope::Scope,
+    },
+};
+
+use self::{
+    message::{Request, Response},
+    problem::Problem,
+    routes::{Access, Call},
+};
+
+/// Answers a request. Whatever is in it, the answer is one of this service's own.
+pub async fn handle(app: &App, request: &Request) -> Response {
+    let request_id = match request.header("cf-ray") {
+        Some(ray) => ray.to_owned(),
+        None => id::request_id(app.clock.now(), app.random_bits().unwrap_or_default()),
+    };
+    let mut response = match route(app, request, &request_id).await {
+        Ok(response) => response,
+        Err(problem) => {
+            if let Problem::App(Error::Unavailable(cause)) = &problem {
+                log::error!(
+                    "{} {} failed: {cause} (request {request_id})",
+                    request.method,
+                    request.path
+                );
+            }
+            problem.response(&request_id)
+        }
+    };
+    response.headers.push(("X-Request-Id", request_id));
+    response
+}
+
+async fn route(app: &App, request: &Request, request_id: &str) -> Result<Response, Problem> {
+    let (route, id) = routes::find(request)?;
+    let call = Call {
+        app,
+        request,
+        id,
+        request_id,
+    };
+    match &route.access {
+        Access::Operator(handler) => match bearer(request) {
+            Some(secret) if app.is_operator(secret) => handler(&call).await,
+            _ => Err(Problem::NotOperator),
+        },
+        Access::Key(scope, handler) => {
+            let by = authenticate(&call, scope.as_ref(), Freshness::Bounded).await?;
+            match handler(&call, &by).await {
+                // The guard stopped the batch, so nothing has happened yet: judge the key by what
+                // the database says now, and let it try again if it is still good.
+                Err(Problem::App(Error::KeyChanged)) => {
+                    let by = authenticate(&call, scope.as_ref(), Freshness::Strong).await?;
+                    handler(&call, &by).await
+                }
+                answer => answer,
+            }
+        }
+    }
+}
+
+/// The credential in `Authorization: Bearer …`; the scheme's case does not matter (RFC 9110, 11.1).
+fn bearer(request: &Request) -> Option<&str> {
+    let (scheme, credential) = request.header("authorization")?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| credential.trim())
+}
+
+async fn authenticate(call: &Call<'_>, scope: Option<&Scope>, freshness: Freshness) -> Result<Principal, Problem> {
+    let request = call.request;
+    if request
+        .header("authorization")
+        .is_none_or(|value| value.trim().is_empty())
+    {
+        return Err(Problem::MissingKey);
+    }
+    let text = bearer(request)
+        .and_then(|text| KeyText::parse(text).ok())
+        .ok_or(Refusal::Malformed)?;
+    let found = call.app.find(&text, freshness).await?.ok_or(Refusal::Unknown)?;
+    decide(
+        &found.snapshot,
+        scope.map_or(&[], slice::from_ref),
+        call.app.clock.now(),
+    )?;
+    Ok(Principal {
+        snapshot: found.snapshot,
+        request_id: call.request_id.to_owned(),
+        ip: request.header("cf-connecting-ip").map(str::to_owned),
+    })
+}

@@ -1,0 +1,169 @@
+//! What every refusal and failure looks like: an RFC 9457 problem with a stable code for programs.
+
+use serde_json::json;
+
+use crate::{
+    app::error::Error,
+    domain::{decision::Refusal, scope::Scope},
+    http::message::Response,
+};
+
+/// How long a caller should wait before he tries again, in seconds.
+const RETRY_AFTER_SECONDS: &str = "2";
+
+/// Why a request was not answered as it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// No credential was sent.
+    MissingKey,
+    /// The operator's secret is wrong or missing.
+    NotOperator,
+    /// There is no such path.
+    NoSuchPath,
+    /// The path is there, but not with this method; the value lists those that are.
+    MethodNotAllowed(String),
+    /// The body has more bytes than are read.
+    BodyTooLarge,
+    /// The body is no JSON.
+    MalformedJson(String),
+    /// The use case said no.
+    App(Error),
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self::App(error)
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self::App(Error::Refused(refusal))
+    }
+}
+
+impl Problem {
+    /// The status and the stable code.
+    pub(crate) fn status_and_code(&self) -> (u16, &'static str) {
+        match self {
+            Self::MissingKey => (401, "missing_api_key"),
+            Self::NotOperator => (401, "invalid_operator_secret"),
+            Self::NoSuchPath | Self::App(Error::NotFound) => (404, "not_found"),
+            Self::MethodNotAllowed(_) => (405, "method_not_allowed"),
+            Self::BodyTooLarge => (413, "body_too_large"),
+            Self::MalformedJson(_) => (400, "malformed_json"),
+            Self::App(Error::Invalid { .. }) => (400, "validation_failed"),
+            Self::App(Error::Exceeds(_)) => (403, "exceeds_own_access"),
+            Self::App(Error::Conflict { code, .. }) => (409, code),
+            Self::App(Error::Unavailable(_) | Error::KeyChanged) => (503, "unavailable"),
+            Self::App(Error::Refused(refusal)) => {
+                let status = match refusal {
+                    Refusal::MissingScopes(_) | Refusal::OrganizationSuspended => 403,
+                    _ => 401,
+                };
+                (status, refusal.code())
+            }
+        }
+    }
+
+    /// A sentence that a person can act on. Says nothing of what went wrong inside.
+    fn detail(&self) -> String {
+        match self {
+            Self::MissingKey => "Send your API key in the header `Authorization: Bearer <key>`.".to_owned(),
+            Self::NotOperator => {
+                "Send the operator's secret (OPERATOR_SECRET) in the header `Authorization: Bearer <secret>`."
+                    .to_owned()
+            }
+            Self::NoSuchPath => "There is nothing at this path.".to_owned(),
+            Self::MethodNotAllowed(allowed) => format!("This path takes {allowed}."),
+            Self::BodyTooLarge => {
+                format!(
+                    "The body is larger than {} bytes.",
+                    crate::http::message::MAX_BODY_BYTES
+                )
+            }
+            Self::MalformedJson(message) => format!("The body is not JSON: {message}."),
+            Self::App(Error::Invalid {
+                field: Some(field),
+                message,
+            }) => format!("`{field}`: {message}."),
+            Self::App(Error::Invalid { field: None, message }) => format!("{message}."),
+            Self::App(Error::Exceeds(message)) => message.clone(),
+            Self::App(Error::NotFound) => "There is no such thing, or this key may not see it.".to_owned(),
+            Self::App(Error::Conflict { message, .. }) => (*message).to_owned(),
+            Self::App(Error::Unavailable(_) | Error::KeyChanged) => {
+                "Something that this answer depends on is not available. Try again in a moment.".to_owned()
+            }
+            Self::App(Error::Refused(refusal)) => refusal_detail(refusal),
+        }
+    }
+
+    /// This problem as an answer.
+    pub(crate) fn response(&self, request_id: &str) -> Response {
+        let (status, code) = self.status_and_code();
+        let title = match status {
+            400 => "Bad Request",
+            401 => "Unauthorized",
+            403 => "Forbidden",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            409 => "Conflict",
+            413 => "Content Too Large",
+            _ => "Service Unavailable",
+        };
+        let detail = self.detail();
+        let mut body = json!({
+            "type": format!("urn:bitting:error:{code}"),
+            "title": title,
+            "status": status,
+            "detail": detail,
+            "error": { "code": code, "message": detail },
+            "request_id": request_id,
+        });
+        if let Self::App(Error::Invalid { field: Some(field), .. }) = self {
+            body["error"]["field"] = json!(field);
+        }
+        let mut response = Response::typed(status, "application/problem+json", &body);
+        match (status, self) {
+            (401, Self::MissingKey | Self::NotOperator) => {
+                response
+                    .headers
+                    .push(("WWW-Authenticate", "Bearer realm=\"bitting\"".to_owned()));
+            }
+            // RFC 6750, section 3.1: a credential was sent, and it is not good.
+            (401, _) => {
+                response.headers.push((
+                    "WWW-Authenticate",
+                    "Bearer realm=\"bitting\", error=\"invalid_token\"".to_owned(),
+                ));
+            }
+            (405, Self::MethodNotAllowed(allowed)) => response.headers.push(("Allow", allowed.clone())),
+            // Clients of the Stainless family try a 409 again, which cannot help here.
+            (409, _) => response.headers.push(("X-Should-Retry", "false".to_owned())),
+            (503, _) => response.headers.push(("Retry-After", RETRY_AFTER_SECONDS.to_owned())),
+            _ => {}
+        }
+        response
+    }
+}
+
+fn refusal_detail(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Malformed => {
+            "This is not an API key: its form or its checksum is wrong. Was it copied whole?".to_owned()
+        }
+        Refusal::Unknown => "There is no such API key.".to_owned(),
+        Refusal::Revoked => "This API key was revoked. Use another one.".to_owned(),
+        Refusal::Disabled => "This API key is disabled. Someone who manages keys can enable it.".to_owned(),
+        Refusal::Expired => "This API key has expired. Use another one.".to_owned(),
+        Refusal::UserRemoved => "The user of this API key is no longer in the organization.".to_owned(),
+        Refusal::OrganizationSuspended => "The organization of this API key is suspended.".to_owned(),
+        Refusal::MissingScopes(scopes) => {
+            let quoted: Vec<String> = scopes
+                .iter()
+                .map(|scope| format!("'{}'", Scope::as_str(scope)))
+                .collect();
+            format!("Insufficient API key scopes. Required: [{}]", quoted.join(", "))
+        }
+    }
+}

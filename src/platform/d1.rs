@@ -1,0 +1,43 @@
+//! D1 as the [`Database`] port.
+
+use wasm_bindgen::JsValue;
+use worker::{D1Database, Env};
+
+use crate::ports::{Database, DatabaseError, LocalFuture, Param, Row, Statement};
+
+/// The binding `DB`, looked up when it is needed: most verifications do not need it.
+pub(crate) struct D1(pub(crate) Env);
+
+impl Database for D1 {
+    fn batch(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Vec<Vec<Row>>, DatabaseError>> {
+        Box::pin(async move {
+            let run = async {
+                let database = self.0.d1("DB")?;
+                let prepared = statements.iter().map(|statement| prepare(&database, statement));
+                let prepared = prepared.collect::<worker::Result<Vec<_>>>()?;
+                let results = database.batch(prepared).await?;
+                results
+                    .iter()
+                    .map(worker::D1Result::results::<Row>)
+                    .collect::<worker::Result<_>>()
+            };
+            run.await
+                .map_err(|error: worker::Error| DatabaseError::from_message(error.to_string()))
+        })
+    }
+}
+
+fn prepare(database: &D1Database, statement: &Statement) -> worker::Result<worker::D1PreparedStatement> {
+    let params: Vec<JsValue> = statement.params.iter().map(to_js).collect();
+    database.prepare(statement.sql.as_str()).bind(&params)
+}
+
+/// D1 takes doubles alone: a `BigInt`, which is what an `i64` becomes by itself, is an error.
+#[expect(clippy::cast_precision_loss, reason = "times and counts stay far below 2^53")]
+fn to_js(param: &Param) -> JsValue {
+    match param {
+        Param::Null => JsValue::NULL,
+        Param::Integer(number) => JsValue::from_f64(*number as f64),
+        Param::Text(text) => JsValue::from_str(text),
+    }
+}

@@ -1,0 +1,7 @@
+//! workerd's side of the ports: converts types, decides nothing.
+
+pub(crate) mod d1;
+pub(crate) mod kv;
+pub(crate) mod log;
+pub(crate) mod message;
+pub(crate) mod system;

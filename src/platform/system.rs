@@ -1,0 +1,39 @@
+//! The clock, randomness, and work behind the answer.
+
+use worker::Context;
+
+use crate::{
+    domain::time::UnixMillis,
+    ports::{Background, Clock, Entropy, LocalFuture},
+};
+
+/// `Date.now()`.
+pub(crate) struct WallClock;
+
+impl Clock for WallClock {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "milliseconds since 1970 fit for 285,000 years"
+    )]
+    fn now(&self) -> UnixMillis {
+        UnixMillis(js_sys::Date::now() as i64)
+    }
+}
+
+/// `crypto.getRandomValues`.
+pub(crate) struct WebCrypto;
+
+impl Entropy for WebCrypto {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), String> {
+        getrandom::fill(bytes).map_err(|error| error.to_string())
+    }
+}
+
+/// `ctx.waitUntil`.
+pub(crate) struct WaitUntil(pub(crate) Context);
+
+impl Background for WaitUntil {
+    fn spawn(&self, work: LocalFuture<'static, ()>) {
+        self.0.wait_until(work);
+    }
+}

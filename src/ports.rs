@@ -1,0 +1,106 @@
+//! The five things that the outside world gives: a database, a cache, a clock, randomness, and work
+//! that goes on behind the answer. The same core runs over workerd's, over SQLite in the tests, and
+//! over a simulated world with delays and failures.
+
+use std::{future::Future, pin::Pin};
+
+use serde_json::{Map, Value};
+
+use crate::domain::time::UnixMillis;
+
+/// A future of one isolate: workerd runs each isolate on one thread, so none needs to be `Send`.
+pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// A row as the database gives it: column names and values.
+pub type Row = Map<String, Value>;
+
+/// A value that is bound to a statement. Times and numbers must stay within ±2⁵³, because D1 passes
+/// every number as a double.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Param {
+    /// SQL's NULL.
+    Null,
+    /// An integer.
+    Integer(i64),
+    /// A text.
+    Text(String),
+}
+
+/// One statement with its parameters, `?1` being the first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement {
+    /// The SQL.
+    pub sql: String,
+    /// The parameters.
+    pub params: Vec<Param>,
+}
+
+/// Why the database did not carry out a batch. Nothing of the batch was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseError {
+    /// The batch's guard stopped it: the key that asks has changed since it was verified.
+    Guard,
+    /// A unique index refused a row.
+    Unique,
+    /// Anything else, with the message for the log.
+    Failed(String),
+}
+
+impl DatabaseError {
+    /// Tells errors apart by SQLite's message, which is all that D1 passes on.
+    pub fn from_message(message: String) -> Self {
+        // Only the guard's `abs()` of the least integer can overflow; see `storage::guard`.
+        if message.contains("integer overflow") {
+            Self::Guard
+        } else if message.contains("UNIQUE constraint failed") {
+            Self::Unique
+        } else {
+            Self::Failed(message)
+        }
+    }
+}
+
+/// D1, or SQLite.
+pub trait Database {
+    /// Runs the statements in order, in one transaction and one round trip; gives the rows of each.
+    ///
+    /// # Errors
+    /// [`DatabaseError`]; then no statement has had any effect.
+    fn batch(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Vec<Vec<Row>>, DatabaseError>>;
+}
+
+/// KV: eventually consistent, and trusted for nothing.
+pub trait Cache {
+    /// The value of a key, or any value that it ever had, or none.
+    ///
+    /// # Errors
+    /// The platform's message, for the log.
+    fn get(&self, key: String) -> LocalFuture<'_, Result<Option<String>, String>>;
+
+    /// Stores a value for `ttl_seconds` (KV's least is 60).
+    ///
+    /// # Errors
+    /// The platform's message, for the log.
+    fn put(&self, key: String, value: String, ttl_seconds: u64) -> LocalFuture<'_, Result<(), String>>;
+}
+
+/// The wall clock.
+pub trait Clock {
+    /// The present instant. On Cloudflare it moves only with I/O.
+    fn now(&self) -> UnixMillis;
+}
+
+/// Randomness fit for secrets.
+pub trait Entropy {
+    /// Fills `bytes`.
+    ///
+    /// # Errors
+    /// The platform's message, for the log.
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), String>;
+}
+
+/// Work behind the answer (`waitUntil`): it may be cut off, so nothing may depend on it.
+pub trait Background {
+    /// Starts the work without waiting for it.
+    fn spawn(&self, work: LocalFuture<'static, ()>);
+}

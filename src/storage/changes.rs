@@ -1,0 +1,70 @@
+//! The change feed's table, and the guard, which asks it whether a key may still do what it was
+//! admitted for. Rows are written by the schema's triggers, in the transaction of the change itself.
+
+use serde::Deserialize;
+
+use crate::{
+    domain::{
+        feed::{News, PAGE, Seq},
+        id::Subject,
+        snapshot::Snapshot,
+        time::UnixMillis,
+    },
+    ports::{DatabaseError, Row, Statement},
+    storage::{statement, typed},
+};
+
+/// The newest changes from `asked` on, that one included, so that the answer always tells the head.
+pub(crate) fn news(asked: Seq) -> Statement {
+    statement!(
+        "SELECT seq, subject FROM changes WHERE seq >= ?1 ORDER BY seq DESC LIMIT ?2",
+        asked,
+        PAGE
+    )
+}
+
+/// Reads the rows of [`news`].
+pub(crate) fn read_news(asked: Seq, sent_at: UnixMillis, rows: Vec<Row>) -> Result<News, DatabaseError> {
+    #[derive(Deserialize)]
+    struct Change {
+        seq: Seq,
+        subject: String,
+    }
+    let changes: Vec<Change> = typed(rows)?;
+    let changes = changes
+        .into_iter()
+        .map(|change| (change.seq, Subject::parse(&change.subject)))
+        .collect();
+    Ok(News {
+        asked,
+        sent_at,
+        changes,
+    })
+}
+
+/// The first statement of every batch that acts for a key. It fails, and the whole batch with it, if
+/// anything behind the snapshot has changed since the snapshot was read, or if the feed no longer
+/// reaches back that far. SQLite has no statement that fails on a condition outside a trigger;
+/// `abs()` of the least integer is its one scalar that always does, with "integer overflow".
+pub(crate) fn guard(snapshot: &Snapshot) -> Statement {
+    statement!(
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM changes WHERE subject IN (?2, ?3, ?4) AND seq > ?1) \
+         OR (SELECT min(seq) FROM changes) > ?1 + 1 \
+         THEN abs(-9223372036854775808) ELSE 1 END",
+        snapshot.seq,
+        snapshot.key_id,
+        snapshot.organization_id,
+        snapshot.user_id
+    )
+}
+
+/// Deletes the oldest changes but for the newest `keep`, at most `limit` of them.
+pub(crate) fn prune(keep: i64, limit: i64) -> Statement {
+    // `keep` is at least 1, so the newest row, which tells the head, always stays.
+    statement!(
+        "DELETE FROM changes WHERE seq IN (SELECT seq FROM changes \
+         WHERE seq <= (SELECT max(seq) FROM changes) - ?1 ORDER BY seq LIMIT ?2) RETURNING seq",
+        keep.max(1),
+        limit
+    )
+}

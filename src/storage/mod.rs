@@ -1,0 +1,98 @@
+//! SQL lives here and nowhere else: one file per family of tables, each function one statement.
+//! Rows come back typed. Who may run a statement, and in which batch, is `app`'s business.
+
+pub mod audit;
+pub mod changes;
+pub mod keys;
+pub mod organizations;
+pub mod snapshots;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::ports::{DatabaseError, Param, Row};
+
+/// A statement with its parameters in order.
+macro_rules! statement {
+    ($sql:expr $(, $param:expr)* $(,)?) => {
+        $crate::ports::Statement { sql: ($sql).into(), params: vec![$($crate::storage::ToParam::to_param(&$param)),*] }
+    };
+}
+pub(crate) use statement;
+
+/// What can be bound to a statement.
+pub(crate) trait ToParam {
+    /// The value as a parameter.
+    fn to_param(&self) -> Param;
+}
+
+impl ToParam for i64 {
+    fn to_param(&self) -> Param {
+        Param::Integer(*self)
+    }
+}
+
+impl ToParam for crate::domain::time::UnixMillis {
+    fn to_param(&self) -> Param {
+        Param::Integer(self.0)
+    }
+}
+
+impl ToParam for crate::domain::feed::Seq {
+    fn to_param(&self) -> Param {
+        Param::Integer(self.0)
+    }
+}
+
+macro_rules! text_params {
+    ($($kind:ty),*) => {
+        $(impl ToParam for $kind {
+            fn to_param(&self) -> Param {
+                Param::Text(self.to_string())
+            }
+        })*
+    };
+}
+text_params!(
+    str,
+    &str,
+    String,
+    crate::domain::id::KeyId,
+    crate::domain::id::OrganizationId,
+    crate::domain::id::UserId,
+    Value
+);
+
+impl<T: ToParam> ToParam for Option<T> {
+    fn to_param(&self) -> Param {
+        self.as_ref().map_or(Param::Null, ToParam::to_param)
+    }
+}
+
+/// Reads the rows of a statement as what that statement selects.
+pub(crate) fn typed<T: DeserializeOwned>(rows: Vec<Row>) -> Result<Vec<T>, DatabaseError> {
+    rows.into_iter()
+        .map(|row| serde_json::from_value(Value::Object(row)))
+        .collect::<Result<_, _>>()
+        .map_err(|error| DatabaseError::Failed(format!("a row is not what the statement selects: {error}")))
+}
+
+/// The JSON that a text column holds.
+pub(crate) fn json_text<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let text: String = serde::Deserialize::deserialize(deserializer)?;
+    serde_json::from_str(&text).map_err(serde::de::Error::custom)
+}
+
+/// The JSON that a text column holds, `null` for NULL.
+pub(crate) fn json_text_or_null<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let text: Option<String> = serde::Deserialize::deserialize(deserializer)?;
+    serde_json::from_str(text.as_deref().unwrap_or("null")).map_err(serde::de::Error::custom)
+}

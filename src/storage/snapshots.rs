@@ -1,0 +1,109 @@
+//! The snapshot of a key: from the database by its digest, and the form in which KV holds it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    domain::{
+        feed::Seq,
+        id::{KeyId, OrganizationId, UserId},
+        key::{KeyKind, Life, Name, Role},
+        key_text::Digest,
+        scope::Scopes,
+        snapshot::{Snapshot, Standing},
+        time::UnixMillis,
+    },
+    ports::{DatabaseError, Row, Statement},
+    storage::{json_text, json_text_or_null, statement, typed},
+};
+
+/// The key with one of these digests, and what stands behind it. Goes into one batch with
+/// [`crate::storage::changes::news`], whose head is the snapshot's `seq`.
+pub(crate) fn by_digest(candidates: &[Digest]) -> Statement {
+    let digests: Vec<String> = candidates.iter().map(|digest| digest.to_hex()).collect();
+    // There are at most three: under the pepper, under the one before, and without.
+    let digest = |index: usize| digests.get(index).cloned();
+    statement!(
+        "SELECT k.id, k.organization_id, k.user_id, k.kind, k.name, k.scopes, k.role, k.metadata, \
+         k.expires_at, k.disabled_at, k.revoked_at, o.operator, o.suspended_at, m.role AS user_role \
+         FROM keys k JOIN organizations o ON o.id = k.organization_id \
+         LEFT JOIN memberships m ON m.organization_id = k.organization_id AND m.user_id = k.user_id \
+         WHERE k.digest IN (?1, ?2, ?3)",
+        digest(0),
+        digest(1),
+        digest(2)
+    )
+}
+
+/// Reads the rows of [`by_digest`].
+pub(crate) fn read(seq: Seq, rows: Vec<Row>) -> Result<Option<Snapshot>, DatabaseError> {
+    #[derive(Deserialize)]
+    struct SnapshotRow {
+        id: KeyId,
+        organization_id: OrganizationId,
+        user_id: Option<UserId>,
+        kind: KeyKind,
+        name: Name,
+        #[serde(deserialize_with = "json_text_or_null")]
+        scopes: Scopes,
+        role: Role,
+        #[serde(deserialize_with = "json_text")]
+        metadata: Map<String, Value>,
+        #[serde(flatten)]
+        life: Life,
+        operator: i64,
+        suspended_at: Option<UnixMillis>,
+        user_role: Option<Role>,
+    }
+    let rows: Vec<SnapshotRow> = typed(rows)?;
+    Ok(rows.into_iter().next().map(|row| Snapshot {
+        seq,
+        key_id: row.id,
+        organization_id: row.organization_id,
+        operator: row.operator == 1,
+        user_id: row.user_id,
+        kind: row.kind,
+        name: row.name,
+        scopes: row.scopes,
+        role: row.user_role.map_or(row.role, |user_role| user_role.min(row.role)),
+        metadata: row.metadata,
+        life: row.life,
+        standing: if row.suspended_at.is_some() {
+            Standing::OrganizationSuspended
+        } else if row.user_id.is_some() && row.user_role.is_none() {
+            Standing::UserRemoved
+        } else {
+            Standing::Good
+        },
+    }))
+}
+
+/// How long KV keeps a snapshot, in seconds. The feed's window, and not this, decides whether it is
+/// believed; this only keeps KV from filling with keys that nobody uses.
+pub(crate) const CACHE_TTL_SECONDS: u64 = 24 * 60 * 60;
+
+/// Under which key KV holds the snapshot of this digest. The number is the version of [`Cached`].
+pub(crate) fn cache_key(digest: Digest) -> String {
+    format!("snapshot:1:{}", digest.to_hex())
+}
+
+#[derive(Serialize, Deserialize)]
+struct Cached<S> {
+    digest: String,
+    snapshot: S,
+}
+
+/// The value that KV holds.
+pub(crate) fn to_cache(digest: Digest, snapshot: &Snapshot) -> Option<String> {
+    serde_json::to_string(&Cached {
+        digest: digest.to_hex(),
+        snapshot,
+    })
+    .ok()
+}
+
+/// Reads a value from KV; `None` for whatever is no snapshot of this very digest.
+pub(crate) fn from_cache(digest: Digest, value: &str) -> Option<Snapshot> {
+    let cached: Cached<Snapshot> = serde_json::from_str(value).ok()?;
+    (cached.digest == digest.to_hex()).then_some(cached.snapshot)
+}

@@ -1,0 +1,78 @@
+//! The Worker's events. Wires the platform to the core and does nothing else.
+
+use std::{cell::OnceCell, rc::Rc};
+
+use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
+
+use crate::{
+    app::{App, config::Config, isolate::Isolate},
+    http,
+    platform::{
+        d1::D1,
+        kv::Kv,
+        message,
+        system::{WaitUntil, WallClock, WebCrypto},
+    },
+    ports::{Background, LocalFuture},
+};
+
+thread_local! {
+    /// What outlives a request. The configuration is part of the deployment, so it cannot change
+    /// while an isolate lives.
+    static STATE: OnceCell<(Rc<Config>, Rc<Isolate>)> = const { OnceCell::new() };
+}
+
+#[event(start)]
+fn start() {
+    crate::platform::log::init();
+}
+
+#[event(fetch)]
+async fn fetch(request: worker::Request, env: Env, context: Context) -> worker::Result<worker::Response> {
+    let Some(app) = app(&env, Rc::new(WaitUntil(context))) else {
+        return worker::Response::error("This service is misconfigured; its log says how.", 503);
+    };
+    let request = message::read(request).await?;
+    message::write(http::handle(&app, &request).await)
+}
+
+#[event(scheduled)]
+async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+    let Some(app) = app(&env, Rc::new(Nothing)) else { return };
+    match app.sweep().await {
+        Ok(swept) => log::info!("swept: {swept:?}"),
+        Err(error) => log::error!("the sweep stopped early and goes on at the next one: {error:?}"),
+    }
+}
+
+/// A sweep leaves no work behind.
+struct Nothing;
+
+impl Background for Nothing {
+    fn spawn(&self, _work: LocalFuture<'static, ()>) {}
+}
+
+fn app(env: &Env, background: Rc<dyn Background>) -> Option<App> {
+    let (config, isolate) = STATE.with(|state| {
+        if let Some(state) = state.get() {
+            return Some(state.clone());
+        }
+        let get = |name: &str| env.var(name).ok().map(|value| value.to_string());
+        match Config::read(get) {
+            Ok(config) => Some(state.get_or_init(|| (Rc::new(config), Rc::default())).clone()),
+            Err(message) => {
+                log::error!("{message}");
+                None
+            }
+        }
+    })?;
+    Some(App {
+        database: Rc::new(D1(env.clone())),
+        cache: Rc::new(Kv(env.clone())),
+        clock: Rc::new(WallClock),
+        entropy: Rc::new(WebCrypto),
+        background,
+        config,
+        isolate,
+    })
+}

@@ -1,0 +1,267 @@
+//! A world for the core to live in: SQLite for D1, a map for KV, a clock and randomness of our own.
+
+pub(crate) mod sqlite;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+};
+
+use bitting::{
+    app::{App, config::Config},
+    domain::time::UnixMillis,
+    http::{
+        self,
+        message::{Body, Request},
+    },
+    ports::{Background, Cache, Clock, Entropy, LocalFuture},
+};
+use futures::executor::block_on;
+use serde_json::{Value, json};
+
+use self::sqlite::Sqlite;
+
+pub(crate) const OPERATOR_SECRET: &str = "operator-secret-of-the-tests-0123456789";
+/// The instant at which every test starts: 2027-01-15T08:00:00Z.
+pub(crate) const START: UnixMillis = UnixMillis(1_800_000_000_000);
+
+/// A clock that moves when a test says so.
+pub(crate) struct ManualClock(pub(crate) Cell<UnixMillis>);
+
+impl Clock for ManualClock {
+    fn now(&self) -> UnixMillis {
+        self.0.get()
+    }
+}
+
+/// Randomness that is the same in every run: SplitMix64.
+pub(crate) struct SeededEntropy(pub(crate) Cell<u64>);
+
+impl Entropy for SeededEntropy {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), String> {
+        for byte in bytes {
+            let state = self.0.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+            self.0.set(state);
+            let mut z = state;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            *byte = (z ^ (z >> 31)) as u8;
+        }
+        Ok(())
+    }
+}
+
+/// A KV that works, until a test says otherwise.
+#[derive(Default)]
+pub(crate) struct MapCache {
+    pub(crate) values: RefCell<HashMap<String, String>>,
+    pub(crate) failing: Cell<bool>,
+    pub(crate) gets: Cell<usize>,
+    pub(crate) puts: Cell<usize>,
+}
+
+impl Cache for MapCache {
+    fn get(&self, key: String) -> LocalFuture<'_, Result<Option<String>, String>> {
+        self.gets.set(self.gets.get() + 1);
+        Box::pin(async move {
+            if self.failing.get() {
+                Err("KV is down".to_owned())
+            } else {
+                Ok(self.values.borrow().get(&key).cloned())
+            }
+        })
+    }
+
+    fn put(&self, key: String, value: String, _ttl_seconds: u64) -> LocalFuture<'_, Result<(), String>> {
+        self.puts.set(self.puts.get() + 1);
+        Box::pin(async move {
+            if self.failing.get() {
+                return Err("KV is down".to_owned());
+            }
+            self.values.borrow_mut().insert(key, value);
+            Ok(())
+        })
+    }
+}
+
+/// Work behind the answers, done when a test lets it.
+#[derive(Default)]
+pub(crate) struct Later(RefCell<Vec<LocalFuture<'static, ()>>>);
+
+impl Background for Later {
+    fn spawn(&self, work: LocalFuture<'static, ()>) {
+        self.0.borrow_mut().push(work);
+    }
+}
+
+/// One isolate over one database and one KV.
+pub(crate) struct World {
+    pub(crate) app: App,
+    pub(crate) database: Rc<Sqlite>,
+    pub(crate) cache: Rc<MapCache>,
+    pub(crate) clock: Rc<ManualClock>,
+    pub(crate) later: Rc<Later>,
+}
+
+/// An answer, read.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) json: Value,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(given, _)| given.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The stable code of a refusal.
+    pub(crate) fn code(&self) -> &str {
+        self.json["error"]["code"].as_str().unwrap_or("(none)")
+    }
+
+    /// A text of the answer's JSON.
+    pub(crate) fn text(&self, field: &str) -> String {
+        self.json[field]
+            .as_str()
+            .unwrap_or_else(|| panic!("no text `{field}` in {}", self.json))
+            .to_owned()
+    }
+}
+
+impl World {
+    /// An empty world.
+    pub(crate) fn new() -> Self {
+        Self::with_config(&[])
+    }
+
+    /// An empty world, configured by these variables beside the operator's secret.
+    pub(crate) fn with_config(variables: &[(&str, &str)]) -> Self {
+        let get = |name: &str| {
+            let given = variables
+                .iter()
+                .find(|(variable, _)| *variable == name)
+                .map(|(_, value)| (*value).to_owned());
+            given.or((name == "OPERATOR_SECRET").then(|| OPERATOR_SECRET.to_owned()))
+        };
+        let config = Config::read(get).unwrap();
+        let database = Rc::new(Sqlite::new());
+        let cache = Rc::new(MapCache::default());
+        let clock = Rc::new(ManualClock(Cell::new(START)));
+        let later = Rc::new(Later::default());
+        let app = App {
+            database: database.clone(),
+            cache: cache.clone(),
+            clock: clock.clone(),
+            entropy: Rc::new(SeededEntropy(Cell::new(1))),
+            background: later.clone(),
+            config: Rc::new(config),
+            isolate: Rc::default(),
+        };
+        Self {
+            app,
+            database,
+            cache,
+            clock,
+            later,
+        }
+    }
+
+    /// Another isolate of the same deployment: the same database, KV and clock, nothing in memory.
+    pub(crate) fn another_isolate(&self) -> Self {
+        let app = App {
+            isolate: Rc::default(),
+            ..self.app.clone()
+        };
+        Self {
+            app,
+            database: self.database.clone(),
+            cache: self.cache.clone(),
+            clock: self.clock.clone(),
+            later: self.later.clone(),
+        }
+    }
+
+    pub(crate) fn advance_ms(&self, ms: i64) {
+        self.clock.0.set(self.clock.0.get().plus_ms(ms));
+    }
+
+    /// Does the work that was left behind the answers.
+    pub(crate) fn settle(&self) {
+        loop {
+            let work = std::mem::take(&mut *self.later.0.borrow_mut());
+            if work.is_empty() {
+                return;
+            }
+            work.into_iter().for_each(block_on);
+        }
+    }
+
+    /// Sends a request as it stands.
+    pub(crate) fn send(&self, request: &Request) -> Answer {
+        let response = block_on(http::handle(&self.app, request));
+        let json = serde_json::from_slice(&response.body).unwrap();
+        Answer {
+            status: response.status,
+            headers: response.headers,
+            json,
+        }
+    }
+
+    /// Sends a request with a key and a body.
+    pub(crate) fn call(&self, method: &str, path: &str, key: &str, body: &Value) -> Answer {
+        self.send(&request(method, path, key, body))
+    }
+
+    pub(crate) fn get(&self, path: &str, key: &str) -> Answer {
+        self.call("GET", path, key, &Value::Null)
+    }
+
+    pub(crate) fn post(&self, path: &str, key: &str, body: &Value) -> Answer {
+        self.call("POST", path, key, body)
+    }
+
+    /// Makes the operator's organization; gives its owner's key, which has full access.
+    pub(crate) fn bootstrap(&self) -> String {
+        let first = json!({ "organization": "Acme", "email": "owner@example.com", "key_name": "first" });
+        let answer = self.post("/v1/bootstrap", OPERATOR_SECRET, &first);
+        assert_eq!(answer.status, 201, "{}", answer.json);
+        answer.text("key")
+    }
+
+    /// Makes a key with these scopes; gives its id and its text.
+    pub(crate) fn create(&self, by: &str, name: &str, scopes: &[&str]) -> (String, String) {
+        let answer = self.post("/v1/keys", by, &json!({ "name": name, "scopes": scopes }));
+        assert_eq!(answer.status, 201, "{}", answer.json);
+        (answer.text("id"), answer.text("key"))
+    }
+
+    /// Asks whether a key is good for these scopes.
+    pub(crate) fn verify(&self, by: &str, key: &str, scopes: &[&str]) -> Value {
+        let answer = self.post("/v1/keys/verify", by, &json!({ "key": key, "scopes": scopes }));
+        assert_eq!(answer.status, 200, "{}", answer.json);
+        answer.json
+    }
+}
+
+/// A request with a key (none, if it is empty) and a body (none, if it is null).
+pub(crate) fn request(method: &str, path: &str, key: &str, body: &Value) -> Request {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let authorization = (!key.is_empty()).then(|| ("authorization", format!("Bearer {key}")));
+    Request {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        query: query.to_owned(),
+        headers: authorization.into_iter().collect(),
+        body: Body::Bytes(if body.is_null() {
+            Vec::new()
+        } else {
+            body.to_string().into_bytes()
+        }),
+    }
+}

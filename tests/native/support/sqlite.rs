@@ -1,0 +1,135 @@
+//! SQLite for D1: the production schema, the production SQL. Every statement that any test runs is
+//! explained once, and one that would read a whole table fails the test.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashSet, VecDeque},
+};
+
+use bitting::ports::{Database, DatabaseError, LocalFuture, Param, Row, Statement};
+use rusqlite::{Connection, params_from_iter, types};
+use serde_json::{Value, json};
+
+const SCHEMA: &str = include_str!("../../../schema.sql");
+
+/// A database in memory.
+pub(crate) struct Sqlite {
+    pub(crate) connection: RefCell<Connection>,
+    /// Messages with which the next batches fail, before they have any effect.
+    pub(crate) failures: RefCell<VecDeque<String>>,
+    /// How many batches were sent: each is one round trip.
+    pub(crate) batches: Cell<usize>,
+    explained: RefCell<HashSet<String>>,
+}
+
+impl Sqlite {
+    pub(crate) fn new() -> Self {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
+        connection.execute_batch(SCHEMA).unwrap();
+        Self {
+            connection: RefCell::new(connection),
+            failures: RefCell::default(),
+            batches: Cell::new(0),
+            explained: RefCell::default(),
+        }
+    }
+
+    /// Lets the next batch fail with this message.
+    pub(crate) fn fail_next(&self, message: &str) {
+        self.failures.borrow_mut().push_back(message.to_owned());
+    }
+
+    /// Runs SQL of the test's own.
+    pub(crate) fn execute(&self, sql: &str) {
+        self.connection.borrow().execute_batch(sql).unwrap();
+    }
+
+    /// The one value that a query of the test's own gives.
+    pub(crate) fn value(&self, sql: &str) -> Value {
+        self.connection
+            .borrow()
+            .query_row(sql, [], |row| Ok(to_json(row.get_ref(0)?)))
+            .unwrap()
+    }
+
+    /// Runs a batch at once.
+    pub(crate) fn run(&self, statements: &[Statement]) -> Result<Vec<Vec<Row>>, DatabaseError> {
+        self.batches.set(self.batches.get() + 1);
+        if let Some(message) = self.failures.borrow_mut().pop_front() {
+            return Err(DatabaseError::from_message(message));
+        }
+        let mut connection = self.connection.borrow_mut();
+        let mut run = || -> rusqlite::Result<Vec<Vec<Row>>> {
+            let transaction = connection.transaction()?;
+            let results = statements
+                .iter()
+                .map(|statement| self.query(&transaction, statement))
+                .collect::<Result<_, _>>()?;
+            transaction.commit()?;
+            Ok(results)
+        };
+        run().map_err(|error| DatabaseError::from_message(error.to_string()))
+    }
+
+    fn query(&self, connection: &Connection, statement: &Statement) -> rusqlite::Result<Vec<Row>> {
+        self.explain(connection, statement)?;
+        let mut prepared = connection.prepare_cached(&statement.sql)?;
+        let columns: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+        let rows = prepared.query_map(params_from_iter(statement.params.iter().map(to_sql)), |row| {
+            columns
+                .iter()
+                .enumerate()
+                .map(|(index, column)| Ok((column.clone(), to_json(row.get_ref(index)?))))
+                .collect::<rusqlite::Result<Row>>()
+        })?;
+        rows.collect()
+    }
+
+    /// No statement may read a table from end to end, or sort what it has read.
+    fn explain(&self, connection: &Connection, statement: &Statement) -> rusqlite::Result<()> {
+        if !self.explained.borrow_mut().insert(statement.sql.clone()) {
+            return Ok(());
+        }
+        let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", statement.sql))?;
+        let parameters = params_from_iter(statement.params.iter().map(to_sql));
+        let plan: Vec<String> = explain
+            .query_map(parameters, |row| row.get(3))?
+            .collect::<Result<_, _>>()?;
+        for step in &plan {
+            let scans = step.starts_with("SCAN ")
+                && !["CONSTANT ROW", "json_each", "("]
+                    .iter()
+                    .any(|free| step.contains(free));
+            // A list by prefix reads the keys with that prefix and sorts those.
+            let sorts = step.contains("TEMP B-TREE") && !statement.sql.contains("start >= ?");
+            assert!(!scans && !sorts, "{}\n{plan:#?}", statement.sql);
+        }
+        Ok(())
+    }
+}
+
+impl Database for Sqlite {
+    fn batch(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Vec<Vec<Row>>, DatabaseError>> {
+        Box::pin(async move { self.run(&statements) })
+    }
+}
+
+/// D1 passes every number as a double, and so does this.
+fn to_sql(param: &Param) -> types::Value {
+    match param {
+        Param::Null => types::Value::Null,
+        Param::Integer(number) => types::Value::Real(*number as f64),
+        Param::Text(text) => types::Value::Text(text.clone()),
+    }
+}
+
+fn to_json(value: types::ValueRef<'_>) -> Value {
+    match value {
+        types::ValueRef::Null => Value::Null,
+        types::ValueRef::Integer(number) => json!(number),
+        types::ValueRef::Real(number) => json!(number),
+        types::ValueRef::Text(text) => json!(String::from_utf8_lossy(text)),
+        types::ValueRef::Blob(_) => panic!("no column here holds a blob"),
+    }
+}
