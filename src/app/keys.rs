@@ -111,7 +111,7 @@ impl App {
             created_by: Some(maker.key_id),
             updated_at: now,
         };
-        let created = self.created_event(&key);
+        let created = Self::created_event(&key);
         self.guarded(
             by,
             vec![self.insert_key(&key, &text), audit::record(&by.actor(), &created)],
@@ -125,7 +125,7 @@ impl App {
         keys::insert(key, digest, pepper_version)
     }
 
-    pub(super) fn created_event(&self, key: &Key) -> Event<'static> {
+    pub(super) fn created_event(key: &Key) -> Event<'static> {
         let details = json!({
             "name": key.name,
             "kind": key.kind,

@@ -173,7 +173,7 @@ pub(crate) fn list(reach: Reach, filter: &Filter, cursor: Cursor, limit: i64, no
         and("name = ?", name.to_param());
     }
     if let Some(ids) = &filter.ids {
-        let ids = Value::from_iter(ids.iter().map(KeyId::to_string));
+        let ids: Value = ids.iter().map(KeyId::to_string).collect();
         and("id IN (SELECT value FROM json_each(?))", ids.to_param());
     }
     if let Some(prefix) = &filter.prefix {
@@ -204,8 +204,10 @@ pub(crate) fn list(reach: Reach, filter: &Filter, cursor: Cursor, limit: i64, no
         "DESC"
     };
     params.push(limit.to_param());
-    sql.push_str(&format!(" ORDER BY id {order} LIMIT ?{}", params.len()));
-    Statement { sql, params }
+    Statement {
+        sql: format!("{sql} ORDER BY id {order} LIMIT ?{}", params.len()),
+        params,
+    }
 }
 
 /// What a change sets; `None` leaves as it is.
