@@ -130,7 +130,7 @@ impl App {
             "name": key.name,
             "kind": key.kind,
             "scopes": key.scopes,
-            "expires_at": key.life.expires_at,
+            "expires_at": key.life.expires_at.map(UnixMillis::to_rfc3339),
         });
         event(key, "key.created", details, key.created_at)
     }
@@ -311,7 +311,12 @@ fn described(change: &Change) -> Value {
     tell("name", change.name.as_ref().map(|name| json!(name)));
     tell("scopes", change.scopes.as_ref().map(|scopes| json!(scopes)));
     tell("metadata", change.metadata.as_ref().map(|metadata| json!(metadata)));
-    tell("expires_at", change.expires_at.map(|expires_at| json!(expires_at)));
+    tell(
+        "expires_at",
+        change
+            .expires_at
+            .map(|expires_at| json!(expires_at.map(UnixMillis::to_rfc3339))),
+    );
     tell("enabled", change.enabled.map(|enabled| json!(enabled)));
     Value::Object(details)
 }

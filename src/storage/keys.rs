@@ -283,7 +283,7 @@ pub(crate) fn record_expiry(now: UnixMillis, limit: i64) -> Statement {
     statement!(
         concat!(
             "INSERT INTO audit_events (organization_id, subject, action, actor_kind, details, at) \
-             SELECT organization_id, id, 'key.expired', 'system', json_object('expires_at', expires_at), ?1",
+             SELECT organization_id, id, 'key.expired', 'system', json_object('expires_at', strftime('%Y-%m-%dT%H:%M:%fZ', expires_at / 1000.0, 'unixepoch')), ?1",
             due!()
         ),
         now,
