@@ -6,7 +6,7 @@ use crate::{
     app::{App, Principal, error::Error, take},
     domain::{
         catalogue,
-        id::KeyId,
+        id::{KeyId, ProjectId},
         key::{Key, KeyKind, Life, Name, Role},
         key_text::{KeyText, Word},
         scope::{Scope, Scopes},
@@ -15,7 +15,7 @@ use crate::{
     ports::Statement,
     storage::{
         audit::{self, Event, Recorded},
-        keys::{self, Change, Cursor, Filter, Reach},
+        keys::{self, Change, Cursor, Filter, NewSecret, Reach},
         organizations,
     },
 };
@@ -30,6 +30,8 @@ pub struct NewKey {
     pub name: Name,
     /// What it acts as; `None`: the same as its maker.
     pub kind: Option<KeyKind>,
+    /// The project that it is to see, for a project's key.
+    pub project_id: Option<ProjectId>,
     /// An environment or a region to stand in its text.
     pub label: Option<Word>,
     /// What it may do; `None`: the same as its maker.
@@ -70,15 +72,26 @@ impl App {
             KeyKind::Pat => Some(maker.user_id.ok_or_else(|| {
                 Error::Exceeds("A personal key acts as a user, and this key has none: ask for kind `org`.".to_owned())
             })?),
-            KeyKind::Org if maker.role >= Role::Admin => None,
-            KeyKind::Org => {
-                return Err(Error::Exceeds(
-                    "Only an owner or an admin can make an organization's key.".to_owned(),
-                ));
+            KeyKind::Org | KeyKind::Proj if maker.role < Role::Admin => {
+                return Err(Error::Exceeds(format!(
+                    "Only an owner or an admin can make a key of kind `{}`.",
+                    kind.as_str()
+                )));
             }
-            KeyKind::Proj | KeyKind::Sk => {
-                return Err(Error::invalid("kind", "must be `pat` or `org`"));
-            }
+            KeyKind::Org | KeyKind::Proj => None,
+            KeyKind::Sk => return Err(Error::invalid("kind", "must be `pat`, `org` or `proj`")),
+        };
+        if new.project_id.is_some() != (kind == KeyKind::Proj) {
+            return Err(Error::invalid(
+                "project_id",
+                "belongs to a key of kind `proj`, and to no other",
+            ));
+        }
+        // A project's key sees its project and administers nothing.
+        let role = if kind == KeyKind::Proj {
+            Role::Member
+        } else {
+            maker.role
         };
         let scopes = new.scopes.unwrap_or_else(|| maker.scopes.clone());
         if let Scopes::List(list) = &scopes {
@@ -92,15 +105,17 @@ impl App {
             self.entropy.fill(bytes)
         })
         .map_err(Error::Unavailable)?;
-        let key = Key {
+        let mut key = Key {
             id: KeyId::new(now, self.random_bits()?),
+            number: 0,
             organization_id: maker.organization_id,
             user_id,
+            project_id: new.project_id,
             kind,
             name: new.name,
             preview: text.preview(),
             scopes,
-            role: maker.role,
+            role,
             metadata: new.metadata,
             life: Life {
                 expires_at,
@@ -110,13 +125,17 @@ impl App {
             created_at: now,
             created_by: Some(maker.key_id),
             updated_at: now,
+            last_used_at: None,
+            rotation: None,
         };
         let created = Self::created_event(&key);
-        self.guarded(
-            by,
-            vec![self.insert_key(&key, &text), audit::record(&by.actor(), &created)],
-        )
-        .await?;
+        let statements = vec![
+            self.insert_key(&key, &text),
+            audit::record_if_changed(&by.actor(), &created),
+        ];
+        let mut results = self.guarded(by, statements).await?;
+        let must = "there is no such project in this organization";
+        key.number = keys::read_number(take(&mut results, 0))?.ok_or_else(|| Error::invalid("project_id", must))?;
         Ok(Created { key, text })
     }
 
@@ -179,13 +198,7 @@ impl App {
             check_metadata(metadata)?;
         }
         check_expiry(change.expires_at.flatten(), now)?;
-        let before = self.get_key(by, id).await?;
-        if before.life.revoked_at.is_some() {
-            return Err(Error::Conflict {
-                code: "key_revoked",
-                message: "A revoked key cannot be changed. Make a new one.",
-            });
-        }
+        let before = self.changeable(by, id).await?;
         // Whoever makes a key last longer, work again or do something else vouches for all that the
         // key can do afterwards, as if he made it.
         if change.scopes.is_some() || change.expires_at.is_some() || change.enabled == Some(true) {
@@ -193,12 +206,132 @@ impl App {
             let expires_at = change.expires_at.unwrap_or(before.life.expires_at);
             check_holds(by, scopes, before.role, expires_at)?;
         }
-        let changed = event(&before, "key.updated", described(change), now);
-        let statements = vec![
-            keys::update(reach(by, Some(id))?, &before, change, now),
-            audit::record_if_changed(&by.actor(), &changed),
-        ];
-        let mut results = self.guarded(by, statements).await?;
+        let update = keys::update(reach(by, Some(id))?, &before, change, now);
+        self.carry_out(by, update, &event(&before, "key.updated", described(change), now))
+            .await
+    }
+
+    /// Gives a key a new secret, in place. The old one goes on working for `grace_ms`, but never past
+    /// the key's expiry; 0 ends it at once. `expires_at` sets a new expiry, and revives an expired key.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] when the caller could not have made such a key himself, since the answer
+    /// hands it to him; [`Error::Conflict`] when a rotation is under way or someone else was faster.
+    pub async fn rotate_key(
+        &self,
+        by: &Principal,
+        id: KeyId,
+        grace_ms: i64,
+        expires_at: Option<Option<UnixMillis>>,
+    ) -> Result<Created, Error> {
+        let now = self.now();
+        let before = self.changeable(by, id).await?;
+        if before.user_id.is_some() && before.user_id != by.snapshot.user_id {
+            return Err(Error::Exceeds(
+                "A personal key can be rotated by its own user alone.".to_owned(),
+            ));
+        }
+        if before
+            .rotation
+            .as_ref()
+            .is_some_and(|rotation| rotation.rotates_at > now)
+        {
+            return Err(Error::Conflict {
+                code: "rotation_pending",
+                message: "A rotation of this key is under way. Finish it or cancel it first.",
+            });
+        }
+        check_expiry(expires_at.flatten(), now)?;
+        let expired = before.life.expires_at.is_some_and(|expires_at| expires_at <= now);
+        if expired && expires_at.is_none() {
+            return Err(Error::invalid(
+                "expires_at",
+                "is needed to rotate an expired key: it revives it",
+            ));
+        }
+        if expired && grace_ms > 0 {
+            return Err(Error::invalid(
+                "grace_period_seconds",
+                "an expired key's old secret cannot go on working",
+            ));
+        }
+        let expires_at = expires_at.unwrap_or(before.life.expires_at);
+        check_holds(by, &before.scopes, before.role, expires_at)?;
+        let rotates_at = (grace_ms > 0).then(|| {
+            let end = now.plus_ms(grace_ms);
+            expires_at.map_or(end, |expires_at| expires_at.min(end))
+        });
+        let stem = before.preview.stem.clone();
+        let text = KeyText::renew(stem, before.kind, |bytes| self.entropy.fill(bytes)).map_err(Error::Unavailable)?;
+        let (digest, pepper_version) = self.config.hasher.current(&text);
+        let new = NewSecret {
+            digest,
+            pepper_version,
+            preview: text.preview(),
+        };
+        let details = json!({
+            "rotates_at": rotates_at.map(UnixMillis::to_rfc3339),
+            "expires_at": expires_at.map(UnixMillis::to_rfc3339),
+        });
+        let rotate = keys::rotate(reach(by, Some(id))?, &before, &new, rotates_at, expires_at, now);
+        let key = self
+            .carry_out(by, rotate, &event(&before, "key.rotated", details, now))
+            .await?;
+        Ok(Created { key, text })
+    }
+
+    /// Ends the outgoing secret of a rotation before its time.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when no rotation is under way.
+    pub async fn finish_rotation(&self, by: &Principal, id: KeyId) -> Result<Key, Error> {
+        let (before, now) = self.rotating(by, id).await?;
+        let finish = keys::finish_rotation(reach(by, Some(id))?, &before, now);
+        self.carry_out(by, finish, &event(&before, "key.rotation_finished", json!({}), now))
+            .await
+    }
+
+    /// Takes a rotation back: the outgoing secret stays, the new one ends.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when no rotation is under way.
+    pub async fn cancel_rotation(&self, by: &Principal, id: KeyId) -> Result<Key, Error> {
+        let (before, now) = self.rotating(by, id).await?;
+        let cancel = keys::cancel_rotation(reach(by, Some(id))?, &before, now);
+        self.carry_out(by, cancel, &event(&before, "key.rotation_cancelled", json!({}), now))
+            .await
+    }
+
+    async fn rotating(&self, by: &Principal, id: KeyId) -> Result<(Key, UnixMillis), Error> {
+        let now = self.now();
+        let key = self.changeable(by, id).await?;
+        if key.rotation.as_ref().is_none_or(|rotation| rotation.rotates_at <= now) {
+            return Err(Error::Conflict {
+                code: "no_rotation",
+                message: "No rotation of this key is under way.",
+            });
+        }
+        Ok((key, now))
+    }
+
+    /// The key, if it can be changed at all.
+    async fn changeable(&self, by: &Principal, id: KeyId) -> Result<Key, Error> {
+        let key = self.get_key(by, id).await?;
+        if key.life.revoked_at.is_some() {
+            return Err(Error::Conflict {
+                code: "key_revoked",
+                message: "A revoked key cannot be changed. Make a new one.",
+            });
+        }
+        Ok(key)
+    }
+
+    /// Carries out a change of a key that was read before, with its event, and gives the key as it is
+    /// then. Of two at once, one finds the key changed.
+    async fn carry_out(&self, by: &Principal, change: Statement, event: &Event<'_>) -> Result<Key, Error> {
+        let mut results = self
+            .guarded(by, vec![change, audit::record_if_changed(&by.actor(), event)])
+            .await?;
         keys::read(take(&mut results, 0))?.pop().ok_or(Error::Conflict {
             code: "conflict",
             message: "Someone else changed this key at the same time. Read it again, then decide.",
@@ -266,18 +399,25 @@ impl App {
 }
 
 /// The keys that the caller may see and manage: all of its organization for an admin, else its
-/// user's. Every key may see itself, `id` being its own.
+/// user's, or its project's. Every key may see itself, `id` being its own.
 fn reach(by: &Principal, id: Option<KeyId>) -> Result<Reach, Error> {
     let caller = &by.snapshot;
-    let user_id = if caller.role >= Role::Admin || id == Some(caller.key_id) {
-        None
-    } else {
-        Some(caller.user_id.ok_or(Error::NotFound)?)
-    };
-    Ok(Reach {
+    let all = Reach {
         organization_id: caller.organization_id,
-        user_id,
-    })
+        user_id: None,
+        project_id: None,
+    };
+    if caller.role >= Role::Admin || id == Some(caller.key_id) {
+        return Ok(all);
+    }
+    match (caller.user_id, caller.project_id) {
+        (None, None) => Err(Error::NotFound),
+        (user_id, project_id) => Ok(Reach {
+            user_id,
+            project_id,
+            ..all
+        }),
+    }
 }
 
 fn page<T>(mut items: Vec<T>, limit: i64) -> Page<T> {

@@ -15,7 +15,7 @@ use crate::{
         time::UnixMillis,
     },
     ports::DatabaseError,
-    storage::{changes, snapshots},
+    storage::{changes, keys, snapshots},
 };
 
 /// How often the database is asked when its answers come too late or were overtaken.
@@ -99,6 +99,23 @@ impl App {
             fill_cache = true;
         }
         self.find_in_database(key, digest, fill_cache).await
+    }
+
+    /// Notes that a key was used. Nothing is written for it on the way: what was gathered is written at
+    /// most once a minute, behind the answer, and what an isolate had gathered when it died is lost.
+    pub fn note_use(&self, snapshot: &Snapshot) {
+        let now = self.now();
+        self.isolate
+            .note_use(snapshot.key_id, snapshot.outgoing_until.is_some(), now);
+        let Some(uses) = self.isolate.claim_uses(now) else {
+            return;
+        };
+        let database = Rc::clone(&self.database);
+        self.background.spawn(Box::pin(async move {
+            if let Err(error) = database.batch(vec![keys::record_uses(&uses)]).await {
+                log::warn!("the last uses of {} secrets are lost: {error:?}", uses.len());
+            }
+        }));
     }
 
     /// The feed's age if the feed may vouch for anything at `now`.

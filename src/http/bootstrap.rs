@@ -30,6 +30,7 @@ pub(crate) async fn create(call: &Call<'_>) -> Result<Response, Problem> {
     };
     Ok(keys::created(
         call,
+        201,
         &call.app.bootstrap(first, call.request_id.to_owned(), ip).await?,
     ))
 }

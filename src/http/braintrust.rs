@@ -56,6 +56,8 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
         name: query.get("api_key_name").map(str::to_owned),
         ids: query.list("ids", "a key id, or several", KeyId::parse)?,
         user_id: None,
+        project_id: None,
+        kind: None,
         prefix: None,
         status: Status::Current,
     };
@@ -85,6 +87,7 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
     let new = NewKey {
         name: body.name,
         kind: None,
+        project_id: None,
         label: None,
         scopes: None,
         expires_at: None,

@@ -11,8 +11,8 @@ use crate::{
     },
     domain::{
         catalogue::CATALOGUE,
-        id::{KeyId, OrganizationId, UserId},
-        key::{Key, KeyKind, KeyState, Name, Role},
+        id::{KeyId, OrganizationId, ProjectId, UserId},
+        key::{Key, KeyKind, KeyState, Name, Role, Rotation},
         key_text::Word,
         scope::{Scope, Scopes},
         time::{DAY_MS, UnixMillis},
@@ -48,6 +48,7 @@ pub(crate) struct KeyBody<'a> {
     status: &'static str,
     organization_id: OrganizationId,
     user_id: Option<UserId>,
+    project_id: Option<ProjectId>,
     metadata: &'a Map<String, Value>,
     created_at: Rfc3339,
     created_by: Option<KeyId>,
@@ -55,6 +56,29 @@ pub(crate) struct KeyBody<'a> {
     expires_at: Option<Rfc3339>,
     disabled_at: Option<Rfc3339>,
     revoked_at: Option<Rfc3339>,
+    last_used_at: Option<Rfc3339>,
+    rotation: Option<RotationBody>,
+}
+
+/// A rotation that is under way, and whether its outgoing secret is still in use.
+#[derive(Serialize)]
+struct RotationBody {
+    rotates_at: Rfc3339,
+    outgoing_preview: String,
+    outgoing_last_used_at: Option<Rfc3339>,
+    outgoing_uses: i64,
+}
+
+impl RotationBody {
+    /// A rotation whose grace is over is over, also before the sweep has come by.
+    fn new(rotation: &Rotation, now: UnixMillis) -> Option<Self> {
+        (rotation.rotates_at > now).then(|| Self {
+            rotates_at: Rfc3339(rotation.rotates_at),
+            outgoing_preview: format!("{}…{}", rotation.start, rotation.last4),
+            outgoing_last_used_at: rotation.last_used_at.map(Rfc3339),
+            outgoing_uses: rotation.uses,
+        })
+    }
 }
 
 impl<'a> KeyBody<'a> {
@@ -70,6 +94,7 @@ impl<'a> KeyBody<'a> {
             status: key.life.state_at(now).as_str(),
             organization_id: key.organization_id,
             user_id: key.user_id,
+            project_id: key.project_id,
             metadata: &key.metadata,
             created_at: Rfc3339(key.created_at),
             created_by: key.created_by,
@@ -77,12 +102,17 @@ impl<'a> KeyBody<'a> {
             expires_at: key.life.expires_at.map(Rfc3339),
             disabled_at: key.life.disabled_at.map(Rfc3339),
             revoked_at: key.life.revoked_at.map(Rfc3339),
+            last_used_at: key.last_used_at.map(Rfc3339),
+            rotation: key
+                .rotation
+                .as_ref()
+                .and_then(|rotation| RotationBody::new(rotation, now)),
         }
     }
 }
 
-/// The one answer that carries a key's text: the one to making it.
-pub(crate) fn created(call: &Call<'_>, created: &Created) -> Response {
+/// The one answer that carries a key's text: the one to making or rotating it.
+pub(crate) fn created(call: &Call<'_>, status: u16, created: &Created) -> Response {
     #[derive(Serialize)]
     struct CreatedBody<'a> {
         #[serde(flatten)]
@@ -91,7 +121,7 @@ pub(crate) fn created(call: &Call<'_>, created: &Created) -> Response {
     }
     let about = KeyBody::new(&created.key, call.app.clock.now());
     Response::json(
-        201,
+        status,
         &CreatedBody {
             about,
             key: created.text.expose(),
@@ -136,6 +166,7 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
         name: Name,
         scopes: Vec<Scope>,
         kind: Option<KeyKind>,
+        project_id: Option<ProjectId>,
         label: Option<String>,
         #[serde(default, deserialize_with = "input::present")]
         expires_at: Option<Option<String>>,
@@ -153,12 +184,13 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
     let new = NewKey {
         name: body.name,
         kind: body.kind,
+        project_id: body.project_id,
         label,
         scopes: Some(Scopes::List(body.scopes)),
         expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
         metadata: body.metadata,
     };
-    Ok(created(call, &call.app.create_key(by, new).await?))
+    Ok(created(call, 201, &call.app.create_key(by, new).await?))
 }
 
 /// The id in the path. What is no id names nothing.
@@ -185,6 +217,7 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
         "id",
         "user_id",
         "prefix",
+        "project_id",
         "status",
     ];
     let query = Query::strict(call.request, &known)?;
@@ -192,6 +225,8 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
         name: query.get("name").map(str::to_owned),
         ids: query.list("id", "a key id, or several with commas between them", KeyId::parse)?,
         user_id: query.read("user_id", "a user id", UserId::parse)?,
+        project_id: query.read("project_id", "a project id", ProjectId::parse)?,
+        kind: None,
         prefix: query.get("prefix").map(str::to_owned),
         status: query
             .read("status", "one of active, disabled, expired, revoked, all", status)?
@@ -266,6 +301,43 @@ pub(crate) async fn change(call: &Call<'_>, by: &Principal) -> Result<Response, 
     };
     let key = call.app.change_key(by, id, &change).await?;
     Ok(Response::json(200, &KeyBody::new(&key, now)))
+}
+
+/// The longest grace of a rotation, in seconds: a year.
+const MAX_GRACE_SECONDS: i64 = 365 * 24 * 60 * 60;
+
+pub(crate) async fn rotate(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        #[serde(default)]
+        grace_period_seconds: i64,
+        #[serde(default, deserialize_with = "input::present")]
+        expires_at: Option<Option<String>>,
+        expires_in_days: Option<i64>,
+    }
+    let id = path_id(call)?;
+    let body: Body = input::body(call.request)?;
+    if !(0..=MAX_GRACE_SECONDS).contains(&body.grace_period_seconds) {
+        let must = format!("must be from 0 to {MAX_GRACE_SECONDS}");
+        return Err(Error::invalid("grace_period_seconds", must).into());
+    }
+    let expires_at = expiry(body.expires_at, body.expires_in_days, call.app.clock.now())?;
+    let rotated = call
+        .app
+        .rotate_key(by, id, body.grace_period_seconds * 1000, expires_at)
+        .await?;
+    Ok(created(call, 200, &rotated))
+}
+
+pub(crate) async fn finish_rotation(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let key = call.app.finish_rotation(by, path_id(call)?).await?;
+    Ok(Response::json(200, &KeyBody::new(&key, call.app.clock.now())))
+}
+
+pub(crate) async fn cancel_rotation(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let key = call.app.cancel_rotation(by, path_id(call)?).await?;
+    Ok(Response::json(200, &KeyBody::new(&key, call.app.clock.now())))
 }
 
 pub(crate) async fn revoke(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {

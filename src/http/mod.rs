@@ -18,6 +18,7 @@ use crate::{
         id,
         key_text::KeyText,
         scope::Scope,
+        time::UnixMillis,
     },
 };
 
@@ -70,7 +71,8 @@ async fn route(app: &App, request: &Request, request_id: &str) -> Result<Respons
         },
         Access::Key(scope, handler) => {
             let by = authenticate(&call, scope.as_ref(), Freshness::Bounded).await?;
-            match handler(&call, &by).await {
+            call.app.note_use(&by.snapshot);
+            let answer = match handler(&call, &by).await {
                 // The guard stopped the batch, so nothing has happened yet: judge the key by what
                 // the database says now, and let it try again if it is still good.
                 Err(Problem::App(Error::KeyChanged)) => {
@@ -78,9 +80,23 @@ async fn route(app: &App, request: &Request, request_id: &str) -> Result<Respons
                     handler(&call, &by).await
                 }
                 answer => answer,
-            }
+            };
+            answer.map(|response| match by.snapshot.outgoing_until {
+                Some(until) => warned(response, until),
+                None => response,
+            })
         }
     }
+}
+
+/// Tells whoever uses a secret that a rotation is replacing until when it works: `Sunset` is an HTTP
+/// date (RFC 8594).
+fn warned(mut response: Response, until: UnixMillis) -> Response {
+    let at = until.to_rfc3339();
+    let warning = format!("This secret was replaced and works until {at}. Use the new one.");
+    response.headers.push(("Sunset", until.to_http_date()));
+    response.headers.push(("X-Api-Key-Warning", warning));
+    response
 }
 
 /// The credential in `Authorization: Bearer …`; the scheme's case does not matter (RFC 9110, 11.1).

@@ -181,6 +181,8 @@ fn refusal_detail(refusal: &Refusal) -> String {
         Refusal::Disabled => "This API key is disabled. Someone who manages keys can enable it.".to_owned(),
         Refusal::Expired => "This API key has expired. Use another one.".to_owned(),
         Refusal::UserRemoved => "The user of this API key is no longer in the organization.".to_owned(),
+        Refusal::ProjectDeleted => "The project of this API key was deleted.".to_owned(),
+        Refusal::RotatedOut => "This secret of the API key was replaced by a newer one. Use that.".to_owned(),
         Refusal::OrganizationSuspended => "The organization of this API key is suspended.".to_owned(),
         Refusal::MissingScopes(scopes) => {
             let quoted: Vec<String> = scopes

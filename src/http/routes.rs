@@ -84,6 +84,9 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("GET" "/v1/keys/:id" READ keys::get),
     route!("PATCH" "/v1/keys/:id" WRITE keys::change),
     route!("DELETE" "/v1/keys/:id" WRITE keys::revoke),
+    route!("POST" "/v1/keys/:id/rotate" WRITE keys::rotate),
+    route!("POST" "/v1/keys/:id/rotate/finish" WRITE keys::finish_rotation),
+    route!("POST" "/v1/keys/:id/rotate/cancel" WRITE keys::cancel_rotation),
     route!("GET" "/v1/keys/:id/events" READ keys::events),
     // Braintrust's surface, at its own paths and under its prefix.
     route!("GET" "/v1/api_key" READ braintrust::list),

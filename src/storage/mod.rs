@@ -59,6 +59,7 @@ text_params!(
     String,
     crate::domain::id::KeyId,
     crate::domain::id::OrganizationId,
+    crate::domain::id::ProjectId,
     crate::domain::id::UserId,
     Value
 );
