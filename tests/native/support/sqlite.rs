@@ -53,6 +53,16 @@ impl Sqlite {
             .unwrap()
     }
 
+    /// How many rows a table has.
+    pub(crate) fn count(&self, table: &str) -> i64 {
+        self.value(&format!("SELECT count(*) FROM {table}")).as_i64().unwrap()
+    }
+
+    /// All that the database holds, a line for each row.
+    pub(crate) fn dump(&self) -> String {
+        dump(&self.connection.borrow())
+    }
+
     /// Runs a batch at once.
     pub(crate) fn run(&self, statements: &[Statement]) -> Result<Vec<Vec<Row>>, DatabaseError> {
         self.batches.set(self.batches.get() + 1);
@@ -113,6 +123,33 @@ impl Database for Sqlite {
     fn batch(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Vec<Vec<Row>>, DatabaseError>> {
         Box::pin(async move { self.run(&statements) })
     }
+}
+
+/// All that a database holds, a line for each row.
+pub(crate) fn dump(connection: &Connection) -> String {
+    let names = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name";
+    let mut lines = String::new();
+    for table in texts(connection, names) {
+        let mut rows = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+        let columns = rows.column_count();
+        let mut rows = rows.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            lines.push_str(&table);
+            for column in 0..columns {
+                lines.push('|');
+                lines.push_str(&to_json(row.get_ref(column).unwrap()).to_string());
+            }
+            lines.push('\n');
+        }
+    }
+    lines
+}
+
+/// The texts that a query gives in its first column.
+pub(crate) fn texts(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut query = connection.prepare(sql).unwrap();
+    let rows = query.query_map([], |row| row.get(0)).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
 }
 
 /// D1 passes every number as a double, and so does this.
