@@ -11,5 +11,7 @@
 mod support;
 
 mod errors;
+mod guard;
 mod key_text;
 mod keys;
+mod verify;

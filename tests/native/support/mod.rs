@@ -22,7 +22,7 @@ use bitting::{
 use futures::executor::block_on;
 use serde_json::{Value, json};
 
-use self::sqlite::Sqlite;
+use self::sqlite::{Meddled, Sqlite};
 
 pub(crate) const OPERATOR_SECRET: &str = "operator-secret-of-the-tests-0123456789";
 /// The instant at which every test starts: 2027-01-15T08:00:00Z.
@@ -192,6 +192,14 @@ impl World {
         let mut world = self.another_isolate();
         world.app.config = Rc::new(config(variables));
         world
+    }
+
+    /// Lets `sql` run after so many more batches of this isolate, right before the next one.
+    pub(crate) fn meddle(&mut self, pass: usize, sql: &str) {
+        self.app.database = Rc::new(Meddled {
+            database: self.database.clone(),
+            meddle: RefCell::new(Some((pass, sql.to_owned()))),
+        });
     }
 
     pub(crate) fn advance_ms(&self, ms: i64) {
