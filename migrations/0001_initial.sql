@@ -133,12 +133,12 @@ BEGIN
   INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
 END;
 
-CREATE TRIGGER organizations_changed AFTER UPDATE ON organizations
+CREATE TRIGGER organizations_changed AFTER UPDATE OF suspended_at, operator ON organizations
 BEGIN
   INSERT INTO changes (subject, at) VALUES (NEW.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
 END;
 
-CREATE TRIGGER projects_changed AFTER UPDATE ON projects
+CREATE TRIGGER projects_changed AFTER UPDATE OF organization_id, deleted_at ON projects
 BEGIN
   INSERT INTO changes (subject, at) VALUES (NEW.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
 END;

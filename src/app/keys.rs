@@ -16,7 +16,6 @@ use crate::{
     storage::{
         audit::{self, Event, Recorded},
         keys::{self, Change, Cursor, Filter, NewSecret, Reach},
-        organizations,
     },
 };
 
@@ -68,6 +67,16 @@ impl App {
     /// # Errors
     /// [`Error::Invalid`], or [`Error::Exceeds`] when it would hold more than its maker.
     pub async fn create_key(&self, by: &Principal, new: NewKey) -> Result<Created, Error> {
+        self.create_key_after(by, new, Vec::new()).await
+    }
+
+    /// Makes a key in one batch with, and behind, other statements.
+    pub(super) async fn create_key_after(
+        &self,
+        by: &Principal,
+        new: NewKey,
+        mut statements: Vec<Statement>,
+    ) -> Result<Created, Error> {
         let maker = &by.snapshot;
         let now = self.now();
         let kind = new.kind.unwrap_or(maker.kind);
@@ -132,13 +141,14 @@ impl App {
             rotation: None,
         };
         let created = Self::created_event(&key);
-        let statements = vec![
+        let at = statements.len();
+        statements.extend([
             self.insert_key(&key, &text),
             audit::record_if_changed(&by.actor(), &created),
-        ];
+        ]);
         let mut results = self.guarded(by, statements).await?;
         let must = "there is no such project in this organization";
-        key.number = keys::read_number(take(&mut results, 0))?.ok_or_else(|| Error::invalid("project_id", must))?;
+        key.number = keys::read_number(take(&mut results, at))?.ok_or_else(|| Error::invalid("project_id", must))?;
         Ok(Created { key, text })
     }
 
@@ -350,7 +360,7 @@ impl App {
         let reach = reach(by, Some(id))?;
         let revoked = Event {
             organization_id: by.snapshot.organization_id,
-            subject: id,
+            subject: id.to_string(),
             action: "key.revoked",
             details: json!({}),
             at: now,
@@ -383,21 +393,6 @@ impl App {
             return Err(Error::NotFound);
         }
         Ok(page(audit::read(take(&mut results, 1))?, limit))
-    }
-
-    /// The name of the caller's organization.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn organization_name(&self, by: &Principal) -> Result<String, Error> {
-        let mut results = self
-            .guarded(by, vec![organizations::name(by.snapshot.organization_id)])
-            .await?;
-        let row = take(&mut results, 0).pop().ok_or(Error::NotFound)?;
-        row.get("name")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-            .ok_or(Error::NotFound)
     }
 }
 
@@ -436,7 +431,7 @@ fn page<T>(mut items: Vec<T>, limit: i64) -> Page<T> {
 fn event(key: &Key, action: &'static str, details: Value, at: UnixMillis) -> Event<'static> {
     Event {
         organization_id: key.organization_id,
-        subject: key.id,
+        subject: key.id.to_string(),
         action,
         details,
         at,

@@ -5,6 +5,7 @@ pub mod config;
 pub mod error;
 pub mod isolate;
 pub mod keys;
+pub mod projects;
 pub mod sweep;
 pub mod verify;
 

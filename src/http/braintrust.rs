@@ -63,7 +63,7 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
     };
     let (cursor, limit) = (cursor(&query)?, limit(&query)?);
     if let Some(organization) = query.get("org_name")
-        && call.app.organization_name(by).await? != organization
+        && call.app.organization(by).await?.name.as_str() != organization
     {
         return Ok(Response::json(200, &json!({ "objects": [] })));
     }
@@ -80,7 +80,7 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
     }
     let body: Body = input::body(call.request)?;
     if let Some(organization) = body.org_name
-        && call.app.organization_name(by).await? != organization
+        && call.app.organization(by).await?.name.as_str() != organization
     {
         return Err(Error::invalid("org_name", "this key belongs to another organization; leave it out").into());
     }

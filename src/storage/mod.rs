@@ -5,6 +5,7 @@ pub mod audit;
 pub mod changes;
 pub mod keys;
 pub mod organizations;
+pub mod projects;
 pub mod snapshots;
 
 use serde::de::DeserializeOwned;
