@@ -74,10 +74,7 @@ impl Isolate {
 
     /// The snapshot of this digest, believed or not.
     pub(crate) fn snapshot(&self, digest: Digest) -> Option<Rc<Snapshot>> {
-        self.snapshots
-            .borrow_mut()
-            .get(&digest)
-            .map(|held| Rc::clone(&held.snapshot))
+        self.snapshots.borrow_mut().get(&digest).map(|held| Rc::clone(&held.snapshot))
     }
 
     /// Keeps a snapshot, unless a newer one is there.
@@ -89,15 +86,7 @@ impl Isolate {
             }
             return;
         }
-        bounded_put(
-            &mut snapshots,
-            MAX_SNAPSHOTS,
-            digest,
-            Held {
-                snapshot: Rc::clone(snapshot),
-                cached_at: None,
-            },
-        );
+        bounded_put(&mut snapshots, MAX_SNAPSHOTS, digest, Held { snapshot: Rc::clone(snapshot), cached_at: None });
     }
 
     /// Whether it is time to write this key's snapshot to KV; if so, the time counts from `now`.
@@ -106,9 +95,7 @@ impl Isolate {
         let Some(held) = snapshots.get_mut(&digest) else {
             return false;
         };
-        let due = held
-            .cached_at
-            .is_none_or(|at| now.ms_since(at) >= CACHE_WRITE_INTERVAL_MS);
+        let due = held.cached_at.is_none_or(|at| now.ms_since(at) >= CACHE_WRITE_INTERVAL_MS);
         if due {
             held.cached_at = Some(now);
         }
@@ -139,33 +126,19 @@ impl Isolate {
 
     /// The uses that wait to be written, if it is time to write them; the time counts from `now`.
     pub(crate) fn claim_uses(&self, now: UnixMillis) -> Option<Vec<Used>> {
-        let due = self
-            .uses_written_at
-            .get()
-            .is_none_or(|at| now.ms_since(at) >= USES_INTERVAL_MS);
+        let due = self.uses_written_at.get().is_none_or(|at| now.ms_since(at) >= USES_INTERVAL_MS);
         if !due || self.uses.borrow().is_empty() {
             return None;
         }
         self.uses_written_at.set(Some(now));
         let uses = self.uses.take().into_iter();
-        Some(
-            uses.map(|((id, outgoing), (at, count))| Used {
-                id,
-                outgoing,
-                at,
-                count,
-            })
-            .collect(),
-        )
+        Some(uses.map(|((id, outgoing), (at, count))| Used { id, outgoing, at, count }).collect())
     }
 
     /// Whether to start a refresh of the feed now: only one at a time, but one that was cut off
     /// must not stand in the way for longer than `patience_ms`.
     pub(crate) fn claim_refresh(&self, now: UnixMillis, patience_ms: i64) -> bool {
-        let free = self
-            .refresh_started_at
-            .get()
-            .is_none_or(|at| !(0..patience_ms).contains(&now.ms_since(at)));
+        let free = self.refresh_started_at.get().is_none_or(|at| !(0..patience_ms).contains(&now.ms_since(at)));
         if free {
             self.refresh_started_at.set(Some(now));
         }

@@ -15,7 +15,7 @@ use crate::{
     ports::Statement,
     storage::{
         audit::{self, Event, Recorded},
-        keys::{self, Change, Cursor, Filter, NewSecret, Reach},
+        keys::{self, Change, Cursor, Filter, KeyRef, Reach},
     },
 };
 
@@ -94,17 +94,10 @@ impl App {
             KeyKind::Sk => return Err(Error::invalid("kind", "must be `pat`, `org` or `proj`")),
         };
         if new.project_id.is_some() != (kind == KeyKind::Proj) {
-            return Err(Error::invalid(
-                "project_id",
-                "belongs to a key of kind `proj`, and to no other",
-            ));
+            return Err(Error::invalid("project_id", "belongs to a key of kind `proj`, and to no other"));
         }
         // A project's key sees its project and administers nothing.
-        let role = if kind == KeyKind::Proj {
-            Role::Member
-        } else {
-            maker.role
-        };
+        let role = if kind == KeyKind::Proj { Role::Member } else { maker.role };
         let scopes = new.scopes.unwrap_or_else(|| maker.scopes.clone());
         if let Scopes::List(list) = &scopes {
             check_scopes(list)?;
@@ -113,10 +106,8 @@ impl App {
         let expires_at = new.expires_at.unwrap_or(maker.life.expires_at);
         check_expiry(expires_at, now)?;
         check_holds(by, &scopes, maker.role, expires_at)?;
-        let text = KeyText::generate(&self.config.brand, new.label.as_ref(), kind, |bytes| {
-            self.entropy.fill(bytes)
-        })
-        .map_err(Error::Unavailable)?;
+        let text = KeyText::generate(&self.config.brand, new.label.as_ref(), kind, |bytes| self.entropy.fill(bytes))
+            .map_err(Error::Unavailable)?;
         let mut key = Key {
             id: KeyId::new(now, self.random_bits()?),
             number: 0,
@@ -129,11 +120,7 @@ impl App {
             scopes,
             role,
             metadata: new.metadata,
-            life: Life {
-                expires_at,
-                disabled_at: None,
-                revoked_at: None,
-            },
+            life: Life { expires_at, disabled_at: None, revoked_at: None },
             created_at: now,
             created_by: Some(maker.key_id),
             updated_at: now,
@@ -142,10 +129,7 @@ impl App {
         };
         let created = Self::created_event(&key);
         let at = statements.len();
-        statements.extend([
-            self.insert_key(&key, &text),
-            audit::record_if_changed(&by.actor(), &created),
-        ]);
+        statements.extend([self.insert_key(&key, &text), audit::record_if_changed(&by.actor(), &created)]);
         let mut results = self.guarded(by, statements).await?;
         let must = "there is no such project in this organization";
         key.number = keys::read_number(take(&mut results, at))?.ok_or_else(|| Error::invalid("project_id", must))?;
@@ -171,8 +155,9 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] also when it is there but the caller may not see it.
-    pub async fn get_key(&self, by: &Principal, id: KeyId) -> Result<Key, Error> {
-        let mut results = self.guarded(by, vec![keys::get(reach(by, Some(id))?, id)]).await?;
+    pub(crate) async fn get_key(&self, by: &Principal, key: KeyRef) -> Result<Key, Error> {
+        let own = matches!(key, KeyRef::Id(id) if id == by.snapshot.key_id);
+        let mut results = self.guarded(by, vec![keys::get(reach(by, own)?, key)]).await?;
         keys::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
     }
 
@@ -188,7 +173,7 @@ impl App {
         limit: i64,
     ) -> Result<Page<Key>, Error> {
         // One more than asked tells whether there are more.
-        let list = keys::list(reach(by, None)?, filter, cursor, limit + 1, self.now());
+        let list = keys::list(reach(by, false)?, filter, cursor, limit + 1, self.now());
         let mut results = self.guarded(by, vec![list]).await?;
         let mut page = page(keys::read(take(&mut results, 0))?, limit);
         if matches!(cursor, Cursor::Before(_)) {
@@ -197,12 +182,12 @@ impl App {
         Ok(page)
     }
 
-    /// Changes a key.
+    /// Changes a key that was read as `before`.
     ///
     /// # Errors
     /// [`Error::Exceeds`] when the key would get more than the caller holds; [`Error::Conflict`] when
-    /// it is revoked, or was changed by someone else at the same time.
-    pub(crate) async fn change_key(&self, by: &Principal, id: KeyId, change: &Change) -> Result<Key, Error> {
+    /// it is revoked, or was changed by someone else since it was read.
+    pub(crate) async fn change_key(&self, by: &Principal, before: &Key, change: &Change) -> Result<Key, Error> {
         let now = self.now();
         if let Some(Scopes::List(list)) = &change.scopes {
             check_scopes(list)?;
@@ -211,7 +196,7 @@ impl App {
             check_metadata(metadata)?;
         }
         check_expiry(change.expires_at.flatten(), now)?;
-        let before = self.changeable(by, id).await?;
+        check_changeable(before)?;
         // Whoever makes a key last longer, work again or do something else vouches for all that the
         // key can do afterwards, as if he made it.
         if change.scopes.is_some() || change.expires_at.is_some() || change.enabled == Some(true) {
@@ -219,132 +204,14 @@ impl App {
             let expires_at = change.expires_at.unwrap_or(before.life.expires_at);
             check_holds(by, scopes, before.role, expires_at)?;
         }
-        let update = keys::update(reach(by, Some(id))?, &before, change, now);
-        self.carry_out(by, update, &event(&before, "key.updated", described(change), now))
-            .await
-    }
-
-    /// Gives a key a new secret, in place. The old one goes on working for `grace_ms`, but never past
-    /// the key's expiry; 0 ends it at once. `expires_at` sets a new expiry, and revives an expired key.
-    ///
-    /// # Errors
-    /// [`Error::Exceeds`] when the caller could not have made such a key himself, since the answer
-    /// hands it to him; [`Error::Conflict`] when a rotation is under way or someone else was faster.
-    pub async fn rotate_key(
-        &self,
-        by: &Principal,
-        id: KeyId,
-        grace_ms: i64,
-        expires_at: Option<Option<UnixMillis>>,
-    ) -> Result<Created, Error> {
-        let now = self.now();
-        let before = self.changeable(by, id).await?;
-        if before.user_id.is_some() && before.user_id != by.snapshot.user_id {
-            return Err(Error::Exceeds(
-                "A personal key can be rotated by its own user alone.".to_owned(),
-            ));
-        }
-        if before
-            .rotation
-            .as_ref()
-            .is_some_and(|rotation| rotation.rotates_at > now)
-        {
-            return Err(Error::Conflict {
-                code: "rotation_pending",
-                message: "A rotation of this key is under way. Finish it or cancel it first.",
-            });
-        }
-        check_expiry(expires_at.flatten(), now)?;
-        let expired = before.life.expires_at.is_some_and(|expires_at| expires_at <= now);
-        if expired && expires_at.is_none() {
-            return Err(Error::invalid(
-                "expires_at",
-                "is needed to rotate an expired key: it revives it",
-            ));
-        }
-        if expired && grace_ms > 0 {
-            return Err(Error::invalid(
-                "grace_period_seconds",
-                "an expired key's old secret cannot go on working",
-            ));
-        }
-        let expires_at = expires_at.unwrap_or(before.life.expires_at);
-        check_holds(by, &before.scopes, before.role, expires_at)?;
-        let rotates_at = (grace_ms > 0).then(|| {
-            let end = now.plus_ms(grace_ms);
-            expires_at.map_or(end, |expires_at| expires_at.min(end))
-        });
-        let stem = before.preview.stem.clone();
-        let text = KeyText::renew(stem, before.kind, |bytes| self.entropy.fill(bytes)).map_err(Error::Unavailable)?;
-        let (digest, pepper_version) = self.config.hasher.current(&text);
-        let new = NewSecret {
-            digest,
-            pepper_version,
-            preview: text.preview(),
-        };
-        let details = json!({
-            "rotates_at": rotates_at.map(UnixMillis::to_rfc3339),
-            "expires_at": expires_at.map(UnixMillis::to_rfc3339),
-        });
-        let rotate = keys::rotate(reach(by, Some(id))?, &before, &new, rotates_at, expires_at, now);
-        let key = self
-            .carry_out(by, rotate, &event(&before, "key.rotated", details, now))
-            .await?;
-        Ok(Created { key, text })
-    }
-
-    /// Ends the outgoing secret of a rotation before its time.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] when no rotation is under way.
-    pub async fn finish_rotation(&self, by: &Principal, id: KeyId) -> Result<Key, Error> {
-        let (before, now) = self.rotating(by, id).await?;
-        let finish = keys::finish_rotation(reach(by, Some(id))?, &before, now);
-        self.carry_out(by, finish, &event(&before, "key.rotation_finished", json!({}), now))
-            .await
-    }
-
-    /// Takes a rotation back: the outgoing secret stays, the new one ends.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] when no rotation is under way.
-    pub async fn cancel_rotation(&self, by: &Principal, id: KeyId) -> Result<Key, Error> {
-        let (before, now) = self.rotating(by, id).await?;
-        let cancel = keys::cancel_rotation(reach(by, Some(id))?, &before, now);
-        self.carry_out(by, cancel, &event(&before, "key.rotation_cancelled", json!({}), now))
-            .await
-    }
-
-    async fn rotating(&self, by: &Principal, id: KeyId) -> Result<(Key, UnixMillis), Error> {
-        let now = self.now();
-        let key = self.changeable(by, id).await?;
-        if key.rotation.as_ref().is_none_or(|rotation| rotation.rotates_at <= now) {
-            return Err(Error::Conflict {
-                code: "no_rotation",
-                message: "No rotation of this key is under way.",
-            });
-        }
-        Ok((key, now))
-    }
-
-    /// The key, if it can be changed at all.
-    async fn changeable(&self, by: &Principal, id: KeyId) -> Result<Key, Error> {
-        let key = self.get_key(by, id).await?;
-        if key.life.revoked_at.is_some() {
-            return Err(Error::Conflict {
-                code: "key_revoked",
-                message: "A revoked key cannot be changed. Make a new one.",
-            });
-        }
-        Ok(key)
+        let update = keys::update(reach_to_change(by, before.id)?, before, change, now);
+        self.carry_out(by, update, &event(before, "key.updated", described(change), now)).await
     }
 
     /// Carries out a change of a key that was read before, with its event, and gives the key as it is
     /// then. Of two at once, one finds the key changed.
-    async fn carry_out(&self, by: &Principal, change: Statement, event: &Event<'_>) -> Result<Key, Error> {
-        let mut results = self
-            .guarded(by, vec![change, audit::record_if_changed(&by.actor(), event)])
-            .await?;
+    pub(super) async fn carry_out(&self, by: &Principal, change: Statement, event: &Event<'_>) -> Result<Key, Error> {
+        let mut results = self.guarded(by, vec![change, audit::record_if_changed(&by.actor(), event)]).await?;
         keys::read(take(&mut results, 0))?.pop().ok_or(Error::Conflict {
             code: "conflict",
             message: "Someone else changed this key at the same time. Read it again, then decide.",
@@ -357,7 +224,7 @@ impl App {
     /// [`Error::NotFound`] also when it is there but the caller may not see it.
     pub async fn revoke_key(&self, by: &Principal, id: KeyId) -> Result<Key, Error> {
         let now = self.now();
-        let reach = reach(by, Some(id))?;
+        let reach = reach_to_change(by, id)?;
         let revoked = Event {
             organization_id: by.snapshot.organization_id,
             subject: id.to_string(),
@@ -368,7 +235,7 @@ impl App {
         let statements = vec![
             keys::revoke(reach, id, now),
             audit::record_if_changed(&by.actor(), &revoked),
-            keys::get(reach, id),
+            keys::get(reach, KeyRef::Id(id)),
         ];
         let mut results = self.guarded(by, statements).await?;
         keys::read(take(&mut results, 2))?.pop().ok_or(Error::NotFound)
@@ -386,9 +253,8 @@ impl App {
         limit: i64,
     ) -> Result<Page<Recorded>, Error> {
         let events = audit::of_key(by.snapshot.organization_id, id, before, limit + 1);
-        let mut results = self
-            .guarded(by, vec![keys::get(reach(by, Some(id))?, id), events])
-            .await?;
+        let mut results =
+            self.guarded(by, vec![keys::get(reach(by, id == by.snapshot.key_id)?, KeyRef::Id(id)), events]).await?;
         if take(&mut results, 0).is_empty() {
             return Err(Error::NotFound);
         }
@@ -396,46 +262,47 @@ impl App {
     }
 }
 
-/// The keys that the caller may see and manage: all of its organization for an admin, else its
-/// user's, or its project's. Every key may see itself, `id` being its own.
-fn reach(by: &Principal, id: Option<KeyId>) -> Result<Reach, Error> {
+/// The keys that the caller may see: all of its organization for an admin, else its user's, or its
+/// project's. Every key may see itself, `own` says that it is about that.
+fn reach(by: &Principal, own: bool) -> Result<Reach, Error> {
     let caller = &by.snapshot;
-    let all = Reach {
-        organization_id: caller.organization_id,
-        user_id: None,
-        project_id: None,
-    };
-    if caller.role >= Role::Admin || id == Some(caller.key_id) {
+    let all = Reach { organization_id: caller.organization_id, user_id: None, project_id: None };
+    if caller.role >= Role::Admin || own {
         return Ok(all);
     }
     match (caller.user_id, caller.project_id) {
         (None, None) => Err(Error::NotFound),
-        (user_id, project_id) => Ok(Reach {
-            user_id,
-            project_id,
-            ..all
-        }),
+        (user_id, project_id) => Ok(Reach { user_id, project_id, ..all }),
     }
+}
+
+/// The keys that the caller may change: those that it may see, but a project's key, which works in
+/// many places, can change none but itself.
+pub(super) fn reach_to_change(by: &Principal, id: KeyId) -> Result<Reach, Error> {
+    let own = id == by.snapshot.key_id;
+    if by.snapshot.project_id.is_some() && !own {
+        by.administers()?;
+    }
+    reach(by, own)
+}
+
+/// What is revoked stays as it is.
+pub(super) fn check_changeable(key: &Key) -> Result<(), Error> {
+    if key.life.revoked_at.is_none() {
+        return Ok(());
+    }
+    Err(Error::Conflict { code: "key_revoked", message: "A revoked key cannot be changed. Make a new one." })
 }
 
 fn page<T>(mut items: Vec<T>, limit: i64) -> Page<T> {
     let limit = usize::try_from(limit).unwrap_or(0);
     let has_more = items.len() > limit;
     items.truncate(limit);
-    Page {
-        items,
-        has_more: has_more && limit > 0,
-    }
+    Page { items, has_more: has_more && limit > 0 }
 }
 
-fn event(key: &Key, action: &'static str, details: Value, at: UnixMillis) -> Event<'static> {
-    Event {
-        organization_id: key.organization_id,
-        subject: key.id.to_string(),
-        action,
-        details,
-        at,
-    }
+pub(super) fn event(key: &Key, action: &'static str, details: Value, at: UnixMillis) -> Event<'static> {
+    Event { organization_id: key.organization_id, subject: key.id.to_string(), action, details, at }
 }
 
 /// The change as its audit event tells it.
@@ -449,12 +316,7 @@ fn described(change: &Change) -> Value {
     tell("name", change.name.as_ref().map(|name| json!(name)));
     tell("scopes", change.scopes.as_ref().map(|scopes| json!(scopes)));
     tell("metadata", change.metadata.as_ref().map(|metadata| json!(metadata)));
-    tell(
-        "expires_at",
-        change
-            .expires_at
-            .map(|expires_at| json!(expires_at.map(UnixMillis::to_rfc3339))),
-    );
+    tell("expires_at", change.expires_at.map(|expires_at| json!(expires_at.map(UnixMillis::to_rfc3339))));
     tell("enabled", change.enabled.map(|enabled| json!(enabled)));
     Value::Object(details)
 }
@@ -496,18 +358,20 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-fn check_expiry(expires_at: Option<UnixMillis>, now: UnixMillis) -> Result<(), Error> {
+pub(super) fn check_expiry(expires_at: Option<UnixMillis>, now: UnixMillis) -> Result<(), Error> {
     if expires_at.is_some_and(|expires_at| expires_at <= now) {
-        return Err(Error::invalid(
-            "expires_at",
-            "must lie in the future; to end a key now, revoke it",
-        ));
+        return Err(Error::invalid("expires_at", "must lie in the future; to end a key now, revoke it"));
     }
     Ok(())
 }
 
 /// The rule: no key gives another more than it holds: neither scopes, nor a role, nor time.
-fn check_holds(by: &Principal, scopes: &Scopes, role: Role, expires_at: Option<UnixMillis>) -> Result<(), Error> {
+pub(super) fn check_holds(
+    by: &Principal,
+    scopes: &Scopes,
+    role: Role,
+    expires_at: Option<UnixMillis>,
+) -> Result<(), Error> {
     let holder = &by.snapshot;
     if !holder.scopes.cover(scopes) {
         let beyond = match scopes {
@@ -517,15 +381,10 @@ fn check_holds(by: &Principal, scopes: &Scopes, role: Role, expires_at: Option<U
                 missing.join(", ")
             }
         };
-        return Err(Error::Exceeds(format!(
-            "A key cannot give what it does not hold itself: {beyond}."
-        )));
+        return Err(Error::Exceeds(format!("A key cannot give what it does not hold itself: {beyond}.")));
     }
     if role > holder.role {
-        return Err(Error::Exceeds(format!(
-            "Only a key with the role `{}` can do this.",
-            role.as_str()
-        )));
+        return Err(Error::Exceeds(format!("Only a key with the role `{}` can do this.", role.as_str())));
     }
     if let Some(last) = holder.life.expires_at
         && expires_at.is_none_or(|expires_at| expires_at > last)

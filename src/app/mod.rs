@@ -6,13 +6,14 @@ pub mod error;
 pub mod isolate;
 pub mod keys;
 pub mod projects;
+pub mod rotation;
 pub mod sweep;
 pub mod verify;
 
 use std::rc::Rc;
 
 use crate::{
-    domain::{feed::Feed, snapshot::Snapshot, time::UnixMillis},
+    domain::{feed::Feed, key::Role, snapshot::Snapshot, time::UnixMillis},
     ports::{Background, Cache, Clock, Database, Entropy, Row, Statement},
     storage::{audit::Actor, changes},
 };
@@ -50,12 +51,19 @@ pub struct Principal {
 }
 
 impl Principal {
-    pub(crate) fn actor(&self) -> Actor {
-        Actor {
-            key_id: Some(self.snapshot.key_id),
-            request_id: self.request_id.clone(),
-            ip: self.ip.clone(),
+    /// Whether it administers its organization.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] if it does not.
+    pub(crate) fn administers(&self) -> Result<(), Error> {
+        if self.snapshot.role >= Role::Admin {
+            return Ok(());
         }
+        Err(Error::Exceeds("This needs a key of the organization, or an owner's or admin's.".to_owned()))
+    }
+
+    pub(crate) fn actor(&self) -> Actor {
+        Actor { key_id: Some(self.snapshot.key_id), request_id: self.request_id.clone(), ip: self.ip.clone() }
     }
 }
 
@@ -84,11 +92,7 @@ impl App {
     /// # Errors
     /// [`Error::KeyChanged`] when they do.
     pub(crate) fn still_good(&self, by: &Principal) -> Result<(), Error> {
-        if self.isolate.feed(|feed| feed.permits(&by.snapshot)) {
-            Ok(())
-        } else {
-            Err(Error::KeyChanged)
-        }
+        if self.isolate.feed(|feed| feed.permits(&by.snapshot)) { Ok(()) } else { Err(Error::KeyChanged) }
     }
 
     /// The random part of a new id.

@@ -11,7 +11,7 @@ use crate::{
     },
     domain::{
         id::ProjectId,
-        key::{KeyKind, Name, Role},
+        key::{KeyKind, Name},
         project::{Organization, Project},
         time::UnixMillis,
     },
@@ -35,7 +35,7 @@ impl App {
         name: Name,
         description: Option<String>,
     ) -> Result<(Project, Created), Error> {
-        administers(by)?;
+        by.administers()?;
         let now = self.now();
         let project = Project {
             id: ProjectId::new(now, self.random_bits()?),
@@ -81,9 +81,7 @@ impl App {
         if by.snapshot.project_id.is_some_and(|own| own != id) {
             return Err(Error::NotFound);
         }
-        let mut results = self
-            .guarded(by, vec![projects::get(by.snapshot.organization_id, id)])
-            .await?;
+        let mut results = self.guarded(by, vec![projects::get(by.snapshot.organization_id, id)]).await?;
         projects::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
     }
 
@@ -98,7 +96,7 @@ impl App {
         name: Option<Name>,
         description: Option<String>,
     ) -> Result<Project, Error> {
-        administers(by)?;
+        by.administers()?;
         let details = json!({ "name": name, "description": description });
         let updated = event(by, id, "project.updated", details, self.now());
         let statements = vec![
@@ -114,7 +112,7 @@ impl App {
     /// # Errors
     /// [`Error::Exceeds`] for whoever does not administer the organization.
     pub async fn delete_project(&self, by: &Principal, id: ProjectId) -> Result<(), Error> {
-        administers(by)?;
+        by.administers()?;
         let now = self.now();
         let deleted = event(by, id, "project.deleted", json!({}), now);
         let statements = vec![
@@ -122,11 +120,7 @@ impl App {
             audit::record_if_changed(&by.actor(), &deleted),
         ];
         let mut results = self.guarded(by, statements).await?;
-        if take(&mut results, 0).is_empty() {
-            Err(Error::NotFound)
-        } else {
-            Ok(())
-        }
+        if take(&mut results, 0).is_empty() { Err(Error::NotFound) } else { Ok(()) }
     }
 
     /// The caller's organization.
@@ -134,9 +128,7 @@ impl App {
     /// # Errors
     /// What the database says.
     pub async fn organization(&self, by: &Principal) -> Result<Organization, Error> {
-        let mut results = self
-            .guarded(by, vec![organizations::get(by.snapshot.organization_id)])
-            .await?;
+        let mut results = self.guarded(by, vec![organizations::get(by.snapshot.organization_id)]).await?;
         organizations::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
     }
 
@@ -145,7 +137,7 @@ impl App {
     /// # Errors
     /// [`Error::Exceeds`] for whoever does not administer it.
     pub async fn rename_organization(&self, by: &Principal, name: &Name) -> Result<Organization, Error> {
-        administers(by)?;
+        by.administers()?;
         let id = by.snapshot.organization_id;
         let renamed = Event {
             organization_id: id,
@@ -154,23 +146,10 @@ impl App {
             details: json!({ "name": name }),
             at: self.now(),
         };
-        let statements = vec![
-            organizations::rename(id, name),
-            audit::record_if_changed(&by.actor(), &renamed),
-        ];
+        let statements = vec![organizations::rename(id, name), audit::record_if_changed(&by.actor(), &renamed)];
         let mut results = self.guarded(by, statements).await?;
         organizations::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
     }
-}
-
-/// Whether the caller administers its organization.
-pub(super) fn administers(by: &Principal) -> Result<(), Error> {
-    if by.snapshot.role >= Role::Admin {
-        return Ok(());
-    }
-    Err(Error::Exceeds(
-        "This needs a key of the organization, or an owner's or admin's.".to_owned(),
-    ))
 }
 
 fn event(
@@ -180,11 +159,5 @@ fn event(
     details: serde_json::Value,
     at: UnixMillis,
 ) -> Event<'static> {
-    Event {
-        organization_id: by.snapshot.organization_id,
-        subject: id.to_string(),
-        action,
-        details,
-        at,
-    }
+    Event { organization_id: by.snapshot.organization_id, subject: id.to_string(), action, details, at }
 }

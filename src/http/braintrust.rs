@@ -18,7 +18,7 @@ use crate::{
         problem::Problem,
         routes::Call,
     },
-    storage::keys::{Filter, Status},
+    storage::keys::{Filter, KeyRef, Status},
 };
 
 /// A key as Braintrust's clients know it.
@@ -94,15 +94,12 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
         metadata: Map::new(),
     };
     let created = call.app.create_key(by, new).await?;
-    let body = ApiKey {
-        key: Some(created.text.expose()),
-        ..ApiKey::new(&created.key)
-    };
+    let body = ApiKey { key: Some(created.text.expose()), ..ApiKey::new(&created.key) };
     Ok(Response::json(200, &body))
 }
 
 pub(crate) async fn get(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let key = call.app.get_key(by, path_id(call)?).await?;
+    let key = call.app.get_key(by, KeyRef::Id(path_id(call)?)).await?;
     if key.life.revoked_at.is_some() {
         return Err(Error::NotFound.into());
     }

@@ -25,7 +25,7 @@ use crate::{
     },
     storage::{
         audit::Recorded,
-        keys::{Change, Cursor, Filter, Status},
+        keys::{Change, Cursor, Filter, KeyRef, Status},
     },
 };
 
@@ -103,10 +103,7 @@ impl<'a> KeyBody<'a> {
             disabled_at: key.life.disabled_at.map(Rfc3339),
             revoked_at: key.life.revoked_at.map(Rfc3339),
             last_used_at: key.last_used_at.map(Rfc3339),
-            rotation: key
-                .rotation
-                .as_ref()
-                .and_then(|rotation| RotationBody::new(rotation, now)),
+            rotation: key.rotation.as_ref().and_then(|rotation| RotationBody::new(rotation, now)),
         }
     }
 }
@@ -120,30 +117,20 @@ pub(crate) fn created(call: &Call<'_>, status: u16, created: &Created) -> Respon
         key: &'a str,
     }
     let about = KeyBody::new(&created.key, call.app.clock.now());
-    Response::json(
-        status,
-        &CreatedBody {
-            about,
-            key: created.text.expose(),
-        },
-    )
+    Response::json(status, &CreatedBody { about, key: created.text.expose() })
 }
 
 /// The two ways to say an expiry, as one: `None`: nothing was said; `Some(None)`: never.
-#[expect(
-    clippy::option_option,
-    reason = "absent, null and a value are three different things here"
-)]
+#[expect(clippy::option_option, reason = "absent, null and a value are three different things here")]
 fn expiry(
     date: Option<Option<String>>,
     days: Option<i64>,
     now: UnixMillis,
 ) -> Result<Option<Option<UnixMillis>>, Error> {
     match (date, days) {
-        (Some(_), Some(_)) => Err(Error::invalid(
-            "expires_in_days",
-            "give either `expires_at` or `expires_in_days`, not both",
-        )),
+        (Some(_), Some(_)) => {
+            Err(Error::invalid("expires_in_days", "give either `expires_at` or `expires_in_days`, not both"))
+        }
         (None, None) => Ok(None),
         (Some(None), None) => Ok(Some(None)),
         (Some(Some(text)), None) => {
@@ -152,10 +139,7 @@ fn expiry(
             Ok(Some(Some(at)))
         }
         (None, Some(days)) if (1..=MAX_DAYS).contains(&days) => Ok(Some(Some(now.plus_ms(days * DAY_MS)))),
-        (None, Some(_)) => Err(Error::invalid(
-            "expires_in_days",
-            format!("must be from 1 to {MAX_DAYS}"),
-        )),
+        (None, Some(_)) => Err(Error::invalid("expires_in_days", format!("must be from 1 to {MAX_DAYS}"))),
     }
 }
 
@@ -176,10 +160,7 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
     }
     let body: Body = input::body(call.request)?;
     let must = "must be a lower-case letter, then lower-case letters and digits, 16 at most";
-    let label = body
-        .label
-        .map(|label| Word::parse(&label).ok_or_else(|| Error::invalid("label", must)))
-        .transpose()?;
+    let label = body.label.map(|label| Word::parse(&label).ok_or_else(|| Error::invalid("label", must))).transpose()?;
     let now = call.app.clock.now();
     let new = NewKey {
         name: body.name,
@@ -195,31 +176,21 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
 
 /// The id in the path. What is no id names nothing.
 pub(crate) fn path_id(call: &Call<'_>) -> Result<KeyId, Error> {
-    KeyId::parse(call.id).ok_or(Error::NotFound)
+    KeyId::parse(call.param("id")).ok_or(Error::NotFound)
 }
 
 pub(crate) async fn get(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let key = call.app.get_key(by, path_id(call)?).await?;
+    let key = call.app.get_key(by, KeyRef::Id(path_id(call)?)).await?;
     Ok(Response::json(200, &KeyBody::new(&key, call.app.clock.now())))
 }
 
 pub(crate) async fn get_self(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let key = call.app.get_key(by, by.snapshot.key_id).await?;
+    let key = call.app.get_key(by, KeyRef::Id(by.snapshot.key_id)).await?;
     Ok(Response::json(200, &KeyBody::new(&key, call.app.clock.now())))
 }
 
 pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let known = [
-        "limit",
-        "starting_after",
-        "ending_before",
-        "name",
-        "id",
-        "user_id",
-        "prefix",
-        "project_id",
-        "status",
-    ];
+    let known = ["limit", "starting_after", "ending_before", "name", "id", "user_id", "prefix", "project_id", "status"];
     let query = Query::strict(call.request, &known)?;
     let filter = Filter {
         name: query.get("name").map(str::to_owned),
@@ -242,18 +213,10 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
 }
 
 fn status(text: &str) -> Option<Status> {
-    let states = [
-        KeyState::Active,
-        KeyState::Disabled,
-        KeyState::Expired,
-        KeyState::Revoked,
-    ];
+    let states = [KeyState::Active, KeyState::Disabled, KeyState::Expired, KeyState::Revoked];
     match text {
         "all" => Some(Status::All),
-        _ => states
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .map(Status::Only),
+        _ => states.into_iter().find(|state| state.as_str() == text).map(Status::Only),
     }
 }
 
@@ -272,11 +235,9 @@ pub(crate) fn cursor(query: &Query) -> Result<Cursor, Problem> {
         (None, None) => Ok(Cursor::Start),
         (Some(id), None) => Ok(Cursor::After(id)),
         (None, Some(id)) => Ok(Cursor::Before(id)),
-        (Some(_), Some(_)) => Err(Error::invalid(
-            "ending_before",
-            "you may only pass one of `starting_after` and `ending_before`",
-        )
-        .into()),
+        (Some(_), Some(_)) => {
+            Err(Error::invalid("ending_before", "you may only pass one of `starting_after` and `ending_before`").into())
+        }
     }
 }
 
@@ -302,7 +263,8 @@ pub(crate) async fn change(call: &Call<'_>, by: &Principal) -> Result<Response, 
         expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
         enabled: body.enabled,
     };
-    let key = call.app.change_key(by, id, &change).await?;
+    let before = call.app.get_key(by, KeyRef::Id(id)).await?;
+    let key = call.app.change_key(by, &before, &change).await?;
     Ok(Response::json(200, &KeyBody::new(&key, now)))
 }
 
@@ -326,20 +288,20 @@ pub(crate) async fn rotate(call: &Call<'_>, by: &Principal) -> Result<Response, 
         return Err(Error::invalid("grace_period_seconds", must).into());
     }
     let expires_at = expiry(body.expires_at, body.expires_in_days, call.app.clock.now())?;
-    let rotated = call
-        .app
-        .rotate_key(by, id, body.grace_period_seconds * 1000, expires_at)
-        .await?;
+    let before = call.app.get_key(by, KeyRef::Id(id)).await?;
+    let rotated = call.app.rotate_key(by, &before, body.grace_period_seconds * 1000, expires_at).await?;
     Ok(created(call, 200, &rotated))
 }
 
 pub(crate) async fn finish_rotation(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let key = call.app.finish_rotation(by, path_id(call)?).await?;
+    let before = call.app.get_key(by, KeyRef::Id(path_id(call)?)).await?;
+    let key = call.app.finish_rotation(by, &before).await?;
     Ok(Response::json(200, &KeyBody::new(&key, call.app.clock.now())))
 }
 
 pub(crate) async fn cancel_rotation(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let key = call.app.cancel_rotation(by, path_id(call)?).await?;
+    let before = call.app.get_key(by, KeyRef::Id(path_id(call)?)).await?;
+    let key = call.app.cancel_rotation(by, &before).await?;
     Ok(Response::json(200, &KeyBody::new(&key, call.app.clock.now())))
 }
 
@@ -368,10 +330,7 @@ pub(crate) async fn events(call: &Call<'_>, by: &Principal) -> Result<Response, 
     let before = query.read("starting_after", "an event's id", |text| text.parse().ok())?;
     let page = call.app.key_events(by, id, before, limit(&query)?).await?;
     let events: Vec<Value> = page.items.iter().map(event_json).collect();
-    Ok(Response::json(
-        200,
-        &json!({ "events": events, "has_more": page.has_more }),
-    ))
+    Ok(Response::json(200, &json!({ "events": events, "has_more": page.has_more })))
 }
 
 fn event_json(event: &Recorded) -> Value {
@@ -388,10 +347,7 @@ fn event_json(event: &Recorded) -> Value {
 
 pub(crate) async fn scopes(_: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
     let scopes = CATALOGUE.iter().flat_map(|resource| {
-        resource
-            .actions
-            .iter()
-            .map(move |(action, allows)| (format!("{}:{action}", resource.name), allows))
+        resource.actions.iter().map(move |(action, allows)| (format!("{}:{action}", resource.name), allows))
     });
     let scopes: Vec<Value> = scopes
         .map(|(scope, allows)| {
@@ -399,12 +355,6 @@ pub(crate) async fn scopes(_: &Call<'_>, by: &Principal) -> Result<Response, Pro
             json!({ "scope": scope, "description": allows, "held": held })
         })
         .collect();
-    let wildcards: Vec<String> = CATALOGUE
-        .iter()
-        .map(|resource| format!("{}:*", resource.name))
-        .collect();
-    Ok(Response::json(
-        200,
-        &json!({ "scopes": scopes, "wildcards": wildcards }),
-    ))
+    let wildcards: Vec<String> = CATALOGUE.iter().map(|resource| format!("{}:*", resource.name)).collect();
+    Ok(Response::json(200, &json!({ "scopes": scopes, "wildcards": wildcards })))
 }

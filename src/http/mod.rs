@@ -2,11 +2,13 @@
 
 pub(crate) mod bootstrap;
 pub(crate) mod braintrust;
+pub(crate) mod confident;
 pub(crate) mod input;
 pub(crate) mod keys;
 pub mod message;
 pub(crate) mod problem;
 pub mod routes;
+pub(crate) mod surface;
 pub(crate) mod verify;
 
 use std::slice;
@@ -23,9 +25,10 @@ use crate::{
 };
 
 use self::{
-    message::{Request, Response},
+    message::{KEY_HEADERS, Request, Response},
     problem::Problem,
     routes::{Access, Call},
+    surface::Surface,
 };
 
 /// Answers a request. Whatever is in it, the answer is one of this service's own.
@@ -34,17 +37,14 @@ pub async fn handle(app: &App, request: &Request) -> Response {
         Some(ray) => ray.to_owned(),
         None => id::request_id(app.clock.now(), app.random_bits().unwrap_or_default()),
     };
-    let mut response = match route(app, request, &request_id).await {
+    let (surface, path) = Surface::of(&request.path);
+    let mut response = match route(app, request, path, &request_id).await {
         Ok(response) => response,
         Err(problem) => {
             if let Problem::App(Error::Unavailable(cause)) = &problem {
-                log::error!(
-                    "{} {} failed: {cause} (request {request_id})",
-                    request.method,
-                    request.path
-                );
+                log::error!("{} {} failed: {cause} (request {request_id})", request.method, request.path);
             }
-            problem.response(&request_id)
+            problem.response(surface, &request_id)
         }
     };
     response.headers.push(("X-Request-Id", request_id));
@@ -53,17 +53,13 @@ pub async fn handle(app: &App, request: &Request) -> Response {
 
 /// The answer of a deployment whose configuration cannot be read; the log says what is wrong with it.
 pub fn misconfigured() -> Response {
-    Problem::App(Error::Unavailable(String::new())).response("")
+    Problem::App(Error::Unavailable(String::new())).response(Surface::Native, "")
 }
 
-async fn route(app: &App, request: &Request, request_id: &str) -> Result<Response, Problem> {
-    let (route, id) = routes::find(request)?;
-    let call = Call {
-        app,
-        request,
-        id,
-        request_id,
-    };
+async fn route(app: &App, request: &Request, path: Option<&str>, request_id: &str) -> Result<Response, Problem> {
+    let path = path.ok_or(Problem::NoSuchPath)?;
+    let (route, params) = routes::find(&request.method, path)?;
+    let call = Call { app, request, path, params, request_id };
     match &route.access {
         Access::Operator(handler) => match bearer(request) {
             Some(secret) if app.is_operator(secret) => handler(&call).await,
@@ -105,23 +101,21 @@ fn bearer(request: &Request) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| credential.trim())
 }
 
+/// The key that was sent: as a bearer, or in one of the headers of Confident AI's libraries.
+fn credential(request: &Request) -> Option<&str> {
+    let sent = |name: &&str| request.header(name).map(str::trim).filter(|value| !value.is_empty());
+    match sent(&"authorization") {
+        Some(_) => Some(bearer(request).unwrap_or_default()),
+        None => KEY_HEADERS.iter().find_map(sent),
+    }
+}
+
 async fn authenticate(call: &Call<'_>, scope: Option<&Scope>, freshness: Freshness) -> Result<Principal, Problem> {
     let request = call.request;
-    if request
-        .header("authorization")
-        .is_none_or(|value| value.trim().is_empty())
-    {
-        return Err(Problem::MissingKey);
-    }
-    let text = bearer(request)
-        .and_then(|text| KeyText::parse(text).ok())
-        .ok_or(Refusal::Malformed)?;
+    let text = credential(request).ok_or(Problem::MissingKey)?;
+    let text = KeyText::parse(text).map_err(|_| Refusal::Malformed)?;
     let found = call.app.find(&text, freshness).await?.ok_or(Refusal::Unknown)?;
-    decide(
-        &found.snapshot,
-        scope.map_or(&[], slice::from_ref),
-        call.app.clock.now(),
-    )?;
+    decide(&found.snapshot, scope.map_or(&[], slice::from_ref), call.app.clock.now())?;
     Ok(Principal {
         snapshot: found.snapshot,
         request_id: call.request_id.to_owned(),

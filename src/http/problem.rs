@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     app::error::Error,
     domain::{decision::Refusal, scope::Scope},
-    http::message::Response,
+    http::{message::Response, surface::Surface},
 };
 
 /// How long a caller should wait before he tries again, in seconds.
@@ -38,6 +38,15 @@ struct ProblemBody<'a> {
     status: u16,
     detail: &'a str,
     error: ErrorBody<'a>,
+    request_id: &'a str,
+}
+
+/// An error as Confident AI's libraries read it: `error` must be a text.
+#[derive(Serialize)]
+struct ConfidentBody<'a> {
+    success: bool,
+    error: &'a str,
+    code: &'a str,
     request_id: &'a str,
 }
 
@@ -96,16 +105,10 @@ impl Problem {
             Self::NoSuchPath => "There is nothing at this path.".to_owned(),
             Self::MethodNotAllowed(allowed) => format!("This path takes {allowed}."),
             Self::BodyTooLarge => {
-                format!(
-                    "The body is larger than {} bytes.",
-                    crate::http::message::MAX_BODY_BYTES
-                )
+                format!("The body is larger than {} bytes.", crate::http::message::MAX_BODY_BYTES)
             }
             Self::MalformedJson(message) => format!("The body is not JSON: {message}."),
-            Self::App(Error::Invalid {
-                field: Some(field),
-                message,
-            }) => format!("`{field}`: {message}."),
+            Self::App(Error::Invalid { field: Some(field), message }) => format!("`{field}`: {message}."),
             Self::App(Error::Invalid { field: None, message }) => format!("{message}."),
             Self::App(Error::Exceeds(message)) => message.clone(),
             Self::App(Error::NotFound) => "There is no such thing, or this key may not see it.".to_owned(),
@@ -117,8 +120,8 @@ impl Problem {
         }
     }
 
-    /// This problem as an answer.
-    pub(crate) fn response(&self, request_id: &str) -> Response {
+    /// This problem as an answer of this surface.
+    pub(crate) fn response(&self, surface: Surface, request_id: &str) -> Response {
         let (status, code) = self.status_and_code();
         let title = match status {
             400 => "Bad Request",
@@ -131,35 +134,36 @@ impl Problem {
             _ => "Service Unavailable",
         };
         let detail = self.detail();
-        let field = match self {
-            Self::App(Error::Invalid { field, .. }) => field.as_deref(),
-            _ => None,
+        let mut response = match surface {
+            Surface::Native | Surface::Braintrust => {
+                let field = match self {
+                    Self::App(Error::Invalid { field, .. }) => field.as_deref(),
+                    _ => None,
+                };
+                let body = ProblemBody {
+                    r#type: format!("urn:bitting:error:{code}"),
+                    title,
+                    status,
+                    detail: &detail,
+                    error: ErrorBody { code, message: &detail, field },
+                    request_id,
+                };
+                Response::typed(status, "application/problem+json", &body)
+            }
+            // Its libraries take an error of any other shape for data.
+            Surface::Confident => {
+                Response::json(status, &ConfidentBody { success: false, error: &detail, code, request_id })
+            }
         };
-        let body = ProblemBody {
-            r#type: format!("urn:bitting:error:{code}"),
-            title,
-            status,
-            detail: &detail,
-            error: ErrorBody {
-                code,
-                message: &detail,
-                field,
-            },
-            request_id,
-        };
-        let mut response = Response::typed(status, "application/problem+json", &body);
         match (status, self) {
             (401, Self::MissingKey | Self::NotOperator) => {
-                response
-                    .headers
-                    .push(("WWW-Authenticate", "Bearer realm=\"bitting\"".to_owned()));
+                response.headers.push(("WWW-Authenticate", "Bearer realm=\"bitting\"".to_owned()));
             }
             // RFC 6750, section 3.1: a credential was sent, and it is not good.
             (401, _) => {
-                response.headers.push((
-                    "WWW-Authenticate",
-                    "Bearer realm=\"bitting\", error=\"invalid_token\"".to_owned(),
-                ));
+                response
+                    .headers
+                    .push(("WWW-Authenticate", "Bearer realm=\"bitting\", error=\"invalid_token\"".to_owned()));
             }
             (405, Self::MethodNotAllowed(allowed)) => response.headers.push(("Allow", allowed.clone())),
             // Clients of the Stainless family try a 409 again, which cannot help here.
@@ -185,10 +189,7 @@ fn refusal_detail(refusal: &Refusal) -> String {
         Refusal::RotatedOut => "This secret of the API key was replaced by a newer one. Use that.".to_owned(),
         Refusal::OrganizationSuspended => "The organization of this API key is suspended.".to_owned(),
         Refusal::MissingScopes(scopes) => {
-            let quoted: Vec<String> = scopes
-                .iter()
-                .map(|scope| format!("'{}'", Scope::as_str(scope)))
-                .collect();
+            let quoted: Vec<String> = scopes.iter().map(|scope| format!("'{}'", Scope::as_str(scope))).collect();
             format!("Insufficient API key scopes. Required: [{}]", quoted.join(", "))
         }
     }

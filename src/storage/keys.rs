@@ -83,31 +83,27 @@ pub(crate) fn read_number(rows: Vec<Row>) -> Result<Option<i64>, DatabaseError> 
     Ok(rows.first().map(|row| row.number))
 }
 
-/// One key within reach.
-pub(crate) fn get(reach: Reach, id: KeyId) -> Statement {
-    statement!(
-        concat!("SELECT ", columns!(), " FROM keys WHERE id = ?1 AND ", within_reach!()),
-        id,
-        reach.organization_id,
-        reach.user_id,
-        reach.project_id
-    )
+/// How somebody names a key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum KeyRef {
+    /// By its id.
+    Id(KeyId),
+    /// By its number in its organization.
+    Number(i64),
 }
 
-/// One key within reach, by its number.
-pub(crate) fn by_number(reach: Reach, number: i64) -> Statement {
-    statement!(
-        concat!(
-            "SELECT ",
-            columns!(),
-            " FROM keys WHERE number = ?1 AND ",
-            within_reach!()
-        ),
-        number,
-        reach.organization_id,
-        reach.user_id,
-        reach.project_id
-    )
+/// One key within reach.
+pub(crate) fn get(reach: Reach, key: KeyRef) -> Statement {
+    let (sql, name) = match key {
+        KeyRef::Id(id) => {
+            (concat!("SELECT ", columns!(), " FROM keys WHERE id = ?1 AND ", within_reach!()), id.to_param())
+        }
+        KeyRef::Number(number) => {
+            (concat!("SELECT ", columns!(), " FROM keys WHERE number = ?1 AND ", within_reach!()), number.to_param())
+        }
+    };
+    let reach = [reach.organization_id.to_param(), reach.user_id.to_param(), reach.project_id.to_param()];
+    Statement { sql: sql.to_owned(), params: [name].into_iter().chain(reach).collect() }
 }
 
 /// Reads the rows of [`get`], [`list`], [`update`].
@@ -150,11 +146,7 @@ pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Key>, DatabaseError> {
         project_id: row.project_id,
         kind: row.kind,
         name: row.name,
-        preview: Preview {
-            stem: row.stem,
-            start: row.start,
-            last4: row.last4,
-        },
+        preview: Preview { stem: row.stem, start: row.start, last4: row.last4 },
         scopes: row.scopes,
         role: row.role,
         metadata: row.metadata,
@@ -264,16 +256,9 @@ pub(crate) fn list(reach: Reach, filter: &Filter, cursor: Cursor, limit: i64, no
         Status::Only(KeyState::Revoked) => " AND revoked_at IS NOT NULL",
         Status::All => "",
     });
-    let order = if matches!(cursor, Cursor::Before(_)) {
-        "ASC"
-    } else {
-        "DESC"
-    };
+    let order = if matches!(cursor, Cursor::Before(_)) { "ASC" } else { "DESC" };
     params.push(limit.to_param());
-    Statement {
-        sql: format!("{sql} ORDER BY id {order} LIMIT ?{}", params.len()),
-        params,
-    }
+    Statement { sql: format!("{sql} ORDER BY id {order} LIMIT ?{}", params.len()), params }
 }
 
 /// What a change sets; `None` leaves as it is.
@@ -389,12 +374,7 @@ pub(crate) struct NewSecret {
 
 /// Ends the outgoing secret of a rotation before its time.
 pub(crate) fn finish_rotation(reach: Reach, before: &Key, now: UnixMillis) -> Statement {
-    end_rotation(
-        concat!("UPDATE keys SET ", no_rotation!(), unchanged!()),
-        reach,
-        before,
-        now,
-    )
+    end_rotation(concat!("UPDATE keys SET ", no_rotation!(), unchanged!()), reach, before, now)
 }
 
 /// Takes a rotation back: the outgoing secret stays, the new one ends.
@@ -409,15 +389,7 @@ pub(crate) fn cancel_rotation(reach: Reach, before: &Key, now: UnixMillis) -> St
 }
 
 fn end_rotation(sql: &'static str, reach: Reach, before: &Key, now: UnixMillis) -> Statement {
-    statement!(
-        sql,
-        before.id,
-        reach.organization_id,
-        reach.user_id,
-        reach.project_id,
-        now,
-        before.updated_at
-    )
+    statement!(sql, before.id, reach.organization_id, reach.user_id, reach.project_id, now, before.updated_at)
 }
 
 /// Forgets the outgoing secrets whose grace is over, at most `limit`; gives one row for each. They were
@@ -505,15 +477,7 @@ pub(crate) fn record_expiry(now: UnixMillis, limit: i64) -> Statement {
 /// Marks at most `limit` keys that are due as recorded; gives one row for each. No trigger writes to
 /// the feed for it: the deadline is in every snapshot and has held since its instant.
 pub(crate) fn mark_expired(now: UnixMillis, limit: i64) -> Statement {
-    statement!(
-        concat!(
-            "UPDATE keys SET expired_at = ?1 WHERE id IN (SELECT id",
-            due!(),
-            ") RETURNING id"
-        ),
-        now,
-        limit
-    )
+    statement!(concat!("UPDATE keys SET expired_at = ?1 WHERE id IN (SELECT id", due!(), ") RETURNING id"), now, limit)
 }
 
 /// The scopes as their column holds them: a JSON array, or NULL for full access.

@@ -16,22 +16,12 @@ use crate::{
 /// The operator's own organization. There can be one: a second is refused by a unique index, and its
 /// whole batch with it.
 pub(crate) fn insert_operator(id: OrganizationId, name: &str, now: UnixMillis) -> Statement {
-    statement!(
-        "INSERT INTO organizations (id, name, operator, created_at) VALUES (?1, ?2, 1, ?3)",
-        id,
-        name,
-        now
-    )
+    statement!("INSERT INTO organizations (id, name, operator, created_at) VALUES (?1, ?2, 1, ?3)", id, name, now)
 }
 
 /// A user.
 pub(crate) fn insert_user(id: UserId, email: &str, now: UnixMillis) -> Statement {
-    statement!(
-        "INSERT INTO users (id, email, created_at) VALUES (?1, ?2, ?3)",
-        id,
-        email,
-        now
-    )
+    statement!("INSERT INTO users (id, email, created_at) VALUES (?1, ?2, ?3)", id, email, now)
 }
 
 /// Makes a user a member.
@@ -57,11 +47,7 @@ pub(crate) fn get(id: OrganizationId) -> Statement {
 
 /// Renames an organization; gives it as it is then.
 pub(crate) fn rename(id: OrganizationId, name: &Name) -> Statement {
-    statement!(
-        "UPDATE organizations SET name = ?2 WHERE id = ?1 RETURNING id, name, created_at",
-        id,
-        name.as_str()
-    )
+    statement!("UPDATE organizations SET name = ?2 WHERE id = ?1 RETURNING id, name, created_at", id, name.as_str())
 }
 
 /// Reads the rows of [`get`] and [`rename`].
@@ -73,10 +59,6 @@ pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Organization>, DatabaseError> {
         created_at: UnixMillis,
     }
     let rows: Vec<OrganizationRow> = typed(rows)?;
-    let organization = |row: OrganizationRow| Organization {
-        id: row.id,
-        name: row.name,
-        created_at: row.created_at,
-    };
+    let organization = |row: OrganizationRow| Organization { id: row.id, name: row.name, created_at: row.created_at };
     Ok(rows.into_iter().map(organization).collect())
 }

@@ -34,11 +34,7 @@ pub(crate) fn insert(project: &Project) -> Statement {
 /// One project of an organization.
 pub(crate) fn get(organization_id: OrganizationId, id: ProjectId) -> Statement {
     statement!(
-        concat!(
-            "SELECT ",
-            columns!(),
-            " FROM projects WHERE id = ?1 AND organization_id = ?2 AND deleted_at IS NULL"
-        ),
+        concat!("SELECT ", columns!(), " FROM projects WHERE id = ?1 AND organization_id = ?2 AND deleted_at IS NULL"),
         id,
         organization_id
     )
