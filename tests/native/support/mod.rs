@@ -97,6 +97,13 @@ impl Background for Later {
     }
 }
 
+impl Later {
+    /// Cuts the work off, as the platform may.
+    pub(crate) fn drop_all(&self) {
+        self.0.borrow_mut().clear();
+    }
+}
+
 /// One isolate over one database and one KV.
 pub(crate) struct World {
     pub(crate) app: App,

@@ -18,6 +18,8 @@ pub(crate) struct Sqlite {
     pub(crate) connection: RefCell<Connection>,
     /// Messages with which the next batches fail, before they have any effect.
     pub(crate) failures: RefCell<VecDeque<String>>,
+    /// Whether all batches fail.
+    pub(crate) down: Cell<bool>,
     /// How many batches were sent: each is one round trip.
     pub(crate) batches: Cell<usize>,
     explained: RefCell<HashSet<String>>,
@@ -31,6 +33,7 @@ impl Sqlite {
         Self {
             connection: RefCell::new(connection),
             failures: RefCell::default(),
+            down: Cell::new(false),
             batches: Cell::new(0),
             explained: RefCell::default(),
         }
@@ -69,6 +72,9 @@ impl Sqlite {
         self.batches.set(self.batches.get() + 1);
         if let Some(message) = self.failures.borrow_mut().pop_front() {
             return Err(DatabaseError::from_message(message));
+        }
+        if self.down.get() {
+            return Err(DatabaseError::from_message("D1 is down".to_owned()));
         }
         let mut connection = self.connection.borrow_mut();
         let mut run = || -> rusqlite::Result<Vec<Vec<Row>>> {
