@@ -14,7 +14,7 @@ use crate::{
     },
     http::{
         input::{self, Query},
-        keys::{MAX_LIMIT, cursor, limit, path_id},
+        keys::{DEFAULT_LIMIT, MAX_LIMIT, cursor, path_id},
         message::Response,
         problem::Problem,
         routes::Call,
@@ -43,7 +43,11 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
         prefix: None,
         status: Status::Current,
     };
-    let (cursor, limit) = (cursor(&query)?, limit(&query)?);
+    let cursor = cursor(&query)?;
+    // The document names no largest limit; a page shorter than what was asked ends no iteration.
+    let limit = query
+        .read("limit", "a whole number, at least 0", |text| text.parse().ok())?
+        .map_or(DEFAULT_LIMIT, |limit: u64| i64::try_from(limit).unwrap_or(MAX_LIMIT));
     if let Some(organization) = query.get("org_name")
         && call.app.organization_name(by).await? != organization
     {
