@@ -18,4 +18,5 @@ mod key_text;
 mod keys;
 mod migrations;
 mod sweep;
+mod tidy;
 mod verify;
