@@ -30,7 +30,7 @@ fn start() {
 #[event(fetch)]
 async fn fetch(request: worker::Request, env: Env, context: Context) -> worker::Result<worker::Response> {
     let Some(app) = app(&env, Rc::new(WaitUntil(context))) else {
-        return worker::Response::error("This service is misconfigured; its log says how.", 503);
+        return message::write(http::misconfigured());
     };
     let request = message::read(request).await?;
     message::write(http::handle(&app, &request).await)

@@ -80,7 +80,7 @@ impl App {
             organizations::insert_user(user_id, first.email.as_str(), now),
             organizations::insert_membership(organization_id, user_id, Role::Owner, now),
             self.insert_key(&key, &text),
-            audit::record(&operator, &self.created_event(&key)),
+            audit::record(&operator, &Self::created_event(&key)),
         ];
         match self.database.batch(batch).await {
             Ok(_) => Ok(Created { key, text }),

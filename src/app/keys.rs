@@ -114,7 +114,7 @@ impl App {
             created_by: Some(maker.key_id),
             updated_at: now,
         };
-        let created = self.created_event(&key);
+        let created = Self::created_event(&key);
         self.guarded(
             by,
             vec![self.insert_key(&key, &text), audit::record(&by.actor(), &created)],
@@ -128,12 +128,12 @@ impl App {
         keys::insert(key, digest, pepper_version)
     }
 
-    pub(super) fn created_event(&self, key: &Key) -> Event<'static> {
+    pub(super) fn created_event(key: &Key) -> Event<'static> {
         let details = json!({
             "name": key.name,
             "kind": key.kind,
             "scopes": key.scopes,
-            "expires_at": key.life.expires_at,
+            "expires_at": key.life.expires_at.map(UnixMillis::to_rfc3339),
         });
         event(key, "key.created", details, key.created_at)
     }
@@ -314,7 +314,12 @@ fn described(change: &Change) -> Value {
     tell("name", change.name.as_ref().map(|name| json!(name)));
     tell("scopes", change.scopes.as_ref().map(|scopes| json!(scopes)));
     tell("metadata", change.metadata.as_ref().map(|metadata| json!(metadata)));
-    tell("expires_at", change.expires_at.map(|expires_at| json!(expires_at)));
+    tell(
+        "expires_at",
+        change
+            .expires_at
+            .map(|expires_at| json!(expires_at.map(UnixMillis::to_rfc3339))),
+    );
     tell("enabled", change.enabled.map(|enabled| json!(enabled)));
     Value::Object(details)
 }

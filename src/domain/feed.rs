@@ -71,7 +71,15 @@ impl Feed {
         if head < self.head() {
             return;
         }
-        let oldest = news.changes.last().map_or(Seq(1), |(seq, _)| *seq);
+        // Numbers follow one another, unless someone has stepped over some after a restore: then
+        // nothing from before that step can be judged any more.
+        let run = news
+            .changes
+            .iter()
+            .zip((0..=head.0).rev())
+            .take_while(|((seq, _), expected)| seq.0 == *expected);
+        let run: Vec<&(Seq, Subject)> = run.map(|(change, _)| change).collect();
+        let oldest = run.last().map_or(Seq(1), |(seq, _)| *seq);
         // Changes between `asked` and the oldest one here were cut off by the page or by pruning.
         let gap = oldest > Seq(news.asked.0.saturating_add(1));
         let known = match self.known.take() {
@@ -84,7 +92,7 @@ impl Feed {
             },
         };
         let known = self.known.insert(known);
-        for (seq, subject) in &news.changes {
+        for (seq, subject) in run {
             let last = known.last_change.entry(*subject).or_insert(*seq);
             *last = (*last).max(*seq);
         }

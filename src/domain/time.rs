@@ -13,6 +13,7 @@ pub struct UnixMillis(pub i64);
 
 impl UnixMillis {
     /// The instant `ms` milliseconds later (earlier, if negative); it stops at the ends of the range.
+    #[must_use]
     pub fn plus_ms(self, ms: i64) -> Self {
         Self(self.0.saturating_add(ms))
     }

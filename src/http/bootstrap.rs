@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::{
     app::bootstrap::Bootstrap,
     domain::key::Name,
-    http::{input, keys::created_json, message::Response, problem::Problem, routes::Call},
+    http::{input, keys, message::Response, problem::Problem, routes::Call},
 };
 
 #[derive(Deserialize)]
@@ -28,6 +28,8 @@ pub(crate) async fn create(call: &Call<'_>) -> Result<Response, Problem> {
         email,
         key_name,
     };
-    let created = call.app.bootstrap(first, call.request_id.to_owned(), ip).await?;
-    Ok(Response::json(201, &created_json(&created, call.app.clock.now())))
+    Ok(keys::created(
+        call,
+        &call.app.bootstrap(first, call.request_id.to_owned(), ip).await?,
+    ))
 }

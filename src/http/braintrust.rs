@@ -2,35 +2,51 @@
 //!
 //! Its clients know no scopes, kinds or expiry: a key that they make gets what its maker holds.
 
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, json};
 
 use crate::{
     app::{Principal, error::Error, keys::NewKey},
     domain::{
-        id::KeyId,
+        id::{KeyId, OrganizationId, UserId},
         key::{Key, Name},
-        time::UnixMillis,
     },
     http::{
         input::{self, Query},
         keys::{DEFAULT_LIMIT, MAX_LIMIT, cursor, path_id},
-        message::Response,
+        message::{Response, Rfc3339},
         problem::Problem,
         routes::Call,
     },
     storage::keys::{Filter, Status},
 };
 
-fn key_json(key: &Key) -> Value {
-    json!({
-        "id": key.id,
-        "created": UnixMillis::to_rfc3339(key.created_at),
-        "name": key.name,
-        "preview_name": format!("{}****{}", key.preview.stem, key.preview.last4),
-        "user_id": key.user_id,
-        "org_id": key.organization_id,
-    })
+/// A key as Braintrust's clients know it.
+#[derive(Serialize)]
+struct ApiKey<'a> {
+    id: KeyId,
+    created: Rfc3339,
+    name: &'a Name,
+    preview_name: String,
+    user_id: Option<UserId>,
+    org_id: OrganizationId,
+    /// The text, in the answer to making it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+}
+
+impl<'a> ApiKey<'a> {
+    fn new(key: &'a Key) -> Self {
+        Self {
+            id: key.id,
+            created: Rfc3339(key.created_at),
+            name: &key.name,
+            preview_name: format!("{}****{}", key.preview.stem, key.preview.last4),
+            user_id: key.user_id,
+            org_id: key.organization_id,
+            key: None,
+        }
+    }
 }
 
 /// Iteration ends only on an empty page, and the last id of each page is the next cursor.
@@ -47,14 +63,14 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
     // The document names no largest limit; a page shorter than what was asked ends no iteration.
     let limit = query
         .read("limit", "a whole number, at least 0", |text| text.parse().ok())?
-        .map_or(DEFAULT_LIMIT, |limit: u64| i64::try_from(limit).unwrap_or(MAX_LIMIT));
+        .map_or(DEFAULT_LIMIT, |limit: u32| MAX_LIMIT.min(limit.into()));
     if let Some(organization) = query.get("org_name")
         && call.app.organization_name(by).await? != organization
     {
         return Ok(Response::json(200, &json!({ "objects": [] })));
     }
-    let page = call.app.list_keys(by, &filter, cursor, limit.min(MAX_LIMIT)).await?;
-    let objects: Vec<Value> = page.items.iter().map(key_json).collect();
+    let page = call.app.list_keys(by, &filter, cursor, limit).await?;
+    let objects: Vec<ApiKey<'_>> = page.items.iter().map(ApiKey::new).collect();
     Ok(Response::json(200, &json!({ "objects": objects })))
 }
 
@@ -79,9 +95,11 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
         metadata: Map::new(),
     };
     let created = call.app.create_key(by, new).await?;
-    let mut json = key_json(&created.key);
-    json["key"] = json!(created.text.expose());
-    Ok(Response::json(200, &json))
+    let body = ApiKey {
+        key: Some(created.text.expose()),
+        ..ApiKey::new(&created.key)
+    };
+    Ok(Response::json(200, &body))
 }
 
 pub(crate) async fn get(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
@@ -89,10 +107,10 @@ pub(crate) async fn get(call: &Call<'_>, by: &Principal) -> Result<Response, Pro
     if key.life.revoked_at.is_some() {
         return Err(Error::NotFound.into());
     }
-    Ok(Response::json(200, &key_json(&key)))
+    Ok(Response::json(200, &ApiKey::new(&key)))
 }
 
 pub(crate) async fn delete(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
     let key = call.app.revoke_key(by, path_id(call)?).await?;
-    Ok(Response::json(200, &key_json(&key)))
+    Ok(Response::json(200, &ApiKey::new(&key)))
 }

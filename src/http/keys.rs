@@ -1,6 +1,6 @@
 //! The native surface: `/v1/keys` and `/v1/scopes`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -11,15 +11,15 @@ use crate::{
     },
     domain::{
         catalogue::CATALOGUE,
-        id::{KeyId, UserId},
-        key::{Key, KeyKind, KeyState, Name},
+        id::{KeyId, OrganizationId, UserId},
+        key::{Key, KeyKind, KeyState, Name, Role},
         key_text::Word,
         scope::{Scope, Scopes},
         time::{DAY_MS, UnixMillis},
     },
     http::{
         input::{self, Query},
-        message::Response,
+        message::{Response, Rfc3339},
         problem::Problem,
         routes::Call,
     },
@@ -36,33 +36,67 @@ pub(crate) const DEFAULT_LIMIT: i64 = 100;
 const MAX_DAYS: i64 = 36_500;
 
 /// A key as the native surface shows it.
-pub(crate) fn key_json(key: &Key, now: UnixMillis) -> Value {
-    json!({
-        "id": key.id,
-        "name": key.name,
-        "kind": key.kind,
-        "preview": format!("{}…{}", key.preview.start, key.preview.last4),
-        "scopes": key.scopes,
-        "full_access": key.scopes == Scopes::Full,
-        "role": key.role,
-        "status": key.life.state_at(now).as_str(),
-        "organization_id": key.organization_id,
-        "user_id": key.user_id,
-        "metadata": key.metadata,
-        "created_at": key.created_at.to_rfc3339(),
-        "created_by": key.created_by,
-        "updated_at": key.updated_at.to_rfc3339(),
-        "expires_at": key.life.expires_at.map(UnixMillis::to_rfc3339),
-        "disabled_at": key.life.disabled_at.map(UnixMillis::to_rfc3339),
-        "revoked_at": key.life.revoked_at.map(UnixMillis::to_rfc3339),
-    })
+#[derive(Serialize)]
+pub(crate) struct KeyBody<'a> {
+    id: KeyId,
+    name: &'a Name,
+    kind: KeyKind,
+    preview: String,
+    scopes: &'a Scopes,
+    full_access: bool,
+    role: Role,
+    status: &'static str,
+    organization_id: OrganizationId,
+    user_id: Option<UserId>,
+    metadata: &'a Map<String, Value>,
+    created_at: Rfc3339,
+    created_by: Option<KeyId>,
+    updated_at: Rfc3339,
+    expires_at: Option<Rfc3339>,
+    disabled_at: Option<Rfc3339>,
+    revoked_at: Option<Rfc3339>,
 }
 
-/// A key that was just made, with its text: the only answer that ever carries it.
-pub(crate) fn created_json(created: &Created, now: UnixMillis) -> Value {
-    let mut json = key_json(&created.key, now);
-    json["key"] = json!(created.text.expose());
-    json
+impl<'a> KeyBody<'a> {
+    fn new(key: &'a Key, now: UnixMillis) -> Self {
+        Self {
+            id: key.id,
+            name: &key.name,
+            kind: key.kind,
+            preview: format!("{}…{}", key.preview.start, key.preview.last4),
+            scopes: &key.scopes,
+            full_access: key.scopes == Scopes::Full,
+            role: key.role,
+            status: key.life.state_at(now).as_str(),
+            organization_id: key.organization_id,
+            user_id: key.user_id,
+            metadata: &key.metadata,
+            created_at: Rfc3339(key.created_at),
+            created_by: key.created_by,
+            updated_at: Rfc3339(key.updated_at),
+            expires_at: key.life.expires_at.map(Rfc3339),
+            disabled_at: key.life.disabled_at.map(Rfc3339),
+            revoked_at: key.life.revoked_at.map(Rfc3339),
+        }
+    }
+}
+
+/// The one answer that carries a key's text: the one to making it.
+pub(crate) fn created(call: &Call<'_>, created: &Created) -> Response {
+    #[derive(Serialize)]
+    struct CreatedBody<'a> {
+        #[serde(flatten)]
+        about: KeyBody<'a>,
+        key: &'a str,
+    }
+    let about = KeyBody::new(&created.key, call.app.clock.now());
+    Response::json(
+        201,
+        &CreatedBody {
+            about,
+            key: created.text.expose(),
+        },
+    )
 }
 
 /// The two ways to say an expiry, as one: `None`: nothing was said; `Some(None)`: never.
@@ -124,8 +158,7 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
         expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
         metadata: body.metadata,
     };
-    let created = call.app.create_key(by, new).await?;
-    Ok(Response::json(201, &created_json(&created, now)))
+    Ok(created(call, &call.app.create_key(by, new).await?))
 }
 
 /// The id in the path. What is no id names nothing.
@@ -135,12 +168,12 @@ pub(crate) fn path_id(call: &Call<'_>) -> Result<KeyId, Error> {
 
 pub(crate) async fn get(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
     let key = call.app.get_key(by, path_id(call)?).await?;
-    Ok(Response::json(200, &key_json(&key, call.app.clock.now())))
+    Ok(Response::json(200, &KeyBody::new(&key, call.app.clock.now())))
 }
 
 pub(crate) async fn get_self(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
     let key = call.app.get_key(by, by.snapshot.key_id).await?;
-    Ok(Response::json(200, &key_json(&key, call.app.clock.now())))
+    Ok(Response::json(200, &KeyBody::new(&key, call.app.clock.now())))
 }
 
 pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
@@ -169,7 +202,7 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
     };
     let page = call.app.list_keys(by, &filter, cursor(&query)?, limit(&query)?).await?;
     let now = call.app.clock.now();
-    let keys: Vec<Value> = page.items.iter().map(|key| key_json(key, now)).collect();
+    let keys: Vec<KeyBody<'_>> = page.items.iter().map(|key| KeyBody::new(key, now)).collect();
     Ok(Response::json(200, &json!({ "keys": keys, "has_more": page.has_more })))
 }
 
@@ -235,15 +268,26 @@ pub(crate) async fn change(call: &Call<'_>, by: &Principal) -> Result<Response, 
         enabled: body.enabled,
     };
     let key = call.app.change_key(by, id, &change).await?;
-    Ok(Response::json(200, &key_json(&key, now)))
+    Ok(Response::json(200, &KeyBody::new(&key, now)))
 }
 
 pub(crate) async fn revoke(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    #[derive(Serialize)]
+    struct RevokedBody<'a> {
+        #[serde(flatten)]
+        about: KeyBody<'a>,
+        /// Routes that touch the database refuse the key from here on.
+        effective_at: Option<Rfc3339>,
+        /// Everything else does so this much later at the latest.
+        max_staleness_ms: i64,
+    }
     let key = call.app.revoke_key(by, path_id(call)?).await?;
-    let mut json = key_json(&key, call.app.clock.now());
-    json["effective_at"] = json["revoked_at"].clone();
-    json["max_staleness_ms"] = json!(call.app.config.max_staleness_ms);
-    Ok(Response::json(200, &json))
+    let body = RevokedBody {
+        about: KeyBody::new(&key, call.app.clock.now()),
+        effective_at: key.life.revoked_at.map(Rfc3339),
+        max_staleness_ms: call.app.config.max_staleness_ms,
+    };
+    Ok(Response::json(200, &body))
 }
 
 pub(crate) async fn events(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
@@ -266,11 +310,10 @@ fn event_json(event: &Recorded) -> Value {
         "ip": event.ip,
         "request_id": event.request_id,
         "details": event.details,
-        "at": event.at.to_rfc3339(),
+        "at": Rfc3339(event.at),
     })
 }
 
-#[expect(clippy::unused_async, reason = "every handler is async")]
 pub(crate) async fn scopes(_: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
     let scopes = CATALOGUE.iter().flat_map(|resource| {
         resource

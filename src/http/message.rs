@@ -1,5 +1,9 @@
 //! Requests and answers as plain values, made from and into the platform's own at its edge.
 
+use serde::{Serialize, Serializer};
+
+use crate::domain::time::UnixMillis;
+
 /// The headers that the core reads, in lower case; the platform hands over these and no others.
 pub const HEADERS_READ: [&str; 3] = ["authorization", "cf-connecting-ip", "cf-ray"];
 
@@ -54,11 +58,12 @@ pub struct Response {
 
 impl Response {
     /// An answer with this JSON.
-    pub(crate) fn json(status: u16, body: &serde_json::Value) -> Self {
+    pub(crate) fn json(status: u16, body: &impl Serialize) -> Self {
         Self::typed(status, "application/json", body)
     }
 
-    pub(crate) fn typed(status: u16, content_type: &str, body: &serde_json::Value) -> Self {
+    /// An answer with this JSON under another media type.
+    pub(crate) fn typed(status: u16, content_type: &str, body: &impl Serialize) -> Self {
         Self {
             status,
             headers: vec![
@@ -66,7 +71,18 @@ impl Response {
                 ("Cache-Control", "no-store".to_owned()),
                 ("X-Content-Type-Options", "nosniff".to_owned()),
             ],
-            body: body.to_string().into_bytes(),
+            // What is sent here has text keys and finite numbers, so it can always be written.
+            body: serde_json::to_vec(body).unwrap_or_default(),
         }
+    }
+}
+
+/// An instant as every surface writes it: RFC 3339 in UTC.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rfc3339(pub(crate) UnixMillis);
+
+impl Serialize for Rfc3339 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.to_rfc3339())
     }
 }

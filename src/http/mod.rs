@@ -50,6 +50,11 @@ pub async fn handle(app: &App, request: &Request) -> Response {
     response
 }
 
+/// The answer of a deployment whose configuration cannot be read; the log says what is wrong with it.
+pub fn misconfigured() -> Response {
+    Problem::App(Error::Unavailable(String::new())).response("")
+}
+
 async fn route(app: &App, request: &Request, request_id: &str) -> Result<Response, Problem> {
     let (route, id) = routes::find(request)?;
     let call = Call {

@@ -1,6 +1,6 @@
 //! What every refusal and failure looks like: an RFC 9457 problem with a stable code for programs.
 
-use serde_json::json;
+use serde::Serialize;
 
 use crate::{
     app::error::Error,
@@ -28,6 +28,25 @@ pub(crate) enum Problem {
     MalformedJson(String),
     /// The use case said no.
     App(Error),
+}
+
+/// A problem on the wire: RFC 9457, and what programs look at.
+#[derive(Serialize)]
+struct ProblemBody<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    error: ErrorBody<'a>,
+    request_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    code: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
 }
 
 impl From<Error> for Problem {
@@ -112,17 +131,22 @@ impl Problem {
             _ => "Service Unavailable",
         };
         let detail = self.detail();
-        let mut body = json!({
-            "type": format!("urn:bitting:error:{code}"),
-            "title": title,
-            "status": status,
-            "detail": detail,
-            "error": { "code": code, "message": detail },
-            "request_id": request_id,
-        });
-        if let Self::App(Error::Invalid { field: Some(field), .. }) = self {
-            body["error"]["field"] = json!(field);
-        }
+        let field = match self {
+            Self::App(Error::Invalid { field, .. }) => field.as_deref(),
+            _ => None,
+        };
+        let body = ProblemBody {
+            r#type: format!("urn:bitting:error:{code}"),
+            title,
+            status,
+            detail: &detail,
+            error: ErrorBody {
+                code,
+                message: &detail,
+                field,
+            },
+            request_id,
+        };
         let mut response = Response::typed(status, "application/problem+json", &body);
         match (status, self) {
             (401, Self::MissingKey | Self::NotOperator) => {

@@ -125,13 +125,11 @@ pub(crate) fn find(request: &Request) -> Result<(&'static Route, &str), Problem>
     } else {
         &request.method
     };
-    match matched.value.iter().find(|route| route.method == method) {
-        Some(route) => Ok((route, matched.params.get("id").unwrap_or_default())),
-        None => {
-            let allowed: Vec<&str> = matched.value.iter().map(|route| route.method).collect();
-            Err(Problem::MethodNotAllowed(allowed.join(", ")))
-        }
+    if let Some(route) = matched.value.iter().find(|route| route.method == method) {
+        return Ok((route, matched.params.get("id").unwrap_or_default()));
     }
+    let allowed: Vec<&str> = matched.value.iter().map(|route| route.method).collect();
+    Err(Problem::MethodNotAllowed(allowed.join(", ")))
 }
 
 /// Every route as data: method, path, and the scope or what else it asks for.

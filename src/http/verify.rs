@@ -1,7 +1,7 @@
 //! `POST /v1/keys/verify`: is this key good, and good for this?
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::{
     app::{
@@ -11,11 +11,17 @@ use crate::{
     },
     domain::{
         decision::{Refusal, decide},
+        id::{KeyId, OrganizationId, UserId},
+        key::{KeyKind, Name},
         key_text::KeyText,
         scope::{Scope, Scopes},
-        time::UnixMillis,
     },
-    http::{input, message::Response, problem::Problem, routes::Call},
+    http::{
+        input,
+        message::{Response, Rfc3339},
+        problem::Problem,
+        routes::Call,
+    },
 };
 
 #[derive(Deserialize)]
@@ -53,31 +59,61 @@ pub(crate) async fn verify(call: &Call<'_>, by: &Principal) -> Result<Response, 
         return Ok(refused(&Refusal::Unknown));
     };
     let decision = decide(&found.snapshot, &body.scopes, call.app.clock.now());
-    Ok(Response::json(200, &found_json(&found, decision.as_ref().err())))
+    Ok(Response::json(200, &FoundBody::new(&found, decision.as_ref().err())))
 }
 
+/// The answer about a key of which nothing may be told.
 fn refused(refusal: &Refusal) -> Response {
     Response::json(200, &json!({ "valid": false, "code": refusal.code() }))
 }
 
-fn found_json(found: &Found, refusal: Option<&Refusal>) -> Value {
-    let snapshot = &found.snapshot;
-    let mut json = json!({
-        "valid": refusal.is_none(),
-        "code": refusal.map_or("valid", Refusal::code),
-        "key_id": snapshot.key_id,
-        "name": snapshot.name,
-        "kind": snapshot.kind,
-        "owner": { "organization_id": snapshot.organization_id, "user_id": snapshot.user_id },
-        "scopes": snapshot.scopes,
-        "full_access": snapshot.scopes == Scopes::Full,
-        "metadata": snapshot.metadata,
-        "expires_at": snapshot.life.expires_at.map(UnixMillis::to_rfc3339),
-        "source": found.source.as_str(),
-        "age_ms": found.age_ms,
-    });
-    if let Some(Refusal::MissingScopes(missing)) = refusal {
-        json["missing_scopes"] = json!(missing);
+#[derive(Serialize)]
+struct FoundBody<'a> {
+    valid: bool,
+    code: &'static str,
+    key_id: KeyId,
+    name: &'a Name,
+    kind: KeyKind,
+    owner: Owner,
+    scopes: &'a Scopes,
+    full_access: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing_scopes: Option<&'a [Scope]>,
+    metadata: &'a Map<String, Value>,
+    expires_at: Option<Rfc3339>,
+    source: &'static str,
+    age_ms: i64,
+}
+
+#[derive(Serialize)]
+struct Owner {
+    organization_id: OrganizationId,
+    user_id: Option<UserId>,
+}
+
+impl<'a> FoundBody<'a> {
+    fn new(found: &'a Found, refusal: Option<&'a Refusal>) -> Self {
+        let snapshot = &found.snapshot;
+        Self {
+            valid: refusal.is_none(),
+            code: refusal.map_or("valid", Refusal::code),
+            key_id: snapshot.key_id,
+            name: &snapshot.name,
+            kind: snapshot.kind,
+            owner: Owner {
+                organization_id: snapshot.organization_id,
+                user_id: snapshot.user_id,
+            },
+            scopes: &snapshot.scopes,
+            full_access: snapshot.scopes == Scopes::Full,
+            missing_scopes: match refusal {
+                Some(Refusal::MissingScopes(missing)) => Some(missing),
+                _ => None,
+            },
+            metadata: &snapshot.metadata,
+            expires_at: snapshot.life.expires_at.map(Rfc3339),
+            source: found.source.as_str(),
+            age_ms: found.age_ms,
+        }
     }
-    json
 }

@@ -173,7 +173,7 @@ pub(crate) fn list(reach: Reach, filter: &Filter, cursor: Cursor, limit: i64, no
         and("name = ?", name.to_param());
     }
     if let Some(ids) = &filter.ids {
-        let ids = Value::from_iter(ids.iter().map(KeyId::to_string));
+        let ids: Value = ids.iter().map(KeyId::to_string).collect();
         and("id IN (SELECT value FROM json_each(?))", ids.to_param());
     }
     if let Some(prefix) = &filter.prefix {
@@ -204,8 +204,10 @@ pub(crate) fn list(reach: Reach, filter: &Filter, cursor: Cursor, limit: i64, no
         "DESC"
     };
     params.push(limit.to_param());
-    sql.push_str(&format!(" ORDER BY id {order} LIMIT ?{}", params.len()));
-    Statement { sql, params }
+    Statement {
+        sql: format!("{sql} ORDER BY id {order} LIMIT ?{}", params.len()),
+        params,
+    }
 }
 
 /// What a change sets; `None` leaves as it is.
@@ -281,7 +283,7 @@ pub(crate) fn record_expiry(now: UnixMillis, limit: i64) -> Statement {
     statement!(
         concat!(
             "INSERT INTO audit_events (organization_id, subject, action, actor_kind, details, at) \
-             SELECT organization_id, id, 'key.expired', 'system', json_object('expires_at', expires_at), ?1",
+             SELECT organization_id, id, 'key.expired', 'system', json_object('expires_at', strftime('%Y-%m-%dT%H:%M:%fZ', expires_at / 1000.0, 'unixepoch')), ?1",
             due!()
         ),
         now,

@@ -151,7 +151,7 @@ fn list_pages_by_cursor_and_limit() {
         ("limit=1000".to_owned(), &all[..]),
         // The document names no largest limit, and a page may be shorter than what was asked.
         ("limit=1001".to_owned(), &all[..]),
-        ("limit=9999999999".to_owned(), &all[..]),
+        ("limit=4294967295".to_owned(), &all[..]),
         (format!("starting_after={}&limit=2", all[4]), &all[5..7]),
         (format!("starting_after={}", all[10]), &[]),
         (format!("ending_before={}&limit=2", all[4]), &all[2..4]),
@@ -161,6 +161,21 @@ fn list_pages_by_cursor_and_limit() {
         (format!("starting_after={}&x-later=1", all[9]), &all[10..]),
     ] {
         assert_eq!(page(&world, &owner, &query), expected, "{query}");
+    }
+}
+
+#[test]
+fn page_has_at_most_a_thousand_keys_whatever_the_limit() {
+    let (world, owner) = world();
+    let id = world.get("/v1/keys/self", &owner).text("id");
+    world.copy_key(&id, 1_001, "00000001", None);
+    for (query, length) in [
+        ("", 100),
+        ("limit=999", 999),
+        ("limit=1000", 1_000),
+        ("limit=1001", 1_000),
+    ] {
+        assert_eq!(page(&world, &owner, query).len(), length, "{query}");
     }
 }
 
