@@ -22,6 +22,9 @@ use crate::{
 
 /// The most bytes of a key's metadata, as JSON.
 const MAX_METADATA_BYTES: usize = 4_096;
+/// The most objects and arrays within each other in a key's metadata. Readers of JSON have such a
+/// limit, and one key must not make the list that it stands in unreadable.
+const MAX_METADATA_DEPTH: usize = 32;
 
 /// A key to be made.
 #[derive(Debug, Clone)]
@@ -340,7 +343,22 @@ fn check_metadata(metadata: &Map<String, Value>) -> Result<(), Error> {
             format!("has {bytes} bytes as JSON; at most {MAX_METADATA_BYTES} are kept"),
         ));
     }
+    if 1 + metadata.values().map(depth).max().unwrap_or(0) > MAX_METADATA_DEPTH {
+        return Err(Error::invalid(
+            "metadata",
+            format!("is nested too deeply; at most {MAX_METADATA_DEPTH} levels are kept"),
+        ));
+    }
     Ok(())
+}
+
+/// How many objects and arrays there are within each other.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(values) => 1 + values.iter().map(depth).max().unwrap_or(0),
+        Value::Object(values) => 1 + values.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 fn check_expiry(expires_at: Option<UnixMillis>, now: UnixMillis) -> Result<(), Error> {

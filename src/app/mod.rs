@@ -77,6 +77,19 @@ impl App {
         Ok(results)
     }
 
+    /// The guard's stand-in where the database was read without it: the read brought the feed's news,
+    /// and they must not speak against the key in whose name it was done.
+    ///
+    /// # Errors
+    /// [`Error::KeyChanged`] when they do.
+    pub(crate) fn still_good(&self, by: &Principal) -> Result<(), Error> {
+        if self.isolate.feed(|feed| feed.permits(&by.snapshot)) {
+            Ok(())
+        } else {
+            Err(Error::KeyChanged)
+        }
+    }
+
     /// The random part of a new id.
     pub(crate) fn random_bits(&self) -> Result<[u8; 10], Error> {
         let mut bits = [0; 10];

@@ -15,16 +15,26 @@ pub(crate) fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem>
     let Body::Bytes(bytes) = &request.body else {
         return Err(Problem::BodyTooLarge);
     };
-    let value: serde_json::Value = match serde_json::from_slice(bytes) {
-        Ok(value) => value,
-        Err(_) if bytes.is_empty() => return Err(Problem::MalformedJson("it is empty".to_owned())),
-        Err(error) => return Err(Problem::MalformedJson(error.to_string())),
-    };
-    serde_path_to_error::deserialize(value).map_err(|error| {
+    if let Err(error) = serde_json::from_slice::<serde_json::Value>(bytes) {
+        let message = if bytes.is_empty() {
+            "it is empty".to_owned()
+        } else {
+            error.to_string()
+        };
+        return Err(Problem::MalformedJson(message));
+    }
+    // Read again, straight into the type: of two fields with one name a `Value` keeps the last, unseen
+    // by whoever looked at the first.
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let field = Some(error.path().to_string()).filter(|path| path != ".");
+        let message = error.inner().to_string();
+        let message = message
+            .rsplit_once(" at line ")
+            .map_or(message.as_str(), |(message, _)| message);
         Error::Invalid {
             field,
-            message: error.inner().to_string(),
+            message: message.to_owned(),
         }
         .into()
     })

@@ -192,7 +192,10 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
         name: query.get("name").map(str::to_owned),
         ids: query.list("id", "a key id, or several with commas between them", KeyId::parse)?,
         user_id: query.read("user_id", "a user id", UserId::parse)?,
-        prefix: query.get("prefix").map(str::to_owned),
+        // No more of a text is kept, so nobody could say whether a longer prefix matches.
+        prefix: query.read("prefix", "at most the first 12 characters of a key", |text| {
+            (text.chars().count() <= 12).then(|| text.to_owned())
+        })?,
         status: query
             .read("status", "one of active, disabled, expired, revoked, all", status)?
             .unwrap_or(Status::Current),

@@ -53,6 +53,7 @@ pub(crate) async fn verify(call: &Call<'_>, by: &Principal) -> Result<Response, 
     };
     let caller = &by.snapshot;
     let found = call.app.find(&text, freshness).await?;
+    call.app.still_good(by)?;
     let found = found.filter(|found| caller.operator || found.snapshot.organization_id == caller.organization_id);
     let Some(found) = found else {
         return Ok(refused(&Refusal::Unknown));

@@ -1,6 +1,17 @@
 //! Everything that can be tested without workerd: the API over the real router, the production SQL
 //! and schema over SQLite, the simulation of several isolates, and the house's own order.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what it expects by failing"
+)]
+
 mod support;
 
+mod errors;
+mod guard;
+mod key_text;
 mod keys;
+mod verify;

@@ -1,5 +1,7 @@
 //! A world for the core to live in: SQLite for D1, a map for KV, a clock and randomness of our own.
 
+pub(crate) mod problem;
+pub(crate) mod routes;
 pub(crate) mod sqlite;
 
 use std::{
@@ -20,7 +22,7 @@ use bitting::{
 use futures::executor::block_on;
 use serde_json::{Value, json};
 
-use self::sqlite::Sqlite;
+use self::sqlite::{Meddled, Sqlite};
 
 pub(crate) const OPERATOR_SECRET: &str = "operator-secret-of-the-tests-0123456789";
 /// The instant at which every test starts: 2027-01-15T08:00:00Z.
@@ -46,7 +48,7 @@ impl Entropy for SeededEntropy {
             let mut z = state;
             z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            *byte = (z ^ (z >> 31)) as u8;
+            *byte = (z ^ (z >> 31)).to_le_bytes()[0];
         }
         Ok(())
     }
@@ -102,7 +104,11 @@ pub(crate) struct World {
     pub(crate) cache: Rc<MapCache>,
     pub(crate) clock: Rc<ManualClock>,
     pub(crate) later: Rc<Later>,
+    others: Rc<Cell<u32>>,
 }
+
+/// Calls of the outside world: batches of the database, reads of KV, writes of KV.
+pub(crate) type Io = (usize, usize, usize);
 
 /// An answer, read.
 #[derive(Debug, Clone)]
@@ -142,14 +148,6 @@ impl World {
 
     /// An empty world, configured by these variables beside the operator's secret.
     pub(crate) fn with_config(variables: &[(&str, &str)]) -> Self {
-        let get = |name: &str| {
-            let given = variables
-                .iter()
-                .find(|(variable, _)| *variable == name)
-                .map(|(_, value)| (*value).to_owned());
-            given.or((name == "OPERATOR_SECRET").then(|| OPERATOR_SECRET.to_owned()))
-        };
-        let config = Config::read(get).unwrap();
         let database = Rc::new(Sqlite::new());
         let cache = Rc::new(MapCache::default());
         let clock = Rc::new(ManualClock(Cell::new(START)));
@@ -160,7 +158,7 @@ impl World {
             clock: clock.clone(),
             entropy: Rc::new(SeededEntropy(Cell::new(1))),
             background: later.clone(),
-            config: Rc::new(config),
+            config: Rc::new(config(variables)),
             isolate: Rc::default(),
         };
         Self {
@@ -169,6 +167,7 @@ impl World {
             cache,
             clock,
             later,
+            others: Rc::default(),
         }
     }
 
@@ -184,7 +183,23 @@ impl World {
             cache: self.cache.clone(),
             clock: self.clock.clone(),
             later: self.later.clone(),
+            others: self.others.clone(),
         }
+    }
+
+    /// The same deployment after its configuration was changed: new isolates, the same data.
+    pub(crate) fn reconfigured(&self, variables: &[(&str, &str)]) -> Self {
+        let mut world = self.another_isolate();
+        world.app.config = Rc::new(config(variables));
+        world
+    }
+
+    /// Lets `sql` run after so many more batches of this isolate, right before the next one.
+    pub(crate) fn meddle(&mut self, pass: usize, sql: &str) {
+        self.app.database = Rc::new(Meddled {
+            database: self.database.clone(),
+            meddle: RefCell::new(Some((pass, sql.to_owned()))),
+        });
     }
 
     pub(crate) fn advance_ms(&self, ms: i64) {
@@ -241,12 +256,121 @@ impl World {
         (answer.text("id"), answer.text("key"))
     }
 
+    /// Makes a key from this body; gives its id and its text.
+    pub(crate) fn create_from(&self, by: &str, body: &Value) -> (String, String) {
+        let answer = self.post("/v1/keys", by, body);
+        assert_eq!(answer.status, 201, "{}", answer.json);
+        (answer.text("id"), answer.text("key"))
+    }
+
+    /// Changes a key and expects that to work.
+    pub(crate) fn change(&self, by: &str, id: &str, body: &Value) -> Value {
+        let answer = self.call("PATCH", &format!("/v1/keys/{id}"), by, body);
+        assert_eq!(answer.status, 200, "{}", answer.json);
+        answer.json
+    }
+
+    /// Revokes a key and expects that to work.
+    pub(crate) fn revoke(&self, by: &str, id: &str) {
+        let answer = self.call("DELETE", &format!("/v1/keys/{id}"), by, &Value::Null);
+        assert_eq!(answer.status, 200, "{}", answer.json);
+    }
+
+    /// An id that nothing has yet.
+    pub(crate) fn fresh_id(&self) -> String {
+        self.others.set(self.others.get() + 1);
+        format!("01900000-0000-7000-8000-{:012x}", self.others.get())
+    }
+
+    /// Another organization; gives its id.
+    pub(crate) fn organization(&self, name: &str) -> String {
+        let id = self.fresh_id();
+        self.database.execute(&format!(
+            "INSERT INTO organizations (id, name, created_at) VALUES ('{id}', '{name}', 0)"
+        ));
+        id
+    }
+
+    /// Another user of an organization; gives its id.
+    pub(crate) fn user(&self, organization_id: &str, role: &str) -> String {
+        let id = self.fresh_id();
+        self.database.execute(&format!(
+            "INSERT INTO users (id, email, created_at) VALUES ('{id}', '{id}@example.com', 0);
+             INSERT INTO memberships (organization_id, user_id, role, created_at)
+             VALUES ('{organization_id}', '{id}', '{role}', 0)"
+        ));
+        id
+    }
+
+    /// A personal key of a user, with these scopes (`None`: full access). No route makes keys for
+    /// somebody else, so one is made by the owner and handed over in the database.
+    pub(crate) fn key_of(
+        &self,
+        owner: &str,
+        organization_id: &str,
+        user_id: &str,
+        role: &str,
+        scopes: Option<&[&str]>,
+    ) -> (String, String) {
+        let (id, key) = self.create(owner, "handed over", scopes.unwrap_or(&[]));
+        let scopes = if scopes.is_some() { "scopes" } else { "NULL" };
+        self.database.execute(&format!(
+            "UPDATE keys SET organization_id = '{organization_id}', user_id = '{user_id}', role = '{role}', \
+             scopes = {scopes} WHERE id = '{id}'"
+        ));
+        (id, key)
+    }
+
+    /// A new user of the key's own organization, and a full-access key of his; gives the user's id,
+    /// the key's id and its text.
+    pub(crate) fn colleague(&self, owner: &str, role: &str) -> (String, String, String) {
+        let organization_id = self.get("/v1/keys/self", owner).text("organization_id");
+        let user_id = self.user(&organization_id, role);
+        let (id, key) = self.key_of(owner, &organization_id, &user_id, role, None);
+        (user_id, id, key)
+    }
+
+    /// The owner of another organization: the organization's id, the key's id and its text.
+    pub(crate) fn stranger(&self, owner: &str) -> (String, String, String) {
+        let organization_id = self.organization("Strangers");
+        let user_id = self.user(&organization_id, "owner");
+        let (id, key) = self.key_of(owner, &organization_id, &user_id, "owner", None);
+        (organization_id, id, key)
+    }
+
+    /// What `work` gives, and the calls of the outside world that it took.
+    pub(crate) fn counted<T>(&self, work: impl FnOnce() -> T) -> (T, Io) {
+        let io = || {
+            (
+                self.database.batches.get(),
+                self.cache.gets.get(),
+                self.cache.puts.get(),
+            )
+        };
+        let before = io();
+        let result = work();
+        let after = io();
+        (result, (after.0 - before.0, after.1 - before.1, after.2 - before.2))
+    }
+
     /// Asks whether a key is good for these scopes.
     pub(crate) fn verify(&self, by: &str, key: &str, scopes: &[&str]) -> Value {
         let answer = self.post("/v1/keys/verify", by, &json!({ "key": key, "scopes": scopes }));
         assert_eq!(answer.status, 200, "{}", answer.json);
         answer.json
     }
+}
+
+/// The configuration that these variables make, beside the operator's secret.
+fn config(variables: &[(&str, &str)]) -> Config {
+    let get = |name: &str| {
+        let given = variables
+            .iter()
+            .find(|(variable, _)| *variable == name)
+            .map(|(_, value)| (*value).to_owned());
+        given.or((name == "OPERATOR_SECRET").then(|| OPERATOR_SECRET.to_owned()))
+    };
+    Config::read(get).unwrap()
 }
 
 /// A request with a key (none, if it is empty) and a body (none, if it is null).

@@ -4,6 +4,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{HashSet, VecDeque},
+    rc::Rc,
 };
 
 use bitting::ports::{Database, DatabaseError, LocalFuture, Param, Row, Statement};
@@ -53,6 +54,16 @@ impl Sqlite {
             .unwrap()
     }
 
+    /// How many rows a table has.
+    pub(crate) fn count(&self, table: &str) -> i64 {
+        self.value(&format!("SELECT count(*) FROM {table}")).as_i64().unwrap()
+    }
+
+    /// All that the database holds, a line for each row.
+    pub(crate) fn dump(&self) -> String {
+        dump(&self.connection.borrow())
+    }
+
     /// Runs a batch at once.
     pub(crate) fn run(&self, statements: &[Statement]) -> Result<Vec<Vec<Row>>, DatabaseError> {
         self.batches.set(self.batches.get() + 1);
@@ -62,28 +73,18 @@ impl Sqlite {
         let mut connection = self.connection.borrow_mut();
         let mut run = || -> rusqlite::Result<Vec<Vec<Row>>> {
             let transaction = connection.transaction()?;
+            // Explaining a statement resets `changes()`, so all are explained before the first runs.
+            for statement in statements {
+                self.explain(&transaction, statement)?;
+            }
             let results = statements
                 .iter()
-                .map(|statement| self.query(&transaction, statement))
+                .map(|statement| query(&transaction, statement))
                 .collect::<Result<_, _>>()?;
             transaction.commit()?;
             Ok(results)
         };
         run().map_err(|error| DatabaseError::from_message(error.to_string()))
-    }
-
-    fn query(&self, connection: &Connection, statement: &Statement) -> rusqlite::Result<Vec<Row>> {
-        self.explain(connection, statement)?;
-        let mut prepared = connection.prepare_cached(&statement.sql)?;
-        let columns: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
-        let rows = prepared.query_map(params_from_iter(statement.params.iter().map(to_sql)), |row| {
-            columns
-                .iter()
-                .enumerate()
-                .map(|(index, column)| Ok((column.clone(), to_json(row.get_ref(index)?))))
-                .collect::<rusqlite::Result<Row>>()
-        })?;
-        rows.collect()
     }
 
     /// No statement may read a table from end to end, or sort what it has read.
@@ -113,6 +114,66 @@ impl Database for Sqlite {
     fn batch(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Vec<Vec<Row>>, DatabaseError>> {
         Box::pin(async move { self.run(&statements) })
     }
+}
+
+/// All that a database holds, a line for each row.
+pub(crate) fn dump(connection: &Connection) -> String {
+    let names = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name";
+    let mut lines = String::new();
+    for table in texts(connection, names) {
+        let mut rows = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+        let columns = rows.column_count();
+        let mut rows = rows.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            lines.push_str(&table);
+            for column in 0..columns {
+                lines.push('|');
+                lines.push_str(&to_json(row.get_ref(column).unwrap()).to_string());
+            }
+            lines.push('\n');
+        }
+    }
+    lines
+}
+
+/// The texts that a query gives in its first column.
+pub(crate) fn texts(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut query = connection.prepare(sql).unwrap();
+    let rows = query.query_map([], |row| row.get(0)).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+/// A database that runs SQL of the test's own before one of the batches.
+pub(crate) struct Meddled {
+    pub(crate) database: Rc<Sqlite>,
+    /// How many batches to let pass, and what to run then.
+    pub(crate) meddle: RefCell<Option<(usize, String)>>,
+}
+
+impl Database for Meddled {
+    fn batch(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Vec<Vec<Row>>, DatabaseError>> {
+        let mut meddle = self.meddle.borrow_mut();
+        match meddle.take() {
+            Some((0, sql)) => self.database.execute(&sql),
+            Some((pass, sql)) => *meddle = Some((pass - 1, sql)),
+            None => {}
+        }
+        self.database.batch(statements)
+    }
+}
+
+/// Runs one statement; gives its rows.
+fn query(connection: &Connection, statement: &Statement) -> rusqlite::Result<Vec<Row>> {
+    let mut prepared = connection.prepare_cached(&statement.sql)?;
+    let columns: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+    let rows = prepared.query_map(params_from_iter(statement.params.iter().map(to_sql)), |row| {
+        columns
+            .iter()
+            .enumerate()
+            .map(|(index, column)| Ok((column.clone(), to_json(row.get_ref(index)?))))
+            .collect::<rusqlite::Result<Row>>()
+    })?;
+    rows.collect()
 }
 
 /// D1 passes every number as a double, and so does this.

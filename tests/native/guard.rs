@@ -1,0 +1,200 @@
+//! The guard: a key that was good a moment ago, and is not any more, neither reads nor writes.
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    World,
+    problem::assert_problem,
+    request,
+    routes::{RouteCall, every_key_route},
+};
+
+/// A world in which a colleague, who may do everything, has just made a request: this isolate's
+/// memory vouches for his key.
+struct Scene {
+    world: World,
+    user_id: String,
+    key_id: String,
+    key: String,
+    target_id: String,
+    target: String,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let world = World::new();
+        let owner = world.bootstrap();
+        let (user_id, key_id, key) = world.colleague(&owner, "owner");
+        let (target_id, target) = world.create(&owner, "target", &["datasets:read"]);
+        let world = world.another_isolate();
+        assert_eq!(world.get("/v1/scopes", &key).status, 200);
+        assert_eq!(world.counted(|| world.get("/v1/scopes", &key)).1, (0, 0, 0));
+        Self {
+            world,
+            user_id,
+            key_id,
+            key,
+            target_id,
+            target,
+        }
+    }
+
+    fn routes(&self) -> Vec<RouteCall> {
+        every_key_route(&self.target_id, &self.target)
+    }
+
+    /// What somebody else does to the colleague's key, and what he must be answered then.
+    fn endings(&self) -> Vec<(String, u16, &'static str)> {
+        let key = format!("WHERE id = '{}'", self.key_id);
+        let now = self.world.clock.0.get().0;
+        vec![
+            (format!("UPDATE keys SET revoked_at = {now} {key}"), 401, "key_revoked"),
+            (
+                format!("UPDATE keys SET disabled_at = {now} {key}"),
+                401,
+                "key_disabled",
+            ),
+            (
+                format!("UPDATE keys SET expires_at = {now} {key}"),
+                401,
+                "api_key_expired",
+            ),
+            (
+                format!("UPDATE keys SET scopes = '[]' {key}"),
+                403,
+                "insufficient_scope",
+            ),
+            (format!("DELETE FROM keys {key}"), 401, "invalid_api_key"),
+            (
+                format!("DELETE FROM memberships WHERE user_id = '{}'", self.user_id),
+                401,
+                "user_removed",
+            ),
+            (
+                format!("UPDATE organizations SET suspended_at = {now}"),
+                403,
+                "organization_suspended",
+            ),
+        ]
+    }
+}
+
+#[test]
+fn every_route_that_asks_the_database_refuses_a_key_that_has_just_ended() {
+    for index in 0..Scene::new().routes().len() {
+        for ending in 0..Scene::new().endings().len() {
+            let scene = Scene::new();
+            let route = &scene.routes()[index];
+            let (sql, status, code) = &scene.endings()[ending];
+            scene.world.database.execute(sql);
+            let before = scene.world.database.dump();
+            let (answer, io) = scene.world.counted(|| route.send(&scene.world, &scene.key));
+            if route.template == "/v1/scopes" {
+                // The one route that needs no database, and so cannot know within the staleness bound.
+                assert_eq!((answer.status, io), (200, (0, 0, 0)));
+                continue;
+            }
+            assert_problem(&answer, *status, code);
+            assert_eq!(scene.world.database.dump(), before, "{} {sql}", route.name());
+        }
+    }
+}
+
+#[test]
+fn every_batch_of_every_route_is_guarded() {
+    for index in 0..Scene::new().routes().len() {
+        for pass in 0.. {
+            let mut scene = Scene::new();
+            let route = &scene.routes()[index];
+            let sql = format!("UPDATE keys SET revoked_at = 1 WHERE id = '{}'", scene.key_id);
+            scene.world.meddle(pass, &sql);
+            let keys = scene.world.database.count("keys");
+            let (answer, io) = scene.world.counted(|| route.send(&scene.world, &scene.key));
+            if io.0 <= pass {
+                // The route has no batch more: all were tried.
+                break;
+            }
+            assert_problem(&answer, 401, "key_revoked");
+            assert_eq!(scene.world.database.count("keys"), keys, "{}", route.name());
+            let touched = format!(
+                "SELECT name || coalesce(revoked_at, '') FROM keys WHERE id = '{}'",
+                scene.target_id
+            );
+            assert_eq!(scene.world.database.value(&touched), "target", "{}", route.name());
+        }
+    }
+}
+
+#[test]
+fn both_batches_of_a_braintrust_list_by_organization_are_guarded() {
+    for pass in 0..2 {
+        let mut scene = Scene::new();
+        let sql = format!("UPDATE keys SET revoked_at = 1 WHERE id = '{}'", scene.key_id);
+        scene.world.meddle(pass, &sql);
+        assert_problem(
+            &scene.world.get("/v1/api_key?org_name=Acme", &scene.key),
+            401,
+            "key_revoked",
+        );
+    }
+}
+
+#[test]
+fn every_route_goes_on_after_a_harmless_change_of_the_key() {
+    for index in 0..Scene::new().routes().len() {
+        let scene = Scene::new();
+        let route = &scene.routes()[index];
+        let rename = format!("UPDATE keys SET name = 'renamed' WHERE id = '{}'", scene.key_id);
+        scene.world.database.execute(&rename);
+        let answer = route.send(&scene.world, &scene.key);
+        assert!(answer.status < 300, "{}: {}", route.name(), answer.json);
+        let events = format!("SELECT count(*) FROM audit_events WHERE actor_id = '{}'", scene.key_id);
+        let writes = i64::from(route.method != "GET" && route.template != "/v1/keys/verify");
+        assert_eq!(scene.world.database.value(&events), json!(writes), "{}", route.name());
+    }
+}
+
+#[test]
+fn a_lowered_role_holds_at_once() {
+    let scene = Scene::new();
+    let sql = format!(
+        "UPDATE memberships SET role = 'member' WHERE user_id = '{}'",
+        scene.user_id
+    );
+    scene.world.database.execute(&sql);
+    let path = format!("/v1/keys/{}", scene.target_id);
+    assert_problem(
+        &scene.world.call("DELETE", &path, &scene.key, &Value::Null),
+        404,
+        "not_found",
+    );
+    let keys = scene.world.get("/v1/keys", &scene.key).json;
+    assert_eq!(keys["keys"].as_array().unwrap().len(), 1, "his own alone");
+}
+
+#[test]
+fn a_strong_question_of_a_key_that_has_just_ended_is_refused() {
+    let scene = Scene::new();
+    scene.world.verify(&scene.key, &scene.target, &[]);
+    scene.world.database.execute(&scene.endings()[0].0);
+    let body = json!({ "key": scene.target, "freshness": "strong" });
+    assert_problem(
+        &scene.world.send(&request("POST", "/v1/keys/verify", &scene.key, &body)),
+        401,
+        "key_revoked",
+    );
+}
+
+#[test]
+fn a_snapshot_from_before_the_feeds_oldest_change_does_not_pass() {
+    let scene = Scene::new();
+    let now = scene.world.clock.0.get().0;
+    // The revocation's own change is pruned away, as if this isolate had slept through all of it.
+    scene.world.database.execute(&format!(
+        "UPDATE keys SET revoked_at = {now} WHERE id = '{}';
+         INSERT INTO changes (subject, at) VALUES ('x', 0), ('y', 0);
+         DELETE FROM changes WHERE seq < (SELECT max(seq) FROM changes)",
+        scene.key_id
+    ));
+    assert_problem(&scene.world.get("/v1/keys", &scene.key), 401, "key_revoked");
+}

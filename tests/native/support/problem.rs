@@ -1,0 +1,44 @@
+//! What every refusal must look like.
+
+use super::Answer;
+
+/// Checks that an answer is this refusal, in the one envelope, with every header that it owes.
+#[track_caller]
+pub(crate) fn assert_problem(answer: &Answer, status: u16, code: &str) {
+    assert_eq!((answer.status, answer.code()), (status, code), "{}", answer.json);
+    assert_envelope(answer);
+}
+
+/// Checks the envelope of any answer with a status of 400 or more.
+#[track_caller]
+pub(crate) fn assert_envelope(answer: &Answer) {
+    let (status, json) = (answer.status, &answer.json);
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/problem+json"),
+        "{json}"
+    );
+    assert_eq!(json["type"], format!("urn:bitting:error:{}", answer.code()));
+    assert_eq!(json["status"], status);
+    assert!(!answer.text("title").is_empty());
+    let detail = answer.text("detail");
+    assert!(detail.ends_with(['.', '?', ']']), "no sentence: {detail}");
+    assert_eq!(json["error"]["message"], detail);
+    assert_eq!(answer.header("x-request-id"), json["request_id"].as_str());
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    for (header, owed) in [
+        ("www-authenticate", status == 401),
+        ("allow", status == 405),
+        ("retry-after", status == 503),
+        ("x-should-retry", status == 409),
+    ] {
+        assert_eq!(answer.header(header).is_some(), owed, "{status} and {header}");
+    }
+    assert_not_stored(answer);
+}
+
+/// Checks that no cache may keep the answer.
+#[track_caller]
+pub(crate) fn assert_not_stored(answer: &Answer) {
+    assert_eq!(answer.header("cache-control"), Some("no-store"), "{}", answer.json);
+}
