@@ -73,11 +73,7 @@ impl Feed {
         }
         // Numbers follow one another, unless someone has stepped over some after a restore: then
         // nothing from before that step can be judged any more.
-        let run = news
-            .changes
-            .iter()
-            .zip((0..=head.0).rev())
-            .take_while(|((seq, _), expected)| seq.0 == *expected);
+        let run = news.changes.iter().zip((0..=head.0).rev()).take_while(|((seq, _), expected)| seq.0 == *expected);
         let run: Vec<&(Seq, Subject)> = run.map(|(change, _)| change).collect();
         let oldest = run.last().map_or(Seq(1), |(seq, _)| *seq);
         // Changes between `asked` and the oldest one here were cut off by the page or by pruning.
