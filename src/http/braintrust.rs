@@ -13,7 +13,7 @@ use crate::{
     },
     http::{
         input::{self, Query},
-        keys::{cursor, limit, path_id},
+        keys::{DEFAULT_LIMIT, MAX_LIMIT, cursor, path_id},
         message::{Response, Rfc3339},
         problem::Problem,
         routes::Call,
@@ -61,7 +61,11 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
         prefix: None,
         status: Status::Current,
     };
-    let (cursor, limit) = (cursor(&query)?, limit(&query)?);
+    let cursor = cursor(&query)?;
+    // The document names no largest limit; a page shorter than what was asked ends no iteration.
+    let limit = query
+        .read("limit", "a whole number, at least 0", |text| text.parse().ok())?
+        .map_or(DEFAULT_LIMIT, |limit: u32| MAX_LIMIT.min(limit.into()));
     if let Some(organization) = query.get("org_name")
         && call.app.organization(by).await?.name.as_str() != organization
     {

@@ -221,7 +221,7 @@ fn status(text: &str) -> Option<Status> {
 }
 
 /// `limit`, from 0 to [`MAX_LIMIT`].
-pub(crate) fn limit(query: &Query) -> Result<i64, Problem> {
+fn limit(query: &Query) -> Result<i64, Problem> {
     let parse = |text: &str| text.parse().ok().filter(|limit| (0..=MAX_LIMIT).contains(limit));
     let limit = query.read("limit", &format!("a whole number from 0 to {MAX_LIMIT}"), parse)?;
     Ok(limit.unwrap_or(DEFAULT_LIMIT))

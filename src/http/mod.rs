@@ -42,7 +42,9 @@ pub async fn handle(app: &App, request: &Request) -> Response {
         Ok(response) => response,
         Err(problem) => {
             if let Problem::App(Error::Unavailable(cause)) = &problem {
-                log::error!("{} {} failed: {cause} (request {request_id})", request.method, request.path);
+                // The route's path and not the request's: people put keys where ids belong.
+                let path = routes::find(request).map_or("", |(route, _)| route.path);
+                log::error!("{} {path} failed: {cause} (request {request_id})", request.method);
             }
             problem.response(surface, &request_id)
         }

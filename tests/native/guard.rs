@@ -67,7 +67,11 @@ fn every_route_that_asks_the_database_refuses_a_key_that_has_just_ended() {
                 assert_eq!((answer.status, io), (200, (0, 0, 0)));
                 continue;
             }
-            assert_problem(&answer, *status, code);
+            if *code == "insufficient_scope" && route.access == "any key" {
+                assert_eq!(answer.status, 200, "{}", answer.json);
+            } else {
+                assert_problem(&answer, *status, code);
+            }
             assert_eq!(scene.world.database.dump(), before, "{} {sql}", route.name());
         }
     }

@@ -93,6 +93,13 @@ impl Background for Later {
     }
 }
 
+impl Later {
+    /// Cuts the work off, as the platform may.
+    pub(crate) fn drop_all(&self) {
+        self.0.borrow_mut().clear();
+    }
+}
+
 /// One isolate over one database and one KV.
 pub(crate) struct World {
     pub(crate) app: App,
@@ -176,8 +183,39 @@ impl World {
 
     /// Lets `sql` run after so many more batches of this isolate, right before the next one.
     pub(crate) fn meddle(&mut self, pass: usize, sql: &str) {
+        let sql = sql.to_owned();
+        self.before_batches(move |database, number| {
+            if number == pass {
+                database.execute(&sql);
+            }
+        });
+    }
+
+    /// Lets something happen before each batch of this isolate; the first has the number 0.
+    pub(crate) fn before_batches(&mut self, before: impl Fn(&Sqlite, usize) + 'static) {
         self.app.database =
-            Rc::new(Meddled { database: self.database.clone(), meddle: RefCell::new(Some((pass, sql.to_owned()))) });
+            Rc::new(Meddled { database: self.database.clone(), batches: Cell::new(0), before: Box::new(before) });
+    }
+
+    /// The steps that SQLite takes for `work`.
+    pub(crate) fn steps(&self, work: impl FnOnce()) -> i64 {
+        let before = self.database.steps.get();
+        work();
+        self.database.steps.get() - before
+    }
+
+    /// Puts this many keys into the database, copies of the one with this id but for their ids,
+    /// digests and expiries, which follow each other by one millisecond each.
+    pub(crate) fn copy_key(&self, id: &str, copies: usize, prefix: &str, expires_at: Option<i64>) {
+        let expires_at = expires_at.map_or("NULL".to_owned(), |at| format!("{at} + i"));
+        let columns = "organization_id, user_id, kind, pepper_version, stem, start, last4, name, scopes, role, metadata, \
+                       created_at, created_by, updated_at";
+        self.database.execute(&format!(
+            "INSERT INTO keys (id, digest, expires_at, {columns})
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {copies})
+             SELECT printf('{prefix}-0000-7000-8000-%012x', i), '{prefix}' || i, {expires_at}, {columns}
+             FROM n, keys WHERE keys.id = '{id}'"
+        ));
     }
 
     pub(crate) fn advance_ms(&self, ms: i64) {
