@@ -89,11 +89,12 @@ CREATE TABLE changes (
 -- The guard: has a subject changed since?
 CREATE INDEX changes_by_subject ON changes (subject, seq);
 
--- Whoever changes what a verification depends on, be it by hand, cannot forget the feed.
+-- Whoever changes what a verification depends on, be it by hand, cannot forget the feed. The subject
+-- is the one from before the change, because that is the one that snapshots know.
 CREATE TRIGGER keys_changed
-AFTER UPDATE OF organization_id, user_id, kind, digest, name, scopes, role, metadata, expires_at, disabled_at, revoked_at ON keys
+AFTER UPDATE OF id, organization_id, user_id, kind, digest, name, scopes, role, metadata, expires_at, disabled_at, revoked_at ON keys
 BEGIN
-  INSERT INTO changes (subject, at) VALUES (NEW.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+  INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
 END;
 
 CREATE TRIGGER keys_deleted AFTER DELETE ON keys
@@ -113,7 +114,9 @@ END;
 
 CREATE TRIGGER memberships_changed AFTER UPDATE ON memberships
 BEGIN
-  INSERT INTO changes (subject, at) VALUES (NEW.user_id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+  INSERT INTO changes (subject, at)
+  SELECT OLD.user_id, CAST(unixepoch('subsec') * 1000 AS INTEGER)
+  UNION SELECT NEW.user_id, CAST(unixepoch('subsec') * 1000 AS INTEGER);
 END;
 
 CREATE TRIGGER memberships_removed AFTER DELETE ON memberships

@@ -13,7 +13,7 @@ use crate::{
     },
     http::{
         input::{self, Query},
-        keys::{cursor, limit, path_id},
+        keys::{DEFAULT_LIMIT, MAX_LIMIT, cursor, path_id},
         message::{Response, Rfc3339},
         problem::Problem,
         routes::Call,
@@ -59,7 +59,11 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
         prefix: None,
         status: Status::Current,
     };
-    let (cursor, limit) = (cursor(&query)?, limit(&query)?);
+    let cursor = cursor(&query)?;
+    // The document names no largest limit; a page shorter than what was asked ends no iteration.
+    let limit = query
+        .read("limit", "a whole number, at least 0", |text| text.parse().ok())?
+        .map_or(DEFAULT_LIMIT, |limit: u32| MAX_LIMIT.min(limit.into()));
     if let Some(organization) = query.get("org_name")
         && call.app.organization_name(by).await? != organization
     {
@@ -82,19 +86,9 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
     {
         return Err(Error::invalid("org_name", "this key belongs to another organization; leave it out").into());
     }
-    let new = NewKey {
-        name: body.name,
-        kind: None,
-        label: None,
-        scopes: None,
-        expires_at: None,
-        metadata: Map::new(),
-    };
+    let new = NewKey { name: body.name, kind: None, label: None, scopes: None, expires_at: None, metadata: Map::new() };
     let created = call.app.create_key(by, new).await?;
-    let body = ApiKey {
-        key: Some(created.text.expose()),
-        ..ApiKey::new(&created.key)
-    };
+    let body = ApiKey { key: Some(created.text.expose()), ..ApiKey::new(&created.key) };
     Ok(Response::json(200, &body))
 }
 

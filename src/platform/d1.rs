@@ -16,10 +16,7 @@ impl Database for D1 {
                 let prepared = statements.iter().map(|statement| prepare(&database, statement));
                 let prepared = prepared.collect::<worker::Result<Vec<_>>>()?;
                 let results = database.batch(prepared).await?;
-                results
-                    .iter()
-                    .map(worker::D1Result::results::<Row>)
-                    .collect::<worker::Result<_>>()
+                results.iter().map(worker::D1Result::results::<Row>).collect::<worker::Result<_>>()
             };
             run.await.map_err(|error| DatabaseError::from_message(message(&error)))
         })

@@ -10,8 +10,13 @@
 
 mod support;
 
+mod bootstrap;
+mod braintrust;
 mod errors;
 mod guard;
 mod key_text;
 mod keys;
+mod migrations;
+mod sweep;
+mod tidy;
 mod verify;

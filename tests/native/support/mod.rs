@@ -67,11 +67,7 @@ impl Cache for MapCache {
     fn get(&self, key: String) -> LocalFuture<'_, Result<Option<String>, String>> {
         self.gets.set(self.gets.get() + 1);
         Box::pin(async move {
-            if self.failing.get() {
-                Err("KV is down".to_owned())
-            } else {
-                Ok(self.values.borrow().get(&key).cloned())
-            }
+            if self.failing.get() { Err("KV is down".to_owned()) } else { Ok(self.values.borrow().get(&key).cloned()) }
         })
     }
 
@@ -94,6 +90,13 @@ pub(crate) struct Later(RefCell<Vec<LocalFuture<'static, ()>>>);
 impl Background for Later {
     fn spawn(&self, work: LocalFuture<'static, ()>) {
         self.0.borrow_mut().push(work);
+    }
+}
+
+impl Later {
+    /// Cuts the work off, as the platform may.
+    pub(crate) fn drop_all(&self) {
+        self.0.borrow_mut().clear();
     }
 }
 
@@ -120,10 +123,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(given, _)| given.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// The stable code of a refusal.
@@ -133,10 +133,7 @@ impl Answer {
 
     /// A text of the answer's JSON.
     pub(crate) fn text(&self, field: &str) -> String {
-        self.json[field]
-            .as_str()
-            .unwrap_or_else(|| panic!("no text `{field}` in {}", self.json))
-            .to_owned()
+        self.json[field].as_str().unwrap_or_else(|| panic!("no text `{field}` in {}", self.json)).to_owned()
     }
 }
 
@@ -161,22 +158,12 @@ impl World {
             config: Rc::new(config(variables)),
             isolate: Rc::default(),
         };
-        Self {
-            app,
-            database,
-            cache,
-            clock,
-            later,
-            others: Rc::default(),
-        }
+        Self { app, database, cache, clock, later, others: Rc::default() }
     }
 
     /// Another isolate of the same deployment: the same database, KV and clock, nothing in memory.
     pub(crate) fn another_isolate(&self) -> Self {
-        let app = App {
-            isolate: Rc::default(),
-            ..self.app.clone()
-        };
+        let app = App { isolate: Rc::default(), ..self.app.clone() };
         Self {
             app,
             database: self.database.clone(),
@@ -196,10 +183,39 @@ impl World {
 
     /// Lets `sql` run after so many more batches of this isolate, right before the next one.
     pub(crate) fn meddle(&mut self, pass: usize, sql: &str) {
-        self.app.database = Rc::new(Meddled {
-            database: self.database.clone(),
-            meddle: RefCell::new(Some((pass, sql.to_owned()))),
+        let sql = sql.to_owned();
+        self.before_batches(move |database, number| {
+            if number == pass {
+                database.execute(&sql);
+            }
         });
+    }
+
+    /// Lets something happen before each batch of this isolate; the first has the number 0.
+    pub(crate) fn before_batches(&mut self, before: impl Fn(&Sqlite, usize) + 'static) {
+        self.app.database =
+            Rc::new(Meddled { database: self.database.clone(), batches: Cell::new(0), before: Box::new(before) });
+    }
+
+    /// The steps that SQLite takes for `work`.
+    pub(crate) fn steps(&self, work: impl FnOnce()) -> i64 {
+        let before = self.database.steps.get();
+        work();
+        self.database.steps.get() - before
+    }
+
+    /// Puts this many keys into the database, copies of the one with this id but for their ids,
+    /// digests and expiries, which follow each other by one millisecond each.
+    pub(crate) fn copy_key(&self, id: &str, copies: usize, prefix: &str, expires_at: Option<i64>) {
+        let expires_at = expires_at.map_or("NULL".to_owned(), |at| format!("{at} + i"));
+        let columns = "organization_id, user_id, kind, pepper_version, stem, start, last4, name, scopes, role, metadata, \
+                       created_at, created_by, updated_at";
+        self.database.execute(&format!(
+            "INSERT INTO keys (id, digest, expires_at, {columns})
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {copies})
+             SELECT printf('{prefix}-0000-7000-8000-%012x', i), '{prefix}' || i, {expires_at}, {columns}
+             FROM n, keys WHERE keys.id = '{id}'"
+        ));
     }
 
     pub(crate) fn advance_ms(&self, ms: i64) {
@@ -221,11 +237,7 @@ impl World {
     pub(crate) fn send(&self, request: &Request) -> Answer {
         let response = block_on(http::handle(&self.app, request));
         let json = serde_json::from_slice(&response.body).unwrap();
-        Answer {
-            status: response.status,
-            headers: response.headers,
-            json,
-        }
+        Answer { status: response.status, headers: response.headers, json }
     }
 
     /// Sends a request with a key and a body.
@@ -285,9 +297,8 @@ impl World {
     /// Another organization; gives its id.
     pub(crate) fn organization(&self, name: &str) -> String {
         let id = self.fresh_id();
-        self.database.execute(&format!(
-            "INSERT INTO organizations (id, name, created_at) VALUES ('{id}', '{name}', 0)"
-        ));
+        self.database
+            .execute(&format!("INSERT INTO organizations (id, name, created_at) VALUES ('{id}', '{name}', 0)"));
         id
     }
 
@@ -340,13 +351,7 @@ impl World {
 
     /// What `work` gives, and the calls of the outside world that it took.
     pub(crate) fn counted<T>(&self, work: impl FnOnce() -> T) -> (T, Io) {
-        let io = || {
-            (
-                self.database.batches.get(),
-                self.cache.gets.get(),
-                self.cache.puts.get(),
-            )
-        };
+        let io = || (self.database.batches.get(), self.cache.gets.get(), self.cache.puts.get());
         let before = io();
         let result = work();
         let after = io();
@@ -364,10 +369,7 @@ impl World {
 /// The configuration that these variables make, beside the operator's secret.
 fn config(variables: &[(&str, &str)]) -> Config {
     let get = |name: &str| {
-        let given = variables
-            .iter()
-            .find(|(variable, _)| *variable == name)
-            .map(|(_, value)| (*value).to_owned());
+        let given = variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned());
         given.or((name == "OPERATOR_SECRET").then(|| OPERATOR_SECRET.to_owned()))
     };
     Config::read(get).unwrap()
@@ -382,10 +384,6 @@ pub(crate) fn request(method: &str, path: &str, key: &str, body: &Value) -> Requ
         path: path.to_owned(),
         query: query.to_owned(),
         headers: authorization.into_iter().collect(),
-        body: Body::Bytes(if body.is_null() {
-            Vec::new()
-        } else {
-            body.to_string().into_bytes()
-        }),
+        body: Body::Bytes(if body.is_null() { Vec::new() } else { body.to_string().into_bytes() }),
     }
 }

@@ -4,11 +4,13 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{HashSet, VecDeque},
+    future,
     rc::Rc,
+    task::Poll,
 };
 
 use bitting::ports::{Database, DatabaseError, LocalFuture, Param, Row, Statement};
-use rusqlite::{Connection, params_from_iter, types};
+use rusqlite::{Connection, StatementStatus, params_from_iter, types};
 use serde_json::{Value, json};
 
 const SCHEMA: &str = include_str!("../../../schema.sql");
@@ -18,8 +20,13 @@ pub(crate) struct Sqlite {
     pub(crate) connection: RefCell<Connection>,
     /// Messages with which the next batches fail, before they have any effect.
     pub(crate) failures: RefCell<VecDeque<String>>,
+    /// Whether all batches fail.
+    pub(crate) down: Cell<bool>,
     /// How many batches were sent: each is one round trip.
     pub(crate) batches: Cell<usize>,
+    /// How many steps SQLite took for the statements of all batches: what they cost, whatever the
+    /// clock says, and nearly in proportion to the rows that were read.
+    pub(crate) steps: Cell<i64>,
     explained: RefCell<HashSet<String>>,
 }
 
@@ -31,7 +38,9 @@ impl Sqlite {
         Self {
             connection: RefCell::new(connection),
             failures: RefCell::default(),
+            down: Cell::new(false),
             batches: Cell::new(0),
+            steps: Cell::new(0),
             explained: RefCell::default(),
         }
     }
@@ -48,10 +57,7 @@ impl Sqlite {
 
     /// The one value that a query of the test's own gives.
     pub(crate) fn value(&self, sql: &str) -> Value {
-        self.connection
-            .borrow()
-            .query_row(sql, [], |row| Ok(to_json(row.get_ref(0)?)))
-            .unwrap()
+        self.connection.borrow().query_row(sql, [], |row| Ok(to_json(row.get_ref(0)?))).unwrap()
     }
 
     /// How many rows a table has.
@@ -70,6 +76,9 @@ impl Sqlite {
         if let Some(message) = self.failures.borrow_mut().pop_front() {
             return Err(DatabaseError::from_message(message));
         }
+        if self.down.get() {
+            return Err(DatabaseError::from_message("D1 is down".to_owned()));
+        }
         let mut connection = self.connection.borrow_mut();
         let mut run = || -> rusqlite::Result<Vec<Vec<Row>>> {
             let transaction = connection.transaction()?;
@@ -77,14 +86,28 @@ impl Sqlite {
             for statement in statements {
                 self.explain(&transaction, statement)?;
             }
-            let results = statements
-                .iter()
-                .map(|statement| query(&transaction, statement))
-                .collect::<Result<_, _>>()?;
+            let results =
+                statements.iter().map(|statement| self.query(&transaction, statement)).collect::<Result<_, _>>()?;
             transaction.commit()?;
             Ok(results)
         };
         run().map_err(|error| DatabaseError::from_message(error.to_string()))
+    }
+
+    fn query(&self, connection: &Connection, statement: &Statement) -> rusqlite::Result<Vec<Row>> {
+        let mut prepared = connection.prepare_cached(&statement.sql)?;
+        let columns: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+        let rows = prepared.query_map(params_from_iter(statement.params.iter().map(to_sql)), |row| {
+            columns
+                .iter()
+                .enumerate()
+                .map(|(index, column)| Ok((column.clone(), to_json(row.get_ref(index)?))))
+                .collect::<rusqlite::Result<Row>>()
+        })?;
+        let rows = rows.collect();
+        let steps = prepared.reset_status(StatementStatus::VmStep);
+        self.steps.set(self.steps.get() + i64::from(steps));
+        rows
     }
 
     /// No statement may read a table from end to end, or sort what it has read.
@@ -94,14 +117,10 @@ impl Sqlite {
         }
         let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", statement.sql))?;
         let parameters = params_from_iter(statement.params.iter().map(to_sql));
-        let plan: Vec<String> = explain
-            .query_map(parameters, |row| row.get(3))?
-            .collect::<Result<_, _>>()?;
+        let plan: Vec<String> = explain.query_map(parameters, |row| row.get(3))?.collect::<Result<_, _>>()?;
         for step in &plan {
-            let scans = step.starts_with("SCAN ")
-                && !["CONSTANT ROW", "json_each", "("]
-                    .iter()
-                    .any(|free| step.contains(free));
+            let scans =
+                step.starts_with("SCAN ") && !["CONSTANT ROW", "json_each", "("].iter().any(|free| step.contains(free));
             // A list by prefix reads the keys with that prefix and sorts those.
             let sorts = step.contains("TEMP B-TREE") && !statement.sql.contains("start >= ?");
             assert!(!scans && !sorts, "{}\n{plan:#?}", statement.sql);
@@ -143,37 +162,30 @@ pub(crate) fn texts(connection: &Connection, sql: &str) -> Vec<String> {
     rows.collect::<Result<_, _>>().unwrap()
 }
 
-/// A database that runs SQL of the test's own before one of the batches.
+/// A database before each of whose batches something else happens, and time for others passes.
 pub(crate) struct Meddled {
     pub(crate) database: Rc<Sqlite>,
-    /// How many batches to let pass, and what to run then.
-    pub(crate) meddle: RefCell<Option<(usize, String)>>,
+    /// How many batches have come, and what happens before each, by its number.
+    pub(crate) batches: Cell<usize>,
+    pub(crate) before: Box<dyn Fn(&Sqlite, usize)>,
 }
 
 impl Database for Meddled {
     fn batch(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Vec<Vec<Row>>, DatabaseError>> {
-        let mut meddle = self.meddle.borrow_mut();
-        match meddle.take() {
-            Some((0, sql)) => self.database.execute(&sql),
-            Some((pass, sql)) => *meddle = Some((pass - 1, sql)),
-            None => {}
-        }
-        self.database.batch(statements)
+        Box::pin(async move {
+            let mut waited = false;
+            future::poll_fn(|context| {
+                if std::mem::replace(&mut waited, true) {
+                    return Poll::Ready(());
+                }
+                context.waker().wake_by_ref();
+                Poll::Pending
+            })
+            .await;
+            (self.before)(&self.database, self.batches.replace(self.batches.get() + 1));
+            self.database.run(&statements)
+        })
     }
-}
-
-/// Runs one statement; gives its rows.
-fn query(connection: &Connection, statement: &Statement) -> rusqlite::Result<Vec<Row>> {
-    let mut prepared = connection.prepare_cached(&statement.sql)?;
-    let columns: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
-    let rows = prepared.query_map(params_from_iter(statement.params.iter().map(to_sql)), |row| {
-        columns
-            .iter()
-            .enumerate()
-            .map(|(index, column)| Ok((column.clone(), to_json(row.get_ref(index)?))))
-            .collect::<rusqlite::Result<Row>>()
-    })?;
-    rows.collect()
 }
 
 /// D1 passes every number as a double, and so does this.

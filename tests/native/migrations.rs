@@ -1,0 +1,115 @@
+//! The migrations, one after the other, make what `schema.sql` says, and keep what was there.
+
+use std::fs;
+
+use rusqlite::Connection;
+
+use crate::support::{World, sqlite};
+
+/// The migrations in their order: the name and the SQL of each.
+fn migrations() -> Vec<(String, String)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let read = |path: &std::path::PathBuf| {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        (name, fs::read_to_string(path).unwrap())
+    };
+    files.iter().map(read).collect()
+}
+
+fn empty() -> Connection {
+    let connection = Connection::open_in_memory().unwrap();
+    connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
+    connection
+}
+
+/// Everything that is in a schema, in an order of its own, without comments and however it was broken
+/// into lines.
+fn schema(connection: &Connection) -> Vec<String> {
+    let sql = "SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_master ORDER BY type, name";
+    let without_comments = |text: String| {
+        let lines = text.lines().map(|line| line.split("--").next().unwrap_or_default());
+        lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+    };
+    sqlite::texts(connection, sql).into_iter().map(without_comments).collect()
+}
+
+#[test]
+fn migrations_make_the_schema() {
+    let migrated = empty();
+    for (_, sql) in migrations() {
+        migrated.execute_batch(&sql).unwrap();
+    }
+    let whole = empty();
+    whole.execute_batch(include_str!("../../schema.sql")).unwrap();
+    let (migrated, whole) = (schema(&migrated), schema(&whole));
+    assert!(migrated.len() > 10, "{migrated:?}");
+    assert_eq!(migrated, whole);
+}
+
+#[test]
+fn migrations_are_numbered_without_a_gap() {
+    for (index, (name, _)) in migrations().iter().enumerate() {
+        let number = format!("{:04}_", index + 1);
+        assert!(name.starts_with(&number) && name.ends_with(".sql"), "{name}");
+    }
+}
+
+/// Rows for each table of the first migration. Later migrations must keep them.
+const ROWS: &str = "
+    INSERT INTO organizations (id, name, operator, suspended_at, created_at) VALUES ('o1', 'Acme', 1, NULL, 1), ('o2', 'B', 0, 2, 3);
+    INSERT INTO users (id, email, created_at) VALUES ('u1', 'a@example.com', 4);
+    INSERT INTO memberships (organization_id, user_id, role, created_at) VALUES ('o1', 'u1', 'owner', 5);
+    INSERT INTO keys (id, organization_id, user_id, kind, digest, pepper_version, stem, start, last4, name, scopes, role,
+                      metadata, expires_at, disabled_at, revoked_at, expired_at, created_at, created_by, updated_at)
+    VALUES ('k1', 'o1', 'u1', 'pat', 'd1', 0, 'bit_pat_', 'bit_pat_abcd', 'wxyz', 'one', NULL, 'owner',
+            '{}', NULL, NULL, NULL, NULL, 6, NULL, 6),
+           ('k2', 'o1', NULL, 'org', 'd2', 1, 'bit_org_', 'bit_org_abcd', 'wxyz', 'two', '[\"datasets:*\"]', 'admin',
+            '{\"a\":1}', 7, 8, 9, 10, 11, 'k1', 12);
+    INSERT INTO audit_events (id, organization_id, subject, action, actor_kind, actor_id, ip, request_id, details, at)
+    VALUES (1, 'o1', 'k1', 'key.created', 'operator', NULL, '203.0.113.7', 'r', '{}', 13);
+    INSERT INTO changes (subject, at) VALUES ('k2', 14);";
+
+/// The columns of the tables, and their rows in them.
+fn rows(connection: &Connection, columns: &[(String, String)]) -> Vec<String> {
+    let select = |(table, columns): &(String, String)| {
+        format!("SELECT '{table}: ' || json_array({columns}) FROM {table} ORDER BY 1")
+    };
+    columns.iter().flat_map(|table| sqlite::texts(connection, &select(table))).collect()
+}
+
+#[test]
+fn migrations_keep_the_rows_that_are_there() {
+    let database = empty();
+    let mut migrations = migrations().into_iter();
+    database.execute_batch(&migrations.next().unwrap().1).unwrap();
+    database.execute_batch(ROWS).unwrap();
+    let names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'";
+    let columns: Vec<(String, String)> = sqlite::texts(&database, names)
+        .into_iter()
+        .map(|table| {
+            let columns = format!("SELECT group_concat(name) FROM pragma_table_info('{table}')");
+            let columns = sqlite::texts(&database, &columns).remove(0);
+            (table, columns)
+        })
+        .collect();
+    let before = rows(&database, &columns);
+    for table in ["organizations", "users", "memberships", "keys", "audit_events", "changes"] {
+        assert!(before.iter().any(|row| row.starts_with(table)), "no row of {table}");
+    }
+    for (name, sql) in migrations {
+        database.execute_batch(&sql).unwrap();
+        assert_eq!(rows(&database, &columns), before, "{name}");
+    }
+}
+
+#[test]
+fn dump_shows_every_table() {
+    let world = World::new();
+    world.bootstrap();
+    let dump = world.database.dump();
+    for table in ["organizations", "users", "memberships", "keys", "audit_events", "changes"] {
+        assert!(dump.contains(&format!("{table}|")), "{table}");
+    }
+}

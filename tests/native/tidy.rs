@@ -1,0 +1,194 @@
+//! The house's own order: who may import whom, where SQL may stand, and that code, configuration and
+//! documentation name the same things.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use bitting::{
+    domain::{catalogue, scope::Scope},
+    http::routes::table,
+};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// A file of `src`: its path from there, and its text without comments and without its own tests.
+struct Source {
+    path: String,
+    text: String,
+}
+
+fn sources() -> Vec<Source> {
+    let src = Path::new(ROOT).join("src");
+    let (mut folders, mut sources) = (vec![src.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        let paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        for path in paths {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            // The tests of a file are its last part.
+            let text = text.split("\n#[cfg(test)]\n").next().unwrap();
+            let code = |line: &str| line.split("//").next().unwrap_or_default().to_owned();
+            sources.push(Source {
+                path: path.strip_prefix(&src).unwrap().to_str().unwrap().to_owned(),
+                text: text.lines().map(code).collect::<Vec<_>>().join("\n"),
+            });
+        }
+    }
+    assert!(sources.len() > 30, "the sources were not found");
+    sources
+}
+
+/// What one source takes from the rest of the crate, each as a whole path: `domain::key::Key`.
+fn imports(text: &str) -> Vec<String> {
+    let uses = text.match_indices("crate::").map(|(at, found)| &text[at + found.len()..]);
+    uses.flat_map(|path| expand("", path)).collect()
+}
+
+/// The paths of a tree of imports: `a::{b, c::{d, e}}` is `a::b`, `a::c::d` and `a::c::e`.
+fn expand(prefix: &str, tree: &str) -> Vec<String> {
+    let end = tree.find(|next: char| !next.is_alphanumeric() && next != '_' && next != ':').unwrap_or(tree.len());
+    let path = format!("{prefix}{}", &tree[..end]);
+    let Some(group) = tree[end..].strip_prefix('{') else {
+        return vec![path];
+    };
+    let (mut depth, mut start, mut paths) = (0_i32, 0, Vec::new());
+    for (at, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            ',' | '}' if depth == 0 => {
+                let branch = group[start..at].trim();
+                if !branch.is_empty() {
+                    paths.extend(expand(&path, branch));
+                }
+                start = at + 1;
+                if character == '}' {
+                    break;
+                }
+            }
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    paths
+}
+
+#[test]
+fn expand_reads_trees_of_imports() {
+    let text = "use crate::{\n  a::{b, c::{d, e as f}},\n  g,\n};\nfn f() { crate::h::i(1, 2) }";
+    assert_eq!(imports(text), ["a::b", "a::c::d", "a::c::e", "g", "h::i"]);
+}
+
+#[test]
+fn rooms_import_only_what_they_may() {
+    let rooms: [(&str, &[&str]); 9] = [
+        ("domain/", &[]),
+        ("ports.rs", &["domain"]),
+        ("storage/", &["storage", "ports", "domain"]),
+        ("app/", &["app", "storage", "ports", "domain"]),
+        (
+            "http/",
+            &[
+                "http",
+                "app",
+                "domain",
+                "ports::LocalFuture",
+                "storage::audit::Recorded",
+                "storage::keys::Change",
+                "storage::keys::Cursor",
+                "storage::keys::Filter",
+                "storage::keys::Status",
+            ],
+        ),
+        ("platform/", &["platform", "ports", "http::message", "domain::time"]),
+        ("pages/", &["pages", "http", "app", "domain"]),
+        ("worker.rs", &["platform", "pages", "http", "app", "storage", "ports"]),
+        ("lib.rs", &[]),
+    ];
+    for source in sources() {
+        let room = rooms.iter().find(|(room, _)| source.path.starts_with(room));
+        let (_, allowed) = room.unwrap_or_else(|| panic!("{} is in no room of the house", source.path));
+        for import in imports(&source.text) {
+            let fits = |room: &&str| import == **room || import.starts_with(&format!("{room}::"));
+            assert!(allowed.iter().any(|room| fits(&room)), "{} imports {import}", source.path);
+        }
+    }
+}
+
+#[test]
+fn only_the_platform_knows_the_worker_crate() {
+    for source in sources() {
+        let knows = ["worker::", "wasm_bindgen", "js_sys"].iter().any(|name| source.text.contains(name));
+        assert!(!knows || source.path.starts_with("platform/") || source.path == "worker.rs", "{}", source.path);
+    }
+}
+
+#[test]
+fn sql_stands_in_storage_alone() {
+    for source in sources().iter().filter(|source| !source.path.starts_with("storage/")) {
+        for pair in
+            [("SELECT ", ""), ("INSERT ", " INTO "), ("DELETE ", " FROM "), ("UPDATE ", " SET "), ("WHERE ", "")]
+        {
+            let sql = source.text.contains(pair.0) && source.text.contains(pair.1);
+            assert!(!sql, "{} contains {pair:?}", source.path);
+        }
+    }
+}
+
+#[test]
+fn code_never_gives_up() {
+    for source in sources() {
+        for word in [".unwrap()", ".expect(", "panic!(", "unreachable!(", "todo!(", "unimplemented!("] {
+            assert!(!source.text.contains(word), "{} contains {word}", source.path);
+        }
+    }
+}
+
+#[test]
+fn scopes_of_the_routes_are_in_the_catalogue() {
+    for (method, path, access) in table() {
+        if !["operator", "any key"].contains(&access) {
+            let scope = Scope::try_from(access.to_owned()).unwrap();
+            assert!(catalogue::contains(&scope), "{method} {path}: {scope}");
+        }
+    }
+}
+
+/// The texts between two double quotes that consist of nothing but these characters.
+fn quoted(text: &str, made_of: impl Fn(char) -> bool) -> BTreeSet<String> {
+    let parts = text.split('"').skip(1).step_by(2);
+    parts.filter(|part| !part.is_empty() && part.chars().all(&made_of)).map(str::to_owned).collect()
+}
+
+/// The names that the configuration reads.
+fn config_names() -> BTreeSet<String> {
+    let sources = sources();
+    let config = sources.iter().find(|source| source.path == "app/config.rs").unwrap();
+    let names = quoted(&config.text, |character| character.is_ascii_uppercase() || character == '_');
+    assert!(names.contains("OPERATOR_SECRET") && names.contains("KEY_BRAND"), "{names:?}");
+    names
+}
+
+#[test]
+fn wrangler_toml_names_what_the_configuration_reads() {
+    let text = read("wrangler.toml");
+    let vars = text.split("[vars]").nth(1).unwrap();
+    let vars = vars.split("\n[").next().unwrap();
+    // Variables stand as `NAME = "value"`, secrets as `#   NAME   what it is`.
+    let name = |line: &str| {
+        let line = line.strip_prefix("#   ").unwrap_or(line);
+        let name = line.split_whitespace().next()?;
+        let upper = |character: char| character.is_ascii_uppercase() || character == '_';
+        (name.len() > 3 && name.chars().all(upper)).then(|| name.to_owned())
+    };
+    assert_eq!(vars.lines().filter_map(name).collect::<BTreeSet<_>>(), config_names());
+}
