@@ -126,11 +126,7 @@ fn rooms_import_only_what_they_may() {
         let (_, allowed) = room.unwrap_or_else(|| panic!("{} is in no room of the house", source.path));
         for import in imports(&source.text) {
             let fits = |room: &&str| import == **room || import.starts_with(&format!("{room}::"));
-            assert!(
-                allowed.iter().any(|room| fits(&room)),
-                "{} imports {import}",
-                source.path
-            );
+            assert!(allowed.iter().any(fits), "{} imports {import}", source.path);
         }
     }
 }
