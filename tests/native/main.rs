@@ -17,4 +17,8 @@ mod errors;
 mod guard;
 mod key_text;
 mod keys;
+mod migrations;
 mod simulation;
+mod sweep;
+mod tidy;
+mod verify;
