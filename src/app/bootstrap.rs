@@ -61,20 +61,12 @@ impl App {
             scopes: Scopes::Full,
             role: Role::Owner,
             metadata: Map::new(),
-            life: Life {
-                expires_at: None,
-                disabled_at: None,
-                revoked_at: None,
-            },
+            life: Life { expires_at: None, disabled_at: None, revoked_at: None },
             created_at: now,
             created_by: None,
             updated_at: now,
         };
-        let operator = Actor {
-            key_id: None,
-            request_id,
-            ip,
-        };
+        let operator = Actor { key_id: None, request_id, ip };
         let batch = vec![
             organizations::insert_operator(organization_id, first.organization.as_str(), now),
             organizations::insert_user(user_id, first.email.as_str(), now),

@@ -37,10 +37,7 @@ impl Config {
         let brand = get("KEY_BRAND").unwrap_or_else(|| "bit".to_owned());
         let version = number("KEY_PEPPER_VERSION", 1, 1, 1_000_000)?;
         let current = get("KEY_PEPPER").map(|secret| Pepper { version, secret });
-        let previous = get("KEY_PEPPER_PREVIOUS").map(|secret| Pepper {
-            version: version - 1,
-            secret,
-        });
+        let previous = get("KEY_PEPPER_PREVIOUS").map(|secret| Pepper { version: version - 1, secret });
         if current.is_none() && previous.is_some() {
             return Err("KEY_PEPPER_PREVIOUS is set, so KEY_PEPPER must be, too".to_owned());
         }
@@ -52,9 +49,7 @@ impl Config {
             brand: Word::parse(&brand)
                 .ok_or("KEY_BRAND must be a lower-case letter, then lower-case letters and digits, 16 at most")?,
             max_staleness_ms: number("MAX_STALENESS_SECONDS", 5, 0, 300)? * 1000,
-            hasher: Hasher {
-                peppers: current.into_iter().chain(previous).collect(),
-            },
+            hasher: Hasher { peppers: current.into_iter().chain(previous).collect() },
             operator_secret,
             audit_retention_ms: number("AUDIT_RETENTION_DAYS", 365, 1, 36_500)? * DAY_MS,
         })

@@ -34,10 +34,7 @@ pub enum Error {
 impl Error {
     /// A wrong field.
     pub(crate) fn invalid(field: &str, message: impl Into<String>) -> Self {
-        Self::Invalid {
-            field: Some(field.to_owned()),
-            message: message.into(),
-        }
+        Self::Invalid { field: Some(field.to_owned()), message: message.into() }
     }
 }
 

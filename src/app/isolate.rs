@@ -54,6 +54,11 @@ impl Isolate {
         read(&self.feed.borrow())
     }
 
+    /// How old the feed is; see [`Feed::age_ms`].
+    pub(crate) fn feed_age_ms(&self, now: UnixMillis) -> Option<i64> {
+        self.feed.borrow_mut().age_ms(now)
+    }
+
     /// Takes in what a read of the feed brought.
     pub(crate) fn hear(&self, news: &News) {
         self.feed.borrow_mut().apply(news);
@@ -61,10 +66,7 @@ impl Isolate {
 
     /// The snapshot of this digest, believed or not.
     pub(crate) fn snapshot(&self, digest: Digest) -> Option<Rc<Snapshot>> {
-        self.snapshots
-            .borrow_mut()
-            .get(&digest)
-            .map(|held| Rc::clone(&held.snapshot))
+        self.snapshots.borrow_mut().get(&digest).map(|held| Rc::clone(&held.snapshot))
     }
 
     /// Keeps a snapshot, unless a newer one is there.
@@ -76,15 +78,7 @@ impl Isolate {
             }
             return;
         }
-        bounded_put(
-            &mut snapshots,
-            MAX_SNAPSHOTS,
-            digest,
-            Held {
-                snapshot: Rc::clone(snapshot),
-                cached_at: None,
-            },
-        );
+        bounded_put(&mut snapshots, MAX_SNAPSHOTS, digest, Held { snapshot: Rc::clone(snapshot), cached_at: None });
     }
 
     /// Whether it is time to write this key's snapshot to KV; if so, the time counts from `now`.
@@ -93,9 +87,7 @@ impl Isolate {
         let Some(held) = snapshots.get_mut(&digest) else {
             return false;
         };
-        let due = held
-            .cached_at
-            .is_none_or(|at| now.ms_since(at) >= CACHE_WRITE_INTERVAL_MS);
+        let due = held.cached_at.is_none_or(|at| now.ms_since(at) >= CACHE_WRITE_INTERVAL_MS);
         if due {
             held.cached_at = Some(now);
         }
@@ -116,10 +108,7 @@ impl Isolate {
     /// Whether to start a refresh of the feed now: only one at a time, but one that was cut off
     /// must not stand in the way for longer than `patience_ms`.
     pub(crate) fn claim_refresh(&self, now: UnixMillis, patience_ms: i64) -> bool {
-        let free = self
-            .refresh_started_at
-            .get()
-            .is_none_or(|at| !(0..patience_ms).contains(&now.ms_since(at)));
+        let free = self.refresh_started_at.get().is_none_or(|at| !(0..patience_ms).contains(&now.ms_since(at)));
         if free {
             self.refresh_started_at.set(Some(now));
         }

@@ -75,9 +75,7 @@ impl App {
             })?),
             KeyKind::Org if maker.role >= Role::Admin => None,
             KeyKind::Org => {
-                return Err(Error::Exceeds(
-                    "Only an owner or an admin can make an organization's key.".to_owned(),
-                ));
+                return Err(Error::Exceeds("Only an owner or an admin can make an organization's key.".to_owned()));
             }
             KeyKind::Proj | KeyKind::Sk => {
                 return Err(Error::invalid("kind", "must be `pat` or `org`"));
@@ -91,10 +89,8 @@ impl App {
         let expires_at = new.expires_at.unwrap_or(maker.life.expires_at);
         check_expiry(expires_at, now)?;
         check_holds(by, &scopes, maker.role, expires_at)?;
-        let text = KeyText::generate(&self.config.brand, new.label.as_ref(), kind, |bytes| {
-            self.entropy.fill(bytes)
-        })
-        .map_err(Error::Unavailable)?;
+        let text = KeyText::generate(&self.config.brand, new.label.as_ref(), kind, |bytes| self.entropy.fill(bytes))
+            .map_err(Error::Unavailable)?;
         let key = Key {
             id: KeyId::new(now, self.random_bits()?),
             organization_id: maker.organization_id,
@@ -105,21 +101,13 @@ impl App {
             scopes,
             role: maker.role,
             metadata: new.metadata,
-            life: Life {
-                expires_at,
-                disabled_at: None,
-                revoked_at: None,
-            },
+            life: Life { expires_at, disabled_at: None, revoked_at: None },
             created_at: now,
             created_by: Some(maker.key_id),
             updated_at: now,
         };
         let created = Self::created_event(&key);
-        self.guarded(
-            by,
-            vec![self.insert_key(&key, &text), audit::record(&by.actor(), &created)],
-        )
-        .await?;
+        self.guarded(by, vec![self.insert_key(&key, &text), audit::record(&by.actor(), &created)]).await?;
         Ok(Created { key, text })
     }
 
@@ -222,11 +210,8 @@ impl App {
             details: json!({}),
             at: now,
         };
-        let statements = vec![
-            keys::revoke(reach, id, now),
-            audit::record_if_changed(&by.actor(), &revoked),
-            keys::get(reach, id),
-        ];
+        let statements =
+            vec![keys::revoke(reach, id, now), audit::record_if_changed(&by.actor(), &revoked), keys::get(reach, id)];
         let mut results = self.guarded(by, statements).await?;
         keys::read(take(&mut results, 2))?.pop().ok_or(Error::NotFound)
     }
@@ -243,9 +228,7 @@ impl App {
         limit: i64,
     ) -> Result<Page<Recorded>, Error> {
         let events = audit::of_key(by.snapshot.organization_id, id, before, limit + 1);
-        let mut results = self
-            .guarded(by, vec![keys::get(reach(by, Some(id))?, id), events])
-            .await?;
+        let mut results = self.guarded(by, vec![keys::get(reach(by, Some(id))?, id), events]).await?;
         if take(&mut results, 0).is_empty() {
             return Err(Error::NotFound);
         }
@@ -257,14 +240,9 @@ impl App {
     /// # Errors
     /// What the database says.
     pub async fn organization_name(&self, by: &Principal) -> Result<String, Error> {
-        let mut results = self
-            .guarded(by, vec![organizations::name(by.snapshot.organization_id)])
-            .await?;
+        let mut results = self.guarded(by, vec![organizations::name(by.snapshot.organization_id)]).await?;
         let row = take(&mut results, 0).pop().ok_or(Error::NotFound)?;
-        row.get("name")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-            .ok_or(Error::NotFound)
+        row.get("name").and_then(Value::as_str).map(str::to_owned).ok_or(Error::NotFound)
     }
 }
 
@@ -277,30 +255,18 @@ fn reach(by: &Principal, id: Option<KeyId>) -> Result<Reach, Error> {
     } else {
         Some(caller.user_id.ok_or(Error::NotFound)?)
     };
-    Ok(Reach {
-        organization_id: caller.organization_id,
-        user_id,
-    })
+    Ok(Reach { organization_id: caller.organization_id, user_id })
 }
 
 fn page<T>(mut items: Vec<T>, limit: i64) -> Page<T> {
     let limit = usize::try_from(limit).unwrap_or(0);
     let has_more = items.len() > limit;
     items.truncate(limit);
-    Page {
-        items,
-        has_more: has_more && limit > 0,
-    }
+    Page { items, has_more: has_more && limit > 0 }
 }
 
 fn event(key: &Key, action: &'static str, details: Value, at: UnixMillis) -> Event<'static> {
-    Event {
-        organization_id: key.organization_id,
-        subject: key.id,
-        action,
-        details,
-        at,
-    }
+    Event { organization_id: key.organization_id, subject: key.id, action, details, at }
 }
 
 /// The change as its audit event tells it.
@@ -314,12 +280,7 @@ fn described(change: &Change) -> Value {
     tell("name", change.name.as_ref().map(|name| json!(name)));
     tell("scopes", change.scopes.as_ref().map(|scopes| json!(scopes)));
     tell("metadata", change.metadata.as_ref().map(|metadata| json!(metadata)));
-    tell(
-        "expires_at",
-        change
-            .expires_at
-            .map(|expires_at| json!(expires_at.map(UnixMillis::to_rfc3339))),
-    );
+    tell("expires_at", change.expires_at.map(|expires_at| json!(expires_at.map(UnixMillis::to_rfc3339))));
     tell("enabled", change.enabled.map(|enabled| json!(enabled)));
     Value::Object(details)
 }
@@ -363,10 +324,7 @@ fn depth(value: &Value) -> usize {
 
 fn check_expiry(expires_at: Option<UnixMillis>, now: UnixMillis) -> Result<(), Error> {
     if expires_at.is_some_and(|expires_at| expires_at <= now) {
-        return Err(Error::invalid(
-            "expires_at",
-            "must lie in the future; to end a key now, revoke it",
-        ));
+        return Err(Error::invalid("expires_at", "must lie in the future; to end a key now, revoke it"));
     }
     Ok(())
 }
@@ -382,15 +340,10 @@ fn check_holds(by: &Principal, scopes: &Scopes, role: Role, expires_at: Option<U
                 missing.join(", ")
             }
         };
-        return Err(Error::Exceeds(format!(
-            "A key cannot give what it does not hold itself: {beyond}."
-        )));
+        return Err(Error::Exceeds(format!("A key cannot give what it does not hold itself: {beyond}.")));
     }
     if role > holder.role {
-        return Err(Error::Exceeds(format!(
-            "Only a key with the role `{}` can do this.",
-            role.as_str()
-        )));
+        return Err(Error::Exceeds(format!("Only a key with the role `{}` can do this.", role.as_str())));
     }
     if let Some(last) = holder.life.expires_at
         && expires_at.is_none_or(|expires_at| expires_at > last)

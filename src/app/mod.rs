@@ -50,11 +50,7 @@ pub struct Principal {
 
 impl Principal {
     pub(crate) fn actor(&self) -> Actor {
-        Actor {
-            key_id: Some(self.snapshot.key_id),
-            request_id: self.request_id.clone(),
-            ip: self.ip.clone(),
-        }
+        Actor { key_id: Some(self.snapshot.key_id), request_id: self.request_id.clone(), ip: self.ip.clone() }
     }
 }
 
@@ -83,11 +79,7 @@ impl App {
     /// # Errors
     /// [`Error::KeyChanged`] when they do.
     pub(crate) fn still_good(&self, by: &Principal) -> Result<(), Error> {
-        if self.isolate.feed(|feed| feed.permits(&by.snapshot)) {
-            Ok(())
-        } else {
-            Err(Error::KeyChanged)
-        }
+        if self.isolate.feed(|feed| feed.permits(&by.snapshot)) { Ok(()) } else { Err(Error::KeyChanged) }
     }
 
     /// The random part of a new id.

@@ -38,9 +38,7 @@ impl App {
         let now = self.now();
         let cutoff = now.plus_ms(-self.config.audit_retention_ms);
         Ok(Swept {
-            keys_expired: self
-                .repeat(|| vec![keys::record_expiry(now, BATCH), keys::mark_expired(now, BATCH)])
-                .await?,
+            keys_expired: self.repeat(|| vec![keys::record_expiry(now, BATCH), keys::mark_expired(now, BATCH)]).await?,
             changes_pruned: self.repeat(|| vec![changes::prune(KEPT_CHANGES, BATCH)]).await?,
             events_pruned: self.repeat(|| vec![audit::prune(cutoff, BATCH)]).await?,
         })

@@ -78,17 +78,10 @@ impl App {
         // With a feed that is too old, the database must be asked in any case, and its one answer
         // brings the key along with the feed: KV could save nothing.
         if freshness == Freshness::Bounded && self.vouched_age_ms(self.now()).is_some() {
-            if let Some(found) = self
-                .isolate
-                .snapshot(digest)
-                .and_then(|held| self.believe(&held, Source::Memory))
-            {
+            if let Some(found) = self.isolate.snapshot(digest).and_then(|held| self.believe(&held, Source::Memory)) {
                 return Ok(Some(found));
             }
-            if self
-                .isolate
-                .is_unknown(digest, self.now(), self.config.max_staleness_ms)
-            {
+            if self.isolate.is_unknown(digest, self.now(), self.config.max_staleness_ms) {
                 return Ok(None);
             }
             let cached = self.cached(digest).await;
@@ -103,7 +96,7 @@ impl App {
 
     /// The feed's age if the feed may vouch for anything at `now`.
     fn vouched_age_ms(&self, now: UnixMillis) -> Option<i64> {
-        let age_ms = self.isolate.feed(|feed| feed.age_ms(now))?;
+        let age_ms = self.isolate.feed_age_ms(now)?;
         let max_ms = self.config.max_staleness_ms;
         (max_ms > 0 && age_ms <= max_ms).then_some(age_ms)
     }
@@ -118,11 +111,7 @@ impl App {
         if age_ms > self.config.max_staleness_ms / 2 {
             self.refresh_behind(now);
         }
-        Some(Found {
-            snapshot: Rc::clone(snapshot),
-            source,
-            age_ms,
-        })
+        Some(Found { snapshot: Rc::clone(snapshot), source, age_ms })
     }
 
     async fn cached(&self, digest: Digest) -> Option<Snapshot> {
@@ -152,26 +141,17 @@ impl App {
             // While this answer was under way, a newer one may have brought news that it lacks.
             let age_ms = now.ms_since(sent_at);
             if (0..=limit_ms).contains(&age_ms) && self.isolate.feed(|feed| feed.permits(&snapshot)) {
-                return Ok(Some(Found {
-                    snapshot,
-                    source: Source::D1,
-                    age_ms,
-                }));
+                return Ok(Some(Found { snapshot, source: Source::D1, age_ms }));
             }
         }
-        Err(Error::Unavailable(format!(
-            "no answer of the database was fresh enough in {ATTEMPTS} attempts"
-        )))
+        Err(Error::Unavailable(format!("no answer of the database was fresh enough in {ATTEMPTS} attempts")))
     }
 
     /// The key's snapshot and the feed's news in one batch, and so of one moment.
     async fn read_snapshot(&self, key: &KeyText, sent_at: UnixMillis) -> Result<Option<Snapshot>, DatabaseError> {
         let asked = self.isolate.feed(Feed::head);
         let candidates = self.config.hasher.candidates(key);
-        let mut results = self
-            .database
-            .batch(vec![changes::news(asked), snapshots::by_digest(&candidates)])
-            .await?;
+        let mut results = self.database.batch(vec![changes::news(asked), snapshots::by_digest(&candidates)]).await?;
         let news = changes::read_news(asked, sent_at, take(&mut results, 0))?;
         self.isolate.hear(&news);
         snapshots::read(news.head(), take(&mut results, 1))
@@ -202,9 +182,7 @@ impl App {
         };
         let app = self.clone();
         self.background.spawn(Box::pin(async move {
-            let put = app
-                .cache
-                .put(snapshots::cache_key(digest), value, snapshots::CACHE_TTL_SECONDS);
+            let put = app.cache.put(snapshots::cache_key(digest), value, snapshots::CACHE_TTL_SECONDS);
             if let Err(message) = put.await {
                 log::warn!("KV did not take a snapshot, so other isolates ask the database: {message}");
             }

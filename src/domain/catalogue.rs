@@ -35,27 +35,18 @@ pub const CATALOGUE: &[Resource] = &[
         name: "evaluations",
         actions: &[
             ("read", "List evaluations, get evaluation details, list variants"),
-            (
-                "write",
-                "Create, update, delete evaluations; create variants; generate evaluations",
-            ),
+            ("write", "Create, update, delete evaluations; create variants; generate evaluations"),
         ],
     },
     Resource {
         name: "live-evaluations",
         actions: &[
             ("read", "List and view live evaluations"),
-            (
-                "write",
-                "Deploy, update, deactivate, activate live evaluations; regenerate keys",
-            ),
+            ("write", "Deploy, update, deactivate, activate live evaluations; regenerate keys"),
             ("execute", "Run a live evaluation"),
         ],
     },
-    Resource {
-        name: "results",
-        actions: &[("read", "List evaluation runs, get run details")],
-    },
+    Resource { name: "results", actions: &[("read", "List evaluation runs, get run details")] },
     Resource {
         name: "review",
         actions: &[
@@ -65,10 +56,7 @@ pub const CATALOGUE: &[Resource] = &[
     },
     Resource {
         name: "error-analysis",
-        actions: &[(
-            "execute",
-            "Suggest error notes, suggest error categories, consolidate categories",
-        )],
+        actions: &[("execute", "Suggest error notes, suggest error categories, consolidate categories")],
     },
 ];
 

@@ -88,12 +88,7 @@ mod tests {
 
     #[test]
     fn parse_refuses_other_forms() {
-        for text in [
-            "",
-            "self",
-            "0190b5f0a5e07000800000000000abcd",
-            "0190b5f0-a5e0-7000-8000-00000000abc\0",
-        ] {
+        for text in ["", "self", "0190b5f0a5e07000800000000000abcd", "0190b5f0-a5e0-7000-8000-00000000abc\0"] {
             assert_eq!(KeyId::parse(text), None, "{text:?}");
         }
     }

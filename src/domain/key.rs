@@ -196,11 +196,7 @@ mod tests {
             (Some(past), Some(past), Some(past), KeyState::Revoked),
             (None, None, Some(past), KeyState::Revoked),
         ] {
-            let life = Life {
-                expires_at,
-                disabled_at,
-                revoked_at,
-            };
+            let life = Life { expires_at, disabled_at, revoked_at };
             assert_eq!(life.state_at(now), expected, "{life:?}");
         }
     }

@@ -57,20 +57,10 @@ impl KeyText {
             let mut bytes = [0; 64];
             fill(&mut bytes)?;
             let missing = stem_length + SECRET_LENGTH - text.len();
-            text.extend(
-                bytes
-                    .iter()
-                    .filter(|byte| **byte < 248)
-                    .take(missing)
-                    .map(|byte| base62(u32::from(*byte))),
-            );
+            text.extend(bytes.iter().filter(|byte| **byte < 248).take(missing).map(|byte| base62(u32::from(*byte))));
         }
         text.push_str(&checksum(&text));
-        Ok(Self {
-            text,
-            stem_length,
-            kind,
-        })
+        Ok(Self { text, stem_length, kind })
     }
 
     /// Reads a key's text. Needs no I/O, so that a guess is cheap to refuse.
@@ -78,10 +68,7 @@ impl KeyText {
     /// # Errors
     /// [`MalformedKey`] when the form or the checksum is wrong.
     pub fn parse(text: &str) -> Result<Self, MalformedKey> {
-        let stem_length = text
-            .len()
-            .checked_sub(SECRET_LENGTH + CHECKSUM_LENGTH)
-            .ok_or(MalformedKey)?;
+        let stem_length = text.len().checked_sub(SECRET_LENGTH + CHECKSUM_LENGTH).ok_or(MalformedKey)?;
         let (stem, rest) = text.split_at_checked(stem_length).ok_or(MalformedKey)?;
         if !rest.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Err(MalformedKey);
@@ -96,17 +83,11 @@ impl KeyText {
         if Word::parse(brand).is_none() || label.is_some_and(|label| Word::parse(label).is_none()) {
             return Err(MalformedKey);
         }
-        let (body, sum) = text
-            .split_at_checked(text.len() - CHECKSUM_LENGTH)
-            .ok_or(MalformedKey)?;
+        let (body, sum) = text.split_at_checked(text.len() - CHECKSUM_LENGTH).ok_or(MalformedKey)?;
         if checksum(body) != sum {
             return Err(MalformedKey);
         }
-        Ok(Self {
-            text: text.to_owned(),
-            stem_length,
-            kind,
-        })
+        Ok(Self { text: text.to_owned(), stem_length, kind })
     }
 
     /// The secret in plain. Only the one answer that hands a new key out may call this.
@@ -156,9 +137,7 @@ impl Word {
     pub fn parse(text: &str) -> Option<Self> {
         let fits = text.len() <= WORD_LENGTH
             && text.starts_with(|first: char| first.is_ascii_lowercase())
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
         fits.then(|| Self(text.to_owned()))
     }
 
@@ -235,7 +214,5 @@ fn checksum(text: &str) -> String {
 }
 
 fn base62(number: u32) -> char {
-    ALPHABET
-        .get((number % 62) as usize)
-        .map_or('0', |byte| char::from(*byte))
+    ALPHABET.get((number % 62) as usize).map_or('0', |byte| char::from(*byte))
 }

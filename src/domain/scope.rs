@@ -42,18 +42,13 @@ impl TryFrom<String> for Scope {
     fn try_from(text: String) -> Result<Self, String> {
         let word = |word: &str| {
             word.starts_with(|first: char| first.is_ascii_lowercase())
-                && word
-                    .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+                && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
         };
         match text.split_once(':') {
             Some((resource, action)) if text.len() <= 64 && word(resource) && (action == "*" || word(action)) => {
                 Ok(Self(Cow::Owned(text)))
             }
-            _ => Err(format!(
-                "`{}` is no scope: write `resource:action` or `resource:*`",
-                text.escape_debug()
-            )),
+            _ => Err(format!("`{}` is no scope: write `resource:action` or `resource:*`", text.escape_debug())),
         }
     }
 }

@@ -57,12 +57,8 @@ pub struct Snapshot {
 impl Snapshot {
     /// Everything whose change makes this snapshot untrue.
     pub fn subjects(&self) -> impl Iterator<Item = Subject> {
-        [
-            Some(self.key_id.subject()),
-            Some(self.organization_id.subject()),
-            self.user_id.map(UserId::subject),
-        ]
-        .into_iter()
-        .flatten()
+        [Some(self.key_id.subject()), Some(self.organization_id.subject()), self.user_id.map(UserId::subject)]
+            .into_iter()
+            .flatten()
     }
 }

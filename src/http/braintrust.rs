@@ -86,19 +86,9 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
     {
         return Err(Error::invalid("org_name", "this key belongs to another organization; leave it out").into());
     }
-    let new = NewKey {
-        name: body.name,
-        kind: None,
-        label: None,
-        scopes: None,
-        expires_at: None,
-        metadata: Map::new(),
-    };
+    let new = NewKey { name: body.name, kind: None, label: None, scopes: None, expires_at: None, metadata: Map::new() };
     let created = call.app.create_key(by, new).await?;
-    let body = ApiKey {
-        key: Some(created.text.expose()),
-        ..ApiKey::new(&created.key)
-    };
+    let body = ApiKey { key: Some(created.text.expose()), ..ApiKey::new(&created.key) };
     Ok(Response::json(200, &body))
 }
 

@@ -16,11 +16,7 @@ pub(crate) fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem>
         return Err(Problem::BodyTooLarge);
     };
     if let Err(error) = serde_json::from_slice::<serde_json::Value>(bytes) {
-        let message = if bytes.is_empty() {
-            "it is empty".to_owned()
-        } else {
-            error.to_string()
-        };
+        let message = if bytes.is_empty() { "it is empty".to_owned() } else { error.to_string() };
         return Err(Problem::MalformedJson(message));
     }
     // Read again, straight into the type: of two fields with one name a `Value` keeps the last, unseen
@@ -29,14 +25,8 @@ pub(crate) fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem>
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let field = Some(error.path().to_string()).filter(|path| path != ".");
         let message = error.inner().to_string();
-        let message = message
-            .rsplit_once(" at line ")
-            .map_or(message.as_str(), |(message, _)| message);
-        Error::Invalid {
-            field,
-            message: message.to_owned(),
-        }
-        .into()
+        let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+        Error::Invalid { field, message: message.to_owned() }.into()
     })
 }
 
@@ -69,18 +59,12 @@ impl Query {
 
     /// The values of a parameter that may be sent more than once.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0
-            .iter()
-            .filter(move |(given, _)| given == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 
     /// The value of a parameter, the last if it was sent more than once.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .rfind(|(given, _)| given == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().rfind(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 
     /// The value of a parameter, read by `parse`, which says what it must be otherwise.
@@ -106,8 +90,6 @@ impl Query {
             return Ok(None);
         }
         let values: Option<Vec<T>> = parts.into_iter().map(|part| parse(part.trim())).collect();
-        values
-            .map(Some)
-            .ok_or_else(|| Error::invalid(name, format!("must be {must}")).into())
+        values.map(Some).ok_or_else(|| Error::invalid(name, format!("must be {must}")).into())
     }
 }

@@ -90,30 +90,20 @@ pub(crate) fn created(call: &Call<'_>, created: &Created) -> Response {
         key: &'a str,
     }
     let about = KeyBody::new(&created.key, call.app.clock.now());
-    Response::json(
-        201,
-        &CreatedBody {
-            about,
-            key: created.text.expose(),
-        },
-    )
+    Response::json(201, &CreatedBody { about, key: created.text.expose() })
 }
 
 /// The two ways to say an expiry, as one: `None`: nothing was said; `Some(None)`: never.
-#[expect(
-    clippy::option_option,
-    reason = "absent, null and a value are three different things here"
-)]
+#[expect(clippy::option_option, reason = "absent, null and a value are three different things here")]
 fn expiry(
     date: Option<Option<String>>,
     days: Option<i64>,
     now: UnixMillis,
 ) -> Result<Option<Option<UnixMillis>>, Error> {
     match (date, days) {
-        (Some(_), Some(_)) => Err(Error::invalid(
-            "expires_in_days",
-            "give either `expires_at` or `expires_in_days`, not both",
-        )),
+        (Some(_), Some(_)) => {
+            Err(Error::invalid("expires_in_days", "give either `expires_at` or `expires_in_days`, not both"))
+        }
         (None, None) => Ok(None),
         (Some(None), None) => Ok(Some(None)),
         (Some(Some(text)), None) => {
@@ -122,10 +112,7 @@ fn expiry(
             Ok(Some(Some(at)))
         }
         (None, Some(days)) if (1..=MAX_DAYS).contains(&days) => Ok(Some(Some(now.plus_ms(days * DAY_MS)))),
-        (None, Some(_)) => Err(Error::invalid(
-            "expires_in_days",
-            format!("must be from 1 to {MAX_DAYS}"),
-        )),
+        (None, Some(_)) => Err(Error::invalid("expires_in_days", format!("must be from 1 to {MAX_DAYS}"))),
     }
 }
 
@@ -145,10 +132,7 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
     }
     let body: Body = input::body(call.request)?;
     let must = "must be a lower-case letter, then lower-case letters and digits, 16 at most";
-    let label = body
-        .label
-        .map(|label| Word::parse(&label).ok_or_else(|| Error::invalid("label", must)))
-        .transpose()?;
+    let label = body.label.map(|label| Word::parse(&label).ok_or_else(|| Error::invalid("label", must))).transpose()?;
     let now = call.app.clock.now();
     let new = NewKey {
         name: body.name,
@@ -177,16 +161,7 @@ pub(crate) async fn get_self(call: &Call<'_>, by: &Principal) -> Result<Response
 }
 
 pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let known = [
-        "limit",
-        "starting_after",
-        "ending_before",
-        "name",
-        "id",
-        "user_id",
-        "prefix",
-        "status",
-    ];
+    let known = ["limit", "starting_after", "ending_before", "name", "id", "user_id", "prefix", "status"];
     let query = Query::strict(call.request, &known)?;
     let filter = Filter {
         name: query.get("name").map(str::to_owned),
@@ -207,18 +182,10 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
 }
 
 fn status(text: &str) -> Option<Status> {
-    let states = [
-        KeyState::Active,
-        KeyState::Disabled,
-        KeyState::Expired,
-        KeyState::Revoked,
-    ];
+    let states = [KeyState::Active, KeyState::Disabled, KeyState::Expired, KeyState::Revoked];
     match text {
         "all" => Some(Status::All),
-        _ => states
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .map(Status::Only),
+        _ => states.into_iter().find(|state| state.as_str() == text).map(Status::Only),
     }
 }
 
@@ -237,11 +204,9 @@ pub(crate) fn cursor(query: &Query) -> Result<Cursor, Problem> {
         (None, None) => Ok(Cursor::Start),
         (Some(id), None) => Ok(Cursor::After(id)),
         (None, Some(id)) => Ok(Cursor::Before(id)),
-        (Some(_), Some(_)) => Err(Error::invalid(
-            "ending_before",
-            "you may only pass one of `starting_after` and `ending_before`",
-        )
-        .into()),
+        (Some(_), Some(_)) => {
+            Err(Error::invalid("ending_before", "you may only pass one of `starting_after` and `ending_before`").into())
+        }
     }
 }
 
@@ -296,10 +261,7 @@ pub(crate) async fn events(call: &Call<'_>, by: &Principal) -> Result<Response, 
     let before = query.read("starting_after", "an event's id", |text| text.parse().ok())?;
     let page = call.app.key_events(by, id, before, limit(&query)?).await?;
     let events: Vec<Value> = page.items.iter().map(event_json).collect();
-    Ok(Response::json(
-        200,
-        &json!({ "events": events, "has_more": page.has_more }),
-    ))
+    Ok(Response::json(200, &json!({ "events": events, "has_more": page.has_more })))
 }
 
 fn event_json(event: &Recorded) -> Value {
@@ -316,10 +278,7 @@ fn event_json(event: &Recorded) -> Value {
 
 pub(crate) async fn scopes(_: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
     let scopes = CATALOGUE.iter().flat_map(|resource| {
-        resource
-            .actions
-            .iter()
-            .map(move |(action, allows)| (format!("{}:{action}", resource.name), allows))
+        resource.actions.iter().map(move |(action, allows)| (format!("{}:{action}", resource.name), allows))
     });
     let scopes: Vec<Value> = scopes
         .map(|(scope, allows)| {
@@ -327,12 +286,6 @@ pub(crate) async fn scopes(_: &Call<'_>, by: &Principal) -> Result<Response, Pro
             json!({ "scope": scope, "description": allows, "held": held })
         })
         .collect();
-    let wildcards: Vec<String> = CATALOGUE
-        .iter()
-        .map(|resource| format!("{}:*", resource.name))
-        .collect();
-    Ok(Response::json(
-        200,
-        &json!({ "scopes": scopes, "wildcards": wildcards }),
-    ))
+    let wildcards: Vec<String> = CATALOGUE.iter().map(|resource| format!("{}:*", resource.name)).collect();
+    Ok(Response::json(200, &json!({ "scopes": scopes, "wildcards": wildcards })))
 }

@@ -37,11 +37,9 @@ pub async fn handle(app: &App, request: &Request) -> Response {
         Ok(response) => response,
         Err(problem) => {
             if let Problem::App(Error::Unavailable(cause)) = &problem {
-                log::error!(
-                    "{} {} failed: {cause} (request {request_id})",
-                    request.method,
-                    request.path
-                );
+                // The route's path and not the request's: people put keys where ids belong.
+                let path = routes::find(request).map_or("", |(route, _)| route.path);
+                log::error!("{} {path} failed: {cause} (request {request_id})", request.method);
             }
             problem.response(&request_id)
         }
@@ -57,12 +55,7 @@ pub fn misconfigured() -> Response {
 
 async fn route(app: &App, request: &Request, request_id: &str) -> Result<Response, Problem> {
     let (route, id) = routes::find(request)?;
-    let call = Call {
-        app,
-        request,
-        id,
-        request_id,
-    };
+    let call = Call { app, request, id, request_id };
     match &route.access {
         Access::Operator(handler) => match bearer(request) {
             Some(secret) if app.is_operator(secret) => handler(&call).await,
@@ -91,21 +84,12 @@ fn bearer(request: &Request) -> Option<&str> {
 
 async fn authenticate(call: &Call<'_>, scope: Option<&Scope>, freshness: Freshness) -> Result<Principal, Problem> {
     let request = call.request;
-    if request
-        .header("authorization")
-        .is_none_or(|value| value.trim().is_empty())
-    {
+    if request.header("authorization").is_none_or(|value| value.trim().is_empty()) {
         return Err(Problem::MissingKey);
     }
-    let text = bearer(request)
-        .and_then(|text| KeyText::parse(text).ok())
-        .ok_or(Refusal::Malformed)?;
+    let text = bearer(request).and_then(|text| KeyText::parse(text).ok()).ok_or(Refusal::Malformed)?;
     let found = call.app.find(&text, freshness).await?.ok_or(Refusal::Unknown)?;
-    decide(
-        &found.snapshot,
-        scope.map_or(&[], slice::from_ref),
-        call.app.clock.now(),
-    )?;
+    decide(&found.snapshot, scope.map_or(&[], slice::from_ref), call.app.clock.now())?;
     Ok(Principal {
         snapshot: found.snapshot,
         request_id: call.request_id.to_owned(),

@@ -96,16 +96,10 @@ impl Problem {
             Self::NoSuchPath => "There is nothing at this path.".to_owned(),
             Self::MethodNotAllowed(allowed) => format!("This path takes {allowed}."),
             Self::BodyTooLarge => {
-                format!(
-                    "The body is larger than {} bytes.",
-                    crate::http::message::MAX_BODY_BYTES
-                )
+                format!("The body is larger than {} bytes.", crate::http::message::MAX_BODY_BYTES)
             }
             Self::MalformedJson(message) => format!("The body is not JSON: {message}."),
-            Self::App(Error::Invalid {
-                field: Some(field),
-                message,
-            }) => format!("`{field}`: {message}."),
+            Self::App(Error::Invalid { field: Some(field), message }) => format!("`{field}`: {message}."),
             Self::App(Error::Invalid { field: None, message }) => format!("{message}."),
             Self::App(Error::Exceeds(message)) => message.clone(),
             Self::App(Error::NotFound) => "There is no such thing, or this key may not see it.".to_owned(),
@@ -140,26 +134,19 @@ impl Problem {
             title,
             status,
             detail: &detail,
-            error: ErrorBody {
-                code,
-                message: &detail,
-                field,
-            },
+            error: ErrorBody { code, message: &detail, field },
             request_id,
         };
         let mut response = Response::typed(status, "application/problem+json", &body);
         match (status, self) {
             (401, Self::MissingKey | Self::NotOperator) => {
-                response
-                    .headers
-                    .push(("WWW-Authenticate", "Bearer realm=\"bitting\"".to_owned()));
+                response.headers.push(("WWW-Authenticate", "Bearer realm=\"bitting\"".to_owned()));
             }
             // RFC 6750, section 3.1: a credential was sent, and it is not good.
             (401, _) => {
-                response.headers.push((
-                    "WWW-Authenticate",
-                    "Bearer realm=\"bitting\", error=\"invalid_token\"".to_owned(),
-                ));
+                response
+                    .headers
+                    .push(("WWW-Authenticate", "Bearer realm=\"bitting\", error=\"invalid_token\"".to_owned()));
             }
             (405, Self::MethodNotAllowed(allowed)) => response.headers.push(("Allow", allowed.clone())),
             // Clients of the Stainless family try a 409 again, which cannot help here.
@@ -183,10 +170,7 @@ fn refusal_detail(refusal: &Refusal) -> String {
         Refusal::UserRemoved => "The user of this API key is no longer in the organization.".to_owned(),
         Refusal::OrganizationSuspended => "The organization of this API key is suspended.".to_owned(),
         Refusal::MissingScopes(scopes) => {
-            let quoted: Vec<String> = scopes
-                .iter()
-                .map(|scope| format!("'{}'", Scope::as_str(scope)))
-                .collect();
+            let quoted: Vec<String> = scopes.iter().map(|scope| format!("'{}'", Scope::as_str(scope))).collect();
             format!("Insufficient API key scopes. Required: [{}]", quoted.join(", "))
         }
     }

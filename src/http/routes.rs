@@ -56,18 +56,10 @@ const VERIFY: Option<Scope> = Some(Scope::named("api-keys:verify"));
 
 macro_rules! route {
     ($method:literal $path:literal operator $handler:path) => {
-        Route {
-            method: $method,
-            path: $path,
-            access: Access::Operator(|call| Box::pin($handler(call))),
-        }
+        Route { method: $method, path: $path, access: Access::Operator(|call| Box::pin($handler(call))) }
     };
     ($method:literal $path:literal $scope:ident $handler:path) => {
-        Route {
-            method: $method,
-            path: $path,
-            access: Access::Key($scope, |call, by| Box::pin($handler(call, by))),
-        }
+        Route { method: $method, path: $path, access: Access::Key($scope, |call, by| Box::pin($handler(call, by))) }
     };
 }
 
@@ -99,11 +91,7 @@ pub(crate) const ROUTES: &[Route] = &[
 /// The rows by path. Built once per isolate.
 static BY_PATH: LazyLock<Router<Vec<&'static Route>>> = LazyLock::new(|| {
     let mut router: Router<Vec<&'static Route>> = Router::new();
-    for path in ROUTES
-        .iter()
-        .map(|route| route.path)
-        .collect::<std::collections::BTreeSet<_>>()
-    {
+    for path in ROUTES.iter().map(|route| route.path).collect::<std::collections::BTreeSet<_>>() {
         let rows = ROUTES.iter().filter(|route| route.path == path).collect();
         // Two paths that contradict each other would be refused here; the test that calls every row
         // of the table finds the one that then cannot be reached.
@@ -120,11 +108,7 @@ static BY_PATH: LazyLock<Router<Vec<&'static Route>>> = LazyLock::new(|| {
 /// [`Problem::NoSuchPath`] or [`Problem::MethodNotAllowed`].
 pub(crate) fn find(request: &Request) -> Result<(&'static Route, &str), Problem> {
     let matched = BY_PATH.at(&request.path).map_err(|_| Problem::NoSuchPath)?;
-    let method = if request.method == "HEAD" {
-        "GET"
-    } else {
-        &request.method
-    };
+    let method = if request.method == "HEAD" { "GET" } else { &request.method };
     if let Some(route) = matched.value.iter().find(|route| route.method == method) {
         return Ok((route, matched.params.get("id").unwrap_or_default()));
     }
@@ -139,8 +123,5 @@ pub fn table() -> Vec<(&'static str, &'static str, &'static str)> {
         Access::Key(None, _) => "any key",
         Access::Key(Some(scope), _) => scope.as_str(),
     };
-    ROUTES
-        .iter()
-        .map(|route| (route.method, route.path, access(route)))
-        .collect()
+    ROUTES.iter().map(|route| (route.method, route.path, access(route))).collect()
 }

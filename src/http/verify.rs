@@ -100,10 +100,7 @@ impl<'a> FoundBody<'a> {
             key_id: snapshot.key_id,
             name: &snapshot.name,
             kind: snapshot.kind,
-            owner: Owner {
-                organization_id: snapshot.organization_id,
-                user_id: snapshot.user_id,
-            },
+            owner: Owner { organization_id: snapshot.organization_id, user_id: snapshot.user_id },
             scopes: &snapshot.scopes,
             full_access: snapshot.scopes == Scopes::Full,
             missing_scopes: match refusal {

@@ -16,13 +16,9 @@ impl Database for D1 {
                 let prepared = statements.iter().map(|statement| prepare(&database, statement));
                 let prepared = prepared.collect::<worker::Result<Vec<_>>>()?;
                 let results = database.batch(prepared).await?;
-                results
-                    .iter()
-                    .map(worker::D1Result::results::<Row>)
-                    .collect::<worker::Result<_>>()
+                results.iter().map(worker::D1Result::results::<Row>).collect::<worker::Result<_>>()
             };
-            run.await
-                .map_err(|error: worker::Error| DatabaseError::from_message(error.to_string()))
+            run.await.map_err(|error| DatabaseError::from_message(message(&error)))
         })
     }
 }
@@ -39,5 +35,16 @@ fn to_js(param: &Param) -> JsValue {
         Param::Null => JsValue::NULL,
         Param::Integer(number) => JsValue::from_f64(*number as f64),
         Param::Text(text) => JsValue::from_str(text),
+    }
+}
+
+/// What D1 says. The crate's own text for its errors is that of their cause, which not all of them have.
+fn message(error: &worker::Error) -> String {
+    match error {
+        worker::Error::D1(error) => {
+            let error: &js_sys::Error = error.as_ref();
+            error.message().into()
+        }
+        other => other.to_string(),
     }
 }

@@ -19,10 +19,7 @@ impl Cache for Kv {
         Box::pin(async move {
             let store = self.0.kv("CACHE").map_err(|error| error.to_string())?;
             let put = store.put(&key, value).map_err(|error| error.to_string())?;
-            put.expiration_ttl(ttl_seconds)
-                .execute()
-                .await
-                .map_err(|error| error.to_string())
+            put.expiration_ttl(ttl_seconds).execute().await.map_err(|error| error.to_string())
         })
     }
 }

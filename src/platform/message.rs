@@ -20,13 +20,7 @@ pub(crate) async fn read(mut request: worker::Request) -> worker::Result<Request
     let method = request.inner().method();
     let path = request.path();
     let body = read_body(&mut request).await?;
-    Ok(Request {
-        method,
-        path,
-        query,
-        headers,
-        body,
-    })
+    Ok(Request { method, path, query, headers, body })
 }
 
 /// The body, read chunk by chunk and only as far as it may go, since a length is not always sent

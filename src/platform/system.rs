@@ -11,10 +11,7 @@ use crate::{
 pub(crate) struct WallClock;
 
 impl Clock for WallClock {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "milliseconds since 1970 fit for 285,000 years"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 fit for 285,000 years")]
     fn now(&self) -> UnixMillis {
         UnixMillis(js_sys::Date::now() as i64)
     }

@@ -110,11 +110,13 @@ pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Recorded>, DatabaseError> {
 }
 
 /// Deletes events from before `cutoff`, the oldest first, at most `limit`; gives one row for each.
-/// Looks at the oldest event alone when even that one is to stay.
+/// Reads the oldest event alone when even that one is to stay. That condition stands in the bound of
+/// `id`, because beside it SQLite would ask it for every row of the table.
 pub(crate) fn prune(cutoff: UnixMillis, limit: i64) -> Statement {
     statement!(
-        "DELETE FROM audit_events WHERE id IN (SELECT id FROM (SELECT id, at FROM audit_events WHERE id > 0 AND \
-         (SELECT at FROM audit_events WHERE id > 0 ORDER BY id LIMIT 1) < ?1 ORDER BY id LIMIT ?2) WHERE at < ?1) RETURNING id",
+        "DELETE FROM audit_events WHERE id IN (SELECT id FROM (SELECT id, at FROM audit_events \
+         WHERE id < (SELECT CASE WHEN at < ?1 THEN 9223372036854775807 ELSE 0 END FROM audit_events WHERE id > 0 ORDER BY id LIMIT 1) \
+         ORDER BY id LIMIT ?2) WHERE at < ?1) RETURNING id",
         cutoff,
         limit
     )

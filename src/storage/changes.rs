@@ -16,11 +16,7 @@ use crate::{
 
 /// The newest changes from `asked` on, that one included, so that the answer always tells the head.
 pub(crate) fn news(asked: Seq) -> Statement {
-    statement!(
-        "SELECT seq, subject FROM changes WHERE seq >= ?1 ORDER BY seq DESC LIMIT ?2",
-        asked,
-        PAGE
-    )
+    statement!("SELECT seq, subject FROM changes WHERE seq >= ?1 ORDER BY seq DESC LIMIT ?2", asked, PAGE)
 }
 
 /// Reads the rows of [`news`].
@@ -31,15 +27,8 @@ pub(crate) fn read_news(asked: Seq, sent_at: UnixMillis, rows: Vec<Row>) -> Resu
         subject: String,
     }
     let changes: Vec<Change> = typed(rows)?;
-    let changes = changes
-        .into_iter()
-        .map(|change| (change.seq, Subject::parse(&change.subject)))
-        .collect();
-    Ok(News {
-        asked,
-        sent_at,
-        changes,
-    })
+    let changes = changes.into_iter().map(|change| (change.seq, Subject::parse(&change.subject))).collect();
+    Ok(News { asked, sent_at, changes })
 }
 
 /// The first statement of every batch that acts for a key. It fails, and the whole batch with it, if

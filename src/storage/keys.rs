@@ -102,11 +102,7 @@ pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Key>, DatabaseError> {
         user_id: row.user_id,
         kind: row.kind,
         name: row.name,
-        preview: Preview {
-            stem: row.stem,
-            start: row.start,
-            last4: row.last4,
-        },
+        preview: Preview { stem: row.stem, start: row.start, last4: row.last4 },
         scopes: row.scopes,
         role: row.role,
         metadata: row.metadata,
@@ -198,16 +194,9 @@ pub(crate) fn list(reach: Reach, filter: &Filter, cursor: Cursor, limit: i64, no
         Status::Only(KeyState::Revoked) => " AND revoked_at IS NOT NULL",
         Status::All => "",
     });
-    let order = if matches!(cursor, Cursor::Before(_)) {
-        "ASC"
-    } else {
-        "DESC"
-    };
+    let order = if matches!(cursor, Cursor::Before(_)) { "ASC" } else { "DESC" };
     params.push(limit.to_param());
-    Statement {
-        sql: format!("{sql} ORDER BY id {order} LIMIT ?{}", params.len()),
-        params,
-    }
+    Statement { sql: format!("{sql} ORDER BY id {order} LIMIT ?{}", params.len()), params }
 }
 
 /// What a change sets; `None` leaves as it is.
@@ -294,15 +283,7 @@ pub(crate) fn record_expiry(now: UnixMillis, limit: i64) -> Statement {
 /// Marks at most `limit` keys that are due as recorded; gives one row for each. No trigger writes to
 /// the feed for it: the deadline is in every snapshot and has held since its instant.
 pub(crate) fn mark_expired(now: UnixMillis, limit: i64) -> Statement {
-    statement!(
-        concat!(
-            "UPDATE keys SET expired_at = ?1 WHERE id IN (SELECT id",
-            due!(),
-            ") RETURNING id"
-        ),
-        now,
-        limit
-    )
+    statement!(concat!("UPDATE keys SET expired_at = ?1 WHERE id IN (SELECT id", due!(), ") RETURNING id"), now, limit)
 }
 
 /// The scopes as their column holds them: a JSON array, or NULL for full access.

@@ -13,22 +13,12 @@ use crate::{
 /// The operator's own organization. There can be one: a second is refused by a unique index, and its
 /// whole batch with it.
 pub(crate) fn insert_operator(id: OrganizationId, name: &str, now: UnixMillis) -> Statement {
-    statement!(
-        "INSERT INTO organizations (id, name, operator, created_at) VALUES (?1, ?2, 1, ?3)",
-        id,
-        name,
-        now
-    )
+    statement!("INSERT INTO organizations (id, name, operator, created_at) VALUES (?1, ?2, 1, ?3)", id, name, now)
 }
 
 /// A user.
 pub(crate) fn insert_user(id: UserId, email: &str, now: UnixMillis) -> Statement {
-    statement!(
-        "INSERT INTO users (id, email, created_at) VALUES (?1, ?2, ?3)",
-        id,
-        email,
-        now
-    )
+    statement!("INSERT INTO users (id, email, created_at) VALUES (?1, ?2, ?3)", id, email, now)
 }
 
 /// Makes a user a member.

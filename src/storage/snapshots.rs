@@ -95,11 +95,7 @@ struct Cached<S> {
 
 /// The value that KV holds.
 pub(crate) fn to_cache(digest: Digest, snapshot: &Snapshot) -> Option<String> {
-    serde_json::to_string(&Cached {
-        digest: digest.to_hex(),
-        snapshot,
-    })
-    .ok()
+    serde_json::to_string(&Cached { digest: digest.to_hex(), snapshot }).ok()
 }
 
 /// Reads a value from KV; `None` for whatever is no snapshot of this very digest.

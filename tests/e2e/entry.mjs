@@ -20,7 +20,7 @@ globalThis.Date = class extends RealDate {
   }
   static now() {
     const fault = takeFault("Date.now");
-    if (fault) throw new Error(fault.message);
+    if (fault?.message) throw new Error(fault.message);
     return RealDate.now() + clockOffset;
   }
 };

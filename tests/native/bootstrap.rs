@@ -32,16 +32,8 @@ fn bootstrap_makes_an_organization_its_owner_and_a_key_with_full_access() {
         ("role", json!("owner")),
         ("full_access", json!(true)),
         ("created_by", json!(null)),
-        (
-            "organization_id",
-            world.database.value("SELECT id FROM organizations WHERE operator = 1"),
-        ),
-        (
-            "user_id",
-            world
-                .database
-                .value("SELECT id FROM users WHERE email = 'owner@example.com'"),
-        ),
+        ("organization_id", world.database.value("SELECT id FROM organizations WHERE operator = 1")),
+        ("user_id", world.database.value("SELECT id FROM users WHERE email = 'owner@example.com'")),
     ] {
         assert_eq!(key[field], expected, "{field}");
     }
@@ -74,14 +66,8 @@ fn of_two_bootstraps_at_once_one_wins() {
 #[test]
 fn bootstrap_refuses_every_secret_but_the_operators() {
     let world = World::new();
-    for wrong in [
-        "",
-        " ",
-        "x",
-        &OPERATOR_SECRET[1..],
-        &OPERATOR_SECRET.to_uppercase(),
-        &format!("{OPERATOR_SECRET}x"),
-    ] {
+    for wrong in ["", " ", "x", &OPERATOR_SECRET[1..], &OPERATOR_SECRET.to_uppercase(), &format!("{OPERATOR_SECRET}x")]
+    {
         assert_problem(&bootstrap(&world, wrong), 401, "invalid_operator_secret");
     }
     assert_eq!(counts(&world), [0; 5]);

@@ -20,11 +20,7 @@ fn eleven(world: &World, owner: &str) -> Vec<String> {
     let mut ids = vec![world.get("/v1/keys/self", owner).text("id")];
     for number in 0..10 {
         world.advance_ms(1);
-        ids.push(
-            world
-                .post("/v1/api_key", owner, &json!({ "name": format!("key {number}") }))
-                .text("id"),
-        );
+        ids.push(world.post("/v1/api_key", owner, &json!({ "name": format!("key {number}") })).text("id"));
     }
     ids.reverse();
     ids
@@ -37,9 +33,7 @@ fn page(world: &World, by: &str, query: &str) -> Vec<String> {
     let fields = answer.json.as_object().unwrap().len();
     assert_eq!(fields, 1, "`objects` and nothing else");
     let objects = answer.json["objects"].as_array().unwrap().iter();
-    objects
-        .map(|object| object["id"].as_str().unwrap().to_owned())
-        .collect()
+    objects.map(|object| object["id"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -65,10 +59,7 @@ fn whole_life_of_a_key_on_both_mounts() {
         assert_eq!(created.json, with_key);
         let path = format!("{mount}/{id}");
         assert_eq!(world.get(&path, &key).json, object);
-        assert_eq!(
-            world.get(&format!("{mount}?ids={id}"), &key).json,
-            json!({ "objects": [object] })
-        );
+        assert_eq!(world.get(&format!("{mount}?ids={id}"), &key).json, json!({ "objects": [object] }));
         let deleted = world.call("DELETE", &path, &owner, &Value::Null);
         assert_eq!((deleted.status, &deleted.json), (200, &object));
         assert_problem(&world.get(mount, &key), 401, "key_revoked");
@@ -102,13 +93,7 @@ fn create_gives_what_its_maker_holds() {
     let (_, maker) = world.create_from(&owner, &body);
     for (by, full_access, scopes, expires_at, kind) in [
         (&owner, true, json!(null), json!(null), "pat"),
-        (
-            &maker,
-            false,
-            json!(["api-keys:*"]),
-            json!("2027-01-18T08:00:00.000Z"),
-            "org",
-        ),
+        (&maker, false, json!(["api-keys:*"]), json!("2027-01-18T08:00:00.000Z"), "org"),
     ] {
         let made = world.post("/v1/api_key", by, &json!({ "name": "made" })).text("key");
         let made = world.get("/v1/keys/self", &made).json;
@@ -169,12 +154,7 @@ fn page_has_at_most_a_thousand_keys_whatever_the_limit() {
     let (world, owner) = world();
     let id = world.get("/v1/keys/self", &owner).text("id");
     world.copy_key(&id, 1_001, "00000001", None);
-    for (query, length) in [
-        ("", 100),
-        ("limit=999", 999),
-        ("limit=1000", 1_000),
-        ("limit=1001", 1_000),
-    ] {
+    for (query, length) in [("", 100), ("limit=999", 999), ("limit=1000", 1_000), ("limit=1001", 1_000)] {
         assert_eq!(page(&world, &owner, query).len(), length, "{query}");
     }
 }
@@ -184,10 +164,7 @@ fn list_refuses_what_cannot_be_meant() {
     let (world, owner) = world();
     let id = world.fresh_id();
     for (query, says) in [
-        (
-            format!("starting_after={id}&ending_before={id}"),
-            "you may only pass one",
-        ),
+        (format!("starting_after={id}&ending_before={id}"), "you may only pass one"),
         ("limit=-1".to_owned(), "`limit`"),
         ("limit=x".to_owned(), "`limit`"),
         ("starting_after=x".to_owned(), "`starting_after`"),

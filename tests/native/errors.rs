@@ -46,11 +46,7 @@ fn with_bytes(mut request: Request, bytes: &[u8]) -> Request {
 #[test]
 fn every_route_refuses_a_request_without_a_good_credential() {
     let (world, owner, id, key) = world();
-    let wrong_checksum = format!(
-        "{}{}",
-        &key[..key.len() - 1],
-        if key.ends_with('0') { '1' } else { '0' }
-    );
+    let wrong_checksum = format!("{}{}", &key[..key.len() - 1], if key.ends_with('0') { '1' } else { '0' });
     for (authorization, code) in [
         ("", "missing_api_key"),
         (" ", "missing_api_key"),
@@ -100,13 +96,9 @@ fn every_key_route_refuses_a_key_that_is_no_longer_good() {
     world.change(&owner, &expired_id, &json!({ "expires_in_days": 1 }));
     world.advance_ms(24 * 60 * 60 * 1000);
     let (removed_id, _, removed) = full("removed");
-    world
-        .database
-        .execute(&format!("DELETE FROM memberships WHERE user_id = '{removed_id}'"));
+    world.database.execute(&format!("DELETE FROM memberships WHERE user_id = '{removed_id}'"));
     let (suspended_id, _, suspended) = world.stranger(&owner);
-    world.database.execute(&format!(
-        "UPDATE organizations SET suspended_at = 1 WHERE id = '{suspended_id}'"
-    ));
+    world.database.execute(&format!("UPDATE organizations SET suspended_at = 1 WHERE id = '{suspended_id}'"));
     for (bad, status, code) in [
         (revoked, 401, "key_revoked"),
         (disabled, 401, "key_disabled"),
@@ -124,13 +116,7 @@ fn every_key_route_refuses_a_key_that_is_no_longer_good() {
 fn every_route_with_a_scope_names_the_one_that_is_missing() {
     let (world, owner, id, key) = world();
     let every_other = |scope: &str| {
-        let all = [
-            "api-keys:read",
-            "api-keys:write",
-            "api-keys:verify",
-            "datasets:*",
-            "results:read",
-        ];
+        let all = ["api-keys:read", "api-keys:write", "api-keys:verify", "datasets:*", "results:read"];
         all.into_iter().filter(|held| *held != scope).collect::<Vec<_>>()
     };
     let (_, nothing) = world.create(&owner, "nothing", &[]);
@@ -143,18 +129,13 @@ fn every_route_with_a_scope_names_the_one_that_is_missing() {
         for lacking in [&nothing, &others] {
             let answer = route.send(&world, lacking);
             assert_problem(&answer, 403, "insufficient_scope");
-            assert_eq!(
-                answer.text("detail"),
-                format!("Insufficient API key scopes. Required: ['{}']", route.access)
-            );
+            assert_eq!(answer.text("detail"), format!("Insufficient API key scopes. Required: ['{}']", route.access));
         }
         let (_, enough) = world.create(&owner, "enough", &[route.access, "api-keys:read", "datasets:read"]);
         let status = route.send(&world, &enough).status;
         assert!(status < 300, "{}: {status}", route.name());
         // The target was revoked by the routes that revoke, and has served its purpose for them.
-        world
-            .database
-            .execute(&format!("UPDATE keys SET revoked_at = NULL WHERE id = '{id}'"));
+        world.database.execute(&format!("UPDATE keys SET revoked_at = NULL WHERE id = '{id}'"));
     }
 }
 
@@ -163,10 +144,7 @@ fn read_names_the_read_scope_word_for_word() {
     let (world, owner, ..) = world();
     let (_, nothing) = world.create(&owner, "nothing", &[]);
     let answer = world.get("/v1/keys", &nothing);
-    assert_eq!(
-        answer.text("detail"),
-        "Insufficient API key scopes. Required: ['api-keys:read']"
-    );
+    assert_eq!(answer.text("detail"), "Insufficient API key scopes. Required: ['api-keys:read']");
 }
 
 #[test]
@@ -174,11 +152,8 @@ fn every_path_refuses_other_methods_and_names_its_own() {
     let (world, owner, id, key) = world();
     let rows = every_route(&id, &key);
     for row in &rows {
-        let own: Vec<&str> = rows
-            .iter()
-            .filter(|other| other.template == row.template)
-            .map(|other| other.method)
-            .collect();
+        let own: Vec<&str> =
+            rows.iter().filter(|other| other.template == row.template).map(|other| other.method).collect();
         for method in METHODS.into_iter().filter(|method| !own.contains(method)) {
             let answer = world.call(method, &row.path, &owner, &row.body);
             assert_problem(&answer, 405, "method_not_allowed");
@@ -250,10 +225,7 @@ fn every_route_with_an_id_answers_404_to_what_is_no_id_or_nothing() {
         &format!("{id}%20"),
         &"9".repeat(100_000),
     ] {
-        for route in every_key_route(wrong, &key)
-            .iter()
-            .filter(|route| route.template.contains(":id"))
-        {
+        for route in every_key_route(wrong, &key).iter().filter(|route| route.template.contains(":id")) {
             assert_problem(&route.send(&world, &owner), 404, "not_found");
         }
     }
@@ -261,11 +233,7 @@ fn every_route_with_an_id_answers_404_to_what_is_no_id_or_nothing() {
 
 /// A credential that the route takes.
 fn credential<'a>(route: &RouteCall, owner: &'a str) -> &'a str {
-    if route.access == "operator" {
-        OPERATOR_SECRET
-    } else {
-        owner
-    }
+    if route.access == "operator" { OPERATOR_SECRET } else { owner }
 }
 
 /// The routes that read a body, each with a credential that it takes.
@@ -300,11 +268,7 @@ fn every_body_that_is_not_json_is_refused() {
         for (request, _) in routes_with_body(&owner, &id, &key) {
             let answer = world.send(&with_bytes(request, bytes));
             assert_problem(&answer, 400, "malformed_json");
-            assert!(
-                answer.text("detail").starts_with("The body is not JSON: "),
-                "{}",
-                answer.json
-            );
+            assert!(answer.text("detail").starts_with("The body is not JSON: "), "{}", answer.json);
             assert!(answer.text("detail").contains(says), "{}", answer.json);
         }
     }
@@ -423,10 +387,7 @@ fn metadata_so_deep_that_clients_could_not_read_a_list_is_refused() {
     let create = |depth: usize| {
         let metadata = format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
         let body = format!("{{\"name\":\"deep\",\"scopes\":[],\"metadata\":{metadata}}}");
-        world.send(&with_bytes(
-            request("POST", "/v1/keys", &owner, &Value::Null),
-            body.as_bytes(),
-        ))
+        world.send(&with_bytes(request("POST", "/v1/keys", &owner, &Value::Null), body.as_bytes()))
     };
     assert_problem(&create(127), 400, "malformed_json");
     assert_problem(&create(126), 400, "validation_failed");
@@ -476,9 +437,7 @@ fn a_database_that_fails_is_503_on_every_route_and_tells_nothing() {
     for route in every_route(&id, &key) {
         world.advance_ms(60_000);
         let credential = credential(&route, &owner);
-        world
-            .database
-            .fail_next("D1_ERROR: near \"secret_table\": syntax error");
+        world.database.fail_next("D1_ERROR: near \"secret_table\": syntax error");
         let answer = route.send(&world, credential);
         assert_problem(&answer, 503, "unavailable");
         assert!(!answer.json.to_string().contains("D1_ERROR"), "{}", answer.json);
@@ -493,9 +452,7 @@ fn request_id_is_the_platforms_if_it_gives_one() {
     let answer = world.send(&with_ray);
     assert_problem(&answer, 404, "not_found");
     assert_eq!(answer.text("request_id"), "9a1b2c3d4e5f6789-FRA");
-    let ids: BTreeSet<String> = (0..3)
-        .map(|_| world.get("/v1/nothing", "").text("request_id"))
-        .collect();
+    let ids: BTreeSet<String> = (0..3).map(|_| world.get("/v1/nothing", "").text("request_id")).collect();
     assert_eq!(ids.len(), 3);
 }
 
@@ -511,36 +468,10 @@ fn spoilt(choices: &[&str]) -> impl Strategy<Value = Option<String>> + use<> {
 
 /// Queries of known parameters with good and bad values, or noise.
 fn queries(id: &str) -> impl Strategy<Value = String> + use<> {
-    let queries = [
-        "limit",
-        "starting_after",
-        "ending_before",
-        "name",
-        "id",
-        "ids",
-        "user_id",
-        "prefix",
-        "status",
-        "org_name",
-    ];
-    let values = [
-        "",
-        "0",
-        "-1",
-        "9223372036854775807",
-        "%00",
-        "%",
-        "%ff",
-        "'",
-        "Acme",
-        "all",
-        "expired",
-        id,
-    ];
-    let queries: Vec<String> = queries
-        .iter()
-        .flat_map(|name| values.map(|value| format!("{name}={value}")))
-        .collect();
+    let queries =
+        ["limit", "starting_after", "ending_before", "name", "id", "ids", "user_id", "prefix", "status", "org_name"];
+    let values = ["", "0", "-1", "9223372036854775807", "%00", "%", "%ff", "'", "Acme", "all", "expired", id];
+    let queries: Vec<String> = queries.iter().flat_map(|name| values.map(|value| format!("{name}={value}"))).collect();
     let pairs = prop::collection::vec(prop::sample::select(queries), 0..4);
     prop_oneof![
         3 => Just(String::new()),
@@ -558,10 +489,8 @@ fn no_request_makes_a_5xx_or_a_panic() {
     let mut rows = every_route(&id, &key);
     rows.extend(every_route(&revoked, &key));
     let bearers = [&owner, &narrow, OPERATOR_SECRET, UNKNOWN].map(|credential| format!("Bearer {credential}"));
-    let rows: Vec<Request> = rows
-        .iter()
-        .map(|route| request(route.method, &route.path, credential(route, &owner), &route.body))
-        .collect();
+    let rows: Vec<Request> =
+        rows.iter().map(|route| request(route.method, &route.path, credential(route, &owner), &route.body)).collect();
     let bodies = [
         "{\"name\":\"a\",\"scopes\":[\"api-keys:*\"],\"expires_at\":\"+262142-12-31\"}",
         "{\"name\":\"a\",\"scopes\":[],\"expires_in_days\":9223372036854775807}",
@@ -574,56 +503,41 @@ fn no_request_makes_a_5xx_or_a_panic() {
         spoilt(&METHODS),
         spoilt(&["/", "/v1/keys/%00", "/v1/keys/\0", "/v1/keys/é", "/v1/api_key/..%2f"]),
         queries(&id),
-        spoilt(&[
-            &bearers[0],
-            &bearers[1],
-            &bearers[2],
-            &bearers[3],
-            "",
-            "Bearer",
-            "Basic Og==",
-        ]),
+        spoilt(&[&bearers[0], &bearers[1], &bearers[2], &bearers[3], "", "Bearer", "Basic Og=="]),
         (spoilt(&bodies), any::<Option<(prop::sample::Index, u8, bool)>>()),
         any::<Option<String>>(),
     );
     let statuses = RefCell::new(BTreeSet::new());
-    let config = Config {
-        cases: 3_000,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config = Config { cases: 3_000, failure_persistence: None, ..Config::default() };
     // Always the same noise: a test that fails now and then teaches nobody anything.
     TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
-        .run(
-            &requests,
-            |(mut request, method, path, query, authorization, (body, spoil), ray)| {
-                request.method = method.unwrap_or(request.method);
-                request.path = path.unwrap_or(request.path);
-                request.query = query;
-                if let Some(authorization) = authorization {
-                    request.headers = vec![("authorization", authorization)];
-                }
-                request.headers.extend(ray.map(|ray| ("cf-ray", ray)));
-                if let Some(body) = body {
-                    request.body = Body::Bytes(body.into_bytes());
-                }
-                if let (Body::Bytes(bytes), Some((at, byte, cut))) = (&mut request.body, spoil)
-                    && !bytes.is_empty()
-                {
-                    let at = at.index(bytes.len());
-                    bytes[at] = byte;
-                    bytes.truncate(if cut { at } else { bytes.len() });
-                }
-                let answer = world.send(&request);
-                assert_not_stored(&answer);
-                assert!(answer.status < 500, "{}", answer.json);
-                if answer.status >= 400 {
-                    assert_envelope(&answer);
-                }
-                statuses.borrow_mut().insert(answer.status);
-                Ok(())
-            },
-        )
+        .run(&requests, |(mut request, method, path, query, authorization, (body, spoil), ray)| {
+            request.method = method.unwrap_or(request.method);
+            request.path = path.unwrap_or(request.path);
+            request.query = query;
+            if let Some(authorization) = authorization {
+                request.headers = vec![("authorization", authorization)];
+            }
+            request.headers.extend(ray.map(|ray| ("cf-ray", ray)));
+            if let Some(body) = body {
+                request.body = Body::Bytes(body.into_bytes());
+            }
+            if let (Body::Bytes(bytes), Some((at, byte, cut))) = (&mut request.body, spoil)
+                && !bytes.is_empty()
+            {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+                bytes.truncate(if cut { at } else { bytes.len() });
+            }
+            let answer = world.send(&request);
+            assert_not_stored(&answer);
+            assert!(answer.status < 500, "{}", answer.json);
+            if answer.status >= 400 {
+                assert_envelope(&answer);
+            }
+            statuses.borrow_mut().insert(answer.status);
+            Ok(())
+        })
         .unwrap();
     // The noise reached every kind of answer, or this test would prove little.
     let statuses: Vec<u16> = statuses.into_inner().into_iter().collect();

@@ -29,14 +29,7 @@ impl Scene {
         let world = world.another_isolate();
         assert_eq!(world.get("/v1/scopes", &key).status, 200);
         assert_eq!(world.counted(|| world.get("/v1/scopes", &key)).1, (0, 0, 0));
-        Self {
-            world,
-            user_id,
-            key_id,
-            key,
-            target_id,
-            target,
-        }
+        Self { world, user_id, key_id, key, target_id, target }
     }
 
     fn routes(&self) -> Vec<RouteCall> {
@@ -49,32 +42,12 @@ impl Scene {
         let now = self.world.clock.0.get().0;
         vec![
             (format!("UPDATE keys SET revoked_at = {now} {key}"), 401, "key_revoked"),
-            (
-                format!("UPDATE keys SET disabled_at = {now} {key}"),
-                401,
-                "key_disabled",
-            ),
-            (
-                format!("UPDATE keys SET expires_at = {now} {key}"),
-                401,
-                "api_key_expired",
-            ),
-            (
-                format!("UPDATE keys SET scopes = '[]' {key}"),
-                403,
-                "insufficient_scope",
-            ),
+            (format!("UPDATE keys SET disabled_at = {now} {key}"), 401, "key_disabled"),
+            (format!("UPDATE keys SET expires_at = {now} {key}"), 401, "api_key_expired"),
+            (format!("UPDATE keys SET scopes = '[]' {key}"), 403, "insufficient_scope"),
             (format!("DELETE FROM keys {key}"), 401, "invalid_api_key"),
-            (
-                format!("DELETE FROM memberships WHERE user_id = '{}'", self.user_id),
-                401,
-                "user_removed",
-            ),
-            (
-                format!("UPDATE organizations SET suspended_at = {now}"),
-                403,
-                "organization_suspended",
-            ),
+            (format!("DELETE FROM memberships WHERE user_id = '{}'", self.user_id), 401, "user_removed"),
+            (format!("UPDATE organizations SET suspended_at = {now}"), 403, "organization_suspended"),
         ]
     }
 }
@@ -120,10 +93,7 @@ fn every_batch_of_every_route_is_guarded() {
             }
             assert_problem(&answer, 401, "key_revoked");
             assert_eq!(scene.world.database.count("keys"), keys, "{}", route.name());
-            let touched = format!(
-                "SELECT name || coalesce(revoked_at, '') FROM keys WHERE id = '{}'",
-                scene.target_id
-            );
+            let touched = format!("SELECT name || coalesce(revoked_at, '') FROM keys WHERE id = '{}'", scene.target_id);
             assert_eq!(scene.world.database.value(&touched), "target", "{}", route.name());
         }
     }
@@ -135,11 +105,7 @@ fn both_batches_of_a_braintrust_list_by_organization_are_guarded() {
         let mut scene = Scene::new();
         let sql = format!("UPDATE keys SET revoked_at = 1 WHERE id = '{}'", scene.key_id);
         scene.world.meddle(pass, &sql);
-        assert_problem(
-            &scene.world.get("/v1/api_key?org_name=Acme", &scene.key),
-            401,
-            "key_revoked",
-        );
+        assert_problem(&scene.world.get("/v1/api_key?org_name=Acme", &scene.key), 401, "key_revoked");
     }
 }
 
@@ -161,17 +127,10 @@ fn every_route_goes_on_after_a_harmless_change_of_the_key() {
 #[test]
 fn a_lowered_role_holds_at_once() {
     let scene = Scene::new();
-    let sql = format!(
-        "UPDATE memberships SET role = 'member' WHERE user_id = '{}'",
-        scene.user_id
-    );
+    let sql = format!("UPDATE memberships SET role = 'member' WHERE user_id = '{}'", scene.user_id);
     scene.world.database.execute(&sql);
     let path = format!("/v1/keys/{}", scene.target_id);
-    assert_problem(
-        &scene.world.call("DELETE", &path, &scene.key, &Value::Null),
-        404,
-        "not_found",
-    );
+    assert_problem(&scene.world.call("DELETE", &path, &scene.key, &Value::Null), 404, "not_found");
     let keys = scene.world.get("/v1/keys", &scene.key).json;
     assert_eq!(keys["keys"].as_array().unwrap().len(), 1, "his own alone");
 }
@@ -182,11 +141,7 @@ fn a_strong_question_of_a_key_that_has_just_ended_is_refused() {
     scene.world.verify(&scene.key, &scene.target, &[]);
     scene.world.database.execute(&scene.endings()[0].0);
     let body = json!({ "key": scene.target, "freshness": "strong" });
-    assert_problem(
-        &scene.world.send(&request("POST", "/v1/keys/verify", &scene.key, &body)),
-        401,
-        "key_revoked",
-    );
+    assert_problem(&scene.world.send(&request("POST", "/v1/keys/verify", &scene.key, &body)), 401, "key_revoked");
 }
 
 #[test]

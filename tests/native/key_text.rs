@@ -98,13 +98,8 @@ fn digests_are_the_committed_ones() {
         let key = KeyText::parse(&vector.text).unwrap();
         let (digest, version) = Hasher::default().current(&key);
         assert_eq!((digest.to_hex(), version), (vector.sha256.clone(), 0));
-        let pepper = |version: i64, peppered: &Peppered| Pepper {
-            version,
-            secret: peppered.pepper.clone(),
-        };
-        let hasher = Hasher {
-            peppers: vec![pepper(7, &vector.hmac[0]), pepper(6, &vector.hmac[1])],
-        };
+        let pepper = |version: i64, peppered: &Peppered| Pepper { version, secret: peppered.pepper.clone() };
+        let hasher = Hasher { peppers: vec![pepper(7, &vector.hmac[0]), pepper(6, &vector.hmac[1])] };
         let (digest, version) = hasher.current(&key);
         assert_eq!((digest.to_hex(), version), (vector.hmac[0].digest.clone(), 7));
         let candidates: Vec<String> = hasher.candidates(&key).into_iter().map(Digest::to_hex).collect();
@@ -116,12 +111,7 @@ fn digests_are_the_committed_ones() {
 #[test]
 fn parse_refuses_the_committed_malformed_texts() {
     for vector in vectors().malformed {
-        assert!(
-            KeyText::parse(&vector.text).is_err(),
-            "{}: {:?}",
-            vector.why,
-            vector.text
-        );
+        assert!(KeyText::parse(&vector.text).is_err(), "{}: {:?}", vector.why, vector.text);
     }
 }
 
@@ -167,12 +157,7 @@ fn words() -> impl Strategy<Value = Word> {
 
 fn keys() -> impl Strategy<Value = KeyText> {
     let kinds = prop::sample::select(KeyKind::ALL.to_vec());
-    let parts = (
-        words(),
-        prop::option::of(words()),
-        kinds,
-        prop::collection::vec(0..248_u8, 64),
-    );
+    let parts = (words(), prop::option::of(words()), kinds, prop::collection::vec(0..248_u8, 64));
     parts.prop_map(|(brand, label, kind, random)| {
         KeyText::generate(&brand, label.as_ref(), kind, source(&random)).unwrap()
     })

@@ -90,10 +90,7 @@ fn create_answers_with_the_whole_key_once() {
         })
     );
     assert_eq!(get(&world, &owner, &id).json, created);
-    assert_eq!(
-        world.get(&format!("/v1/keys?id={id}"), &owner).json["keys"],
-        json!([created])
-    );
+    assert_eq!(world.get(&format!("/v1/keys?id={id}"), &owner).json["keys"], json!([created]));
     assert_eq!(world.get("/v1/keys/self", &text).json, created);
 }
 
@@ -165,10 +162,8 @@ fn create_takes_and_refuses_fields() {
 #[test]
 fn create_reads_an_expiry_as_a_date_as_days_as_never_or_from_its_maker() {
     let (world, owner) = world();
-    let (_, maker) = world.create_from(
-        &owner,
-        &json!({ "name": "maker", "scopes": ["api-keys:write"], "expires_in_days": 30 }),
-    );
+    let (_, maker) =
+        world.create_from(&owner, &json!({ "name": "maker", "scopes": ["api-keys:write"], "expires_in_days": 30 }));
     let in_30_days = json!("2027-02-14T08:00:00.000Z");
     let expiry = |by: &str, field: &str, value: Value| {
         let mut body = json!({ "name": "n", "scopes": [] });
@@ -183,11 +178,7 @@ fn create_reads_an_expiry_as_a_date_as_days_as_never_or_from_its_maker() {
         ("", json!(null), json!(null)),
         ("expires_at", json!(null), json!(null)),
         ("expires_at", json!("2027-06-01"), json!("2027-06-01T00:00:00.000Z")),
-        (
-            "expires_at",
-            json!("2027-06-01T12:00:00.5+02:00"),
-            json!("2027-06-01T10:00:00.500Z"),
-        ),
+        ("expires_at", json!("2027-06-01T12:00:00.5+02:00"), json!("2027-06-01T10:00:00.500Z")),
         ("expires_in_days", json!(30), in_30_days.clone()),
     ] {
         assert_eq!(expiry(&owner, field, value), expected, "{field}");
@@ -205,10 +196,7 @@ fn create_never_gives_more_than_the_maker_holds() {
     );
     let (_, member_id, member) = world.colleague(&owner, "member");
     let (_, _, admin) = world.colleague(&owner, "admin");
-    let (_, org) = world.create_from(
-        &owner,
-        &json!({ "name": "org", "scopes": ["api-keys:*"], "kind": "org" }),
-    );
+    let (_, org) = world.create_from(&owner, &json!({ "name": "org", "scopes": ["api-keys:*"], "kind": "org" }));
     let last = "2027-02-14T08:00:00.000Z";
     for (by, field, value, allowed) in [
         (&narrow, "scopes", json!(["datasets:read", "datasets:*"]), true),
@@ -239,30 +227,16 @@ fn create_never_gives_more_than_the_maker_holds() {
     }
     // A key that was made keeps its maker's role, also when that user is promoted later.
     let (_, made) = world.create(&member, "made", &["api-keys:*"]);
-    world
-        .database
-        .execute("UPDATE memberships SET role = 'owner' WHERE role = 'member'");
+    world.database.execute("UPDATE memberships SET role = 'owner' WHERE role = 'member'");
     assert_eq!(world.get("/v1/keys/self", &made).json["role"], "member");
-    assert_problem(
-        &patch(
-            &world,
-            &made,
-            &world.get("/v1/keys/self", &owner).text("id"),
-            &json!({}),
-        ),
-        404,
-        "not_found",
-    );
+    assert_problem(&patch(&world, &made, &world.get("/v1/keys/self", &owner).text("id"), &json!({})), 404, "not_found");
     assert_eq!(get(&world, &made, &member_id).status, 200);
 }
 
 #[test]
 fn create_makes_a_key_of_its_makers_kind() {
     let (world, owner) = world();
-    let (_, org) = world.create_from(
-        &owner,
-        &json!({ "name": "org", "scopes": ["api-keys:*"], "kind": "org" }),
-    );
+    let (_, org) = world.create_from(&owner, &json!({ "name": "org", "scopes": ["api-keys:*"], "kind": "org" }));
     let (id, text) = world.create(&org, "another", &[]);
     assert!(text.starts_with("bit_org_"));
     let made = get(&world, &owner, &id).json;
@@ -283,10 +257,7 @@ fn who_reaches_which_keys() {
     let (_, other_id, _) = world.colleague(&owner, "member");
     let (_, admin_id, admin) = world.colleague(&owner, "admin");
     let (_, stranger_id, stranger) = world.stranger(&owner);
-    let (org_id, org) = world.create_from(
-        &owner,
-        &json!({ "name": "org", "scopes": ["api-keys:*"], "kind": "org" }),
-    );
+    let (org_id, org) = world.create_from(&owner, &json!({ "name": "org", "scopes": ["api-keys:*"], "kind": "org" }));
     for (by, id, reaches) in [
         (&member, &member_id, true),
         (&member, &other_id, false),
@@ -372,10 +343,7 @@ fn list_pages_through_all_keys_in_both_directions() {
     }
     assert_eq!(backward.iter().map(Vec::len).collect::<Vec<_>>(), [4, 7, 7, 7]);
     assert_eq!(backward.concat(), all[..25]);
-    assert_eq!(
-        page(&world, &owner, &format!("ending_before={}", all[0])),
-        (vec![], false)
-    );
+    assert_eq!(page(&world, &owner, &format!("ending_before={}", all[0])), (vec![], false));
 }
 
 #[test]
@@ -387,14 +355,8 @@ fn list_goes_on_from_a_key_that_is_gone() {
     assert_eq!(after, all[11..14]);
     let (before, _) = page(&world, &owner, &format!("limit=3&ending_before={}", all[10]));
     assert_eq!(before, all[7..10]);
-    world
-        .database
-        .execute(&format!("DELETE FROM keys WHERE id = '{}'", all[12]));
-    let (after, _) = page(
-        &world,
-        &owner,
-        &format!("limit=1&starting_after={}", all[12].to_uppercase()),
-    );
+    world.database.execute(&format!("DELETE FROM keys WHERE id = '{}'", all[12]));
+    let (after, _) = page(&world, &owner, &format!("limit=1&starting_after={}", all[12].to_uppercase()));
     assert_eq!(after, all[13..14]);
 }
 
@@ -412,11 +374,7 @@ fn list_has_as_many_keys_as_the_limit_says() {
         ("limit=1000", 26, false),
         ("limit=2&limit=3", 3, true),
     ] {
-        assert_eq!(
-            page(&world, &owner, query),
-            (all[..length].to_vec(), has_more),
-            "{query}"
-        );
+        assert_eq!(page(&world, &owner, query), (all[..length].to_vec(), has_more), "{query}");
     }
     for wrong in ["1001", "-1", "x", "1.0", "%2B1x"] {
         let answer = world.get(&format!("/v1/keys?limit={wrong}"), &owner);
@@ -449,16 +407,11 @@ fn list_filters_by_everything_and_by_all_at_once() {
     world.change(&owner, &disabled, &json!({ "enabled": false }));
     world.revoke(&owner, &revoked);
     // To the millisecond of the last expiry among these that has come.
-    let expiry = world
-        .database
-        .value(&format!("SELECT expires_at FROM keys WHERE id = '{expired}'"));
+    let expiry = world.database.value(&format!("SELECT expires_at FROM keys WHERE id = '{expired}'"));
     world.advance_ms(expiry.as_i64().unwrap() - world.clock.0.get().0);
     let ids = format!("{active},{expired},{revoked}");
     for (query, expected) in [
-        (
-            "name=same".to_owned(),
-            vec![&members, &disabled, &expired, &lasting, &active],
-        ),
+        ("name=same".to_owned(), vec![&members, &disabled, &expired, &lasting, &active]),
         ("name=Same".to_owned(), vec![]),
         ("name=sam".to_owned(), vec![]),
         ("name=other".to_owned(), vec![&other]),
@@ -466,16 +419,10 @@ fn list_filters_by_everything_and_by_all_at_once() {
         ("name=same&status=expired".to_owned(), vec![&expired]),
         ("name=same&status=disabled".to_owned(), vec![&disabled]),
         ("name=same&status=revoked".to_owned(), vec![&revoked]),
-        (
-            "name=same&status=all".to_owned(),
-            vec![&members, &revoked, &disabled, &expired, &lasting, &active],
-        ),
+        ("name=same&status=all".to_owned(), vec![&members, &revoked, &disabled, &expired, &lasting, &active]),
         (format!("id={ids}"), vec![&expired, &active]),
         (format!("id={ids}&status=all"), vec![&revoked, &expired, &active]),
-        (
-            format!("id={active}&id={expired},%20{lasting}"),
-            vec![&expired, &lasting, &active],
-        ),
+        (format!("id={active}&id={expired},%20{lasting}"), vec![&expired, &lasting, &active]),
         (format!("id={}", active.to_uppercase()), vec![&active]),
         (format!("id={active},{active}"), vec![&active]),
         ("prefix=bit_eu_".to_owned(), vec![&lasting]),
@@ -485,50 +432,26 @@ fn list_filters_by_everything_and_by_all_at_once() {
         ("prefix=%25".to_owned(), vec![]),
         (format!("user_id={user_id}&name=same"), vec![&members]),
         (format!("user_id={}", world.fresh_id()), vec![]),
-        (
-            format!("id={ids}&name=same&status=expired&prefix=bit_pat_"),
-            vec![&expired],
-        ),
-        (
-            format!("name=same&status=all&starting_after={revoked}&limit=2"),
-            vec![&disabled, &expired],
-        ),
-        (
-            format!("name=same&status=active&ending_before={active}&limit=1"),
-            vec![&lasting],
-        ),
-        (
-            format!("id={ids}&prefix=bit&status=all&starting_after={revoked}"),
-            vec![&expired, &active],
-        ),
-        (
-            format!("user_id={user_id}&prefix=bit&status=active&ending_before={other}&name=same"),
-            vec![&members],
-        ),
+        (format!("id={ids}&name=same&status=expired&prefix=bit_pat_"), vec![&expired]),
+        (format!("name=same&status=all&starting_after={revoked}&limit=2"), vec![&disabled, &expired]),
+        (format!("name=same&status=active&ending_before={active}&limit=1"), vec![&lasting]),
+        (format!("id={ids}&prefix=bit&status=all&starting_after={revoked}"), vec![&expired, &active]),
+        (format!("user_id={user_id}&prefix=bit&status=active&ending_before={other}&name=same"), vec![&members]),
     ] {
         let (ids, _) = page(&world, &owner, &query);
         assert_eq!(ids.iter().collect::<Vec<_>>(), expected, "{query}");
     }
     // A filter by somebody else's user does not widen a member's reach.
     let owner_id = world.get("/v1/keys/self", &owner).text("user_id");
-    assert_eq!(
-        page(&world, &member, &format!("user_id={owner_id}")).0,
-        Vec::<String>::new()
-    );
-    assert_eq!(
-        page(&world, &member, &format!("user_id={user_id}&name=same")).0,
-        [members]
-    );
+    assert_eq!(page(&world, &member, &format!("user_id={owner_id}")).0, Vec::<String>::new());
+    assert_eq!(page(&world, &member, &format!("user_id={user_id}&name=same")).0, [members]);
 }
 
 #[test]
 fn list_by_prefix_takes_what_people_copy_from_a_preview() {
     let (world, owner) = world();
     let (id, text) = world.create(&owner, "one", &[]);
-    assert_eq!(
-        page(&world, &owner, &format!("prefix={}", &text[..12])),
-        (vec![id], false)
-    );
+    assert_eq!(page(&world, &owner, &format!("prefix={}", &text[..12])), (vec![id], false));
     // No more than the preview's 12 characters are kept, so nobody can say whether these match.
     let answer = world.get(&format!("/v1/keys?prefix={}", &text[..13]), &owner);
     assert_problem(&answer, 400, "validation_failed");
@@ -542,27 +465,11 @@ fn patch_changes_each_field_and_nothing_else() {
         (json!({ "name": "after" }), "name", json!("after")),
         (json!({ "scopes": ["results:read"] }), "scopes", json!(["results:read"])),
         (json!({ "scopes": [] }), "scopes", json!([])),
-        (
-            json!({ "metadata": { "a": [null] } }),
-            "metadata",
-            json!({ "a": [null] }),
-        ),
-        (
-            json!({ "expires_at": "2028-01-01" }),
-            "expires_at",
-            json!("2028-01-01T00:00:00.000Z"),
-        ),
-        (
-            json!({ "expires_in_days": 1 }),
-            "expires_at",
-            json!("2027-01-16T08:00:00.000Z"),
-        ),
+        (json!({ "metadata": { "a": [null] } }), "metadata", json!({ "a": [null] })),
+        (json!({ "expires_at": "2028-01-01" }), "expires_at", json!("2028-01-01T00:00:00.000Z")),
+        (json!({ "expires_in_days": 1 }), "expires_at", json!("2027-01-16T08:00:00.000Z")),
         (json!({ "expires_at": null }), "expires_at", json!(null)),
-        (
-            json!({ "enabled": false }),
-            "disabled_at",
-            json!("2027-01-15T08:00:00.000Z"),
-        ),
+        (json!({ "enabled": false }), "disabled_at", json!("2027-01-15T08:00:00.000Z")),
         (json!({ "enabled": true }), "disabled_at", json!(null)),
     ] {
         let mut before = get(&world, &owner, &id).json;
@@ -621,35 +528,20 @@ fn patch_never_gives_more_than_the_caller_holds() {
     );
     let (_, _, admin) = world.colleague(&owner, "admin");
     let target = |scopes: &[&str], days: i64| {
-        world
-            .create_from(
-                &owner,
-                &json!({ "name": "t", "scopes": scopes, "expires_in_days": days }),
-            )
-            .0
+        world.create_from(&owner, &json!({ "name": "t", "scopes": scopes, "expires_in_days": days })).0
     };
     let within = target(&["datasets:read"], 10);
     let beyond = target(&["datasets:write"], 10);
     let lasting = target(&["datasets:read"], 31);
     let owners = world.get("/v1/keys/self", &owner).text("id");
     for (by, id, body, allowed) in [
-        (
-            &narrow,
-            &within,
-            json!({ "scopes": ["api-keys:read", "datasets:read"] }),
-            true,
-        ),
+        (&narrow, &within, json!({ "scopes": ["api-keys:read", "datasets:read"] }), true),
         (&narrow, &within, json!({ "scopes": ["datasets:*"] }), false),
         (&narrow, &within, json!({ "expires_in_days": 30 }), true),
         (&narrow, &within, json!({ "expires_in_days": 31 }), false),
         (&narrow, &within, json!({ "expires_at": null }), false),
         (&narrow, &within, json!({ "enabled": true }), true),
-        (
-            &narrow,
-            &beyond,
-            json!({ "name": "n", "metadata": {}, "enabled": false }),
-            true,
-        ),
+        (&narrow, &beyond, json!({ "name": "n", "metadata": {}, "enabled": false }), true),
         (&narrow, &beyond, json!({ "enabled": true }), false),
         (&narrow, &beyond, json!({ "expires_in_days": 20 }), false),
         (&narrow, &beyond, json!({ "scopes": ["datasets:read"] }), true),
@@ -671,11 +563,7 @@ fn patch_never_gives_more_than_the_caller_holds() {
     }
     // A key with full access can be narrowed, but not be given back by a key that has less.
     let (_, full_id, _) = world.colleague(&owner, "member");
-    assert_problem(
-        &patch(&world, &narrow, &full_id, &json!({ "enabled": true })),
-        403,
-        "exceeds_own_access",
-    );
+    assert_problem(&patch(&world, &narrow, &full_id, &json!({ "enabled": true })), 403, "exceeds_own_access");
 }
 
 #[test]
@@ -690,11 +578,7 @@ fn patch_that_another_overtook_is_a_conflict() {
     let key = get(&world, &owner, &id).json;
     assert_eq!((&key["name"], &key["status"]), (&json!("theirs"), &json!("active")));
     let events = world.get(&format!("/v1/keys/{id}/events"), &owner).json;
-    assert_eq!(
-        events["events"].as_array().unwrap().len(),
-        1,
-        "what did not happen is not recorded"
-    );
+    assert_eq!(events["events"].as_array().unwrap().len(), 1, "what did not happen is not recorded");
 }
 
 #[test]
@@ -704,11 +588,7 @@ fn revoke_overtakes_a_patch() {
     let meddle = format!("UPDATE keys SET revoked_at = {} WHERE id = '{id}'", START.0);
     // The first batch reads the key, the second changes it.
     world.meddle(1, &meddle);
-    assert_problem(
-        &patch(&world, &owner, &id, &json!({ "enabled": true })),
-        409,
-        "conflict",
-    );
+    assert_problem(&patch(&world, &owner, &id, &json!({ "enabled": true })), 409, "conflict");
     assert_eq!(get(&world, &owner, &id).json["status"], "revoked");
 }
 
@@ -773,9 +653,7 @@ fn events_tell_who_did_what_and_no_secret() {
         json!({ "name": "key", "kind": "pat", "scopes": ["datasets:read"], "expires_at": null })
     );
     assert!(!answer.json.to_string().contains(&key[12..key.len() - 4]));
-    let digest = world
-        .database
-        .value(&format!("SELECT digest FROM keys WHERE id = '{id}'"));
+    let digest = world.database.value(&format!("SELECT digest FROM keys WHERE id = '{id}'"));
     assert!(!answer.json.to_string().contains(digest.as_str().unwrap()));
     let first = world.get(&format!("/v1/keys/{owners_id}/events"), &owner).json;
     assert_eq!(first["events"][0]["actor"], json!({ "kind": "operator", "id": null }));
@@ -791,12 +669,8 @@ fn events_page_from_the_newest_to_the_oldest() {
     let (mut seen, mut query) = (Vec::new(), "limit=3".to_owned());
     loop {
         let page = world.get(&format!("/v1/keys/{id}/events?{query}"), &owner).json;
-        let ids: Vec<i64> = page["events"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|event| event["id"].as_i64().unwrap())
-            .collect();
+        let ids: Vec<i64> =
+            page["events"].as_array().unwrap().iter().map(|event| event["id"].as_i64().unwrap()).collect();
         query = format!("limit=3&starting_after={}", ids.last().unwrap());
         seen.push(ids);
         if page["has_more"] == json!(false) {
@@ -819,20 +693,10 @@ fn scopes_lists_the_catalogue_and_what_the_key_holds() {
         .map(|scope| scope["scope"].as_str().unwrap())
         .collect();
     assert_eq!(held, ["datasets:read", "datasets:write", "results:read"]);
-    assert!(
-        scopes
-            .iter()
-            .all(|scope| scope["description"].as_str().is_some_and(|text| !text.is_empty()))
-    );
+    assert!(scopes.iter().all(|scope| scope["description"].as_str().is_some_and(|text| !text.is_empty())));
     assert!(answer["wildcards"].as_array().unwrap().contains(&json!("datasets:*")));
     let all = world.get("/v1/scopes", &owner).json;
-    assert!(
-        all["scopes"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .all(|scope| scope["held"] == json!(true))
-    );
+    assert!(all["scopes"].as_array().unwrap().iter().all(|scope| scope["held"] == json!(true)));
 }
 
 #[test]

@@ -17,7 +17,4 @@ mod errors;
 mod guard;
 mod key_text;
 mod keys;
-mod migrations;
-mod sweep;
-mod tidy;
-mod verify;
+mod simulation;

@@ -9,10 +9,7 @@ use crate::support::{World, sqlite};
 /// The migrations in their order: the name and the SQL of each.
 fn migrations() -> Vec<(String, String)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
-    let mut files: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let read = |path: &std::path::PathBuf| {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -35,10 +32,7 @@ fn schema(connection: &Connection) -> Vec<String> {
         let lines = text.lines().map(|line| line.split("--").next().unwrap_or_default());
         lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
     };
-    sqlite::texts(connection, sql)
-        .into_iter()
-        .map(without_comments)
-        .collect()
+    sqlite::texts(connection, sql).into_iter().map(without_comments).collect()
 }
 
 #[test]
@@ -82,10 +76,7 @@ fn rows(connection: &Connection, columns: &[(String, String)]) -> Vec<String> {
     let select = |(table, columns): &(String, String)| {
         format!("SELECT '{table}: ' || json_array({columns}) FROM {table} ORDER BY 1")
     };
-    columns
-        .iter()
-        .flat_map(|table| sqlite::texts(connection, &select(table)))
-        .collect()
+    columns.iter().flat_map(|table| sqlite::texts(connection, &select(table))).collect()
 }
 
 #[test]
@@ -104,14 +95,7 @@ fn migrations_keep_the_rows_that_are_there() {
         })
         .collect();
     let before = rows(&database, &columns);
-    for table in [
-        "organizations",
-        "users",
-        "memberships",
-        "keys",
-        "audit_events",
-        "changes",
-    ] {
+    for table in ["organizations", "users", "memberships", "keys", "audit_events", "changes"] {
         assert!(before.iter().any(|row| row.starts_with(table)), "no row of {table}");
     }
     for (name, sql) in migrations {
@@ -125,14 +109,7 @@ fn dump_shows_every_table() {
     let world = World::new();
     world.bootstrap();
     let dump = world.database.dump();
-    for table in [
-        "organizations",
-        "users",
-        "memberships",
-        "keys",
-        "audit_events",
-        "changes",
-    ] {
+    for table in ["organizations", "users", "memberships", "keys", "audit_events", "changes"] {
         assert!(dump.contains(&format!("{table}|")), "{table}");
     }
 }

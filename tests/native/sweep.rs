@@ -21,10 +21,7 @@ fn sweep(world: &World) -> Swept {
 }
 
 fn expired(keys_expired: usize) -> Swept {
-    Swept {
-        keys_expired,
-        ..Swept::default()
-    }
+    Swept { keys_expired, ..Swept::default() }
 }
 
 /// How many events of an expiry there are, and for how many keys.
@@ -120,9 +117,7 @@ fn sweep_that_dies_anywhere_leaves_nothing_half_done() {
         world.copy_key(&id, 1_201, "00000001", Some(START.0 - 2_000));
         world.before_batches(move |database, number| database.down.set(number == dies_at));
         assert!(block_on(world.app.sweep()).is_err());
-        let marked = world
-            .database
-            .value("SELECT count(*) FROM keys WHERE expired_at IS NOT NULL");
+        let marked = world.database.value("SELECT count(*) FROM keys WHERE expired_at IS NOT NULL");
         assert_eq!(recorded(&world), (marked.clone(), marked), "died at {dies_at}");
         sweep(&world);
         assert_eq!(recorded(&world), (json!(1_201), json!(1_201)));

@@ -28,10 +28,7 @@ fn sources() -> Vec<Source> {
     let src = Path::new(ROOT).join("src");
     let (mut folders, mut sources) = (vec![src.clone()], Vec::new());
     while let Some(folder) = folders.pop() {
-        let paths: Vec<PathBuf> = fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
+        let paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         for path in paths {
             if path.is_dir() {
                 folders.push(path);
@@ -53,17 +50,13 @@ fn sources() -> Vec<Source> {
 
 /// What one source takes from the rest of the crate, each as a whole path: `domain::key::Key`.
 fn imports(text: &str) -> Vec<String> {
-    let uses = text
-        .match_indices("crate::")
-        .map(|(at, found)| &text[at + found.len()..]);
+    let uses = text.match_indices("crate::").map(|(at, found)| &text[at + found.len()..]);
     uses.flat_map(|path| expand("", path)).collect()
 }
 
 /// The paths of a tree of imports: `a::{b, c::{d, e}}` is `a::b`, `a::c::d` and `a::c::e`.
 fn expand(prefix: &str, tree: &str) -> Vec<String> {
-    let end = tree
-        .find(|next: char| !next.is_alphanumeric() && next != '_' && next != ':')
-        .unwrap_or(tree.len());
+    let end = tree.find(|next: char| !next.is_alphanumeric() && next != '_' && next != ':').unwrap_or(tree.len());
     let path = format!("{prefix}{}", &tree[..end]);
     let Some(group) = tree[end..].strip_prefix('{') else {
         return vec![path];
@@ -134,27 +127,17 @@ fn rooms_import_only_what_they_may() {
 #[test]
 fn only_the_platform_knows_the_worker_crate() {
     for source in sources() {
-        let knows = ["worker::", "wasm_bindgen", "js_sys"]
-            .iter()
-            .any(|name| source.text.contains(name));
-        assert!(
-            !knows || source.path.starts_with("platform/") || source.path == "worker.rs",
-            "{}",
-            source.path
-        );
+        let knows = ["worker::", "wasm_bindgen", "js_sys"].iter().any(|name| source.text.contains(name));
+        assert!(!knows || source.path.starts_with("platform/") || source.path == "worker.rs", "{}", source.path);
     }
 }
 
 #[test]
 fn sql_stands_in_storage_alone() {
     for source in sources().iter().filter(|source| !source.path.starts_with("storage/")) {
-        for pair in [
-            ("SELECT ", ""),
-            ("INSERT ", " INTO "),
-            ("DELETE ", " FROM "),
-            ("UPDATE ", " SET "),
-            ("WHERE ", ""),
-        ] {
+        for pair in
+            [("SELECT ", ""), ("INSERT ", " INTO "), ("DELETE ", " FROM "), ("UPDATE ", " SET "), ("WHERE ", "")]
+        {
             let sql = source.text.contains(pair.0) && source.text.contains(pair.1);
             assert!(!sql, "{} contains {pair:?}", source.path);
         }
@@ -164,14 +147,7 @@ fn sql_stands_in_storage_alone() {
 #[test]
 fn code_never_gives_up() {
     for source in sources() {
-        for word in [
-            ".unwrap()",
-            ".expect(",
-            "panic!(",
-            "unreachable!(",
-            "todo!(",
-            "unimplemented!(",
-        ] {
+        for word in [".unwrap()", ".expect(", "panic!(", "unreachable!(", "todo!(", "unimplemented!("] {
             assert!(!source.text.contains(word), "{} contains {word}", source.path);
         }
     }
@@ -190,23 +166,15 @@ fn scopes_of_the_routes_are_in_the_catalogue() {
 /// The texts between two double quotes that consist of nothing but these characters.
 fn quoted(text: &str, made_of: impl Fn(char) -> bool) -> BTreeSet<String> {
     let parts = text.split('"').skip(1).step_by(2);
-    parts
-        .filter(|part| !part.is_empty() && part.chars().all(&made_of))
-        .map(str::to_owned)
-        .collect()
+    parts.filter(|part| !part.is_empty() && part.chars().all(&made_of)).map(str::to_owned).collect()
 }
 
 /// The names that the configuration reads.
 fn config_names() -> BTreeSet<String> {
     let sources = sources();
     let config = sources.iter().find(|source| source.path == "app/config.rs").unwrap();
-    let names = quoted(&config.text, |character| {
-        character.is_ascii_uppercase() || character == '_'
-    });
-    assert!(
-        names.contains("OPERATOR_SECRET") && names.contains("KEY_BRAND"),
-        "{names:?}"
-    );
+    let names = quoted(&config.text, |character| character.is_ascii_uppercase() || character == '_');
+    assert!(names.contains("OPERATOR_SECRET") && names.contains("KEY_BRAND"), "{names:?}");
     names
 }
 

@@ -67,9 +67,7 @@ impl Scene {
     }
 
     fn execute(&self, sql: &str) {
-        self.world
-            .database
-            .execute(&sql.replace("THIS", &format!("id = '{}'", self.id)));
+        self.world.database.execute(&sql.replace("THIS", &format!("id = '{}'", self.id)));
     }
 }
 
@@ -103,16 +101,10 @@ fn answer_tells_all_that_a_service_needs() {
             "age_ms": 0,
         })
     );
-    let lacking = scene
-        .world
-        .verify(&scene.owner, &id.1, &["results:read", "datasets:read", "review:*"]);
+    let lacking = scene.world.verify(&scene.owner, &id.1, &["results:read", "datasets:read", "review:*"]);
     assert_eq!(
         (&lacking["valid"], &lacking["code"], &lacking["missing_scopes"]),
-        (
-            &json!(false),
-            &json!("insufficient_scope"),
-            &json!(["results:read", "review:*"])
-        )
+        (&json!(false), &json!("insufficient_scope"), &json!(["results:read", "review:*"]))
     );
     let unknown_scope = json!({ "key": id.1, "scopes": ["datasets:read", "nothing:read"] });
     let answer = scene.world.post("/v1/keys/verify", &scene.owner, &unknown_scope);
@@ -188,11 +180,7 @@ fn refresh_that_was_cut_off_does_not_stand_in_the_way_of_the_next() {
     scene.assert_valid(&world, "memory", (1, 0, 0));
     world.advance_ms(STALENESS_MS - 2);
     scene.assert_valid(&world, "memory", NOTHING);
-    assert_eq!(
-        settled(&world),
-        NOTHING,
-        "the refresh from before may still be under way"
-    );
+    assert_eq!(settled(&world), NOTHING, "the refresh from before may still be under way");
     world.advance_ms(1);
     scene.assert_valid(&world, "memory", NOTHING);
     assert_eq!(settled(&world), (1, 0, 0));
@@ -240,19 +228,10 @@ fn kv_that_fails_or_lies_costs_a_read_and_nothing_else() {
     };
     let ahead = good.replace("\"seq\":", "\"seq\":-");
     for lie in ["", "null", "{}", "[", "\0", &good[1..], &other, &ahead] {
-        scene
-            .world
-            .cache
-            .values
-            .borrow_mut()
-            .insert(cache_key.clone(), lie.to_owned());
+        scene.world.cache.values.borrow_mut().insert(cache_key.clone(), lie.to_owned());
         let world = scene.isolate();
         let (answer, io) = world.counted(|| world.verify(&scene.owner, &scene.key, &[]));
-        assert_eq!(
-            (&answer["key_id"], &answer["source"]),
-            (&json!(scene.id), &json!("d1")),
-            "{lie}"
-        );
+        assert_eq!((&answer["key_id"], &answer["source"]), (&json!(scene.id), &json!("d1")), "{lie}");
         assert_eq!(io, (1, 1, 0), "{lie}");
         world.settle();
     }
@@ -312,11 +291,7 @@ fn revoked_key_is_refused_at_once_where_it_was_revoked_and_elsewhere_within_the_
         } else {
             assert_eq!((code.as_str(), source.as_str()), ("valid", "memory"));
         }
-        assert_eq!(
-            scene.ask(&scene.isolate()).0,
-            "key_revoked",
-            "an isolate that read the feed later"
-        );
+        assert_eq!(scene.ask(&scene.isolate()).0, "key_revoked", "an isolate that read the feed later");
         warm.settle();
         assert_eq!(scene.ask(&warm).0 == "key_revoked", ms > STALENESS_MS / 2);
     }
@@ -338,22 +313,10 @@ fn every_change_behind_a_key_reaches_other_isolates_within_the_bound() {
             "key_revoked",
         ),
         ("DELETE FROM keys WHERE THIS".to_owned(), "invalid_api_key"),
-        (
-            "DELETE FROM memberships WHERE user_id = USER".to_owned(),
-            "user_removed",
-        ),
-        (
-            "UPDATE memberships SET user_id = OTHER WHERE user_id = USER".to_owned(),
-            "user_removed",
-        ),
-        (
-            "UPDATE memberships SET organization_id = ELSEWHERE WHERE user_id = USER".to_owned(),
-            "user_removed",
-        ),
-        (
-            "UPDATE organizations SET suspended_at = 1 WHERE id = ORGANIZATION".to_owned(),
-            "organization_suspended",
-        ),
+        ("DELETE FROM memberships WHERE user_id = USER".to_owned(), "user_removed"),
+        ("UPDATE memberships SET user_id = OTHER WHERE user_id = USER".to_owned(), "user_removed"),
+        ("UPDATE memberships SET organization_id = ELSEWHERE WHERE user_id = USER".to_owned(), "user_removed"),
+        ("UPDATE organizations SET suspended_at = 1 WHERE id = ORGANIZATION".to_owned(), "organization_suspended"),
     ] {
         let scene = Scene::new();
         let world = &scene.world;
@@ -361,9 +324,7 @@ fn every_change_behind_a_key_reaches_other_isolates_within_the_bound() {
         let organization = world.organization("Acme");
         let elsewhere = world.organization("Elsewhere");
         let (user, other) = (world.user(&organization, "member"), world.user(&operators, "member"));
-        scene.execute(&format!(
-            "UPDATE keys SET organization_id = '{organization}', user_id = '{user}' WHERE THIS"
-        ));
+        scene.execute(&format!("UPDATE keys SET organization_id = '{organization}', user_id = '{user}' WHERE THIS"));
         scene.fill_cache();
         let warm = scene.isolate();
         scene.assert_valid(&warm, "kv", (0, 1, 0));
@@ -384,11 +345,7 @@ fn changes_that_let_more_pass_arrive_as_well() {
     let scene = Scene::new();
     let (user_id, id, key) = scene.world.colleague(&scene.owner, "member");
     for (undo, redo, code) in [
-        (
-            "UPDATE keys SET disabled_at = 1 WHERE THIS",
-            "UPDATE keys SET disabled_at = NULL WHERE THIS",
-            "key_disabled",
-        ),
+        ("UPDATE keys SET disabled_at = 1 WHERE THIS", "UPDATE keys SET disabled_at = NULL WHERE THIS", "key_disabled"),
         (
             "UPDATE organizations SET suspended_at = 1 WHERE operator = 0",
             "UPDATE organizations SET suspended_at = NULL",
@@ -423,9 +380,7 @@ fn lowered_role_reaches_other_isolates_within_the_bound() {
     let world = scene.isolate();
     let others = format!("/v1/keys/{}", scene.id);
     assert_eq!(world.get(&others, &key).status, 200);
-    scene.execute(&format!(
-        "UPDATE memberships SET role = 'member' WHERE user_id = '{user_id}'"
-    ));
+    scene.execute(&format!("UPDATE memberships SET role = 'member' WHERE user_id = '{user_id}'"));
     world.advance_ms(STALENESS_MS + 1);
     assert_problem(&world.get(&others, &key), 404, "not_found");
 }
@@ -448,9 +403,7 @@ fn longer_staleness_is_the_operators_choice_and_is_told() {
     let scene = Scene::with_config(&[("MAX_STALENESS_SECONDS", "300")]);
     let world = scene.isolate();
     scene.ask(&world);
-    let revoked = scene
-        .isolate()
-        .call("DELETE", &format!("/v1/keys/{}", scene.id), &scene.owner, &Value::Null);
+    let revoked = scene.isolate().call("DELETE", &format!("/v1/keys/{}", scene.id), &scene.owner, &Value::Null);
     assert_eq!(revoked.json["max_staleness_ms"], 300_000);
     world.later.drop_all();
     world.advance_ms(300_000);
@@ -474,10 +427,7 @@ fn strong_question_is_answered_by_the_database_and_sees_the_last_change() {
     scene.execute("UPDATE keys SET revoked_at = 1 WHERE THIS");
     assert_eq!(strong(&world), (json!("key_revoked"), json!("d1"), (1, 0, 0)));
     // It brought the news for everybody else, too.
-    assert_eq!(
-        scene.ask(&world),
-        ("key_revoked".to_owned(), "memory".to_owned(), NOTHING)
-    );
+    assert_eq!(scene.ask(&world), ("key_revoked".to_owned(), "memory".to_owned(), NOTHING));
     assert_eq!(settled(&world), NOTHING, "a strong answer is no reason to write to KV");
 }
 
@@ -508,16 +458,7 @@ fn garbage_costs_nothing() {
     let scene = Scene::new();
     let world = scene.isolate();
     let wrong_checksum = format!("{}0", &UNKNOWN[..UNKNOWN.len() - 1]);
-    for garbage in [
-        "",
-        " ",
-        "key",
-        "bit_pat_",
-        &wrong_checksum,
-        &"é".repeat(10_000),
-        &format!(" {UNKNOWN}"),
-        "\0",
-    ] {
+    for garbage in ["", " ", "key", "bit_pat_", &wrong_checksum, &"é".repeat(10_000), &format!(" {UNKNOWN}"), "\0"] {
         let (answer, io) = world.counted(|| world.verify(&scene.owner, garbage, &[]));
         assert_eq!(answer, json!({ "valid": false, "code": "malformed_api_key" }));
         assert_eq!(io, NOTHING, "{garbage:?}");
@@ -541,10 +482,7 @@ fn kv_is_written_at_most_once_in_ten_minutes_for_a_key_however_often_it_changes(
         }
     }
     assert_eq!(written_at.len(), 3, "{written_at:?}");
-    assert!(
-        written_at.windows(2).all(|pair| pair[1] - pair[0] >= 600),
-        "{written_at:?}"
-    );
+    assert!(written_at.windows(2).all(|pair| pair[1] - pair[0] >= 600), "{written_at:?}");
 }
 
 #[test]
@@ -585,13 +523,7 @@ fn no_text_of_a_key_is_stored_anywhere() {
     for text in &texts {
         let secret = &text[text.len() - 49..];
         // Only what the preview shows is there: of the secret its start, of the checksum its end.
-        for part in [
-            text.as_str(),
-            &secret[..43],
-            &secret[10..30],
-            &secret[33..],
-            "0123456789abcdef",
-        ] {
+        for part in [text.as_str(), &secret[..43], &secret[10..30], &secret[33..], "0123456789abcdef"] {
             assert!(!everything.contains(part), "{part}");
         }
     }
@@ -622,9 +554,7 @@ fn keys_go_on_working_when_a_pepper_is_set_and_changed_twice() {
     let versions = "SELECT group_concat(pepper_version) FROM (SELECT pepper_version FROM keys ORDER BY created_at, pepper_version)";
     assert_eq!(plain.world.database.value(versions), "0,0,1,2");
     // Without the pepper, or with one that is older by two, a key cannot be found.
-    let third = plain
-        .world
-        .reconfigured(&[("KEY_PEPPER", "third"), ("KEY_PEPPER_PREVIOUS", second)]);
+    let third = plain.world.reconfigured(&[("KEY_PEPPER", "third"), ("KEY_PEPPER_PREVIOUS", second)]);
     assert_eq!(third.verify(owner, &under_second, &[])["valid"], true);
     for world in [third, plain.world.another_isolate()] {
         assert_eq!(world.verify(owner, &under_first, &[])["code"], "invalid_api_key");
@@ -649,9 +579,7 @@ fn key_of_another_organization_does_not_exist_but_for_the_operator() {
 #[test]
 fn expiry_holds_to_the_millisecond_without_a_sweep_whatever_the_source() {
     let scene = Scene::new();
-    scene
-        .world
-        .change(&scene.owner, &scene.id, &json!({ "expires_in_days": 1 }));
+    scene.world.change(&scene.owner, &scene.id, &json!({ "expires_in_days": 1 }));
     let (code_at, last) = (|world: &World| scene.ask(world), START.plus_ms(DAY_MS - 1));
     scene.world.clock.0.set(last.plus_ms(-10));
     scene.fill_cache();
@@ -664,10 +592,7 @@ fn expiry_holds_to_the_millisecond_without_a_sweep_whatever_the_source() {
     assert_eq!(code_at(&memory), expired("memory", NOTHING));
     assert_eq!(code_at(&kv), expired("kv", (0, 1, 0)));
     let strong = json!({ "key": scene.key, "freshness": "strong" });
-    assert_eq!(
-        kv.post("/v1/keys/verify", &scene.owner, &strong).json["code"],
-        "api_key_expired"
-    );
+    assert_eq!(kv.post("/v1/keys/verify", &scene.owner, &strong).json["code"], "api_key_expired");
     assert_problem(&memory.get("/v1/keys/self", &scene.key), 401, "api_key_expired");
 }
 
@@ -687,9 +612,7 @@ fn refusal_tells_the_most_lasting_reason_first() {
     assert_eq!(verify(), "api_key_expired");
     set("disabled_at");
     assert_eq!(verify(), "key_disabled");
-    scene.execute(&format!(
-        "UPDATE organizations SET suspended_at = 1 WHERE id = '{organization}'"
-    ));
+    scene.execute(&format!("UPDATE organizations SET suspended_at = 1 WHERE id = '{organization}'"));
     assert_eq!(verify(), "organization_suspended");
     set("revoked_at");
     assert_eq!(verify(), "key_revoked");

@@ -55,9 +55,7 @@ fn main() -> ExitCode {
 }
 
 fn build(dev: bool) -> Result {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .ok_or("xtask has no parent folder")?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("xtask has no parent folder")?;
     env::set_current_dir(root)?;
 
     let profile = if dev { "dev" } else { "release" };
@@ -72,16 +70,9 @@ fn build(dev: bool) -> Result {
         profile,
     ]))?;
 
-    let wasm = Path::new("target")
-        .join(TARGET)
-        .join(if dev { "debug" } else { "release" })
-        .join("bitting.wasm");
+    let wasm = Path::new("target").join(TARGET).join(if dev { "debug" } else { "release" }).join("bitting.wasm");
     let source = fs::metadata(&wasm)?;
-    let source = format!(
-        "{profile} {} {}",
-        source.len(),
-        source.modified()?.duration_since(UNIX_EPOCH)?.as_nanos()
-    );
+    let source = format!("{profile} {} {}", source.len(), source.modified()?.duration_since(UNIX_EPOCH)?.as_nanos());
     let stamp = Path::new("build/.made-from");
     if fs::read_to_string(stamp).is_ok_and(|made_from| made_from == source) {
         return Ok(());
@@ -94,9 +85,7 @@ fn build(dev: bool) -> Result {
     if !dev {
         let wasm = "build/index_bg.wasm";
         let optimizer = "node_modules/binaryen/bin/wasm-opt";
-        run(Command::new("node")
-            .args([optimizer, "-O", wasm, "-o", wasm])
-            .args(WASM_FEATURES))?;
+        run(Command::new("node").args([optimizer, "-O", wasm, "-o", wasm]).args(WASM_FEATURES))?;
     }
     fs::write(stamp, source)?;
     Ok(())
@@ -105,11 +94,7 @@ fn build(dev: bool) -> Result {
 /// Writes `index.js`, which loads and wraps `index_bg.wasm`, the same in Rust's own terms.
 fn bind(wasm: &Path, folder: &Path) -> Result {
     let mut bindgen = Bindgen::new();
-    bindgen
-        .input_path(wasm)
-        .out_name("index")
-        .typescript(false)
-        .force_enable_abort_handler(true);
+    bindgen.input_path(wasm).out_name("index").typescript(false).force_enable_abort_handler(true);
     bindgen.module(true)?.generate(folder)?;
 
     let script = folder.join("index.js");
@@ -118,11 +103,7 @@ fn bind(wasm: &Path, folder: &Path) -> Result {
     replace(&mut text, "import source ", "import ")?;
     // A callback of a broken instance must not be the call that makes the new one: wasm-bindgen 0.2.130
     // looks whether it is stale, then renews the instance, then runs it there on the old one's addresses.
-    replace(
-        &mut text,
-        "const real = (...args) => {",
-        "const real = (...args) => {\n        __wbg_call_guard();",
-    )?;
+    replace(&mut text, "const real = (...args) => {", "const real = (...args) => {\n        __wbg_call_guard();")?;
     fs::write(script, text)?;
     Ok(())
 }
@@ -136,12 +117,6 @@ fn replace(text: &mut String, from: &str, to: &str) -> Result {
 }
 
 fn run(command: &mut Command) -> Result {
-    let status = command
-        .status()
-        .map_err(|error| format!("{:?}: {error}", command.get_program()))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("{:?} ended with {status}", command.get_program()).into())
-    }
+    let status = command.status().map_err(|error| format!("{:?}: {error}", command.get_program()))?;
+    if status.success() { Ok(()) } else { Err(format!("{:?} ended with {status}", command.get_program()).into()) }
 }

@@ -67,11 +67,7 @@ impl Cache for MapCache {
     fn get(&self, key: String) -> LocalFuture<'_, Result<Option<String>, String>> {
         self.gets.set(self.gets.get() + 1);
         Box::pin(async move {
-            if self.failing.get() {
-                Err("KV is down".to_owned())
-            } else {
-                Ok(self.values.borrow().get(&key).cloned())
-            }
+            if self.failing.get() { Err("KV is down".to_owned()) } else { Ok(self.values.borrow().get(&key).cloned()) }
         })
     }
 
@@ -127,10 +123,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(given, _)| given.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// The stable code of a refusal.
@@ -140,10 +133,7 @@ impl Answer {
 
     /// A text of the answer's JSON.
     pub(crate) fn text(&self, field: &str) -> String {
-        self.json[field]
-            .as_str()
-            .unwrap_or_else(|| panic!("no text `{field}` in {}", self.json))
-            .to_owned()
+        self.json[field].as_str().unwrap_or_else(|| panic!("no text `{field}` in {}", self.json)).to_owned()
     }
 }
 
@@ -168,22 +158,12 @@ impl World {
             config: Rc::new(config(variables)),
             isolate: Rc::default(),
         };
-        Self {
-            app,
-            database,
-            cache,
-            clock,
-            later,
-            others: Rc::default(),
-        }
+        Self { app, database, cache, clock, later, others: Rc::default() }
     }
 
     /// Another isolate of the same deployment: the same database, KV and clock, nothing in memory.
     pub(crate) fn another_isolate(&self) -> Self {
-        let app = App {
-            isolate: Rc::default(),
-            ..self.app.clone()
-        };
+        let app = App { isolate: Rc::default(), ..self.app.clone() };
         Self {
             app,
             database: self.database.clone(),
@@ -213,11 +193,8 @@ impl World {
 
     /// Lets something happen before each batch of this isolate; the first has the number 0.
     pub(crate) fn before_batches(&mut self, before: impl Fn(&Sqlite, usize) + 'static) {
-        self.app.database = Rc::new(Meddled {
-            database: self.database.clone(),
-            batches: Cell::new(0),
-            before: Box::new(before),
-        });
+        self.app.database =
+            Rc::new(Meddled { database: self.database.clone(), batches: Cell::new(0), before: Box::new(before) });
     }
 
     /// The steps that SQLite takes for `work`.
@@ -260,11 +237,7 @@ impl World {
     pub(crate) fn send(&self, request: &Request) -> Answer {
         let response = block_on(http::handle(&self.app, request));
         let json = serde_json::from_slice(&response.body).unwrap();
-        Answer {
-            status: response.status,
-            headers: response.headers,
-            json,
-        }
+        Answer { status: response.status, headers: response.headers, json }
     }
 
     /// Sends a request with a key and a body.
@@ -324,9 +297,8 @@ impl World {
     /// Another organization; gives its id.
     pub(crate) fn organization(&self, name: &str) -> String {
         let id = self.fresh_id();
-        self.database.execute(&format!(
-            "INSERT INTO organizations (id, name, created_at) VALUES ('{id}', '{name}', 0)"
-        ));
+        self.database
+            .execute(&format!("INSERT INTO organizations (id, name, created_at) VALUES ('{id}', '{name}', 0)"));
         id
     }
 
@@ -379,13 +351,7 @@ impl World {
 
     /// What `work` gives, and the calls of the outside world that it took.
     pub(crate) fn counted<T>(&self, work: impl FnOnce() -> T) -> (T, Io) {
-        let io = || {
-            (
-                self.database.batches.get(),
-                self.cache.gets.get(),
-                self.cache.puts.get(),
-            )
-        };
+        let io = || (self.database.batches.get(), self.cache.gets.get(), self.cache.puts.get());
         let before = io();
         let result = work();
         let after = io();
@@ -403,10 +369,7 @@ impl World {
 /// The configuration that these variables make, beside the operator's secret.
 fn config(variables: &[(&str, &str)]) -> Config {
     let get = |name: &str| {
-        let given = variables
-            .iter()
-            .find(|(variable, _)| *variable == name)
-            .map(|(_, value)| (*value).to_owned());
+        let given = variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned());
         given.or((name == "OPERATOR_SECRET").then(|| OPERATOR_SECRET.to_owned()))
     };
     Config::read(get).unwrap()
@@ -421,10 +384,6 @@ pub(crate) fn request(method: &str, path: &str, key: &str, body: &Value) -> Requ
         path: path.to_owned(),
         query: query.to_owned(),
         headers: authorization.into_iter().collect(),
-        body: Body::Bytes(if body.is_null() {
-            Vec::new()
-        } else {
-            body.to_string().into_bytes()
-        }),
+        body: Body::Bytes(if body.is_null() { Vec::new() } else { body.to_string().into_bytes() }),
     }
 }

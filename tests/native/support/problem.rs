@@ -13,11 +13,7 @@ pub(crate) fn assert_problem(answer: &Answer, status: u16, code: &str) {
 #[track_caller]
 pub(crate) fn assert_envelope(answer: &Answer) {
     let (status, json) = (answer.status, &answer.json);
-    assert_eq!(
-        answer.header("content-type"),
-        Some("application/problem+json"),
-        "{json}"
-    );
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{json}");
     assert_eq!(json["type"], format!("urn:bitting:error:{}", answer.code()));
     assert_eq!(json["status"], status);
     assert!(!answer.text("title").is_empty());

@@ -57,10 +57,7 @@ impl Sqlite {
 
     /// The one value that a query of the test's own gives.
     pub(crate) fn value(&self, sql: &str) -> Value {
-        self.connection
-            .borrow()
-            .query_row(sql, [], |row| Ok(to_json(row.get_ref(0)?)))
-            .unwrap()
+        self.connection.borrow().query_row(sql, [], |row| Ok(to_json(row.get_ref(0)?))).unwrap()
     }
 
     /// How many rows a table has.
@@ -89,10 +86,8 @@ impl Sqlite {
             for statement in statements {
                 self.explain(&transaction, statement)?;
             }
-            let results = statements
-                .iter()
-                .map(|statement| self.query(&transaction, statement))
-                .collect::<Result<_, _>>()?;
+            let results =
+                statements.iter().map(|statement| self.query(&transaction, statement)).collect::<Result<_, _>>()?;
             transaction.commit()?;
             Ok(results)
         };
@@ -122,14 +117,10 @@ impl Sqlite {
         }
         let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", statement.sql))?;
         let parameters = params_from_iter(statement.params.iter().map(to_sql));
-        let plan: Vec<String> = explain
-            .query_map(parameters, |row| row.get(3))?
-            .collect::<Result<_, _>>()?;
+        let plan: Vec<String> = explain.query_map(parameters, |row| row.get(3))?.collect::<Result<_, _>>()?;
         for step in &plan {
-            let scans = step.starts_with("SCAN ")
-                && !["CONSTANT ROW", "json_each", "("]
-                    .iter()
-                    .any(|free| step.contains(free));
+            let scans =
+                step.starts_with("SCAN ") && !["CONSTANT ROW", "json_each", "("].iter().any(|free| step.contains(free));
             // A list by prefix reads the keys with that prefix and sorts those.
             let sorts = step.contains("TEMP B-TREE") && !statement.sql.contains("start >= ?");
             assert!(!scans && !sorts, "{}\n{plan:#?}", statement.sql);
