@@ -170,12 +170,7 @@ fn sweep_prunes_audit_events_behind_their_retention() {
     );
     assert_eq!(sweep(&world).events_pruned, 1_202);
     assert_eq!(sweep(&world).events_pruned, 0);
-    assert_eq!(
-        world
-            .database
-            .value("SELECT count(*) FROM audit_events WHERE subject = 'last'"),
-        1
-    );
+    assert_eq!(world.database.value("SELECT count(*) FROM audit_events WHERE subject = 'last'"), 1);
     let events = world.get(&format!("/v1/keys/{id}/events"), &owner).json;
     assert_eq!(events["events"].as_array().unwrap().len(), 1);
 }
