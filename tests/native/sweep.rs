@@ -163,8 +163,14 @@ fn sweep_prunes_audit_events_behind_their_retention() {
     world.advance_ms(DAY_MS);
     assert_eq!(sweep(&world).events_pruned, 0, "they are kept to the last millisecond");
     world.advance_ms(1);
+    // It is not due before the next millisecond, although older ones are.
+    world.database.execute(
+        "INSERT INTO audit_events (organization_id, subject, action, actor_kind, at) \
+         VALUES ('o', 'last', 'key.updated', 'system', 1800000000001)",
+    );
     assert_eq!(sweep(&world).events_pruned, 1_202);
     assert_eq!(sweep(&world).events_pruned, 0);
+    assert_eq!(world.database.value("SELECT count(*) FROM audit_events WHERE subject = 'last'"), 1);
     let events = world.get(&format!("/v1/keys/{id}/events"), &owner).json;
     assert_eq!(events["events"].as_array().unwrap().len(), 1);
 }
