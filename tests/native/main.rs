@@ -17,6 +17,7 @@ mod guard;
 mod key_text;
 mod keys;
 mod migrations;
+mod simulation;
 mod sweep;
 mod tidy;
 mod verify;
