@@ -20,7 +20,7 @@ use self::world::{ISOLATES, Stage, Tally, TestKey, World};
 use crate::support;
 
 /// How many histories are told when nobody says.
-const HISTORIES: u64 = 300;
+const HISTORIES: u64 = 200;
 /// Keys 0 and 1 are of one organization and user, 2 and 3 of another.
 const KEYS: usize = 4;
 const READ: [Scope; 1] = [Scope::named("datasets:read")];
@@ -66,17 +66,17 @@ fn key_that_has_ended_is_refused_in_time_in_every_history() {
     // A run that never comes to where the danger is would prove nothing.
     let count = |what| stage.tally.of(what);
     let answers = count("memory") + count("kv") + count("d1");
-    for (what, least_percent) in [("memory", 20), ("kv", 2), ("d1", 20)] {
-        assert!(count(what) * 100 >= answers * least_percent, "{:?}", stage.tally);
+    for what in ["memory", "d1"] {
+        assert!(count(what) * 5 >= answers, "{what}: {:?}", stage.tally);
     }
     for what in [
+        "kv",
         "guard passed",
         "guard stopped",
         "accepted late, in time",
-        "KV written",
         "cut off",
     ] {
-        assert!(u64::from(count(what)) >= histories / 10, "{what}: {:?}", stage.tally);
+        assert!(u64::from(count(what)) >= histories / 5, "{what}: {:?}", stage.tally);
     }
     assert!(count("unavailable") * 100 <= answers * 5, "{:?}", stage.tally);
     assert!(
@@ -115,7 +115,7 @@ async fn script(world: Rc<World>) {
     // have many answers under way at once; in quiet ones feeds and snapshots grow old. In some,
     // nearly everything happens to one isolate and one key, so that memory answers.
     let pause_ms = [150.0, 500.0, 1_500.0][world.pick(0..3)];
-    let others_percent = [15, 100, 100][world.pick(0..3)];
+    let others_percent = [10, 30, 100][world.pick(0..3)];
     let (evictions, upheavals) = ([1, 6][world.pick(0..2)], [2, 9][world.pick(0..2)]);
     for _ in 0..world.pick(30..90) {
         world.sleep(world.duration(pause_ms)).await;
