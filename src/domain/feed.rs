@@ -101,9 +101,13 @@ impl Feed {
     }
 
     /// How old the feed is, in milliseconds. `None` when it was never read, or when the clock was
-    /// set back behind that read: then nobody can say.
-    pub fn age_ms(&self, now: UnixMillis) -> Option<i64> {
+    /// set back behind that read: then nobody can say, and what was known is forgotten. Kept, it
+    /// would hide every newer read, and look young again once the clock had caught up with it.
+    pub fn age_ms(&mut self, now: UnixMillis) -> Option<i64> {
         let age = now.ms_since(self.known.as_ref()?.read_at);
+        if age < 0 {
+            self.known = None;
+        }
         (age >= 0).then_some(age)
     }
 
@@ -273,10 +277,26 @@ mod tests {
     }
 
     #[test]
-    fn age_is_unknown_before_the_first_read_and_after_the_clock_was_set_back() {
+    fn age_is_unknown_before_the_first_read() {
         assert_eq!(Feed::default().age_ms(UnixMillis(100)), None);
-        assert_eq!(feed(&[news(0, 100, &[])]).age_ms(UnixMillis(100)), Some(0));
-        assert_eq!(feed(&[news(0, 100, &[])]).age_ms(UnixMillis(99)), None);
+    }
+
+    #[test]
+    fn clock_that_was_set_back_starts_the_feed_anew() {
+        let mut feed = feed(&[news(0, 100, &[(1, OTHER)])]);
+        assert_eq!(feed.age_ms(UnixMillis(100)), Some(0));
+        assert_eq!(feed.age_ms(UnixMillis(40)), None);
+        assert_eq!(
+            feed.age_ms(UnixMillis(101)),
+            None,
+            "it is not one millisecond old but 61"
+        );
+        feed.apply(&news(feed.head().0, 41, &[(2, OTHER), (1, OTHER)]));
+        assert_eq!(
+            feed.age_ms(UnixMillis(45)),
+            Some(4),
+            "a newer read counts by the clock as it is now"
+        );
     }
 
     #[test]
