@@ -23,25 +23,15 @@ const SQLITE: &str = "tests/native/support/sqlite.rs";
 
 /// Each rule: its name, where it stands, what stands there, and what stands there without the rule;
 /// `MUTATED` is whether this rule is the one that is missing.
-const MUTATIONS: [[&str; 4]; 16] = [
+const MUTATIONS: [[&str; 4]; 17] = [
     [
         "no_feed_check",
         FEED,
         "is_none_or(|seq| *seq <= snapshot.seq)",
         "is_none_or(|seq| MUTATED || *seq <= snapshot.seq)",
     ],
-    [
-        "no_base_check",
-        FEED,
-        "snapshot.seq >= known.base",
-        "(MUTATED || snapshot.seq >= known.base)",
-    ],
-    [
-        "overtaken_applied",
-        FEED,
-        "if head < self.head()",
-        "if !MUTATED && head < self.head()",
-    ],
+    ["no_base_check", FEED, "snapshot.seq >= known.base", "(MUTATED || snapshot.seq >= known.base)"],
+    ["overtaken_applied", FEED, "if head < self.head()", "if !MUTATED && head < self.head()"],
     [
         "overflow_keeps_base",
         FEED,
@@ -54,12 +44,7 @@ const MUTATIONS: [[&str; 4]; 16] = [
         "Seq(news.asked.0.saturating_add(1));",
         "Seq(news.asked.0 + 1) && !(MUTATED && self.known.is_some() && (news.changes.len() as i64) < PAGE);",
     ],
-    [
-        "full_table_keeps_base",
-        FEED,
-        "known.base = head;",
-        "if !MUTATED { known.base = head; }",
-    ],
+    ["full_table_keeps_base", FEED, "known.base = head;", "if !MUTATED { known.base = head; }"],
     [
         "seq_after_read",
         VERIFY,
@@ -103,6 +88,12 @@ const MUTATIONS: [[&str; 4]; 16] = [
         "let mut results = self.database.batch(batch).await?;",
         "if MUTATED { batch[0].sql = \"SELECT 1\".into(); batch[0].params.clear(); }
         let mut results = self.database.batch(batch).await?;",
+    ],
+    [
+        "caller_not_judged_again",
+        "src/http/verify.rs",
+        "call.app.still_good(by)?;",
+        "if !MUTATED { call.app.still_good(by)?; }",
     ],
     [
         "no_trigger_on_keys",
@@ -154,14 +145,9 @@ fn each_missing_rule_is_noticed_by_the_simulation() {
     let run = |missing: &str, histories: u32| {
         let mut command = Command::new(&simulation);
         command.arg("simulation").env_remove("BITTING_SEED");
-        command
-            .env("MISSING_RULE", missing)
-            .env("BITTING_HISTORIES", histories.to_string());
+        command.env("MISSING_RULE", missing).env("BITTING_HISTORIES", histories.to_string());
         let output = command.output().unwrap();
-        (
-            output.status.success(),
-            String::from_utf8_lossy(&output.stdout).into_owned(),
-        )
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
     let rules = Mutex::new(MUTATIONS.iter().map(|[name, ..]| *name));
     let next = || rules.lock().unwrap().next();
@@ -188,21 +174,13 @@ fn copy() -> PathBuf {
     for path in ["Cargo.toml", "Cargo.lock", "schema.sql", "src", "tests/native"] {
         copy_all(&root.join(path), &copy.join(path));
     }
-    fs::write(
-        copy.join("tests/native/main.rs"),
-        "//! The simulation alone.\nmod simulation;\nmod support;\n",
-    )
-    .unwrap();
+    fs::write(copy.join("tests/native/main.rs"), "//! The simulation alone.\nmod simulation;\nmod support;\n").unwrap();
     for [file, from, to] in COPY {
         replace(&copy.join(file), from, to);
     }
     for [name, file, from, to] in MUTATIONS {
         let krate = if file.starts_with("src") { "crate" } else { "bitting" };
-        replace(
-            &copy.join(file),
-            from,
-            &to.replace("MUTATED", &format!("{krate}::mutated(\"{name}\")")),
-        );
+        replace(&copy.join(file), from, &to.replace("MUTATED", &format!("{krate}::mutated(\"{name}\")")));
     }
     copy
 }
@@ -231,25 +209,13 @@ fn replace(file: &Path, from: &str, to: &str) {
 /// Builds the copy's simulation; gives the program.
 fn build(copy: &Path) -> PathBuf {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "test",
-            "--offline",
-            "--no-run",
-            "--test",
-            "native",
-            "--message-format=json",
-            "--target-dir",
-        ])
+        .args(["test", "--offline", "--no-run", "--test", "native", "--message-format=json", "--target-dir"])
         .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap())
         .current_dir(copy)
         .output()
         .unwrap();
     let messages = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{messages}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{messages}\n{}", String::from_utf8_lossy(&output.stderr));
     let programs = messages.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         message["executable"].as_str().map(PathBuf::from)

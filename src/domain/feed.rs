@@ -138,16 +138,15 @@ mod tests {
         News {
             asked: Seq(asked),
             sent_at: UnixMillis(sent_at),
-            changes: changes
-                .iter()
-                .map(|(seq, subject)| (Seq(*seq), Subject::parse(subject)))
-                .collect(),
+            changes: changes.iter().map(|(seq, subject)| (Seq(*seq), Subject::parse(subject))).collect(),
         }
     }
 
     fn feed(all: &[News]) -> Feed {
         let mut feed = Feed::default();
-        all.iter().for_each(|news| feed.apply(news));
+        for news in all {
+            feed.apply(news);
+        }
         feed
     }
 
@@ -180,41 +179,19 @@ mod tests {
 
     #[test]
     fn apply_permits_only_what_the_feed_can_tell() {
-        let cases: [(&str, &[News], Option<i64>); 13] = [
+        let cases: [(&str, &[News], Option<i64>); 14] = [
             ("never read", &[], None),
             ("nothing has ever changed", &[news(0, 0, &[])], Some(0)),
-            (
-                "first read reaches back to the first change",
-                &[news(0, 0, &[(2, OTHER), (1, OTHER)])],
-                Some(0),
-            ),
-            (
-                "first read begins in the middle",
-                &[news(0, 0, &[(9, OTHER), (8, OTHER)])],
-                Some(7),
-            ),
+            ("first read reaches back to the first change", &[news(0, 0, &[(2, OTHER), (1, OTHER)])], Some(0)),
+            ("first read begins in the middle", &[news(0, 0, &[(9, OTHER), (8, OTHER)])], Some(7)),
+            ("numbers were stepped over", &[news(0, 0, &[(9, OTHER), (8, OTHER), (2, KEY), (1, OTHER)])], Some(7)),
             ("key changed", &[news(0, 0, &[(2, OTHER), (1, KEY)])], Some(1)),
-            (
-                "organization changed",
-                &[news(0, 0, &[(2, ORGANIZATION), (1, OTHER)])],
-                Some(2),
-            ),
-            (
-                "user changed",
-                &[news(0, 0, &[(3, OTHER), (2, USER), (1, OTHER)])],
-                Some(2),
-            ),
-            (
-                "key changed twice in one read",
-                &[news(0, 0, &[(3, KEY), (2, OTHER), (1, KEY)])],
-                Some(3),
-            ),
+            ("organization changed", &[news(0, 0, &[(2, ORGANIZATION), (1, OTHER)])], Some(2)),
+            ("user changed", &[news(0, 0, &[(3, OTHER), (2, USER), (1, OTHER)])], Some(2)),
+            ("key changed twice in one read", &[news(0, 0, &[(3, KEY), (2, OTHER), (1, KEY)])], Some(3)),
             (
                 "second read goes on where the first ended",
-                &[
-                    news(0, 0, &[(4, OTHER)]),
-                    news(4, 1, &[(6, OTHER), (5, OTHER), (4, OTHER)]),
-                ],
+                &[news(0, 0, &[(4, OTHER)]), news(4, 1, &[(6, OTHER), (5, OTHER), (4, OTHER)])],
                 Some(3),
             ),
             (
@@ -251,26 +228,14 @@ mod tests {
     fn apply_counts_the_age_from_the_newest_question() {
         for (case, all, expected) in [
             ("one read", vec![news(0, 10, &[])], 90),
-            (
-                "answer to an older question with the same news",
-                vec![news(0, 20, &[]), news(0, 10, &[])],
-                80,
-            ),
+            ("answer to an older question with the same news", vec![news(0, 20, &[]), news(0, 10, &[])], 80),
             (
                 "answer to an older question with newer news",
                 vec![news(0, 20, &[(1, KEY)]), news(0, 10, &[(2, KEY), (1, KEY)])],
                 80,
             ),
-            (
-                "answer that was overtaken",
-                vec![news(0, 10, &[(2, KEY), (1, KEY)]), news(0, 20, &[(1, KEY)])],
-                90,
-            ),
-            (
-                "feed that starts anew behind a gap",
-                vec![news(0, 20, &[(1, KEY)]), news(0, 10, &[(9, KEY)])],
-                80,
-            ),
+            ("answer that was overtaken", vec![news(0, 10, &[(2, KEY), (1, KEY)]), news(0, 20, &[(1, KEY)])], 90),
+            ("feed that starts anew behind a gap", vec![news(0, 20, &[(1, KEY)]), news(0, 10, &[(9, KEY)])], 80),
         ] {
             assert_eq!(feed(&all).age_ms(UnixMillis(100)), Some(expected), "{case}");
         }
@@ -286,17 +251,9 @@ mod tests {
         let mut feed = feed(&[news(0, 100, &[(1, OTHER)])]);
         assert_eq!(feed.age_ms(UnixMillis(100)), Some(0));
         assert_eq!(feed.age_ms(UnixMillis(40)), None);
-        assert_eq!(
-            feed.age_ms(UnixMillis(101)),
-            None,
-            "it is not one millisecond old but 61"
-        );
+        assert_eq!(feed.age_ms(UnixMillis(101)), None, "it is not one millisecond old but 61");
         feed.apply(&news(feed.head().0, 41, &[(2, OTHER), (1, OTHER)]));
-        assert_eq!(
-            feed.age_ms(UnixMillis(45)),
-            Some(4),
-            "a newer read counts by the clock as it is now"
-        );
+        assert_eq!(feed.age_ms(UnixMillis(45)), Some(4), "a newer read counts by the clock as it is now");
     }
 
     #[test]

@@ -187,11 +187,7 @@ impl World {
 
     /// The application as a request to this isolate meets it, made with the key at `by`.
     pub(super) fn app(self: &Rc<Self>, isolate: usize, by: usize) -> App {
-        let edge = Rc::new(Edge {
-            world: Rc::clone(self),
-            isolate,
-            by,
-        });
+        let edge = Rc::new(Edge { world: Rc::clone(self), isolate, by });
         App {
             database: edge.clone(),
             cache: edge.clone(),
@@ -220,11 +216,7 @@ impl World {
 
     fn excused_ms(&self, isolate: usize) -> i64 {
         let clock = self.clocks[isolate].get();
-        if self.now() <= clock.excused_until {
-            clock.excused_ms
-        } else {
-            0
-        }
+        if self.now() <= clock.excused_until { clock.excused_ms } else { 0 }
     }
 
     /// Somebody changes the database by hand.
@@ -259,19 +251,13 @@ impl World {
         self.stage.tally.count("accepted late, in time");
         let late_ms = self.now() - since - self.excused_ms(isolate);
         if late_ms > self.stage.config.max_staleness_ms || (strong && began > since) {
-            self.broken(&format!(
-                "key {key} was accepted {late_ms} ms after it ended (strong: {strong})"
-            ));
+            self.broken(&format!("key {key} was accepted {late_ms} ms after it ended (strong: {strong})"));
         }
     }
 
     /// Fails the test in a way that can be repeated.
     pub(super) fn broken(&self, what: &str) -> ! {
-        panic!(
-            "{what}, at {} ms of history {seed}: BITTING_SEED={seed} tells it again",
-            self.now(),
-            seed = self.seed
-        );
+        panic!("{what}, at {} ms of history {seed}: BITTING_SEED={seed} tells it again", self.now(), seed = self.seed);
     }
 }
 
@@ -336,11 +322,7 @@ impl Cache for Edge {
             }
             let kv = world.kv.borrow();
             let values = kv.get(&key).map_or(&[][..], Vec::as_slice);
-            let chosen = if world.troubled {
-                values.get(world.pick(0..values.len() + 1))
-            } else {
-                values.last()
-            };
+            let chosen = if world.troubled { values.get(world.pick(0..values.len() + 1)) } else { values.last() };
             Ok(chosen.cloned())
         })
     }
