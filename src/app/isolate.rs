@@ -67,6 +67,11 @@ impl Isolate {
         read(&self.feed.borrow())
     }
 
+    /// How old the feed is; see [`Feed::age_ms`].
+    pub(crate) fn feed_age_ms(&self, now: UnixMillis) -> Option<i64> {
+        self.feed.borrow_mut().age_ms(now)
+    }
+
     /// Takes in what a read of the feed brought.
     pub(crate) fn hear(&self, news: &News) {
         self.feed.borrow_mut().apply(news);

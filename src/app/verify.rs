@@ -112,7 +112,7 @@ impl App {
 
     /// The feed's age if the feed may vouch for anything at `now`.
     fn vouched_age_ms(&self, now: UnixMillis) -> Option<i64> {
-        let age_ms = self.isolate.feed(|feed| feed.age_ms(now))?;
+        let age_ms = self.isolate.feed_age_ms(now)?;
         let max_ms = self.config.max_staleness_ms;
         (max_ms > 0 && age_ms <= max_ms).then_some(age_ms)
     }

@@ -101,9 +101,13 @@ impl Feed {
     }
 
     /// How old the feed is, in milliseconds. `None` when it was never read, or when the clock was
-    /// set back behind that read: then nobody can say.
-    pub fn age_ms(&self, now: UnixMillis) -> Option<i64> {
+    /// set back behind that read: then nobody can say, and what was known is forgotten. Kept, it
+    /// would hide every newer read, and look young again once the clock had caught up with it.
+    pub fn age_ms(&mut self, now: UnixMillis) -> Option<i64> {
         let age = now.ms_since(self.known.as_ref()?.read_at);
+        if age < 0 {
+            self.known = None;
+        }
         (age >= 0).then_some(age)
     }
 
@@ -115,5 +119,156 @@ impl Feed {
                     .subjects()
                     .all(|subject| known.last_change.get(&subject).is_none_or(|seq| *seq <= snapshot.seq))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::{Feed, MAX_SUBJECTS, News, Seq, Snapshot, Subject, UnixMillis};
+
+    const KEY: &str = "01900000-0000-7000-8000-000000000001";
+    const ORGANIZATION: &str = "01900000-0000-7000-8000-000000000002";
+    const USER: &str = "01900000-0000-7000-8000-000000000003";
+    const OTHER: &str = "01900000-0000-7000-8000-000000000004";
+
+    /// News of these changes, given as (seq, subject) with the newest first.
+    fn news(asked: i64, sent_at: i64, changes: &[(i64, &str)]) -> News {
+        News {
+            asked: Seq(asked),
+            sent_at: UnixMillis(sent_at),
+            changes: changes.iter().map(|(seq, subject)| (Seq(*seq), Subject::parse(subject))).collect(),
+        }
+    }
+
+    fn feed(all: &[News]) -> Feed {
+        let mut feed = Feed::default();
+        for news in all {
+            feed.apply(news);
+        }
+        feed
+    }
+
+    fn snapshot(seq: i64) -> Snapshot {
+        serde_json::from_value(json!({
+            "seq": seq,
+            "key_id": KEY,
+            "organization_id": ORGANIZATION,
+            "operator": false,
+            "user_id": USER,
+            "kind": "pat",
+            "name": "ci",
+            "scopes": null,
+            "role": "member",
+            "metadata": Map::new(),
+            "life": { "expires_at": null, "disabled_at": null, "revoked_at": null },
+            "standing": "good",
+        }))
+        .unwrap()
+    }
+
+    /// From which seq on, of 0 to 20, the feed permits snapshots. Whatever is newer than one that it
+    /// permits must be permitted, too.
+    fn permits_from(feed: &Feed) -> Option<i64> {
+        let permitted: Vec<i64> = (0..=20).filter(|seq| feed.permits(&snapshot(*seq))).collect();
+        let first = permitted.first().copied();
+        assert!(first.is_none_or(|first| permitted.into_iter().eq(first..=20)));
+        first
+    }
+
+    #[test]
+    fn apply_permits_only_what_the_feed_can_tell() {
+        let cases: [(&str, &[News], Option<i64>); 14] = [
+            ("never read", &[], None),
+            ("nothing has ever changed", &[news(0, 0, &[])], Some(0)),
+            ("first read reaches back to the first change", &[news(0, 0, &[(2, OTHER), (1, OTHER)])], Some(0)),
+            ("first read begins in the middle", &[news(0, 0, &[(9, OTHER), (8, OTHER)])], Some(7)),
+            ("numbers were stepped over", &[news(0, 0, &[(9, OTHER), (8, OTHER), (2, KEY), (1, OTHER)])], Some(7)),
+            ("key changed", &[news(0, 0, &[(2, OTHER), (1, KEY)])], Some(1)),
+            ("organization changed", &[news(0, 0, &[(2, ORGANIZATION), (1, OTHER)])], Some(2)),
+            ("user changed", &[news(0, 0, &[(3, OTHER), (2, USER), (1, OTHER)])], Some(2)),
+            ("key changed twice in one read", &[news(0, 0, &[(3, KEY), (2, OTHER), (1, KEY)])], Some(3)),
+            (
+                "second read goes on where the first ended",
+                &[news(0, 0, &[(4, OTHER)]), news(4, 1, &[(6, OTHER), (5, OTHER), (4, OTHER)])],
+                Some(3),
+            ),
+            (
+                "row asked for was pruned and nothing behind it",
+                &[news(0, 0, &[(4, OTHER)]), news(4, 1, &[(6, OTHER), (5, OTHER)])],
+                Some(3),
+            ),
+            (
+                "changes in between were pruned or did not fit",
+                &[news(0, 0, &[(4, OTHER)]), news(4, 1, &[(7, OTHER), (6, OTHER)])],
+                Some(5),
+            ),
+            (
+                "two reads are under way from the same head and both arrive in order",
+                &[
+                    news(0, 0, &[(4, KEY)]),
+                    news(4, 1, &[(5, OTHER), (4, KEY)]),
+                    news(4, 1, &[(6, KEY), (5, OTHER), (4, KEY)]),
+                ],
+                Some(6),
+            ),
+            (
+                "read that was overtaken would start the feed anew without what it lacks",
+                &[news(0, 0, &[(9, KEY), (8, OTHER)]), news(0, 1, &[(8, OTHER)])],
+                Some(9),
+            ),
+        ];
+        for (case, all, expected) in cases {
+            assert_eq!(permits_from(&feed(all)), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn apply_counts_the_age_from_the_newest_question() {
+        for (case, all, expected) in [
+            ("one read", vec![news(0, 10, &[])], 90),
+            ("answer to an older question with the same news", vec![news(0, 20, &[]), news(0, 10, &[])], 80),
+            (
+                "answer to an older question with newer news",
+                vec![news(0, 20, &[(1, KEY)]), news(0, 10, &[(2, KEY), (1, KEY)])],
+                80,
+            ),
+            ("answer that was overtaken", vec![news(0, 10, &[(2, KEY), (1, KEY)]), news(0, 20, &[(1, KEY)])], 90),
+            ("feed that starts anew behind a gap", vec![news(0, 20, &[(1, KEY)]), news(0, 10, &[(9, KEY)])], 80),
+        ] {
+            assert_eq!(feed(&all).age_ms(UnixMillis(100)), Some(expected), "{case}");
+        }
+    }
+
+    #[test]
+    fn age_is_unknown_before_the_first_read() {
+        assert_eq!(Feed::default().age_ms(UnixMillis(100)), None);
+    }
+
+    #[test]
+    fn clock_that_was_set_back_starts_the_feed_anew() {
+        let mut feed = feed(&[news(0, 100, &[(1, OTHER)])]);
+        assert_eq!(feed.age_ms(UnixMillis(100)), Some(0));
+        assert_eq!(feed.age_ms(UnixMillis(40)), None);
+        assert_eq!(feed.age_ms(UnixMillis(101)), None, "it is not one millisecond old but 61");
+        feed.apply(&news(feed.head().0, 41, &[(2, OTHER), (1, OTHER)]));
+        assert_eq!(feed.age_ms(UnixMillis(45)), Some(4), "a newer read counts by the clock as it is now");
+    }
+
+    #[test]
+    fn table_that_is_full_starts_anew_from_the_newest_change() {
+        let most = i64::try_from(MAX_SUBJECTS).unwrap();
+        let subject = |seq: i64| Subject::parse(&format!("02000000-0000-7000-8000-{seq:012}"));
+        let read = |from: i64, to: i64| News {
+            asked: Seq(from),
+            sent_at: UnixMillis(0),
+            changes: (from.max(1)..=to).rev().map(|seq| (Seq(seq), subject(seq))).collect(),
+        };
+        let full = feed(&[read(0, most)]);
+        assert!(full.permits(&snapshot(0)));
+        let anew = feed(&[read(0, most), read(most, most + 1)]);
+        assert!(!anew.permits(&snapshot(most)));
+        assert!(anew.permits(&snapshot(most + 1)));
     }
 }

@@ -17,7 +17,7 @@ use crate::support::{
     OPERATOR_SECRET, World,
     problem::{assert_envelope, assert_not_stored, assert_problem},
     request,
-    routes::{every_key_route, every_route},
+    routes::{RouteCall, every_key_route, every_route},
 };
 
 /// A good text of a key that nobody has.
@@ -231,11 +231,16 @@ fn every_route_with_an_id_answers_404_to_what_is_no_id_or_nothing() {
     }
 }
 
+/// A credential that the route takes.
+fn credential<'a>(route: &RouteCall, owner: &'a str) -> &'a str {
+    if route.access == "operator" { OPERATOR_SECRET } else { owner }
+}
+
 /// The routes that read a body, each with a credential that it takes.
 fn routes_with_body(owner: &str, id: &str, key: &str) -> Vec<(Request, Value)> {
     let rows = every_route(id, key).into_iter().filter(|route| !route.body.is_null());
     rows.map(|route| {
-        let credential = if route.access == "operator" { OPERATOR_SECRET } else { owner };
+        let credential = credential(&route, owner);
         (request(route.method, &route.path, credential, &route.body), route.body)
     })
     .collect()
@@ -431,7 +436,7 @@ fn a_database_that_fails_is_503_on_every_route_and_tells_nothing() {
     let (world, owner, id, key) = world();
     for route in every_route(&id, &key) {
         world.advance_ms(60_000);
-        let credential = if route.access == "operator" { OPERATOR_SECRET } else { &owner };
+        let credential = credential(&route, &owner);
         world.database.fail_next("D1_ERROR: near \"secret_table\": syntax error");
         let answer = route.send(&world, credential);
         assert_problem(&answer, 503, "unavailable");
@@ -461,6 +466,20 @@ fn spoilt(choices: &[&str]) -> impl Strategy<Value = Option<String>> + use<> {
     ]
 }
 
+/// Queries of known parameters with good and bad values, or noise.
+fn queries(id: &str) -> impl Strategy<Value = String> + use<> {
+    let queries =
+        ["limit", "starting_after", "ending_before", "name", "id", "ids", "user_id", "prefix", "status", "org_name"];
+    let values = ["", "0", "-1", "9223372036854775807", "%00", "%", "%ff", "'", "Acme", "all", "expired", id];
+    let queries: Vec<String> = queries.iter().flat_map(|name| values.map(|value| format!("{name}={value}"))).collect();
+    let pairs = prop::collection::vec(prop::sample::select(queries), 0..4);
+    prop_oneof![
+        3 => Just(String::new()),
+        3 => pairs.prop_map(|pairs| pairs.join("&")),
+        1 => any::<String>(),
+    ]
+}
+
 #[test]
 fn no_request_makes_a_5xx_or_a_panic() {
     let (world, owner, id, key) = world();
@@ -470,23 +489,8 @@ fn no_request_makes_a_5xx_or_a_panic() {
     let mut rows = every_route(&id, &key);
     rows.extend(every_route(&revoked, &key));
     let bearers = [&owner, &narrow, OPERATOR_SECRET, UNKNOWN].map(|credential| format!("Bearer {credential}"));
-    let rows: Vec<Request> = rows
-        .iter()
-        .map(|route| {
-            let credential = if route.access == "operator" { OPERATOR_SECRET } else { &owner };
-            request(route.method, &route.path, credential, &route.body)
-        })
-        .collect();
-    let queries =
-        ["limit", "starting_after", "ending_before", "name", "id", "ids", "user_id", "prefix", "status", "org_name"];
-    let values = ["", "0", "-1", "9223372036854775807", "%00", "%", "%ff", "'", "Acme", "all", "expired", &id];
-    let queries: Vec<String> = queries.iter().flat_map(|name| values.map(|value| format!("{name}={value}"))).collect();
-    let pairs = prop::collection::vec(prop::sample::select(queries), 0..4);
-    let query = prop_oneof![
-        3 => Just(String::new()),
-        3 => pairs.prop_map(|pairs| pairs.join("&")),
-        1 => any::<String>(),
-    ];
+    let rows: Vec<Request> =
+        rows.iter().map(|route| request(route.method, &route.path, credential(route, &owner), &route.body)).collect();
     let bodies = [
         "{\"name\":\"a\",\"scopes\":[\"api-keys:*\"],\"expires_at\":\"+262142-12-31\"}",
         "{\"name\":\"a\",\"scopes\":[],\"expires_in_days\":9223372036854775807}",
@@ -498,7 +502,7 @@ fn no_request_makes_a_5xx_or_a_panic() {
         prop::sample::select(rows),
         spoilt(&METHODS),
         spoilt(&["/", "/v1/keys/%00", "/v1/keys/\0", "/v1/keys/é", "/v1/api_key/..%2f"]),
-        query,
+        queries(&id),
         spoilt(&[&bearers[0], &bearers[1], &bearers[2], &bearers[3], "", "Bearer", "Basic Og=="]),
         (spoilt(&bodies), any::<Option<(prop::sample::Index, u8, bool)>>()),
         any::<Option<String>>(),

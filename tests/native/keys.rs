@@ -707,6 +707,18 @@ fn self_needs_no_scope_and_reaches_a_key_without_a_user() {
 }
 
 #[test]
+fn self_reaches_a_key_that_manages_nothing_and_acts_for_nobody() {
+    let (world, owner) = world();
+    let (id, key) = world.create_from(&owner, &json!({ "name": "org", "scopes": ["api-keys:*"], "kind": "org" }));
+    world.database.execute(&format!("UPDATE keys SET role = 'member' WHERE id = '{id}'"));
+    assert_eq!(world.get("/v1/keys/self", &key).json["id"], json!(id));
+    assert_eq!(get(&world, &key, &id).status, 200);
+    let owners = world.get("/v1/keys/self", &owner).text("id");
+    assert_problem(&get(&world, &key, &owners), 404, "not_found");
+    world.revoke(&key, &id);
+}
+
+#[test]
 fn a_key_that_expired_works_again_once_it_is_extended() {
     let (world, owner) = world();
     let (id, key) = world.create_from(&owner, &json!({ "name": "n", "scopes": [], "expires_in_days": 1 }));

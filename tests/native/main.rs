@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "a test says what it expects by failing"
 )]
 
@@ -17,6 +18,7 @@ mod guard;
 mod key_text;
 mod keys;
 mod migrations;
+mod simulation;
 mod sweep;
 mod tidy;
 mod verify;

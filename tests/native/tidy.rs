@@ -119,7 +119,7 @@ fn rooms_import_only_what_they_may() {
         let (_, allowed) = room.unwrap_or_else(|| panic!("{} is in no room of the house", source.path));
         for import in imports(&source.text) {
             let fits = |room: &&str| import == **room || import.starts_with(&format!("{room}::"));
-            assert!(allowed.iter().any(|room| fits(&room)), "{} imports {import}", source.path);
+            assert!(allowed.iter().any(fits), "{} imports {import}", source.path);
         }
     }
 }
@@ -191,4 +191,48 @@ fn wrangler_toml_names_what_the_configuration_reads() {
         (name.len() > 3 && name.chars().all(upper)).then(|| name.to_owned())
     };
     assert_eq!(vars.lines().filter_map(name).collect::<BTreeSet<_>>(), config_names());
+}
+
+/// What a document names between backticks.
+fn named(text: &str) -> BTreeSet<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn readme_names_every_route_error_and_variable() {
+    let readme = read("README.md");
+    let named = named(&readme);
+    let mut missing: Vec<String> = table()
+        .into_iter()
+        // A surface's second mount is told once, by its prefix.
+        .map(|(method, path, _)| format!("{method} {}", path.trim_start_matches("/braintrust")))
+        .chain(error_codes())
+        .chain(config_names())
+        .chain(["/braintrust".to_owned()])
+        .filter(|name| !named.contains(name.as_str()))
+        .collect();
+    missing.sort();
+    assert!(missing.is_empty(), "README.md does not name {missing:#?}");
+}
+
+/// The stable codes of all refusals: the lower-case texts in the functions that give them.
+fn error_codes() -> BTreeSet<String> {
+    let sources = sources();
+    let code = |character: char| character.is_ascii_lowercase() || character == '_';
+    let within = |path: &str, from: &str, to: &str| {
+        let source = sources.iter().find(|source| source.path == path).unwrap();
+        let text = source.text.split(from).nth(1).unwrap();
+        quoted(text.split(to).next().unwrap(), code)
+    };
+    let mut codes = within("http/problem.rs", "fn status_and_code", "fn detail");
+    codes.extend(within("domain/decision.rs", "fn code", "pub fn decide"));
+    for source in &sources {
+        for conflict in source.text.split("Error::Conflict {").skip(1) {
+            codes.extend(quoted(conflict.split("message").next().unwrap(), code));
+        }
+    }
+    for known in ["missing_api_key", "key_revoked", "already_bootstrapped", "conflict"] {
+        assert!(codes.contains(known), "{codes:?}");
+    }
+    codes
 }

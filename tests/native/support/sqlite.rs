@@ -96,7 +96,7 @@ impl Sqlite {
 
     fn query(&self, connection: &Connection, statement: &Statement) -> rusqlite::Result<Vec<Row>> {
         let mut prepared = connection.prepare_cached(&statement.sql)?;
-        let columns: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = prepared.column_names().map(str::to_owned).collect();
         let rows = prepared.query_map(params_from_iter(statement.params.iter().map(to_sql)), |row| {
             columns
                 .iter()
@@ -162,12 +162,15 @@ pub(crate) fn texts(connection: &Connection, sql: &str) -> Vec<String> {
     rows.collect::<Result<_, _>>().unwrap()
 }
 
+/// What happens before a batch, which has this number.
+pub(crate) type Meddling = dyn Fn(&Sqlite, usize);
+
 /// A database before each of whose batches something else happens, and time for others passes.
 pub(crate) struct Meddled {
     pub(crate) database: Rc<Sqlite>,
-    /// How many batches have come, and what happens before each, by its number.
+    /// How many batches have come, and what happens before each.
     pub(crate) batches: Cell<usize>,
-    pub(crate) before: Box<dyn Fn(&Sqlite, usize)>,
+    pub(crate) before: Box<Meddling>,
 }
 
 impl Database for Meddled {
@@ -189,6 +192,7 @@ impl Database for Meddled {
 }
 
 /// D1 passes every number as a double, and so does this.
+#[expect(clippy::cast_precision_loss, reason = "times and counts stay far below 2^53")]
 fn to_sql(param: &Param) -> types::Value {
     match param {
         Param::Null => types::Value::Null,

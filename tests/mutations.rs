@@ -1,0 +1,224 @@
+//! The test of the simulation: each rule that the promise rests on is taken out of a copy of the
+//! source, and the simulation must notice. The copy asks when it runs which rule is to be missing,
+//! so that it is built once, and nothing of this is in the code that ships.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Mutex,
+    thread,
+};
+
+use serde_json::Value;
+
+/// How many histories the simulation may take to notice.
+const HISTORIES: u32 = 4_000;
+/// How many histories must pass with every rule in place, so that the copy itself is no reason to fail.
+const HISTORIES_WITH_EVERY_RULE: u32 = 200;
+
+const FEED: &str = "src/domain/feed.rs";
+const VERIFY: &str = "src/app/verify.rs";
+const SQLITE: &str = "tests/native/support/sqlite.rs";
+
+/// Each rule: its name, where it stands, what stands there, and what stands there without the rule;
+/// `MUTATED` is whether this rule is the one that is missing.
+const MUTATIONS: [[&str; 4]; 17] = [
+    [
+        "no_feed_check",
+        FEED,
+        "is_none_or(|seq| *seq <= snapshot.seq)",
+        "is_none_or(|seq| MUTATED || *seq <= snapshot.seq)",
+    ],
+    ["no_base_check", FEED, "snapshot.seq >= known.base", "(MUTATED || snapshot.seq >= known.base)"],
+    ["overtaken_applied", FEED, "if head < self.head()", "if !MUTATED && head < self.head()"],
+    [
+        "overflow_keeps_base",
+        FEED,
+        "let gap = oldest >",
+        "let gap = !(MUTATED && self.known.is_some() && news.changes.len() as i64 == PAGE) && oldest >",
+    ],
+    [
+        "no_prune_gap",
+        FEED,
+        "Seq(news.asked.0.saturating_add(1));",
+        "Seq(news.asked.0 + 1) && !(MUTATED && self.known.is_some() && (news.changes.len() as i64) < PAGE);",
+    ],
+    ["full_table_keeps_base", FEED, "known.base = head;", "if !MUTATED { known.base = head; }"],
+    [
+        "seq_after_read",
+        VERIFY,
+        "let news = changes::read_news(asked, sent_at, take(&mut results, 0))?;",
+        "if MUTATED { results[0] = self.database.batch(vec![changes::news(asked)]).await?.remove(0); }
+        let news = changes::read_news(asked, sent_at, take(&mut results, 0))?;",
+    ],
+    [
+        "read_at_after",
+        VERIFY,
+        "let news = changes::read_news(asked, sent_at,",
+        "let news = changes::read_news(asked, if MUTATED { self.now() } else { sent_at },",
+    ],
+    [
+        "refreshed_at_after",
+        VERIFY,
+        "match changes::read_news(asked, sent_at,",
+        "match changes::read_news(asked, if MUTATED { app.now() } else { sent_at },",
+    ],
+    [
+        "late_answer_believed",
+        VERIFY,
+        "if (0..=limit_ms).contains(&age_ms)",
+        "if (MUTATED || (0..=limit_ms).contains(&age_ms))",
+    ],
+    [
+        "not_judged_again_after_kv",
+        VERIFY,
+        "let age_ms = self.vouched_age_ms(now)?;",
+        "let age_ms = if MUTATED && source == Source::Kv { 0 } else { self.vouched_age_ms(now)? };",
+    ],
+    [
+        "strong_from_memory",
+        VERIFY,
+        "if freshness == Freshness::Bounded",
+        "if (MUTATED || freshness == Freshness::Bounded)",
+    ],
+    [
+        "no_guard",
+        "src/app/mod.rs",
+        "let mut results = self.database.batch(batch).await?;",
+        "if MUTATED { batch[0].sql = \"SELECT 1\".into(); batch[0].params.clear(); }
+        let mut results = self.database.batch(batch).await?;",
+    ],
+    [
+        "caller_not_judged_again",
+        "src/http/verify.rs",
+        "call.app.still_good(by)?;",
+        "if !MUTATED { call.app.still_good(by)?; }",
+    ],
+    [
+        "no_trigger_on_keys",
+        SQLITE,
+        "connection.execute_batch(SCHEMA).unwrap();",
+        "connection.execute_batch(SCHEMA).unwrap();
+        if MUTATED { connection.execute_batch(\"DROP TRIGGER keys_changed\").unwrap(); }",
+    ],
+    [
+        "no_trigger_on_organizations",
+        SQLITE,
+        "connection.execute_batch(SCHEMA).unwrap();",
+        "connection.execute_batch(SCHEMA).unwrap();
+        if MUTATED { connection.execute_batch(\"DROP TRIGGER organizations_changed\").unwrap(); }",
+    ],
+    [
+        "no_trigger_on_memberships",
+        SQLITE,
+        "connection.execute_batch(SCHEMA).unwrap();",
+        "connection.execute_batch(SCHEMA).unwrap();
+        if MUTATED { connection.execute_batch(\"DROP TRIGGER memberships_removed\").unwrap(); }",
+    ],
+];
+
+/// What else is different in the copy: limits that histories reach sooner, a name of its own,
+/// and the question itself.
+const COPY: [[&str; 3]; 6] = [
+    [FEED, "PAGE: i64 = 1_000", "PAGE: i64 = 8"],
+    [FEED, "MAX_SUBJECTS: usize = 20_000", "MAX_SUBJECTS: usize = 12"],
+    [
+        "src/lib.rs",
+        "pub mod app;",
+        "/// Whether the rule of this name is missing.
+        pub fn mutated(name: &str) -> bool {
+            static MISSING: std::sync::LazyLock<Option<String>> =
+                std::sync::LazyLock::new(|| std::env::var(\"MISSING_RULE\").ok());
+            MISSING.as_deref() == Some(name)
+        }
+        pub mod app;",
+    ],
+    ["Cargo.toml", "name = \"bitting\"", "name = \"bitting-mutated\""],
+    ["Cargo.toml", "[lib]", "[lib]\nname = \"bitting\""],
+    ["Cargo.toml", "members = [\"xtask\"]", ""],
+];
+
+#[test]
+fn each_missing_rule_is_noticed_by_the_simulation() {
+    let simulation = build(&copy());
+    let run = |missing: &str, histories: u32| {
+        let mut command = Command::new(&simulation);
+        command.arg("simulation").env_remove("BITTING_SEED");
+        command.env("MISSING_RULE", missing).env("BITTING_HISTORIES", histories.to_string());
+        let output = command.output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let rules = Mutex::new(MUTATIONS.iter().map(|[name, ..]| *name));
+    let next = || rules.lock().unwrap().next();
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                while let Some(missing) = next() {
+                    let (passed, report) = run(missing, HISTORIES);
+                    // The simulation also fails when it gets nowhere, which would say nothing here.
+                    assert!(!passed && report.contains("tells it again"), "{missing}:\n{report}");
+                }
+            });
+        }
+    });
+    let (passed, report) = run("none", HISTORIES_WITH_EVERY_RULE);
+    assert!(passed, "the copy fails with every rule in place:\n{report}");
+}
+
+/// Makes the copy beside the build's own files, where its dependencies are compiled already.
+fn copy() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutations");
+    let _ = fs::remove_dir_all(&copy);
+    for path in ["Cargo.toml", "Cargo.lock", "schema.sql", "src", "tests/native"] {
+        copy_all(&root.join(path), &copy.join(path));
+    }
+    fs::write(copy.join("tests/native/main.rs"), "//! The simulation alone.\nmod simulation;\nmod support;\n").unwrap();
+    for [file, from, to] in COPY {
+        replace(&copy.join(file), from, to);
+    }
+    for [name, file, from, to] in MUTATIONS {
+        let krate = if file.starts_with("src") { "crate" } else { "bitting" };
+        replace(&copy.join(file), from, &to.replace("MUTATED", &format!("{krate}::mutated(\"{name}\")")));
+    }
+    copy
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    if from.is_dir() {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            copy_all(&entry.path(), &to.join(entry.file_name()));
+        }
+    } else {
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(from, to).unwrap();
+    }
+}
+
+/// A rule that is no longer where it was must be found again by a person.
+fn replace(file: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(file).unwrap();
+    let count = text.matches(from).count();
+    assert_eq!(count, 1, "{from:?} stands {count} times in {}", file.display());
+    fs::write(file, text.replace(from, to)).unwrap();
+}
+
+/// Builds the copy's simulation; gives the program.
+fn build(copy: &Path) -> PathBuf {
+    let output = Command::new(env!("CARGO"))
+        .args(["test", "--offline", "--no-run", "--test", "native", "--message-format=json", "--target-dir"])
+        .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap())
+        .current_dir(copy)
+        .output()
+        .unwrap();
+    let messages = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{messages}\n{}", String::from_utf8_lossy(&output.stderr));
+    let programs = messages.lines().filter_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        message["executable"].as_str().map(PathBuf::from)
+    });
+    programs.last().unwrap()
+}

@@ -1,0 +1,361 @@
+//! The simulated world: virtual time, one database, one KV, and the edge at which a request of one
+//! isolate meets them. Everything random comes from one seed, so a history can be told again.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, HashMap},
+    future::Future,
+    ops::Range,
+    rc::Rc,
+};
+
+use bitting::{
+    app::{App, config::Config, isolate::Isolate},
+    domain::{key_text::KeyText, time::UnixMillis},
+    ports::{Background, Cache, Clock, Database, DatabaseError, Entropy, LocalFuture, Row, Statement},
+};
+use futures::{
+    channel::oneshot,
+    executor::{LocalPool, LocalSpawner},
+    future::{Either, select},
+    task::LocalSpawnExt,
+};
+
+use crate::support::{START, SeededEntropy, sqlite::Sqlite};
+
+pub(super) const ISOLATES: usize = 3;
+/// Whether each key is good, and whether it is good for a scope that keys lose and get back. This
+/// SQL shares nothing with the code under test.
+const GOOD: &str = "
+    WITH known AS (
+        SELECT k.id, k.scopes, k.revoked_at IS NULL AND k.disabled_at IS NULL AND o.suspended_at IS NULL
+        AND EXISTS (SELECT 1 FROM memberships m WHERE m.organization_id = o.id AND m.user_id = k.user_id) AS good
+        FROM keys k JOIN organizations o ON o.id = k.organization_id
+    )
+    SELECT id, good, good AND scopes LIKE '%datasets:read%' FROM known
+";
+
+/// What outlives a history, because it is slow to make: the database and its keys.
+pub(super) struct Stage {
+    pub(super) database: Rc<Sqlite>,
+    pub(super) config: Rc<Config>,
+    pub(super) keys: Vec<TestKey>,
+    pub(super) tally: Tally,
+}
+
+/// A key that the histories verify, revoke and bring back.
+pub(super) struct TestKey {
+    pub(super) id: String,
+    pub(super) secret: String,
+    pub(super) text: KeyText,
+}
+
+/// How often things happened, over all histories.
+#[derive(Debug, Default)]
+pub(super) struct Tally(RefCell<BTreeMap<&'static str, u32>>);
+
+impl Tally {
+    pub(super) fn count(&self, what: &'static str) {
+        *self.0.borrow_mut().entry(what).or_default() += 1;
+    }
+
+    pub(super) fn of(&self, what: &'static str) -> u32 {
+        self.0.borrow().get(what).copied().unwrap_or_default()
+    }
+}
+
+/// How far the clock of an isolate is behind, and what that excuses: whoever cannot know that his
+/// clock was set back takes what he read before for younger than it is, by that much and no more.
+#[derive(Clone, Copy, Default)]
+struct SetBack {
+    behind_ms: i64,
+    excused_ms: i64,
+    excused_until: i64,
+}
+
+/// One history.
+pub(super) struct World {
+    pub(super) stage: Rc<Stage>,
+    seed: u64,
+    /// Whether calls fail, and KV answers with whatever it ever held.
+    pub(super) troubled: bool,
+    /// How many messages of a hundred are slow: in trouble, some or many.
+    slow_percent: usize,
+    random: SeededEntropy,
+    now: Cell<i64>,
+    timers: RefCell<BTreeMap<(i64, u64), oneshot::Sender<()>>>,
+    timers_set: Cell<u64>,
+    spawner: LocalSpawner,
+    /// Every value that each key of KV ever held.
+    kv: RefCell<HashMap<String, Vec<String>>>,
+    isolates: [RefCell<Rc<Isolate>>; ISOLATES],
+    clocks: [Cell<SetBack>; ISOLATES],
+    /// Since when each key is not good, and not good for the scope; `None`: it is.
+    bad_since: RefCell<Vec<[Option<i64>; 2]>>,
+}
+
+impl World {
+    /// A new history on the stage, run until nothing is left to happen.
+    pub(super) fn play<F>(stage: &Rc<Stage>, seed: u64, script: impl FnOnce(Rc<Self>) -> F)
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        let mut pool = LocalPool::new();
+        let world = Rc::new(Self {
+            stage: Rc::clone(stage),
+            seed,
+            troubled: seed % 4 != 0,
+            slow_percent: [0, 8, 20, 35][(seed % 4) as usize],
+            random: SeededEntropy(Cell::new(seed)),
+            now: Cell::new(0),
+            timers: RefCell::default(),
+            timers_set: Cell::new(0),
+            spawner: pool.spawner(),
+            kv: RefCell::default(),
+            isolates: Default::default(),
+            clocks: Default::default(),
+            bad_since: RefCell::new(vec![[None; 2]; stage.keys.len()]),
+        });
+        world.spawn(script(Rc::clone(&world)));
+        loop {
+            pool.run_until_stalled();
+            let Some(((at, _), wake)) = world.timers.borrow_mut().pop_first() else {
+                return;
+            };
+            world.now.set(at);
+            let _ = wake.send(());
+        }
+    }
+
+    pub(super) fn now(&self) -> i64 {
+        self.now.get()
+    }
+
+    /// A number of this range, all equally likely.
+    pub(super) fn pick(&self, range: Range<usize>) -> usize {
+        let mut bytes = [0; 8];
+        self.random.fill(&mut bytes).unwrap();
+        range.start + usize::try_from(u64::from_le_bytes(bytes) % (range.len() as u64)).unwrap()
+    }
+
+    pub(super) fn chance(&self, percent: usize) -> bool {
+        self.pick(0..100) < percent
+    }
+
+    /// A duration: most are shorter than `mean_ms`, a few are many times as long.
+    pub(super) fn duration(&self, mean_ms: f64) -> i64 {
+        let share = (self.pick(0..1 << 20) + 1) as f64 / f64::from(1 << 20);
+        (-share.ln() * mean_ms) as i64
+    }
+
+    /// How long a message is under way. Slow ones are overtaken by others, and many of them take
+    /// longer than the feed may be old.
+    fn delay(&self) -> i64 {
+        let slow = self.chance(self.slow_percent);
+        self.duration(if slow { 5_000.0 } else { 60.0 })
+    }
+
+    fn fails(&self, percent: usize) -> bool {
+        self.troubled && self.chance(percent)
+    }
+
+    pub(super) async fn sleep(&self, ms: i64) {
+        let (wake, woken) = oneshot::channel();
+        self.timers_set.set(self.timers_set.get() + 1);
+        let at = (self.now() + ms, self.timers_set.get());
+        self.timers.borrow_mut().insert(at, wake);
+        let _ = woken.await;
+    }
+
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + 'static) {
+        self.spawner.spawn_local(work).unwrap();
+    }
+
+    /// Starts work that may be cut off: a caller who goes away, an isolate that ends.
+    pub(super) fn spawn_fragile(self: &Rc<Self>, work: LocalFuture<'static, ()>) {
+        if !self.fails(8) {
+            return self.spawn(work);
+        }
+        let world = Rc::clone(self);
+        self.spawn(async move {
+            let end = Box::pin(world.sleep(world.duration(500.0)));
+            if let Either::Right(_) = select(work, end).await {
+                world.stage.tally.count("cut off");
+            }
+        });
+    }
+
+    /// The application as a request to this isolate meets it, made with the key at `by`.
+    pub(super) fn app(self: &Rc<Self>, isolate: usize, by: usize) -> App {
+        let edge = Rc::new(Edge { world: Rc::clone(self), isolate, by });
+        App {
+            database: edge.clone(),
+            cache: edge.clone(),
+            clock: edge.clone(),
+            entropy: edge.clone(),
+            background: edge,
+            config: Rc::clone(&self.stage.config),
+            isolate: Rc::clone(&self.isolates[isolate].borrow()),
+        }
+    }
+
+    /// Ends an isolate; what it has begun may still come to its end.
+    pub(super) fn evict(&self, isolate: usize) {
+        *self.isolates[isolate].borrow_mut() = Rc::default();
+    }
+
+    pub(super) fn set_clock_back(&self, isolate: usize, by_ms: i64) {
+        let before = self.clocks[isolate].get();
+        let excused_ms = self.excused_ms(isolate) + by_ms;
+        self.clocks[isolate].set(SetBack {
+            behind_ms: before.behind_ms + by_ms,
+            excused_ms,
+            excused_until: self.now() + self.stage.config.max_staleness_ms + excused_ms,
+        });
+    }
+
+    fn excused_ms(&self, isolate: usize) -> i64 {
+        let clock = self.clocks[isolate].get();
+        if self.now() <= clock.excused_until { clock.excused_ms } else { 0 }
+    }
+
+    /// Somebody changes the database by hand.
+    pub(super) fn execute(&self, sql: &str) {
+        self.stage.database.execute(sql);
+        self.observe();
+    }
+
+    /// Asks the database itself which keys are good, at the commit of whatever may have changed it.
+    fn observe(&self) {
+        let connection = self.stage.database.connection.borrow();
+        let mut statement = connection.prepare_cached(GOOD).unwrap();
+        let mut rows = statement.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let id: String = row.get(0).unwrap();
+            // The key with which the others were made is in no history.
+            let Some(key) = self.stage.keys.iter().position(|key| key.id == id) else {
+                continue;
+            };
+            for (demand, since) in self.bad_since.borrow_mut()[key].iter_mut().enumerate() {
+                let good: bool = row.get(demand + 1).unwrap();
+                *since = if good { None } else { since.or(Some(self.now())) };
+            }
+        }
+    }
+
+    /// A key was accepted just now, on a request that began at `began`: was that too late?
+    pub(super) fn accepted(&self, isolate: usize, key: usize, demand: usize, strong: bool, began: i64) {
+        let Some(since) = self.bad_since.borrow()[key][demand] else {
+            return;
+        };
+        self.stage.tally.count("accepted late, in time");
+        let late_ms = self.now() - since - self.excused_ms(isolate);
+        if late_ms > self.stage.config.max_staleness_ms || (strong && began > since) {
+            self.broken(&format!("key {key} was accepted {late_ms} ms after it ended (strong: {strong})"));
+        }
+    }
+
+    /// Fails the test in a way that can be repeated.
+    pub(super) fn broken(&self, what: &str) -> ! {
+        panic!("{what}, at {} ms of history {seed}: BITTING_SEED={seed} tells it again", self.now(), seed = self.seed);
+    }
+}
+
+/// The five ports, as one request to one isolate meets them.
+struct Edge {
+    world: Rc<World>,
+    isolate: usize,
+    by: usize,
+}
+
+impl Edge {
+    fn run(&self, statements: &[Statement]) -> Result<Vec<Vec<Row>>, DatabaseError> {
+        let world = &self.world;
+        let bad_since = world.bad_since.borrow()[self.by][0];
+        let result = world.stage.database.run(statements);
+        // A batch for the feed has one statement, one to verify a key has two. All others act in
+        // the name of the key: between the guard and the feed's news stands what they are for.
+        if statements.len() > 2 {
+            match (&result, bad_since) {
+                (Ok(_), None) => world.stage.tally.count("guard passed"),
+                (Err(DatabaseError::Guard), _) => world.stage.tally.count("guard stopped"),
+                (Err(error), _) => world.broken(&format!("the batch failed: {error:?}")),
+                (Ok(_), Some(since)) => {
+                    let late_ms = world.now() - since;
+                    world.broken(&format!(
+                        "a batch ran for key {} {late_ms} ms after it ended: {statements:?}",
+                        self.by
+                    ));
+                }
+            }
+            world.observe();
+        }
+        result
+    }
+}
+
+impl Database for Edge {
+    fn batch(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Vec<Vec<Row>>, DatabaseError>> {
+        Box::pin(async move {
+            let world = &self.world;
+            world.sleep(world.delay()).await;
+            if world.fails(2) {
+                return Err(DatabaseError::Failed("lost on the way there".to_owned()));
+            }
+            let result = self.run(&statements);
+            world.sleep(world.delay()).await;
+            if world.fails(2) {
+                return Err(DatabaseError::Failed("lost on the way back".to_owned()));
+            }
+            result
+        })
+    }
+}
+
+impl Cache for Edge {
+    fn get(&self, key: String) -> LocalFuture<'_, Result<Option<String>, String>> {
+        Box::pin(async move {
+            let world = &self.world;
+            world.sleep(world.delay()).await;
+            if world.fails(5) {
+                return Err("KV is down".to_owned());
+            }
+            let kv = world.kv.borrow();
+            let values = kv.get(&key).map_or(&[][..], Vec::as_slice);
+            let chosen = if world.troubled { values.get(world.pick(0..values.len() + 1)) } else { values.last() };
+            Ok(chosen.cloned())
+        })
+    }
+
+    fn put(&self, key: String, value: String, _ttl_seconds: u64) -> LocalFuture<'_, Result<(), String>> {
+        Box::pin(async move {
+            let world = &self.world;
+            world.sleep(world.delay()).await;
+            if world.fails(5) {
+                return Err("KV is down".to_owned());
+            }
+            world.stage.tally.count("KV written");
+            world.kv.borrow_mut().entry(key).or_default().push(value);
+            Ok(())
+        })
+    }
+}
+
+impl Clock for Edge {
+    fn now(&self) -> UnixMillis {
+        let behind_ms = self.world.clocks[self.isolate].get().behind_ms;
+        START.plus_ms(self.world.now() - behind_ms)
+    }
+}
+
+impl Entropy for Edge {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), String> {
+        self.world.random.fill(bytes)
+    }
+}
+
+impl Background for Edge {
+    fn spawn(&self, work: LocalFuture<'static, ()>) {
+        self.world.spawn_fragile(work);
+    }
+}
