@@ -43,7 +43,7 @@ pub async fn handle(app: &App, request: &Request) -> Response {
         Err(problem) => {
             if let Problem::App(Error::Unavailable(cause)) = &problem {
                 // The route's path and not the request's: people put keys where ids belong.
-                let path = routes::find(request).map_or("", |(route, _)| route.path);
+                let path = routes::find(&request.method, path.unwrap_or_default()).map_or("", |(route, _)| route.path);
                 log::error!("{} {path} failed: {cause} (request {request_id})", request.method);
             }
             problem.response(surface, &request_id)
