@@ -84,10 +84,8 @@ fn bearer(request: &Request) -> Option<&str> {
 
 async fn authenticate(call: &Call<'_>, scope: Option<&Scope>, freshness: Freshness) -> Result<Principal, Problem> {
     let request = call.request;
-    if request.header("authorization").is_none_or(|value| value.trim().is_empty()) {
-        return Err(Problem::MissingKey);
-    }
-    let text = bearer(request).and_then(|text| KeyText::parse(text).ok()).ok_or(Refusal::Malformed)?;
+    let text = bearer(request).ok_or(Problem::MissingKey)?;
+    let text = KeyText::parse(text).map_err(|_| Refusal::Malformed)?;
     let found = call.app.find(&text, freshness).await?.ok_or(Refusal::Unknown)?;
     decide(&found.snapshot, scope.map_or(&[], slice::from_ref), call.app.clock.now())?;
     Ok(Principal {
