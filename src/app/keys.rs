@@ -196,12 +196,16 @@ impl App {
             check_metadata(metadata)?;
         }
         check_expiry(change.expires_at.flatten(), now)?;
+        if *change == Change::default() {
+            return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() });
+        }
         check_changeable(before)?;
-        // Whoever makes a key last longer, work again or do something else vouches for all that the
-        // key can do afterwards, as if he made it.
-        if change.scopes.is_some() || change.expires_at.is_some() || change.enabled == Some(true) {
-            let scopes = change.scopes.as_ref().unwrap_or(&before.scopes);
-            let expires_at = change.expires_at.unwrap_or(before.life.expires_at);
+        // Whoever makes a key do more, work again or last longer vouches for all that it can do then, as
+        // if he made it. Taking away needs nothing but the scope to do it.
+        let scopes = change.scopes.as_ref().unwrap_or(&before.scopes);
+        let expires_at = change.expires_at.unwrap_or(before.life.expires_at);
+        let revives = change.enabled == Some(true) && before.life.disabled_at.is_some();
+        if revives || !before.scopes.cover(scopes) || lasts_longer(expires_at, before.life.expires_at) {
             check_holds(by, scopes, before.role, expires_at)?;
         }
         let update = keys::update(reach_to_change(by, before.id)?, before, change, now);
@@ -365,6 +369,11 @@ pub(super) fn check_expiry(expires_at: Option<UnixMillis>, now: UnixMillis) -> R
     Ok(())
 }
 
+/// Whether one expiry is later than another; `None` is never.
+fn lasts_longer(this: Option<UnixMillis>, other: Option<UnixMillis>) -> bool {
+    other.is_some_and(|other| this.is_none_or(|this| this > other))
+}
+
 /// The rule: no key gives another more than it holds: neither scopes, nor a role, nor time.
 pub(super) fn check_holds(
     by: &Principal,
@@ -387,7 +396,7 @@ pub(super) fn check_holds(
         return Err(Error::Exceeds(format!("Only a key with the role `{}` can do this.", role.as_str())));
     }
     if let Some(last) = holder.life.expires_at
-        && expires_at.is_none_or(|expires_at| expires_at > last)
+        && lasts_longer(expires_at, Some(last))
     {
         return Err(Error::Exceeds(format!(
             "A key cannot make another last longer than itself: this one expires at {}.",

@@ -181,11 +181,9 @@ impl App {
         self.background.spawn(Box::pin(async move {
             let asked = app.isolate.feed(Feed::head);
             let sent_at = app.now();
-            match app.database.batch(vec![changes::news(asked)]).await {
-                Ok(mut results) => match changes::read_news(asked, sent_at, take(&mut results, 0)) {
-                    Ok(news) => app.isolate.hear(&news),
-                    Err(error) => log::error!("the feed cannot be read: {error:?}"),
-                },
+            let results = app.database.batch(vec![changes::news(asked)]).await;
+            match results.and_then(|mut results| changes::read_news(asked, sent_at, take(&mut results, 0))) {
+                Ok(news) => app.isolate.hear(&news),
                 Err(error) => log::warn!("the feed was not refreshed; the next request asks the database: {error:?}"),
             }
             app.isolate.release_refresh();

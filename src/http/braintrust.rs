@@ -3,7 +3,7 @@
 //! Its clients know no scopes, kinds or expiry: a key that they make gets what its maker holds.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, json};
+use serde_json::Map;
 
 use crate::{
     app::{Principal, error::Error, keys::NewKey},
@@ -49,6 +49,11 @@ impl<'a> ApiKey<'a> {
     }
 }
 
+#[derive(Serialize)]
+struct Objects<'a> {
+    objects: Vec<ApiKey<'a>>,
+}
+
 /// Iteration ends only on an empty page, and the last id of each page is the next cursor.
 pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
     let query = Query::lenient(call.request);
@@ -69,11 +74,11 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
     if let Some(organization) = query.get("org_name")
         && call.app.organization(by).await?.name.as_str() != organization
     {
-        return Ok(Response::json(200, &json!({ "objects": [] })));
+        return Ok(Response::json(200, &Objects { objects: Vec::new() }));
     }
     let page = call.app.list_keys(by, &filter, cursor, limit).await?;
     let objects: Vec<ApiKey<'_>> = page.items.iter().map(ApiKey::new).collect();
-    Ok(Response::json(200, &json!({ "objects": objects })))
+    Ok(Response::json(200, &Objects { objects }))
 }
 
 pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {

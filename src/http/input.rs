@@ -23,10 +23,15 @@ pub(crate) fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem>
     // by whoever looked at the first.
     let mut json = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let field = Some(error.path().to_string()).filter(|path| path != ".");
+        let path = Some(error.path().to_string()).filter(|path| path != ".");
         let message = error.inner().to_string();
         let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-        Error::Invalid { field, message: message.to_owned() }.into()
+        // Serde puts what is missing into its message alone, and not into the path.
+        let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+        match missing.filter(|_| path.is_none()) {
+            Some(field) => Error::invalid(field, "is missing").into(),
+            None => Error::Invalid { field: path, message: message.to_owned() }.into(),
+        }
     })
 }
 

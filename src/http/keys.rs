@@ -190,6 +190,11 @@ pub(crate) async fn get_self(call: &Call<'_>, by: &Principal) -> Result<Response
 }
 
 pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    #[derive(Serialize)]
+    struct PageBody<'a> {
+        keys: Vec<KeyBody<'a>>,
+        has_more: bool,
+    }
     let known = ["limit", "starting_after", "ending_before", "name", "id", "user_id", "prefix", "project_id", "status"];
     let query = Query::strict(call.request, &known)?;
     let filter = Filter {
@@ -209,7 +214,7 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
     let page = call.app.list_keys(by, &filter, cursor(&query)?, limit(&query)?).await?;
     let now = call.app.clock.now();
     let keys: Vec<KeyBody<'_>> = page.items.iter().map(|key| KeyBody::new(key, now)).collect();
-    Ok(Response::json(200, &json!({ "keys": keys, "has_more": page.has_more })))
+    Ok(Response::json(200, &PageBody { keys, has_more: page.has_more }))
 }
 
 fn status(text: &str) -> Option<Status> {
@@ -245,12 +250,17 @@ pub(crate) async fn change(call: &Call<'_>, by: &Principal) -> Result<Response, 
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Body {
+        #[serde(default, deserialize_with = "input::present")]
         name: Option<Name>,
+        #[serde(default, deserialize_with = "input::present")]
         scopes: Option<Vec<Scope>>,
+        #[serde(default, deserialize_with = "input::present")]
         metadata: Option<Map<String, Value>>,
         #[serde(default, deserialize_with = "input::present")]
         expires_at: Option<Option<String>>,
+        #[serde(default, deserialize_with = "input::present")]
         expires_in_days: Option<i64>,
+        #[serde(default, deserialize_with = "input::present")]
         enabled: Option<bool>,
     }
     let id = path_id(call)?;

@@ -105,11 +105,7 @@ fn bearer(request: &Request) -> Option<&str> {
 
 /// The key that was sent: as a bearer, or in one of the headers of Confident AI's libraries.
 fn credential(request: &Request) -> Option<&str> {
-    let sent = |name: &&str| request.header(name).map(str::trim).filter(|value| !value.is_empty());
-    match sent(&"authorization") {
-        Some(_) => Some(bearer(request).unwrap_or_default()),
-        None => KEY_HEADERS.iter().find_map(sent),
-    }
+    bearer(request).or_else(|| KEY_HEADERS.iter().find_map(|name| request.header(name)).map(str::trim))
 }
 
 async fn authenticate(call: &Call<'_>, scope: Option<&Scope>, freshness: Freshness) -> Result<Principal, Problem> {

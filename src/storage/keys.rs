@@ -262,7 +262,7 @@ pub(crate) fn list(reach: Reach, filter: &Filter, cursor: Cursor, limit: i64, no
 }
 
 /// What a change sets; `None` leaves as it is.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Change {
     /// The name.
     pub(crate) name: Option<Name>,

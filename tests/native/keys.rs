@@ -229,7 +229,11 @@ fn create_never_gives_more_than_the_maker_holds() {
     let (_, made) = world.create(&member, "made", &["api-keys:*"]);
     world.database.execute("UPDATE memberships SET role = 'owner' WHERE role = 'member'");
     assert_eq!(world.get("/v1/keys/self", &made).json["role"], "member");
-    assert_problem(&patch(&world, &made, &world.get("/v1/keys/self", &owner).text("id"), &json!({})), 404, "not_found");
+    assert_problem(
+        &patch(&world, &made, &world.get("/v1/keys/self", &owner).text("id"), &json!({ "name": "n" })),
+        404,
+        "not_found",
+    );
     assert_eq!(get(&world, &made, &member_id).status, 200);
 }
 
@@ -510,6 +514,24 @@ fn patch_refuses_what_create_refuses() {
 }
 
 #[test]
+fn patch_with_nothing_or_null_is_refused_and_leaves_no_trace() {
+    let (world, owner) = world();
+    let (id, _) = world.create(&owner, "n", &["datasets:read"]);
+    let before = world.database.dump();
+    for body in [
+        json!({}),
+        json!({ "name": null }),
+        json!({ "scopes": null }),
+        json!({ "metadata": null }),
+        json!({ "enabled": null }),
+        json!({ "expires_in_days": null }),
+    ] {
+        assert_problem(&patch(&world, &owner, &id, &body), 400, "validation_failed");
+    }
+    assert_eq!(world.database.dump(), before);
+}
+
+#[test]
 fn patch_of_a_revoked_key_is_a_lasting_conflict() {
     let (world, owner) = world();
     let (id, _) = world.create(&owner, "key", &[]);
@@ -533,7 +555,7 @@ fn patch_never_gives_more_than_the_caller_holds() {
     let within = target(&["datasets:read"], 10);
     let beyond = target(&["datasets:write"], 10);
     let lasting = target(&["datasets:read"], 31);
-    let owners = world.get("/v1/keys/self", &owner).text("id");
+    let (owners, _) = world.create(&owner, "owner's", &["api-keys:read"]);
     for (by, id, body, allowed) in [
         (&narrow, &within, json!({ "scopes": ["api-keys:read", "datasets:read"] }), true),
         (&narrow, &within, json!({ "scopes": ["datasets:*"] }), false),
@@ -545,11 +567,16 @@ fn patch_never_gives_more_than_the_caller_holds() {
         (&narrow, &beyond, json!({ "enabled": true }), false),
         (&narrow, &beyond, json!({ "expires_in_days": 20 }), false),
         (&narrow, &beyond, json!({ "scopes": ["datasets:read"] }), true),
-        (&narrow, &lasting, json!({ "enabled": true }), false),
+        (&narrow, &lasting, json!({ "enabled": true }), true),
         (&narrow, &lasting, json!({ "expires_in_days": 30 }), true),
+        (&admin, &owners, json!({ "enabled": false }), true),
         (&admin, &owners, json!({ "enabled": true }), false),
-        (&admin, &owners, json!({ "scopes": [] }), false),
-        (&admin, &owners, json!({ "expires_in_days": 1 }), false),
+        (&admin, &owners, json!({ "scopes": [] }), true),
+        (&admin, &owners, json!({ "scopes": ["api-keys:read"] }), false),
+        (&admin, &owners, json!({ "expires_in_days": 2 }), true),
+        (&admin, &owners, json!({ "expires_in_days": 1 }), true),
+        (&admin, &owners, json!({ "expires_in_days": 2 }), false),
+        (&admin, &owners, json!({ "expires_at": null }), false),
         (&admin, &owners, json!({ "name": "renamed" }), true),
     ] {
         let before = get(&world, &owner, id).json;
@@ -563,6 +590,7 @@ fn patch_never_gives_more_than_the_caller_holds() {
     }
     // A key with full access can be narrowed, but not be given back by a key that has less.
     let (_, full_id, _) = world.colleague(&owner, "member");
+    assert_eq!(patch(&world, &narrow, &full_id, &json!({ "enabled": false })).status, 200);
     assert_problem(&patch(&world, &narrow, &full_id, &json!({ "enabled": true })), 403, "exceeds_own_access");
 }
 
