@@ -88,6 +88,10 @@ CREATE INDEX keys_by_project ON keys (organization_id, project_id, id) WHERE pro
 CREATE INDEX keys_by_name ON keys (organization_id, name, id);
 -- Lists by the first characters of the text.
 CREATE INDEX keys_by_start ON keys (organization_id, start);
+-- Is there another key that can manage keys, before the last such key ends?
+CREATE INDEX keys_managing ON keys (organization_id)
+WHERE revoked_at IS NULL AND disabled_at IS NULL AND role <> 'member'
+  AND (scopes IS NULL OR instr(scopes, '"api-keys:write"') > 0 OR instr(scopes, '"api-keys:*"') > 0);
 -- The sweep: what has expired and was not recorded yet.
 CREATE INDEX keys_due ON keys (expires_at) WHERE expires_at IS NOT NULL AND expired_at IS NULL AND revoked_at IS NULL;
 

@@ -187,7 +187,13 @@ impl App {
     /// # Errors
     /// [`Error::Exceeds`] when the key would get more than the caller holds; [`Error::Conflict`] when
     /// it is revoked, or was changed by someone else since it was read.
-    pub(crate) async fn change_key(&self, by: &Principal, before: &Key, change: &Change) -> Result<Key, Error> {
+    pub(crate) async fn change_key(
+        &self,
+        by: &Principal,
+        before: &Key,
+        change: &Change,
+        force: bool,
+    ) -> Result<Key, Error> {
         let now = self.now();
         if let Some(Scopes::List(list)) = &change.scopes {
             check_scopes(list)?;
@@ -208,8 +214,16 @@ impl App {
         if revives || !before.scopes.cover(scopes) || lasts_longer(expires_at, before.life.expires_at) {
             check_holds(by, scopes, before.role, expires_at)?;
         }
-        let update = keys::update(reach_to_change(by, before.id)?, before, change, now);
-        self.carry_out(by, update, &event(before, "key.updated", described(change), now)).await
+        let update = keys::update(reach_to_change(by, before.id)?, before, change, force, now);
+        match self.carry_out(by, update, &event(before, "key.updated", described(change), now)).await {
+            Err(Error::Conflict { .. })
+                if change.enabled == Some(false)
+                    && self.get_key(by, KeyRef::Id(before.id)).await?.updated_at == before.updated_at =>
+            {
+                Err(LAST_MANAGING_KEY)
+            }
+            result => result,
+        }
     }
 
     /// Carries out a change of a key that was read before, with its event, and gives the key as it is
@@ -225,8 +239,9 @@ impl App {
     /// Ends a key for good. Revoking a revoked key changes nothing and is no error.
     ///
     /// # Errors
-    /// [`Error::NotFound`] also when it is there but the caller may not see it.
-    pub async fn revoke_key(&self, by: &Principal, id: KeyId) -> Result<Key, Error> {
+    /// [`Error::NotFound`] also when it is there but the caller may not see it; [`Error::Conflict`] when it
+    /// is the last key that can manage keys, unless this is forced.
+    pub async fn revoke_key(&self, by: &Principal, id: KeyId, force: bool) -> Result<Key, Error> {
         let now = self.now();
         let reach = reach_to_change(by, id)?;
         let revoked = Event {
@@ -237,12 +252,13 @@ impl App {
             at: now,
         };
         let statements = vec![
-            keys::revoke(reach, id, now),
+            keys::revoke(reach, id, force, now),
             audit::record_if_changed(&by.actor(), &revoked),
             keys::get(reach, KeyRef::Id(id)),
         ];
         let mut results = self.guarded(by, statements).await?;
-        keys::read(take(&mut results, 2))?.pop().ok_or(Error::NotFound)
+        let key = keys::read(take(&mut results, 2))?.pop().ok_or(Error::NotFound)?;
+        if key.life.revoked_at.is_none() { Err(LAST_MANAGING_KEY) } else { Ok(key) }
     }
 
     /// What happened to a key, the newest first.
@@ -265,6 +281,13 @@ impl App {
         Ok(page(audit::read(take(&mut results, 1))?, limit))
     }
 }
+
+/// Nobody locks an organization out without having been told.
+const LAST_MANAGING_KEY: Error = Error::Conflict {
+    code: "last_managing_key",
+    message: "This is the last key of the organization that can manage keys: without it nobody can make another. \
+              Make one first, or ask `/v1/keys/{id}?force=true`.",
+};
 
 /// The keys that the caller may see: all of its organization for an admin, else its user's, or its
 /// project's. Every key may see itself, `own` says that it is about that.

@@ -116,6 +116,6 @@ pub(crate) async fn get(call: &Call<'_>, by: &Principal) -> Result<Response, Pro
 }
 
 pub(crate) async fn delete(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let key = call.app.revoke_key(by, path_id(call)?).await?;
+    let key = call.app.revoke_key(by, path_id(call)?, false).await?;
     Ok(Response::json(200, &ApiKey::new(&key)))
 }

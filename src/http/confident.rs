@@ -187,13 +187,13 @@ pub(crate) async fn update(call: &Call<'_>, by: &Principal) -> Result<Response, 
     let Body { valid } = input::body(call.request)?;
     let before = path_key(call, by).await?;
     let change = Change { enabled: Some(valid), ..Change::default() };
-    let key = call.app.change_key(by, &before, &change).await?;
+    let key = call.app.change_key(by, &before, &change, false).await?;
     Ok(one(call, "apiKey", &ApiKey::new(&key, call.app.clock.now())))
 }
 
 pub(crate) async fn delete(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
     let key = path_key(call, by).await?;
-    call.app.revoke_key(by, key.id).await?;
+    call.app.revoke_key(by, key.id, false).await?;
     Ok(success(&json!({ "id": key.number, "deleted": true })))
 }
 

@@ -246,6 +246,13 @@ pub(crate) fn cursor(query: &Query) -> Result<Cursor, Problem> {
     }
 }
 
+/// Whether the caller insists on ending the last key that can manage keys.
+fn forced(call: &Call<'_>) -> Result<bool, Problem> {
+    let query = Query::strict(call.request, &["force"])?;
+    let force = query.read("force", "true or false", |text| text.parse().ok())?;
+    Ok(force.unwrap_or(false))
+}
+
 pub(crate) async fn change(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -264,6 +271,7 @@ pub(crate) async fn change(call: &Call<'_>, by: &Principal) -> Result<Response, 
         enabled: Option<bool>,
     }
     let id = path_id(call)?;
+    let force = forced(call)?;
     let body: Body = input::body(call.request)?;
     let now = call.app.clock.now();
     let change = Change {
@@ -274,7 +282,7 @@ pub(crate) async fn change(call: &Call<'_>, by: &Principal) -> Result<Response, 
         enabled: body.enabled,
     };
     let before = call.app.get_key(by, KeyRef::Id(id)).await?;
-    let key = call.app.change_key(by, &before, &change).await?;
+    let key = call.app.change_key(by, &before, &change, force).await?;
     Ok(Response::json(200, &KeyBody::new(&key, now)))
 }
 
@@ -325,7 +333,7 @@ pub(crate) async fn revoke(call: &Call<'_>, by: &Principal) -> Result<Response, 
         /// Everything else does so this much later at the latest.
         max_staleness_ms: i64,
     }
-    let key = call.app.revoke_key(by, path_id(call)?).await?;
+    let key = call.app.revoke_key(by, path_id(call)?, forced(call)?).await?;
     let body = RevokedBody {
         about: KeyBody::new(&key, call.app.clock.now()),
         effective_at: key.life.revoked_at.map(Rfc3339),

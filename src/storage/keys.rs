@@ -279,10 +279,15 @@ pub(crate) struct Change {
 /// The end of every change of a key: within reach, not revoked, and not changed since it was read.
 macro_rules! unchanged {
     () => {
+        unchanged!("")
+    };
+    ($and:expr) => {
         concat!(
             " updated_at = max(?5, updated_at + 1) WHERE id = ?1 AND ",
             within_reach!(),
-            " AND revoked_at IS NULL AND updated_at = ?6 RETURNING ",
+            " AND revoked_at IS NULL AND updated_at = ?6",
+            $and,
+            " RETURNING ",
             columns!()
         )
     };
@@ -296,9 +301,32 @@ macro_rules! no_rotation {
     };
 }
 
+/// Whether a key can manage keys, as the index `keys_managing` has it.
+macro_rules! managing {
+    () => {
+        "revoked_at IS NULL AND disabled_at IS NULL AND role <> 'member' AND (scopes IS NULL \
+         OR instr(scopes, '\"api-keys:write\"') > 0 OR instr(scopes, '\"api-keys:*\"') > 0)"
+    };
+}
+
+/// Whether the organization of `?2` can manage its keys without the key `?1`, at `?5`.
+macro_rules! can_do_without {
+    () => {
+        concat!(
+            "(NOT (",
+            managing!(),
+            ") OR EXISTS (SELECT 1 FROM keys WHERE organization_id = ?2 AND id <> ?1 \
+             AND (expires_at IS NULL OR expires_at > ?5) AND ",
+            managing!(),
+            "))"
+        )
+    };
+}
+
 /// Changes a key that is not revoked and was not changed since it was read as `before`. A new expiry
-/// has not been recorded by the sweep yet. Gives the key as it is now, or no row.
-pub(crate) fn update(reach: Reach, before: &Key, change: &Change, now: UnixMillis) -> Statement {
+/// has not been recorded by the sweep yet. Gives the key as it is now, or no row; none also when it would
+/// disable the last key that can manage keys, unless it is forced.
+pub(crate) fn update(reach: Reach, before: &Key, change: &Change, force: bool, now: UnixMillis) -> Statement {
     statement!(
         concat!(
             "UPDATE keys SET name = coalesce(?7, name), \
@@ -307,7 +335,7 @@ pub(crate) fn update(reach: Reach, before: &Key, change: &Change, now: UnixMilli
              expires_at = CASE WHEN ?11 THEN ?12 ELSE expires_at END, \
              expired_at = CASE WHEN ?11 THEN NULL ELSE expired_at END, \
              disabled_at = CASE ?13 WHEN 1 THEN NULL WHEN 0 THEN coalesce(disabled_at, ?5) ELSE disabled_at END,",
-            unchanged!()
+            unchanged!(concat!(" AND (?13 IS NOT 0 OR ?14 OR ", can_do_without!(), ")"))
         ),
         before.id,
         reach.organization_id,
@@ -321,7 +349,8 @@ pub(crate) fn update(reach: Reach, before: &Key, change: &Change, now: UnixMilli
         change.metadata.clone().map(Value::Object),
         i64::from(change.expires_at.is_some()),
         change.expires_at.flatten(),
-        change.enabled.map(i64::from)
+        change.enabled.map(i64::from),
+        i64::from(force)
     )
 }
 
@@ -408,19 +437,22 @@ pub(crate) fn forget_rotated(now: UnixMillis, limit: i64) -> Statement {
 }
 
 /// Ends a key for good, with both its secrets. Does nothing, and so records nothing, when it is
-/// revoked already.
-pub(crate) fn revoke(reach: Reach, id: KeyId, now: UnixMillis) -> Statement {
+/// revoked already, or is the last key that can manage keys and this is not forced.
+pub(crate) fn revoke(reach: Reach, id: KeyId, force: bool, now: UnixMillis) -> Statement {
     statement!(
         concat!(
             "UPDATE keys SET revoked_at = ?5, updated_at = max(?5, updated_at + 1) WHERE id = ?1 AND ",
             within_reach!(),
-            " AND revoked_at IS NULL"
+            " AND revoked_at IS NULL AND (?6 OR ",
+            can_do_without!(),
+            ")"
         ),
         id,
         reach.organization_id,
         reach.user_id,
         reach.project_id,
-        now
+        now,
+        i64::from(force)
     )
 }
 
