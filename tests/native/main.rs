@@ -17,6 +17,7 @@ mod errors;
 mod guard;
 mod key_text;
 mod keys;
+mod last_key;
 mod migrations;
 mod simulation;
 mod sweep;
