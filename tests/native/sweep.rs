@@ -112,7 +112,7 @@ fn two_sweeps_at_once_share_the_work() {
 
 #[test]
 fn sweep_that_dies_anywhere_leaves_nothing_half_done() {
-    for dies_at in 0..5 {
+    for dies_at in 0..6 {
         let (mut world, _, id) = world();
         world.copy_key(&id, 1_201, "00000001", Some(START.0 - 2_000));
         world.before_batches(move |database, number| database.down.set(number == dies_at));
