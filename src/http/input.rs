@@ -15,9 +15,16 @@ pub(crate) fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem>
     let Body::Bytes(bytes) = &request.body else {
         return Err(Problem::BodyTooLarge);
     };
-    if let Err(error) = serde_json::from_slice::<serde_json::Value>(bytes) {
-        let message = if bytes.is_empty() { "it is empty".to_owned() } else { error.to_string() };
-        return Err(Problem::MalformedJson(message));
+    match serde_json::from_slice::<serde_json::Value>(bytes) {
+        Ok(value) if value.is_object() => {}
+        // An array would be read as the fields' values in their order.
+        Ok(_) => {
+            return Err(Error::Invalid { field: None, message: "The body must be a JSON object".to_owned() }.into());
+        }
+        Err(error) => {
+            let message = if bytes.is_empty() { "it is empty".to_owned() } else { error.to_string() };
+            return Err(Problem::MalformedJson(message));
+        }
     }
     // Read again, straight into the type: of two fields with one name a `Value` keeps the last, unseen
     // by whoever looked at the first.

@@ -80,6 +80,7 @@ fn create_answers_with_the_whole_key_once() {
             "status": "active",
             "organization_id": maker["organization_id"],
             "user_id": maker["user_id"],
+            "project_id": null,
             "metadata": { "team": ["a"] },
             "created_at": "2027-01-15T08:00:00.000Z",
             "created_by": maker["id"],
@@ -87,6 +88,8 @@ fn create_answers_with_the_whole_key_once() {
             "expires_at": null,
             "disabled_at": null,
             "revoked_at": null,
+            "last_used_at": null,
+            "rotation": null,
         })
     );
     assert_eq!(get(&world, &owner, &id).json, created);
@@ -115,7 +118,6 @@ fn create_takes_and_refuses_fields() {
         ("scopes", json!(["datasets:read "]), false),
         ("kind", json!("pat"), true),
         ("kind", json!("org"), true),
-        ("kind", json!("proj"), false),
         ("kind", json!("sk"), false),
         ("kind", json!("PAT"), false),
         ("label", json!("eu1"), true),
@@ -154,6 +156,14 @@ fn create_takes_and_refuses_fields() {
             let named = answer.json["error"]["field"].as_str().unwrap();
             assert!(named.starts_with(field), "{body}: {}", answer.json);
         }
+    }
+    for (kind, project_id) in
+        [("proj", json!(null)), ("proj", json!(world.fresh_id())), ("pat", json!(world.fresh_id()))]
+    {
+        let body = json!({ "name": "n", "scopes": [], "kind": kind, "project_id": project_id });
+        let answer = world.post("/v1/keys", &owner, &body);
+        assert_problem(&answer, 400, "validation_failed");
+        assert_eq!(answer.json["error"]["field"], "project_id", "{body}");
     }
     let both = json!({ "name": "n", "scopes": [], "expires_at": "2028-01-01", "expires_in_days": 1 });
     assert_problem(&world.post("/v1/keys", &owner, &both), 400, "validation_failed");
