@@ -311,7 +311,8 @@ fn who_reaches_which_keys() {
             assert_eq!(world.database.dump(), before);
         }
     }
-    // Within reach, revoking works; the caller's own key included.
+    // Within reach, revoking works; the caller's own key included, while another can manage keys.
+    world.create(&stranger, "spare", &["api-keys:*"]);
     for (by, id) in [(&admin, &member_id), (&org, &other_id), (&stranger, &stranger_id)] {
         assert_eq!(delete(&world, by, id).json["status"], "revoked");
     }
