@@ -23,7 +23,7 @@ const SQLITE: &str = "tests/native/support/sqlite.rs";
 
 /// Each rule: its name, where it stands, what stands there, and what stands there without the rule;
 /// `MUTATED` is whether this rule is the one that is missing.
-const MUTATIONS: [[&str; 4]; 16] = [
+const MUTATIONS: [[&str; 4]; 17] = [
     [
         "no_feed_check",
         FEED,
@@ -88,6 +88,12 @@ const MUTATIONS: [[&str; 4]; 16] = [
         "let mut results = self.database.batch(batch).await?;",
         "if MUTATED { batch[0].sql = \"SELECT 1\".into(); batch[0].params.clear(); }
         let mut results = self.database.batch(batch).await?;",
+    ],
+    [
+        "caller_not_judged_again",
+        "src/http/verify.rs",
+        "call.app.still_good(by)?;",
+        "if !MUTATED { call.app.still_good(by)?; }",
     ],
     [
         "no_trigger_on_keys",

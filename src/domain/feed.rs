@@ -144,7 +144,9 @@ mod tests {
 
     fn feed(all: &[News]) -> Feed {
         let mut feed = Feed::default();
-        all.iter().for_each(|news| feed.apply(news));
+        for news in all {
+            feed.apply(news);
+        }
         feed
     }
 
@@ -177,11 +179,12 @@ mod tests {
 
     #[test]
     fn apply_permits_only_what_the_feed_can_tell() {
-        let cases: [(&str, &[News], Option<i64>); 13] = [
+        let cases: [(&str, &[News], Option<i64>); 14] = [
             ("never read", &[], None),
             ("nothing has ever changed", &[news(0, 0, &[])], Some(0)),
             ("first read reaches back to the first change", &[news(0, 0, &[(2, OTHER), (1, OTHER)])], Some(0)),
             ("first read begins in the middle", &[news(0, 0, &[(9, OTHER), (8, OTHER)])], Some(7)),
+            ("numbers were stepped over", &[news(0, 0, &[(9, OTHER), (8, OTHER), (2, KEY), (1, OTHER)])], Some(7)),
             ("key changed", &[news(0, 0, &[(2, OTHER), (1, KEY)])], Some(1)),
             ("organization changed", &[news(0, 0, &[(2, ORGANIZATION), (1, OTHER)])], Some(2)),
             ("user changed", &[news(0, 0, &[(3, OTHER), (2, USER), (1, OTHER)])], Some(2)),
