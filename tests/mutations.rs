@@ -2,8 +2,10 @@
 //! source, and the simulation must notice. The copy asks when it runs which rule is to be missing,
 //! so that it is built once, and nothing of this is in the code that ships.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says what it expects by failing")]
+
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::Command,
     sync::Mutex,
@@ -13,7 +15,7 @@ use std::{
 use serde_json::Value;
 
 /// How many histories the simulation may take to notice.
-const HISTORIES: u32 = 4_000;
+const HISTORIES: u32 = 1;
 /// How many histories must pass with every rule in place, so that the copy itself is no reason to fail.
 const HISTORIES_WITH_EVERY_RULE: u32 = 200;
 
@@ -44,7 +46,16 @@ const MUTATIONS: [[&str; 4]; 17] = [
         "Seq(news.asked.0.saturating_add(1));",
         "Seq(news.asked.0 + 1) && !(MUTATED && self.known.is_some() && (news.changes.len() as i64) < PAGE);",
     ],
-    ["full_table_keeps_base", FEED, "known.base = head;", "if !MUTATED { known.base = head; }"],
+    // A table as large as the real one would take too long to fill.
+    [
+        "full_table_keeps_base",
+        FEED,
+        "if known.last_change.len() > MAX_SUBJECTS {",
+        "if MUTATED && known.last_change.len() > 8 {
+            known.last_change.clear();
+        }
+        if known.last_change.len() > MAX_SUBJECTS {",
+    ],
     [
         "seq_after_read",
         VERIFY,
@@ -118,11 +129,10 @@ const MUTATIONS: [[&str; 4]; 17] = [
     ],
 ];
 
-/// What else is different in the copy: limits that histories reach sooner, a name of its own,
+/// What else is different in the copy: a limit that histories reach sooner, a name of its own,
 /// and the question itself.
-const COPY: [[&str; 3]; 6] = [
+const COPY: [[&str; 3]; 5] = [
     [FEED, "PAGE: i64 = 1_000", "PAGE: i64 = 8"],
-    [FEED, "MAX_SUBJECTS: usize = 20_000", "MAX_SUBJECTS: usize = 12"],
     [
         "src/lib.rs",
         "pub mod app;",
@@ -216,9 +226,9 @@ fn build(copy: &Path) -> PathBuf {
         .unwrap();
     let messages = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{messages}\n{}", String::from_utf8_lossy(&output.stderr));
-    let programs = messages.lines().filter_map(|line| {
+    let mut programs = messages.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         message["executable"].as_str().map(PathBuf::from)
     });
-    programs.last().unwrap()
+    programs.next_back().unwrap()
 }

@@ -99,7 +99,7 @@ async fn script(world: Rc<World>) {
     // Each history has a character of its own, because dangers differ in what they need. Busy ones
     // have many answers under way at once; in quiet ones feeds and snapshots grow old. In some,
     // nearly everything happens to one isolate and one key, so that memory answers.
-    let pause_ms = [150.0, 500.0, 1_500.0][world.pick(0..3)];
+    let pause_ms = [150, 500, 1_500][world.pick(0..3)];
     let others_percent = [10, 30, 100][world.pick(0..3)];
     let (evictions, upheavals) = ([1, 6][world.pick(0..2)], [2, 9][world.pick(0..2)]);
     for _ in 0..world.pick(30..90) {

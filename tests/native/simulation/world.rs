@@ -7,6 +7,7 @@ use std::{
     future::Future,
     ops::Range,
     rc::Rc,
+    time::Duration,
 };
 
 use bitting::{
@@ -100,12 +101,13 @@ impl World {
     where
         F: Future<Output = ()> + 'static,
     {
+        let slow_percent = [0, 8, 20, 35][usize::try_from(seed % 4).unwrap()];
         let mut pool = LocalPool::new();
         let world = Rc::new(Self {
             stage: Rc::clone(stage),
             seed,
-            troubled: seed % 4 != 0,
-            slow_percent: [0, 8, 20, 35][(seed % 4) as usize],
+            troubled: slow_percent > 0,
+            slow_percent,
             random: SeededEntropy(Cell::new(seed)),
             now: Cell::new(0),
             timers: RefCell::default(),
@@ -143,16 +145,16 @@ impl World {
     }
 
     /// A duration: most are shorter than `mean_ms`, a few are many times as long.
-    pub(super) fn duration(&self, mean_ms: f64) -> i64 {
-        let share = (self.pick(0..1 << 20) + 1) as f64 / f64::from(1 << 20);
-        (-share.ln() * mean_ms) as i64
+    pub(super) fn duration(&self, mean_ms: u32) -> i64 {
+        let share = f64::from(u32::try_from(self.pick(1..1 << 20)).unwrap()) / f64::from(1 << 20);
+        Duration::from_millis(mean_ms.into()).mul_f64(-share.ln()).as_millis().try_into().unwrap()
     }
 
     /// How long a message is under way. Slow ones are overtaken by others, and many of them take
     /// longer than the feed may be old.
     fn delay(&self) -> i64 {
         let slow = self.chance(self.slow_percent);
-        self.duration(if slow { 5_000.0 } else { 60.0 })
+        self.duration(if slow { 5_000 } else { 60 })
     }
 
     fn fails(&self, percent: usize) -> bool {
@@ -178,7 +180,7 @@ impl World {
         }
         let world = Rc::clone(self);
         self.spawn(async move {
-            let end = Box::pin(world.sleep(world.duration(500.0)));
+            let end = Box::pin(world.sleep(world.duration(500)));
             if let Either::Right(_) = select(work, end).await {
                 world.stage.tally.count("cut off");
             }
