@@ -137,7 +137,7 @@ async fn script(world: Rc<World>) {
             44..46 => start_request("PATCH", other_id, json!({ "enabled": world.chance(50) })),
             46..48 => start_request("PATCH", other_id, json!({ "scopes": &ALL_SCOPES[..world.pick(1..3)] })),
             48..51 => start_request("POST", "verify", json!({ "key": world.stage.keys[world.pick(0..KEYS)].secret })),
-            51 => world.set_clock_back(isolate, 1 + world.duration(3_000.0)),
+            51 => world.set_clock_back(isolate, 1 + world.duration(3_000)),
             _ => start_verify(key),
         }
     }
