@@ -18,6 +18,7 @@ mod guard;
 mod key_text;
 mod keys;
 mod migrations;
+mod rotation;
 mod simulation;
 mod sweep;
 mod tidy;
