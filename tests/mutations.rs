@@ -2,6 +2,8 @@
 //! source, and the simulation must notice. The copy asks when it runs which rule is to be missing,
 //! so that it is built once, and nothing of this is in the code that ships.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says what it expects by failing")]
+
 use std::{
     env, fs,
     path::{Path, PathBuf},

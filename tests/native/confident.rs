@@ -257,7 +257,7 @@ fn rotation_shows_the_new_secret_where_the_libraries_look_for_it() {
         for key in [&first, &second] {
             assert_eq!(world.get("/v1/keys/self", key).status, 200);
         }
-        assert_eq!(world.get("/v1/scopes", &first).header("sunset").is_some(), true);
+        assert!(world.get("/v1/scopes", &first).header("sunset").is_some());
         expected["shadowValue"] = json!(masked(&second));
         assert_eq!(data(&world.get(&path, &owner)), &expected);
         assert_problem(&rotate(json!({})), 409, "rotation_pending");

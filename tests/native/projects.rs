@@ -181,8 +181,8 @@ fn deleting_a_project_of_ten_thousand_keys_writes_three_rows_and_ends_them_all()
     assert_eq!((answer.status, &answer.json["data"]), (200, &json!({ "id": id, "deleted": true })));
     assert_eq!(total() - written, 3, "the project, its audit event, one row of the feed");
     assert!(steps < 500, "{steps} steps");
-    let feed = format!("SELECT group_concat(subject) FROM changes WHERE seq > (SELECT max(seq) FROM changes) - 1");
-    assert_eq!((world.database.count("changes"), world.database.value(&feed)), (changes + 1, json!(id)));
+    let feed = "SELECT subject FROM changes ORDER BY seq DESC LIMIT 1";
+    assert_eq!((world.database.count("changes"), world.database.value(feed)), (changes + 1, json!(id)));
     // Routes that ask the database know at once, also where nobody has heard of it.
     for key in keys {
         assert_problem(&other.get("/v1/keys/self", key), 401, "project_deleted");

@@ -104,7 +104,7 @@ impl World {
         let world = Rc::new(Self {
             stage: Rc::clone(stage),
             seed,
-            troubled: seed % 4 != 0,
+            troubled: !seed.is_multiple_of(4),
             slow_percent: [0, 8, 20, 35][(seed % 4) as usize],
             random: SeededEntropy(Cell::new(seed)),
             now: Cell::new(0),
@@ -355,6 +355,11 @@ impl Entropy for Edge {
 }
 
 impl Background for Edge {
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "far below 2^52, and a whole number is meant"
+    )]
     fn spawn(&self, work: LocalFuture<'static, ()>) {
         self.world.spawn_fragile(work);
     }
