@@ -15,7 +15,11 @@ use crate::{
         time::UnixMillis,
     },
     ports::DatabaseError,
-    storage::{changes, keys, snapshots},
+    storage::{
+        changes,
+        keys::{self, Used},
+        snapshots,
+    },
 };
 
 /// How often the database is asked when its answers come too late or were overtaken.
@@ -103,8 +107,11 @@ impl App {
             return;
         };
         let database = Rc::clone(&self.database);
+        // A statement writes to a key once, so a key's two secrets need two.
+        let (outgoing, newest): (Vec<Used>, Vec<Used>) = uses.iter().partition(|used| used.outgoing);
         self.background.spawn(Box::pin(async move {
-            if let Err(error) = database.batch(vec![keys::record_uses(&uses)]).await {
+            let batch = vec![keys::record_uses(&newest), keys::record_uses(&outgoing)];
+            if let Err(error) = database.batch(batch).await {
                 log::warn!("the last uses of {} secrets are lost: {error:?}", uses.len());
             }
         }));

@@ -110,6 +110,10 @@ async fn path_key(call: &Call<'_>, by: &Principal) -> Result<Key, Error> {
         Err(_) => KeyRef::Id(KeyId::parse(call.param("id")).ok_or(Error::NotFound)?),
     };
     by.administers()?;
+    if let Some(id) = project_id {
+        // A deleted project's keys are still on record, but nothing is at its path any more.
+        call.app.get_project(by, id).await?;
+    }
     let key = call.app.get_key(by, key_ref).await?;
     let belongs = match project_id {
         Some(id) => key.project_id == Some(id),

@@ -469,7 +469,7 @@ pub(crate) struct Used {
     pub(crate) count: i64,
 }
 
-/// Writes down when secrets were last used. No trigger writes to the feed for it.
+/// Writes down when secrets were last used, of each key at most one. No trigger writes to the feed for it.
 pub(crate) fn record_uses(uses: &[Used]) -> Statement {
     statement!(
         "UPDATE keys SET \
