@@ -105,7 +105,8 @@ fn bearer(request: &Request) -> Option<&str> {
 
 /// The key that was sent: as a bearer, or in one of the headers of Confident AI's libraries.
 fn credential(request: &Request) -> Option<&str> {
-    bearer(request).or_else(|| KEY_HEADERS.iter().find_map(|name| request.header(name)).map(str::trim))
+    let sent = |name: &&str| request.header(name).map(str::trim).filter(|value| !value.is_empty());
+    bearer(request).or_else(|| KEY_HEADERS.iter().find_map(sent))
 }
 
 async fn authenticate(call: &Call<'_>, scope: Option<&Scope>, freshness: Freshness) -> Result<Principal, Problem> {

@@ -116,10 +116,12 @@ fn key_of_a_project_changes_nothing_but_itself() {
         assert!([403, 404].contains(&answer.status), "{}: {}", route.name(), answer.json);
     }
     let sibling = format!("/v1/keys/{}", targets.project_key);
-    for (method, path) in
-        [("PATCH", sibling.clone()), ("DELETE", sibling.clone()), ("POST", format!("{sibling}/rotate"))]
-    {
-        assert_problem(&world.call(method, &path, &key, &json!({})), 403, "exceeds_own_access");
+    for (method, path, body) in [
+        ("PATCH", sibling.clone(), json!({ "name": "n" })),
+        ("DELETE", sibling.clone(), Value::Null),
+        ("POST", format!("{sibling}/rotate"), json!({})),
+    ] {
+        assert_problem(&world.call(method, &path, &key, &body), 403, "exceeds_own_access");
     }
     let narrower = json!({ "name": "n", "kind": "proj", "project_id": targets.project, "scopes": [] });
     assert_problem(&world.post("/v1/keys", &key, &narrower), 403, "exceeds_own_access");
