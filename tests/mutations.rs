@@ -218,9 +218,9 @@ fn build(copy: &Path) -> PathBuf {
         .unwrap();
     let messages = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{messages}\n{}", String::from_utf8_lossy(&output.stderr));
-    let programs = messages.lines().filter_map(|line| {
+    let mut programs = messages.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         message["executable"].as_str().map(PathBuf::from)
     });
-    programs.last().unwrap()
+    programs.next_back().unwrap()
 }

@@ -143,6 +143,11 @@ impl World {
     }
 
     /// A duration: most are shorter than `mean_ms`, a few are many times as long.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "small, and a whole number is meant"
+    )]
     pub(super) fn duration(&self, mean_ms: f64) -> i64 {
         let share = (self.pick(0..1 << 20) + 1) as f64 / f64::from(1 << 20);
         (-share.ln() * mean_ms) as i64
@@ -355,11 +360,6 @@ impl Entropy for Edge {
 }
 
 impl Background for Edge {
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        reason = "far below 2^52, and a whole number is meant"
-    )]
     fn spawn(&self, work: LocalFuture<'static, ()>) {
         self.world.spawn_fragile(work);
     }
