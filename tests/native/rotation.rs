@@ -377,7 +377,7 @@ fn nobody_is_told_the_secret_of_a_key_that_he_could_not_have_made() {
     let personal = world.get("/v1/keys/self", &owner).text("id");
     let (lent, _) = world.create(&owner, "lent", &[]);
     let (_, _, admin) = world.colleague(&owner, "admin");
-    let (_, _, member) = world.colleague(&owner, "member");
+    let (_, members, member) = world.colleague(&owner, "member");
     let (_, narrow) = world.create(&owner, "narrow", &["api-keys:read", "api-keys:write"]);
     let (_, short) =
         make(json!({ "name": "short", "kind": "org", "scopes": ["api-keys:*", "datasets:*"], "expires_in_days": 1 }));
@@ -390,6 +390,9 @@ fn nobody_is_told_the_secret_of_a_key_that_he_could_not_have_made() {
     for (by, target, body, status, code) in [
         (&admin, &personal, json!({}), 403, "exceeds_own_access"),
         (&admin, &lent, hour(), 403, "exceeds_own_access"),
+        // A personal key acts as its user, so not even an owner is told another user's.
+        (&admin, &members, json!({}), 403, "exceeds_own_access"),
+        (&owner, &members, json!({}), 403, "exceeds_own_access"),
         // A key that an owner made may do what owners may.
         (&admin, &empty, json!({}), 403, "exceeds_own_access"),
         (&narrow, &wide, json!({}), 403, "exceeds_own_access"),
