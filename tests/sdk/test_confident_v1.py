@@ -155,6 +155,11 @@ class Contract(Case):
         for name in ("", " ", "x" * 1_000):
             await self.assert_refused("`name`", self.client.organization().api_keys, "create", name)
 
+        limited = self.limited("api-keys:read").organization()
+        await self.call(limited.api_keys, "list")
+        await self.assert_refused("Required: ['api-keys:write']", limited.api_keys, "create", self.name)
+        await self.assert_refused("Required: ['organization:read']", limited, "get")
+
     async def test_an_error_has_the_envelope_and_its_status(self):
         path = "/v1/organization/api-keys"
         for status, answer in [
