@@ -437,16 +437,19 @@ pub(crate) struct Used {
     pub(crate) count: i64,
 }
 
-/// Writes down when secrets were last used. No trigger writes to the feed for it.
+/// Writes down when secrets were last used. No trigger writes to the feed for it. A key's two secrets
+/// are one row: `UPDATE … FROM` would carry out only one of two that match it, so they are grouped.
 pub(crate) fn record_uses(uses: &[Used]) -> Statement {
     statement!(
-        "UPDATE keys SET \
-         last_used_at = CASE WHEN used.outgoing THEN last_used_at ELSE max(coalesce(last_used_at, 0), used.at) END, \
-         outgoing_last_used_at = CASE WHEN used.outgoing AND rotates_at IS NOT NULL \
-         THEN max(coalesce(outgoing_last_used_at, 0), used.at) ELSE outgoing_last_used_at END, \
-         outgoing_uses = CASE WHEN used.outgoing AND rotates_at IS NOT NULL THEN outgoing_uses + used.count ELSE outgoing_uses END \
-         FROM (SELECT value ->> '$.id' AS id, value ->> '$.outgoing' AS outgoing, value ->> '$.at' AS at, \
-         value ->> '$.count' AS count FROM json_each(?1)) AS used WHERE keys.id = used.id",
+        "UPDATE keys SET last_used_at = coalesce(max(last_used_at, used.at), last_used_at, used.at), \
+         outgoing_last_used_at = CASE WHEN rotates_at IS NULL THEN outgoing_last_used_at \
+         ELSE coalesce(max(outgoing_last_used_at, used.outgoing_at), outgoing_last_used_at, used.outgoing_at) END, \
+         outgoing_uses = CASE WHEN rotates_at IS NULL THEN outgoing_uses ELSE outgoing_uses + used.count END \
+         FROM (SELECT value ->> '$.id' AS id, \
+         max(CASE WHEN NOT value ->> '$.outgoing' THEN value ->> '$.at' END) AS at, \
+         max(CASE WHEN value ->> '$.outgoing' THEN value ->> '$.at' END) AS outgoing_at, \
+         sum(CASE WHEN value ->> '$.outgoing' THEN value ->> '$.count' ELSE 0 END) AS count \
+         FROM json_each(?1) GROUP BY value ->> '$.id') AS used WHERE keys.id = used.id",
         serde_json::to_value(uses).unwrap_or_default()
     )
 }
