@@ -202,9 +202,9 @@ class Contract(Case):
             with self.assertRaises(ConfidentApiError):
                 await self.call(self.connect(key), "whoami")
         self.assertFalse((await self.get(created.id)).valid)
-        for options in ({}, {"grace_period_in_hours": 1, "expires_in_days": 30}, {"expires_in_days": 0}):
-            with self.assertRaises(ConfidentApiError):
-                await self.rotate(created.id, **options)
+        rotate = (self.client.organization, "rotate_api_key", str(created.id))
+        await self.assert_refused("`expiresInDays`: is needed", *rotate)
+        await self.assert_refused("`gracePeriodInHours`: an expired", *rotate, grace_period_in_hours=1, expires_in_days=30)
         revived = await self.rotate(created.id, expires_in_days=30)
         self.assertTrue(revived.valid)
         self.assert_in(revived.expires_at, days=30)
