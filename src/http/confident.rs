@@ -221,8 +221,21 @@ pub(crate) async fn rotate(call: &Call<'_>, by: &Principal) -> Result<Response, 
         None => None,
     };
     let before = path_key(call, by).await?;
-    let rotated = call.app.rotate_key(by, &before, body.grace_period_in_hours * HOUR_MS, expires_at).await?;
+    let grace_ms = body.grace_period_in_hours * HOUR_MS;
+    let rotated = call.app.rotate_key(by, &before, grace_ms, expires_at).await.map_err(named_here)?;
     Ok(success(&ApiKey::revealed(&rotated, now)))
+}
+
+/// An error with the field's name on this surface.
+fn named_here(error: Error) -> Error {
+    match error {
+        Error::Invalid { field: Some(field), message } => match field.as_str() {
+            "expires_at" => Error::invalid("expiresInDays", message),
+            "grace_period_seconds" => Error::invalid("gracePeriodInHours", message),
+            _ => Error::invalid(&field, message),
+        },
+        other => other,
+    }
 }
 
 #[derive(Serialize)]

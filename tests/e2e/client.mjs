@@ -31,6 +31,13 @@ export async function create(app, by, fields = {}) {
 /** Asks whether a key is good, and gives the whole answer. */
 export const verify = (app, by, key, fields = {}) => call(app, "POST", "/v1/keys/verify", { key: by, body: { key, ...fields } });
 
+/** Begins the minute in which an isolate gathers what is used and writes none of it, so that what is counted is the test's own. */
+export async function beginMinute(app, key) {
+  await app.advance(60_000);
+  await call(app, "GET", "/v1/scopes", { key });
+  await app.io();
+}
+
 /** The rows of a statement, past the Worker and its counters. */
 export const rows = async (app, sql, ...params) => (await app.db.prepare(sql).bind(...params).all()).results;
 

@@ -10,12 +10,12 @@ export async function crowd(app, { total, expired, now = Date.now() }) {
   await rows(
     app,
     `WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ?1 - 1)
-     INSERT INTO keys (id, organization_id, user_id, kind, digest, pepper_version, stem, start, last4, name, scopes, role,
+     INSERT INTO keys (id, organization_id, number, user_id, kind, digest, pepper_version, stem, start, last4, name, scopes, role,
        metadata, expires_at, created_at, created_by, updated_at)
-     SELECT printf('0190%04x-0000-7000-8000-%012x', i >> 16, i), organization_id, user_id, kind, printf('%064x', i), 0, stem, start, last4,
+     SELECT printf('0190%04x-0000-7000-8000-%012x', i >> 16, i), organization_id, top + 1 + i, user_id, kind, printf('%064x', i), 0, stem, start, last4,
        'key ' || i, '["datasets:read"]', role, '{}',
        CASE WHEN i < ?2 THEN ?3 - ?2 + i WHEN i % 2 THEN ?3 + 31536000000 END, created_at, id, created_at
-     FROM n, (SELECT * FROM keys ORDER BY id LIMIT 1)`,
+     FROM n, (SELECT * FROM keys ORDER BY id LIMIT 1), (SELECT max(number) AS top FROM keys)`,
     total,
     expired,
     now,

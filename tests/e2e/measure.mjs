@@ -14,7 +14,8 @@ const owner = (await bootstrap(a)).json.key;
 await crowd(app, { total: 100_000, expired: 1_000 });
 const table = {};
 
-// `a` is warm: it has the caller and a fresh feed. The others serve their first request.
+// `a` is warm: it has the caller and a fresh feed. The others serve their first request, behind which they
+// write what was used, as every isolate does once a minute.
 async function measure(name, isolate, action) {
   if (isolate === a) await call(a, "GET", "/v1/scopes", { key: owner });
   await isolate.io();
@@ -32,6 +33,8 @@ await measure("verify, freshness: strong", a, () => verify(a, owner, made.key, {
 const other = await create(a, owner);
 await measure("verify, new isolate, KV empty", b, () => verify(b, owner, other.key));
 await measure("verify, new isolate, KV filled", c, () => verify(c, owner, made.key));
+await b.advance(60_000);
+await measure("verify, a minute later, 2 last uses written", b, () => verify(b, owner, other.key));
 await measure("list, a page of 100", a, () => call(a, "GET", "/v1/keys?limit=100", { key: owner }));
 await measure("revoke", a, () => call(a, "DELETE", `/v1/keys/${made.id}`, { key: owner }));
 await measure("sweep, 1,000 expired among 100,000", a, () => a.scheduled("*/5 * * * *"));
