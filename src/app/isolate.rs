@@ -100,7 +100,7 @@ impl Isolate {
         let Some(held) = snapshots.get_mut(&digest) else {
             return false;
         };
-        let due = held.cached_at.is_none_or(|at| now.ms_since(at) >= CACHE_WRITE_INTERVAL_MS);
+        let due = held.cached_at.is_none_or(|at| is_over(at, CACHE_WRITE_INTERVAL_MS, now));
         if due {
             held.cached_at = Some(now);
         }
@@ -131,7 +131,7 @@ impl Isolate {
 
     /// The uses that wait to be written, if it is time to write them; the time counts from `now`.
     pub(crate) fn claim_uses(&self, now: UnixMillis) -> Option<Vec<Used>> {
-        let due = self.uses_written_at.get().is_none_or(|at| now.ms_since(at) >= USES_INTERVAL_MS);
+        let due = self.uses_written_at.get().is_none_or(|at| is_over(at, USES_INTERVAL_MS, now));
         if !due || self.uses.borrow().is_empty() {
             return None;
         }
@@ -143,7 +143,7 @@ impl Isolate {
     /// Whether to start a refresh of the feed now: only one at a time, but one that was cut off
     /// must not stand in the way for longer than `patience_ms`.
     pub(crate) fn claim_refresh(&self, now: UnixMillis, patience_ms: i64) -> bool {
-        let free = self.refresh_started_at.get().is_none_or(|at| !(0..patience_ms).contains(&now.ms_since(at)));
+        let free = self.refresh_started_at.get().is_none_or(|at| is_over(at, patience_ms, now));
         if free {
             self.refresh_started_at.set(Some(now));
         }
@@ -154,6 +154,11 @@ impl Isolate {
     pub(crate) fn release_refresh(&self) {
         self.refresh_started_at.set(None);
     }
+}
+
+/// Whether this time since `at` is over; it also is when the clock was set back behind `at`.
+fn is_over(at: UnixMillis, ms: i64, now: UnixMillis) -> bool {
+    !(0..ms).contains(&now.ms_since(at))
 }
 
 fn bounded_put<V>(table: &mut LruCache<Digest, V>, most: usize, digest: Digest, value: V) {

@@ -103,7 +103,7 @@ impl App {
             check_scopes(list)?;
         }
         check_metadata(&new.metadata)?;
-        let expires_at = new.expires_at.unwrap_or(maker.life.expires_at);
+        let expires_at = new.expires_at.unwrap_or(maker.ends_at());
         check_expiry(expires_at, now)?;
         check_holds(by, &scopes, maker.role, expires_at)?;
         let text = KeyText::generate(&self.config.brand, new.label.as_ref(), kind, |bytes| self.entropy.fill(bytes))
@@ -418,7 +418,7 @@ pub(super) fn check_holds(
     if role > holder.role {
         return Err(Error::Exceeds(format!("Only a key with the role `{}` can do this.", role.as_str())));
     }
-    if let Some(last) = holder.life.expires_at
+    if let Some(last) = holder.ends_at()
         && lasts_longer(expires_at, Some(last))
     {
         return Err(Error::Exceeds(format!(

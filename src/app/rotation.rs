@@ -84,6 +84,10 @@ impl App {
     pub async fn cancel_rotation(&self, by: &Principal, before: &Key) -> Result<Key, Error> {
         let now = self.now();
         check_rotating(before, now)?;
+        if by.snapshot.outgoing_until.is_some() {
+            let message = "A secret that is on its way out cannot keep itself alive: use the new one, or another key.";
+            return Err(Error::Exceeds(message.to_owned()));
+        }
         let cancel = keys::cancel_rotation(reach_to_change(by, before.id)?, before, now);
         self.carry_out(by, cancel, &event(before, "key.rotation_cancelled", json!({}), now)).await
     }

@@ -62,6 +62,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Until when what was shown works: the key, or the secret that a rotation is replacing.
+    pub fn ends_at(&self) -> Option<UnixMillis> {
+        self.life.expires_at.into_iter().chain(self.outgoing_until).min()
+    }
+
     /// Everything whose change makes this snapshot untrue.
     pub fn subjects(&self) -> impl Iterator<Item = Subject> {
         [

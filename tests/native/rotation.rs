@@ -418,6 +418,26 @@ fn nobody_is_told_the_secret_of_a_key_that_he_could_not_have_made() {
 }
 
 #[test]
+fn outgoing_secret_makes_nothing_that_outlives_it() {
+    let scene = Scene::with(&json!({ "name": "admin", "scopes": ["api-keys:*"] }));
+    let (_, new) = scene.rotate(&hour());
+    let own = scene.path("");
+    for (method, path, body) in [
+        ("POST", scene.path("/rotate/cancel"), Value::Null),
+        ("POST", "/v1/keys".to_owned(), json!({ "name": "n", "scopes": [], "expires_at": null })),
+        ("POST", "/v1/keys".to_owned(), json!({ "name": "n", "scopes": [], "expires_in_days": 1 })),
+    ] {
+        let answer = scene.world.call(method, &path, &scene.old, &body);
+        assert_problem(&answer, 403, "exceeds_own_access");
+    }
+    // What says nothing of an expiry ends with its maker, and so in an hour.
+    let (id, _) = scene.world.create(&scene.old, "heir", &[]);
+    let heir = scene.world.get(&format!("/v1/keys/{id}"), &scene.owner).json;
+    assert_eq!(heir["expires_at"], scene.shown()["rotation"]["rotates_at"]);
+    assert_eq!(scene.world.get(&own, &new).status, 200);
+}
+
+#[test]
 fn key_can_rotate_itself() {
     let world = World::new();
     let owner = world.bootstrap();
