@@ -15,6 +15,7 @@ use crate::{
         key::{KeyKind, Name},
         key_text::KeyText,
         scope::{Scope, Scopes},
+        snapshot::Snapshot,
     },
     http::{
         input,
@@ -31,8 +32,8 @@ enum FreshnessName {
     Strong,
 }
 
-/// Answers 200 to every well-formed question, whatever the key. A key of another organization does
-/// not exist for the caller, unless the caller's organization is the operator's.
+/// Answers 200 to every well-formed question, whatever the key. A key of which the caller may not know
+/// does not exist for it.
 pub(crate) async fn verify(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -54,7 +55,7 @@ pub(crate) async fn verify(call: &Call<'_>, by: &Principal) -> Result<Response, 
     let caller = &by.snapshot;
     let found = call.app.find(&text, freshness).await?;
     call.app.still_good(by)?;
-    let found = found.filter(|found| caller.operator || found.snapshot.organization_id == caller.organization_id);
+    let found = found.filter(|found| may_know(caller, &found.snapshot));
     let Some(found) = found else {
         return Ok(refused(&Refusal::Unknown));
     };
@@ -63,6 +64,14 @@ pub(crate) async fn verify(call: &Call<'_>, by: &Principal) -> Result<Response, 
         call.app.note_use(&found.snapshot);
     }
     Ok(Response::json(200, &FoundBody::new(&found, decision.as_ref().err())))
+}
+
+/// Whether the caller may be told anything about this key: the operator of every key, everybody else
+/// of his organization's, and a project's key of its project's.
+fn may_know(caller: &Snapshot, key: &Snapshot) -> bool {
+    let within = key.organization_id == caller.organization_id
+        && caller.project_id.is_none_or(|project_id| key.project_id == Some(project_id));
+    within || (caller.operator && caller.project_id.is_none())
 }
 
 /// The answer about a key of which nothing may be told.

@@ -100,6 +100,18 @@ fn key_of_a_project_sees_its_project_alone() {
 }
 
 #[test]
+fn key_of_a_project_verifies_the_keys_of_its_project_alone() {
+    let (world, owner) = world();
+    let targets = Targets::new(&world, &owner);
+    let (id, key) = key_of_project(&world, &owner, &targets.project);
+    world.database.execute(&format!("UPDATE keys SET scopes = NULL WHERE id = '{id}'"));
+    let (_, sibling) = key_of_project(&world, &owner, &targets.project);
+    let world = world.another_isolate();
+    assert_eq!(world.verify(&key, &sibling, &[])["code"], "valid");
+    assert_eq!(world.verify(&key, &owner, &[])["code"], "invalid_api_key");
+}
+
+#[test]
 fn key_of_a_project_changes_nothing_but_itself() {
     let (world, owner) = world();
     let targets = Targets::new(&world, &owner);
