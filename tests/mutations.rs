@@ -15,7 +15,7 @@ use std::{
 use serde_json::Value;
 
 /// How many histories the simulation may take to notice.
-const HISTORIES: u32 = 1;
+const HISTORIES: u32 = 5_000;
 /// How many histories must pass with every rule in place, so that the copy itself is no reason to fail.
 const HISTORIES_WITH_EVERY_RULE: u32 = 200;
 

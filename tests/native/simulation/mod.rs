@@ -120,7 +120,7 @@ async fn script(world: Rc<World>) {
             dice if dice < evictions => {
                 world.evict(isolate);
                 // The new isolate is asked for many keys before it has heard anything.
-                (0..KEYS).for_each(start_verify);
+                (0..2 * KEYS).for_each(|key| start_verify(key % KEYS));
             }
             dice if dice < evictions + upheavals => {
                 if world.chance(60) {
@@ -131,7 +131,18 @@ async fn script(world: Rc<World>) {
                 }
             }
             20..26 => world.execute(BRING_BACK),
-            26..36 => world.execute(&end(&world, id)),
+            26..36 => {
+                world.execute(&end(&world, id));
+                // Whoever is late is most easily found just after the promise has run out.
+                for isolate in 0..ISOLATES {
+                    let world = Rc::clone(&world);
+                    world.clone().spawn(async move {
+                        let allowed_ms = world.stage.config.max_staleness_ms;
+                        world.sleep(allowed_ms + 1 + world.duration(1_000)).await;
+                        verify(world, isolate, key).await;
+                    });
+                }
+            }
             36..42 => start_request("GET", "self", Value::Null),
             42..44 => start_request("DELETE", other_id, Value::Null),
             44..46 => start_request("PATCH", other_id, json!({ "enabled": world.chance(50) })),

@@ -101,7 +101,7 @@ impl World {
     where
         F: Future<Output = ()> + 'static,
     {
-        let slow_percent = [0, 8, 20, 35][usize::try_from(seed % 4).unwrap()];
+        let slow_percent = [0, 8, 20, 45][usize::try_from(seed % 4).unwrap()];
         let mut pool = LocalPool::new();
         let world = Rc::new(Self {
             stage: Rc::clone(stage),
@@ -322,10 +322,14 @@ impl Cache for Edge {
             if world.fails(5) {
                 return Err("KV is down".to_owned());
             }
-            let kv = world.kv.borrow();
-            let values = kv.get(&key).map_or(&[][..], Vec::as_slice);
-            let chosen = if world.troubled { values.get(world.pick(0..values.len() + 1)) } else { values.last() };
-            Ok(chosen.cloned())
+            let value = {
+                let kv = world.kv.borrow();
+                let values = kv.get(&key).map_or(&[][..], Vec::as_slice);
+                let any = world.pick(0..values.len() + 1);
+                if world.troubled { values.get(any).cloned() } else { values.last().cloned() }
+            };
+            world.sleep(world.delay()).await;
+            Ok(value)
         })
     }
 
