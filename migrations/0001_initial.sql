@@ -25,10 +25,24 @@ CREATE TABLE memberships (
   PRIMARY KEY (organization_id, user_id)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE projects (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  name TEXT NOT NULL,
+  description TEXT,
+  created_at INTEGER NOT NULL,
+  deleted_at INTEGER                    -- its keys are refused from here on
+) STRICT, WITHOUT ROWID;
+
+-- An organization's projects, newest first.
+CREATE INDEX projects_listed ON projects (organization_id, id) WHERE deleted_at IS NULL;
+
 CREATE TABLE keys (
   id TEXT PRIMARY KEY,
   organization_id TEXT NOT NULL REFERENCES organizations (id),
+  number INTEGER NOT NULL,              -- counts an organization's keys, for clients that know integers
   user_id TEXT REFERENCES users (id),   -- the user whom the key acts as; NULL: none
+  project_id TEXT REFERENCES projects (id),  -- the one project that the key sees; NULL: none
   kind TEXT NOT NULL CHECK (kind IN ('pat', 'org', 'proj', 'sk')),
   digest TEXT NOT NULL,                 -- SHA-256 of the text, or HMAC-SHA-256 under the pepper; hexadecimal
   pepper_version INTEGER NOT NULL,      -- 0: no pepper
@@ -45,23 +59,44 @@ CREATE TABLE keys (
   expired_at INTEGER,                   -- when the sweep recorded the expiry; verification never reads it
   created_at INTEGER NOT NULL,
   created_by TEXT,                      -- the key that made it; NULL: the operator
-  updated_at INTEGER NOT NULL
+  updated_at INTEGER NOT NULL,
+  last_used_at INTEGER,                 -- up to a minute late, and of the newest secret alone
+  -- While a rotation is under way: the secret that is on its way out, which works until rotates_at.
+  rotates_at INTEGER,
+  outgoing_digest TEXT,
+  outgoing_pepper_version INTEGER,
+  outgoing_start TEXT,
+  outgoing_last4 TEXT,
+  outgoing_last_used_at INTEGER,
+  outgoing_uses INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
--- Verification: one key by its digest.
+-- Verification: one key by its digest, or by that of its outgoing secret.
 CREATE UNIQUE INDEX keys_by_digest ON keys (digest);
+CREATE UNIQUE INDEX keys_by_outgoing_digest ON keys (outgoing_digest) WHERE outgoing_digest IS NOT NULL;
+-- A key by its number, and the next number.
+CREATE UNIQUE INDEX keys_by_number ON keys (organization_id, number);
 -- Lists of what is not revoked, newest first.
 CREATE INDEX keys_listed ON keys (organization_id, id) WHERE revoked_at IS NULL;
 -- Lists with revoked keys.
 CREATE INDEX keys_by_organization ON keys (organization_id, id);
 -- Lists of one user's keys: a member's own, or the owner filter.
 CREATE INDEX keys_by_user ON keys (organization_id, user_id, id);
+-- Lists of one project's keys.
+CREATE INDEX keys_by_project ON keys (organization_id, project_id, id) WHERE project_id IS NOT NULL;
 -- Lists by exact name.
 CREATE INDEX keys_by_name ON keys (organization_id, name, id);
 -- Lists by the first characters of the text.
 CREATE INDEX keys_by_start ON keys (organization_id, start);
+-- Is there another key that can manage keys, before the last such key ends?
+CREATE INDEX keys_managing ON keys (organization_id)
+WHERE revoked_at IS NULL AND disabled_at IS NULL AND role <> 'member'
+  AND (scopes IS NULL OR instr(scopes, '"api-keys:write"') > 0 OR instr(scopes, '"api-keys:*"') > 0);
 -- The sweep: what has expired and was not recorded yet.
 CREATE INDEX keys_due ON keys (expires_at) WHERE expires_at IS NOT NULL AND expired_at IS NULL AND revoked_at IS NULL;
+
+-- The sweep: rotations whose grace is over.
+CREATE INDEX keys_rotating ON keys (rotates_at) WHERE rotates_at IS NOT NULL;
 
 CREATE TABLE audit_events (
   id INTEGER PRIMARY KEY,
@@ -82,7 +117,7 @@ CREATE INDEX audit_events_by_subject ON audit_events (subject, id);
 -- The change feed. AUTOINCREMENT: a number is never used twice, even when the newest row is gone.
 CREATE TABLE changes (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
-  subject TEXT NOT NULL,                -- the key, user or organization that changed
+  subject TEXT NOT NULL,                -- the key, user, project or organization that changed
   at INTEGER NOT NULL
 ) STRICT;
 
@@ -92,7 +127,8 @@ CREATE INDEX changes_by_subject ON changes (subject, seq);
 -- Whoever changes what a verification depends on, be it by hand, cannot forget the feed. The subject
 -- is the one from before the change, because that is the one that snapshots know.
 CREATE TRIGGER keys_changed
-AFTER UPDATE OF id, organization_id, user_id, kind, digest, name, scopes, role, metadata, expires_at, disabled_at, revoked_at ON keys
+AFTER UPDATE OF id, organization_id, user_id, project_id, kind, digest, name, scopes, role, metadata,
+  expires_at, disabled_at, revoked_at, rotates_at, outgoing_digest ON keys
 BEGIN
   INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
 END;
@@ -102,9 +138,14 @@ BEGIN
   INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
 END;
 
-CREATE TRIGGER organizations_changed AFTER UPDATE ON organizations
+CREATE TRIGGER organizations_changed AFTER UPDATE OF suspended_at, operator ON organizations
 BEGIN
   INSERT INTO changes (subject, at) VALUES (NEW.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+END;
+
+CREATE TRIGGER projects_changed AFTER UPDATE OF id, organization_id, deleted_at ON projects
+BEGIN
+  INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
 END;
 
 CREATE TRIGGER memberships_added AFTER INSERT ON memberships

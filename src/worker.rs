@@ -1,6 +1,6 @@
 //! The Worker's events. Wires the platform to the core and does nothing else.
 
-use std::{cell::OnceCell, rc::Rc};
+use std::{cell::OnceCell, panic, rc::Rc};
 
 use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
 
@@ -25,6 +25,13 @@ thread_local! {
 #[event(start)]
 fn start() {
     crate::platform::log::init();
+    // The worker crate's own hook marks the instance as broken, so that the next call gets a new one:
+    // it must run, too, and `set_once` would take its place.
+    let mark_as_broken = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        console_error_panic_hook::hook(info);
+        mark_as_broken(info);
+    }));
 }
 
 #[event(fetch)]

@@ -15,9 +15,8 @@ if (!existsSync(".dev.vars")) {
 const packages = npmPackages();
 await Promise.all([packages.then(localDatabase), wasmTarget().then(() => build({ dev: true, after: packages }))]);
 
-const server = start(["wrangler", "dev", "--ip", "127.0.0.1", "--port", String(port), "--show-interactive-dev-session=false"], {
-  stdio: ["ignore", "inherit", "inherit"],
-});
+const wrangler = ["wrangler", "dev", "--ip", "127.0.0.1", "--port", String(port), "--show-interactive-dev-session=false"];
+const server = start(wrangler, "SIGTERM", { stdio: ["ignore", "inherit", "inherit"] });
 server.on("exit", (code) => process.exit(code ?? 1));
 await untilItAnswers();
 console.log(`${seconds()}  ${url} answers`);

@@ -2,12 +2,12 @@
 // all the set-up that a new machine needs. No dependencies: this runs before there are any.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const begun = performance.now();
-const running = new Set();
+const running = new Map(); // each program with the signal that ends it
 
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), ".."));
 Object.assign(process.env, {
@@ -22,34 +22,37 @@ for (const [signal, number] of [["SIGHUP", 1], ["SIGINT", 2], ["SIGTERM", 15]]) 
   process.on(signal, () => process.exit(128 + number));
 }
 process.on("exit", () => {
-  for (const child of running) signalAll(child, "SIGTERM");
+  for (const [child, signal] of running) {
+    try {
+      process.kill(-child.pid, signal);
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
 });
 
 /** Starts a program in a process group of its own, which ends with this process at the latest. */
-export function start(command, options = {}) {
-  const [program, ...words] = command;
-  const child = spawn(program, words, { detached: true, stdio: ["ignore", "pipe", "pipe"], ...options });
-  running.add(child);
+export function start([program, ...words], signal, options) {
+  const child = spawn(program, words, { detached: true, ...options });
+  running.set(child, signal);
+  child.on("error", (error) => fail(`${program}: ${error.message}`));
   child.on("close", () => running.delete(child));
   return child;
 }
 
-function signalAll(child, signal) {
-  try {
-    process.kill(-child.pid, signal);
-  } catch {
-    // It has ended meanwhile.
-  }
+function fail(message) {
+  console.error(`\nFAILED: ${message}`);
+  process.exit(1);
 }
 
 /** Runs a program to its end and answers what it wrote. */
 export function run(command, env = {}) {
   return new Promise((resolve, reject) => {
-    const child = start(command, { env: { ...process.env, ...env } });
+    // Killed outright: npm goes on for a while when asked to end, and would meet the next run's npm.
+    const child = start(command, "SIGKILL", { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
     let output = "";
     child.stdout.on("data", (text) => (output += text));
     child.stderr.on("data", (text) => (output += text));
-    child.on("error", (error) => reject(new Error(`${command[0]}: ${error.message}`)));
     child.on("close", (code, signal) => {
       if (code === 0) resolve(output);
       else reject(new Error(`${output}\n$ ${command.join(" ")}\nended with ${signal ?? code}`));
@@ -65,8 +68,7 @@ export async function step(name, work) {
     console.log(`${seconds(from)}  ${name}`);
     return result;
   } catch (error) {
-    console.error(`\nFAILED: ${name}\n\n${error.message}`);
-    process.exit(1);
+    fail(`${name}\n\n${error.message}`);
   }
 }
 
@@ -81,10 +83,13 @@ async function stepOnce(name, stamp, inputs, work) {
   writeFileSync(stamp, key);
 }
 
-// Not `npm ci`: it refuses a lock file that was written where the registry lacks other systems' binaries.
 export const npmPackages = () =>
-  stepOnce("npm packages", "node_modules/.bitting", readFileSync("package-lock.json"), () =>
-    run(["npm", "install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"]));
+  stepOnce("npm packages", "node_modules/.bitting", readFileSync("package-lock.json"), () => {
+    // npm writes this file last. Without it a run was interrupted, and npm would take half a package for a whole one.
+    if (!existsSync("node_modules/.package-lock.json")) rmSync("node_modules", { recursive: true, force: true });
+    // Not `npm ci`: it refuses a lock file that was written where the registry lacks other systems' binaries.
+    return run(["npm", "install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"]);
+  });
 
 export async function wasmTarget() {
   const sysroot = (await run(["rustc", "--print", "sysroot"])).trim();

@@ -53,8 +53,10 @@ impl App {
             .map_err(Error::Unavailable)?;
         let key = Key {
             id: KeyId::new(now, self.random_bits()?),
+            number: 1,
             organization_id,
             user_id: Some(user_id),
+            project_id: None,
             kind: KeyKind::Pat,
             name: first.key_name,
             preview: text.preview(),
@@ -65,6 +67,8 @@ impl App {
             created_at: now,
             created_by: None,
             updated_at: now,
+            last_used_at: None,
+            rotation: None,
         };
         let operator = Actor { key_id: None, request_id, ip };
         let batch = vec![

@@ -3,16 +3,21 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::HashMap,
     rc::Rc,
 };
 
 use lru::LruCache;
 
-use crate::domain::{
-    feed::{Feed, News},
-    key_text::Digest,
-    snapshot::Snapshot,
-    time::UnixMillis,
+use crate::{
+    domain::{
+        feed::{Feed, News},
+        id::KeyId,
+        key_text::Digest,
+        snapshot::Snapshot,
+        time::UnixMillis,
+    },
+    storage::keys::Used,
 };
 
 /// The most snapshots in memory: at about half a kilobyte each, 5 MB of an isolate's 128.
@@ -22,6 +27,10 @@ const MAX_UNKNOWN: usize = 10_000;
 /// The least time between two KV writes for one key, in milliseconds: however busy the feed, a
 /// snapshot that falls out of it is written again only this often.
 const CACHE_WRITE_INTERVAL_MS: i64 = 10 * 60 * 1000;
+/// The least time between two writes of what was used when, in milliseconds.
+const USES_INTERVAL_MS: i64 = 60 * 1000;
+/// The most secrets whose uses wait to be written. Of more than that in a minute, the rest is lost.
+const MAX_USES: usize = 5_000;
 
 struct Held {
     snapshot: Rc<Snapshot>,
@@ -33,6 +42,8 @@ pub struct Isolate {
     feed: RefCell<Feed>,
     snapshots: RefCell<LruCache<Digest, Held>>,
     unknown: RefCell<LruCache<Digest, UnixMillis>>,
+    uses: RefCell<HashMap<(KeyId, bool), (UnixMillis, i64)>>,
+    uses_written_at: Cell<Option<UnixMillis>>,
     refresh_started_at: Cell<Option<UnixMillis>>,
 }
 
@@ -43,6 +54,8 @@ impl Default for Isolate {
             // The tables grow as they fill: an isolate that sees few keys stays small.
             snapshots: RefCell::new(LruCache::unbounded()),
             unknown: RefCell::new(LruCache::unbounded()),
+            uses: RefCell::default(),
+            uses_written_at: Cell::new(None),
             refresh_started_at: Cell::new(None),
         }
     }
@@ -103,6 +116,28 @@ impl Isolate {
     /// Remembers that no key has this digest.
     pub(crate) fn remember_unknown(&self, digest: Digest, asked_at: UnixMillis) {
         bounded_put(&mut self.unknown.borrow_mut(), MAX_UNKNOWN, digest, asked_at);
+    }
+
+    /// Counts a use of a key's secret.
+    pub(crate) fn note_use(&self, id: KeyId, outgoing: bool, now: UnixMillis) {
+        let mut uses = self.uses.borrow_mut();
+        if uses.len() >= MAX_USES && !uses.contains_key(&(id, outgoing)) {
+            return;
+        }
+        let (at, count) = uses.entry((id, outgoing)).or_insert((now, 0));
+        *at = now.max(*at);
+        *count += 1;
+    }
+
+    /// The uses that wait to be written, if it is time to write them; the time counts from `now`.
+    pub(crate) fn claim_uses(&self, now: UnixMillis) -> Option<Vec<Used>> {
+        let due = self.uses_written_at.get().is_none_or(|at| now.ms_since(at) >= USES_INTERVAL_MS);
+        if !due || self.uses.borrow().is_empty() {
+            return None;
+        }
+        self.uses_written_at.set(Some(now));
+        let uses = self.uses.take().into_iter();
+        Some(uses.map(|((id, outgoing), (at, count))| Used { id, outgoing, at, count }).collect())
     }
 
     /// Whether to start a refresh of the feed now: only one at a time, but one that was cut off

@@ -6,7 +6,7 @@ use crate::{
     app::{App, Principal, error::Error, take},
     domain::{
         catalogue,
-        id::KeyId,
+        id::{KeyId, ProjectId},
         key::{Key, KeyKind, Life, Name, Role},
         key_text::{KeyText, Word},
         scope::{Scope, Scopes},
@@ -15,8 +15,7 @@ use crate::{
     ports::Statement,
     storage::{
         audit::{self, Event, Recorded},
-        keys::{self, Change, Cursor, Filter, Reach},
-        organizations,
+        keys::{self, Change, Cursor, Filter, KeyRef, Reach},
     },
 };
 
@@ -33,6 +32,8 @@ pub struct NewKey {
     pub name: Name,
     /// What it acts as; `None`: the same as its maker.
     pub kind: Option<KeyKind>,
+    /// The project that it is to see, for a project's key.
+    pub project_id: Option<ProjectId>,
     /// An environment or a region to stand in its text.
     pub label: Option<Word>,
     /// What it may do; `None`: the same as its maker.
@@ -66,6 +67,16 @@ impl App {
     /// # Errors
     /// [`Error::Invalid`], or [`Error::Exceeds`] when it would hold more than its maker.
     pub async fn create_key(&self, by: &Principal, new: NewKey) -> Result<Created, Error> {
+        self.create_key_after(by, new, Vec::new()).await
+    }
+
+    /// Makes a key in one batch with, and behind, other statements.
+    pub(super) async fn create_key_after(
+        &self,
+        by: &Principal,
+        new: NewKey,
+        mut statements: Vec<Statement>,
+    ) -> Result<Created, Error> {
         let maker = &by.snapshot;
         let now = self.now();
         let kind = new.kind.unwrap_or(maker.kind);
@@ -73,14 +84,20 @@ impl App {
             KeyKind::Pat => Some(maker.user_id.ok_or_else(|| {
                 Error::Exceeds("A personal key acts as a user, and this key has none: ask for kind `org`.".to_owned())
             })?),
-            KeyKind::Org if maker.role >= Role::Admin => None,
-            KeyKind::Org => {
-                return Err(Error::Exceeds("Only an owner or an admin can make an organization's key.".to_owned()));
+            KeyKind::Org | KeyKind::Proj if maker.role < Role::Admin => {
+                return Err(Error::Exceeds(format!(
+                    "Only an owner or an admin can make a key of kind `{}`.",
+                    kind.as_str()
+                )));
             }
-            KeyKind::Proj | KeyKind::Sk => {
-                return Err(Error::invalid("kind", "must be `pat` or `org`"));
-            }
+            KeyKind::Org | KeyKind::Proj => None,
+            KeyKind::Sk => return Err(Error::invalid("kind", "must be `pat`, `org` or `proj`")),
         };
+        if new.project_id.is_some() != (kind == KeyKind::Proj) {
+            return Err(Error::invalid("project_id", "belongs to a key of kind `proj`, and to no other"));
+        }
+        // A project's key sees its project and administers nothing.
+        let role = if kind == KeyKind::Proj { Role::Member } else { maker.role };
         let scopes = new.scopes.unwrap_or_else(|| maker.scopes.clone());
         if let Scopes::List(list) = &scopes {
             check_scopes(list)?;
@@ -91,23 +108,31 @@ impl App {
         check_holds(by, &scopes, maker.role, expires_at)?;
         let text = KeyText::generate(&self.config.brand, new.label.as_ref(), kind, |bytes| self.entropy.fill(bytes))
             .map_err(Error::Unavailable)?;
-        let key = Key {
+        let mut key = Key {
             id: KeyId::new(now, self.random_bits()?),
+            number: 0,
             organization_id: maker.organization_id,
             user_id,
+            project_id: new.project_id,
             kind,
             name: new.name,
             preview: text.preview(),
             scopes,
-            role: maker.role,
+            role,
             metadata: new.metadata,
             life: Life { expires_at, disabled_at: None, revoked_at: None },
             created_at: now,
             created_by: Some(maker.key_id),
             updated_at: now,
+            last_used_at: None,
+            rotation: None,
         };
         let created = Self::created_event(&key);
-        self.guarded(by, vec![self.insert_key(&key, &text), audit::record(&by.actor(), &created)]).await?;
+        let at = statements.len();
+        statements.extend([self.insert_key(&key, &text), audit::record_if_changed(&by.actor(), &created)]);
+        let mut results = self.guarded(by, statements).await?;
+        let must = "there is no such project in this organization";
+        key.number = keys::read_number(take(&mut results, at))?.ok_or_else(|| Error::invalid("project_id", must))?;
         Ok(Created { key, text })
     }
 
@@ -130,8 +155,9 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] also when it is there but the caller may not see it.
-    pub async fn get_key(&self, by: &Principal, id: KeyId) -> Result<Key, Error> {
-        let mut results = self.guarded(by, vec![keys::get(reach(by, Some(id))?, id)]).await?;
+    pub(crate) async fn get_key(&self, by: &Principal, key: KeyRef) -> Result<Key, Error> {
+        let own = matches!(key, KeyRef::Id(id) if id == by.snapshot.key_id);
+        let mut results = self.guarded(by, vec![keys::get(reach(by, own)?, key)]).await?;
         keys::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
     }
 
@@ -147,7 +173,7 @@ impl App {
         limit: i64,
     ) -> Result<Page<Key>, Error> {
         // One more than asked tells whether there are more.
-        let list = keys::list(reach(by, None)?, filter, cursor, limit + 1, self.now());
+        let list = keys::list(reach(by, false)?, filter, cursor, limit + 1, self.now());
         let mut results = self.guarded(by, vec![list]).await?;
         let mut page = page(keys::read(take(&mut results, 0))?, limit);
         if matches!(cursor, Cursor::Before(_)) {
@@ -156,12 +182,18 @@ impl App {
         Ok(page)
     }
 
-    /// Changes a key.
+    /// Changes a key that was read as `before`.
     ///
     /// # Errors
     /// [`Error::Exceeds`] when the key would get more than the caller holds; [`Error::Conflict`] when
-    /// it is revoked, or was changed by someone else at the same time.
-    pub(crate) async fn change_key(&self, by: &Principal, id: KeyId, change: &Change) -> Result<Key, Error> {
+    /// it is revoked, or was changed by someone else since it was read.
+    pub(crate) async fn change_key(
+        &self,
+        by: &Principal,
+        before: &Key,
+        change: &Change,
+        force: bool,
+    ) -> Result<Key, Error> {
         let now = self.now();
         if let Some(Scopes::List(list)) = &change.scopes {
             check_scopes(list)?;
@@ -170,26 +202,34 @@ impl App {
             check_metadata(metadata)?;
         }
         check_expiry(change.expires_at.flatten(), now)?;
-        let before = self.get_key(by, id).await?;
-        if before.life.revoked_at.is_some() {
-            return Err(Error::Conflict {
-                code: "key_revoked",
-                message: "A revoked key cannot be changed. Make a new one.",
-            });
+        if *change == Change::default() {
+            return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() });
         }
-        // Whoever makes a key last longer, work again or do something else vouches for all that the
-        // key can do afterwards, as if he made it.
-        if change.scopes.is_some() || change.expires_at.is_some() || change.enabled == Some(true) {
-            let scopes = change.scopes.as_ref().unwrap_or(&before.scopes);
-            let expires_at = change.expires_at.unwrap_or(before.life.expires_at);
+        check_changeable(before)?;
+        // Whoever makes a key do more, work again or last longer vouches for all that it can do then, as
+        // if he made it. Taking away needs nothing but the scope to do it.
+        let scopes = change.scopes.as_ref().unwrap_or(&before.scopes);
+        let expires_at = change.expires_at.unwrap_or(before.life.expires_at);
+        let revives = change.enabled == Some(true) && before.life.disabled_at.is_some();
+        if revives || !before.scopes.cover(scopes) || lasts_longer(expires_at, before.life.expires_at) {
             check_holds(by, scopes, before.role, expires_at)?;
         }
-        let changed = event(&before, "key.updated", described(change), now);
-        let statements = vec![
-            keys::update(reach(by, Some(id))?, &before, change, now),
-            audit::record_if_changed(&by.actor(), &changed),
-        ];
-        let mut results = self.guarded(by, statements).await?;
+        let update = keys::update(reach_to_change(by, before.id)?, before, change, force, now);
+        match self.carry_out(by, update, &event(before, "key.updated", described(change), now)).await {
+            Err(Error::Conflict { .. })
+                if change.enabled == Some(false)
+                    && self.get_key(by, KeyRef::Id(before.id)).await?.updated_at == before.updated_at =>
+            {
+                Err(LAST_MANAGING_KEY)
+            }
+            result => result,
+        }
+    }
+
+    /// Carries out a change of a key that was read before, with its event, and gives the key as it is
+    /// then. Of two at once, one finds the key changed.
+    pub(super) async fn carry_out(&self, by: &Principal, change: Statement, event: &Event<'_>) -> Result<Key, Error> {
+        let mut results = self.guarded(by, vec![change, audit::record_if_changed(&by.actor(), event)]).await?;
         keys::read(take(&mut results, 0))?.pop().ok_or(Error::Conflict {
             code: "conflict",
             message: "Someone else changed this key at the same time. Read it again, then decide.",
@@ -199,21 +239,26 @@ impl App {
     /// Ends a key for good. Revoking a revoked key changes nothing and is no error.
     ///
     /// # Errors
-    /// [`Error::NotFound`] also when it is there but the caller may not see it.
-    pub async fn revoke_key(&self, by: &Principal, id: KeyId) -> Result<Key, Error> {
+    /// [`Error::NotFound`] also when it is there but the caller may not see it; [`Error::Conflict`] when it
+    /// is the last key that can manage keys, unless this is forced.
+    pub async fn revoke_key(&self, by: &Principal, id: KeyId, force: bool) -> Result<Key, Error> {
         let now = self.now();
-        let reach = reach(by, Some(id))?;
+        let reach = reach_to_change(by, id)?;
         let revoked = Event {
             organization_id: by.snapshot.organization_id,
-            subject: id,
+            subject: id.to_string(),
             action: "key.revoked",
             details: json!({}),
             at: now,
         };
-        let statements =
-            vec![keys::revoke(reach, id, now), audit::record_if_changed(&by.actor(), &revoked), keys::get(reach, id)];
+        let statements = vec![
+            keys::revoke(reach, id, force, now),
+            audit::record_if_changed(&by.actor(), &revoked),
+            keys::get(reach, KeyRef::Id(id)),
+        ];
         let mut results = self.guarded(by, statements).await?;
-        keys::read(take(&mut results, 2))?.pop().ok_or(Error::NotFound)
+        let key = keys::read(take(&mut results, 2))?.pop().ok_or(Error::NotFound)?;
+        if key.life.revoked_at.is_none() { Err(LAST_MANAGING_KEY) } else { Ok(key) }
     }
 
     /// What happened to a key, the newest first.
@@ -228,34 +273,52 @@ impl App {
         limit: i64,
     ) -> Result<Page<Recorded>, Error> {
         let events = audit::of_key(by.snapshot.organization_id, id, before, limit + 1);
-        let mut results = self.guarded(by, vec![keys::get(reach(by, Some(id))?, id), events]).await?;
+        let mut results =
+            self.guarded(by, vec![keys::get(reach(by, id == by.snapshot.key_id)?, KeyRef::Id(id)), events]).await?;
         if take(&mut results, 0).is_empty() {
             return Err(Error::NotFound);
         }
         Ok(page(audit::read(take(&mut results, 1))?, limit))
     }
+}
 
-    /// The name of the caller's organization.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn organization_name(&self, by: &Principal) -> Result<String, Error> {
-        let mut results = self.guarded(by, vec![organizations::name(by.snapshot.organization_id)]).await?;
-        let row = take(&mut results, 0).pop().ok_or(Error::NotFound)?;
-        row.get("name").and_then(Value::as_str).map(str::to_owned).ok_or(Error::NotFound)
+/// Nobody locks an organization out without having been told.
+const LAST_MANAGING_KEY: Error = Error::Conflict {
+    code: "last_managing_key",
+    message: "This is the last key of the organization that can manage keys: without it nobody can make another. \
+              Make one first, or ask `/v1/keys/{id}?force=true`.",
+};
+
+/// The keys that the caller may see: all of its organization for an admin, else its user's, or its
+/// project's. Every key may see itself, `own` says that it is about that.
+fn reach(by: &Principal, own: bool) -> Result<Reach, Error> {
+    let caller = &by.snapshot;
+    let all = Reach { organization_id: caller.organization_id, user_id: None, project_id: None };
+    if caller.role >= Role::Admin || own {
+        return Ok(all);
+    }
+    match (caller.user_id, caller.project_id) {
+        (None, None) => Err(Error::NotFound),
+        (user_id, project_id) => Ok(Reach { user_id, project_id, ..all }),
     }
 }
 
-/// The keys that the caller may see and manage: all of its organization for an admin, else its
-/// user's. Every key may see itself, `id` being its own.
-fn reach(by: &Principal, id: Option<KeyId>) -> Result<Reach, Error> {
-    let caller = &by.snapshot;
-    let user_id = if caller.role >= Role::Admin || id == Some(caller.key_id) {
-        None
-    } else {
-        Some(caller.user_id.ok_or(Error::NotFound)?)
-    };
-    Ok(Reach { organization_id: caller.organization_id, user_id })
+/// The keys that the caller may change: those that it may see, but a project's key, which works in
+/// many places, can change none but itself.
+pub(super) fn reach_to_change(by: &Principal, id: KeyId) -> Result<Reach, Error> {
+    let own = id == by.snapshot.key_id;
+    if by.snapshot.project_id.is_some() && !own {
+        by.administers()?;
+    }
+    reach(by, own)
+}
+
+/// What is revoked stays as it is.
+pub(super) fn check_changeable(key: &Key) -> Result<(), Error> {
+    if key.life.revoked_at.is_none() {
+        return Ok(());
+    }
+    Err(Error::Conflict { code: "key_revoked", message: "A revoked key cannot be changed. Make a new one." })
 }
 
 fn page<T>(mut items: Vec<T>, limit: i64) -> Page<T> {
@@ -265,8 +328,8 @@ fn page<T>(mut items: Vec<T>, limit: i64) -> Page<T> {
     Page { items, has_more: has_more && limit > 0 }
 }
 
-fn event(key: &Key, action: &'static str, details: Value, at: UnixMillis) -> Event<'static> {
-    Event { organization_id: key.organization_id, subject: key.id, action, details, at }
+pub(super) fn event(key: &Key, action: &'static str, details: Value, at: UnixMillis) -> Event<'static> {
+    Event { organization_id: key.organization_id, subject: key.id.to_string(), action, details, at }
 }
 
 /// The change as its audit event tells it.
@@ -322,15 +385,25 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-fn check_expiry(expires_at: Option<UnixMillis>, now: UnixMillis) -> Result<(), Error> {
+pub(super) fn check_expiry(expires_at: Option<UnixMillis>, now: UnixMillis) -> Result<(), Error> {
     if expires_at.is_some_and(|expires_at| expires_at <= now) {
         return Err(Error::invalid("expires_at", "must lie in the future; to end a key now, revoke it"));
     }
     Ok(())
 }
 
+/// Whether one expiry is later than another; `None` is never.
+fn lasts_longer(this: Option<UnixMillis>, other: Option<UnixMillis>) -> bool {
+    other.is_some_and(|other| this.is_none_or(|this| this > other))
+}
+
 /// The rule: no key gives another more than it holds: neither scopes, nor a role, nor time.
-fn check_holds(by: &Principal, scopes: &Scopes, role: Role, expires_at: Option<UnixMillis>) -> Result<(), Error> {
+pub(super) fn check_holds(
+    by: &Principal,
+    scopes: &Scopes,
+    role: Role,
+    expires_at: Option<UnixMillis>,
+) -> Result<(), Error> {
     let holder = &by.snapshot;
     if !holder.scopes.cover(scopes) {
         let beyond = match scopes {
@@ -346,7 +419,7 @@ fn check_holds(by: &Principal, scopes: &Scopes, role: Role, expires_at: Option<U
         return Err(Error::Exceeds(format!("Only a key with the role `{}` can do this.", role.as_str())));
     }
     if let Some(last) = holder.life.expires_at
-        && expires_at.is_none_or(|expires_at| expires_at > last)
+        && lasts_longer(expires_at, Some(last))
     {
         return Err(Error::Exceeds(format!(
             "A key cannot make another last longer than itself: this one expires at {}.",

@@ -5,13 +5,15 @@ pub mod config;
 pub mod error;
 pub mod isolate;
 pub mod keys;
+pub mod projects;
+pub mod rotation;
 pub mod sweep;
 pub mod verify;
 
 use std::rc::Rc;
 
 use crate::{
-    domain::{feed::Feed, snapshot::Snapshot, time::UnixMillis},
+    domain::{feed::Feed, key::Role, snapshot::Snapshot, time::UnixMillis},
     ports::{Background, Cache, Clock, Database, Entropy, Row, Statement},
     storage::{audit::Actor, changes},
 };
@@ -49,6 +51,17 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// Whether it administers its organization.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] if it does not.
+    pub(crate) fn administers(&self) -> Result<(), Error> {
+        if self.snapshot.role >= Role::Admin {
+            return Ok(());
+        }
+        Err(Error::Exceeds("This needs a key of the organization, or an owner's or admin's.".to_owned()))
+    }
+
     pub(crate) fn actor(&self) -> Actor {
         Actor { key_id: Some(self.snapshot.key_id), request_id: self.request_id.clone(), ip: self.ip.clone() }
     }

@@ -23,6 +23,8 @@ const KEPT_CHANGES: i64 = 10_000;
 pub struct Swept {
     /// Keys whose expiry was recorded.
     pub keys_expired: usize,
+    /// Rotations whose outgoing secret was forgotten.
+    pub rotations_finished: usize,
     /// Changes that were pruned from the feed.
     pub changes_pruned: usize,
     /// Audit events that had reached the end of their retention.
@@ -39,6 +41,7 @@ impl App {
         let cutoff = now.plus_ms(-self.config.audit_retention_ms);
         Ok(Swept {
             keys_expired: self.repeat(|| vec![keys::record_expiry(now, BATCH), keys::mark_expired(now, BATCH)]).await?,
+            rotations_finished: self.repeat(|| vec![keys::forget_rotated(now, BATCH)]).await?,
             changes_pruned: self.repeat(|| vec![changes::prune(KEPT_CHANGES, BATCH)]).await?,
             events_pruned: self.repeat(|| vec![audit::prune(cutoff, BATCH)]).await?,
         })

@@ -15,7 +15,11 @@ use crate::{
         time::UnixMillis,
     },
     ports::DatabaseError,
-    storage::{changes, snapshots},
+    storage::{
+        changes,
+        keys::{self, Used},
+        snapshots,
+    },
 };
 
 /// How often the database is asked when its answers come too late or were overtaken.
@@ -94,6 +98,25 @@ impl App {
         self.find_in_database(key, digest, fill_cache).await
     }
 
+    /// Notes that a key was used. Nothing is written for it on the way: what was gathered is written at
+    /// most once a minute, behind the answer, and what an isolate had gathered when it died is lost.
+    pub fn note_use(&self, snapshot: &Snapshot) {
+        let now = self.now();
+        self.isolate.note_use(snapshot.key_id, snapshot.outgoing_until.is_some(), now);
+        let Some(uses) = self.isolate.claim_uses(now) else {
+            return;
+        };
+        let database = Rc::clone(&self.database);
+        // A statement writes to a key once, so a key's two secrets need two.
+        let (outgoing, newest): (Vec<Used>, Vec<Used>) = uses.iter().partition(|used| used.outgoing);
+        self.background.spawn(Box::pin(async move {
+            let batch = vec![keys::record_uses(&newest), keys::record_uses(&outgoing)];
+            if let Err(error) = database.batch(batch).await {
+                log::warn!("the last uses of {} secrets are lost: {error:?}", uses.len());
+            }
+        }));
+    }
+
     /// The feed's age if the feed may vouch for anything at `now`.
     fn vouched_age_ms(&self, now: UnixMillis) -> Option<i64> {
         let age_ms = self.isolate.feed_age_ms(now)?;
@@ -165,11 +188,9 @@ impl App {
         self.background.spawn(Box::pin(async move {
             let asked = app.isolate.feed(Feed::head);
             let sent_at = app.now();
-            match app.database.batch(vec![changes::news(asked)]).await {
-                Ok(mut results) => match changes::read_news(asked, sent_at, take(&mut results, 0)) {
-                    Ok(news) => app.isolate.hear(&news),
-                    Err(error) => log::error!("the feed cannot be read: {error:?}"),
-                },
+            let results = app.database.batch(vec![changes::news(asked)]).await;
+            match results.and_then(|mut results| changes::read_news(asked, sent_at, take(&mut results, 0))) {
+                Ok(news) => app.isolate.hear(&news),
                 Err(error) => log::warn!("the feed was not refreshed; the next request asks the database: {error:?}"),
             }
             app.isolate.release_refresh();

@@ -22,6 +22,17 @@ pub const CATALOGUE: &[Resource] = &[
         ],
     },
     Resource {
+        name: "organization",
+        actions: &[("read", "See the organization"), ("write", "Rename the organization")],
+    },
+    Resource {
+        name: "projects",
+        actions: &[
+            ("read", "List projects, get a project's details"),
+            ("write", "Create, change and delete projects, and with them all their keys"),
+        ],
+    },
+    Resource {
         name: "datasets",
         actions: &[
             ("read", "List datasets, get dataset details, get rows, export"),

@@ -22,6 +22,10 @@ pub enum Refusal {
     Expired,
     /// The user whom it acts as is no longer in the organization.
     UserRemoved,
+    /// The project that it belongs to was deleted.
+    ProjectDeleted,
+    /// A rotation has replaced this secret of the key.
+    RotatedOut,
     /// Its organization is suspended.
     OrganizationSuspended,
     /// It is good, but does not hold these scopes.
@@ -38,6 +42,8 @@ impl Refusal {
             Self::Disabled => "key_disabled",
             Self::Expired => "api_key_expired",
             Self::UserRemoved => "user_removed",
+            Self::ProjectDeleted => "project_deleted",
+            Self::RotatedOut => "key_rotated",
             Self::OrganizationSuspended => "organization_suspended",
             Self::MissingScopes(_) => "insufficient_scope",
         }
@@ -54,6 +60,8 @@ pub fn decide(snapshot: &Snapshot, required: &[Scope], now: UnixMillis) -> Resul
     match (state, snapshot.standing) {
         (KeyState::Revoked, _) => Err(Refusal::Revoked),
         (_, Standing::UserRemoved) => Err(Refusal::UserRemoved),
+        (_, Standing::ProjectDeleted) => Err(Refusal::ProjectDeleted),
+        _ if snapshot.outgoing_until.is_some_and(|until| until <= now) => Err(Refusal::RotatedOut),
         (_, Standing::OrganizationSuspended) => Err(Refusal::OrganizationSuspended),
         (KeyState::Disabled, _) => Err(Refusal::Disabled),
         (KeyState::Expired, _) => Err(Refusal::Expired),

@@ -48,11 +48,15 @@ id! {
     OrganizationId
 }
 id! {
+    /// A project's id.
+    ProjectId
+}
+id! {
     /// A user's id.
     UserId
 }
 
-/// Whatever the change feed can say something about: a key, a user, an organization.
+/// Whatever the change feed can say something about: a key, a user, a project, an organization.
 /// UUIDs are unique across tables, so a subject needs no kind beside its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Subject(Uuid);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    id::{KeyId, OrganizationId, UserId},
+    id::{KeyId, OrganizationId, ProjectId, UserId},
     key_text::Preview,
     scope::Scopes,
     time::UnixMillis,
@@ -124,10 +124,14 @@ impl Life {
 pub struct Key {
     /// Its id.
     pub id: KeyId,
+    /// Its number in its organization, for clients that know keys by integers.
+    pub number: i64,
     /// The organization that it belongs to.
     pub organization_id: OrganizationId,
     /// The user whom it acts as, for a personal key.
     pub user_id: Option<UserId>,
+    /// The one project that it sees, for a project's key.
+    pub project_id: Option<ProjectId>,
     /// What it acts as.
     pub kind: KeyKind,
     /// The name that a person gave it.
@@ -148,6 +152,25 @@ pub struct Key {
     pub created_by: Option<KeyId>,
     /// When it was last changed.
     pub updated_at: UnixMillis,
+    /// When its newest secret was last used, up to a minute late.
+    pub last_used_at: Option<UnixMillis>,
+    /// The rotation that is under way.
+    pub rotation: Option<Rotation>,
+}
+
+/// A rotation whose outgoing secret may still work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rotation {
+    /// Until when the outgoing secret works.
+    pub rotates_at: UnixMillis,
+    /// The first 12 characters of the outgoing secret's text.
+    pub start: String,
+    /// The last 4 of it.
+    pub last4: String,
+    /// When it was last used, up to a minute late.
+    pub last_used_at: Option<UnixMillis>,
+    /// How often it was used since the rotation began.
+    pub uses: i64,
 }
 
 /// A name that a person gives: 1 to 255 characters, not blank, without control characters.

@@ -44,15 +44,24 @@ impl KeyText {
         brand: &Word,
         label: Option<&Word>,
         kind: KeyKind,
-        mut fill: impl FnMut(&mut [u8]) -> Result<(), E>,
+        fill: impl FnMut(&mut [u8]) -> Result<(), E>,
     ) -> Result<Self, E> {
-        let mut text = brand.0.clone();
+        let mut stem = brand.0.clone();
         for part in label.map(Word::as_str).into_iter().chain([kind.as_str()]) {
-            text.push('_');
-            text.push_str(part);
+            stem.push('_');
+            stem.push_str(part);
         }
-        text.push('_');
-        let stem_length = text.len();
+        stem.push('_');
+        Self::renew(stem, kind, fill)
+    }
+
+    /// Makes a new text for a key that keeps its stem: everything before the secret.
+    ///
+    /// # Errors
+    /// The error of `fill`, unchanged.
+    pub fn renew<E>(stem: String, kind: KeyKind, mut fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<Self, E> {
+        let stem_length = stem.len();
+        let mut text = stem;
         while text.len() < stem_length + SECRET_LENGTH {
             let mut bytes = [0; 64];
             fill(&mut bytes)?;

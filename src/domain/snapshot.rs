@@ -8,9 +8,10 @@ use serde_json::{Map, Value};
 
 use super::{
     feed::Seq,
-    id::{KeyId, OrganizationId, Subject, UserId},
+    id::{KeyId, OrganizationId, ProjectId, Subject, UserId},
     key::{KeyKind, Life, Name, Role},
     scope::Scopes,
+    time::UnixMillis,
 };
 
 /// Whether the organization and the user behind a key still stand.
@@ -23,6 +24,8 @@ pub enum Standing {
     OrganizationSuspended,
     /// The user whom the key acts as is no longer in the organization.
     UserRemoved,
+    /// The project that the key belongs to was deleted.
+    ProjectDeleted,
 }
 
 /// A key as it stood at `seq`.
@@ -38,6 +41,8 @@ pub struct Snapshot {
     pub operator: bool,
     /// The user whom it acts as.
     pub user_id: Option<UserId>,
+    /// The one project that it sees.
+    pub project_id: Option<ProjectId>,
     /// What it acts as.
     pub kind: KeyKind,
     /// Its name.
@@ -50,6 +55,8 @@ pub struct Snapshot {
     pub metadata: Map<String, Value>,
     /// What decides its state.
     pub life: Life,
+    /// Whether the key was shown by the secret that a rotation is replacing; until when it works, then.
+    pub outgoing_until: Option<UnixMillis>,
     /// Whether those behind it still stand.
     pub standing: Standing,
 }
@@ -57,8 +64,13 @@ pub struct Snapshot {
 impl Snapshot {
     /// Everything whose change makes this snapshot untrue.
     pub fn subjects(&self) -> impl Iterator<Item = Subject> {
-        [Some(self.key_id.subject()), Some(self.organization_id.subject()), self.user_id.map(UserId::subject)]
-            .into_iter()
-            .flatten()
+        [
+            Some(self.key_id.subject()),
+            Some(self.organization_id.subject()),
+            self.user_id.map(UserId::subject),
+            self.project_id.map(ProjectId::subject),
+        ]
+        .into_iter()
+        .flatten()
     }
 }

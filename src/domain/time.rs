@@ -32,6 +32,12 @@ impl UnixMillis {
         Some(Self(date.and_hms_opt(0, 0, 0)?.and_utc().timestamp_millis()))
     }
 
+    /// This instant as HTTP writes dates (RFC 9110, 5.6.7), to the second below.
+    pub fn to_http_date(self) -> String {
+        let instant = DateTime::from_timestamp_millis(self.0).unwrap_or(DateTime::UNIX_EPOCH);
+        instant.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    }
+
     /// This instant as RFC 3339 in UTC with milliseconds.
     pub fn to_rfc3339(self) -> String {
         DateTime::from_timestamp_millis(self.0)

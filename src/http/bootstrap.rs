@@ -20,5 +20,5 @@ pub(crate) async fn create(call: &Call<'_>) -> Result<Response, Problem> {
     let Body { organization, email, key_name } = input::body(call.request)?;
     let ip = call.request.header("cf-connecting-ip").map(str::to_owned);
     let first = Bootstrap { organization, email, key_name };
-    Ok(keys::created(call, &call.app.bootstrap(first, call.request_id.to_owned(), ip).await?))
+    Ok(keys::created(call, 201, &call.app.bootstrap(first, call.request_id.to_owned(), ip).await?))
 }

@@ -3,7 +3,7 @@
 //! Its clients know no scopes, kinds or expiry: a key that they make gets what its maker holds.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, json};
+use serde_json::Map;
 
 use crate::{
     app::{Principal, error::Error, keys::NewKey},
@@ -18,7 +18,7 @@ use crate::{
         problem::Problem,
         routes::Call,
     },
-    storage::keys::{Filter, Status},
+    storage::keys::{Filter, KeyRef, Status},
 };
 
 /// A key as Braintrust's clients know it.
@@ -49,6 +49,11 @@ impl<'a> ApiKey<'a> {
     }
 }
 
+#[derive(Serialize)]
+struct Objects<'a> {
+    objects: Vec<ApiKey<'a>>,
+}
+
 /// Iteration ends only on an empty page, and the last id of each page is the next cursor.
 pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
     let query = Query::lenient(call.request);
@@ -56,6 +61,8 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
         name: query.get("api_key_name").map(str::to_owned),
         ids: query.list("ids", "a key id, or several", KeyId::parse)?,
         user_id: None,
+        project_id: None,
+        kind: None,
         prefix: None,
         status: Status::Current,
     };
@@ -65,13 +72,13 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
         .read("limit", "a whole number, at least 0", |text| text.parse().ok())?
         .map_or(DEFAULT_LIMIT, |limit: u32| MAX_LIMIT.min(limit.into()));
     if let Some(organization) = query.get("org_name")
-        && call.app.organization_name(by).await? != organization
+        && call.app.organization(by).await?.name.as_str() != organization
     {
-        return Ok(Response::json(200, &json!({ "objects": [] })));
+        return Ok(Response::json(200, &Objects { objects: Vec::new() }));
     }
     let page = call.app.list_keys(by, &filter, cursor, limit).await?;
     let objects: Vec<ApiKey<'_>> = page.items.iter().map(ApiKey::new).collect();
-    Ok(Response::json(200, &json!({ "objects": objects })))
+    Ok(Response::json(200, &Objects { objects }))
 }
 
 pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
@@ -82,18 +89,26 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
     }
     let body: Body = input::body(call.request)?;
     if let Some(organization) = body.org_name
-        && call.app.organization_name(by).await? != organization
+        && call.app.organization(by).await?.name.as_str() != organization
     {
         return Err(Error::invalid("org_name", "this key belongs to another organization; leave it out").into());
     }
-    let new = NewKey { name: body.name, kind: None, label: None, scopes: None, expires_at: None, metadata: Map::new() };
+    let new = NewKey {
+        name: body.name,
+        kind: None,
+        project_id: None,
+        label: None,
+        scopes: None,
+        expires_at: None,
+        metadata: Map::new(),
+    };
     let created = call.app.create_key(by, new).await?;
     let body = ApiKey { key: Some(created.text.expose()), ..ApiKey::new(&created.key) };
     Ok(Response::json(200, &body))
 }
 
 pub(crate) async fn get(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let key = call.app.get_key(by, path_id(call)?).await?;
+    let key = call.app.get_key(by, KeyRef::Id(path_id(call)?)).await?;
     if key.life.revoked_at.is_some() {
         return Err(Error::NotFound.into());
     }
@@ -101,6 +116,6 @@ pub(crate) async fn get(call: &Call<'_>, by: &Principal) -> Result<Response, Pro
 }
 
 pub(crate) async fn delete(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let key = call.app.revoke_key(by, path_id(call)?).await?;
+    let key = call.app.revoke_key(by, path_id(call)?, false).await?;
     Ok(Response::json(200, &ApiKey::new(&key)))
 }

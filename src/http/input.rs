@@ -15,18 +15,30 @@ pub(crate) fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem>
     let Body::Bytes(bytes) = &request.body else {
         return Err(Problem::BodyTooLarge);
     };
-    if let Err(error) = serde_json::from_slice::<serde_json::Value>(bytes) {
-        let message = if bytes.is_empty() { "it is empty".to_owned() } else { error.to_string() };
-        return Err(Problem::MalformedJson(message));
+    match serde_json::from_slice::<serde_json::Value>(bytes) {
+        Ok(value) if value.is_object() => {}
+        // An array would be read as the fields' values in their order.
+        Ok(_) => {
+            return Err(Error::Invalid { field: None, message: "The body must be a JSON object".to_owned() }.into());
+        }
+        Err(error) => {
+            let message = if bytes.is_empty() { "it is empty".to_owned() } else { error.to_string() };
+            return Err(Problem::MalformedJson(message));
+        }
     }
     // Read again, straight into the type: of two fields with one name a `Value` keeps the last, unseen
     // by whoever looked at the first.
     let mut json = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let field = Some(error.path().to_string()).filter(|path| path != ".");
+        let path = Some(error.path().to_string()).filter(|path| path != ".");
         let message = error.inner().to_string();
         let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-        Error::Invalid { field, message: message.to_owned() }.into()
+        // Serde puts what is missing into its message alone, and not into the path.
+        let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+        match missing.filter(|_| path.is_none()) {
+            Some(field) => Error::invalid(field, "is missing").into(),
+            None => Error::Invalid { field: path, message: message.to_owned() }.into(),
+        }
     })
 }
 

@@ -11,8 +11,8 @@ use crate::{
     },
     domain::{
         catalogue::CATALOGUE,
-        id::{KeyId, OrganizationId, UserId},
-        key::{Key, KeyKind, KeyState, Name, Role},
+        id::{KeyId, OrganizationId, ProjectId, UserId},
+        key::{Key, KeyKind, KeyState, Name, Role, Rotation},
         key_text::Word,
         scope::{Scope, Scopes},
         time::{DAY_MS, UnixMillis},
@@ -25,7 +25,7 @@ use crate::{
     },
     storage::{
         audit::Recorded,
-        keys::{Change, Cursor, Filter, Status},
+        keys::{Change, Cursor, Filter, KeyRef, Status},
     },
 };
 
@@ -48,6 +48,7 @@ pub(crate) struct KeyBody<'a> {
     status: &'static str,
     organization_id: OrganizationId,
     user_id: Option<UserId>,
+    project_id: Option<ProjectId>,
     metadata: &'a Map<String, Value>,
     created_at: Rfc3339,
     created_by: Option<KeyId>,
@@ -55,6 +56,29 @@ pub(crate) struct KeyBody<'a> {
     expires_at: Option<Rfc3339>,
     disabled_at: Option<Rfc3339>,
     revoked_at: Option<Rfc3339>,
+    last_used_at: Option<Rfc3339>,
+    rotation: Option<RotationBody>,
+}
+
+/// A rotation that is under way, and whether its outgoing secret is still in use.
+#[derive(Serialize)]
+struct RotationBody {
+    rotates_at: Rfc3339,
+    outgoing_preview: String,
+    outgoing_last_used_at: Option<Rfc3339>,
+    outgoing_uses: i64,
+}
+
+impl RotationBody {
+    /// A rotation whose grace is over is over, also before the sweep has come by.
+    fn new(rotation: &Rotation, now: UnixMillis) -> Option<Self> {
+        (rotation.rotates_at > now).then(|| Self {
+            rotates_at: Rfc3339(rotation.rotates_at),
+            outgoing_preview: format!("{}…{}", rotation.start, rotation.last4),
+            outgoing_last_used_at: rotation.last_used_at.map(Rfc3339),
+            outgoing_uses: rotation.uses,
+        })
+    }
 }
 
 impl<'a> KeyBody<'a> {
@@ -70,6 +94,7 @@ impl<'a> KeyBody<'a> {
             status: key.life.state_at(now).as_str(),
             organization_id: key.organization_id,
             user_id: key.user_id,
+            project_id: key.project_id,
             metadata: &key.metadata,
             created_at: Rfc3339(key.created_at),
             created_by: key.created_by,
@@ -77,12 +102,14 @@ impl<'a> KeyBody<'a> {
             expires_at: key.life.expires_at.map(Rfc3339),
             disabled_at: key.life.disabled_at.map(Rfc3339),
             revoked_at: key.life.revoked_at.map(Rfc3339),
+            last_used_at: key.last_used_at.map(Rfc3339),
+            rotation: key.rotation.as_ref().and_then(|rotation| RotationBody::new(rotation, now)),
         }
     }
 }
 
-/// The one answer that carries a key's text: the one to making it.
-pub(crate) fn created(call: &Call<'_>, created: &Created) -> Response {
+/// The one answer that carries a key's text: the one to making or rotating it.
+pub(crate) fn created(call: &Call<'_>, status: u16, created: &Created) -> Response {
     #[derive(Serialize)]
     struct CreatedBody<'a> {
         #[serde(flatten)]
@@ -90,7 +117,7 @@ pub(crate) fn created(call: &Call<'_>, created: &Created) -> Response {
         key: &'a str,
     }
     let about = KeyBody::new(&created.key, call.app.clock.now());
-    Response::json(201, &CreatedBody { about, key: created.text.expose() })
+    Response::json(status, &CreatedBody { about, key: created.text.expose() })
 }
 
 /// The two ways to say an expiry, as one: `None`: nothing was said; `Some(None)`: never.
@@ -123,6 +150,7 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
         name: Name,
         scopes: Vec<Scope>,
         kind: Option<KeyKind>,
+        project_id: Option<ProjectId>,
         label: Option<String>,
         #[serde(default, deserialize_with = "input::present")]
         expires_at: Option<Option<String>>,
@@ -137,36 +165,44 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
     let new = NewKey {
         name: body.name,
         kind: body.kind,
+        project_id: body.project_id,
         label,
         scopes: Some(Scopes::List(body.scopes)),
         expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
         metadata: body.metadata,
     };
-    Ok(created(call, &call.app.create_key(by, new).await?))
+    Ok(created(call, 201, &call.app.create_key(by, new).await?))
 }
 
 /// The id in the path. What is no id names nothing.
 pub(crate) fn path_id(call: &Call<'_>) -> Result<KeyId, Error> {
-    KeyId::parse(call.id).ok_or(Error::NotFound)
+    KeyId::parse(call.param("id")).ok_or(Error::NotFound)
 }
 
 pub(crate) async fn get(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let key = call.app.get_key(by, path_id(call)?).await?;
+    let key = call.app.get_key(by, KeyRef::Id(path_id(call)?)).await?;
     Ok(Response::json(200, &KeyBody::new(&key, call.app.clock.now())))
 }
 
 pub(crate) async fn get_self(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let key = call.app.get_key(by, by.snapshot.key_id).await?;
+    let key = call.app.get_key(by, KeyRef::Id(by.snapshot.key_id)).await?;
     Ok(Response::json(200, &KeyBody::new(&key, call.app.clock.now())))
 }
 
 pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let known = ["limit", "starting_after", "ending_before", "name", "id", "user_id", "prefix", "status"];
+    #[derive(Serialize)]
+    struct PageBody<'a> {
+        keys: Vec<KeyBody<'a>>,
+        has_more: bool,
+    }
+    let known = ["limit", "starting_after", "ending_before", "name", "id", "user_id", "prefix", "project_id", "status"];
     let query = Query::strict(call.request, &known)?;
     let filter = Filter {
         name: query.get("name").map(str::to_owned),
         ids: query.list("id", "a key id, or several with commas between them", KeyId::parse)?,
         user_id: query.read("user_id", "a user id", UserId::parse)?,
+        project_id: query.read("project_id", "a project id", ProjectId::parse)?,
+        kind: None,
         // No more of a text is kept, so nobody could say whether a longer prefix matches.
         prefix: query.read("prefix", "at most the first 12 characters of a key", |text| {
             (text.chars().count() <= 12).then(|| text.to_owned())
@@ -178,7 +214,7 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
     let page = call.app.list_keys(by, &filter, cursor(&query)?, limit(&query)?).await?;
     let now = call.app.clock.now();
     let keys: Vec<KeyBody<'_>> = page.items.iter().map(|key| KeyBody::new(key, now)).collect();
-    Ok(Response::json(200, &json!({ "keys": keys, "has_more": page.has_more })))
+    Ok(Response::json(200, &PageBody { keys, has_more: page.has_more }))
 }
 
 fn status(text: &str) -> Option<Status> {
@@ -210,19 +246,32 @@ pub(crate) fn cursor(query: &Query) -> Result<Cursor, Problem> {
     }
 }
 
+/// Whether the caller insists on ending the last key that can manage keys.
+fn forced(call: &Call<'_>) -> Result<bool, Problem> {
+    let query = Query::strict(call.request, &["force"])?;
+    let force = query.read("force", "true or false", |text| text.parse().ok())?;
+    Ok(force.unwrap_or(false))
+}
+
 pub(crate) async fn change(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Body {
+        #[serde(default, deserialize_with = "input::present")]
         name: Option<Name>,
+        #[serde(default, deserialize_with = "input::present")]
         scopes: Option<Vec<Scope>>,
+        #[serde(default, deserialize_with = "input::present")]
         metadata: Option<Map<String, Value>>,
         #[serde(default, deserialize_with = "input::present")]
         expires_at: Option<Option<String>>,
+        #[serde(default, deserialize_with = "input::present")]
         expires_in_days: Option<i64>,
+        #[serde(default, deserialize_with = "input::present")]
         enabled: Option<bool>,
     }
     let id = path_id(call)?;
+    let force = forced(call)?;
     let body: Body = input::body(call.request)?;
     let now = call.app.clock.now();
     let change = Change {
@@ -232,8 +281,46 @@ pub(crate) async fn change(call: &Call<'_>, by: &Principal) -> Result<Response, 
         expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
         enabled: body.enabled,
     };
-    let key = call.app.change_key(by, id, &change).await?;
+    let before = call.app.get_key(by, KeyRef::Id(id)).await?;
+    let key = call.app.change_key(by, &before, &change, force).await?;
     Ok(Response::json(200, &KeyBody::new(&key, now)))
+}
+
+/// The longest grace of a rotation, in seconds: a year.
+const MAX_GRACE_SECONDS: i64 = 365 * 24 * 60 * 60;
+
+pub(crate) async fn rotate(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        #[serde(default)]
+        grace_period_seconds: i64,
+        #[serde(default, deserialize_with = "input::present")]
+        expires_at: Option<Option<String>>,
+        expires_in_days: Option<i64>,
+    }
+    let id = path_id(call)?;
+    let body: Body = input::body(call.request)?;
+    if !(0..=MAX_GRACE_SECONDS).contains(&body.grace_period_seconds) {
+        let must = format!("must be from 0 to {MAX_GRACE_SECONDS}");
+        return Err(Error::invalid("grace_period_seconds", must).into());
+    }
+    let expires_at = expiry(body.expires_at, body.expires_in_days, call.app.clock.now())?;
+    let before = call.app.get_key(by, KeyRef::Id(id)).await?;
+    let rotated = call.app.rotate_key(by, &before, body.grace_period_seconds * 1000, expires_at).await?;
+    Ok(created(call, 200, &rotated))
+}
+
+pub(crate) async fn finish_rotation(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let before = call.app.get_key(by, KeyRef::Id(path_id(call)?)).await?;
+    let key = call.app.finish_rotation(by, &before).await?;
+    Ok(Response::json(200, &KeyBody::new(&key, call.app.clock.now())))
+}
+
+pub(crate) async fn cancel_rotation(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let before = call.app.get_key(by, KeyRef::Id(path_id(call)?)).await?;
+    let key = call.app.cancel_rotation(by, &before).await?;
+    Ok(Response::json(200, &KeyBody::new(&key, call.app.clock.now())))
 }
 
 pub(crate) async fn revoke(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
@@ -246,7 +333,7 @@ pub(crate) async fn revoke(call: &Call<'_>, by: &Principal) -> Result<Response, 
         /// Everything else does so this much later at the latest.
         max_staleness_ms: i64,
     }
-    let key = call.app.revoke_key(by, path_id(call)?).await?;
+    let key = call.app.revoke_key(by, path_id(call)?, forced(call)?).await?;
     let body = RevokedBody {
         about: KeyBody::new(&key, call.app.clock.now()),
         effective_at: key.life.revoked_at.map(Rfc3339),

@@ -2,11 +2,13 @@
 
 pub(crate) mod bootstrap;
 pub(crate) mod braintrust;
+pub(crate) mod confident;
 pub(crate) mod input;
 pub(crate) mod keys;
 pub mod message;
 pub(crate) mod problem;
 pub mod routes;
+pub(crate) mod surface;
 pub(crate) mod verify;
 
 use std::slice;
@@ -18,13 +20,15 @@ use crate::{
         id,
         key_text::KeyText,
         scope::Scope,
+        time::UnixMillis,
     },
 };
 
 use self::{
-    message::{Request, Response},
+    message::{KEY_HEADERS, Request, Response},
     problem::Problem,
     routes::{Access, Call},
+    surface::Surface,
 };
 
 /// Answers a request. Whatever is in it, the answer is one of this service's own.
@@ -33,15 +37,16 @@ pub async fn handle(app: &App, request: &Request) -> Response {
         Some(ray) => ray.to_owned(),
         None => id::request_id(app.clock.now(), app.random_bits().unwrap_or_default()),
     };
-    let mut response = match route(app, request, &request_id).await {
+    let (surface, path) = Surface::of(&request.path);
+    let mut response = match route(app, request, path, &request_id).await {
         Ok(response) => response,
         Err(problem) => {
             if let Problem::App(Error::Unavailable(cause)) = &problem {
                 // The route's path and not the request's: people put keys where ids belong.
-                let path = routes::find(request).map_or("", |(route, _)| route.path);
+                let path = routes::find(&request.method, path.unwrap_or_default()).map_or("", |(route, _)| route.path);
                 log::error!("{} {path} failed: {cause} (request {request_id})", request.method);
             }
-            problem.response(&request_id)
+            problem.response(surface, &request_id)
         }
     };
     response.headers.push(("X-Request-Id", request_id));
@@ -50,12 +55,13 @@ pub async fn handle(app: &App, request: &Request) -> Response {
 
 /// The answer of a deployment whose configuration cannot be read; the log says what is wrong with it.
 pub fn misconfigured() -> Response {
-    Problem::App(Error::Unavailable(String::new())).response("")
+    Problem::App(Error::Unavailable(String::new())).response(Surface::Native, "")
 }
 
-async fn route(app: &App, request: &Request, request_id: &str) -> Result<Response, Problem> {
-    let (route, id) = routes::find(request)?;
-    let call = Call { app, request, id, request_id };
+async fn route(app: &App, request: &Request, path: Option<&str>, request_id: &str) -> Result<Response, Problem> {
+    let path = path.ok_or(Problem::NoSuchPath)?;
+    let (route, params) = routes::find(&request.method, path)?;
+    let call = Call { app, request, path, params, request_id };
     match &route.access {
         Access::Operator(handler) => match bearer(request) {
             Some(secret) if app.is_operator(secret) => handler(&call).await,
@@ -63,7 +69,8 @@ async fn route(app: &App, request: &Request, request_id: &str) -> Result<Respons
         },
         Access::Key(scope, handler) => {
             let by = authenticate(&call, scope.as_ref(), Freshness::Bounded).await?;
-            match handler(&call, &by).await {
+            call.app.note_use(&by.snapshot);
+            let answer = match handler(&call, &by).await {
                 // The guard stopped the batch, so nothing has happened yet: judge the key by what
                 // the database says now, and let it try again if it is still good.
                 Err(Problem::App(Error::KeyChanged)) => {
@@ -71,9 +78,23 @@ async fn route(app: &App, request: &Request, request_id: &str) -> Result<Respons
                     handler(&call, &by).await
                 }
                 answer => answer,
-            }
+            };
+            answer.map(|response| match by.snapshot.outgoing_until {
+                Some(until) => warned(response, until),
+                None => response,
+            })
         }
     }
+}
+
+/// Tells whoever uses a secret that a rotation is replacing until when it works: `Sunset` is an HTTP
+/// date (RFC 8594).
+fn warned(mut response: Response, until: UnixMillis) -> Response {
+    let at = until.to_rfc3339();
+    let warning = format!("This secret was replaced and works until {at}. Use the new one.");
+    response.headers.push(("Sunset", until.to_http_date()));
+    response.headers.push(("X-Api-Key-Warning", warning));
+    response
 }
 
 /// The credential in `Authorization: Bearer …`; the scheme's case does not matter (RFC 9110, 11.1).
@@ -82,12 +103,16 @@ fn bearer(request: &Request) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| credential.trim())
 }
 
+/// The key that was sent: as a bearer, or in one of the headers of Confident AI's libraries.
+fn credential(request: &Request) -> Option<&str> {
+    let sent = |name: &&str| request.header(name).map(str::trim).filter(|value| !value.is_empty());
+    bearer(request).or_else(|| KEY_HEADERS.iter().find_map(sent))
+}
+
 async fn authenticate(call: &Call<'_>, scope: Option<&Scope>, freshness: Freshness) -> Result<Principal, Problem> {
     let request = call.request;
-    if request.header("authorization").is_none_or(|value| value.trim().is_empty()) {
-        return Err(Problem::MissingKey);
-    }
-    let text = bearer(request).and_then(|text| KeyText::parse(text).ok()).ok_or(Refusal::Malformed)?;
+    let text = credential(request).ok_or(Problem::MissingKey)?;
+    let text = KeyText::parse(text).map_err(|_| Refusal::Malformed)?;
     let found = call.app.find(&text, freshness).await?.ok_or(Refusal::Unknown)?;
     decide(&found.snapshot, scope.map_or(&[], slice::from_ref), call.app.clock.now())?;
     Ok(Principal {

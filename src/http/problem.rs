@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     app::error::Error,
     domain::{decision::Refusal, scope::Scope},
-    http::message::Response,
+    http::{message::Response, surface::Surface},
 };
 
 /// How long a caller should wait before he tries again, in seconds.
@@ -38,6 +38,15 @@ struct ProblemBody<'a> {
     status: u16,
     detail: &'a str,
     error: ErrorBody<'a>,
+    request_id: &'a str,
+}
+
+/// An error as Confident AI's libraries read it: `error` must be a text.
+#[derive(Serialize)]
+struct ConfidentBody<'a> {
+    success: bool,
+    error: &'a str,
+    code: &'a str,
     request_id: &'a str,
 }
 
@@ -111,8 +120,8 @@ impl Problem {
         }
     }
 
-    /// This problem as an answer.
-    pub(crate) fn response(&self, request_id: &str) -> Response {
+    /// This problem as an answer of this surface.
+    pub(crate) fn response(&self, surface: Surface, request_id: &str) -> Response {
         let (status, code) = self.status_and_code();
         let title = match status {
             400 => "Bad Request",
@@ -125,19 +134,27 @@ impl Problem {
             _ => "Service Unavailable",
         };
         let detail = self.detail();
-        let field = match self {
-            Self::App(Error::Invalid { field, .. }) => field.as_deref(),
-            _ => None,
+        let mut response = match surface {
+            Surface::Native | Surface::Braintrust => {
+                let field = match self {
+                    Self::App(Error::Invalid { field, .. }) => field.as_deref(),
+                    _ => None,
+                };
+                let body = ProblemBody {
+                    r#type: format!("urn:bitting:error:{code}"),
+                    title,
+                    status,
+                    detail: &detail,
+                    error: ErrorBody { code, message: &detail, field },
+                    request_id,
+                };
+                Response::typed(status, "application/problem+json", &body)
+            }
+            // Its libraries take an error of any other shape for data.
+            Surface::Confident => {
+                Response::json(status, &ConfidentBody { success: false, error: &detail, code, request_id })
+            }
         };
-        let body = ProblemBody {
-            r#type: format!("urn:bitting:error:{code}"),
-            title,
-            status,
-            detail: &detail,
-            error: ErrorBody { code, message: &detail, field },
-            request_id,
-        };
-        let mut response = Response::typed(status, "application/problem+json", &body);
         match (status, self) {
             (401, Self::MissingKey | Self::NotOperator) => {
                 response.headers.push(("WWW-Authenticate", "Bearer realm=\"bitting\"".to_owned()));
@@ -168,6 +185,8 @@ fn refusal_detail(refusal: &Refusal) -> String {
         Refusal::Disabled => "This API key is disabled. Someone who manages keys can enable it.".to_owned(),
         Refusal::Expired => "This API key has expired. Use another one.".to_owned(),
         Refusal::UserRemoved => "The user of this API key is no longer in the organization.".to_owned(),
+        Refusal::ProjectDeleted => "The project of this API key was deleted.".to_owned(),
+        Refusal::RotatedOut => "This secret of the API key was replaced by a newer one. Use that.".to_owned(),
         Refusal::OrganizationSuspended => "The organization of this API key is suspended.".to_owned(),
         Refusal::MissingScopes(scopes) => {
             let quoted: Vec<String> = scopes.iter().map(|scope| format!("'{}'", Scope::as_str(scope))).collect();

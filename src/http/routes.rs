@@ -3,13 +3,13 @@
 
 use std::sync::LazyLock;
 
-use matchit::Router;
+use matchit::{Params, Router};
 
 use crate::{
     app::{App, Principal},
     domain::scope::Scope,
     http::{
-        bootstrap, braintrust, keys,
+        bootstrap, braintrust, confident, keys,
         message::{Request, Response},
         problem::Problem,
         verify,
@@ -26,10 +26,19 @@ pub(crate) struct Call<'a> {
     pub(crate) app: &'a App,
     /// The request.
     pub(crate) request: &'a Request,
-    /// The path's parameter, if the route has one; still percent-encoded.
-    pub(crate) id: &'a str,
+    /// The path without its surface's prefix.
+    pub(crate) path: &'a str,
+    /// The path's parameters, still percent-encoded.
+    pub(crate) params: Params<'a, 'a>,
     /// The request's id.
     pub(crate) request_id: &'a str,
+}
+
+impl Call<'_> {
+    /// A parameter of the path; empty if the route has none of that name.
+    pub(crate) fn param(&self, name: &str) -> &str {
+        self.params.get(name).unwrap_or_default()
+    }
 }
 
 /// Who may call a route, and what answers.
@@ -44,7 +53,7 @@ pub(crate) enum Access {
 pub(crate) struct Route {
     /// The method.
     pub(crate) method: &'static str,
-    /// The path; `:id` stands for its parameter.
+    /// The path, without a surface's prefix; `:id` and `:project` stand for its parameters.
     pub(crate) path: &'static str,
     /// Who may call, and what answers.
     pub(crate) access: Access,
@@ -63,6 +72,10 @@ macro_rules! route {
     };
 }
 
+const ORGANIZATION_READ: Option<Scope> = Some(Scope::named("organization:read"));
+const ORGANIZATION_WRITE: Option<Scope> = Some(Scope::named("organization:write"));
+const PROJECTS_READ: Option<Scope> = Some(Scope::named("projects:read"));
+const PROJECTS_WRITE: Option<Scope> = Some(Scope::named("projects:write"));
 const ANY_KEY: Option<Scope> = None;
 
 /// Every route.
@@ -76,16 +89,52 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("GET" "/v1/keys/:id" READ keys::get),
     route!("PATCH" "/v1/keys/:id" WRITE keys::change),
     route!("DELETE" "/v1/keys/:id" WRITE keys::revoke),
+    route!("POST" "/v1/keys/:id/rotate" WRITE keys::rotate),
+    route!("POST" "/v1/keys/:id/rotate/finish" WRITE keys::finish_rotation),
+    route!("POST" "/v1/keys/:id/rotate/cancel" WRITE keys::cancel_rotation),
     route!("GET" "/v1/keys/:id/events" READ keys::events),
-    // Braintrust's surface, at its own paths and under its prefix.
+    // Braintrust's surface.
     route!("GET" "/v1/api_key" READ braintrust::list),
     route!("POST" "/v1/api_key" WRITE braintrust::create),
     route!("GET" "/v1/api_key/:id" READ braintrust::get),
     route!("DELETE" "/v1/api_key/:id" WRITE braintrust::delete),
-    route!("GET" "/braintrust/v1/api_key" READ braintrust::list),
-    route!("POST" "/braintrust/v1/api_key" WRITE braintrust::create),
-    route!("GET" "/braintrust/v1/api_key/:id" READ braintrust::get),
-    route!("DELETE" "/braintrust/v1/api_key/:id" WRITE braintrust::delete),
+    // Confident AI's surface, in its two versions.
+    route!("GET" "/v1/organization" ORGANIZATION_READ confident::get_organization),
+    route!("PUT" "/v1/organization" ORGANIZATION_WRITE confident::update_organization),
+    route!("GET" "/v1/organization/api-keys" READ confident::list),
+    route!("POST" "/v1/organization/api-keys" WRITE confident::create),
+    route!("GET" "/v1/organization/api-keys/:id" READ confident::get),
+    route!("PUT" "/v1/organization/api-keys/:id" WRITE confident::update),
+    route!("DELETE" "/v1/organization/api-keys/:id" WRITE confident::delete),
+    route!("GET" "/v1/projects" PROJECTS_READ confident::list_projects),
+    route!("POST" "/v1/projects" PROJECTS_WRITE confident::create_project),
+    route!("GET" "/v1/projects/:project" PROJECTS_READ confident::get_project),
+    route!("PUT" "/v1/projects/:project" PROJECTS_WRITE confident::update_project),
+    route!("DELETE" "/v1/projects/:project" PROJECTS_WRITE confident::delete_project),
+    route!("GET" "/v1/projects/:project/api-keys" READ confident::list),
+    route!("POST" "/v1/projects/:project/api-keys" WRITE confident::create),
+    route!("GET" "/v1/projects/:project/api-keys/:id" READ confident::get),
+    route!("PUT" "/v1/projects/:project/api-keys/:id" WRITE confident::update),
+    route!("DELETE" "/v1/projects/:project/api-keys/:id" WRITE confident::delete),
+    route!("GET" "/v2/organization" ORGANIZATION_READ confident::get_organization),
+    route!("PUT" "/v2/organization" ORGANIZATION_WRITE confident::update_organization),
+    route!("GET" "/v2/organization/api-keys" READ confident::list),
+    route!("POST" "/v2/organization/api-keys" WRITE confident::create),
+    route!("GET" "/v2/organization/api-keys/:id" READ confident::get),
+    route!("PUT" "/v2/organization/api-keys/:id" WRITE confident::update),
+    route!("DELETE" "/v2/organization/api-keys/:id" WRITE confident::delete),
+    route!("POST" "/v2/organization/api-keys/:id/rotate" WRITE confident::rotate),
+    route!("GET" "/v2/projects" PROJECTS_READ confident::list_projects),
+    route!("POST" "/v2/projects" PROJECTS_WRITE confident::create_project),
+    route!("GET" "/v2/projects/:project" PROJECTS_READ confident::get_project),
+    route!("PUT" "/v2/projects/:project" PROJECTS_WRITE confident::update_project),
+    route!("DELETE" "/v2/projects/:project" PROJECTS_WRITE confident::delete_project),
+    route!("GET" "/v2/projects/:project/api-keys" READ confident::list),
+    route!("POST" "/v2/projects/:project/api-keys" WRITE confident::create),
+    route!("GET" "/v2/projects/:project/api-keys/:id" READ confident::get),
+    route!("PUT" "/v2/projects/:project/api-keys/:id" WRITE confident::update),
+    route!("DELETE" "/v2/projects/:project/api-keys/:id" WRITE confident::delete),
+    route!("POST" "/v2/projects/:project/api-keys/:id/rotate" WRITE confident::rotate),
 ];
 
 /// The rows by path. Built once per isolate.
@@ -102,15 +151,15 @@ static BY_PATH: LazyLock<Router<Vec<&'static Route>>> = LazyLock::new(|| {
     router
 });
 
-/// The row for a request, and the path's parameter.
+/// The row for a method and a path, and the path's parameters.
 ///
 /// # Errors
 /// [`Problem::NoSuchPath`] or [`Problem::MethodNotAllowed`].
-pub(crate) fn find(request: &Request) -> Result<(&'static Route, &str), Problem> {
-    let matched = BY_PATH.at(&request.path).map_err(|_| Problem::NoSuchPath)?;
-    let method = if request.method == "HEAD" { "GET" } else { &request.method };
+pub(crate) fn find<'a>(method: &str, path: &'a str) -> Result<(&'static Route, Params<'a, 'a>), Problem> {
+    let matched = BY_PATH.at(path).map_err(|_| Problem::NoSuchPath)?;
+    let method = if method == "HEAD" { "GET" } else { method };
     if let Some(route) = matched.value.iter().find(|route| route.method == method) {
-        return Ok((route, matched.params.get("id").unwrap_or_default()));
+        return Ok((route, matched.params));
     }
     let allowed: Vec<&str> = matched.value.iter().map(|route| route.method).collect();
     Err(Problem::MethodNotAllowed(allowed.join(", ")))

@@ -59,6 +59,9 @@ pub(crate) async fn verify(call: &Call<'_>, by: &Principal) -> Result<Response, 
         return Ok(refused(&Refusal::Unknown));
     };
     let decision = decide(&found.snapshot, &body.scopes, call.app.clock.now());
+    if decision.is_ok() {
+        call.app.note_use(&found.snapshot);
+    }
     Ok(Response::json(200, &FoundBody::new(&found, decision.as_ref().err())))
 }
 
@@ -81,6 +84,9 @@ struct FoundBody<'a> {
     missing_scopes: Option<&'a [Scope]>,
     metadata: &'a Map<String, Value>,
     expires_at: Option<Rfc3339>,
+    /// Set when the key was shown by the secret that a rotation is replacing: until when that works.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outgoing_until: Option<Rfc3339>,
     source: &'static str,
     age_ms: i64,
 }
@@ -109,6 +115,7 @@ impl<'a> FoundBody<'a> {
             },
             metadata: &snapshot.metadata,
             expires_at: snapshot.life.expires_at.map(Rfc3339),
+            outgoing_until: snapshot.outgoing_until.map(Rfc3339),
             source: found.source.as_str(),
             age_ms: found.age_ms,
         }

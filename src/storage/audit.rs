@@ -23,13 +23,13 @@ pub(crate) struct Actor {
     pub(crate) ip: Option<String>,
 }
 
-/// What happened to a key.
+/// What happened to a key, a project or an organization.
 #[derive(Debug, Clone)]
 pub(crate) struct Event<'a> {
     /// The organization in whose trail it stands.
     pub(crate) organization_id: OrganizationId,
-    /// The key.
-    pub(crate) subject: KeyId,
+    /// The id of what it happened to.
+    pub(crate) subject: String,
     /// What happened: `key.created`.
     pub(crate) action: &'a str,
     /// What was set to what; never a secret.

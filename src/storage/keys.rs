@@ -1,12 +1,12 @@
 //! The `keys` table: making, reading, listing, changing, revoking, and recording expiry.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
     domain::{
-        id::{KeyId, OrganizationId, UserId},
-        key::{Key, KeyKind, KeyState, Life, Name, Role},
+        id::{KeyId, OrganizationId, ProjectId, UserId},
+        key::{Key, KeyKind, KeyState, Life, Name, Role, Rotation},
         key_text::{Digest, Preview},
         scope::Scopes,
         time::UnixMillis,
@@ -18,8 +18,9 @@ use crate::{
 /// The columns of a [`Key`].
 macro_rules! columns {
     () => {
-        "id, organization_id, user_id, kind, stem, start, last4, name, scopes, role, metadata, \
-         expires_at, disabled_at, revoked_at, created_at, created_by, updated_at"
+        "id, number, organization_id, user_id, project_id, kind, stem, start, last4, name, scopes, role, metadata, \
+         expires_at, disabled_at, revoked_at, created_at, created_by, updated_at, last_used_at, \
+         rotates_at, outgoing_start, outgoing_last4, outgoing_last_used_at, outgoing_uses"
     };
 }
 
@@ -31,17 +32,31 @@ pub(crate) struct Reach {
     pub(crate) organization_id: OrganizationId,
     /// Only this user's.
     pub(crate) user_id: Option<UserId>,
+    /// Only this project's.
+    pub(crate) project_id: Option<ProjectId>,
 }
 
-/// A new key's row.
+/// The condition that a [`Reach`] makes of `?2`, `?3` and `?4`.
+macro_rules! within_reach {
+    () => {
+        "organization_id = ?2 AND (?3 IS NULL OR user_id = ?3) AND (?4 IS NULL OR project_id = ?4)"
+    };
+}
+
+/// A new key's row, with the organization's next number; gives the number, or no row if the key's
+/// project is not one of the organization's.
 pub(crate) fn insert(key: &Key, digest: Digest, pepper_version: i64) -> Statement {
     statement!(
-        "INSERT INTO keys (id, organization_id, user_id, kind, digest, pepper_version, stem, start, last4, name, \
-         scopes, role, metadata, expires_at, created_at, created_by, updated_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?15)",
+        "INSERT INTO keys (id, organization_id, number, user_id, project_id, kind, digest, pepper_version, stem, \
+         start, last4, name, scopes, role, metadata, expires_at, created_at, created_by, updated_at) \
+         SELECT ?1, ?2, (SELECT coalesce(max(number), 0) + 1 FROM keys WHERE organization_id = ?2), \
+         ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?16 \
+         WHERE ?4 IS NULL OR EXISTS \
+         (SELECT 1 FROM projects WHERE id = ?4 AND organization_id = ?2 AND deleted_at IS NULL) RETURNING number",
         key.id,
         key.organization_id,
         key.user_id,
+        key.project_id,
         key.kind.as_str(),
         digest.to_hex(),
         pepper_version,
@@ -58,18 +73,37 @@ pub(crate) fn insert(key: &Key, digest: Digest, pepper_version: i64) -> Statemen
     )
 }
 
+/// Reads the rows of [`insert`].
+pub(crate) fn read_number(rows: Vec<Row>) -> Result<Option<i64>, DatabaseError> {
+    #[derive(Deserialize)]
+    struct NumberRow {
+        number: i64,
+    }
+    let rows: Vec<NumberRow> = typed(rows)?;
+    Ok(rows.first().map(|row| row.number))
+}
+
+/// How somebody names a key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum KeyRef {
+    /// By its id.
+    Id(KeyId),
+    /// By its number in its organization.
+    Number(i64),
+}
+
 /// One key within reach.
-pub(crate) fn get(reach: Reach, id: KeyId) -> Statement {
-    statement!(
-        concat!(
-            "SELECT ",
-            columns!(),
-            " FROM keys WHERE id = ?1 AND organization_id = ?2 AND (?3 IS NULL OR user_id = ?3)"
-        ),
-        id,
-        reach.organization_id,
-        reach.user_id
-    )
+pub(crate) fn get(reach: Reach, key: KeyRef) -> Statement {
+    let (sql, name) = match key {
+        KeyRef::Id(id) => {
+            (concat!("SELECT ", columns!(), " FROM keys WHERE id = ?1 AND ", within_reach!()), id.to_param())
+        }
+        KeyRef::Number(number) => {
+            (concat!("SELECT ", columns!(), " FROM keys WHERE number = ?1 AND ", within_reach!()), number.to_param())
+        }
+    };
+    let reach = [reach.organization_id.to_param(), reach.user_id.to_param(), reach.project_id.to_param()];
+    Statement { sql: sql.to_owned(), params: [name].into_iter().chain(reach).collect() }
 }
 
 /// Reads the rows of [`get`], [`list`], [`update`].
@@ -77,8 +111,10 @@ pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Key>, DatabaseError> {
     #[derive(Deserialize)]
     struct KeyRow {
         id: KeyId,
+        number: i64,
         organization_id: OrganizationId,
         user_id: Option<UserId>,
+        project_id: Option<ProjectId>,
         kind: KeyKind,
         stem: String,
         start: String,
@@ -94,12 +130,20 @@ pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Key>, DatabaseError> {
         created_at: UnixMillis,
         created_by: Option<KeyId>,
         updated_at: UnixMillis,
+        last_used_at: Option<UnixMillis>,
+        rotates_at: Option<UnixMillis>,
+        outgoing_start: Option<String>,
+        outgoing_last4: Option<String>,
+        outgoing_last_used_at: Option<UnixMillis>,
+        outgoing_uses: i64,
     }
     let rows: Vec<KeyRow> = typed(rows)?;
     let key = |row: KeyRow| Key {
         id: row.id,
+        number: row.number,
         organization_id: row.organization_id,
         user_id: row.user_id,
+        project_id: row.project_id,
         kind: row.kind,
         name: row.name,
         preview: Preview { stem: row.stem, start: row.start, last4: row.last4 },
@@ -110,6 +154,14 @@ pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Key>, DatabaseError> {
         created_at: row.created_at,
         created_by: row.created_by,
         updated_at: row.updated_at,
+        last_used_at: row.last_used_at,
+        rotation: row.rotates_at.map(|rotates_at| Rotation {
+            rotates_at,
+            start: row.outgoing_start.unwrap_or_default(),
+            last4: row.outgoing_last4.unwrap_or_default(),
+            last_used_at: row.outgoing_last_used_at,
+            uses: row.outgoing_uses,
+        }),
     };
     Ok(rows.into_iter().map(key).collect())
 }
@@ -134,6 +186,10 @@ pub(crate) struct Filter {
     pub(crate) ids: Option<Vec<KeyId>>,
     /// Of this user.
     pub(crate) user_id: Option<UserId>,
+    /// Of this project.
+    pub(crate) project_id: Option<ProjectId>,
+    /// Of this kind.
+    pub(crate) kind: Option<KeyKind>,
     /// Whose text starts with this.
     pub(crate) prefix: Option<String>,
     /// In which state.
@@ -164,6 +220,12 @@ pub(crate) fn list(reach: Reach, filter: &Filter, cursor: Cursor, limit: i64, no
     };
     for user_id in [reach.user_id, filter.user_id].into_iter().flatten() {
         and("user_id = ?", user_id.to_param());
+    }
+    for project_id in [reach.project_id, filter.project_id].into_iter().flatten() {
+        and("project_id = ?", project_id.to_param());
+    }
+    if let Some(kind) = filter.kind {
+        and("kind = ?", kind.as_str().to_param());
     }
     if let Some(name) = &filter.name {
         and("name = ?", name.to_param());
@@ -200,7 +262,7 @@ pub(crate) fn list(reach: Reach, filter: &Filter, cursor: Cursor, limit: i64, no
 }
 
 /// What a change sets; `None` leaves as it is.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Change {
     /// The name.
     pub(crate) name: Option<Name>,
@@ -214,26 +276,73 @@ pub(crate) struct Change {
     pub(crate) enabled: Option<bool>,
 }
 
+/// The end of every change of a key: within reach, not revoked, and not changed since it was read.
+macro_rules! unchanged {
+    () => {
+        unchanged!("")
+    };
+    ($and:expr) => {
+        concat!(
+            " updated_at = max(?5, updated_at + 1) WHERE id = ?1 AND ",
+            within_reach!(),
+            " AND revoked_at IS NULL AND updated_at = ?6",
+            $and,
+            " RETURNING ",
+            columns!()
+        )
+    };
+}
+
+/// The rotation's columns when none is under way.
+macro_rules! no_rotation {
+    () => {
+        "rotates_at = NULL, outgoing_digest = NULL, outgoing_pepper_version = NULL, outgoing_start = NULL, \
+         outgoing_last4 = NULL, outgoing_last_used_at = NULL, outgoing_uses = 0,"
+    };
+}
+
+/// Whether a key can manage keys, as the index `keys_managing` has it.
+macro_rules! managing {
+    () => {
+        "revoked_at IS NULL AND disabled_at IS NULL AND role <> 'member' AND (scopes IS NULL \
+         OR instr(scopes, '\"api-keys:write\"') > 0 OR instr(scopes, '\"api-keys:*\"') > 0)"
+    };
+}
+
+/// Whether the organization of `?2` can manage its keys without the key `?1`, at `?5`.
+macro_rules! can_do_without {
+    () => {
+        concat!(
+            "(NOT (",
+            managing!(),
+            ") OR EXISTS (SELECT 1 FROM keys WHERE organization_id = ?2 AND id <> ?1 \
+             AND (expires_at IS NULL OR expires_at > ?5) AND ",
+            managing!(),
+            "))"
+        )
+    };
+}
+
 /// Changes a key that is not revoked and was not changed since it was read as `before`. A new expiry
-/// has not been recorded by the sweep yet. Gives the key as it is now, or no row.
-pub(crate) fn update(reach: Reach, before: &Key, change: &Change, now: UnixMillis) -> Statement {
+/// has not been recorded by the sweep yet. Gives the key as it is now, or no row; none also when it would
+/// disable the last key that can manage keys, unless it is forced.
+pub(crate) fn update(reach: Reach, before: &Key, change: &Change, force: bool, now: UnixMillis) -> Statement {
     statement!(
         concat!(
-            "UPDATE keys SET name = coalesce(?5, name), \
-             scopes = CASE WHEN ?6 THEN ?7 ELSE scopes END, \
-             metadata = coalesce(?8, metadata), \
-             expires_at = CASE WHEN ?9 THEN ?10 ELSE expires_at END, \
-             expired_at = CASE WHEN ?9 THEN NULL ELSE expired_at END, \
-             disabled_at = CASE ?11 WHEN 1 THEN NULL WHEN 0 THEN coalesce(disabled_at, ?4) ELSE disabled_at END, \
-             updated_at = max(?4, updated_at + 1) \
-             WHERE id = ?1 AND organization_id = ?2 AND (?3 IS NULL OR user_id = ?3) \
-             AND revoked_at IS NULL AND updated_at = ?12 RETURNING ",
-            columns!()
+            "UPDATE keys SET name = coalesce(?7, name), \
+             scopes = CASE WHEN ?8 THEN ?9 ELSE scopes END, \
+             metadata = coalesce(?10, metadata), \
+             expires_at = CASE WHEN ?11 THEN ?12 ELSE expires_at END, \
+             expired_at = CASE WHEN ?11 THEN NULL ELSE expired_at END, \
+             disabled_at = CASE ?13 WHEN 1 THEN NULL WHEN 0 THEN coalesce(disabled_at, ?5) ELSE disabled_at END,",
+            unchanged!(concat!(" AND (?13 IS NOT 0 OR ?14 OR ", can_do_without!(), ")"))
         ),
         before.id,
         reach.organization_id,
         reach.user_id,
+        reach.project_id,
         now,
+        before.updated_at,
         change.name.as_ref().map(Name::as_str),
         i64::from(change.scopes.is_some()),
         change.scopes.as_ref().and_then(scopes_text),
@@ -241,19 +350,136 @@ pub(crate) fn update(reach: Reach, before: &Key, change: &Change, now: UnixMilli
         i64::from(change.expires_at.is_some()),
         change.expires_at.flatten(),
         change.enabled.map(i64::from),
-        before.updated_at
+        i64::from(force)
     )
 }
 
-/// Ends a key for good. Does nothing, and so records nothing, when it is revoked already.
-pub(crate) fn revoke(reach: Reach, id: KeyId, now: UnixMillis) -> Statement {
+/// Gives a key a new secret. With `rotates_at` the old one becomes the outgoing one and works until
+/// then; without, it ends here. Gives the key as it is now, or no row if it was changed since `before`.
+pub(crate) fn rotate(
+    reach: Reach,
+    before: &Key,
+    new: &NewSecret,
+    rotates_at: Option<UnixMillis>,
+    expires_at: Option<UnixMillis>,
+    now: UnixMillis,
+) -> Statement {
     statement!(
-        "UPDATE keys SET revoked_at = ?4, updated_at = max(?4, updated_at + 1) \
-         WHERE id = ?1 AND organization_id = ?2 AND (?3 IS NULL OR user_id = ?3) AND revoked_at IS NULL",
+        concat!(
+            "UPDATE keys SET digest = ?7, pepper_version = ?8, start = ?9, last4 = ?10, last_used_at = NULL, \
+             rotates_at = ?11, outgoing_uses = 0, \
+             outgoing_digest = CASE WHEN ?11 IS NULL THEN NULL ELSE digest END, \
+             outgoing_pepper_version = CASE WHEN ?11 IS NULL THEN NULL ELSE pepper_version END, \
+             outgoing_start = CASE WHEN ?11 IS NULL THEN NULL ELSE start END, \
+             outgoing_last4 = CASE WHEN ?11 IS NULL THEN NULL ELSE last4 END, \
+             outgoing_last_used_at = CASE WHEN ?11 IS NULL THEN NULL ELSE last_used_at END, \
+             expires_at = ?12, expired_at = CASE WHEN expires_at IS ?12 THEN expired_at ELSE NULL END,",
+            unchanged!()
+        ),
+        before.id,
+        reach.organization_id,
+        reach.user_id,
+        reach.project_id,
+        now,
+        before.updated_at,
+        new.digest.to_hex(),
+        new.pepper_version,
+        new.preview.start,
+        new.preview.last4,
+        rotates_at,
+        expires_at
+    )
+}
+
+/// A secret as it is stored.
+pub(crate) struct NewSecret {
+    /// Its digest.
+    pub(crate) digest: Digest,
+    /// The version of the pepper in it.
+    pub(crate) pepper_version: i64,
+    /// What is kept of its text.
+    pub(crate) preview: Preview,
+}
+
+/// Ends the outgoing secret of a rotation before its time.
+pub(crate) fn finish_rotation(reach: Reach, before: &Key, now: UnixMillis) -> Statement {
+    end_rotation(concat!("UPDATE keys SET ", no_rotation!(), unchanged!()), reach, before, now)
+}
+
+/// Takes a rotation back: the outgoing secret stays, the new one ends.
+pub(crate) fn cancel_rotation(reach: Reach, before: &Key, now: UnixMillis) -> Statement {
+    let sql = concat!(
+        "UPDATE keys SET digest = outgoing_digest, pepper_version = outgoing_pepper_version, \
+         start = outgoing_start, last4 = outgoing_last4, last_used_at = outgoing_last_used_at, ",
+        no_rotation!(),
+        unchanged!()
+    );
+    end_rotation(sql, reach, before, now)
+}
+
+fn end_rotation(sql: &'static str, reach: Reach, before: &Key, now: UnixMillis) -> Statement {
+    statement!(sql, before.id, reach.organization_id, reach.user_id, reach.project_id, now, before.updated_at)
+}
+
+/// Forgets the outgoing secrets whose grace is over, at most `limit`; gives one row for each. They were
+/// refused from their deadline on, by the deadline itself.
+pub(crate) fn forget_rotated(now: UnixMillis, limit: i64) -> Statement {
+    statement!(
+        concat!(
+            "UPDATE keys SET ",
+            no_rotation!(),
+            " updated_at = updated_at + 1 WHERE id IN (SELECT id FROM keys \
+             WHERE rotates_at IS NOT NULL AND rotates_at <= ?1 ORDER BY rotates_at LIMIT ?2) RETURNING id"
+        ),
+        now,
+        limit
+    )
+}
+
+/// Ends a key for good, with both its secrets. Does nothing, and so records nothing, when it is
+/// revoked already, or is the last key that can manage keys and this is not forced.
+pub(crate) fn revoke(reach: Reach, id: KeyId, force: bool, now: UnixMillis) -> Statement {
+    statement!(
+        concat!(
+            "UPDATE keys SET revoked_at = ?5, updated_at = max(?5, updated_at + 1) WHERE id = ?1 AND ",
+            within_reach!(),
+            " AND revoked_at IS NULL AND (?6 OR ",
+            can_do_without!(),
+            ")"
+        ),
         id,
         reach.organization_id,
         reach.user_id,
-        now
+        reach.project_id,
+        now,
+        i64::from(force)
+    )
+}
+
+/// One secret's uses since they were last written.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Used {
+    /// The key.
+    pub(crate) id: KeyId,
+    /// Whether by its outgoing secret.
+    pub(crate) outgoing: bool,
+    /// When last.
+    pub(crate) at: UnixMillis,
+    /// How often.
+    pub(crate) count: i64,
+}
+
+/// Writes down when secrets were last used, of each key at most one. No trigger writes to the feed for it.
+pub(crate) fn record_uses(uses: &[Used]) -> Statement {
+    statement!(
+        "UPDATE keys SET \
+         last_used_at = CASE WHEN used.outgoing THEN last_used_at ELSE max(coalesce(last_used_at, 0), used.at) END, \
+         outgoing_last_used_at = CASE WHEN used.outgoing AND rotates_at IS NOT NULL \
+         THEN max(coalesce(outgoing_last_used_at, 0), used.at) ELSE outgoing_last_used_at END, \
+         outgoing_uses = CASE WHEN used.outgoing AND rotates_at IS NOT NULL THEN outgoing_uses + used.count ELSE outgoing_uses END \
+         FROM (SELECT value ->> '$.id' AS id, value ->> '$.outgoing' AS outgoing, value ->> '$.at' AS at, \
+         value ->> '$.count' AS count FROM json_each(?1)) AS used WHERE keys.id = used.id",
+        serde_json::to_value(uses).unwrap_or_default()
     )
 }
 

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod changes;
 pub mod keys;
 pub mod organizations;
+pub mod projects;
 pub mod snapshots;
 
 use serde::de::DeserializeOwned;
@@ -59,6 +60,7 @@ text_params!(
     String,
     crate::domain::id::KeyId,
     crate::domain::id::OrganizationId,
+    crate::domain::id::ProjectId,
     crate::domain::id::UserId,
     Value
 );

@@ -1,13 +1,16 @@
 //! Organizations, users and memberships.
 
+use serde::Deserialize;
+
 use crate::{
     domain::{
         id::{OrganizationId, UserId},
-        key::Role,
+        key::{Name, Role},
+        project::Organization,
         time::UnixMillis,
     },
-    ports::Statement,
-    storage::statement,
+    ports::{DatabaseError, Row, Statement},
+    storage::{statement, typed},
 };
 
 /// The operator's own organization. There can be one: a second is refused by a unique index, and its
@@ -37,7 +40,25 @@ pub(crate) fn insert_membership(
     )
 }
 
-/// The organization's name.
-pub(crate) fn name(id: OrganizationId) -> Statement {
-    statement!("SELECT name FROM organizations WHERE id = ?1", id)
+/// One organization.
+pub(crate) fn get(id: OrganizationId) -> Statement {
+    statement!("SELECT id, name, created_at FROM organizations WHERE id = ?1", id)
+}
+
+/// Renames an organization; gives it as it is then.
+pub(crate) fn rename(id: OrganizationId, name: &Name) -> Statement {
+    statement!("UPDATE organizations SET name = ?2 WHERE id = ?1 RETURNING id, name, created_at", id, name.as_str())
+}
+
+/// Reads the rows of [`get`] and [`rename`].
+pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Organization>, DatabaseError> {
+    #[derive(Deserialize)]
+    struct OrganizationRow {
+        id: OrganizationId,
+        name: Name,
+        created_at: UnixMillis,
+    }
+    let rows: Vec<OrganizationRow> = typed(rows)?;
+    let organization = |row: OrganizationRow| Organization { id: row.id, name: row.name, created_at: row.created_at };
+    Ok(rows.into_iter().map(organization).collect())
 }

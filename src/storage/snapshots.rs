@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::{
     domain::{
         feed::Seq,
-        id::{KeyId, OrganizationId, UserId},
+        id::{KeyId, OrganizationId, ProjectId, UserId},
         key::{KeyKind, Life, Name, Role},
         key_text::Digest,
         scope::Scopes,
@@ -17,18 +17,21 @@ use crate::{
     storage::{json_text, json_text_or_null, statement, typed},
 };
 
-/// The key with one of these digests, and what stands behind it. Goes into one batch with
-/// [`crate::storage::changes::news`], whose head is the snapshot's `seq`.
+/// The key with one of these digests, as its own or its outgoing one, and what stands behind it. Goes
+/// into one batch with [`crate::storage::changes::news`], whose head is the snapshot's `seq`.
 pub(crate) fn by_digest(candidates: &[Digest]) -> Statement {
     let digests: Vec<String> = candidates.iter().map(|digest| digest.to_hex()).collect();
     // There are at most three: under the pepper, under the one before, and without.
     let digest = |index: usize| digests.get(index).cloned();
     statement!(
-        "SELECT k.id, k.organization_id, k.user_id, k.kind, k.name, k.scopes, k.role, k.metadata, \
-         k.expires_at, k.disabled_at, k.revoked_at, o.operator, o.suspended_at, m.role AS user_role \
+        "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.kind, k.name, k.scopes, k.role, k.metadata, \
+         k.expires_at, k.disabled_at, k.revoked_at, \
+         CASE WHEN k.digest IN (?1, ?2, ?3) THEN NULL ELSE k.rotates_at END AS outgoing_until, \
+         o.operator, o.suspended_at, m.role AS user_role, p.deleted_at AS project_deleted_at \
          FROM keys k JOIN organizations o ON o.id = k.organization_id \
          LEFT JOIN memberships m ON m.organization_id = k.organization_id AND m.user_id = k.user_id \
-         WHERE k.digest IN (?1, ?2, ?3)",
+         LEFT JOIN projects p ON p.id = k.project_id \
+         WHERE k.digest IN (?1, ?2, ?3) OR k.outgoing_digest IN (?1, ?2, ?3)",
         digest(0),
         digest(1),
         digest(2)
@@ -42,6 +45,7 @@ pub(crate) fn read(seq: Seq, rows: Vec<Row>) -> Result<Option<Snapshot>, Databas
         id: KeyId,
         organization_id: OrganizationId,
         user_id: Option<UserId>,
+        project_id: Option<ProjectId>,
         kind: KeyKind,
         name: Name,
         #[serde(deserialize_with = "json_text_or_null")]
@@ -51,9 +55,11 @@ pub(crate) fn read(seq: Seq, rows: Vec<Row>) -> Result<Option<Snapshot>, Databas
         metadata: Map<String, Value>,
         #[serde(flatten)]
         life: Life,
+        outgoing_until: Option<UnixMillis>,
         operator: i64,
         suspended_at: Option<UnixMillis>,
         user_role: Option<Role>,
+        project_deleted_at: Option<UnixMillis>,
     }
     let rows: Vec<SnapshotRow> = typed(rows)?;
     Ok(rows.into_iter().next().map(|row| Snapshot {
@@ -62,16 +68,20 @@ pub(crate) fn read(seq: Seq, rows: Vec<Row>) -> Result<Option<Snapshot>, Databas
         organization_id: row.organization_id,
         operator: row.operator == 1,
         user_id: row.user_id,
+        project_id: row.project_id,
         kind: row.kind,
         name: row.name,
         scopes: row.scopes,
         role: row.user_role.map_or(row.role, |user_role| user_role.min(row.role)),
         metadata: row.metadata,
         life: row.life,
+        outgoing_until: row.outgoing_until,
         standing: if row.suspended_at.is_some() {
             Standing::OrganizationSuspended
         } else if row.user_id.is_some() && row.user_role.is_none() {
             Standing::UserRemoved
+        } else if row.project_deleted_at.is_some() {
+            Standing::ProjectDeleted
         } else {
             Standing::Good
         },

@@ -17,7 +17,7 @@ use crate::support::{
     OPERATOR_SECRET, World,
     problem::{assert_envelope, assert_not_stored, assert_problem},
     request,
-    routes::{RouteCall, every_key_route, every_route},
+    routes::{RouteCall, Targets, every_key_route, every_route},
 };
 
 /// A good text of a key that nobody has.
@@ -25,12 +25,12 @@ const UNKNOWN: &str = "bit_pat_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg1t0B34
 
 const METHODS: [&str; 9] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "get", ""];
 
-/// A world with a key to act on; gives the world, the owner's key, and that key's id and text.
-fn world() -> (World, String, String, String) {
+/// A world with keys to act on; gives the world, the owner's key, and those.
+fn world() -> (World, String, Targets) {
     let world = World::new();
     let owner = world.bootstrap();
-    let (id, key) = world.create(&owner, "target", &["datasets:read"]);
-    (world, owner, id, key)
+    let targets = Targets::new(&world, &owner);
+    (world, owner, targets)
 }
 
 fn with_authorization(mut request: Request, value: &str) -> Request {
@@ -45,15 +45,16 @@ fn with_bytes(mut request: Request, bytes: &[u8]) -> Request {
 
 #[test]
 fn every_route_refuses_a_request_without_a_good_credential() {
-    let (world, owner, id, key) = world();
+    let (world, owner, targets) = world();
+    let key = &targets.key;
     let wrong_checksum = format!("{}{}", &key[..key.len() - 1], if key.ends_with('0') { '1' } else { '0' });
     for (authorization, code) in [
         ("", "missing_api_key"),
         (" ", "missing_api_key"),
-        ("Bearer", "malformed_api_key"),
+        ("Bearer", "missing_api_key"),
         ("Bearer ", "malformed_api_key"),
-        (&format!("Basic {owner}"), "malformed_api_key"),
-        (&owner, "malformed_api_key"),
+        (&format!("Basic {owner}"), "missing_api_key"),
+        (&owner, "missing_api_key"),
         ("Bearer key", "malformed_api_key"),
         ("Bearer \0\u{7f}é🔑", "malformed_api_key"),
         (&format!("Bearer {owner} {owner}"), "malformed_api_key"),
@@ -62,7 +63,7 @@ fn every_route_refuses_a_request_without_a_good_credential() {
         (&format!("Bearer {OPERATOR_SECRET}"), "malformed_api_key"),
         (&format!("Bearer {UNKNOWN}"), "invalid_api_key"),
     ] {
-        for route in every_route(&id, &key) {
+        for route in every_route(&targets) {
             let request = with_authorization(request(route.method, &route.path, "", &route.body), authorization);
             let (answer, io) = world.counted(|| world.send(&request));
             match route.access {
@@ -71,7 +72,7 @@ fn every_route_refuses_a_request_without_a_good_credential() {
                 _ => assert_problem(&answer, 401, code),
             }
             assert!(
-                code != "malformed_api_key" || route.access == "operator" || io == (0, 0, 0),
+                code == "invalid_api_key" || route.access == "operator" || io == (0, 0, 0),
                 "garbage must cost nothing: {io:?} for {authorization:?}"
             );
         }
@@ -80,7 +81,7 @@ fn every_route_refuses_a_request_without_a_good_credential() {
 
 #[test]
 fn every_key_route_refuses_a_key_that_is_no_longer_good() {
-    let (world, owner, id, key) = world();
+    let (world, owner, targets) = world();
     let organization_id = world.get("/v1/keys/self", &owner).text("organization_id");
     let full = |name: &str| {
         let user_id = world.user(&organization_id, "owner");
@@ -106,7 +107,7 @@ fn every_key_route_refuses_a_key_that_is_no_longer_good() {
         (removed, 401, "user_removed"),
         (suspended, 403, "organization_suspended"),
     ] {
-        for route in every_key_route(&id, &key) {
+        for route in every_key_route(&targets) {
             assert_problem(&route.send(&world, &bad), status, code);
         }
     }
@@ -114,13 +115,23 @@ fn every_key_route_refuses_a_key_that_is_no_longer_good() {
 
 #[test]
 fn every_route_with_a_scope_names_the_one_that_is_missing() {
-    let (world, owner, id, key) = world();
+    let (world, owner, targets) = world();
     let every_other = |scope: &str| {
-        let all = ["api-keys:read", "api-keys:write", "api-keys:verify", "datasets:*", "results:read"];
+        let all = [
+            "api-keys:read",
+            "api-keys:write",
+            "api-keys:verify",
+            "organization:read",
+            "organization:write",
+            "projects:read",
+            "projects:write",
+            "datasets:*",
+            "results:read",
+        ];
         all.into_iter().filter(|held| *held != scope).collect::<Vec<_>>()
     };
     let (_, nothing) = world.create(&owner, "nothing", &[]);
-    for route in every_key_route(&id, &key) {
+    for route in every_key_route(&targets) {
         if route.access == "any key" {
             assert_eq!(route.send(&world, &nothing).status, 200, "{}", route.name());
             continue;
@@ -129,13 +140,12 @@ fn every_route_with_a_scope_names_the_one_that_is_missing() {
         for lacking in [&nothing, &others] {
             let answer = route.send(&world, lacking);
             assert_problem(&answer, 403, "insufficient_scope");
-            assert_eq!(answer.text("detail"), format!("Insufficient API key scopes. Required: ['{}']", route.access));
+            assert_eq!(answer.detail(), format!("Insufficient API key scopes. Required: ['{}']", route.access));
         }
         let (_, enough) = world.create(&owner, "enough", &[route.access, "api-keys:read", "datasets:read"]);
-        let status = route.send(&world, &enough).status;
-        assert!(status < 300, "{}: {status}", route.name());
-        // The target was revoked by the routes that revoke, and has served its purpose for them.
-        world.database.execute(&format!("UPDATE keys SET revoked_at = NULL WHERE id = '{id}'"));
+        let answer = route.send(&world, &enough);
+        assert!(answer.status < 300, "{}: {}", route.name(), answer.json);
+        targets.restore(&world);
     }
 }
 
@@ -144,13 +154,13 @@ fn read_names_the_read_scope_word_for_word() {
     let (world, owner, ..) = world();
     let (_, nothing) = world.create(&owner, "nothing", &[]);
     let answer = world.get("/v1/keys", &nothing);
-    assert_eq!(answer.text("detail"), "Insufficient API key scopes. Required: ['api-keys:read']");
+    assert_eq!(answer.detail(), "Insufficient API key scopes. Required: ['api-keys:read']");
 }
 
 #[test]
 fn every_path_refuses_other_methods_and_names_its_own() {
-    let (world, owner, id, key) = world();
-    let rows = every_route(&id, &key);
+    let (world, owner, targets) = world();
+    let rows = every_route(&targets);
     for row in &rows {
         let own: Vec<&str> =
             rows.iter().filter(|other| other.template == row.template).map(|other| other.method).collect();
@@ -164,12 +174,14 @@ fn every_path_refuses_other_methods_and_names_its_own() {
 
 #[test]
 fn head_is_answered_like_get() {
-    let (world, owner, id, key) = world();
-    for route in every_key_route(&id, &key) {
+    let (world, owner, targets) = world();
+    for route in every_key_route(&targets) {
         let head = world.call("HEAD", &route.path, &owner, &Value::Null);
         match route.method {
             "GET" => assert_eq!(head.json, route.send(&world, &owner).json, "{}", route.name()),
-            _ if table().contains(&("GET", route.template, "api-keys:read")) => assert_eq!(head.status, 200),
+            _ if table().iter().any(|(method, path, _)| (*method, *path) == ("GET", route.template)) => {
+                assert_eq!(head.status, 200);
+            }
             _ => assert_problem(&head, 405, "method_not_allowed"),
         }
     }
@@ -177,7 +189,7 @@ fn head_is_answered_like_get() {
 
 #[test]
 fn unknown_paths_are_404_for_everybody() {
-    let (world, owner, id, _) = world();
+    let (world, owner, Targets { id, .. }) = world();
     for path in [
         "",
         "/",
@@ -191,6 +203,19 @@ fn unknown_paths_are_404_for_everybody() {
         "/v1/api_key/",
         "/braintrust",
         "/braintrust/v1/keys",
+        "/braintrust/v1/projects",
+        "/braintrust/braintrust/v1/api_key",
+        "/confident",
+        "/confident/",
+        "/confident/v1",
+        "/confident/v1/keys",
+        "/confident/v1/api_key",
+        "/confident/v3/projects",
+        "/confidential/v1/projects",
+        "/v1/projects/",
+        "/v1/projectsx",
+        "/v1/organizations",
+        "/v2/keys",
         "/v1/%6beys",
         "/v1/keys\0",
         "/v1/\u{fffd}",
@@ -206,7 +231,8 @@ fn unknown_paths_are_404_for_everybody() {
 
 #[test]
 fn every_route_with_an_id_answers_404_to_what_is_no_id_or_nothing() {
-    let (world, owner, id, key) = world();
+    let (world, owner, targets) = world();
+    let id = &targets.id;
     let unknown = world.fresh_id();
     for wrong in [
         unknown.as_str(),
@@ -223,10 +249,19 @@ fn every_route_with_an_id_answers_404_to_what_is_no_id_or_nothing() {
         &id.replace('-', ""),
         &format!("{{{id}}}"),
         &format!("{id}%20"),
+        "0",
+        "-1",
+        "9223372036854775807",
         &"9".repeat(100_000),
     ] {
-        for route in every_key_route(wrong, &key).iter().filter(|route| route.template.contains(":id")) {
-            assert_problem(&route.send(&world, &owner), 404, "not_found");
+        // The wrong id stands for all that the path names, for the project alone, and for the key alone.
+        let all = targets.named(wrong);
+        let project = Targets { project: wrong.to_owned(), ..targets.clone() };
+        let key = Targets { project: targets.project.clone(), ..all.clone() };
+        for (wrong, named) in [(&all, ":"), (&project, ":project"), (&key, ":id")] {
+            for route in every_key_route(wrong).iter().filter(|route| route.template.contains(named)) {
+                assert_problem(&route.send(&world, &owner), 404, "not_found");
+            }
         }
     }
 }
@@ -237,8 +272,8 @@ fn credential<'a>(route: &RouteCall, owner: &'a str) -> &'a str {
 }
 
 /// The routes that read a body, each with a credential that it takes.
-fn routes_with_body(owner: &str, id: &str, key: &str) -> Vec<(Request, Value)> {
-    let rows = every_route(id, key).into_iter().filter(|route| !route.body.is_null());
+fn routes_with_body(owner: &str, targets: &Targets) -> Vec<(Request, Value)> {
+    let rows = every_route(targets).into_iter().filter(|route| !route.body.is_null());
     rows.map(|route| {
         let credential = credential(&route, owner);
         (request(route.method, &route.path, credential, &route.body), route.body)
@@ -248,7 +283,7 @@ fn routes_with_body(owner: &str, id: &str, key: &str) -> Vec<(Request, Value)> {
 
 #[test]
 fn every_body_that_is_not_json_is_refused() {
-    let (world, owner, id, key) = world();
+    let (world, owner, targets) = world();
     for (bytes, says) in [
         (&b""[..], "it is empty"),
         (b" ", ""),
@@ -265,31 +300,31 @@ fn every_body_that_is_not_json_is_refused() {
         (b"NaN", ""),
         (b"{\"name\":\"a\"", ""),
     ] {
-        for (request, _) in routes_with_body(&owner, &id, &key) {
+        for (request, _) in routes_with_body(&owner, &targets) {
             let answer = world.send(&with_bytes(request, bytes));
             assert_problem(&answer, 400, "malformed_json");
-            assert!(answer.text("detail").starts_with("The body is not JSON: "), "{}", answer.json);
-            assert!(answer.text("detail").contains(says), "{}", answer.json);
+            assert!(answer.detail().starts_with("The body is not JSON: "), "{}", answer.json);
+            assert!(answer.detail().contains(says), "{}", answer.json);
         }
     }
 }
 
 #[test]
 fn every_body_that_is_too_large_is_refused() {
-    let (world, owner, id, key) = world();
-    for (mut request, _) in routes_with_body(&owner, &id, &key) {
+    let (world, owner, targets) = world();
+    for (mut request, _) in routes_with_body(&owner, &targets) {
         request.body = Body::TooLarge;
         let answer = world.send(&request);
         assert_problem(&answer, 413, "body_too_large");
-        assert!(answer.text("detail").contains(&MAX_BODY_BYTES.to_string()));
+        assert!(answer.detail().contains(&MAX_BODY_BYTES.to_string()));
     }
 }
 
 #[test]
 fn every_body_of_another_shape_is_refused() {
-    let (world, owner, id, key) = world();
-    for (request, _) in routes_with_body(&owner, &id, &key) {
-        for shape in ["null", "true", "1", "\"text\"", "[1]", "[[[[]]]]"] {
+    let (world, owner, targets) = world();
+    for (request, _) in routes_with_body(&owner, &targets) {
+        for shape in ["null", "true", "1", "\"text\"", "[]", "[1]", "[[[[]]]]", "[\"name\"]"] {
             let answer = world.send(&with_bytes(request.clone(), shape.as_bytes()));
             assert_problem(&answer, 400, "validation_failed");
         }
@@ -298,8 +333,8 @@ fn every_body_of_another_shape_is_refused() {
 
 #[test]
 fn every_body_that_goes_on_behind_its_end_is_refused() {
-    let (world, owner, id, key) = world();
-    for (request, body) in routes_with_body(&owner, &id, &key) {
+    let (world, owner, targets) = world();
+    for (request, body) in routes_with_body(&owner, &targets) {
         let answer = world.send(&with_bytes(request, format!("{body} {{}}").as_bytes()));
         assert_problem(&answer, 400, "malformed_json");
     }
@@ -307,12 +342,12 @@ fn every_body_that_goes_on_behind_its_end_is_refused() {
 
 #[test]
 fn every_deeply_nested_body_is_refused() {
-    let (world, owner, id, key) = world();
+    let (world, owner, targets) = world();
     let levels = 10_000;
     let arrays = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
     let objects = format!("{}{}", "{\"name\":".repeat(levels), "}".repeat(levels));
     let metadata = format!("{{\"metadata\":{arrays}}}");
-    for (request, _) in routes_with_body(&owner, &id, &key) {
+    for (request, _) in routes_with_body(&owner, &targets) {
         for nested in [&arrays, &objects, &metadata, &metadata[..levels]] {
             let answer = world.send(&with_bytes(request.clone(), nested.as_bytes()));
             assert_eq!(answer.status, 400, "{}", answer.json);
@@ -323,20 +358,19 @@ fn every_deeply_nested_body_is_refused() {
 
 #[test]
 fn every_field_of_another_type_is_refused_by_its_name() {
-    let (world, owner, id, key) = world();
-    for (request, body) in routes_with_body(&owner, &id, &key) {
+    let (world, owner, targets) = world();
+    for (request, body) in routes_with_body(&owner, &targets) {
         for field in body.as_object().unwrap().keys() {
             for wrong in [json!(1.5), json!("\0"), json!([[1]]), json!([{ "a": null }])] {
                 let mut body = body.clone();
                 body[field] = wrong;
-                if field == "key" && body[field].is_string() {
-                    // Any text is a question that can be asked.
+                if ["key", "description"].contains(&field.as_str()) && body[field].is_string() {
+                    // Any text is a question that can be asked, and a description that can be written.
                     continue;
                 }
                 let answer = world.send(&with_bytes(request.clone(), body.to_string().as_bytes()));
                 assert_problem(&answer, 400, "validation_failed");
-                let named = answer.json["error"]["field"].as_str().unwrap();
-                assert!(named.starts_with(field.as_str()), "{field}: {}", answer.json);
+                assert!(answer.field().starts_with(field.as_str()), "{field}: {}", answer.json);
             }
         }
     }
@@ -344,25 +378,30 @@ fn every_field_of_another_type_is_refused_by_its_name() {
 
 #[test]
 fn every_required_field_that_is_missing_is_named() {
-    let (world, owner, id, key) = world();
-    for (request, _) in routes_with_body(&owner, &id, &key) {
+    let (world, owner, targets) = world();
+    for (request, body) in routes_with_body(&owner, &targets) {
         if request.method == "PATCH" {
             continue;
         }
+        let optional = request.path.ends_with("/rotate") || (request.method == "PUT" && !body["description"].is_null());
         let answer = world.send(&with_bytes(request, b"{}"));
+        if optional {
+            assert_eq!(answer.status, 200, "{}", answer.json);
+            continue;
+        }
         assert_problem(&answer, 400, "validation_failed");
-        assert!(answer.text("detail").contains("missing field `"), "{}", answer.json);
+        assert!(answer.detail().ends_with("is missing."), "{}", answer.json);
     }
 }
 
 #[test]
-fn every_unknown_field_is_refused_but_on_braintrusts_surface() {
-    let (world, owner, id, key) = world();
-    for (request, mut body) in routes_with_body(&owner, &id, &key) {
+fn every_unknown_field_is_refused_but_on_the_surfaces_of_others() {
+    let (world, owner, targets) = world();
+    for (request, mut body) in routes_with_body(&owner, &targets) {
         body["surprise\u{0}"] = json!(1);
         let braintrust = request.path.contains("api_key");
         let answer = world.send(&with_bytes(request, body.to_string().as_bytes()));
-        if braintrust {
+        if braintrust || answer.confident {
             assert_eq!(answer.status, 200, "{}", answer.json);
         } else {
             assert_problem(&answer, 400, "validation_failed");
@@ -372,8 +411,8 @@ fn every_unknown_field_is_refused_but_on_braintrusts_surface() {
 
 #[test]
 fn every_field_that_is_there_twice_is_refused() {
-    let (world, owner, id, key) = world();
-    for (request, body) in routes_with_body(&owner, &id, &key) {
+    let (world, owner, targets) = world();
+    for (request, body) in routes_with_body(&owner, &targets) {
         let body = body.to_string();
         let twice = format!("{{{},{}}}", &body[1..body.len() - 1], &body[1..body.len() - 1]);
         let answer = world.send(&with_bytes(request, twice.as_bytes()));
@@ -403,7 +442,7 @@ fn metadata_so_deep_that_clients_could_not_read_a_list_is_refused() {
 
 #[test]
 fn every_parameter_that_is_unknown_or_wrong_is_refused_by_its_name() {
-    let (world, owner, id, _) = world();
+    let (world, owner, Targets { id, .. }) = world();
     let events = format!("/v1/keys/{id}/events");
     for (path, query, field) in [
         ("/v1/keys", "surprise=1", "surprise"),
@@ -433,8 +472,8 @@ fn every_parameter_that_is_unknown_or_wrong_is_refused_by_its_name() {
 
 #[test]
 fn a_database_that_fails_is_503_on_every_route_and_tells_nothing() {
-    let (world, owner, id, key) = world();
-    for route in every_route(&id, &key) {
+    let (world, owner, targets) = world();
+    for route in every_route(&targets) {
         world.advance_ms(60_000);
         let credential = credential(&route, &owner);
         world.database.fail_next("D1_ERROR: near \"secret_table\": syntax error");
@@ -482,12 +521,14 @@ fn queries(id: &str) -> impl Strategy<Value = String> + use<> {
 
 #[test]
 fn no_request_makes_a_5xx_or_a_panic() {
-    let (world, owner, id, key) = world();
+    let (world, owner, targets) = world();
     let (_, narrow) = world.create(&owner, "narrow", &["api-keys:write"]);
-    let (revoked, _) = world.create(&owner, "revoked", &[]);
-    world.revoke(&owner, &revoked);
-    let mut rows = every_route(&id, &key);
-    rows.extend(every_route(&revoked, &key));
+    let revoked = Targets::new(&world, &owner);
+    for id in [&revoked.id, &revoked.rotating, &revoked.org_key, &revoked.project_key] {
+        world.revoke(&owner, id);
+    }
+    let mut rows = every_route(&targets);
+    rows.extend(every_route(&revoked));
     let bearers = [&owner, &narrow, OPERATOR_SECRET, UNKNOWN].map(|credential| format!("Bearer {credential}"));
     let rows: Vec<Request> =
         rows.iter().map(|route| request(route.method, &route.path, credential(route, &owner), &route.body)).collect();
@@ -502,7 +543,7 @@ fn no_request_makes_a_5xx_or_a_panic() {
         prop::sample::select(rows),
         spoilt(&METHODS),
         spoilt(&["/", "/v1/keys/%00", "/v1/keys/\0", "/v1/keys/é", "/v1/api_key/..%2f"]),
-        queries(&id),
+        queries(&targets.id),
         spoilt(&[&bearers[0], &bearers[1], &bearers[2], &bearers[3], "", "Bearer", "Basic Og=="]),
         (spoilt(&bodies), any::<Option<(prop::sample::Index, u8, bool)>>()),
         any::<Option<String>>(),

@@ -80,6 +80,7 @@ fn create_answers_with_the_whole_key_once() {
             "status": "active",
             "organization_id": maker["organization_id"],
             "user_id": maker["user_id"],
+            "project_id": null,
             "metadata": { "team": ["a"] },
             "created_at": "2027-01-15T08:00:00.000Z",
             "created_by": maker["id"],
@@ -87,6 +88,8 @@ fn create_answers_with_the_whole_key_once() {
             "expires_at": null,
             "disabled_at": null,
             "revoked_at": null,
+            "last_used_at": null,
+            "rotation": null,
         })
     );
     assert_eq!(get(&world, &owner, &id).json, created);
@@ -115,7 +118,6 @@ fn create_takes_and_refuses_fields() {
         ("scopes", json!(["datasets:read "]), false),
         ("kind", json!("pat"), true),
         ("kind", json!("org"), true),
-        ("kind", json!("proj"), false),
         ("kind", json!("sk"), false),
         ("kind", json!("PAT"), false),
         ("label", json!("eu1"), true),
@@ -154,6 +156,14 @@ fn create_takes_and_refuses_fields() {
             let named = answer.json["error"]["field"].as_str().unwrap();
             assert!(named.starts_with(field), "{body}: {}", answer.json);
         }
+    }
+    for (kind, project_id) in
+        [("proj", json!(null)), ("proj", json!(world.fresh_id())), ("pat", json!(world.fresh_id()))]
+    {
+        let body = json!({ "name": "n", "scopes": [], "kind": kind, "project_id": project_id });
+        let answer = world.post("/v1/keys", &owner, &body);
+        assert_problem(&answer, 400, "validation_failed");
+        assert_eq!(answer.json["error"]["field"], "project_id", "{body}");
     }
     let both = json!({ "name": "n", "scopes": [], "expires_at": "2028-01-01", "expires_in_days": 1 });
     assert_problem(&world.post("/v1/keys", &owner, &both), 400, "validation_failed");
@@ -229,7 +239,11 @@ fn create_never_gives_more_than_the_maker_holds() {
     let (_, made) = world.create(&member, "made", &["api-keys:*"]);
     world.database.execute("UPDATE memberships SET role = 'owner' WHERE role = 'member'");
     assert_eq!(world.get("/v1/keys/self", &made).json["role"], "member");
-    assert_problem(&patch(&world, &made, &world.get("/v1/keys/self", &owner).text("id"), &json!({})), 404, "not_found");
+    assert_problem(
+        &patch(&world, &made, &world.get("/v1/keys/self", &owner).text("id"), &json!({ "name": "n" })),
+        404,
+        "not_found",
+    );
     assert_eq!(get(&world, &made, &member_id).status, 200);
 }
 
@@ -297,7 +311,8 @@ fn who_reaches_which_keys() {
             assert_eq!(world.database.dump(), before);
         }
     }
-    // Within reach, revoking works; the caller's own key included.
+    // Within reach, revoking works; the caller's own key included, while another can manage keys.
+    world.create(&stranger, "spare", &["api-keys:*"]);
     for (by, id) in [(&admin, &member_id), (&org, &other_id), (&stranger, &stranger_id)] {
         assert_eq!(delete(&world, by, id).json["status"], "revoked");
     }
@@ -510,6 +525,24 @@ fn patch_refuses_what_create_refuses() {
 }
 
 #[test]
+fn patch_with_nothing_or_null_is_refused_and_leaves_no_trace() {
+    let (world, owner) = world();
+    let (id, _) = world.create(&owner, "n", &["datasets:read"]);
+    let before = world.database.dump();
+    for body in [
+        json!({}),
+        json!({ "name": null }),
+        json!({ "scopes": null }),
+        json!({ "metadata": null }),
+        json!({ "enabled": null }),
+        json!({ "expires_in_days": null }),
+    ] {
+        assert_problem(&patch(&world, &owner, &id, &body), 400, "validation_failed");
+    }
+    assert_eq!(world.database.dump(), before);
+}
+
+#[test]
 fn patch_of_a_revoked_key_is_a_lasting_conflict() {
     let (world, owner) = world();
     let (id, _) = world.create(&owner, "key", &[]);
@@ -533,7 +566,7 @@ fn patch_never_gives_more_than_the_caller_holds() {
     let within = target(&["datasets:read"], 10);
     let beyond = target(&["datasets:write"], 10);
     let lasting = target(&["datasets:read"], 31);
-    let owners = world.get("/v1/keys/self", &owner).text("id");
+    let (owners, _) = world.create(&owner, "owner's", &["api-keys:read"]);
     for (by, id, body, allowed) in [
         (&narrow, &within, json!({ "scopes": ["api-keys:read", "datasets:read"] }), true),
         (&narrow, &within, json!({ "scopes": ["datasets:*"] }), false),
@@ -545,11 +578,16 @@ fn patch_never_gives_more_than_the_caller_holds() {
         (&narrow, &beyond, json!({ "enabled": true }), false),
         (&narrow, &beyond, json!({ "expires_in_days": 20 }), false),
         (&narrow, &beyond, json!({ "scopes": ["datasets:read"] }), true),
-        (&narrow, &lasting, json!({ "enabled": true }), false),
+        (&narrow, &lasting, json!({ "enabled": true }), true),
         (&narrow, &lasting, json!({ "expires_in_days": 30 }), true),
+        (&admin, &owners, json!({ "enabled": false }), true),
         (&admin, &owners, json!({ "enabled": true }), false),
-        (&admin, &owners, json!({ "scopes": [] }), false),
-        (&admin, &owners, json!({ "expires_in_days": 1 }), false),
+        (&admin, &owners, json!({ "scopes": [] }), true),
+        (&admin, &owners, json!({ "scopes": ["api-keys:read"] }), false),
+        (&admin, &owners, json!({ "expires_in_days": 2 }), true),
+        (&admin, &owners, json!({ "expires_in_days": 1 }), true),
+        (&admin, &owners, json!({ "expires_in_days": 2 }), false),
+        (&admin, &owners, json!({ "expires_at": null }), false),
         (&admin, &owners, json!({ "name": "renamed" }), true),
     ] {
         let before = get(&world, &owner, id).json;
@@ -563,6 +601,7 @@ fn patch_never_gives_more_than_the_caller_holds() {
     }
     // A key with full access can be narrowed, but not be given back by a key that has less.
     let (_, full_id, _) = world.colleague(&owner, "member");
+    assert_eq!(patch(&world, &narrow, &full_id, &json!({ "enabled": false })).status, 200);
     assert_problem(&patch(&world, &narrow, &full_id, &json!({ "enabled": true })), 403, "exceeds_own_access");
 }
 

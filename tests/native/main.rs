@@ -13,11 +13,15 @@ mod support;
 
 mod bootstrap;
 mod braintrust;
+mod confident;
 mod errors;
 mod guard;
 mod key_text;
 mod keys;
+mod last_key;
 mod migrations;
+mod projects;
+mod rotation;
 mod simulation;
 mod sweep;
 mod tidy;

@@ -61,12 +61,16 @@ const ROWS: &str = "
     INSERT INTO organizations (id, name, operator, suspended_at, created_at) VALUES ('o1', 'Acme', 1, NULL, 1), ('o2', 'B', 0, 2, 3);
     INSERT INTO users (id, email, created_at) VALUES ('u1', 'a@example.com', 4);
     INSERT INTO memberships (organization_id, user_id, role, created_at) VALUES ('o1', 'u1', 'owner', 5);
-    INSERT INTO keys (id, organization_id, user_id, kind, digest, pepper_version, stem, start, last4, name, scopes, role,
-                      metadata, expires_at, disabled_at, revoked_at, expired_at, created_at, created_by, updated_at)
-    VALUES ('k1', 'o1', 'u1', 'pat', 'd1', 0, 'bit_pat_', 'bit_pat_abcd', 'wxyz', 'one', NULL, 'owner',
-            '{}', NULL, NULL, NULL, NULL, 6, NULL, 6),
-           ('k2', 'o1', NULL, 'org', 'd2', 1, 'bit_org_', 'bit_org_abcd', 'wxyz', 'two', '[\"datasets:*\"]', 'admin',
-            '{\"a\":1}', 7, 8, 9, 10, 11, 'k1', 12);
+    INSERT INTO projects (id, organization_id, name, description, created_at, deleted_at)
+    VALUES ('p1', 'o1', 'Chat', NULL, 5, NULL), ('p2', 'o2', 'Gone', 'a', 5, 6);
+    INSERT INTO keys (id, organization_id, number, user_id, project_id, kind, digest, pepper_version, stem, start, last4, name, scopes, role,
+                      metadata, expires_at, disabled_at, revoked_at, expired_at, created_at, created_by, updated_at, last_used_at,
+                      rotates_at, outgoing_digest, outgoing_pepper_version, outgoing_start, outgoing_last4,
+                      outgoing_last_used_at, outgoing_uses)
+    VALUES ('k1', 'o1', 1, 'u1', NULL, 'pat', 'd1', 0, 'bit_pat_', 'bit_pat_abcd', 'wxyz', 'one', NULL, 'owner',
+            '{}', NULL, NULL, NULL, NULL, 6, NULL, 6, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0),
+           ('k2', 'o1', 2, NULL, 'p1', 'proj', 'd2', 1, 'bit_proj_', 'bit_proj_abc', 'wxyz', 'two', '[\"datasets:*\"]', 'admin',
+            '{\"a\":1}', 7, 8, 9, 10, 11, 'k1', 12, 13, 14, 'd3', 1, 'bit_proj_efg', 'stuv', 15, 16);
     INSERT INTO audit_events (id, organization_id, subject, action, actor_kind, actor_id, ip, request_id, details, at)
     VALUES (1, 'o1', 'k1', 'key.created', 'operator', NULL, '203.0.113.7', 'r', '{}', 13);
     INSERT INTO changes (subject, at) VALUES ('k2', 14);";
@@ -95,7 +99,7 @@ fn migrations_keep_the_rows_that_are_there() {
         })
         .collect();
     let before = rows(&database, &columns);
-    for table in ["organizations", "users", "memberships", "keys", "audit_events", "changes"] {
+    for table in ["organizations", "users", "memberships", "projects", "keys", "audit_events", "changes"] {
         assert!(before.iter().any(|row| row.starts_with(table)), "no row of {table}");
     }
     for (name, sql) in migrations {

@@ -135,18 +135,48 @@ fn sources_are_memory_then_kv_then_d1_at_these_costs() {
 }
 
 #[test]
-fn verification_writes_nothing_to_the_database() {
+fn verification_writes_nothing_to_the_database_but_behind_the_answer_when_keys_were_used() {
     let scene = Scene::new();
+    scene.world.later.drop_all();
     let before = scene.world.database.dump();
-    for world in [scene.isolate(), scene.isolate()] {
+    let isolates = [scene.isolate(), scene.isolate()];
+    for world in &isolates {
         for _ in 0..3 {
-            scene.ask(&world);
+            scene.ask(world);
             world.verify(&scene.owner, UNKNOWN, &[]);
             world.advance_ms(3_000);
-            world.settle();
         }
     }
     assert_eq!(scene.world.database.dump(), before);
+    scene.world.settle();
+    assert_eq!(scene.world.database.use_writes.get(), 2, "the first use of each isolate");
+    assert_ne!(scene.world.database.dump(), before);
+    scene.world.database.execute("UPDATE keys SET last_used_at = NULL");
+    assert_eq!(scene.world.database.dump(), before);
+}
+
+#[test]
+fn ten_thousand_verifications_in_ten_minutes_write_uses_eleven_times() {
+    let scene = Scene::new();
+    scene.world.settle();
+    let before = scene.world.database.use_writes.get();
+    let world = scene.isolate();
+    let written = || world.database.use_writes.get() - before;
+    world.settle();
+    assert_eq!(written(), 1, "the first use of an isolate is written at once");
+    let changes = world.database.count("changes");
+    for _ in 0..10_000 {
+        assert_eq!(world.verify(&scene.owner, &scene.key, &[])["valid"], true);
+        world.settle();
+        world.advance_ms(60);
+    }
+    assert_eq!(scene.ask(&world).0, "valid");
+    world.settle();
+    assert_eq!(written(), 11, "and then one batch a minute, whatever was used");
+    assert_eq!(world.database.count("changes"), changes, "a use is no change");
+    let last_used_at = format!("SELECT last_used_at FROM keys WHERE id = '{}'", scene.id);
+    // The eleventh batch left with the caller's own last use, before the key's was noted.
+    assert_eq!(world.database.value(&last_used_at), START.0 + 599_940);
 }
 
 #[test]

@@ -8,7 +8,6 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::time::UNIX_EPOCH;
 
 use wasm_bindgen_cli_support::Bindgen;
 
@@ -39,9 +38,10 @@ type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    // Wrangler runs one build command for `dev` and for `deploy`, and says which in this variable.
+    let watching = env::var("WRANGLER_COMMAND").is_ok_and(|command| command == "dev");
     let result = match arguments[..] {
-        // Wrangler runs one build command for `dev` and for `deploy`, and says which in this variable.
-        ["build"] => build(env::var("WRANGLER_COMMAND").is_ok_and(|command| command == "dev")),
+        ["build"] => build(watching),
         ["build", "--dev"] => build(true),
         _ => Err("usage: cargo xtask build [--dev]".into()),
     };
@@ -49,7 +49,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xtask: {error}");
-            ExitCode::FAILURE
+            // After a failed build `wrangler dev` answers nothing; so it goes on with the last good one.
+            ExitCode::from(if watching { 0 } else { 1 })
         }
     }
 }
@@ -59,11 +60,7 @@ fn build(dev: bool) -> Result {
     env::set_current_dir(root)?;
 
     let profile = if dev { "dev" } else { "release" };
-    run(Command::new("cargo").args([
-        "build",
-        "--quiet",
-        "--locked",
-        "--lib",
+    run(Command::new("cargo").args(["build", "--quiet", "--locked", "--lib"]).args([
         "--target",
         TARGET,
         "--profile",
@@ -71,10 +68,8 @@ fn build(dev: bool) -> Result {
     ]))?;
 
     let wasm = Path::new("target").join(TARGET).join(if dev { "debug" } else { "release" }).join("bitting.wasm");
-    let source = fs::metadata(&wasm)?;
-    let source = format!("{profile} {} {}", source.len(), source.modified()?.duration_since(UNIX_EPOCH)?.as_nanos());
-    let stamp = Path::new("build/.made-from");
-    if fs::read_to_string(stamp).is_ok_and(|made_from| made_from == source) {
+    let stamp = Path::new("build/.profile");
+    if is_made(stamp, profile, &[&wasm, &env::current_exe()?]) {
         return Ok(());
     }
     // Without its stamp a build that is interrupted from here on is made again by the next run.
@@ -87,8 +82,15 @@ fn build(dev: bool) -> Result {
         let optimizer = "node_modules/binaryen/bin/wasm-opt";
         run(Command::new("node").args([optimizer, "-O", wasm, "-o", wasm]).args(WASM_FEATURES))?;
     }
-    fs::write(stamp, source)?;
+    fs::write(stamp, profile)?;
     Ok(())
+}
+
+/// Whether `stamp` was written for this profile after everything that it was made from.
+fn is_made(stamp: &Path, profile: &str, inputs: &[&Path]) -> bool {
+    let changed = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
+    fs::read_to_string(stamp).is_ok_and(|made| made == profile)
+        && inputs.iter().all(|input| changed(input) <= changed(stamp))
 }
 
 /// Writes `index.js`, which loads and wraps `index_bg.wasm`, the same in Rust's own terms.

@@ -110,7 +110,8 @@ pub(crate) struct World {
     others: Rc<Cell<u32>>,
 }
 
-/// Calls of the outside world: batches of the database, reads of KV, writes of KV.
+/// Calls of the outside world: batches of the database, reads of KV, writes of KV. Batches that write
+/// down uses are counted apart, in [`Sqlite::use_writes`], because no answer waits for them.
 pub(crate) type Io = (usize, usize, usize);
 
 /// An answer, read.
@@ -119,6 +120,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) json: Value,
+    /// Whether the request went to Confident AI's surface, which has an envelope of its own.
+    pub(crate) confident: bool,
 }
 
 impl Answer {
@@ -128,7 +131,26 @@ impl Answer {
 
     /// The stable code of a refusal.
     pub(crate) fn code(&self) -> &str {
-        self.json["error"]["code"].as_str().unwrap_or("(none)")
+        let code = if self.confident { &self.json["code"] } else { &self.json["error"]["code"] };
+        code.as_str().unwrap_or("(none)")
+    }
+
+    /// The sentence of a refusal.
+    pub(crate) fn detail(&self) -> String {
+        self.text(if self.confident { "error" } else { "detail" })
+    }
+
+    /// The field that a refusal is about; Confident AI's surface names it in the sentence alone.
+    pub(crate) fn field(&self) -> String {
+        if self.confident {
+            return self
+                .detail()
+                .strip_prefix('`')
+                .and_then(|rest| rest.split('`').next())
+                .unwrap_or_default()
+                .to_owned();
+        }
+        self.json["error"]["field"].as_str().unwrap_or_default().to_owned()
     }
 
     /// A text of the answer's JSON.
@@ -208,12 +230,12 @@ impl World {
     /// digests and expiries, which follow each other by one millisecond each.
     pub(crate) fn copy_key(&self, id: &str, copies: usize, prefix: &str, expires_at: Option<i64>) {
         let expires_at = expires_at.map_or("NULL".to_owned(), |at| format!("{at} + i"));
-        let columns = "organization_id, user_id, kind, pepper_version, stem, start, last4, name, scopes, role, metadata, \
+        let columns = "organization_id, user_id, project_id, kind, pepper_version, stem, start, last4, name, scopes, role, metadata, \
                        created_at, created_by, updated_at";
         self.database.execute(&format!(
-            "INSERT INTO keys (id, digest, expires_at, {columns})
+            "INSERT INTO keys (id, number, digest, expires_at, {columns})
              WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {copies})
-             SELECT printf('{prefix}-0000-7000-8000-%012x', i), '{prefix}' || i, {expires_at}, {columns}
+             SELECT printf('{prefix}-0000-7000-8000-%012x', i), i + (SELECT max(number) FROM keys), '{prefix}' || i, {expires_at}, {columns}
              FROM n, keys WHERE keys.id = '{id}'"
         ));
     }
@@ -237,7 +259,7 @@ impl World {
     pub(crate) fn send(&self, request: &Request) -> Answer {
         let response = block_on(http::handle(&self.app, request));
         let json = serde_json::from_slice(&response.body).unwrap();
-        Answer { status: response.status, headers: response.headers, json }
+        Answer { status: response.status, headers: response.headers, json, confident: is_confident(&request.path) }
     }
 
     /// Sends a request with a key and a body.
@@ -286,6 +308,13 @@ impl World {
     pub(crate) fn revoke(&self, by: &str, id: &str) {
         let answer = self.call("DELETE", &format!("/v1/keys/{id}"), by, &Value::Null);
         assert_eq!(answer.status, 200, "{}", answer.json);
+    }
+
+    /// Makes a project; gives its id. Its first key is of no use to the caller.
+    pub(crate) fn project(&self, by: &str, name: &str) -> String {
+        let answer = self.post("/v1/projects", by, &json!({ "name": name }));
+        assert_eq!(answer.status, 200, "{}", answer.json);
+        answer.json["data"]["project"]["id"].as_str().unwrap().to_owned()
     }
 
     /// An id that nothing has yet.
@@ -373,6 +402,12 @@ fn config(variables: &[(&str, &str)]) -> Config {
         given.or((name == "OPERATOR_SECRET").then(|| OPERATOR_SECRET.to_owned()))
     };
     Config::read(get).unwrap()
+}
+
+/// Whether a path belongs to Confident AI's surface.
+fn is_confident(path: &str) -> bool {
+    let mounts = ["/confident", "/v1/organization", "/v1/projects", "/v2/organization", "/v2/projects"];
+    mounts.iter().any(|mount| path == *mount || path.starts_with(&format!("{mount}/")))
 }
 
 /// A request with a key (none, if it is empty) and a body (none, if it is null).

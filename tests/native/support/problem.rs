@@ -2,7 +2,7 @@
 
 use super::Answer;
 
-/// Checks that an answer is this refusal, in the one envelope, with every header that it owes.
+/// Checks that an answer is this refusal, in its surface's envelope, with every header that it owes.
 #[track_caller]
 pub(crate) fn assert_problem(answer: &Answer, status: u16, code: &str) {
     assert_eq!((answer.status, answer.code()), (status, code), "{}", answer.json);
@@ -13,13 +13,20 @@ pub(crate) fn assert_problem(answer: &Answer, status: u16, code: &str) {
 #[track_caller]
 pub(crate) fn assert_envelope(answer: &Answer) {
     let (status, json) = (answer.status, &answer.json);
-    assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{json}");
-    assert_eq!(json["type"], format!("urn:bitting:error:{}", answer.code()));
-    assert_eq!(json["status"], status);
-    assert!(!answer.text("title").is_empty());
-    let detail = answer.text("detail");
+    if answer.confident {
+        assert_eq!(answer.header("content-type"), Some("application/json"), "{json}");
+        assert_eq!(json["success"], false);
+        let fields: Vec<&String> = json.as_object().unwrap().keys().collect();
+        assert_eq!(fields, ["code", "error", "request_id", "success"]);
+    } else {
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{json}");
+        assert_eq!(json["type"], format!("urn:bitting:error:{}", answer.code()));
+        assert_eq!(json["status"], status);
+        assert!(!answer.text("title").is_empty());
+        assert_eq!(json["error"]["message"], answer.detail());
+    }
+    let detail = answer.detail();
     assert!(detail.ends_with(['.', '?', ']']), "no sentence: {detail}");
-    assert_eq!(json["error"]["message"], detail);
     assert_eq!(answer.header("x-request-id"), json["request_id"].as_str());
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     for (header, owed) in [

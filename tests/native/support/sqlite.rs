@@ -22,8 +22,10 @@ pub(crate) struct Sqlite {
     pub(crate) failures: RefCell<VecDeque<String>>,
     /// Whether all batches fail.
     pub(crate) down: Cell<bool>,
-    /// How many batches were sent: each is one round trip.
+    /// How many batches were sent: each is one round trip. Those that write down uses are not in it.
     pub(crate) batches: Cell<usize>,
+    /// How many batches were sent behind an answer to write down which secrets were used when.
+    pub(crate) use_writes: Cell<usize>,
     /// How many steps SQLite took for the statements of all batches: what they cost, whatever the
     /// clock says, and nearly in proportion to the rows that were read.
     pub(crate) steps: Cell<i64>,
@@ -40,6 +42,7 @@ impl Sqlite {
             failures: RefCell::default(),
             down: Cell::new(false),
             batches: Cell::new(0),
+            use_writes: Cell::new(0),
             steps: Cell::new(0),
             explained: RefCell::default(),
         }
@@ -72,7 +75,9 @@ impl Sqlite {
 
     /// Runs a batch at once.
     pub(crate) fn run(&self, statements: &[Statement]) -> Result<Vec<Vec<Row>>, DatabaseError> {
-        self.batches.set(self.batches.get() + 1);
+        let writes_uses = |statement: &Statement| statement.sql.starts_with("UPDATE keys SET last_used_at = CASE");
+        let counter = if statements.iter().all(writes_uses) { &self.use_writes } else { &self.batches };
+        counter.set(counter.get() + 1);
         if let Some(message) = self.failures.borrow_mut().pop_front() {
             return Err(DatabaseError::from_message(message));
         }

@@ -1,0 +1,98 @@
+//! Rotation in place: a key gets a new secret and keeps its id, its name and its history.
+//!
+//! The deadline of the outgoing secret is in every snapshot of it, so it holds without any sweep.
+
+use serde_json::json;
+
+use crate::{
+    app::{
+        App, Principal,
+        error::Error,
+        keys::{Created, check_changeable, check_expiry, check_holds, event, reach_to_change},
+    },
+    domain::{key::Key, key_text::KeyText, time::UnixMillis},
+    storage::keys::{self, NewSecret},
+};
+
+impl App {
+    /// Gives a key that was read as `before` a new secret, in place. The old one goes on working for `grace_ms`, but never past
+    /// the key's expiry; 0 ends it at once. `expires_at` sets a new expiry, and revives an expired key.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] when the caller could not have made such a key himself, since the answer
+    /// hands it to him; [`Error::Conflict`] when a rotation is under way or someone else was faster.
+    pub async fn rotate_key(
+        &self,
+        by: &Principal,
+        before: &Key,
+        grace_ms: i64,
+        expires_at: Option<Option<UnixMillis>>,
+    ) -> Result<Created, Error> {
+        let now = self.now();
+        check_changeable(before)?;
+        if before.user_id.is_some() && before.user_id != by.snapshot.user_id {
+            return Err(Error::Exceeds("A personal key can be rotated by its own user alone.".to_owned()));
+        }
+        if before.rotation.as_ref().is_some_and(|rotation| rotation.rotates_at > now) {
+            return Err(Error::Conflict {
+                code: "rotation_pending",
+                message: "A rotation of this key is under way. Finish it or cancel it first.",
+            });
+        }
+        check_expiry(expires_at.flatten(), now)?;
+        let expired = before.life.expires_at.is_some_and(|expires_at| expires_at <= now);
+        if expired && expires_at.is_none() {
+            return Err(Error::invalid("expires_at", "is needed to rotate an expired key: it revives it"));
+        }
+        if expired && grace_ms > 0 {
+            return Err(Error::invalid("grace_period_seconds", "an expired key's old secret cannot go on working"));
+        }
+        let expires_at = expires_at.unwrap_or(before.life.expires_at);
+        check_holds(by, &before.scopes, before.role, expires_at)?;
+        let rotates_at = (grace_ms > 0).then(|| {
+            let end = now.plus_ms(grace_ms);
+            expires_at.map_or(end, |expires_at| expires_at.min(end))
+        });
+        let stem = before.preview.stem.clone();
+        let text = KeyText::renew(stem, before.kind, |bytes| self.entropy.fill(bytes)).map_err(Error::Unavailable)?;
+        let (digest, pepper_version) = self.config.hasher.current(&text);
+        let new = NewSecret { digest, pepper_version, preview: text.preview() };
+        let details = json!({
+            "rotates_at": rotates_at.map(UnixMillis::to_rfc3339),
+            "expires_at": expires_at.map(UnixMillis::to_rfc3339),
+        });
+        let rotate = keys::rotate(reach_to_change(by, before.id)?, before, &new, rotates_at, expires_at, now);
+        let key = self.carry_out(by, rotate, &event(before, "key.rotated", details, now)).await?;
+        Ok(Created { key, text })
+    }
+
+    /// Ends the outgoing secret of a rotation before its time.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when no rotation is under way.
+    pub async fn finish_rotation(&self, by: &Principal, before: &Key) -> Result<Key, Error> {
+        let now = self.now();
+        check_rotating(before, now)?;
+        let finish = keys::finish_rotation(reach_to_change(by, before.id)?, before, now);
+        self.carry_out(by, finish, &event(before, "key.rotation_finished", json!({}), now)).await
+    }
+
+    /// Takes a rotation back: the outgoing secret stays, the new one ends.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when no rotation is under way.
+    pub async fn cancel_rotation(&self, by: &Principal, before: &Key) -> Result<Key, Error> {
+        let now = self.now();
+        check_rotating(before, now)?;
+        let cancel = keys::cancel_rotation(reach_to_change(by, before.id)?, before, now);
+        self.carry_out(by, cancel, &event(before, "key.rotation_cancelled", json!({}), now)).await
+    }
+}
+
+fn check_rotating(key: &Key, now: UnixMillis) -> Result<(), Error> {
+    check_changeable(key)?;
+    if key.rotation.as_ref().is_some_and(|rotation| rotation.rotates_at > now) {
+        return Ok(());
+    }
+    Err(Error::Conflict { code: "no_rotation", message: "No rotation of this key is under way." })
+}

@@ -1,0 +1,329 @@
+//! Confident AI's surface: `/v1` with objects in wrappers, as `confidentai` 0.2 asks for it, and `/v2`
+//! with bare ones and rotation, as `confident-ai` asks for it. Fields that its clients need are there as
+//! null when there is nothing to say.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    app::{
+        Principal,
+        error::Error,
+        keys::{Created, NewKey},
+    },
+    domain::{
+        id::{KeyId, OrganizationId, ProjectId},
+        key::{Key, KeyKind, KeyState, Name},
+        project::{Organization, Project},
+        time::{DAY_MS, UnixMillis},
+    },
+    http::{
+        input,
+        keys::MAX_LIMIT,
+        message::{Response, Rfc3339},
+        problem::Problem,
+        routes::Call,
+    },
+    storage::keys::{Change, Cursor, Filter, KeyRef, Status},
+};
+
+const HOUR_MS: i64 = 60 * 60 * 1000;
+/// The longest grace of a rotation, in hours: a year.
+const MAX_GRACE_HOURS: i64 = 365 * 24;
+/// The longest life that can be asked for in days.
+const MAX_DAYS: i64 = 36_500;
+
+/// What every answer without an error looks like.
+fn success(data: &impl Serialize) -> Response {
+    #[derive(Serialize)]
+    struct Envelope<'a, T> {
+        success: bool,
+        data: &'a T,
+    }
+    Response::json(200, &Envelope { success: true, data })
+}
+
+/// An object as this version of the surface sends it: `/v1` in a wrapper, `/v2` bare.
+fn one(call: &Call<'_>, wrapper: &str, object: &impl Serialize) -> Response {
+    if call.path.starts_with("/v1/") {
+        success(&Map::from_iter([(wrapper.to_owned(), json!(object))]))
+    } else {
+        success(object)
+    }
+}
+
+/// A key. `value` is masked wherever the key is not new; with a rotation under way `shadowValue` is the
+/// new secret and `value` the outgoing one.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ApiKey<'a> {
+    id: i64,
+    name: &'a Name,
+    valid: bool,
+    #[serde(rename = "created_at")]
+    created_at: Rfc3339,
+    expires_at: Option<Rfc3339>,
+    value: String,
+    shadow_value: Option<String>,
+    rotates_at: Option<Rfc3339>,
+    last_used: Option<Rfc3339>,
+}
+
+impl<'a> ApiKey<'a> {
+    fn new(key: &'a Key, now: UnixMillis) -> Self {
+        let masked = |last4: &str| format!("{}{last4}", "*".repeat(16));
+        let rotation = key.rotation.as_ref().filter(|rotation| rotation.rotates_at > now);
+        Self {
+            id: key.number,
+            name: &key.name,
+            valid: key.life.state_at(now) == KeyState::Active,
+            created_at: Rfc3339(key.created_at),
+            expires_at: key.life.expires_at.map(Rfc3339),
+            value: masked(rotation.map_or(&key.preview.last4, |rotation| &rotation.last4)),
+            shadow_value: rotation.map(|_| masked(&key.preview.last4)),
+            rotates_at: rotation.map(|rotation| Rfc3339(rotation.rotates_at)),
+            last_used: key.last_used_at.map(Rfc3339),
+        }
+    }
+
+    /// A key with its new text in the open: the one time that it is told.
+    fn revealed(created: &'a Created, now: UnixMillis) -> Self {
+        let text = created.text.expose().to_owned();
+        let key = Self::new(&created.key, now);
+        if key.rotates_at.is_some() { Self { shadow_value: Some(text), ..key } } else { Self { value: text, ..key } }
+    }
+}
+
+/// What the path is about: the organization, or one of its projects.
+fn path_project(call: &Call<'_>) -> Result<Option<ProjectId>, Error> {
+    match call.param("project") {
+        "" => Ok(None),
+        text => ProjectId::parse(text).map(Some).ok_or(Error::NotFound),
+    }
+}
+
+/// The key that the path names, by number or by id, if it is one of those that the path is about.
+async fn path_key(call: &Call<'_>, by: &Principal) -> Result<Key, Error> {
+    let project_id = path_project(call)?;
+    let key_ref = match call.param("id").parse() {
+        Ok(number) => KeyRef::Number(number),
+        Err(_) => KeyRef::Id(KeyId::parse(call.param("id")).ok_or(Error::NotFound)?),
+    };
+    by.administers()?;
+    if let Some(id) = project_id {
+        // A deleted project's keys are still on record, but nothing is at its path any more.
+        call.app.get_project(by, id).await?;
+    }
+    let key = call.app.get_key(by, key_ref).await?;
+    let belongs = match project_id {
+        Some(id) => key.project_id == Some(id),
+        None => key.kind == KeyKind::Org,
+    };
+    if belongs && key.life.revoked_at.is_none() { Ok(key) } else { Err(Error::NotFound) }
+}
+
+/// All keys that the path is about, the newest first; its clients know no pages, so 1,000 at most.
+pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let project_id = path_project(call)?;
+    by.administers()?;
+    if let Some(id) = project_id {
+        call.app.get_project(by, id).await?;
+    }
+    let filter = Filter {
+        name: None,
+        ids: None,
+        user_id: None,
+        project_id,
+        kind: project_id.is_none().then_some(KeyKind::Org),
+        prefix: None,
+        status: Status::Current,
+    };
+    let page = call.app.list_keys(by, &filter, Cursor::Start, MAX_LIMIT).await?;
+    let now = call.app.clock.now();
+    let keys: Vec<ApiKey<'_>> = page.items.iter().map(|key| ApiKey::new(key, now)).collect();
+    Ok(success(&json!({ "apiKeys": keys })))
+}
+
+pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Body {
+        name: Name,
+        expires_in_days: Option<i64>,
+    }
+    let project_id = path_project(call)?;
+    let body: Body = input::body(call.request)?;
+    let now = call.app.clock.now();
+    let new = NewKey {
+        name: body.name,
+        kind: Some(if project_id.is_some() { KeyKind::Proj } else { KeyKind::Org }),
+        project_id,
+        label: None,
+        scopes: None,
+        expires_at: body.expires_in_days.map(|days| in_days(days, now)).transpose()?.map(Some),
+        metadata: Map::new(),
+    };
+    if let Some(id) = project_id {
+        call.app.get_project(by, id).await?;
+    }
+    let created = call.app.create_key(by, new).await?;
+    Ok(one(call, "apiKey", &ApiKey::revealed(&created, now)))
+}
+
+fn in_days(days: i64, now: UnixMillis) -> Result<UnixMillis, Error> {
+    if (1..=MAX_DAYS).contains(&days) {
+        return Ok(now.plus_ms(days * DAY_MS));
+    }
+    Err(Error::invalid("expiresInDays", format!("must be from 1 to {MAX_DAYS}")))
+}
+
+pub(crate) async fn get(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let key = path_key(call, by).await?;
+    Ok(one(call, "apiKey", &ApiKey::new(&key, call.app.clock.now())))
+}
+
+/// Switches a key on or off.
+pub(crate) async fn update(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    struct Body {
+        valid: bool,
+    }
+    let Body { valid } = input::body(call.request)?;
+    let before = path_key(call, by).await?;
+    let change = Change { enabled: Some(valid), ..Change::default() };
+    let key = call.app.change_key(by, &before, &change, false).await?;
+    Ok(one(call, "apiKey", &ApiKey::new(&key, call.app.clock.now())))
+}
+
+pub(crate) async fn delete(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let key = path_key(call, by).await?;
+    call.app.revoke_key(by, key.id, false).await?;
+    Ok(success(&json!({ "id": key.number, "deleted": true })))
+}
+
+pub(crate) async fn rotate(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Body {
+        #[serde(default)]
+        grace_period_in_hours: i64,
+        #[serde(default, deserialize_with = "input::present")]
+        expires_in_days: Option<Option<i64>>,
+    }
+    let body: Body = input::body(call.request)?;
+    if !(0..=MAX_GRACE_HOURS).contains(&body.grace_period_in_hours) {
+        return Err(Error::invalid("gracePeriodInHours", format!("must be from 0 to {MAX_GRACE_HOURS}")).into());
+    }
+    let now = call.app.clock.now();
+    let expires_at = match body.expires_in_days {
+        Some(Some(days)) => Some(Some(in_days(days, now)?)),
+        Some(None) => Some(None),
+        None => None,
+    };
+    let before = path_key(call, by).await?;
+    let rotated = call.app.rotate_key(by, &before, body.grace_period_in_hours * HOUR_MS, expires_at).await?;
+    Ok(success(&ApiKey::revealed(&rotated, now)))
+}
+
+#[derive(Serialize)]
+struct OrganizationBody<'a> {
+    id: OrganizationId,
+    name: &'a Name,
+    /// Its clients need one of the vendor's plans; there are none here.
+    plan: &'static str,
+    created_at: Rfc3339,
+}
+
+fn organization(call: &Call<'_>, organization: &Organization) -> Response {
+    let body = OrganizationBody {
+        id: organization.id,
+        name: &organization.name,
+        plan: "FREE",
+        created_at: Rfc3339(organization.created_at),
+    };
+    one(call, "organization", &body)
+}
+
+pub(crate) async fn get_organization(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    Ok(organization(call, &call.app.organization(by).await?))
+}
+
+pub(crate) async fn update_organization(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    struct Body {
+        name: Name,
+    }
+    let Body { name } = input::body(call.request)?;
+    Ok(organization(call, &call.app.rename_organization(by, &name).await?))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ProjectBody<'a> {
+    id: ProjectId,
+    name: &'a Name,
+    description: Option<&'a str>,
+    organization_id: OrganizationId,
+    #[serde(rename = "created_at")]
+    created_at: Rfc3339,
+    /// There are none here.
+    governance_policy: Value,
+}
+
+impl<'a> ProjectBody<'a> {
+    fn new(project: &'a Project) -> Self {
+        Self {
+            id: project.id,
+            name: &project.name,
+            description: project.description.as_deref(),
+            organization_id: project.organization_id,
+            created_at: Rfc3339(project.created_at),
+            governance_policy: Value::Null,
+        }
+    }
+}
+
+pub(crate) async fn list_projects(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let projects = call.app.list_projects(by).await?;
+    let projects: Vec<ProjectBody<'_>> = projects.iter().map(ProjectBody::new).collect();
+    Ok(success(&json!({ "projects": projects })))
+}
+
+/// The project that the path names.
+fn project_id(call: &Call<'_>) -> Result<ProjectId, Error> {
+    path_project(call)?.ok_or(Error::NotFound)
+}
+
+pub(crate) async fn create_project(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    struct Body {
+        name: Name,
+        description: Option<String>,
+    }
+    let body: Body = input::body(call.request)?;
+    let (project, created) = call.app.create_project(by, body.name, body.description).await?;
+    let key = ApiKey::revealed(&created, call.app.clock.now());
+    Ok(success(&json!({ "project": ProjectBody::new(&project), "apiKey": key })))
+}
+
+pub(crate) async fn get_project(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let project = call.app.get_project(by, project_id(call)?).await?;
+    Ok(one(call, "project", &ProjectBody::new(&project)))
+}
+
+pub(crate) async fn update_project(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    struct Body {
+        name: Option<Name>,
+        description: Option<String>,
+    }
+    let body: Body = input::body(call.request)?;
+    let project = call.app.update_project(by, project_id(call)?, body.name, body.description).await?;
+    Ok(one(call, "project", &ProjectBody::new(&project)))
+}
+
+pub(crate) async fn delete_project(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let id = project_id(call)?;
+    call.app.delete_project(by, id).await?;
+    Ok(success(&json!({ "id": id, "deleted": true })))
+}
