@@ -15,7 +15,7 @@ use std::{
 use serde_json::Value;
 
 /// How many histories the simulation may take to notice.
-const HISTORIES: u32 = 1;
+const HISTORIES: u32 = 5_000;
 /// How many histories must pass with every rule in place, so that the copy itself is no reason to fail.
 const HISTORIES_WITH_EVERY_RULE: u32 = 200;
 
@@ -25,7 +25,7 @@ const SQLITE: &str = "tests/native/support/sqlite.rs";
 
 /// Each rule: its name, where it stands, what stands there, and what stands there without the rule;
 /// `MUTATED` is whether this rule is the one that is missing.
-const MUTATIONS: [[&str; 4]; 17] = [
+const MUTATIONS: [[&str; 4]; 18] = [
     [
         "no_feed_check",
         FEED,
@@ -72,8 +72,8 @@ const MUTATIONS: [[&str; 4]; 17] = [
     [
         "refreshed_at_after",
         VERIFY,
-        "match changes::read_news(asked, sent_at,",
-        "match changes::read_news(asked, if MUTATED { app.now() } else { sent_at },",
+        "|mut results| changes::read_news(asked, sent_at,",
+        "|mut results| changes::read_news(asked, if MUTATED { app.now() } else { sent_at },",
     ],
     [
         "late_answer_believed",
@@ -119,6 +119,13 @@ const MUTATIONS: [[&str; 4]; 17] = [
         "connection.execute_batch(SCHEMA).unwrap();",
         "connection.execute_batch(SCHEMA).unwrap();
         if MUTATED { connection.execute_batch(\"DROP TRIGGER organizations_changed\").unwrap(); }",
+    ],
+    [
+        "no_trigger_on_projects",
+        SQLITE,
+        "connection.execute_batch(SCHEMA).unwrap();",
+        "connection.execute_batch(SCHEMA).unwrap();
+        if MUTATED { connection.execute_batch(\"DROP TRIGGER projects_changed\").unwrap(); }",
     ],
     [
         "no_trigger_on_memberships",

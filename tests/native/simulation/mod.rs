@@ -21,7 +21,7 @@ use crate::support;
 
 /// How many histories are told when nobody says.
 const HISTORIES: u64 = 200;
-/// Keys 0 and 1 are of one organization and user, 2 and 3 of another.
+/// Keys 0 and 1 are of one organization and user, 2 and 3 of another and of its project.
 const KEYS: usize = 4;
 const READ: [Scope; 1] = [Scope::named("datasets:read")];
 const DEMANDS: [&[Scope]; 2] = [&[], &READ];
@@ -31,6 +31,7 @@ const ALL_SCOPES: [&str; 2] = ["api-keys:*", "datasets:read"];
 const RESET: &str = r#"
     UPDATE keys SET disabled_at = NULL, revoked_at = NULL, scopes = '["api-keys:*", "datasets:read"]', updated_at = 0;
     UPDATE organizations SET suspended_at = NULL;
+    UPDATE projects SET deleted_at = NULL;
     DELETE FROM memberships;
     INSERT INTO memberships SELECT DISTINCT organization_id, user_id, 'owner', 0 FROM keys;
     DELETE FROM audit_events;
@@ -43,15 +44,19 @@ const BRING_BACK: &str = r#"
     UPDATE keys SET disabled_at = NULL, revoked_at = NULL, scopes = '["api-keys:*", "datasets:read"]'
     WHERE disabled_at IS NOT NULL OR revoked_at IS NOT NULL OR scopes = '["api-keys:*"]';
     UPDATE organizations SET suspended_at = NULL WHERE suspended_at IS NOT NULL;
+    UPDATE projects SET deleted_at = NULL WHERE deleted_at IS NOT NULL;
     INSERT OR IGNORE INTO memberships SELECT DISTINCT organization_id, user_id, 'owner', 0 FROM keys;
 "#;
 
-/// A second organization with a user takes over two of the keys.
+/// A second organization with a user and a project takes over two of the keys.
 const SECOND_ORGANIZATION: &str = "
     INSERT INTO organizations (id, name, created_at) VALUES ('01900000-0000-7000-8000-000000000001', 'Second', 0);
     INSERT INTO users VALUES ('01900000-0000-7000-8000-000000000002', 'second@example.com', 0);
+    INSERT INTO projects (id, organization_id, name, created_at)
+    VALUES ('01900000-0000-7000-8000-000000000003', '01900000-0000-7000-8000-000000000001', 'only', 0);
     UPDATE keys SET organization_id = '01900000-0000-7000-8000-000000000001',
-    user_id = '01900000-0000-7000-8000-000000000002' WHERE name IN ('2', '3');
+    user_id = '01900000-0000-7000-8000-000000000002', project_id = '01900000-0000-7000-8000-000000000003'
+    WHERE name IN ('2', '3');
 ";
 
 #[test]
@@ -120,7 +125,7 @@ async fn script(world: Rc<World>) {
             dice if dice < evictions => {
                 world.evict(isolate);
                 // The new isolate is asked for many keys before it has heard anything.
-                (0..KEYS).for_each(start_verify);
+                (0..2 * KEYS).for_each(|key| start_verify(key % KEYS));
             }
             dice if dice < evictions + upheavals => {
                 if world.chance(60) {
@@ -131,7 +136,18 @@ async fn script(world: Rc<World>) {
                 }
             }
             20..26 => world.execute(BRING_BACK),
-            26..36 => world.execute(&end(&world, id)),
+            26..36 => {
+                world.execute(&end(&world, id));
+                // Whoever is late is most easily found just after the promise has run out.
+                for isolate in 0..ISOLATES {
+                    let world = Rc::clone(&world);
+                    world.clone().spawn(async move {
+                        let allowed_ms = world.stage.config.max_staleness_ms;
+                        world.sleep(allowed_ms + 1 + world.duration(1_000)).await;
+                        verify(world, isolate, key).await;
+                    });
+                }
+            }
             36..42 => start_request("GET", "self", Value::Null),
             42..44 => start_request("DELETE", other_id, Value::Null),
             44..46 => start_request("PATCH", other_id, json!({ "enabled": world.chance(50) })),
@@ -181,13 +197,14 @@ async fn request(world: Rc<World>, isolate: usize, key: usize, method: &'static 
 
 /// Ends what this key may do, or a part of it, in one of the ways there are.
 fn end(world: &World, id: &str) -> String {
-    match world.pick(0..5) {
+    match world.pick(0..6) {
         0 => format!("UPDATE keys SET revoked_at = 1 WHERE id = '{id}'"),
         1 => format!("UPDATE keys SET disabled_at = 1 WHERE id = '{id}'"),
         2 => format!("UPDATE keys SET scopes = '[\"api-keys:*\"]' WHERE id = '{id}'"),
         3 => format!(
             "UPDATE organizations SET suspended_at = 1 WHERE id = (SELECT organization_id FROM keys WHERE id = '{id}')"
         ),
+        4 => format!("UPDATE projects SET deleted_at = 1 WHERE id = (SELECT project_id FROM keys WHERE id = '{id}')"),
         _ => format!("DELETE FROM memberships WHERE user_id = (SELECT user_id FROM keys WHERE id = '{id}')"),
     }
 }

@@ -30,7 +30,8 @@ pub(super) const ISOLATES: usize = 3;
 const GOOD: &str = "
     WITH known AS (
         SELECT k.id, k.scopes, k.revoked_at IS NULL AND k.disabled_at IS NULL AND o.suspended_at IS NULL
-        AND EXISTS (SELECT 1 FROM memberships m WHERE m.organization_id = o.id AND m.user_id = k.user_id) AS good
+        AND EXISTS (SELECT 1 FROM memberships m WHERE m.organization_id = o.id AND m.user_id = k.user_id)
+        AND NOT EXISTS (SELECT 1 FROM projects p WHERE p.id = k.project_id AND p.deleted_at IS NOT NULL) AS good
         FROM keys k JOIN organizations o ON o.id = k.organization_id
     )
     SELECT id, good, good AND scopes LIKE '%datasets:read%' FROM known
@@ -101,7 +102,7 @@ impl World {
     where
         F: Future<Output = ()> + 'static,
     {
-        let slow_percent = [0, 8, 20, 35][usize::try_from(seed % 4).unwrap()];
+        let slow_percent = [0, 8, 20, 45][usize::try_from(seed % 4).unwrap()];
         let mut pool = LocalPool::new();
         let world = Rc::new(Self {
             stage: Rc::clone(stage),
@@ -275,8 +276,8 @@ impl Edge {
         let world = &self.world;
         let bad_since = world.bad_since.borrow()[self.by][0];
         let result = world.stage.database.run(statements);
-        // A batch for the feed has one statement, one to verify a key has two. All others act in
-        // the name of the key: between the guard and the feed's news stands what they are for.
+        // A batch of one or two statements reads the feed, verifies a key or notes its use. All others
+        // act in the name of the key: between the guard and the feed's news stands what they are for.
         if statements.len() > 2 {
             match (&result, bad_since) {
                 (Ok(_), None) => world.stage.tally.count("guard passed"),
@@ -322,10 +323,14 @@ impl Cache for Edge {
             if world.fails(5) {
                 return Err("KV is down".to_owned());
             }
-            let kv = world.kv.borrow();
-            let values = kv.get(&key).map_or(&[][..], Vec::as_slice);
-            let chosen = if world.troubled { values.get(world.pick(0..values.len() + 1)) } else { values.last() };
-            Ok(chosen.cloned())
+            let value = {
+                let kv = world.kv.borrow();
+                let values = kv.get(&key).map_or(&[][..], Vec::as_slice);
+                let any = world.pick(0..values.len() + 1);
+                if world.troubled { values.get(any).cloned() } else { values.last().cloned() }
+            };
+            world.sleep(world.delay()).await;
+            Ok(value)
         })
     }
 
