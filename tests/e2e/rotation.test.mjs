@@ -126,7 +126,7 @@ test("what was used is written a minute later, of both secrets, for a thousand u
   await use(owner);
   // Three secrets, of which two have the same row: the key's and the owner's.
   const { rows_written, calls } = await a.io();
-  assert.ok(calls.includes("DB.batch(1)"), calls.join());
+  assert.ok(calls.includes("DB.batch(2)"), calls.join());
   assert.ok(rows_written > 0 && rows_written <= 3, `${rows_written} rows written`);
   const shown = await get(made);
   assert.equal(shown.rotation.outgoing_uses, first.rotation.outgoing_uses + 7);
