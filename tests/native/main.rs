@@ -21,4 +21,5 @@ mod migrations;
 mod simulation;
 mod sweep;
 mod tidy;
+mod trulayer;
 mod verify;
