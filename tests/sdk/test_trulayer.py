@@ -147,7 +147,7 @@ class Library(unittest.TestCase):
 
     def test_a_query_only_key_cannot_send_and_ends_the_client_after_one_request(self):
         client = self.connect(made(scope="query_only")["key"])
-        with self.assertWarnsRegex(UserWarning, "403"):
+        with self.assertLogs("trulayer", "ERROR"), self.assertWarnsRegex(UserWarning, "403"):
             id = self.record(client)
         self.assertIsInstance(client._batch.fatal_error, ForbiddenError)
         self.assertEqual(len(self.requests), 1)
