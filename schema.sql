@@ -98,6 +98,46 @@ CREATE INDEX keys_due ON keys (expires_at) WHERE expires_at IS NOT NULL AND expi
 -- The sweep: rotations whose grace is over.
 CREATE INDEX keys_rotating ON keys (rotates_at) WHERE rotates_at IS NOT NULL;
 
+-- What TruLayer's libraries send. An id is its sender's own, so it is unique in an organization alone.
+CREATE TABLE traces (
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  id TEXT NOT NULL,
+  project_id TEXT REFERENCES projects (id),  -- of the key that sent it; NULL: none
+  trace TEXT NOT NULL,                  -- a JSON object as it was sent, its spans within
+  bytes INTEGER NOT NULL,               -- how long that is
+  started_at INTEGER NOT NULL,          -- as its sender says; when it came, if he does not
+  received_at INTEGER NOT NULL,
+  PRIMARY KEY (organization_id, id)
+) STRICT;
+
+-- Lists, newest first, as far as a page may be long.
+CREATE INDEX traces_listed ON traces (organization_id, started_at, id, bytes);
+-- Lists of one project's.
+CREATE INDEX traces_by_project ON traces (organization_id, project_id, started_at, id, bytes) WHERE project_id IS NOT NULL;
+
+-- What somebody thinks of a trace, which may come later than this, or never.
+CREATE TABLE feedback (
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  trace_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  project_id TEXT REFERENCES projects (id),  -- of the key that sent it; NULL: none
+  feedback TEXT NOT NULL,               -- a JSON object
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (organization_id, trace_id, id)
+) STRICT, WITHOUT ROWID;
+
+-- What somebody wants a trace to be evaluated by. Nothing here does it.
+CREATE TABLE evals (
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  trace_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  project_id TEXT REFERENCES projects (id),  -- of the key that sent it; NULL: none
+  evaluator_type TEXT NOT NULL,
+  metric_name TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (organization_id, trace_id, id)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE audit_events (
   id INTEGER PRIMARY KEY,
   organization_id TEXT NOT NULL,

@@ -8,6 +8,7 @@ pub mod keys;
 pub mod projects;
 pub mod rotation;
 pub mod sweep;
+pub mod traces;
 pub mod verify;
 
 use std::rc::Rc;

@@ -11,6 +11,9 @@ pub struct Resource {
     pub actions: &'static [(&'static str, &'static str)],
 }
 
+/// The action of every scope that only reads.
+pub const READ: &str = "read";
+
 /// Every resource.
 pub const CATALOGUE: &[Resource] = &[
     Resource {
@@ -30,6 +33,13 @@ pub const CATALOGUE: &[Resource] = &[
         actions: &[
             ("read", "List projects, get a project's details"),
             ("write", "Create, change and delete projects, and with them all their keys"),
+        ],
+    },
+    Resource {
+        name: "traces",
+        actions: &[
+            ("read", "List traces with their feedback and evaluation requests"),
+            ("write", "Send traces, feedback and evaluation requests"),
         ],
     },
     Resource {
@@ -77,6 +87,13 @@ pub fn contains(scope: &Scope) -> bool {
         .iter()
         .filter(|resource| resource.name == scope.resource())
         .any(|resource| scope.action() == "*" || resource.actions.iter().any(|(action, _)| *action == scope.action()))
+}
+
+/// Every scope of the catalogue that only reads.
+pub fn reading() -> impl Iterator<Item = Scope> {
+    let all = CATALOGUE.iter().flat_map(|resource| resource.actions.iter().map(move |(action, _)| (resource, action)));
+    let reading = all.filter(|(_, action)| **action == READ);
+    reading.filter_map(|(resource, action)| Scope::try_from(format!("{}:{action}", resource.name)).ok())
 }
 
 #[cfg(test)]

@@ -56,6 +56,19 @@ id! {
     UserId
 }
 
+id! {
+    /// A trace's id. Its sender makes it.
+    TraceId
+}
+id! {
+    /// The id of a piece of feedback.
+    FeedbackId
+}
+id! {
+    /// The id of a request for an evaluation.
+    EvalId
+}
+
 /// Whatever the change feed can say something about: a key, a user, a project, an organization.
 /// UUIDs are unique across tables, so a subject needs no kind beside its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

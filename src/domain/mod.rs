@@ -13,3 +13,4 @@ pub mod project;
 pub mod scope;
 pub mod snapshot;
 pub mod time;
+pub mod trace;

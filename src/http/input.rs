@@ -1,11 +1,16 @@
 //! Reading what was sent: a body of JSON into a type, a query into its parameters.
 
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, MapAccess, SeqAccess, Visitor},
+};
 
 use crate::{
     app::error::Error,
     http::{
-        message::{Body, Request},
+        message::{Body, Request, max_body_bytes},
         problem::Problem,
     },
 };
@@ -13,21 +18,17 @@ use crate::{
 /// Reads the body as a `T`.
 pub(crate) fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
     let Body::Bytes(bytes) = &request.body else {
-        return Err(Problem::BodyTooLarge);
+        return Err(Problem::BodyTooLarge(max_body_bytes(&request.path)));
     };
-    match serde_json::from_slice::<serde_json::Value>(bytes) {
-        Ok(value) if value.is_object() => {}
-        // An array would be read as the fields' values in their order.
-        Ok(_) => {
-            return Err(Error::Invalid { field: None, message: "The body must be a JSON object".to_owned() }.into());
-        }
-        Err(error) => {
-            let message = if bytes.is_empty() { "it is empty".to_owned() } else { error.to_string() };
-            return Err(Problem::MalformedJson(message));
-        }
+    if let Err(error) = serde_json::from_slice::<Any>(bytes) {
+        let message = if bytes.is_empty() { "it is empty".to_owned() } else { error.to_string() };
+        return Err(Problem::MalformedJson(message));
     }
-    // Read again, straight into the type: of two fields with one name a `Value` keeps the last, unseen
-    // by whoever looked at the first.
+    // An array would be read as the fields' values in their order.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Error::Invalid { field: None, message: "The body must be a JSON object".to_owned() }.into());
+    }
+    // Read again, straight into the type, which refuses two fields with one name.
     let mut json = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = Some(error.path().to_string()).filter(|path| path != ".");
@@ -40,6 +41,58 @@ pub(crate) fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem>
             None => Error::Invalid { field: path, message: message.to_owned() }.into(),
         }
     })
+}
+
+/// JSON of any kind that was read to its end and is kept nowhere: of a large body a `Value` would take
+/// many times the room.
+struct Any;
+
+impl<'de> Deserialize<'de> for Any {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Any {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Self, A::Error> {
+        while values.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self, A::Error> {
+        while entries.next_entry::<Self, Self>()?.is_some() {}
+        Ok(self)
+    }
 }
 
 /// Tells a field that is there, `null` even, from one that is not: for `Option<Option<T>>` with `default`.

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::domain::time::UnixMillis;
+use crate::{domain::time::UnixMillis, http::surface::Surface};
 
 /// The headers that the core reads, in lower case; the platform hands over these and no others.
 pub const HEADERS_READ: [&str; 6] =
@@ -13,6 +13,16 @@ pub(crate) const KEY_HEADERS: [&str; 3] = ["confident_api_key", "confident-api-k
 
 /// The most bytes of a body that are read.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
+/// The most bytes of a batch of traces that are read.
+pub const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// The most bytes of the body that are read of a request with this path.
+pub fn max_body_bytes(path: &str) -> usize {
+    match Surface::of(path) {
+        (Surface::Trulayer, Some("/v1/ingest/batch")) => MAX_BATCH_BYTES,
+        _ => MAX_BODY_BYTES,
+    }
+}
 
 /// A request.
 #[derive(Debug, Clone)]
@@ -41,11 +51,11 @@ impl Request {
 pub enum Body {
     /// All of it.
     Bytes(Vec<u8>),
-    /// It has more than [`MAX_BODY_BYTES`] and was not read to its end.
+    /// It has more than [`max_body_bytes`] and was not read to its end.
     TooLarge,
 }
 
-/// An answer. Every one is JSON, and none may be stored by a cache: any of them may carry a key or
+/// An answer. Every one is JSON or has no body, and none may be stored by a cache: any of them may carry a key or
 /// what a key may see.
 #[derive(Debug, Clone)]
 pub struct Response {
@@ -58,6 +68,12 @@ pub struct Response {
 }
 
 impl Response {
+    /// An answer that its status says all of.
+    pub(crate) fn empty(status: u16) -> Self {
+        let headers = vec![("Cache-Control", "no-store".to_owned())];
+        Self { status, headers, body: Vec::new() }
+    }
+
     /// An answer with this JSON.
     pub(crate) fn json(status: u16, body: &impl Serialize) -> Self {
         Self::typed(status, "application/json", body)

@@ -9,6 +9,7 @@ pub mod message;
 pub(crate) mod problem;
 pub mod routes;
 pub(crate) mod surface;
+pub(crate) mod trulayer;
 pub(crate) mod verify;
 
 use std::slice;

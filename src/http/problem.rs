@@ -22,8 +22,8 @@ pub(crate) enum Problem {
     NoSuchPath,
     /// The path is there, but not with this method; the value lists those that are.
     MethodNotAllowed(String),
-    /// The body has more bytes than are read.
-    BodyTooLarge,
+    /// The body has more bytes than these, which are the most that are read.
+    BodyTooLarge(usize),
     /// The body is no JSON.
     MalformedJson(String),
     /// The use case said no.
@@ -48,6 +48,23 @@ struct ConfidentBody<'a> {
     error: &'a str,
     code: &'a str,
     request_id: &'a str,
+}
+
+/// An error as TruLayer's libraries read it.
+#[derive(Serialize)]
+struct TrulayerBody<'a> {
+    error: TrulayerError<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    request_id: &'a str,
+}
+
+/// A code alone, but for what their document shows as an object.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum TrulayerError<'a> {
+    Code(&'a str),
+    Object(ErrorBody<'a>),
 }
 
 #[derive(Serialize)]
@@ -78,7 +95,7 @@ impl Problem {
             Self::NotOperator => (401, "invalid_operator_secret"),
             Self::NoSuchPath | Self::App(Error::NotFound) => (404, "not_found"),
             Self::MethodNotAllowed(_) => (405, "method_not_allowed"),
-            Self::BodyTooLarge => (413, "body_too_large"),
+            Self::BodyTooLarge(_) => (413, "body_too_large"),
             Self::MalformedJson(_) => (400, "malformed_json"),
             Self::App(Error::Invalid { .. }) => (400, "validation_failed"),
             Self::App(Error::Exceeds(_)) => (403, "exceeds_own_access"),
@@ -104,9 +121,7 @@ impl Problem {
             }
             Self::NoSuchPath => "There is nothing at this path.".to_owned(),
             Self::MethodNotAllowed(allowed) => format!("This path takes {allowed}."),
-            Self::BodyTooLarge => {
-                format!("The body is larger than {} bytes.", crate::http::message::MAX_BODY_BYTES)
-            }
+            Self::BodyTooLarge(max_bytes) => format!("The body is larger than {max_bytes} bytes."),
             Self::MalformedJson(message) => format!("The body is not JSON: {message}."),
             Self::App(Error::Invalid { field: Some(field), message }) => format!("`{field}`: {message}."),
             Self::App(Error::Invalid { field: None, message }) => format!("{message}."),
@@ -118,6 +133,20 @@ impl Problem {
             }
             Self::App(Error::Refused(refusal)) => refusal_detail(refusal),
         }
+    }
+
+    fn trulayer<'a>(&self, code: &'a str, message: &'a str, request_id: &'a str) -> TrulayerBody<'a> {
+        let code = match self {
+            Self::App(Error::Refused(Refusal::Revoked)) => {
+                let error = TrulayerError::Object(ErrorBody { code, message, field: None });
+                return TrulayerBody { error, message: None, request_id };
+            }
+            // Its libraries stop asking at this code, and at no other that fits.
+            Self::App(Error::Refused(Refusal::Malformed)) => Refusal::Unknown.code(),
+            Self::App(Error::Refused(Refusal::MissingScopes(_))) => "scope_forbidden",
+            _ => code,
+        };
+        TrulayerBody { error: TrulayerError::Code(code), message: Some(message), request_id }
     }
 
     /// This problem as an answer of this surface.
@@ -154,6 +183,7 @@ impl Problem {
             Surface::Confident => {
                 Response::json(status, &ConfidentBody { success: false, error: &detail, code, request_id })
             }
+            Surface::Trulayer => Response::json(status, &self.trulayer(code, &detail, request_id)),
         };
         match (status, self) {
             (401, Self::MissingKey | Self::NotOperator) => {

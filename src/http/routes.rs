@@ -12,7 +12,7 @@ use crate::{
         bootstrap, braintrust, confident, keys,
         message::{Request, Response},
         problem::Problem,
-        verify,
+        trulayer, verify,
     },
     ports::LocalFuture,
 };
@@ -76,6 +76,8 @@ const ORGANIZATION_READ: Option<Scope> = Some(Scope::named("organization:read"))
 const ORGANIZATION_WRITE: Option<Scope> = Some(Scope::named("organization:write"));
 const PROJECTS_READ: Option<Scope> = Some(Scope::named("projects:read"));
 const PROJECTS_WRITE: Option<Scope> = Some(Scope::named("projects:write"));
+const TRACES_READ: Option<Scope> = Some(Scope::named("traces:read"));
+const TRACES_WRITE: Option<Scope> = Some(Scope::named("traces:write"));
 const ANY_KEY: Option<Scope> = None;
 
 /// Every route.
@@ -135,6 +137,15 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("PUT" "/v2/projects/:project/api-keys/:id" WRITE confident::update),
     route!("DELETE" "/v2/projects/:project/api-keys/:id" WRITE confident::delete),
     route!("POST" "/v2/projects/:project/api-keys/:id/rotate" WRITE confident::rotate),
+    // TruLayer's surface.
+    route!("GET" "/v1/apikeys" READ trulayer::list),
+    route!("POST" "/v1/apikeys" WRITE trulayer::create),
+    route!("DELETE" "/v1/apikeys/:id" WRITE trulayer::delete),
+    route!("POST" "/v1/apikeys/:id/rotate" WRITE trulayer::rotate),
+    route!("POST" "/v1/ingest/batch" TRACES_WRITE trulayer::ingest),
+    route!("POST" "/v1/feedback" TRACES_WRITE trulayer::feedback),
+    route!("POST" "/v1/eval" TRACES_WRITE trulayer::eval),
+    route!("GET" "/v1/traces" TRACES_READ trulayer::list_traces),
 ];
 
 /// The rows by path. Built once per isolate.

@@ -10,18 +10,26 @@ pub(crate) enum Surface {
     Braintrust,
     /// Confident AI's.
     Confident,
+    /// TruLayer's.
+    Trulayer,
 }
 
 /// The prefixes.
-const PREFIXES: [(&str, Surface); 2] = [("/braintrust", Surface::Braintrust), ("/confident", Surface::Confident)];
+const PREFIXES: [(&str, Surface); 3] =
+    [("/braintrust", Surface::Braintrust), ("/confident", Surface::Confident), ("/trulayer", Surface::Trulayer)];
 
 /// Where each surface stands without its prefix.
-const MOUNTS: [(&str, Surface); 5] = [
+const MOUNTS: [(&str, Surface); 10] = [
     ("/v1/api_key", Surface::Braintrust),
     ("/v1/organization", Surface::Confident),
     ("/v1/projects", Surface::Confident),
     ("/v2/organization", Surface::Confident),
     ("/v2/projects", Surface::Confident),
+    ("/v1/apikeys", Surface::Trulayer),
+    ("/v1/ingest", Surface::Trulayer),
+    ("/v1/feedback", Surface::Trulayer),
+    ("/v1/eval", Surface::Trulayer),
+    ("/v1/traces", Surface::Trulayer),
 ];
 
 impl Surface {

@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 use worker::{Error, ResponseBuilder};
 
-use crate::http::message::{Body, HEADERS_READ, MAX_BODY_BYTES, Request, Response};
+use crate::http::message::{Body, HEADERS_READ, Request, Response, max_body_bytes};
 
 /// The request as the core reads it.
 pub(crate) async fn read(mut request: worker::Request) -> worker::Result<Request> {
@@ -19,13 +19,13 @@ pub(crate) async fn read(mut request: worker::Request) -> worker::Result<Request
     // `Method` of the worker crate turns what it does not know into GET; the inner request does not.
     let method = request.inner().method();
     let path = request.path();
-    let body = read_body(&mut request).await?;
+    let body = read_body(&mut request, max_body_bytes(&path)).await?;
     Ok(Request { method, path, query, headers, body })
 }
 
 /// The body, read chunk by chunk and only as far as it may go, since a length is not always sent
 /// and need not be true.
-async fn read_body(request: &mut worker::Request) -> worker::Result<Body> {
+async fn read_body(request: &mut worker::Request, max_bytes: usize) -> worker::Result<Body> {
     let mut bytes = Vec::new();
     if request.inner().body().is_none() {
         return Ok(Body::Bytes(bytes));
@@ -33,7 +33,7 @@ async fn read_body(request: &mut worker::Request) -> worker::Result<Body> {
     let mut stream = request.stream()?;
     while let Some(chunk) = stream.next().await {
         bytes.extend_from_slice(&chunk?);
-        if bytes.len() > MAX_BODY_BYTES {
+        if bytes.len() > max_bytes {
             return Ok(Body::TooLarge);
         }
     }
@@ -46,5 +46,6 @@ pub(crate) fn write(response: Response) -> worker::Result<worker::Response> {
     for (name, value) in &response.headers {
         builder = builder.with_header(name, value)?;
     }
-    Ok::<_, Error>(builder.fixed(response.body))
+    // A body of no bytes is still a body, which a 204 cannot have.
+    Ok::<_, Error>(if response.body.is_empty() { builder.empty() } else { builder.fixed(response.body) })
 }

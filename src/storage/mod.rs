@@ -7,6 +7,7 @@ pub mod keys;
 pub mod organizations;
 pub mod projects;
 pub mod snapshots;
+pub mod traces;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -58,9 +59,12 @@ text_params!(
     str,
     &str,
     String,
+    crate::domain::id::EvalId,
+    crate::domain::id::FeedbackId,
     crate::domain::id::KeyId,
     crate::domain::id::OrganizationId,
     crate::domain::id::ProjectId,
+    crate::domain::id::TraceId,
     crate::domain::id::UserId,
     Value
 );

@@ -25,4 +25,5 @@ mod rotation;
 mod simulation;
 mod sweep;
 mod tidy;
+mod trulayer;
 mod verify;

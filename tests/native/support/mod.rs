@@ -258,7 +258,8 @@ impl World {
     /// Sends a request as it stands.
     pub(crate) fn send(&self, request: &Request) -> Answer {
         let response = block_on(http::handle(&self.app, request));
-        let json = serde_json::from_slice(&response.body).unwrap();
+        let empty = response.body.is_empty();
+        let json = if empty { Value::Null } else { serde_json::from_slice(&response.body).unwrap() };
         Answer { status: response.status, headers: response.headers, json, confident: is_confident(&request.path) }
     }
 

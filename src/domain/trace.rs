@@ -1,0 +1,68 @@
+//! Traces: what an application recorded of its work, and what was said of it later.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, value::RawValue};
+
+use super::{
+    id::{EvalId, FeedbackId, TraceId},
+    key::Name,
+    time::UnixMillis,
+};
+
+/// A trace as it was sent.
+#[derive(Debug, Clone, Serialize)]
+pub struct Trace {
+    /// Its id, which its sender made.
+    pub id: TraceId,
+    /// When it began.
+    pub started_at: UnixMillis,
+    /// All of it, a JSON object with its spans within.
+    pub trace: Box<RawValue>,
+}
+
+/// Where a trace stands in lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// When it began.
+    pub started_at: UnixMillis,
+    /// Its id.
+    pub id: TraceId,
+}
+
+/// What somebody thinks of a trace.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Feedback {
+    /// In a word.
+    pub label: Name,
+    /// As a number.
+    pub score: Option<f64>,
+    /// In words.
+    pub comment: Option<String>,
+    /// Whatever else.
+    #[serde(default)]
+    pub metadata: Map<String, Value>,
+}
+
+/// A piece of feedback and the trace that it is about.
+#[derive(Debug, Clone)]
+pub struct GivenFeedback {
+    /// Its id.
+    pub id: FeedbackId,
+    /// The trace, which may come later.
+    pub trace_id: TraceId,
+    /// The feedback.
+    pub feedback: Feedback,
+}
+
+/// A request to evaluate a trace.
+#[derive(Debug, Clone)]
+pub struct EvalRequest {
+    /// Its id.
+    pub id: EvalId,
+    /// The trace, which may come later.
+    pub trace_id: TraceId,
+    /// By which kind of evaluator.
+    pub evaluator_type: Name,
+    /// By which metric.
+    pub metric_name: Name,
+}

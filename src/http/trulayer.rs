@@ -1,0 +1,259 @@
+//! TruLayer's surface: its keys with their two scopes, and what its libraries send with them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json, value::RawValue};
+
+use crate::{
+    app::{
+        Principal,
+        error::Error,
+        keys::{Created, NewKey},
+    },
+    domain::{
+        catalogue,
+        id::{KeyId, TraceId},
+        key::{Key, Name},
+        scope::{Scope, Scopes},
+        time::UnixMillis,
+        trace::{Feedback, Place, Trace},
+    },
+    http::{
+        input::{self, Query},
+        keys::{MAX_LIMIT, path_id},
+        message::{Response, Rfc3339},
+        problem::Problem,
+        routes::Call,
+    },
+    storage::keys::{Cursor, Filter, KeyRef, Status},
+};
+
+/// The most traces on a page, and how many there are when nobody says.
+const MAX_PAGE: usize = 100;
+const DEFAULT_PAGE: usize = 50;
+
+/// What a key may do, in TruLayer's two words for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Access {
+    /// All that its maker may.
+    Full,
+    /// Read.
+    QueryOnly,
+}
+
+/// TruLayer's only scope. A key without it has full access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum TrulayerScope {
+    Query,
+}
+
+impl Access {
+    /// A list of nothing but reading can write nothing; any other key is shown as one that can.
+    fn of(scopes: &Scopes) -> Self {
+        match scopes {
+            Scopes::List(list) if list.iter().all(|scope| scope.action() == catalogue::READ) => Self::QueryOnly,
+            _ => Self::Full,
+        }
+    }
+}
+
+/// A key as TruLayer shows it.
+#[derive(Serialize)]
+struct ApiKey<'a> {
+    id: KeyId,
+    name: &'a Name,
+    prefix: &'a str,
+    scope: Access,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<[TrulayerScope; 1]>,
+    status: &'static str,
+    created_at: Rfc3339,
+    last_used_at: Option<Rfc3339>,
+    expires_at: Option<Rfc3339>,
+    revoked_at: Option<Rfc3339>,
+}
+
+impl<'a> ApiKey<'a> {
+    fn new(key: &'a Key, now: UnixMillis) -> Self {
+        let scope = Access::of(&key.scopes);
+        Self {
+            id: key.id,
+            name: &key.name,
+            prefix: &key.preview.start,
+            scope,
+            scopes: (scope == Access::QueryOnly).then_some([TrulayerScope::Query]),
+            status: key.life.state_at(now).as_str(),
+            created_at: Rfc3339(key.created_at),
+            last_used_at: key.last_used_at.map(Rfc3339),
+            expires_at: key.life.expires_at.map(Rfc3339),
+            revoked_at: key.life.revoked_at.map(Rfc3339),
+        }
+    }
+}
+
+/// A key with its new text: the one time that it is told. The vendor's documents disagree on the text's name.
+fn revealed(call: &Call<'_>, status: u16, created: &Created) -> Response {
+    #[derive(Serialize)]
+    struct Revealed<'a> {
+        #[serde(flatten)]
+        about: ApiKey<'a>,
+        key: &'a str,
+        secret: &'a str,
+    }
+    let about = ApiKey::new(&created.key, call.app.clock.now());
+    Response::json(status, &Revealed { about, key: created.text.expose(), secret: created.text.expose() })
+}
+
+/// All keys within reach, the newest first, also those that were revoked; its clients know no pages, so
+/// 1,000 at most.
+pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let filter = Filter {
+        name: None,
+        ids: None,
+        user_id: None,
+        project_id: None,
+        kind: None,
+        prefix: None,
+        status: Status::All,
+    };
+    let page = call.app.list_keys(by, &filter, Cursor::Start, MAX_LIMIT).await?;
+    let now = call.app.clock.now();
+    Ok(Response::json(200, &page.items.iter().map(|key| ApiKey::new(key, now)).collect::<Vec<_>>()))
+}
+
+pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    /// What is not known here is refused: a key whose `scope` was misspelt would have full access.
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        name: Name,
+        scope: Option<Access>,
+        scopes: Option<Vec<TrulayerScope>>,
+    }
+    let body: Body = input::body(call.request)?;
+    let query = body.scopes.is_some_and(|scopes| !scopes.is_empty());
+    let access = match (body.scope, query) {
+        (Some(Access::Full), true) => {
+            return Err(Error::invalid("scopes", "must be empty, or left out, where `scope` is `full`").into());
+        }
+        (Some(access), _) => access,
+        (None, true) => Access::QueryOnly,
+        (None, false) => Access::Full,
+    };
+    let new = NewKey {
+        name: body.name,
+        kind: None,
+        project_id: None,
+        label: None,
+        scopes: (access == Access::QueryOnly).then(|| reading(&by.snapshot.scopes)),
+        expires_at: None,
+        metadata: Map::new(),
+    };
+    Ok(revealed(call, 201, &call.app.create_key(by, new).await?))
+}
+
+/// What a key that may only read gets of its maker: a list, so that what the catalogue comes to name
+/// later is not in it.
+fn reading(held: &Scopes) -> Scopes {
+    let reading: Vec<Scope> = catalogue::reading().filter(|scope| held.grant(scope)).collect();
+    Scopes::List(reading)
+}
+
+pub(crate) async fn delete(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    call.app.revoke_key(by, path_id(call)?, false).await?;
+    Ok(Response::empty(204))
+}
+
+/// The old secret ends at once.
+pub(crate) async fn rotate(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let before = call.app.get_key(by, KeyRef::Id(path_id(call)?)).await?;
+    Ok(revealed(call, 200, &call.app.rotate_key(by, &before, 0, None).await?))
+}
+
+pub(crate) async fn ingest(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    struct Body {
+        traces: Vec<Box<RawValue>>,
+    }
+    let body: Body = input::body(call.request)?;
+    let now = call.app.clock.now();
+    let traces = body.traces.into_iter().enumerate();
+    let traces: Vec<Trace> = traces.map(|(index, json)| trace(index, json, now)).collect::<Result<_, _>>()?;
+    call.app.ingest(by, &traces).await?;
+    let ids: Vec<TraceId> = traces.iter().map(|trace| trace.id).collect();
+    Ok(Response::json(201, &json!({ "ingested": ids.len(), "ids": ids })))
+}
+
+/// What of a trace matters here; all of it is kept as it was sent.
+fn trace(index: usize, json: Box<RawValue>, now: UnixMillis) -> Result<Trace, Error> {
+    #[derive(Deserialize)]
+    struct Head {
+        id: String,
+        started_at: Option<String>,
+    }
+    let field = |name: &str| format!("traces[{index}]{name}");
+    let head: Head = serde_json::from_str(json.get()).map_err(|error| {
+        let message = error.to_string();
+        Error::invalid(&field(""), message.split(" at line ").next().unwrap_or_default())
+    })?;
+    let started_at = match head.started_at {
+        None => now,
+        Some(text) => UnixMillis::parse(&text)
+            .ok_or_else(|| Error::invalid(&field(".started_at"), "must be an RFC 3339 date-time with its offset"))?,
+    };
+    let id = TraceId::parse(&head.id).ok_or_else(|| Error::invalid(&field(".id"), "must be a UUID"))?;
+    Ok(Trace { id, started_at, trace: json })
+}
+
+pub(crate) async fn feedback(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    struct Body {
+        trace_id: TraceId,
+        label: Name,
+        score: Option<f64>,
+        comment: Option<String>,
+        #[serde(default)]
+        metadata: Map<String, Value>,
+    }
+    let Body { trace_id, label, score, comment, metadata } = input::body(call.request)?;
+    let id = call.app.give_feedback(by, trace_id, Feedback { label, score, comment, metadata }).await?;
+    Ok(Response::json(201, &json!({ "id": id, "trace_id": trace_id })))
+}
+
+pub(crate) async fn eval(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    struct Body {
+        trace_id: TraceId,
+        evaluator_type: Name,
+        metric_name: Name,
+    }
+    let body: Body = input::body(call.request)?;
+    let id = call.app.request_eval(by, body.trace_id, body.evaluator_type, body.metric_name).await?;
+    Ok(Response::json(202, &json!({ "eval_id": id, "status": "pending" })))
+}
+
+/// A page of traces, the newest first, each with what was said of it.
+pub(crate) async fn list_traces(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    #[derive(Serialize)]
+    struct PageBody<'a> {
+        traces: &'a [Box<RawValue>],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next_cursor: Option<String>,
+        has_more: bool,
+    }
+    let query = Query::strict(call.request, &["limit", "cursor"])?;
+    let limit = query.read("limit", &format!("a whole number from 1 to {MAX_PAGE}"), |text| {
+        text.parse().ok().filter(|limit| (1..=MAX_PAGE).contains(limit))
+    })?;
+    let after = query.read("cursor", "the `next_cursor` of a page", place)?;
+    let page = call.app.list_traces(by, after, limit.unwrap_or(DEFAULT_PAGE)).await?;
+    let next_cursor = page.next.map(|place| format!("{}_{}", place.started_at.0, place.id));
+    Ok(Response::json(200, &PageBody { traces: &page.traces, has_more: next_cursor.is_some(), next_cursor }))
+}
+
+/// Reads a cursor.
+fn place(text: &str) -> Option<Place> {
+    let (started_at, id) = text.split_once('_')?;
+    Some(Place { started_at: UnixMillis(started_at.parse().ok()?), id: TraceId::parse(id)? })
+}
