@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::BTreeSet};
 
 use bitting::http::{
-    message::{Body, MAX_BODY_BYTES, Request},
+    message::{Body, Request, max_body_bytes},
     routes::table,
 };
 use proptest::{
@@ -14,7 +14,7 @@ use proptest::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    OPERATOR_SECRET, World,
+    Envelope, OPERATOR_SECRET, World,
     problem::{assert_envelope, assert_not_stored, assert_problem},
     request,
     routes::{RouteCall, Targets, every_key_route, every_route},
@@ -314,9 +314,10 @@ fn every_body_that_is_too_large_is_refused() {
     let (world, owner, targets) = world();
     for (mut request, _) in routes_with_body(&owner, &targets) {
         request.body = Body::TooLarge;
+        let most = max_body_bytes(&request.path);
         let answer = world.send(&request);
         assert_problem(&answer, 413, "body_too_large");
-        assert!(answer.detail().contains(&MAX_BODY_BYTES.to_string()));
+        assert!(answer.detail().contains(&most.to_string()));
     }
 }
 
@@ -399,10 +400,10 @@ fn every_unknown_field_is_refused_but_on_the_surfaces_of_others() {
     let (world, owner, targets) = world();
     for (request, mut body) in routes_with_body(&owner, &targets) {
         body["surprise\u{0}"] = json!(1);
-        let braintrust = request.path.contains("api_key");
+        let tolerant = ["api_key", "/ingest/", "/feedback", "/eval"].iter().any(|part| request.path.contains(part));
         let answer = world.send(&with_bytes(request, body.to_string().as_bytes()));
-        if braintrust || answer.confident {
-            assert_eq!(answer.status, 200, "{}", answer.json);
+        if tolerant || answer.envelope == Envelope::Confident {
+            assert!((200..300).contains(&answer.status), "{}", answer.json);
         } else {
             assert_problem(&answer, 400, "validation_failed");
         }
@@ -582,5 +583,5 @@ fn no_request_makes_a_5xx_or_a_panic() {
         .unwrap();
     // The noise reached every kind of answer, or this test would prove little.
     let statuses: Vec<u16> = statuses.into_inner().into_iter().collect();
-    assert_eq!(statuses, [200, 201, 400, 401, 403, 404, 405, 409]);
+    assert_eq!(statuses, [200, 201, 202, 204, 400, 401, 403, 404, 405, 409]);
 }

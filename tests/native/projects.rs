@@ -120,7 +120,10 @@ fn key_of_a_project_changes_nothing_but_itself() {
     world.database.execute(&full_access);
     let before = world.database.dump();
     let world = world.another_isolate();
-    for route in every_key_route(&targets).iter().filter(|route| route.method != "GET") {
+    // What an application sends, its traces, is what the key is for.
+    for route in
+        every_key_route(&targets).iter().filter(|route| route.method != "GET" && route.access != "traces:write")
+    {
         let answer = route.send(&world, &key);
         if route.template == "/v1/keys/verify" {
             continue;

@@ -120,8 +120,19 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) json: Value,
-    /// Whether the request went to Confident AI's surface, which has an envelope of its own.
-    pub(crate) confident: bool,
+    /// The envelope of errors that the request's surface has.
+    pub(crate) envelope: Envelope,
+}
+
+/// The shapes of errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Envelope {
+    /// RFC 9457, on the native surface and Braintrust's.
+    Problem,
+    /// Confident AI's.
+    Confident,
+    /// TruLayer's, which has two.
+    Trulayer,
 }
 
 impl Answer {
@@ -131,18 +142,29 @@ impl Answer {
 
     /// The stable code of a refusal.
     pub(crate) fn code(&self) -> &str {
-        let code = if self.confident { &self.json["code"] } else { &self.json["error"]["code"] };
+        let code = match self.envelope {
+            Envelope::Confident => &self.json["code"],
+            Envelope::Trulayer if self.json["error"].is_string() => &self.json["error"],
+            Envelope::Problem | Envelope::Trulayer => &self.json["error"]["code"],
+        };
         code.as_str().unwrap_or("(none)")
     }
 
     /// The sentence of a refusal.
     pub(crate) fn detail(&self) -> String {
-        self.text(if self.confident { "error" } else { "detail" })
+        match self.envelope {
+            Envelope::Problem => self.text("detail"),
+            Envelope::Confident => self.text("error"),
+            Envelope::Trulayer => {
+                let nested = self.json["error"]["message"].as_str();
+                nested.map_or_else(|| self.text("message"), str::to_owned)
+            }
+        }
     }
 
-    /// The field that a refusal is about; Confident AI's surface names it in the sentence alone.
+    /// The field that a refusal is about; the surfaces of others name it in the sentence alone.
     pub(crate) fn field(&self) -> String {
-        if self.confident {
+        if self.envelope != Envelope::Problem {
             return self
                 .detail()
                 .strip_prefix('`')
@@ -260,7 +282,7 @@ impl World {
         let response = block_on(http::handle(&self.app, request));
         let empty = response.body.is_empty();
         let json = if empty { Value::Null } else { serde_json::from_slice(&response.body).unwrap() };
-        Answer { status: response.status, headers: response.headers, json, confident: is_confident(&request.path) }
+        Answer { status: response.status, headers: response.headers, json, envelope: envelope(&request.path) }
     }
 
     /// Sends a request with a key and a body.
@@ -405,10 +427,18 @@ fn config(variables: &[(&str, &str)]) -> Config {
     Config::read(get).unwrap()
 }
 
-/// Whether a path belongs to Confident AI's surface.
-fn is_confident(path: &str) -> bool {
-    let mounts = ["/confident", "/v1/organization", "/v1/projects", "/v2/organization", "/v2/projects"];
-    mounts.iter().any(|mount| path == *mount || path.starts_with(&format!("{mount}/")))
+/// The envelope of errors below a path.
+fn envelope(path: &str) -> Envelope {
+    let below = |mount: &&str| path == *mount || path.starts_with(&format!("{mount}/"));
+    let confident = ["/confident", "/v1/organization", "/v1/projects", "/v2/organization", "/v2/projects"];
+    let trulayer = ["/trulayer", "/v1/apikeys", "/v1/ingest", "/v1/feedback", "/v1/eval", "/v1/traces"];
+    if confident.iter().any(|mount| below(&mount)) {
+        Envelope::Confident
+    } else if trulayer.iter().any(|mount| below(&mount)) {
+        Envelope::Trulayer
+    } else {
+        Envelope::Problem
+    }
 }
 
 /// A request with a key (none, if it is empty) and a body (none, if it is null).

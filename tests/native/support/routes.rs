@@ -93,13 +93,16 @@ impl RouteCall {
     /// How many audit events the call makes.
     pub(crate) fn events(&self) -> i64 {
         match (self.method, self.template) {
-            ("GET", _) | ("POST", "/v1/keys/verify") => 0,
+            ("GET", _) | ("POST", "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
             // The project's own and that of its first key.
             ("POST", "/v1/projects" | "/v2/projects") => 2,
             _ => 1,
         }
     }
 }
+
+/// The id of a trace, as its sender chose it.
+const TRACE: &str = "01a3185c-0000-7000-8000-000000000001";
 
 /// Every route, called on these targets.
 pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
@@ -108,7 +111,7 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
             _ if template.contains("/projects/") => &targets.project_key,
             _ if template.contains("/organization/") => &targets.org_key,
             // Nobody can rotate the personal key of somebody else.
-            "/v1/keys/:id/rotate" => &targets.org_key,
+            "/v1/keys/:id/rotate" | "/v1/apikeys/:id/rotate" => &targets.org_key,
             "/v1/keys/:id/rotate/finish" | "/v1/keys/:id/rotate/cancel" => &targets.rotating,
             _ => &targets.id,
         };
@@ -141,7 +144,13 @@ fn body(method: &str, template: &str, key: &str) -> Value {
         ("POST", "/organization/api-keys/:id/rotate" | "/projects/:project/api-keys/:id/rotate") => {
             json!({ "gracePeriodInHours": 1, "expiresInDays": 3 })
         }
-        ("GET" | "DELETE", _) | (_, "/keys/:id/rotate/finish" | "/keys/:id/rotate/cancel") => Value::Null,
+        ("POST", "/apikeys") => json!({ "name": "made" }),
+        ("POST", "/ingest/batch") => json!({ "traces": [{ "id": TRACE }] }),
+        ("POST", "/feedback") => json!({ "trace_id": TRACE, "label": "good" }),
+        ("POST", "/eval") => json!({ "trace_id": TRACE, "evaluator_type": "llm", "metric_name": "tone" }),
+        ("GET" | "DELETE", _) | (_, "/apikeys/:id/rotate" | "/keys/:id/rotate/finish" | "/keys/:id/rotate/cancel") => {
+            Value::Null
+        }
         _ => panic!("say here which body {method} {template} takes"),
     }
 }
