@@ -319,10 +319,16 @@ impl Cache for Edge {
     fn get(&self, key: String) -> LocalFuture<'_, Result<Option<String>, String>> {
         Box::pin(async move {
             let world = &self.world;
-            world.sleep(world.delay()).await;
             if world.fails(5) {
                 return Err("KV is down".to_owned());
             }
+            // The worst moment for a key to end is while KV takes its time.
+            if world.fails(10) {
+                let id = &world.stage.keys[self.by].id;
+                world.execute(&format!("UPDATE keys SET disabled_at = 1 WHERE id = '{id}'"));
+                world.sleep(world.stage.config.max_staleness_ms).await;
+            }
+            world.sleep(world.delay()).await;
             let value = {
                 let kv = world.kv.borrow();
                 let values = kv.get(&key).map_or(&[][..], Vec::as_slice);
