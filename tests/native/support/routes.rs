@@ -134,7 +134,7 @@ fn body(method: &str, template: &str, key: &str) -> Value {
         ("POST", "/keys/verify") => json!({ "key": key, "scopes": ["datasets:read"] }),
         ("PATCH", "/keys/:id") => json!({ "name": "changed", "enabled": true, "expires_in_days": 3 }),
         ("POST", "/keys/:id/rotate") => json!({ "grace_period_seconds": 3_600, "expires_in_days": 3 }),
-        ("POST", "/api_key") => json!({ "name": "made" }),
+        ("POST", "/api_key" | "/apikeys") => json!({ "name": "made" }),
         ("PUT", "/organization") => json!({ "name": "renamed" }),
         ("POST" | "PUT", "/projects" | "/projects/:project") => json!({ "name": "named", "description": "described" }),
         ("POST", "/organization/api-keys" | "/projects/:project/api-keys") => {
@@ -144,7 +144,6 @@ fn body(method: &str, template: &str, key: &str) -> Value {
         ("POST", "/organization/api-keys/:id/rotate" | "/projects/:project/api-keys/:id/rotate") => {
             json!({ "gracePeriodInHours": 1, "expiresInDays": 3 })
         }
-        ("POST", "/apikeys") => json!({ "name": "made" }),
         ("POST", "/ingest/batch") => json!({ "traces": [{ "id": TRACE }] }),
         ("POST", "/feedback") => json!({ "trace_id": TRACE, "label": "good" }),
         ("POST", "/eval") => json!({ "trace_id": TRACE, "evaluator_type": "llm", "metric_name": "tone" }),
