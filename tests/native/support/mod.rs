@@ -432,9 +432,9 @@ fn envelope(path: &str) -> Envelope {
     let below = |mount: &&str| path == *mount || path.starts_with(&format!("{mount}/"));
     let confident = ["/confident", "/v1/organization", "/v1/projects", "/v2/organization", "/v2/projects"];
     let trulayer = ["/trulayer", "/v1/apikeys", "/v1/ingest", "/v1/feedback", "/v1/eval", "/v1/traces"];
-    if confident.iter().any(|mount| below(mount)) {
+    if confident.iter().any(&below) {
         Envelope::Confident
-    } else if trulayer.iter().any(|mount| below(mount)) {
+    } else if trulayer.iter().any(below) {
         Envelope::Trulayer
     } else {
         Envelope::Problem
