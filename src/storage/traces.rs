@@ -164,7 +164,7 @@ pub(crate) fn list(reach: TraceReach, after: Option<Place>, limit: i64, max_byte
     statement
 }
 
-/// Reads the rows of [`list`].
+/// Reads the rows of [`list()`].
 pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<ListedTrace>, DatabaseError> {
     typed(rows)
 }
