@@ -1,5 +1,8 @@
 //! Requests and answers as plain values, made from and into the platform's own at its edge.
 
+use std::fmt;
+
+use futures_util::stream::LocalBoxStream;
 use serde::{Serialize, Serializer};
 
 use crate::{domain::time::UnixMillis, http::surface::Surface};
@@ -55,23 +58,40 @@ pub enum Body {
     TooLarge,
 }
 
-/// An answer. Every one is JSON or has no body, and none may be stored by a cache: any of them may carry a key or
-/// what a key may see.
-#[derive(Debug, Clone)]
+/// An answer. None may be stored by a cache: any of them may carry a key or what a key may see.
+#[derive(Debug)]
 pub struct Response {
     /// The status.
     pub status: u16,
     /// The headers.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
-    pub body: Vec<u8>,
+    pub body: Content,
+}
+
+/// An answer's body.
+pub enum Content {
+    /// All of it; none, if there are no bytes.
+    Bytes(Vec<u8>),
+    /// Piece by piece, for what may be larger than an isolate's memory. An error breaks the connection
+    /// off, because the status was sent long before; its text is for the log alone.
+    Stream(LocalBoxStream<'static, Result<Vec<u8>, String>>),
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+            Self::Stream(_) => f.write_str("a stream"),
+        }
+    }
 }
 
 impl Response {
     /// An answer that its status says all of.
     pub(crate) fn empty(status: u16) -> Self {
         let headers = vec![("Cache-Control", "no-store".to_owned())];
-        Self { status, headers, body: Vec::new() }
+        Self { status, headers, body: Content::Bytes(Vec::new()) }
     }
 
     /// An answer with this JSON.
@@ -83,15 +103,19 @@ impl Response {
     pub(crate) fn typed(status: u16, content_type: &str, body: &impl Serialize) -> Self {
         Self {
             status,
-            headers: vec![
-                ("Content-Type", content_type.to_owned()),
-                ("Cache-Control", "no-store".to_owned()),
-                ("X-Content-Type-Options", "nosniff".to_owned()),
-            ],
+            headers: headers(content_type),
             // What is sent here has text keys and finite numbers, so it can always be written.
-            body: serde_json::to_vec(body).unwrap_or_default(),
+            body: Content::Bytes(serde_json::to_vec(body).unwrap_or_default()),
         }
     }
+}
+
+fn headers(content_type: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("Content-Type", content_type.to_owned()),
+        ("Cache-Control", "no-store".to_owned()),
+        ("X-Content-Type-Options", "nosniff".to_owned()),
+    ]
 }
 
 /// An instant as every surface writes it: RFC 3339 in UTC.

@@ -1,9 +1,9 @@
 //! Requests and answers, between workerd's form and the core's.
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use worker::{Error, ResponseBuilder};
 
-use crate::http::message::{Body, HEADERS_READ, Request, Response, max_body_bytes};
+use crate::http::message::{Body, Content, HEADERS_READ, Request, Response, max_body_bytes};
 
 /// The request as the core reads it.
 pub(crate) async fn read(mut request: worker::Request) -> worker::Result<Request> {
@@ -46,6 +46,13 @@ pub(crate) fn write(response: Response) -> worker::Result<worker::Response> {
     for (name, value) in &response.headers {
         builder = builder.with_header(name, value)?;
     }
-    // A body of no bytes is still a body, which a 204 cannot have.
-    Ok::<_, Error>(if response.body.is_empty() { builder.empty() } else { builder.fixed(response.body) })
+    match response.body {
+        // A body of no bytes is still a body, which a 204 cannot have.
+        Content::Bytes(bytes) if bytes.is_empty() => Ok(builder.empty()),
+        Content::Bytes(bytes) => Ok(builder.fixed(bytes)),
+        Content::Stream(pieces) => builder.from_stream(pieces.map_err(|cause| {
+            log::error!("an answer was broken off: {cause}");
+            Error::RustError(String::new())
+        })),
+    }
 }

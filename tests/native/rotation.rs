@@ -4,7 +4,7 @@ use bitting::{app::sweep::Swept, http};
 use futures::{executor::block_on, future::join};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, START, World, problem::assert_problem, request};
+use crate::support::{Answer, START, World, problem::assert_problem, read, request};
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -352,11 +352,11 @@ fn of_two_rotations_at_once_one_wins() {
     let (one, two) = (isolate(), isolate());
     let rotate = request("POST", &scene.path("/rotate"), &scene.owner, &hour());
     let (one, two) = block_on(join(http::handle(&one.app, &rotate), http::handle(&two.app, &rotate)));
-    let read = |body: &[u8]| serde_json::from_slice::<Value>(body).unwrap();
-    let (winner, loser) = if one.status == 200 { (&one, &two) } else { (&two, &one) };
+    let json = |body| serde_json::from_slice::<Value>(&read(body)).unwrap();
+    let (winner, loser) = if one.status == 200 { (one, two) } else { (two, one) };
     assert_eq!((winner.status, loser.status), (200, 409));
-    assert_eq!(read(&loser.body)["error"]["code"], "conflict");
-    let new = read(&winner.body)["key"].as_str().unwrap().to_owned();
+    assert_eq!(json(loser.body)["error"]["code"], "conflict");
+    let new = json(winner.body)["key"].as_str().unwrap().to_owned();
     scene.world.advance_ms(5_001);
     assert_eq!((scene.code(&scene.old), scene.code(&new)), ("valid".into(), "valid".into()));
     let events = "SELECT count(*) FROM audit_events WHERE action = 'key.rotated'";

@@ -15,11 +15,11 @@ use bitting::{
     domain::time::UnixMillis,
     http::{
         self,
-        message::{Body, Request},
+        message::{Body, Content, Request},
     },
     ports::{Background, Cache, Clock, Entropy, LocalFuture},
 };
-use futures::executor::block_on;
+use futures::{TryStreamExt, executor::block_on};
 use serde_json::{Value, json};
 
 use self::sqlite::{Meddled, Sqlite};
@@ -280,8 +280,13 @@ impl World {
     /// Sends a request as it stands.
     pub(crate) fn send(&self, request: &Request) -> Answer {
         let response = block_on(http::handle(&self.app, request));
-        let empty = response.body.is_empty();
-        let json = if empty { Value::Null } else { serde_json::from_slice(&response.body).unwrap() };
+        let body = read(response.body);
+        let lines = response.headers.contains(&("Content-Type", "application/x-ndjson".to_owned()));
+        let json = match body.as_slice() {
+            [] => Value::Null,
+            _ if lines => body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(value).collect(),
+            body => value(body),
+        };
         Answer { status: response.status, headers: response.headers, json, envelope: envelope(&request.path) }
     }
 
@@ -416,6 +421,18 @@ impl World {
         assert_eq!(answer.status, 200, "{}", answer.json);
         answer.json
     }
+}
+
+/// All bytes of an answer's body.
+pub(crate) fn read(body: Content) -> Vec<u8> {
+    match body {
+        Content::Bytes(bytes) => bytes,
+        Content::Stream(pieces) => block_on(pieces.try_concat()).unwrap(),
+    }
+}
+
+fn value(json: &[u8]) -> Value {
+    serde_json::from_slice(json).unwrap()
 }
 
 /// The configuration that these variables make, beside the operator's secret.
