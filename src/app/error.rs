@@ -18,6 +18,8 @@ pub enum Error {
     Exceeds(String),
     /// There is no such thing, or none that the caller may see.
     NotFound,
+    /// It is shared with the caller to read, not to change.
+    ReadOnly,
     /// It does not fit what is there now, and asking again will not help.
     Conflict {
         /// For programs.

@@ -61,6 +61,16 @@ pub struct Page<T> {
     pub has_more: bool,
 }
 
+impl<T> Page<T> {
+    /// The page of `limit` items for which one more was asked, to see whether there are more.
+    pub(super) fn of(mut items: Vec<T>, limit: i64) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(0);
+        let has_more = items.len() > limit;
+        items.truncate(limit);
+        Self { items, has_more: has_more && limit > 0 }
+    }
+}
+
 impl App {
     /// Makes a key.
     ///
@@ -175,7 +185,7 @@ impl App {
         // One more than asked tells whether there are more.
         let list = keys::list(reach(by, false)?, filter, cursor, limit + 1, self.now());
         let mut results = self.guarded(by, vec![list]).await?;
-        let mut page = page(keys::read(take(&mut results, 0))?, limit);
+        let mut page = Page::of(keys::read(take(&mut results, 0))?, limit);
         if matches!(cursor, Cursor::Before(_)) {
             page.items.reverse();
         }
@@ -278,7 +288,7 @@ impl App {
         if take(&mut results, 0).is_empty() {
             return Err(Error::NotFound);
         }
-        Ok(page(audit::read(take(&mut results, 1))?, limit))
+        Ok(Page::of(audit::read(take(&mut results, 1))?, limit))
     }
 }
 
@@ -319,13 +329,6 @@ pub(super) fn check_changeable(key: &Key) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::Conflict { code: "key_revoked", message: "A revoked key cannot be changed. Make a new one." })
-}
-
-fn page<T>(mut items: Vec<T>, limit: i64) -> Page<T> {
-    let limit = usize::try_from(limit).unwrap_or(0);
-    let has_more = items.len() > limit;
-    items.truncate(limit);
-    Page { items, has_more: has_more && limit > 0 }
 }
 
 pub(super) fn event(key: &Key, action: &'static str, details: Value, at: UnixMillis) -> Event<'static> {

@@ -2,6 +2,7 @@
 
 pub mod bootstrap;
 pub mod config;
+pub mod datasets;
 pub mod error;
 pub mod isolate;
 pub mod keys;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::{Builder, Uuid};
 
 use super::time::UnixMillis;
@@ -67,6 +67,54 @@ id! {
 id! {
     /// The id of a request for an evaluation.
     EvalId
+}
+
+macro_rules! public_id {
+    ($(#[$doc:meta])* $name:ident $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new id for this instant; `random` gives the bits that the instant leaves open.
+            pub fn new(now: UnixMillis, random: [u8; 10]) -> Self {
+                Self(v7(now, random))
+            }
+
+            /// Reads an id, which has its prefix and 32 lower-case hexadecimal digits.
+            pub fn parse(text: &str) -> Option<Self> {
+                let digits = text.strip_prefix($prefix)?;
+                let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+                let good = digits.len() == 32 && digits.bytes().all(lower);
+                good.then(|| Uuid::try_parse(digits).ok()).flatten().map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0.simple())
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                let must = || de::Error::custom(concat!("must be an id that starts with `", $prefix, "`"));
+                Self::parse(&text).ok_or_else(must)
+            }
+        }
+    };
+}
+
+public_id! {
+    /// A data set's id: `ds_…`, in the database as on the wire.
+    DatasetId "ds_"
 }
 
 /// Whatever the change feed can say something about: a key, a user, a project, an organization.

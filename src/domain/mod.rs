@@ -3,7 +3,9 @@
 //! Pure: nothing here does I/O, awaits, reads a clock or draws randomness;
 //! time and randomness come in as arguments. Imports nothing else of the crate.
 
+pub mod access;
 pub mod catalogue;
+pub mod dataset;
 pub mod decision;
 pub mod feed;
 pub mod id;
@@ -14,3 +16,4 @@ pub mod scope;
 pub mod snapshot;
 pub mod time;
 pub mod trace;
+pub mod upload;

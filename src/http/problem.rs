@@ -99,6 +99,7 @@ impl Problem {
             Self::MalformedJson(_) => (400, "malformed_json"),
             Self::App(Error::Invalid { .. }) => (400, "validation_failed"),
             Self::App(Error::Exceeds(_)) => (403, "exceeds_own_access"),
+            Self::App(Error::ReadOnly) => (403, "read_only"),
             Self::App(Error::Conflict { code, .. }) => (409, code),
             Self::App(Error::Unavailable(_) | Error::KeyChanged) => (503, "unavailable"),
             Self::App(Error::Refused(refusal)) => {
@@ -127,6 +128,9 @@ impl Problem {
             Self::App(Error::Invalid { field: None, message }) => format!("{message}."),
             Self::App(Error::Exceeds(message)) => message.clone(),
             Self::App(Error::NotFound) => "There is no such thing, or this key may not see it.".to_owned(),
+            Self::App(Error::ReadOnly) => {
+                "This is shared with you to read. Ask its owner to share it with you to write.".to_owned()
+            }
             Self::App(Error::Conflict { message, .. }) => (*message).to_owned(),
             Self::App(Error::Unavailable(_) | Error::KeyChanged) => {
                 "Something that this answer depends on is not available. Try again in a moment.".to_owned()

@@ -1,8 +1,10 @@
 //! SQL lives here and nowhere else: one file per family of tables, each function one statement.
 //! Rows come back typed. Who may run a statement, and in which batch, is `app`'s business.
 
+pub mod access;
 pub mod audit;
 pub mod changes;
+pub mod datasets;
 pub mod keys;
 pub mod organizations;
 pub mod projects;
@@ -59,6 +61,7 @@ text_params!(
     str,
     &str,
     String,
+    crate::domain::id::DatasetId,
     crate::domain::id::EvalId,
     crate::domain::id::FeedbackId,
     crate::domain::id::KeyId,

@@ -1,0 +1,31 @@
+//! The one condition that says who may see or change what people have made, and the table `shares`.
+
+use crate::{
+    domain::access::{Sight, Viewer},
+    ports::Param,
+    storage::ToParam,
+};
+
+/// The condition that the row of this table may be seen; with `1` for `$write`, changed. Reads the
+/// parameters of [`params`]: `?2` to `?4`.
+macro_rules! may {
+    ($table:literal, $write:literal) => {
+        concat!(
+            "(", $table, ".organization_id = ?2 AND CASE ?3 WHEN 'all' THEN 1 WHEN 'project' THEN ", $table, ".project_id IS ?4 \
+             ELSE ", $table, ".user_id IS ?4 \
+             OR EXISTS (SELECT 1 FROM shares s WHERE s.resource_id = ", $table, ".id AND s.grantee_id = ?4 AND (s.access = 'write' OR NOT ", $write, ")) \
+             OR EXISTS (SELECT 1 FROM team_members t JOIN shares s ON s.grantee_id = t.team_id AND s.resource_id = ", $table, ".id \
+             WHERE t.user_id = ?4 AND (s.access = 'write' OR NOT ", $write, ")) END)"
+        )
+    };
+}
+pub(crate) use may;
+
+/// What [`may`] reads at `?3` and `?4`.
+pub(crate) fn sight(viewer: Viewer) -> (Param, Param) {
+    match viewer.sight {
+        Sight::All => ("all".to_param(), Param::Null),
+        Sight::Project(id) => ("project".to_param(), id.to_param()),
+        Sight::User(id) => ("user".to_param(), id.to_param()),
+    }
+}

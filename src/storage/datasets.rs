@@ -1,0 +1,377 @@
+//! The tables `datasets` and `dataset_chunks`. A hundred rows of a data set are one row here, because D1
+//! bills by the row; SQLite's JSON functions change one of them in its place.
+
+use serde::Deserialize;
+
+use crate::{
+    domain::{
+        access::{Sight, Viewer},
+        dataset::{Cells, Columns, Dataset, JudgmentConfig, MAX_ROWS},
+        id::{DatasetId, OrganizationId, ProjectId, UserId},
+        key::Name,
+        time::UnixMillis,
+    },
+    ports::{DatabaseError, Param, Row, Statement},
+    storage::{ToParam, access, json_text, statement, typed},
+};
+
+/// The most rows of a data set in one row of `dataset_chunks`.
+pub(crate) const CHUNK_ROWS: usize = 100;
+/// About how many bytes of rows stand in one row of `dataset_chunks`. D1 takes 2,000,000.
+pub(crate) const CHUNK_BYTES: usize = 200_000;
+/// The most that a chunk may become when its rows are changed.
+const MAX_CHUNK_BYTES: i64 = 1_900_000;
+
+macro_rules! columns {
+    () => {
+        "id, organization_id, user_id, project_id, name, description, columns, judgments, row_count, created_at, updated_at"
+    };
+}
+
+/// The condition that the data set `?1` is there and may be seen, or with `1` changed.
+macro_rules! visible {
+    ($write:literal) => {
+        concat!("datasets.id = ?1 AND complete = 1 AND deleted_at IS NULL AND ", access::may!("datasets", $write))
+    };
+}
+
+/// The condition, for statements about its chunks, that the data set `?1` may be changed.
+macro_rules! changeable {
+    () => {
+        concat!(" EXISTS (SELECT 1 FROM datasets WHERE ", visible!("1"), ")")
+    };
+}
+
+/// A statement about one data set, in somebody's name.
+fn about(sql: impl Into<String>, viewer: Viewer, id: DatasetId, more: Vec<Param>) -> Statement {
+    let (sight, whose) = access::sight(viewer);
+    let params = vec![id.to_param(), viewer.organization_id.to_param(), sight, whose];
+    Statement { sql: sql.into(), params: params.into_iter().chain(more).collect() }
+}
+
+/// A new data set's row. With `complete` false nobody sees it until [`complete`].
+pub(crate) fn insert(dataset: &Dataset, complete: bool) -> Statement {
+    statement!(
+        "INSERT INTO datasets (id, organization_id, user_id, project_id, name, description, columns, judgments, \
+         created_at, updated_at, complete) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10)",
+        dataset.id,
+        dataset.organization_id,
+        dataset.user_id,
+        dataset.project_id,
+        dataset.name.as_str(),
+        dataset.description,
+        json(&dataset.columns),
+        json(&dataset.judgments),
+        dataset.created_at,
+        i64::from(complete)
+    )
+}
+
+/// A chunk of an upload's rows, of which the first has this id.
+pub(crate) fn insert_chunk(id: DatasetId, first_row: i64, rows: &[Cells]) -> Statement {
+    statement!(
+        "INSERT INTO dataset_chunks (dataset_id, first_row, row_count, cells) VALUES (?1, ?2, ?3, ?4)",
+        id,
+        first_row,
+        i64::try_from(rows.len()).unwrap_or(i64::MAX),
+        json(&rows)
+    )
+}
+
+/// The end of an upload: from here on the data set is seen, with these columns and this many rows.
+pub(crate) fn complete(id: DatasetId, columns: &Columns, rows: i64, now: UnixMillis) -> Statement {
+    statement!(
+        "UPDATE datasets SET complete = 1, columns = ?2, row_count = ?3, next_row = ?3 + 1, updated_at = ?4 \
+         WHERE id = ?1 AND complete = 0 AND deleted_at IS NULL",
+        id,
+        json(columns),
+        rows,
+        now
+    )
+}
+
+/// The end of an upload that failed: the sweep takes what there is of it.
+pub(crate) fn abandon(id: DatasetId, now: UnixMillis) -> Statement {
+    statement!("UPDATE datasets SET deleted_at = ?2 WHERE id = ?1 AND complete = 0", id, now)
+}
+
+/// A data set as somebody sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    /// The data set.
+    pub(crate) dataset: Dataset,
+    /// Whether he may change it.
+    pub(crate) writable: bool,
+}
+
+/// One data set, if it may be seen.
+pub(crate) fn get(viewer: Viewer, id: DatasetId) -> Statement {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        ", ",
+        access::may!("datasets", "1"),
+        " AS writable FROM datasets WHERE ",
+        visible!("0")
+    );
+    about(sql, viewer, id, Vec::new())
+}
+
+/// A page of the data sets that may be seen, the newest first.
+pub(crate) fn list(viewer: Viewer, after: Option<DatasetId>, limit: i64) -> Statement {
+    // No id lies behind this one.
+    let after = after.map_or_else(|| "ds_g".to_owned(), |id| id.to_string());
+    let listed = "complete = 1 AND deleted_at IS NULL";
+    let own = |column: &str| {
+        format!(
+            "SELECT id FROM datasets WHERE organization_id = ?2{column} AND id < ?5 AND {listed} ORDER BY id DESC LIMIT ?6"
+        )
+    };
+    let ids = match viewer.sight {
+        Sight::All => own(""),
+        Sight::Project(_) => own(" AND project_id = ?4"),
+        // Of each of the three places the newest, and of those the newest.
+        Sight::User(_) => format!(
+            "SELECT id FROM (SELECT * FROM ({}) UNION SELECT * FROM (SELECT resource_id FROM shares \
+             WHERE grantee_id = ?4 AND resource_id < ?5 AND resource_id >= 'ds_' ORDER BY resource_id DESC LIMIT ?6) \
+             UNION SELECT s.resource_id FROM team_members t JOIN shares s ON s.grantee_id = t.team_id \
+             WHERE t.user_id = ?4 AND s.resource_id < ?5 AND s.resource_id >= 'ds_') ORDER BY id DESC LIMIT ?6",
+            own(" AND user_id = ?4")
+        ),
+    };
+    let sql = format!(
+        "SELECT {}, {} AS writable FROM datasets WHERE id IN ({ids}) AND organization_id = ?2 AND {listed} \
+         ORDER BY id DESC",
+        columns!(),
+        access::may!("datasets", "1")
+    );
+    let (sight, whose) = access::sight(viewer);
+    let params = vec![Param::Null, viewer.organization_id.to_param(), sight, whose, after.to_param(), limit.to_param()];
+    Statement { sql, params }
+}
+
+/// Reads the rows of [`get`], [`list`] and [`update`].
+pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Seen>, DatabaseError> {
+    #[derive(Deserialize)]
+    struct DatasetRow {
+        id: DatasetId,
+        organization_id: OrganizationId,
+        user_id: Option<UserId>,
+        project_id: Option<ProjectId>,
+        name: Name,
+        description: Option<String>,
+        #[serde(deserialize_with = "json_text")]
+        columns: Columns,
+        #[serde(deserialize_with = "json_text")]
+        judgments: Vec<JudgmentConfig>,
+        row_count: i64,
+        created_at: UnixMillis,
+        updated_at: UnixMillis,
+        writable: i64,
+    }
+    let rows: Vec<DatasetRow> = typed(rows)?;
+    let seen = |row: DatasetRow| Seen {
+        dataset: Dataset {
+            id: row.id,
+            organization_id: row.organization_id,
+            user_id: row.user_id,
+            project_id: row.project_id,
+            name: row.name,
+            description: row.description,
+            columns: row.columns,
+            judgments: row.judgments,
+            row_count: row.row_count,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        },
+        writable: row.writable == 1,
+    };
+    Ok(rows.into_iter().map(seen).collect())
+}
+
+/// Sets what is told of a data set that was read as it was at `before`. Gives it as it is now, or no
+/// row if it may not be changed or was changed since.
+pub(crate) fn update(viewer: Viewer, dataset: &Dataset, now: UnixMillis) -> Statement {
+    let sql = concat!(
+        "UPDATE datasets SET name = ?5, description = ?6, columns = ?7, judgments = ?8, updated_at = max(?9, updated_at + 1) WHERE ",
+        visible!("1"),
+        " AND updated_at = ?10 RETURNING ",
+        columns!(),
+        ", 1 AS writable"
+    );
+    let set = vec![
+        dataset.name.as_str().to_param(),
+        dataset.description.to_param(),
+        json(&dataset.columns).to_param(),
+        json(&dataset.judgments).to_param(),
+        now.to_param(),
+        dataset.updated_at.to_param(),
+    ];
+    about(sql, viewer, dataset.id, set)
+}
+
+/// Ends a data set. The sweep takes its rows. Gives a row if it was there and may be changed.
+pub(crate) fn delete(viewer: Viewer, id: DatasetId, now: UnixMillis) -> Statement {
+    let sql = concat!("UPDATE datasets SET deleted_at = ?5, updated_at = ?5 WHERE ", visible!("1"), " RETURNING id");
+    about(sql, viewer, id, vec![now.to_param()])
+}
+
+/// New rows at the end, at most [`CHUNK_ROWS`] of them; the first statement gives the id of the first, or
+/// no row if the data set may not be changed or would become too large.
+pub(crate) fn append(viewer: Viewer, id: DatasetId, rows: &[Cells], now: UnixMillis) -> [Statement; 3] {
+    let reserve = concat!(
+        "UPDATE datasets SET next_row = next_row + ?5, row_count = row_count + ?5, updated_at = max(?6, updated_at + 1) WHERE ",
+        visible!("1"),
+        " AND row_count + ?5 <= ?7 RETURNING next_row - ?5 AS first_row"
+    );
+    // The ids are taken and no chunk has their rows yet: the last chunk takes them if it has room, else a new one does.
+    let last = "(SELECT max(first_row) FROM dataset_chunks WHERE dataset_id = ?1)";
+    let extend = format!(
+        "UPDATE dataset_chunks SET cells = substr(cells, 1, length(cells) - 1) || ',' || substr(?2, 2), row_count = row_count + ?3 \
+         WHERE dataset_id = ?1 AND first_row = {last} \
+         AND first_row + json_array_length(cells) + ?3 = (SELECT next_row FROM datasets WHERE id = ?1) \
+         AND json_array_length(cells) + ?3 <= ?4 AND length(cells) + length(?2) <= ?5"
+    );
+    let start = "INSERT INTO dataset_chunks (dataset_id, first_row, row_count, cells) \
+         SELECT id, next_row - ?3, ?3, ?2 FROM datasets WHERE id = ?1 AND next_row > coalesce((SELECT first_row + json_array_length(cells) \
+         FROM dataset_chunks WHERE dataset_id = ?1 ORDER BY first_row DESC LIMIT 1), 1)";
+    let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    let cells = json(&rows);
+    let chunk_bytes = i64::try_from(CHUNK_BYTES).unwrap_or(i64::MAX);
+    let chunk_rows = i64::try_from(CHUNK_ROWS).unwrap_or(i64::MAX);
+    [
+        about(reserve, viewer, id, vec![count.to_param(), now.to_param(), MAX_ROWS.to_param()]),
+        statement!(extend, id, cells, count, chunk_rows, chunk_bytes),
+        statement!(start, id, cells, count),
+    ]
+}
+
+/// Reads the rows of the first statement of [`append`]: the id of the first new row.
+pub(crate) fn read_first_row(rows: Vec<Row>) -> Result<Option<i64>, DatabaseError> {
+    #[derive(Deserialize)]
+    struct FirstRow {
+        first_row: i64,
+    }
+    let rows: Vec<FirstRow> = typed(rows)?;
+    Ok(rows.first().map(|row| row.first_row))
+}
+
+/// The chunk that a row is in.
+macro_rules! chunk_of_row {
+    () => {
+        "dataset_id = ?1 AND first_row = (SELECT max(first_row) FROM dataset_chunks WHERE dataset_id = ?1 AND first_row <= ?5) \
+         AND json_type(cells, '$[' || CAST(?5 - first_row AS INTEGER) || ']') = 'object' AND "
+    };
+}
+
+/// Sets values of one row and leaves its others. Gives a row if it was there and may be changed.
+pub(crate) fn change_row(viewer: Viewer, id: DatasetId, row: i64, cells: &Cells) -> Statement {
+    let mut more = vec![row.to_param(), MAX_CHUNK_BYTES.to_param(), json(cells).to_param()];
+    let mut set = String::new();
+    for (column, value) in cells {
+        more.push(value.to_string().to_param());
+        set.push_str(&format!(
+            ", '$[' || CAST(?5 - first_row AS INTEGER) || '].\"{column}\"', json(?{})",
+            4 + more.len()
+        ));
+    }
+    let sql = format!(
+        "UPDATE dataset_chunks SET cells = json_set(cells{set}) WHERE {}{} AND length(cells) + length(?7) <= ?6 RETURNING 1 AS changed",
+        chunk_of_row!(),
+        changeable!()
+    );
+    about(sql, viewer, id, more)
+}
+
+/// Removes one row; its id is not used again. Gives a row if it was there and the data set may be changed.
+pub(crate) fn remove_row(viewer: Viewer, id: DatasetId, row: i64) -> Statement {
+    let sql = concat!(
+        "UPDATE dataset_chunks SET cells = json_set(cells, '$[' || CAST(?5 - first_row AS INTEGER) || ']', NULL), \
+         row_count = row_count - 1 WHERE ",
+        chunk_of_row!(),
+        changeable!(),
+        " RETURNING 1 AS changed"
+    );
+    about(sql, viewer, id, vec![row.to_param()])
+}
+
+/// Stands directly behind [`change_row`] or [`remove_row`] in a batch: counts what that has removed,
+/// and notes the change.
+pub(crate) fn count_change(id: DatasetId, removes: bool, now: UnixMillis) -> Statement {
+    statement!(
+        "UPDATE datasets SET row_count = row_count - ?2 * changes(), updated_at = max(?3, updated_at + 1) \
+         WHERE id = ?1 AND changes() > 0",
+        id,
+        i64::from(removes),
+        now
+    )
+}
+
+/// The chunks with the rows from `offset` on, as far as `limit` rows reach, of a data set that may be seen.
+/// Reads the counts of all chunks in an index, and the text of these alone.
+pub(crate) fn page(viewer: Viewer, id: DatasetId, offset: i64, limit: i64) -> Statement {
+    let sql = concat!(
+        "SELECT first_row, rows_before, (SELECT cells FROM dataset_chunks c WHERE c.dataset_id = ?1 AND c.first_row = counted.first_row) AS cells \
+         FROM (SELECT first_row, row_count, sum(row_count) OVER (ORDER BY first_row ROWS UNBOUNDED PRECEDING) - row_count AS rows_before \
+         FROM dataset_chunks WHERE dataset_id = ?1) AS counted \
+         WHERE rows_before < ?5 + ?6 AND rows_before + row_count > ?5 AND EXISTS (SELECT 1 FROM datasets WHERE ",
+        visible!("0"),
+        ")"
+    );
+    about(sql, viewer, id, vec![offset.to_param(), limit.to_param()])
+}
+
+/// The chunks with the rows behind one, as far as `limit` rows reach, of a data set that may be seen.
+pub(crate) fn page_after(viewer: Viewer, id: DatasetId, after: i64, limit: i64) -> Statement {
+    let sql = concat!(
+        "SELECT first_row, rows_before, (SELECT cells FROM dataset_chunks c WHERE c.dataset_id = ?1 AND c.first_row = counted.first_row) AS cells \
+         FROM (SELECT first_row, sum(row_count) OVER (ORDER BY first_row ROWS UNBOUNDED PRECEDING) - row_count AS rows_before \
+         FROM dataset_chunks WHERE dataset_id = ?1 \
+         AND first_row >= coalesce((SELECT max(first_row) FROM dataset_chunks WHERE dataset_id = ?1 AND first_row <= ?5), 0) LIMIT ?7) AS counted \
+         WHERE rows_before < ?6 AND EXISTS (SELECT 1 FROM datasets WHERE ",
+        visible!("0"),
+        ")"
+    );
+    // The chunk that the row is in may hold nothing behind it, and what is removed fills no page.
+    let chunk_rows = i64::try_from(CHUNK_ROWS).unwrap_or(i64::MAX);
+    about(sql, viewer, id, vec![after.to_param(), (limit + chunk_rows).to_param(), (limit + chunk_rows).to_param()])
+}
+
+/// A part of a data set's rows.
+#[derive(Debug, Clone)]
+pub(crate) struct Chunk {
+    /// The id of its first row.
+    pub(crate) first_row: i64,
+    /// How many rows stand before it.
+    pub(crate) rows_before: i64,
+    /// Its rows; none where one was removed.
+    pub(crate) rows: Vec<Option<Cells>>,
+}
+
+/// Reads the rows of [`page`] and [`page_after`].
+pub(crate) fn read_chunks(rows: Vec<Row>) -> Result<Vec<Chunk>, DatabaseError> {
+    #[derive(Deserialize)]
+    struct ChunkRow {
+        first_row: i64,
+        rows_before: i64,
+        #[serde(deserialize_with = "json_text")]
+        cells: Vec<Option<Cells>>,
+    }
+    let rows: Vec<ChunkRow> = typed(rows)?;
+    let chunk = |row: ChunkRow| Chunk { first_row: row.first_row, rows_before: row.rows_before, rows: row.cells };
+    Ok(rows.into_iter().map(chunk).collect())
+}
+
+/// Deletes chunks of data sets that nobody sees any more, at most `limit`; gives one row for each.
+pub(crate) fn prune_chunks(broken_off_before: UnixMillis, limit: i64) -> Statement {
+    statement!(
+        "DELETE FROM dataset_chunks WHERE rowid IN (SELECT c.rowid FROM datasets d JOIN dataset_chunks c ON c.dataset_id = d.id \
+         WHERE (d.complete = 0 OR d.deleted_at IS NOT NULL) AND d.updated_at <= max(?1, coalesce(d.deleted_at, 0)) LIMIT ?2) RETURNING 1 AS pruned",
+        broken_off_before,
+        limit
+    )
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
