@@ -9,6 +9,7 @@ pub mod dataset;
 pub mod decision;
 pub mod feed;
 pub mod id;
+pub mod judge;
 pub mod key;
 pub mod key_text;
 pub mod project;

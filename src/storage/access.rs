@@ -15,7 +15,7 @@ macro_rules! may {
              ELSE ", $table, ".user_id IS ?4 \
              OR EXISTS (SELECT 1 FROM shares s WHERE s.resource_id = ", $table, ".id AND s.grantee_id = ?4 AND (s.access = 'write' OR NOT ", $write, ")) \
              OR EXISTS (SELECT 1 FROM team_members t JOIN shares s ON s.grantee_id = t.team_id AND s.resource_id = ", $table, ".id \
-             WHERE t.user_id = ?4 AND (s.access = 'write' OR NOT ", $write, ")) END)"
+             WHERE t.organization_id = ?2 AND t.user_id = ?4 AND (s.access = 'write' OR NOT ", $write, ")) END)"
         )
     };
 }

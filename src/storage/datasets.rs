@@ -135,7 +135,7 @@ pub(crate) fn list(viewer: Viewer, after: Option<DatasetId>, limit: i64) -> Stat
             "SELECT id FROM (SELECT * FROM ({}) UNION SELECT * FROM (SELECT resource_id FROM shares \
              WHERE grantee_id = ?4 AND resource_id < ?5 AND resource_id >= 'ds_' ORDER BY resource_id DESC LIMIT ?6) \
              UNION SELECT s.resource_id FROM team_members t JOIN shares s ON s.grantee_id = t.team_id \
-             WHERE t.user_id = ?4 AND s.resource_id < ?5 AND s.resource_id >= 'ds_') ORDER BY id DESC LIMIT ?6",
+             WHERE t.organization_id = ?2 AND t.user_id = ?4 AND s.resource_id < ?5 AND s.resource_id >= 'ds_') ORDER BY id DESC LIMIT ?6",
             own(" AND user_id = ?4")
         ),
     };
