@@ -1,10 +1,10 @@
 //! Requests that may be repeated; [`crate::domain::idempotency`] says how a secret can be told again
 //! that is stored nowhere.
 //!
-//! A use case that makes something runs its batch by [`App::guarded_once`] instead of `guarded`. If that
-//! or any check before it gives an error, it asks [`App::made_before`] with the statements that read what
-//! it makes (`subject!` is its id), or [`App::id_made_before`] if the id is all that it answers with, and
-//! answers with what comes back. A new secret is filled by [`App::secret_bytes`].
+//! A use case that makes something runs its batch by `guarded_once` instead of `guarded`. If that or any
+//! check before it gives an error, it asks `made_before` with the statements that read what it makes
+//! (`subject!` of `storage` is its id), or `id_made_before` if the id is all that it answers with, and
+//! answers with what comes back. A new secret is filled by `secret_bytes`, with a `nonce`.
 
 use crate::{
     app::{

@@ -16,7 +16,8 @@
 //! - whoever has the database alone has nothing from which the secret follows, whoever has another key
 //!   derives another secret, and without the Idempotency-Key, of which only the digest is stored, not
 //!   even the caller's text is enough;
-//! - when [`IDEMPOTENCY_WINDOW_MS`] is over the nonce is deleted, and nobody can derive the secret any more.
+//! - when [`IDEMPOTENCY_WINDOW_MS`] is over the nonce is deleted, and nobody can derive the secret any more
+//!   (a backup has the nonce, too, until it is deleted itself).
 //!
 //! The first step must not be left out: as a key HMAC takes a text of more than 64 bytes for its SHA-256,
 //! and that is what is stored of keys where there is no pepper.

@@ -53,7 +53,7 @@ test("a request whose answer got lost is answered, and has made nothing twice, i
       const made = await counts(app);
       await b.io();
       const again = await post(b, path, idempotencyKey, body);
-      assert.equal((await b.io()).d1_calls, trips + 1, path);
+      assert.ok((await b.io()).d1_calls <= trips + 1, path);
       assert.deepEqual([again.status, again.json], [answer.status, answer.json], path);
       assert.deepEqual(await counts(app), made, path);
       const event = template.endsWith("feedback") ? 0 : template.endsWith("projects") ? 2 : 1;
