@@ -5,6 +5,7 @@ pub mod config;
 pub mod error;
 pub mod isolate;
 pub mod keys;
+pub mod organizations;
 pub mod projects;
 pub mod rotation;
 pub mod sweep;

@@ -39,7 +39,9 @@ impl App {
                 message: "A rotation of this key is under way. Finish it or cancel it first.",
             });
         }
-        check_expiry(expires_at.flatten(), now)?;
+        if let Some(expires_at) = expires_at {
+            check_expiry(by.snapshot.policy, expires_at, now)?;
+        }
         let expired = before.life.expires_at.is_some_and(|expires_at| expires_at <= now);
         if expired && expires_at.is_none() {
             return Err(Error::invalid("expires_at", "is needed to rotate an expired key: it revives it"));
