@@ -57,7 +57,6 @@ fn in_days(days: Option<i64>, now: UnixMillis) -> Option<UnixMillis> {
 /// What to change of an organization: what is not `None`; an inner `None` takes a setting back. Its JSON
 /// is what the audit trail tells of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[expect(clippy::option_option, reason = "absent, null and a value are three different things here")]
 pub struct Change {
     /// The name.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -31,6 +31,5 @@ pub struct Change {
     pub name: Option<Name>,
     /// The description; an inner `None` takes it away.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[expect(clippy::option_option, reason = "absent, null and a value are three different things here")]
     pub description: Option<Option<String>>,
 }

@@ -717,12 +717,11 @@ fn project_is_made_changed_and_deleted() {
 fn projects_are_listed_newest_first_in_pages() {
     let (world, owner) = world();
     let projects = format!("{OWN}/projects");
-    let make = |name: &str| {
+    let mut made: Vec<String> = Vec::new();
+    for name in ["a", "b", "c", "d", "e"] {
         world.advance_ms(1);
-        world.project(&owner, name)
-    };
-    let mut made: Vec<String> = ["a", "b", "c", "d", "e"].map(make).to_vec();
-    made.reverse();
+        made.insert(0, world.project(&owner, name));
+    }
     for limit in [1, 2, 5, 1_000] {
         assert_eq!(walked(&world, &projects, &owner, "projects", limit), made, "{limit}");
     }

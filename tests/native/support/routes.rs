@@ -98,10 +98,11 @@ impl RouteCall {
     pub(crate) fn events(&self) -> i64 {
         match (self.method, self.template) {
             ("GET", _) | ("POST", "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
-            // The project's own and that of its first key.
-            ("POST", "/v1/projects" | "/v2/projects" | "/v1/organizations/:organization/projects") => 2,
-            // The organization's own and that of its first key.
-            ("POST", "/v1/organizations") => 2,
+            // That of the project or organization, and that of its first key.
+            (
+                "POST",
+                "/v1/projects" | "/v2/projects" | "/v1/organizations" | "/v1/organizations/:organization/projects",
+            ) => 2,
             _ => 1,
         }
     }
