@@ -50,7 +50,7 @@ fn check_operates(by: &Principal) -> Result<(), Error> {
     if operates(by) {
         return Ok(());
     }
-    Err(Error::Exceeds("Only a key of the operator's own organization can do this, or an admin's there.".to_owned()))
+    Err(Error::Exceeds("Only an owner or admin of the operator's own organization can do this.".to_owned()))
 }
 
 impl App {
