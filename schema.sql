@@ -5,7 +5,14 @@ CREATE TABLE organizations (
   name TEXT NOT NULL,
   operator INTEGER NOT NULL DEFAULT 0,  -- 1: the operator's own, whose keys may verify everybody's
   suspended_at INTEGER,                 -- its keys are refused from here on
-  created_at INTEGER NOT NULL
+  created_at INTEGER NOT NULL,
+  -- What it asks of the keys that are made in it. NULL: nothing.
+  default_expiry_days INTEGER,          -- the life of a key whose maker says nothing of it
+  longest_expiry_days INTEGER,          -- the longest life that can be asked for
+  max_keys_per_user INTEGER,            -- how many personal keys that still work a user may have
+  -- How long things are kept. NULL: as long as the operator says.
+  audit_retention_days INTEGER,
+  trace_retention_days INTEGER
 ) STRICT, WITHOUT ROWID;
 
 -- Bootstrap: the second attempt, or the loser of two at once, runs into it.
@@ -82,6 +89,8 @@ CREATE INDEX keys_listed ON keys (organization_id, id) WHERE revoked_at IS NULL;
 CREATE INDEX keys_by_organization ON keys (organization_id, id);
 -- Lists of one user's keys: a member's own, or the owner filter.
 CREATE INDEX keys_by_user ON keys (organization_id, user_id, id);
+-- How many personal keys does a user have that are neither revoked nor expired?
+CREATE INDEX keys_held ON keys (organization_id, user_id, expires_at) WHERE kind = 'pat' AND revoked_at IS NULL;
 -- Lists of one project's keys.
 CREATE INDEX keys_by_project ON keys (organization_id, project_id, id) WHERE project_id IS NOT NULL;
 -- Lists by exact name.
@@ -192,7 +201,8 @@ BEGIN
   INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
 END;
 
-CREATE TRIGGER organizations_changed AFTER UPDATE OF suspended_at, operator ON organizations
+CREATE TRIGGER organizations_changed
+AFTER UPDATE OF suspended_at, operator, default_expiry_days, longest_expiry_days, max_keys_per_user ON organizations
 BEGIN
   INSERT INTO changes (subject, at) VALUES (NEW.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
 END;

@@ -6,9 +6,10 @@ use crate::{
     app::{App, Principal, error::Error, take},
     domain::{
         catalogue,
-        id::{KeyId, ProjectId},
+        id::{KeyId, OrganizationId, ProjectId},
         key::{Key, KeyKind, Life, Name, Role},
         key_text::{KeyText, Word},
+        organization::Policy,
         scope::{Scope, Scopes},
         time::UnixMillis,
     },
@@ -38,7 +39,7 @@ pub struct NewKey {
     pub label: Option<Word>,
     /// What it may do; `None`: the same as its maker.
     pub scopes: Option<Scopes>,
-    /// Until when; `None`: as long as its maker, `Some(None)`: for ever.
+    /// Until when; `None`: as the organization's policy says, and no longer than its maker; `Some(None)`: for ever.
     pub expires_at: Option<Option<UnixMillis>>,
     /// Whatever its maker wants to know about it.
     pub metadata: Map<String, Value>,
@@ -65,19 +66,23 @@ impl App {
     /// Makes a key.
     ///
     /// # Errors
-    /// [`Error::Invalid`], or [`Error::Exceeds`] when it would hold more than its maker.
+    /// [`Error::Invalid`]; [`Error::Exceeds`] when it would hold more than its maker; [`Error::Conflict`]
+    /// when its user has as many keys as the organization allows.
     pub async fn create_key(&self, by: &Principal, new: NewKey) -> Result<Created, Error> {
-        match self.create_key_after(by, new, Vec::new()).await {
-            Err(error) => Ok(self.key_made_before(by, error).await?.0),
+        let (organization_id, policy) = (by.snapshot.organization_id, by.snapshot.policy);
+        match self.create_key_after(by, organization_id, policy, new, Vec::new()).await {
+            Err(error) => Ok(self.key_made_before(by, error, &[]).await?.0),
             created => created,
         }
     }
 
-    /// Makes a key in one batch with, and behind, other statements. An error may come from repeating what
-    /// was done before: ask [`App::key_made_before`].
+    /// Makes a key of an organization that has this policy, in one batch with, and behind, other
+    /// statements. An error may come from repeating what was done before: ask [`App::key_made_before`].
     pub(super) async fn create_key_after(
         &self,
         by: &Principal,
+        organization_id: OrganizationId,
+        policy: Policy,
         new: NewKey,
         mut statements: Vec<Statement>,
     ) -> Result<Created, Error> {
@@ -107,8 +112,8 @@ impl App {
             check_scopes(list)?;
         }
         check_metadata(&new.metadata)?;
-        let expires_at = new.expires_at.unwrap_or(maker.ends_at());
-        check_expiry(expires_at, now)?;
+        let expires_at = new.expires_at.unwrap_or_else(|| policy.expiry_unasked(maker.ends_at(), now));
+        check_expiry(policy, expires_at, now)?;
         check_holds(by, &scopes, maker.role, expires_at)?;
         let nonce = self.nonce(by)?;
         let source = self.secret_bytes(by, nonce.as_ref());
@@ -117,7 +122,7 @@ impl App {
         let mut key = Key {
             id: KeyId::new(now, self.random_bits()?),
             number: 0,
-            organization_id: maker.organization_id,
+            organization_id,
             user_id,
             project_id: new.project_id,
             kind,
@@ -135,16 +140,18 @@ impl App {
         };
         let created = Self::created_event(&key);
         let at = statements.len();
-        statements.extend([self.insert_key(&key, &text), audit::record_if_changed(&by.actor(), &created)]);
+        statements.extend([self.insert_key(&key, &text, policy), audit::record_if_changed(&by.actor(), &created)]);
         let mut results = self.guarded_once(by, nonce, &key.id.to_string(), statements).await?;
-        let must = "there is no such project in this organization";
-        key.number = keys::read_number(take(&mut results, at))?.ok_or_else(|| Error::invalid("project_id", must))?;
+        key.number = keys::read_number(take(&mut results, at))?.ok_or_else(|| match kind {
+            KeyKind::Pat => KEY_LIMIT,
+            _ => Error::invalid("project_id", "there is no such project in this organization"),
+        })?;
         Ok(Created { key, text })
     }
 
-    pub(super) fn insert_key(&self, key: &Key, text: &KeyText) -> Statement {
+    pub(super) fn insert_key(&self, key: &Key, text: &KeyText, policy: Policy) -> Statement {
         let (digest, pepper_version) = self.config.hasher.current(text);
-        keys::insert(key, digest, pepper_version)
+        keys::insert(key, digest, pepper_version, policy.max_keys_per_user)
     }
 
     pub(super) fn created_event(key: &Key) -> Event<'static> {
@@ -207,7 +214,9 @@ impl App {
         if let Some(metadata) = &change.metadata {
             check_metadata(metadata)?;
         }
-        check_expiry(change.expires_at.flatten(), now)?;
+        if let Some(expires_at) = change.expires_at {
+            check_expiry(by.snapshot.policy, expires_at, now)?;
+        }
         if *change == Change::default() {
             return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() });
         }
@@ -292,6 +301,11 @@ pub(super) fn changed(mut results: Vec<Vec<Row>>) -> Result<Key, Error> {
     })
 }
 
+const KEY_LIMIT: Error = Error::Conflict {
+    code: "key_limit",
+    message: "This user has as many keys as the organization allows. Revoke one that is not needed any more.",
+};
+
 /// Nobody locks an organization out without having been told.
 const LAST_MANAGING_KEY: Error = Error::Conflict {
     code: "last_managing_key",
@@ -331,7 +345,8 @@ pub(super) fn check_changeable(key: &Key) -> Result<(), Error> {
     Err(Error::Conflict { code: "key_revoked", message: "A revoked key cannot be changed. Make a new one." })
 }
 
-fn page<T>(mut items: Vec<T>, limit: i64) -> Page<T> {
+/// The page of at most `limit` items, of which one more was asked for.
+pub(super) fn page<T>(mut items: Vec<T>, limit: i64) -> Page<T> {
     let limit = usize::try_from(limit).unwrap_or(0);
     let has_more = items.len() > limit;
     items.truncate(limit);
@@ -395,9 +410,16 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-pub(super) fn check_expiry(expires_at: Option<UnixMillis>, now: UnixMillis) -> Result<(), Error> {
+/// An expiry must lie in the future, and no later than the organization allows.
+pub(super) fn check_expiry(policy: Policy, expires_at: Option<UnixMillis>, now: UnixMillis) -> Result<(), Error> {
     if expires_at.is_some_and(|expires_at| expires_at <= now) {
         return Err(Error::invalid("expires_at", "must lie in the future; to end a key now, revoke it"));
+    }
+    if let Some(days) = policy.longest_expiry_days
+        && lasts_longer(expires_at, policy.latest_expiry(now))
+    {
+        let must = format!("must lie within {days} days: keys of this organization may last no longer");
+        return Err(Error::invalid("expires_at", must));
     }
     Ok(())
 }

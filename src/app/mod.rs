@@ -6,6 +6,7 @@ pub mod error;
 pub mod idempotency;
 pub mod isolate;
 pub mod keys;
+pub mod organizations;
 pub mod projects;
 pub mod rotation;
 pub mod sweep;

@@ -32,7 +32,7 @@ impl App {
         expires_at: Option<Option<UnixMillis>>,
     ) -> Result<Created, Error> {
         match self.rotate_key_once(by, before, grace_ms, expires_at).await {
-            Err(error) => Ok(self.key_made_before(by, error).await?.0),
+            Err(error) => Ok(self.key_made_before(by, error, &[]).await?.0),
             rotated => rotated,
         }
     }
@@ -55,7 +55,9 @@ impl App {
                 message: "A rotation of this key is under way. Finish it or cancel it first.",
             });
         }
-        check_expiry(expires_at.flatten(), now)?;
+        if let Some(expires_at) = expires_at {
+            check_expiry(by.snapshot.policy, expires_at, now)?;
+        }
         let expired = before.life.expires_at.is_some_and(|expires_at| expires_at <= now);
         if expired && expires_at.is_none() {
             return Err(Error::invalid("expires_at", "is needed to rotate an expired key: it revives it"));

@@ -26,7 +26,10 @@ pub const CATALOGUE: &[Resource] = &[
     },
     Resource {
         name: "organization",
-        actions: &[("read", "See the organization"), ("write", "Rename the organization")],
+        actions: &[
+            ("read", "See the organization and its settings"),
+            ("write", "Change the organization and its settings"),
+        ],
     },
     Resource {
         name: "projects",

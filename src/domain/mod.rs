@@ -10,6 +10,7 @@ pub mod id;
 pub mod idempotency;
 pub mod key;
 pub mod key_text;
+pub mod organization;
 pub mod project;
 pub mod scope;
 pub mod snapshot;

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::{
-    app::bootstrap::Bootstrap,
+    app::bootstrap::NewOrganization,
     domain::key::Name,
     http::{input, keys, message::Response, problem::Problem, routes::Call},
 };
@@ -19,6 +19,6 @@ struct Body {
 pub(crate) async fn create(call: &Call<'_>) -> Result<Response, Problem> {
     let Body { organization, email, key_name } = input::body(call.request)?;
     let ip = call.request.header("cf-connecting-ip").map(str::to_owned);
-    let first = Bootstrap { organization, email, key_name };
+    let first = NewOrganization { name: organization, email, key_name };
     Ok(keys::created(call, 201, &call.app.bootstrap(first, call.request_id.to_owned(), ip).await?))
 }

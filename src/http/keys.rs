@@ -15,7 +15,7 @@ use crate::{
         key::{Key, KeyKind, KeyState, Name, Role, Rotation},
         key_text::Word,
         scope::{Scope, Scopes},
-        time::{DAY_MS, UnixMillis},
+        time::{DAY_MS, MAX_DAYS, UnixMillis},
     },
     http::{
         input::{self, Query},
@@ -32,8 +32,6 @@ use crate::{
 /// The most items on a page, and how many there are when nobody says.
 pub(crate) const MAX_LIMIT: i64 = 1_000;
 pub(crate) const DEFAULT_LIMIT: i64 = 100;
-/// The longest life that can be asked for in days.
-const MAX_DAYS: i64 = 36_500;
 
 /// A key as the native surface shows it.
 #[derive(Serialize)]
@@ -108,16 +106,23 @@ impl<'a> KeyBody<'a> {
     }
 }
 
-/// The one answer that carries a key's text: the one to making or rotating it.
-pub(crate) fn created(call: &Call<'_>, status: u16, created: &Created) -> Response {
-    #[derive(Serialize)]
-    struct CreatedBody<'a> {
-        #[serde(flatten)]
-        about: KeyBody<'a>,
-        key: &'a str,
+/// A key with its text: the one time that it is told, in the answer to making or rotating it.
+#[derive(Serialize)]
+pub(crate) struct CreatedBody<'a> {
+    #[serde(flatten)]
+    about: KeyBody<'a>,
+    key: &'a str,
+}
+
+impl<'a> CreatedBody<'a> {
+    pub(crate) fn new(call: &Call<'_>, created: &'a Created) -> Self {
+        Self { about: KeyBody::new(&created.key, call.app.clock.now()), key: created.text.expose() }
     }
-    let about = KeyBody::new(&created.key, call.app.clock.now());
-    Response::json(status, &CreatedBody { about, key: created.text.expose() })
+}
+
+/// The answer to making or rotating a key.
+pub(crate) fn created(call: &Call<'_>, status: u16, created: &Created) -> Response {
+    Response::json(status, &CreatedBody::new(call, created))
 }
 
 /// The two ways to say an expiry, as one: `None`: nothing was said; `Some(None)`: never.
@@ -226,7 +231,7 @@ fn status(text: &str) -> Option<Status> {
 }
 
 /// `limit`, from 0 to [`MAX_LIMIT`].
-fn limit(query: &Query) -> Result<i64, Problem> {
+pub(crate) fn limit(query: &Query) -> Result<i64, Problem> {
     let parse = |text: &str| text.parse().ok().filter(|limit| (0..=MAX_LIMIT).contains(limit));
     let limit = query.read("limit", &format!("a whole number from 0 to {MAX_LIMIT}"), parse)?;
     Ok(limit.unwrap_or(DEFAULT_LIMIT))

@@ -6,6 +6,7 @@ pub(crate) mod confident;
 pub(crate) mod input;
 pub(crate) mod keys;
 pub mod message;
+pub(crate) mod organizations;
 pub(crate) mod problem;
 pub mod routes;
 pub(crate) mod surface;

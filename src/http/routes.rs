@@ -11,6 +11,7 @@ use crate::{
     http::{
         bootstrap, braintrust, confident, keys,
         message::{Request, Response},
+        organizations,
         problem::Problem,
         trulayer, verify,
     },
@@ -53,7 +54,8 @@ pub(crate) enum Access {
 pub(crate) struct Route {
     /// The method.
     pub(crate) method: &'static str,
-    /// The path, without a surface's prefix; `:id` and `:project` stand for its parameters.
+    /// The path, without a surface's prefix; `:id`, `:organization` and `:project` stand for its
+    /// parameters.
     pub(crate) path: &'static str,
     /// Who may call, and what answers.
     pub(crate) access: Access,
@@ -95,6 +97,15 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("POST" "/v1/keys/:id/rotate/finish" WRITE keys::finish_rotation),
     route!("POST" "/v1/keys/:id/rotate/cancel" WRITE keys::cancel_rotation),
     route!("GET" "/v1/keys/:id/events" READ keys::events),
+    route!("GET" "/v1/organizations" ORGANIZATION_READ organizations::list),
+    route!("POST" "/v1/organizations" ORGANIZATION_WRITE organizations::create),
+    route!("GET" "/v1/organizations/:organization" ORGANIZATION_READ organizations::get),
+    route!("PATCH" "/v1/organizations/:organization" ORGANIZATION_WRITE organizations::change),
+    route!("GET" "/v1/organizations/:organization/projects" PROJECTS_READ organizations::list_projects),
+    route!("POST" "/v1/organizations/:organization/projects" PROJECTS_WRITE organizations::create_project),
+    route!("GET" "/v1/organizations/:organization/projects/:project" PROJECTS_READ organizations::get_project),
+    route!("PATCH" "/v1/organizations/:organization/projects/:project" PROJECTS_WRITE organizations::change_project),
+    route!("DELETE" "/v1/organizations/:organization/projects/:project" PROJECTS_WRITE organizations::delete_project),
     // Braintrust's surface.
     route!("GET" "/v1/api_key" READ braintrust::list),
     route!("POST" "/v1/api_key" WRITE braintrust::create),

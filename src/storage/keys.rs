@@ -43,16 +43,36 @@ macro_rules! within_reach {
     };
 }
 
+/// How many personal keys the user `?3` has in the organization `?2` that are not revoked, of those with
+/// such an expiry. Two such ranges of an index are counted, and what has expired is not read.
+macro_rules! held {
+    ($expiry:literal) => {
+        concat!(
+            "(SELECT count(*) FROM keys WHERE organization_id = ?2 AND user_id = ?3 AND kind = 'pat' \
+             AND revoked_at IS NULL AND expires_at ",
+            $expiry,
+            ")"
+        )
+    };
+}
+
 /// A new key's row, with the organization's next number; gives the number, or no row if the key's
-/// project is not one of the organization's.
-pub(crate) fn insert(key: &Key, digest: Digest, pepper_version: i64) -> Statement {
+/// project is not one of the organization's, or its user has `max_keys` already that still work.
+pub(crate) fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i64>) -> Statement {
     statement!(
-        "INSERT INTO keys (id, organization_id, number, user_id, project_id, kind, digest, pepper_version, stem, \
-         start, last4, name, scopes, role, metadata, expires_at, created_at, created_by, updated_at) \
-         SELECT ?1, ?2, (SELECT coalesce(max(number), 0) + 1 FROM keys WHERE organization_id = ?2), \
-         ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?16 \
-         WHERE ?4 IS NULL OR EXISTS \
-         (SELECT 1 FROM projects WHERE id = ?4 AND organization_id = ?2 AND deleted_at IS NULL) RETURNING number",
+        concat!(
+            "INSERT INTO keys (id, organization_id, number, user_id, project_id, kind, digest, pepper_version, stem, \
+             start, last4, name, scopes, role, metadata, expires_at, created_at, created_by, updated_at) \
+             SELECT ?1, ?2, (SELECT coalesce(max(number), 0) + 1 FROM keys WHERE organization_id = ?2), \
+             ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?16 \
+             WHERE (?4 IS NULL OR EXISTS \
+             (SELECT 1 FROM projects WHERE id = ?4 AND organization_id = ?2 AND deleted_at IS NULL)) \
+             AND (?18 IS NULL OR ?18 > ",
+            held!("IS NULL"),
+            " + ",
+            held!("> ?16"),
+            ") RETURNING number"
+        ),
         key.id,
         key.organization_id,
         key.user_id,
@@ -69,7 +89,8 @@ pub(crate) fn insert(key: &Key, digest: Digest, pepper_version: i64) -> Statemen
         Value::Object(key.metadata.clone()),
         key.life.expires_at,
         key.created_at,
-        key.created_by
+        key.created_by,
+        max_keys
     )
 }
 

@@ -144,7 +144,12 @@ fn every_route_with_a_scope_names_the_one_that_is_missing() {
         }
         let (_, enough) = world.create(&owner, "enough", &[route.access, "api-keys:read", "datasets:read"]);
         let answer = route.send(&world, &enough);
-        assert!(answer.status < 300, "{}: {}", route.name(), answer.json);
+        if route.name() == "POST /v1/organizations" {
+            // It hands out a key with full access, so no list of scopes is enough.
+            assert_problem(&answer, 403, "exceeds_own_access");
+        } else {
+            assert!(answer.status < 300, "{}: {}", route.name(), answer.json);
+        }
         targets.restore(&world);
     }
 }
@@ -214,7 +219,7 @@ fn unknown_paths_are_404_for_everybody() {
         "/confidential/v1/projects",
         "/v1/projects/",
         "/v1/projectsx",
-        "/v1/organizations",
+        "/v1/organizations/",
         "/v2/keys",
         "/v1/%6beys",
         "/v1/keys\0",

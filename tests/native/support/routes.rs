@@ -15,6 +15,8 @@ pub(crate) struct Targets {
     pub(crate) rotating: String,
     /// A key of the organization.
     pub(crate) org_key: String,
+    /// The organization of all of these.
+    pub(crate) organization: String,
     /// A project, and a key of it.
     pub(crate) project: String,
     pub(crate) project_key: String,
@@ -31,7 +33,8 @@ impl Targets {
         let project = world.project(owner, "target");
         let body = json!({ "name": "target", "kind": "proj", "project_id": project, "scopes": ["datasets:read"] });
         let (project_key, _) = world.create_from(owner, &body);
-        let targets = Self { id, key, rotating, org_key, project, project_key };
+        let organization = world.get("/v1/organizations/self", owner).text("id");
+        let targets = Self { id, key, rotating, org_key, organization, project, project_key };
         targets.restore(world);
         targets
     }
@@ -44,6 +47,7 @@ impl Targets {
             key: self.key.clone(),
             rotating: wrong(),
             org_key: wrong(),
+            organization: wrong(),
             project: wrong(),
             project_key: wrong(),
         }
@@ -94,8 +98,11 @@ impl RouteCall {
     pub(crate) fn events(&self) -> i64 {
         match (self.method, self.template) {
             ("GET", _) | ("POST", "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
-            // The project's own and that of its first key.
-            ("POST", "/v1/projects" | "/v2/projects") => 2,
+            // That of the project or organization, and that of its first key.
+            (
+                "POST",
+                "/v1/projects" | "/v2/projects" | "/v1/organizations" | "/v1/organizations/:organization/projects",
+            ) => 2,
             _ => 1,
         }
     }
@@ -118,7 +125,10 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
         RouteCall {
             method,
             template,
-            path: template.replace(":project", &targets.project).replace(":id", id),
+            path: template
+                .replace(":organization", &targets.organization)
+                .replace(":project", &targets.project)
+                .replace(":id", id),
             access,
             body: body(method, template, &targets.key),
         }
@@ -135,6 +145,19 @@ fn body(method: &str, template: &str, key: &str) -> Value {
         ("PATCH", "/keys/:id") => json!({ "name": "changed", "enabled": true, "expires_in_days": 3 }),
         ("POST", "/keys/:id/rotate") => json!({ "grace_period_seconds": 3_600, "expires_in_days": 3 }),
         ("POST", "/api_key" | "/apikeys") => json!({ "name": "made" }),
+        ("POST", "/organizations") => json!({ "name": "named", "email": "b@example.com", "key_name": "first" }),
+        ("PATCH", "/organizations/:organization") => json!({
+            "name": "renamed",
+            "default_expiry_days": 30,
+            "longest_expiry_days": 300,
+            "max_keys_per_user": 1_000,
+            "audit_retention_days": 100,
+            "trace_retention_days": 10,
+        }),
+        ("POST", "/organizations/:organization/projects")
+        | ("PATCH", "/organizations/:organization/projects/:project") => {
+            json!({ "name": "named", "description": "described" })
+        }
         ("PUT", "/organization") => json!({ "name": "renamed" }),
         ("POST" | "PUT", "/projects" | "/projects/:project") => json!({ "name": "named", "description": "described" }),
         ("POST", "/organization/api-keys" | "/projects/:project/api-keys") => {
