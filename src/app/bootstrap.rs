@@ -70,13 +70,13 @@ impl App {
             last_used_at: None,
             rotation: None,
         };
-        let operator = Actor { key_id: None, request_id, ip };
+        let operator = Actor { key_id: None, user_id: None, request_id, ip };
         let batch = vec![
             organizations::insert_operator(organization_id, first.organization.as_str(), now),
             organizations::insert_user(user_id, first.email.as_str(), now),
             organizations::insert_membership(organization_id, user_id, Role::Owner, now),
             self.insert_key(&key, &text),
-            audit::record(&operator, &Self::created_event(&key)),
+            audit::record(&operator, &Self::created_event(&key), self.config.audit_retention_ms),
         ];
         match self.database.batch(batch).await {
             Ok(_) => Ok(Created { key, text }),

@@ -15,10 +15,7 @@ use crate::{
         project::{Organization, Project},
         time::UnixMillis,
     },
-    storage::{
-        audit::{self, Event},
-        organizations, projects,
-    },
+    storage::{audit::Event, organizations, projects},
 };
 
 /// The most projects that one list tells.
@@ -55,7 +52,7 @@ impl App {
             expires_at: None,
             metadata: Map::new(),
         };
-        let before = vec![projects::insert(&project), audit::record(&by.actor(), &created)];
+        let before = vec![projects::insert(&project), self.record_if_changed(by, &created)];
         let key = self.create_key_after(by, first_key, before).await?;
         Ok((project, key))
     }
@@ -101,7 +98,7 @@ impl App {
         let updated = event(by, id, "project.updated", details, self.now());
         let statements = vec![
             projects::update(by.snapshot.organization_id, id, name.as_ref(), description.as_deref()),
-            audit::record_if_changed(&by.actor(), &updated),
+            self.record_if_changed(by, &updated),
         ];
         let mut results = self.guarded(by, statements).await?;
         projects::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
@@ -115,10 +112,8 @@ impl App {
         by.administers()?;
         let now = self.now();
         let deleted = event(by, id, "project.deleted", json!({}), now);
-        let statements = vec![
-            projects::delete(by.snapshot.organization_id, id, now),
-            audit::record_if_changed(&by.actor(), &deleted),
-        ];
+        let statements =
+            vec![projects::delete(by.snapshot.organization_id, id, now), self.record_if_changed(by, &deleted)];
         let mut results = self.guarded(by, statements).await?;
         if take(&mut results, 0).is_empty() { Err(Error::NotFound) } else { Ok(()) }
     }
@@ -146,7 +141,7 @@ impl App {
             details: json!({ "name": name }),
             at: self.now(),
         };
-        let statements = vec![organizations::rename(id, name), audit::record_if_changed(&by.actor(), &renamed)];
+        let statements = vec![organizations::rename(id, name), self.record_if_changed(by, &renamed)];
         let mut results = self.guarded(by, statements).await?;
         organizations::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
     }

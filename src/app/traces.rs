@@ -47,7 +47,7 @@ impl App {
             let message = format!("has {bytes} bytes as JSON; at most {MAX_TRACE_BYTES} are kept");
             return Err(Error::invalid(&format!("traces[{index}]"), message));
         }
-        self.guarded(by, traces::insert(reach(by), traces, self.now())).await?;
+        self.guarded(by, traces::insert(reach(by), traces, self.now(), self.config.trace_retention_ms)).await?;
         Ok(())
     }
 
@@ -68,7 +68,7 @@ impl App {
         }
         let now = self.now();
         let given = GivenFeedback { id: FeedbackId::new(now, self.random_bits()?), trace_id, feedback };
-        self.guarded(by, vec![traces::insert_feedback(reach(by), &given, now)]).await?;
+        self.guarded(by, vec![traces::insert_feedback(reach(by), &given, now, self.config.trace_retention_ms)]).await?;
         Ok(given.id)
     }
 
@@ -85,7 +85,7 @@ impl App {
     ) -> Result<EvalId, Error> {
         let now = self.now();
         let request = EvalRequest { id: EvalId::new(now, self.random_bits()?), trace_id, evaluator_type, metric_name };
-        self.guarded(by, vec![traces::insert_eval(reach(by), &request, now)]).await?;
+        self.guarded(by, vec![traces::insert_eval(reach(by), &request, now, self.config.trace_retention_ms)]).await?;
         Ok(request.id)
     }
 

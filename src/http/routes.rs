@@ -9,7 +9,7 @@ use crate::{
     app::{App, Principal},
     domain::scope::Scope,
     http::{
-        bootstrap, braintrust, confident, keys,
+        audit, bootstrap, braintrust, confident, keys,
         message::{Request, Response},
         problem::Problem,
         trulayer, verify,
@@ -59,6 +59,19 @@ pub(crate) struct Route {
     pub(crate) access: Access,
 }
 
+impl Route {
+    /// Whether it manages something, so that attempts that are refused belong into the audit trail. To send
+    /// traces is to use the product and not to manage it.
+    pub(crate) fn manages(&self) -> bool {
+        match &self.access {
+            Access::Key(Some(scope), _) => {
+                self.method != "GET" && scope.action() == "write" && scope.resource() != "traces"
+            }
+            Access::Key(None, _) | Access::Operator(_) => false,
+        }
+    }
+}
+
 const READ: Option<Scope> = Some(Scope::named("api-keys:read"));
 const WRITE: Option<Scope> = Some(Scope::named("api-keys:write"));
 const VERIFY: Option<Scope> = Some(Scope::named("api-keys:verify"));
@@ -78,6 +91,7 @@ const PROJECTS_READ: Option<Scope> = Some(Scope::named("projects:read"));
 const PROJECTS_WRITE: Option<Scope> = Some(Scope::named("projects:write"));
 const TRACES_READ: Option<Scope> = Some(Scope::named("traces:read"));
 const TRACES_WRITE: Option<Scope> = Some(Scope::named("traces:write"));
+const AUDIT_READ: Option<Scope> = Some(Scope::named("audit:read"));
 const ANY_KEY: Option<Scope> = None;
 
 /// Every route.
@@ -95,6 +109,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("POST" "/v1/keys/:id/rotate/finish" WRITE keys::finish_rotation),
     route!("POST" "/v1/keys/:id/rotate/cancel" WRITE keys::cancel_rotation),
     route!("GET" "/v1/keys/:id/events" READ keys::events),
+    route!("GET" "/v1/audit-events" AUDIT_READ audit::list),
     // Braintrust's surface.
     route!("GET" "/v1/api_key" READ braintrust::list),
     route!("POST" "/v1/api_key" WRITE braintrust::create),
