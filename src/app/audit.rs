@@ -7,7 +7,7 @@ use futures_util::{
     future::ready,
     stream::{self, Stream},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     app::{
@@ -50,15 +50,16 @@ impl App {
         let Some(omitted) = self.isolate.claim_refusal(organization_id, now) else {
             return;
         };
-        let mut details = json!({ "method": attempt.method, "route": attempt.route });
+        let mut details =
+            Map::from_iter([("method".to_owned(), json!(attempt.method)), ("route".to_owned(), json!(attempt.route))]);
         if omitted > 0 {
-            details["omitted"] = Value::from(omitted);
+            details.insert("omitted".to_owned(), json!(omitted));
         }
         let event = Event {
             organization_id,
             subject: attempt.subject.clone().unwrap_or_else(|| organization_id.to_string()),
             action: REFUSED,
-            details,
+            details: Value::Object(details),
             at: now,
         };
         let record = audit::record_refusal(&by.actor(), &event, attempt.code, self.config.audit_retention_ms);

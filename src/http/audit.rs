@@ -43,10 +43,13 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
         return Err(Error::invalid("limit", format!("is for pages: as {NDJSON} you get all events")).into());
     }
     let pieces = call.app.export_events(by, filter, after).await?;
-    let lines =
-        |events: Vec<Recorded>| events.iter().map(|event| format!("{}\n", event_json(event))).collect::<String>();
-    let pieces = pieces.map_ok(move |events| lines(events).into_bytes()).map_err(|error| format!("{error:?}"));
+    let pieces = pieces.map_ok(|events| lines(&events)).map_err(|error| format!("{error:?}"));
     Ok(Response::stream(NDJSON, pieces))
+}
+
+/// Events, each on a line of its own.
+fn lines(events: &[Recorded]) -> Vec<u8> {
+    events.iter().flat_map(|event| format!("{}\n", event_json(event)).into_bytes()).collect()
 }
 
 /// Whether `Accept` names NDJSON; how much the caller would rather have something else is not weighed.
