@@ -13,7 +13,7 @@ let owner;
 before(async () => {
   app = await start();
   // Older than any retention, and so the first to go.
-  await rows(app, "INSERT INTO audit_events (organization_id, subject, action, actor_kind, at) VALUES ('o', 's', 'old', 'system', 0)");
+  await rows(app, "INSERT INTO audit_events (organization_id, subject, action, actor_kind, at, keep_until) VALUES ('o', 's', 'old', 'system', 0, 0)");
   owner = (await bootstrap(app)).json.key;
 });
 after(() => app.close());
@@ -63,7 +63,7 @@ test("two sweeps at the same time record each expiry once", async () => {
   const { action, actor, details } = json.events[0];
   assert.deepEqual({ action, actor, details }, {
     action: "key.expired",
-    actor: { kind: "system", id: null },
+    actor: { kind: "system", id: null, user_id: null },
     details: { expires_at: "1970-01-01T00:00:00.001Z" },
   });
 });

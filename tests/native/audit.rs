@@ -353,7 +353,9 @@ fn list_tells_the_newest_first_by_every_filter_and_in_pages_of_any_size() {
             assert_eq!(pages(&world, &owner, &query, limit), whole, "{query} by {limit}");
         }
         let lines = export(&world, &owner, &query);
-        assert_eq!((lines.status, lines.json), (200, Value::Array(whole)), "{query}");
+        // No lines at all are no JSON.
+        let told = lines.json.as_array().cloned().unwrap_or_default();
+        assert_eq!((lines.status, told), (200, whole), "{query}");
     }
     assert_eq!(world.get("/v1/audit-events", &owner).json["events"].as_array().unwrap().len(), 62);
 }
@@ -482,7 +484,7 @@ fn interrupted(meddle: impl Fn(&World, &str)) -> Vec<Result<usize, String>> {
     request.headers.push(("accept", "application/x-ndjson".to_owned()));
     let response = block_on(http::handle(&world.app, &request));
     let Content::Stream(mut pieces) = response.body else { panic!("no stream") };
-    let lines = |piece: Vec<u8>| piece.iter().filter(|byte| **byte == b'\n').count();
+    let lines = |piece: Vec<u8>| String::from_utf8(piece).unwrap().lines().count();
     let first = block_on(pieces.next()).unwrap().map(lines);
     assert_eq!(first, Ok(1_000));
     meddle(&world, &id);
