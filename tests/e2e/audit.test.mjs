@@ -73,7 +73,6 @@ test("an export breaks off when its key ends", async () => {
   const { id, key } = await create(app, owner, { scopes: ["audit:read"] });
   await call(app, "GET", "/v1/scopes", { key });
   await app.io();
-  // The first batch passes at once. Those behind it are held up, so that the revocation overtakes them.
   const response = await lines(key);
   const reader = response.body.getReader();
   let text = new TextDecoder().decode((await reader.read()).value);
