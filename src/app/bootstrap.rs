@@ -53,7 +53,7 @@ impl App {
         request_id: String,
         ip: Option<String>,
     ) -> Result<Created, Error> {
-        let operator = Actor { key_id: None, request_id, ip };
+        let operator = Actor { key_id: None, user_id: None, request_id, ip };
         let source = |bytes: &mut [u8]| self.entropy.fill(bytes);
         let (_, created, batch) = self.found(first, true, &operator, source)?;
         match self.database.batch(batch).await {
@@ -111,7 +111,7 @@ impl App {
             organizations::insert_user(user_id, new.email.as_str(), now),
             organizations::insert_membership(organization.id, user_id, Role::Owner, now),
             self.insert_key(&key, &text, organization.policy),
-            audit::record(actor, &Self::created_event(&key)),
+            audit::record(actor, &Self::created_event(&key), self.config.audit_retention_ms),
         ];
         Ok((organization, Created { key, text }, batch))
     }

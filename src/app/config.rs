@@ -18,6 +18,9 @@ pub struct Config {
     pub operator_secret: Option<String>,
     /// How long audit events are kept, in milliseconds (`AUDIT_RETENTION_DAYS`).
     pub audit_retention_ms: i64,
+    /// How long traces and what was said of them are kept, in milliseconds (`TRACE_RETENTION_DAYS`);
+    /// `None`: for ever.
+    pub trace_retention_ms: Option<i64>,
 }
 
 impl Config {
@@ -52,6 +55,10 @@ impl Config {
             hasher: Hasher { peppers: current.into_iter().chain(previous).collect() },
             operator_secret,
             audit_retention_ms: number("AUDIT_RETENTION_DAYS", 365, 1, 36_500)? * DAY_MS,
+            trace_retention_ms: match number("TRACE_RETENTION_DAYS", 0, 0, 36_500)? {
+                0 => None,
+                days => Some(days * DAY_MS),
+            },
         })
     }
 }

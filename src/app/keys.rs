@@ -140,7 +140,7 @@ impl App {
         };
         let created = Self::created_event(&key);
         let at = statements.len();
-        statements.extend([self.insert_key(&key, &text, policy), audit::record_if_changed(&by.actor(), &created)]);
+        statements.extend([self.insert_key(&key, &text, policy), self.record_if_changed(by, &created)]);
         let mut results = self.guarded_once(by, nonce, &key.id.to_string(), statements).await?;
         key.number = keys::read_number(take(&mut results, at))?.ok_or_else(|| match kind {
             KeyKind::Pat => KEY_LIMIT,
@@ -244,7 +244,7 @@ impl App {
     /// Carries out a change of a key that was read before, with its event, and gives the key as it is
     /// then. Of two at once, one finds the key changed.
     pub(super) async fn carry_out(&self, by: &Principal, change: Statement, event: &Event<'_>) -> Result<Key, Error> {
-        changed(self.guarded(by, vec![change, audit::record_if_changed(&by.actor(), event)]).await?)
+        changed(self.guarded(by, vec![change, self.record_if_changed(by, event)]).await?)
     }
 
     /// Ends a key for good. Revoking a revoked key changes nothing and is no error.
@@ -264,7 +264,7 @@ impl App {
         };
         let statements = vec![
             keys::revoke(reach, id, force, now),
-            audit::record_if_changed(&by.actor(), &revoked),
+            self.record_if_changed(by, &revoked),
             keys::get(reach, KeyRef::Id(id)),
         ];
         let mut results = self.guarded(by, statements).await?;
@@ -272,7 +272,7 @@ impl App {
         if key.life.revoked_at.is_none() { Err(LAST_MANAGING_KEY) } else { Ok(key) }
     }
 
-    /// What happened to a key, the newest first.
+    /// What happened to a key, the newest first, behind event `after` if it is given.
     ///
     /// # Errors
     /// [`Error::NotFound`] also when the key is there but the caller may not see it.
@@ -280,10 +280,11 @@ impl App {
         &self,
         by: &Principal,
         id: KeyId,
-        before: Option<i64>,
+        after: Option<i64>,
         limit: i64,
     ) -> Result<Page<Recorded>, Error> {
-        let events = audit::of_key(by.snapshot.organization_id, id, before, limit + 1);
+        let of_key = audit::Filter { subject: Some(id.to_string()), ..audit::Filter::default() };
+        let events = audit::list(by.snapshot.organization_id, &of_key, after, limit + 1);
         let mut results =
             self.guarded(by, vec![keys::get(reach(by, id == by.snapshot.key_id)?, KeyRef::Id(id)), events]).await?;
         if take(&mut results, 0).is_empty() {

@@ -1,5 +1,6 @@
 //! The use cases, over ports and free of HTTP.
 
+pub mod audit;
 pub mod bootstrap;
 pub mod config;
 pub mod error;
@@ -56,19 +57,25 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// Whether it administers its organization.
+    /// Whether it administers its organization, which a project's key never does.
     ///
     /// # Errors
     /// [`Error::Exceeds`] if it does not.
     pub(crate) fn administers(&self) -> Result<(), Error> {
-        if self.snapshot.role >= Role::Admin {
+        if self.snapshot.role >= Role::Admin && self.snapshot.project_id.is_none() {
             return Ok(());
         }
         Err(Error::Exceeds("This needs a key of the organization, or an owner's or admin's.".to_owned()))
     }
 
+    /// Who the audit trail says it was.
     pub(crate) fn actor(&self) -> Actor {
-        Actor { key_id: Some(self.snapshot.key_id), request_id: self.request_id.clone(), ip: self.ip.clone() }
+        Actor {
+            key_id: Some(self.snapshot.key_id),
+            user_id: self.snapshot.user_id,
+            request_id: self.request_id.clone(),
+            ip: self.ip.clone(),
+        }
     }
 }
 

@@ -17,10 +17,7 @@ use crate::{
         scope::Scopes,
         time::MAX_DAYS,
     },
-    storage::{
-        audit::{self, Event},
-        organizations,
-    },
+    storage::{audit::Event, organizations},
 };
 
 /// The most that `max_keys_per_user` can be set to.
@@ -76,7 +73,7 @@ impl App {
             details: json!({ "name": organization.name }),
             at: organization.created_at,
         };
-        batch.push(audit::record(&by.actor(), &event));
+        batch.push(self.record_if_changed(by, &event));
         match self.guarded_once(by, nonce, &created.key.id.to_string(), batch).await {
             Ok(_) => Ok((organization, created)),
             Err(error) => {
@@ -148,11 +145,8 @@ impl App {
             details: json!(change),
             at: now,
         };
-        let statements = vec![
-            organizations::update(id, change, now),
-            audit::record_if_changed(&by.actor(), &updated),
-            organizations::get(id),
-        ];
+        let statements =
+            vec![organizations::update(id, change, now), self.record_if_changed(by, &updated), organizations::get(id)];
         let mut results = self.guarded(by, statements).await?;
         if let Some(changed) = organizations::read(take(&mut results, 0))?.pop() {
             return Ok(changed);

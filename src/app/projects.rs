@@ -15,10 +15,7 @@ use crate::{
         project::{Change, Project},
         time::UnixMillis,
     },
-    storage::{
-        audit::{self, Event},
-        organizations, projects,
-    },
+    storage::{audit::Event, organizations, projects},
 };
 
 impl App {
@@ -60,7 +57,7 @@ impl App {
             expires_at: None,
             metadata: Map::new(),
         };
-        let before = vec![projects::insert(&project), audit::record(&by.actor(), &created)];
+        let before = vec![projects::insert(&project), self.record_if_changed(by, &created)];
         match self.create_key_after(by, organization_id, policy, first_key, before).await {
             Ok(key) => Ok((project, key)),
             Err(error) => {
@@ -125,8 +122,7 @@ impl App {
     ) -> Result<Project, Error> {
         by.administers()?;
         let updated = event(organization_id, id, "project.updated", json!(change), self.now());
-        let statements =
-            vec![projects::update(organization_id, id, change), audit::record_if_changed(&by.actor(), &updated)];
+        let statements = vec![projects::update(organization_id, id, change), self.record_if_changed(by, &updated)];
         let mut results = self.guarded(by, statements).await?;
         projects::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
     }
@@ -145,8 +141,7 @@ impl App {
         by.administers()?;
         let now = self.now();
         let deleted = event(organization_id, id, "project.deleted", json!({}), now);
-        let statements =
-            vec![projects::delete(organization_id, id, now), audit::record_if_changed(&by.actor(), &deleted)];
+        let statements = vec![projects::delete(organization_id, id, now), self.record_if_changed(by, &deleted)];
         let mut results = self.guarded(by, statements).await?;
         let project = projects::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)?;
         Ok((project, now))

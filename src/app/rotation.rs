@@ -11,10 +11,7 @@ use crate::{
         keys::{Created, changed, check_changeable, check_expiry, check_holds, event, reach_to_change},
     },
     domain::{key::Key, key_text::KeyText, time::UnixMillis},
-    storage::{
-        audit,
-        keys::{self, NewSecret},
-    },
+    storage::keys::{self, NewSecret},
 };
 
 impl App {
@@ -82,7 +79,7 @@ impl App {
             "expires_at": expires_at.map(UnixMillis::to_rfc3339),
         });
         let rotate = keys::rotate(reach_to_change(by, before.id)?, before, &new, rotates_at, expires_at, now);
-        let rotated = audit::record_if_changed(&by.actor(), &event(before, "key.rotated", details, now));
+        let rotated = self.record_if_changed(by, &event(before, "key.rotated", details, now));
         let results = self.guarded_once(by, nonce, &before.id.to_string(), vec![rotate, rotated]).await?;
         Ok(Created { key: changed(results)?, text })
     }

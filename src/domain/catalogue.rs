@@ -38,6 +38,7 @@ pub const CATALOGUE: &[Resource] = &[
             ("write", "Create, change and delete projects, and with them all their keys"),
         ],
     },
+    Resource { name: "audit", actions: &[("read", "Read the audit trail of the whole organization")] },
     Resource {
         name: "traces",
         actions: &[

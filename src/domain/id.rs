@@ -86,6 +86,12 @@ pub fn request_id(now: UnixMillis, random: [u8; 10]) -> String {
     v7(now, random).to_string()
 }
 
+/// What a path names, if it is an id or a number: in the form in which that is kept.
+pub fn well_formed(text: &str) -> Option<String> {
+    let number = || text.parse::<u32>().ok().map(|number| number.to_string());
+    KeyId::parse(text).map(|id| id.to_string()).or_else(number)
+}
+
 fn v7(now: UnixMillis, random: [u8; 10]) -> Uuid {
     Builder::from_unix_timestamp_millis(u64::try_from(now.0).unwrap_or(0), &random).into_uuid()
 }

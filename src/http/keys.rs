@@ -18,15 +18,13 @@ use crate::{
         time::{DAY_MS, MAX_DAYS, UnixMillis},
     },
     http::{
+        audit,
         input::{self, Query},
         message::{Response, Rfc3339},
         problem::Problem,
         routes::Call,
     },
-    storage::{
-        audit::Recorded,
-        keys::{Change, Cursor, Filter, KeyRef, Status},
-    },
+    storage::keys::{Change, Cursor, Filter, KeyRef, Status},
 };
 
 /// The most items on a page, and how many there are when nobody says.
@@ -216,7 +214,7 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
             .read("status", "one of active, disabled, expired, revoked, all", status)?
             .unwrap_or(Status::Current),
     };
-    let page = call.app.list_keys(by, &filter, cursor(&query)?, limit(&query)?).await?;
+    let page = call.app.list_keys(by, &filter, cursor(&query)?, limit(&query, 0)?).await?;
     let now = call.app.clock.now();
     let keys: Vec<KeyBody<'_>> = page.items.iter().map(|key| KeyBody::new(key, now)).collect();
     Ok(Response::json(200, &PageBody { keys, has_more: page.has_more }))
@@ -230,10 +228,10 @@ fn status(text: &str) -> Option<Status> {
     }
 }
 
-/// `limit`, from 0 to [`MAX_LIMIT`].
-pub(crate) fn limit(query: &Query) -> Result<i64, Problem> {
-    let parse = |text: &str| text.parse().ok().filter(|limit| (0..=MAX_LIMIT).contains(limit));
-    let limit = query.read("limit", &format!("a whole number from 0 to {MAX_LIMIT}"), parse)?;
+/// `limit`, from `least` to [`MAX_LIMIT`].
+pub(crate) fn limit(query: &Query, least: i64) -> Result<i64, Problem> {
+    let parse = |text: &str| text.parse().ok().filter(|limit| (least..=MAX_LIMIT).contains(limit));
+    let limit = query.read("limit", &format!("a whole number from {least} to {MAX_LIMIT}"), parse)?;
     Ok(limit.unwrap_or(DEFAULT_LIMIT))
 }
 
@@ -350,22 +348,8 @@ pub(crate) async fn revoke(call: &Call<'_>, by: &Principal) -> Result<Response, 
 pub(crate) async fn events(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
     let id = path_id(call)?;
     let query = Query::strict(call.request, &["limit", "starting_after"])?;
-    let before = query.read("starting_after", "an event's id", |text| text.parse().ok())?;
-    let page = call.app.key_events(by, id, before, limit(&query)?).await?;
-    let events: Vec<Value> = page.items.iter().map(event_json).collect();
-    Ok(Response::json(200, &json!({ "events": events, "has_more": page.has_more })))
-}
-
-fn event_json(event: &Recorded) -> Value {
-    json!({
-        "id": event.id,
-        "action": event.action,
-        "actor": { "kind": event.actor_kind, "id": event.actor_id },
-        "ip": event.ip,
-        "request_id": event.request_id,
-        "details": event.details,
-        "at": Rfc3339(event.at),
-    })
+    let page = call.app.key_events(by, id, audit::after(&query)?, limit(&query, 0)?).await?;
+    Ok(audit::events(&page))
 }
 
 pub(crate) async fn scopes(_: &Call<'_>, by: &Principal) -> Result<Response, Problem> {

@@ -2,14 +2,25 @@
 
 use std::fmt;
 
-use futures_util::stream::LocalBoxStream;
+use futures_util::{
+    StreamExt,
+    stream::{LocalBoxStream, Stream},
+};
 use serde::{Serialize, Serializer};
 
 use crate::{domain::time::UnixMillis, http::surface::Surface};
 
 /// The headers that the core reads, in lower case; the platform hands over these and no others.
-pub const HEADERS_READ: [&str; 7] =
-    ["authorization", "cf-connecting-ip", "cf-ray", "idempotency-key", KEY_HEADERS[0], KEY_HEADERS[1], KEY_HEADERS[2]];
+pub const HEADERS_READ: [&str; 8] = [
+    "accept",
+    "authorization",
+    "cf-connecting-ip",
+    "cf-ray",
+    "idempotency-key",
+    KEY_HEADERS[0],
+    KEY_HEADERS[1],
+    KEY_HEADERS[2],
+];
 
 /// The headers in which Confident AI's libraries send a key, instead of `Authorization`.
 pub(crate) const KEY_HEADERS: [&str; 3] = ["confident_api_key", "confident-api-key", "x-confident-api-key"];
@@ -107,6 +118,11 @@ impl Response {
             // What is sent here has text keys and finite numbers, so it can always be written.
             body: Content::Bytes(serde_json::to_vec(body).unwrap_or_default()),
         }
+    }
+
+    /// An answer whose body comes piece by piece.
+    pub(crate) fn stream(content_type: &str, pieces: impl Stream<Item = Result<Vec<u8>, String>> + 'static) -> Self {
+        Self { status: 200, headers: headers(content_type), body: Content::Stream(pieces.boxed_local()) }
     }
 }
 

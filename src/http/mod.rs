@@ -1,5 +1,6 @@
 //! HTTP: requests in, answers out. The only place that knows of statuses, headers and JSON shapes.
 
+pub(crate) mod audit;
 pub(crate) mod bootstrap;
 pub(crate) mod braintrust;
 pub(crate) mod confident;
@@ -16,13 +17,12 @@ pub(crate) mod verify;
 use std::slice;
 
 use crate::{
-    app::{App, Principal, error::Error, verify::Freshness},
+    app::{App, Principal, audit::RefusedAttempt, error::Error, verify::Freshness},
     domain::{
         decision::{Refusal, decide},
         id,
         idempotency::Repeatable,
         key_text::KeyText,
-        scope::Scope,
         time::UnixMillis,
     },
 };
@@ -30,7 +30,7 @@ use crate::{
 use self::{
     message::{Body, KEY_HEADERS, Request, Response},
     problem::Problem,
-    routes::{Access, Call},
+    routes::{Access, Call, Route},
     surface::Surface,
 };
 
@@ -71,17 +71,29 @@ async fn route(app: &App, request: &Request, path: Option<&str>, request_id: &st
             _ => Err(Problem::NotOperator),
         },
         Access::Key(scope, handler) => {
-            let by = authenticate(&call, scope.as_ref(), Freshness::Bounded).await?;
-            call.app.note_use(&by.snapshot);
-            let answer = match handler(&call, &by).await {
-                // The guard stopped the batch, so nothing has happened yet: judge the key by what
-                // the database says now, and let it try again if it is still good.
-                Err(Problem::App(Error::KeyChanged)) => {
-                    let by = authenticate(&call, scope.as_ref(), Freshness::Strong).await?;
+            let admit = |by: &Principal| decide(&by.snapshot, scope.as_ref().map_or(&[], slice::from_ref), app.now());
+            let mut by = identify(&call, Freshness::Bounded).await?;
+            let mut answer = match admit(&by) {
+                Ok(()) => {
+                    app.note_use(&by.snapshot);
                     handler(&call, &by).await
                 }
-                answer => answer,
+                Err(refusal) => Err(refusal.into()),
             };
+            // The guard stopped the batch, so nothing has happened yet: judge the key by what the
+            // database says now, and let it try again if it is still good.
+            if let Err(Problem::App(Error::KeyChanged)) = answer {
+                by = identify(&call, Freshness::Strong).await?;
+                answer = match admit(&by) {
+                    Ok(()) => handler(&call, &by).await,
+                    Err(refusal) => Err(refusal.into()),
+                };
+            }
+            if let Err(problem) = &answer
+                && route.manages()
+            {
+                note_refusal(&call, route, &by, problem);
+            }
             answer.map(|response| match by.snapshot.outgoing_until {
                 Some(until) => warned(response, until),
                 None => response,
@@ -112,12 +124,24 @@ fn credential(request: &Request) -> Option<&str> {
     bearer(request).or_else(|| KEY_HEADERS.iter().find_map(sent))
 }
 
-async fn authenticate(call: &Call<'_>, scope: Option<&Scope>, freshness: Freshness) -> Result<Principal, Problem> {
+/// Notes an attempt to manage something if it was refused, and not merely asked wrongly or in vain.
+fn note_refusal(call: &Call<'_>, route: &'static Route, by: &Principal, problem: &Problem) {
+    let (401 | 403 | 404 | 409, code) = problem.status_and_code() else {
+        return;
+    };
+    // The last that is an id, because the paths go from the whole to its parts. What is none is not
+    // written down: people put keys where ids belong.
+    let subject = call.params.iter().filter_map(|(_, value)| id::well_formed(value)).last();
+    let attempt = RefusedAttempt { subject, code, method: route.method, route: route.path };
+    call.app.note_refusal(by, &attempt);
+}
+
+/// The key that was sent, whatever it may do and be it at its end.
+async fn identify(call: &Call<'_>, freshness: Freshness) -> Result<Principal, Problem> {
     let request = call.request;
     let text = credential(request).ok_or(Problem::MissingKey)?;
     let text = KeyText::parse(text).map_err(|_| Refusal::Malformed)?;
     let found = call.app.find(&text, freshness).await?.ok_or(Refusal::Unknown)?;
-    decide(&found.snapshot, scope.map_or(&[], slice::from_ref), call.app.clock.now())?;
     Ok(Principal {
         snapshot: found.snapshot,
         request_id: call.request_id.to_owned(),

@@ -65,7 +65,7 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
     }
     let query = Query::strict(call.request, &["limit", "starting_after"])?;
     let before = query.read("starting_after", "an organization's id", OrganizationId::parse)?;
-    let page = call.app.list_organizations(by, before, limit(&query)?).await?;
+    let page = call.app.list_organizations(by, before, limit(&query, 0)?).await?;
     let organizations = page.items.iter().map(OrganizationBody::new).collect();
     Ok(Response::json(200, &PageBody { organizations, has_more: page.has_more }))
 }
@@ -163,7 +163,7 @@ pub(crate) async fn list_projects(call: &Call<'_>, by: &Principal) -> Result<Res
     let id = path_organization(call, by)?;
     let query = Query::strict(call.request, &["limit", "starting_after"])?;
     let before = query.read("starting_after", "a project's id", ProjectId::parse)?;
-    let page = call.app.list_projects(by, id, before, limit(&query)?).await?;
+    let page = call.app.list_projects(by, id, before, limit(&query, 0)?).await?;
     let projects = page.items.iter().map(ProjectBody::new).collect();
     Ok(Response::json(200, &PageBody { projects, has_more: page.has_more }))
 }

@@ -9,7 +9,7 @@ use crate::{
     app::{App, Principal},
     domain::scope::Scope,
     http::{
-        bootstrap, braintrust, confident, keys,
+        audit, bootstrap, braintrust, confident, keys,
         message::{Request, Response},
         organizations,
         problem::Problem,
@@ -61,6 +61,19 @@ pub(crate) struct Route {
     pub(crate) access: Access,
 }
 
+impl Route {
+    /// Whether it manages something, so that attempts that are refused belong into the audit trail. To send
+    /// traces is to use the product and not to manage it.
+    pub(crate) fn manages(&self) -> bool {
+        match &self.access {
+            Access::Key(Some(scope), _) => {
+                self.method != "GET" && scope.action() == "write" && scope.resource() != "traces"
+            }
+            Access::Key(None, _) | Access::Operator(_) => false,
+        }
+    }
+}
+
 const READ: Option<Scope> = Some(Scope::named("api-keys:read"));
 const WRITE: Option<Scope> = Some(Scope::named("api-keys:write"));
 const VERIFY: Option<Scope> = Some(Scope::named("api-keys:verify"));
@@ -80,6 +93,7 @@ const PROJECTS_READ: Option<Scope> = Some(Scope::named("projects:read"));
 const PROJECTS_WRITE: Option<Scope> = Some(Scope::named("projects:write"));
 const TRACES_READ: Option<Scope> = Some(Scope::named("traces:read"));
 const TRACES_WRITE: Option<Scope> = Some(Scope::named("traces:write"));
+const AUDIT_READ: Option<Scope> = Some(Scope::named("audit:read"));
 const ANY_KEY: Option<Scope> = None;
 
 /// Every route.
@@ -106,6 +120,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("GET" "/v1/organizations/:organization/projects/:project" PROJECTS_READ organizations::get_project),
     route!("PATCH" "/v1/organizations/:organization/projects/:project" PROJECTS_WRITE organizations::change_project),
     route!("DELETE" "/v1/organizations/:organization/projects/:project" PROJECTS_WRITE organizations::delete_project),
+    route!("GET" "/v1/audit-events" AUDIT_READ audit::list),
     // Braintrust's surface.
     route!("GET" "/v1/api_key" READ braintrust::list),
     route!("POST" "/v1/api_key" WRITE braintrust::create),

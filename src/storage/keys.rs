@@ -12,7 +12,7 @@ use crate::{
         time::UnixMillis,
     },
     ports::{DatabaseError, Param, Row, Statement},
-    storage::{ToParam, idempotency::subject, json_text, json_text_or_null, statement, typed},
+    storage::{ToParam, audit::keep_until, idempotency::subject, json_text, json_text_or_null, statement, typed},
 };
 
 /// The columns of a [`Key`].
@@ -524,17 +524,19 @@ macro_rules! due {
     };
 }
 
-/// Writes an audit event for each of at most `limit` keys that are due. Must stand before
-/// [`mark_expired`] in the same batch, which makes them due no more.
-pub(crate) fn record_expiry(now: UnixMillis, limit: i64) -> Statement {
+/// Writes an audit event, to be kept for `retention_ms`, for each of at most `limit` keys that are due. Must
+/// stand before [`mark_expired`] in the same batch, which makes them due no more.
+pub(crate) fn record_expiry(now: UnixMillis, limit: i64, retention_ms: i64) -> Statement {
     statement!(
         concat!(
-            "INSERT INTO audit_events (organization_id, subject, action, actor_kind, details, at) \
-             SELECT organization_id, id, 'key.expired', 'system', json_object('expires_at', strftime('%Y-%m-%dT%H:%M:%fZ', expires_at / 1000.0, 'unixepoch')), ?1",
+            "INSERT INTO audit_events (organization_id, subject, action, actor_kind, details, at, keep_until) \
+             SELECT organization_id, id, 'key.expired', 'system', json_object('expires_at', strftime('%Y-%m-%dT%H:%M:%fZ', expires_at / 1000.0, 'unixepoch')), ?1, ",
+            keep_until!("keys.organization_id", "?1", "?3"),
             due!()
         ),
         now,
-        limit
+        limit,
+        retention_ms
     )
 }
 

@@ -23,6 +23,14 @@ macro_rules! statement {
 }
 pub(crate) use statement;
 
+/// The database's own clock, in milliseconds: what the schema's triggers go by, too.
+macro_rules! database_now {
+    () => {
+        "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+    };
+}
+pub(crate) use database_now;
+
 /// What can be bound to a statement.
 pub(crate) trait ToParam {
     /// The value as a parameter.

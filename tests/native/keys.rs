@@ -657,7 +657,8 @@ fn a_key_can_revoke_itself() {
 #[test]
 fn events_tell_who_did_what_and_no_secret() {
     let (world, owner) = world();
-    let owners_id = world.get("/v1/keys/self", &owner).text("id");
+    let own = world.get("/v1/keys/self", &owner);
+    let (owners_id, owner_user) = (own.text("id"), own.text("user_id"));
     let (id, key) = world.create(&owner, "key", &["datasets:read"]);
     world.advance_ms(1_000);
     let mut request = crate::support::request(
@@ -679,11 +680,13 @@ fn events_tell_who_did_what_and_no_secret() {
         events[1],
         json!({
             "id": events[1]["id"],
+            "subject": id,
             "action": "key.updated",
-            "actor": { "kind": "key", "id": owners_id },
+            "actor": { "kind": "key", "id": owners_id, "user_id": owner_user },
             "ip": "203.0.113.7",
             "request_id": "ray-1",
             "details": { "name": "new", "scopes": [], "enabled": false, "expires_at": null, "metadata": { "a": 1 } },
+            "refusal": null,
             "at": "2027-01-15T08:00:01.000Z",
         })
     );
@@ -695,7 +698,7 @@ fn events_tell_who_did_what_and_no_secret() {
     let digest = world.database.value(&format!("SELECT digest FROM keys WHERE id = '{id}'"));
     assert!(!answer.json.to_string().contains(digest.as_str().unwrap()));
     let first = world.get(&format!("/v1/keys/{owners_id}/events"), &owner).json;
-    assert_eq!(first["events"][0]["actor"], json!({ "kind": "operator", "id": null }));
+    assert_eq!(first["events"][0]["actor"], json!({ "kind": "operator", "id": null, "user_id": null }));
 }
 
 #[test]

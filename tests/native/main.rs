@@ -11,6 +11,7 @@
 
 mod support;
 
+mod audit;
 mod bootstrap;
 mod braintrust;
 mod confident;

@@ -102,6 +102,7 @@ fn rooms_import_only_what_they_may() {
                 "app",
                 "domain",
                 "ports::LocalFuture",
+                "storage::audit::Filter",
                 "storage::audit::Recorded",
                 "storage::keys::Change",
                 "storage::keys::Cursor",

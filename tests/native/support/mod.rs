@@ -8,6 +8,10 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
 };
 
 use bitting::{
@@ -28,8 +32,22 @@ pub(crate) const OPERATOR_SECRET: &str = "operator-secret-of-the-tests-012345678
 /// The instant at which every test starts: 2027-01-15T08:00:00Z.
 pub(crate) const START: UnixMillis = UnixMillis(1_800_000_000_000);
 
+/// An instant that a test sets and that SQLite's functions can read, too.
+#[derive(Clone)]
+pub(crate) struct Instant(Arc<AtomicI64>);
+
+impl Instant {
+    pub(crate) fn get(&self) -> UnixMillis {
+        UnixMillis(self.0.load(Relaxed))
+    }
+
+    pub(crate) fn set(&self, at: UnixMillis) {
+        self.0.store(at.0, Relaxed);
+    }
+}
+
 /// A clock that moves when a test says so.
-pub(crate) struct ManualClock(pub(crate) Cell<UnixMillis>);
+pub(crate) struct ManualClock(pub(crate) Instant);
 
 impl Clock for ManualClock {
     fn now(&self) -> UnixMillis {
@@ -189,9 +207,10 @@ impl World {
 
     /// An empty world, configured by these variables beside the operator's secret.
     pub(crate) fn with_config(variables: &[(&str, &str)]) -> Self {
-        let database = Rc::new(Sqlite::new());
+        let instant = Instant(Arc::new(AtomicI64::new(START.0)));
+        let database = Rc::new(Sqlite::new(instant.clone()));
         let cache = Rc::new(MapCache::default());
-        let clock = Rc::new(ManualClock(Cell::new(START)));
+        let clock = Rc::new(ManualClock(instant));
         let later = Rc::new(Later::default());
         let app = App {
             database: database.clone(),
@@ -203,6 +222,11 @@ impl World {
             isolate: Rc::default(),
         };
         Self { app, database, cache, clock, later, others: Rc::default() }
+    }
+
+    /// Deploys this world anew with another configuration.
+    pub(crate) fn configure(&mut self, variables: &[(&str, &str)]) {
+        self.app.config = Rc::new(config(variables));
     }
 
     /// Another isolate of the same deployment: the same database, KV and clock, nothing in memory.
