@@ -10,6 +10,7 @@ use crate::{
         id::{KeyId, OrganizationId, UserId},
         key::{Key, KeyKind, Life, Name, Role},
         key_text::KeyText,
+        person::Email,
         scope::Scopes,
     },
     ports::DatabaseError,
@@ -25,7 +26,7 @@ pub struct Bootstrap {
     /// The organization's name.
     pub organization: Name,
     /// The owner's address.
-    pub email: Name,
+    pub email: Email,
     /// The key's name.
     pub key_name: Name,
 }

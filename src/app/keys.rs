@@ -321,7 +321,7 @@ pub(super) fn check_changeable(key: &Key) -> Result<(), Error> {
     Err(Error::Conflict { code: "key_revoked", message: "A revoked key cannot be changed. Make a new one." })
 }
 
-fn page<T>(mut items: Vec<T>, limit: i64) -> Page<T> {
+pub(super) fn page<T>(mut items: Vec<T>, limit: i64) -> Page<T> {
     let limit = usize::try_from(limit).unwrap_or(0);
     let has_more = items.len() > limit;
     items.truncate(limit);

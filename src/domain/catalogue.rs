@@ -29,6 +29,13 @@ pub const CATALOGUE: &[Resource] = &[
         actions: &[("read", "See the organization"), ("write", "Rename the organization")],
     },
     Resource {
+        name: "members",
+        actions: &[
+            ("read", "See people, teams and invitations"),
+            ("write", "Invite and remove people, change roles, manage teams"),
+        ],
+    },
+    Resource {
         name: "projects",
         actions: &[
             ("read", "List projects, get a project's details"),

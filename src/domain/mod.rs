@@ -9,6 +9,7 @@ pub mod feed;
 pub mod id;
 pub mod key;
 pub mod key_text;
+pub mod person;
 pub mod project;
 pub mod scope;
 pub mod snapshot;

@@ -226,7 +226,7 @@ fn status(text: &str) -> Option<Status> {
 }
 
 /// `limit`, from 0 to [`MAX_LIMIT`].
-fn limit(query: &Query) -> Result<i64, Problem> {
+pub(crate) fn limit(query: &Query) -> Result<i64, Problem> {
     let parse = |text: &str| text.parse().ok().filter(|limit| (0..=MAX_LIMIT).contains(limit));
     let limit = query.read("limit", &format!("a whole number from 0 to {MAX_LIMIT}"), parse)?;
     Ok(limit.unwrap_or(DEFAULT_LIMIT))
@@ -247,7 +247,7 @@ pub(crate) fn cursor(query: &Query) -> Result<Cursor, Problem> {
 }
 
 /// Whether the caller insists on ending the last key that can manage keys.
-fn forced(call: &Call<'_>) -> Result<bool, Problem> {
+pub(crate) fn forced(call: &Call<'_>) -> Result<bool, Problem> {
     let query = Query::strict(call.request, &["force"])?;
     let force = query.read("force", "true or false", |text| text.parse().ok())?;
     Ok(force.unwrap_or(false))

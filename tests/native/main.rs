@@ -20,6 +20,7 @@ mod key_text;
 mod keys;
 mod last_key;
 mod migrations;
+mod people;
 mod projects;
 mod rotation;
 mod simulation;
