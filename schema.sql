@@ -40,6 +40,7 @@ CREATE TABLE invitations (
   role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'member')),
   digest TEXT NOT NULL,                 -- SHA-256 of the token; hexadecimal
   expires_at INTEGER NOT NULL,          -- not there from here on
+  key_expires_at INTEGER,               -- when the key expires that whoever accepts it gets; NULL: never
   created_at INTEGER NOT NULL,
   created_by TEXT NOT NULL,             -- the key that made it
   invited_by TEXT REFERENCES users (id) -- the user as whom that key acted; NULL: none

@@ -41,6 +41,9 @@ impl App {
         by.administers()?;
         check_vouches(by, role)?;
         let now = self.now();
+        // No key makes another that lasts longer than itself, in this way neither.
+        let key_expires_at = by.snapshot.ends_at();
+        let ends_at = now.plus_ms(lasts_ms);
         let fill = |bytes: &mut [u8]| self.entropy.fill(bytes);
         let token = InvitationToken::generate(&self.config.brand, fill).map_err(Error::Unavailable)?;
         let invitation = Invitation {
@@ -48,7 +51,8 @@ impl App {
             organization_id,
             email,
             role,
-            expires_at: now.plus_ms(lasts_ms),
+            expires_at: key_expires_at.map_or(ends_at, |key_expires_at| key_expires_at.min(ends_at)),
+            key_expires_at,
             created_at: now,
             created_by: by.snapshot.key_id,
         };
@@ -157,7 +161,7 @@ impl App {
             scopes: Scopes::Full,
             role: invitation.role,
             metadata: Map::new(),
-            life: Life { expires_at: None, disabled_at: None, revoked_at: None },
+            life: Life { expires_at: invitation.key_expires_at, disabled_at: None, revoked_at: None },
             created_at: now,
             created_by: None,
             updated_at: now,

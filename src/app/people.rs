@@ -183,14 +183,14 @@ fn check_sees(by: &Principal, id: UserId) -> Result<(), Error> {
 }
 
 /// Whether the caller may let somebody into a role. Nobody gives more than he holds, and whoever lets a
-/// person in gives him all that the role allows, for as long as he stays. So nobody raises himself either:
-/// no key has a role above its user's.
+/// person in gives him all that the role allows. So nobody raises himself either: no key has a role above
+/// its user's.
 pub(super) fn check_vouches(by: &Principal, role: Role) -> Result<(), Error> {
     if by.snapshot.scopes != Scopes::Full {
         let message = "A person may do everything that his role allows, so only a key with full access can let him.";
         return Err(Error::Exceeds(message.to_owned()));
     }
-    check_holds(by, &Scopes::Full, role, None)
+    check_holds(by, &Scopes::Full, role, by.snapshot.ends_at())
 }
 
 /// Whether the caller may take the role `from` somebody, and give him the one that he gets instead, if any.

@@ -32,6 +32,7 @@ struct InvitationBody<'a> {
     created_at: Rfc3339,
     created_by: KeyId,
     expires_at: Rfc3339,
+    key_expires_at: Option<Rfc3339>,
 }
 
 impl<'a> InvitationBody<'a> {
@@ -43,6 +44,7 @@ impl<'a> InvitationBody<'a> {
             created_at: Rfc3339(invitation.created_at),
             created_by: invitation.created_by,
             expires_at: Rfc3339(invitation.expires_at),
+            key_expires_at: invitation.key_expires_at.map(Rfc3339),
         }
     }
 }

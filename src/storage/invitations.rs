@@ -16,7 +16,7 @@ use crate::{
 
 macro_rules! columns {
     () => {
-        "id, organization_id, email, role, expires_at, created_at, created_by"
+        "id, organization_id, email, role, expires_at, key_expires_at, created_at, created_by"
     };
 }
 
@@ -29,8 +29,8 @@ pub(crate) fn forget_expired(organization_id: OrganizationId, now: UnixMillis) -
 /// A new invitation's row; gives its id, or no row if somebody with this address is a member or invited.
 pub(crate) fn insert(invitation: &Invitation, digest: Digest, invited_by: Option<UserId>) -> Statement {
     statement!(
-        "INSERT INTO invitations (id, organization_id, email, role, digest, expires_at, created_at, created_by, invited_by) \
-         SELECT ?1, id, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM organizations WHERE id = ?2 AND NOT EXISTS (SELECT 1 FROM users JOIN memberships \
+        "INSERT INTO invitations (id, organization_id, email, role, digest, expires_at, key_expires_at, created_at, created_by, invited_by) \
+         SELECT ?1, id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM organizations WHERE id = ?2 AND NOT EXISTS (SELECT 1 FROM users JOIN memberships \
          ON organization_id = ?2 AND user_id = users.id WHERE email = ?3) \
          ON CONFLICT (organization_id, email) DO NOTHING RETURNING id",
         invitation.id,
@@ -39,6 +39,7 @@ pub(crate) fn insert(invitation: &Invitation, digest: Digest, invited_by: Option
         invitation.role.as_str(),
         digest.to_hex(),
         invitation.expires_at,
+        invitation.key_expires_at,
         invitation.created_at,
         invitation.created_by,
         invited_by
@@ -103,7 +104,7 @@ macro_rules! open {
 pub(crate) fn by_digest(digest: Digest, now: UnixMillis) -> Statement {
     statement!(
         concat!(
-            "SELECT invitations.id, organization_id, email, role, expires_at, invitations.created_at, created_by, name \
+            "SELECT invitations.id, organization_id, email, role, expires_at, key_expires_at, invitations.created_at, created_by, name \
              FROM invitations JOIN organizations ON organizations.id = organization_id WHERE ",
             open!()
         ),

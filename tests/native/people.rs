@@ -357,15 +357,20 @@ fn roles_say_who_may_do_what_to_whom() {
 }
 
 #[test]
-fn key_that_expires_lets_nobody_in_who_would_stay() {
+fn key_that_expires_lets_nobody_in_for_longer() {
     let (world, owner) = world();
-    let (user, _, _) = world.colleague(&owner, "member");
     let (id, _, key) = world.colleague(&owner, "owner");
-    let expires_at = world.clock.0.get().plus_ms(1_000).0;
+    let expires_at = world.clock.0.get().plus_ms(DAY_MS).0;
     world.database.execute(&format!("UPDATE keys SET expires_at = {expires_at} WHERE user_id = '{id}'"));
-    assert_problem(&invite(&world, &key, "a@b", "member"), 403, "exceeds_own_access");
-    assert_problem(&set_role(&world, &key, &user, "admin"), 403, "exceeds_own_access");
-    assert_eq!(remove(&world, &key, &user).status, 200);
+    let invited = invite(&world, &key, "a@b", "owner");
+    let end = world.get("/v1/keys/self", &key).text("expires_at");
+    assert_eq!([invited.text("expires_at"), invited.text("key_expires_at")], [end.clone(), end.clone()]);
+    let accepted = accept(&world, &invited.text("token"));
+    assert_eq!((accepted.status, accepted.text("expires_at")), (201, end.clone()));
+    let again = invite(&world, &accepted.text("key"), "b@b", "owner");
+    assert_eq!(again.text("key_expires_at"), end);
+    world.advance_ms(DAY_MS);
+    assert_problem(&open(&world, &again.text("token")), 404, "not_found");
 }
 
 #[test]

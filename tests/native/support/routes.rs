@@ -199,8 +199,10 @@ fn body(method: &str, template: &str, key: &str) -> Value {
         ("POST", "/keys/verify") => json!({ "key": key, "scopes": ["datasets:read"] }),
         ("PATCH", "/keys/:id") => json!({ "name": "changed", "enabled": true, "expires_in_days": 3 }),
         ("POST", "/keys/:id/rotate") => json!({ "grace_period_seconds": 3_600, "expires_in_days": 3 }),
-        ("POST", "/api_key" | "/apikeys") => json!({ "name": "made" }),
-        ("PUT", "/organization") => json!({ "name": "renamed" }),
+        ("POST", "/api_key" | "/apikeys" | "/organizations/:organization/teams") => json!({ "name": "made" }),
+        ("PUT", "/organization") | ("PATCH", "/organizations/:organization/teams/:team") => {
+            json!({ "name": "renamed" })
+        }
         ("POST" | "PUT", "/projects" | "/projects/:project") => json!({ "name": "named", "description": "described" }),
         ("POST", "/organization/api-keys" | "/projects/:project/api-keys") => {
             json!({ "name": "made", "expiresInDays": 3 })
@@ -216,8 +218,6 @@ fn body(method: &str, template: &str, key: &str) -> Value {
         ("POST", "/organizations/:organization/invitations") => {
             json!({ "email": "new@example.com", "role": "admin", "expires_in_days": 3 })
         }
-        ("POST", "/organizations/:organization/teams") => json!({ "name": "made" }),
-        ("PATCH", "/organizations/:organization/teams/:team") => json!({ "name": "renamed" }),
         ("POST", "/invitations/:token/accept") => json!({ "key_name": "first" }),
         ("PUT", "/organizations/:organization/teams/:team/members/:user") => Value::Null,
         ("GET" | "DELETE", _) | (_, "/apikeys/:id/rotate" | "/keys/:id/rotate/finish" | "/keys/:id/rotate/cancel") => {
