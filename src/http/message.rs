@@ -8,8 +8,8 @@ use serde::{Serialize, Serializer};
 use crate::{domain::time::UnixMillis, http::surface::Surface};
 
 /// The headers that the core reads, in lower case; the platform hands over these and no others.
-pub const HEADERS_READ: [&str; 6] =
-    ["authorization", "cf-connecting-ip", "cf-ray", KEY_HEADERS[0], KEY_HEADERS[1], KEY_HEADERS[2]];
+pub const HEADERS_READ: [&str; 7] =
+    ["authorization", "cf-connecting-ip", "cf-ray", "idempotency-key", KEY_HEADERS[0], KEY_HEADERS[1], KEY_HEADERS[2]];
 
 /// The headers in which Confident AI's libraries send a key, instead of `Authorization`.
 pub(crate) const KEY_HEADERS: [&str; 3] = ["confident_api_key", "confident-api-key", "x-confident-api-key"];

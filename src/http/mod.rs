@@ -23,6 +23,7 @@ use crate::{
     domain::{
         decision::{Refusal, decide},
         id,
+        idempotency::Repeatable,
         key_text::KeyText,
         scope::Scope,
         time::UnixMillis,
@@ -30,7 +31,7 @@ use crate::{
 };
 
 use self::{
-    message::{KEY_HEADERS, Request, Response},
+    message::{Body, KEY_HEADERS, Request, Response},
     problem::Problem,
     routes::{Access, Call},
     surface::Surface,
@@ -125,5 +126,18 @@ async fn authenticate(call: &Call<'_>, scope: Option<&Scope>, freshness: Freshne
         snapshot: found.snapshot,
         request_id: call.request_id.to_owned(),
         ip: request.header("cf-connecting-ip").map(str::to_owned),
+        repeatable: repeatable(request, text)?,
     })
+}
+
+/// What the header `Idempotency-Key` stands for, if it was sent.
+fn repeatable(request: &Request, caller: KeyText) -> Result<Option<Repeatable>, Problem> {
+    let Some(key) = request.header("idempotency-key") else { return Ok(None) };
+    let body = match &request.body {
+        Body::Bytes(bytes) => bytes.as_slice(),
+        Body::TooLarge => &[],
+    };
+    let all = [request.method.as_bytes(), request.path.as_bytes(), request.query.as_bytes(), body];
+    let must = "must be 1 to 255 visible ASCII characters";
+    Repeatable::new(caller, key, &all).map(Some).ok_or_else(|| Error::invalid("Idempotency-Key", must).into())
 }

@@ -16,6 +16,7 @@ mod braintrust;
 mod confident;
 mod errors;
 mod guard;
+mod idempotency;
 mod key_text;
 mod keys;
 mod last_key;
