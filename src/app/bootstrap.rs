@@ -12,6 +12,7 @@ use crate::{
         key::{Key, KeyKind, Life, Name, Role},
         key_text::KeyText,
         organization::{Organization, Policy},
+        person::Email,
         scope::Scopes,
     },
     ports::{DatabaseError, Statement},
@@ -27,7 +28,7 @@ pub struct NewOrganization {
     /// Its name.
     pub name: Name,
     /// Its owner's address.
-    pub email: Name,
+    pub email: Email,
     /// The name of his key.
     pub key_name: Name,
 }

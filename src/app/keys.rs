@@ -346,7 +346,6 @@ pub(super) fn check_changeable(key: &Key) -> Result<(), Error> {
     Err(Error::Conflict { code: "key_revoked", message: "A revoked key cannot be changed. Make a new one." })
 }
 
-/// The page of at most `limit` items, of which one more was asked for.
 pub(super) fn page<T>(mut items: Vec<T>, limit: i64) -> Page<T> {
     let limit = usize::try_from(limit).unwrap_or(0);
     let has_more = items.len() > limit;

@@ -5,12 +5,15 @@ pub mod bootstrap;
 pub mod config;
 pub mod error;
 pub mod idempotency;
+pub mod invitations;
 pub mod isolate;
 pub mod keys;
 pub mod organizations;
+pub mod people;
 pub mod projects;
 pub mod rotation;
 pub mod sweep;
+pub mod teams;
 pub mod traces;
 pub mod verify;
 

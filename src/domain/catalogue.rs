@@ -32,6 +32,13 @@ pub const CATALOGUE: &[Resource] = &[
         ],
     },
     Resource {
+        name: "members",
+        actions: &[
+            ("read", "See people, teams and invitations"),
+            ("write", "Invite and remove people, change roles, manage teams"),
+        ],
+    },
+    Resource {
         name: "projects",
         actions: &[
             ("read", "List projects, get a project's details"),

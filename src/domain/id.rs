@@ -57,6 +57,15 @@ id! {
 }
 
 id! {
+    /// An invitation's id. It opens nothing: that is what the token is for.
+    InvitationId
+}
+id! {
+    /// A team's id.
+    TeamId
+}
+
+id! {
     /// A trace's id. Its sender makes it.
     TraceId
 }

@@ -11,6 +11,7 @@ pub mod idempotency;
 pub mod key;
 pub mod key_text;
 pub mod organization;
+pub mod person;
 pub mod project;
 pub mod scope;
 pub mod snapshot;

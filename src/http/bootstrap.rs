@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::{
     app::bootstrap::NewOrganization,
-    domain::key::Name,
+    domain::{key::Name, person::Email},
     http::{input, keys, message::Response, problem::Problem, routes::Call},
 };
 
@@ -12,7 +12,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 struct Body {
     organization: Name,
-    email: Name,
+    email: Email,
     key_name: Name,
 }
 

@@ -250,7 +250,7 @@ pub(crate) fn cursor(query: &Query) -> Result<Cursor, Problem> {
 }
 
 /// Whether the caller insists on ending the last key that can manage keys.
-fn forced(call: &Call<'_>) -> Result<bool, Problem> {
+pub(crate) fn forced(call: &Call<'_>) -> Result<bool, Problem> {
     let query = Query::strict(call.request, &["force"])?;
     let force = query.read("force", "true or false", |text| text.parse().ok())?;
     Ok(force.unwrap_or(false))

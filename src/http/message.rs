@@ -43,6 +43,8 @@ pub fn max_body_bytes(path: &str) -> usize {
 pub struct Request {
     /// The method as it was sent.
     pub method: String,
+    /// Where it was sent to: `https://keys.example.com`.
+    pub origin: String,
     /// The path, still percent-encoded.
     pub path: String,
     /// What follows the `?`, still encoded.

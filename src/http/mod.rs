@@ -5,12 +5,15 @@ pub(crate) mod bootstrap;
 pub(crate) mod braintrust;
 pub(crate) mod confident;
 pub(crate) mod input;
+pub(crate) mod invitations;
 pub(crate) mod keys;
 pub mod message;
 pub(crate) mod organizations;
+pub(crate) mod people;
 pub(crate) mod problem;
 pub mod routes;
 pub(crate) mod surface;
+pub(crate) mod teams;
 pub(crate) mod trulayer;
 pub(crate) mod verify;
 
@@ -66,6 +69,7 @@ async fn route(app: &App, request: &Request, path: Option<&str>, request_id: &st
     let (route, params) = routes::find(&request.method, path)?;
     let call = Call { app, request, path, params, request_id };
     match &route.access {
+        Access::Anybody(handler) => handler(&call).await,
         Access::Operator(handler) => match bearer(request) {
             Some(secret) if app.is_operator(secret) => handler(&call).await,
             _ => Err(Problem::NotOperator),

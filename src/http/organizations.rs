@@ -8,6 +8,7 @@ use crate::{
         id::{OrganizationId, ProjectId},
         key::Name,
         organization::{self, Organization},
+        person::Email,
         project::{self, Project},
     },
     http::{
@@ -75,7 +76,7 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
     #[serde(deny_unknown_fields)]
     struct Body {
         name: Name,
-        email: Name,
+        email: Email,
         key_name: Name,
     }
     #[derive(Serialize)]

@@ -9,11 +9,11 @@ use crate::{
     app::{App, Principal},
     domain::scope::Scope,
     http::{
-        audit, bootstrap, braintrust, confident, keys,
+        audit, bootstrap, braintrust, confident, invitations, keys,
         message::{Request, Response},
-        organizations,
+        organizations, people,
         problem::Problem,
-        trulayer, verify,
+        teams, trulayer, verify,
     },
     ports::LocalFuture,
 };
@@ -44,6 +44,8 @@ impl Call<'_> {
 
 /// Who may call a route, and what answers.
 pub(crate) enum Access {
+    /// Whoever comes: what he shows is in the path.
+    Anybody(for<'a> fn(&'a Call<'a>) -> Answer<'a>),
     /// Whoever has the operator's secret.
     Operator(for<'a> fn(&'a Call<'a>) -> Answer<'a>),
     /// Whoever has a good key, with this scope if one is named.
@@ -54,8 +56,7 @@ pub(crate) enum Access {
 pub(crate) struct Route {
     /// The method.
     pub(crate) method: &'static str,
-    /// The path, without a surface's prefix; `:id`, `:organization` and `:project` stand for its
-    /// parameters.
+    /// The path, without a surface's prefix; `:id`, `:project` and the like stand for its parameters.
     pub(crate) path: &'static str,
     /// Who may call, and what answers.
     pub(crate) access: Access,
@@ -69,7 +70,7 @@ impl Route {
             Access::Key(Some(scope), _) => {
                 self.method != "GET" && scope.action() == "write" && scope.resource() != "traces"
             }
-            Access::Key(None, _) | Access::Operator(_) => false,
+            Access::Anybody(_) | Access::Key(None, _) | Access::Operator(_) => false,
         }
     }
 }
@@ -79,6 +80,9 @@ const WRITE: Option<Scope> = Some(Scope::named("api-keys:write"));
 const VERIFY: Option<Scope> = Some(Scope::named("api-keys:verify"));
 
 macro_rules! route {
+    ($method:literal $path:literal anybody $handler:path) => {
+        Route { method: $method, path: $path, access: Access::Anybody(|call| Box::pin($handler(call))) }
+    };
     ($method:literal $path:literal operator $handler:path) => {
         Route { method: $method, path: $path, access: Access::Operator(|call| Box::pin($handler(call))) }
     };
@@ -89,6 +93,8 @@ macro_rules! route {
 
 const ORGANIZATION_READ: Option<Scope> = Some(Scope::named("organization:read"));
 const ORGANIZATION_WRITE: Option<Scope> = Some(Scope::named("organization:write"));
+const MEMBERS_READ: Option<Scope> = Some(Scope::named("members:read"));
+const MEMBERS_WRITE: Option<Scope> = Some(Scope::named("members:write"));
 const PROJECTS_READ: Option<Scope> = Some(Scope::named("projects:read"));
 const PROJECTS_WRITE: Option<Scope> = Some(Scope::named("projects:write"));
 const TRACES_READ: Option<Scope> = Some(Scope::named("traces:read"));
@@ -121,6 +127,23 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("PATCH" "/v1/organizations/:organization/projects/:project" PROJECTS_WRITE organizations::change_project),
     route!("DELETE" "/v1/organizations/:organization/projects/:project" PROJECTS_WRITE organizations::delete_project),
     route!("GET" "/v1/audit-events" AUDIT_READ audit::list),
+    // The people of an organization.
+    route!("GET" "/v1/organizations/:organization/members" MEMBERS_READ people::list),
+    route!("GET" "/v1/organizations/:organization/members/:user" MEMBERS_READ people::get),
+    route!("PATCH" "/v1/organizations/:organization/members/:user" MEMBERS_WRITE people::change),
+    route!("DELETE" "/v1/organizations/:organization/members/:user" MEMBERS_WRITE people::remove),
+    route!("GET" "/v1/organizations/:organization/invitations" MEMBERS_READ invitations::list),
+    route!("POST" "/v1/organizations/:organization/invitations" MEMBERS_WRITE invitations::create),
+    route!("DELETE" "/v1/organizations/:organization/invitations/:invitation" MEMBERS_WRITE invitations::revoke),
+    route!("GET" "/v1/organizations/:organization/teams" MEMBERS_READ teams::list),
+    route!("POST" "/v1/organizations/:organization/teams" MEMBERS_WRITE teams::create),
+    route!("GET" "/v1/organizations/:organization/teams/:team" MEMBERS_READ teams::get),
+    route!("PATCH" "/v1/organizations/:organization/teams/:team" MEMBERS_WRITE teams::rename),
+    route!("DELETE" "/v1/organizations/:organization/teams/:team" MEMBERS_WRITE teams::delete),
+    route!("PUT" "/v1/organizations/:organization/teams/:team/members/:user" MEMBERS_WRITE teams::add),
+    route!("DELETE" "/v1/organizations/:organization/teams/:team/members/:user" MEMBERS_WRITE teams::remove),
+    route!("GET" "/v1/invitations/:token" anybody invitations::get),
+    route!("POST" "/v1/invitations/:token/accept" anybody invitations::accept),
     // Braintrust's surface.
     route!("GET" "/v1/api_key" READ braintrust::list),
     route!("POST" "/v1/api_key" WRITE braintrust::create),
@@ -205,6 +228,7 @@ pub(crate) fn find<'a>(method: &str, path: &'a str) -> Result<(&'static Route, P
 /// Every route as data: method, path, and the scope or what else it asks for.
 pub fn table() -> Vec<(&'static str, &'static str, &'static str)> {
     let access = |route: &'static Route| match &route.access {
+        Access::Anybody(_) => "anybody",
         Access::Operator(_) => "operator",
         Access::Key(None, _) => "any key",
         Access::Key(Some(scope), _) => scope.as_str(),

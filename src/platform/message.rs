@@ -19,8 +19,9 @@ pub(crate) async fn read(mut request: worker::Request) -> worker::Result<Request
     // `Method` of the worker crate turns what it does not know into GET; the inner request does not.
     let method = request.inner().method();
     let path = request.path();
+    let origin = request.url()?.origin().ascii_serialization();
     let body = read_body(&mut request, max_body_bytes(&path)).await?;
-    Ok(Request { method, path, query, headers, body })
+    Ok(Request { method, origin, path, query, headers, body })
 }
 
 /// The body, read chunk by chunk and only as far as it may go, since a length is not always sent

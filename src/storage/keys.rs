@@ -57,7 +57,8 @@ macro_rules! held {
 }
 
 /// A new key's row, with the organization's next number; gives the number, or no row if the key's
-/// project is not one of the organization's, or its user has `max_keys` already that still work.
+/// project is not one of the organization's, or its user is no member or has `max_keys` already that
+/// still work.
 pub(crate) fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i64>) -> Statement {
     statement!(
         concat!(
@@ -67,6 +68,7 @@ pub(crate) fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: O
              ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?16 \
              WHERE (?4 IS NULL OR EXISTS \
              (SELECT 1 FROM projects WHERE id = ?4 AND organization_id = ?2 AND deleted_at IS NULL)) \
+             AND (?3 IS NULL OR EXISTS (SELECT 1 FROM memberships WHERE organization_id = ?2 AND user_id = ?3)) \
              AND (?18 IS NULL OR ?18 > ",
             held!("IS NULL"),
             " + ",
@@ -341,17 +343,39 @@ macro_rules! managing {
     };
 }
 
+/// Whether a key that works at `?5` can manage the keys of an organization: one of the organization's
+/// own, or one of a person who administers it. What is to be left out stands in `$key`, a condition on
+/// keys, and in `$person`, one on memberships. Goes from the people to their keys, because the keys of
+/// those who are gone stay on record.
+macro_rules! managed {
+    ($organization:literal, $key:literal, $person:literal) => {
+        concat!(
+            "(EXISTS (SELECT 1 FROM keys WHERE organization_id = ",
+            $organization,
+            " AND user_id IS NULL",
+            $key,
+            " AND (expires_at IS NULL OR expires_at > ?5) AND ",
+            $crate::storage::keys::managing!(),
+            ") OR EXISTS (SELECT 1 FROM keys WHERE organization_id = ",
+            $organization,
+            " AND user_id IN (SELECT user_id FROM memberships WHERE organization_id = ",
+            $organization,
+            " AND role <> 'member'",
+            $person,
+            ")",
+            $key,
+            " AND (expires_at IS NULL OR expires_at > ?5) AND ",
+            $crate::storage::keys::managing!(),
+            "))"
+        )
+    };
+}
+pub(crate) use {managed, managing};
+
 /// Whether the organization of `?2` can manage its keys without the key `?1`, at `?5`.
 macro_rules! can_do_without {
     () => {
-        concat!(
-            "(NOT (",
-            managing!(),
-            ") OR EXISTS (SELECT 1 FROM keys WHERE organization_id = ?2 AND id <> ?1 \
-             AND (expires_at IS NULL OR expires_at > ?5) AND ",
-            managing!(),
-            "))"
-        )
+        concat!("(NOT (", managing!(), ") OR ", managed!("?2", " AND id <> ?1", ""), ")")
     };
 }
 

@@ -4,10 +4,13 @@
 pub mod audit;
 pub mod changes;
 pub mod idempotency;
+pub mod invitations;
 pub mod keys;
 pub mod organizations;
+pub mod people;
 pub mod projects;
 pub mod snapshots;
+pub mod teams;
 pub mod traces;
 
 use serde::de::DeserializeOwned;
@@ -70,9 +73,11 @@ text_params!(
     String,
     crate::domain::id::EvalId,
     crate::domain::id::FeedbackId,
+    crate::domain::id::InvitationId,
     crate::domain::id::KeyId,
     crate::domain::id::OrganizationId,
     crate::domain::id::ProjectId,
+    crate::domain::id::TeamId,
     crate::domain::id::TraceId,
     crate::domain::id::UserId,
     Value

@@ -329,7 +329,7 @@ fn whoever_does_not_administer_the_organization_manages_no_keys_and_no_projects(
         .clone();
     let before = world.database.dump();
     let world = world.another_isolate();
-    for route in every_route(&targets) {
+    for route in every_route(&targets).iter().filter(|route| !route.template.contains("/organizations/")) {
         let answer = || (route.send(&world, &member), route.send(&world, of_project.as_str().unwrap()));
         if route.template.contains("api-keys")
             || (route.method != "GET" && ["organization", "projects"].iter().any(|of| route.template.contains(of)))
@@ -351,7 +351,7 @@ fn every_route_of_a_surface_answers_under_its_prefix_as_without() {
             let route = &every_route(&targets)[index];
             let prefix = match route.template {
                 path if path.starts_with("/v1/api_key") => "/braintrust",
-                path if !path.starts_with("/v1/organizations")
+                path if !path.contains("/organizations")
                     && ["organization", "projects"].iter().any(|of| path.contains(of)) =>
                 {
                     "/confident"

@@ -63,7 +63,7 @@ fn every_route_refuses_a_request_without_a_good_credential() {
         (&format!("Bearer {OPERATOR_SECRET}"), "malformed_api_key"),
         (&format!("Bearer {UNKNOWN}"), "invalid_api_key"),
     ] {
-        for route in every_route(&targets) {
+        for route in every_route(&targets).iter().filter(|route| route.access != "anybody") {
             let request = with_authorization(request(route.method, &route.path, "", &route.body), authorization);
             let (answer, io) = world.counted(|| world.send(&request));
             match route.access {
@@ -144,12 +144,12 @@ fn every_route_with_a_scope_names_the_one_that_is_missing() {
         }
         let (_, enough) = world.create(&owner, "enough", &[route.access, "api-keys:read", "datasets:read"]);
         let answer = route.send(&world, &enough);
-        if route.name() == "POST /v1/organizations" {
-            // It hands out a key with full access, so no list of scopes is enough.
+        if ["POST /v1/organizations", "POST /v1/organizations/:organization/invitations"].contains(&&*route.name()) {
+            // What they hand out may do more than any list of scopes says.
             assert_problem(&answer, 403, "exceeds_own_access");
-        } else {
-            assert!(answer.status < 300, "{}: {}", route.name(), answer.json);
+            continue;
         }
+        assert!(answer.status < 300, "{}: {}", route.name(), answer.json);
         targets.restore(&world);
     }
 }

@@ -23,6 +23,7 @@ mod keys;
 mod last_key;
 mod migrations;
 mod organizations;
+mod people;
 mod projects;
 mod rotation;
 mod simulation;

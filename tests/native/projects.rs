@@ -237,8 +237,19 @@ fn strangers_see_and_change_nothing_on_any_route() {
     let (_, _, stranger) = world.stranger(&owner);
     let (_, theirs) = world.create(&stranger, "theirs", &[]);
     world.get("/v1/scopes", &stranger);
-    let Targets { id, rotating, org_key, organization, project, project_key, .. } = &targets;
-    let secrets = [id, rotating, org_key, organization, project, project_key];
+    let secrets = [
+        &targets.id,
+        &targets.rotating,
+        &targets.org_key,
+        &targets.project,
+        &targets.project_key,
+        &targets.organization,
+        &targets.member,
+        &targets.colleague,
+        &targets.team,
+        &targets.invitation,
+        &targets.token,
+    ];
     for route in every_key_route(&targets) {
         let before = world.database.dump();
         let answer = route.send(&world, &stranger);

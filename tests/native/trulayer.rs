@@ -193,7 +193,12 @@ fn query_only_key_can_write_nothing_on_any_surface() {
             if method == "GET" {
                 assert!(answer.status < 500, "{method} {path}: {}", answer.json);
             } else if prefix.is_empty() {
-                assert_eq!(answer.status, if access == "operator" { 401 } else { 403 }, "{method} {path}");
+                let status = match access {
+                    "operator" => 401,
+                    "anybody" => 404,
+                    _ => 403,
+                };
+                assert_eq!(answer.status, status, "{method} {path}");
                 refused += 1;
             } else {
                 assert!([401, 403, 404].contains(&answer.status), "{method} {path}: {}", answer.json);

@@ -488,6 +488,7 @@ pub(crate) fn request(method: &str, path: &str, key: &str, body: &Value) -> Requ
     let authorization = (!key.is_empty()).then(|| ("authorization", format!("Bearer {key}")));
     Request {
         method: method.to_owned(),
+        origin: "https://keys.example.com".to_owned(),
         path: path.to_owned(),
         query: query.to_owned(),
         headers: authorization.into_iter().collect(),
