@@ -3,6 +3,7 @@
 pub(crate) mod bootstrap;
 pub(crate) mod braintrust;
 pub(crate) mod confident;
+pub(crate) mod forward;
 pub(crate) mod input;
 pub(crate) mod keys;
 pub mod message;
@@ -12,7 +13,7 @@ pub(crate) mod surface;
 pub(crate) mod trulayer;
 pub(crate) mod verify;
 
-use std::slice;
+use std::{borrow::Cow, slice};
 
 use crate::{
     app::{App, Principal, error::Error, verify::Freshness},
@@ -21,7 +22,6 @@ use crate::{
         id,
         key_text::KeyText,
         scope::Scope,
-        time::UnixMillis,
     },
 };
 
@@ -50,7 +50,7 @@ pub async fn handle(app: &App, request: &Request) -> Response {
             problem.response(surface, &request_id)
         }
     };
-    response.headers.push(("X-Request-Id", request_id));
+    response.headers.push(("X-Request-Id".into(), request_id));
     response
 }
 
@@ -60,41 +60,57 @@ pub fn misconfigured() -> Response {
 }
 
 async fn route(app: &App, request: &Request, path: Option<&str>, request_id: &str) -> Result<Response, Problem> {
-    let path = path.ok_or(Problem::NoSuchPath)?;
-    let (route, params) = routes::find(&request.method, path)?;
-    let call = Call { app, request, path, params, request_id };
+    let own = path.ok_or(Problem::NoSuchPath).and_then(|path| Ok((path, routes::find(&request.method, path)?)));
+    let (path, (route, params)) = match own {
+        Err(Problem::NoSuchPath) => return forward::forward(app, request, request_id).await,
+        own => own?,
+    };
     match &route.access {
         Access::Operator(handler) => match bearer(request) {
-            Some(secret) if app.is_operator(secret) => handler(&call).await,
+            Some(secret) if app.is_operator(secret) => {
+                handler(&Call { app, request: &*read(request).await?, path, params, request_id }).await
+            }
             _ => Err(Problem::NotOperator),
         },
         Access::Key(scope, handler) => {
-            let by = authenticate(&call, scope.as_ref(), Freshness::Bounded).await?;
-            call.app.note_use(&by.snapshot);
+            let scope = scope.as_ref();
+            let by = admit(app, request, request_id, scope).await?;
+            let call = Call { app, request: &*read(request).await?, path, params, request_id };
             let answer = match handler(&call, &by).await {
                 // The guard stopped the batch, so nothing has happened yet: judge the key by what
                 // the database says now, and let it try again if it is still good.
                 Err(Problem::App(Error::KeyChanged)) => {
-                    let by = authenticate(&call, scope.as_ref(), Freshness::Strong).await?;
+                    let by = authenticate(app, request, request_id, scope, Freshness::Strong).await?;
                     handler(&call, &by).await
                 }
                 answer => answer,
             };
-            answer.map(|response| match by.snapshot.outgoing_until {
-                Some(until) => warned(response, until),
-                None => response,
-            })
+            answer.map(|response| warned(response, &by))
         }
     }
 }
 
+/// The request with its body, which is read only once somebody may send one.
+async fn read(request: &Request) -> Result<Cow<'_, Request>, Problem> {
+    request.read().await.map_err(|cause| Problem::MalformedJson(format!("it broke off ({cause})")))
+}
+
+/// The key that asks, if it is good and holds the scope. Its use is noted.
+async fn admit(app: &App, request: &Request, request_id: &str, scope: Option<&Scope>) -> Result<Principal, Problem> {
+    let by = authenticate(app, request, request_id, scope, Freshness::Bounded).await?;
+    app.note_use(&by.snapshot);
+    Ok(by)
+}
+
 /// Tells whoever uses a secret that a rotation is replacing until when it works: `Sunset` is an HTTP
 /// date (RFC 8594).
-fn warned(mut response: Response, until: UnixMillis) -> Response {
-    let at = until.to_rfc3339();
-    let warning = format!("This secret was replaced and works until {at}. Use the new one.");
-    response.headers.push(("Sunset", until.to_http_date()));
-    response.headers.push(("X-Api-Key-Warning", warning));
+fn warned(mut response: Response, by: &Principal) -> Response {
+    if let Some(until) = by.snapshot.outgoing_until {
+        let at = until.to_rfc3339();
+        let warning = format!("This secret was replaced and works until {at}. Use the new one.");
+        response.headers.push(("Sunset".into(), until.to_http_date()));
+        response.headers.push(("X-Api-Key-Warning".into(), warning));
+    }
     response
 }
 
@@ -110,15 +126,20 @@ fn credential(request: &Request) -> Option<&str> {
     bearer(request).or_else(|| KEY_HEADERS.iter().find_map(sent))
 }
 
-async fn authenticate(call: &Call<'_>, scope: Option<&Scope>, freshness: Freshness) -> Result<Principal, Problem> {
-    let request = call.request;
+async fn authenticate(
+    app: &App,
+    request: &Request,
+    request_id: &str,
+    scope: Option<&Scope>,
+    freshness: Freshness,
+) -> Result<Principal, Problem> {
     let text = credential(request).ok_or(Problem::MissingKey)?;
     let text = KeyText::parse(text).map_err(|_| Refusal::Malformed)?;
-    let found = call.app.find(&text, freshness).await?.ok_or(Refusal::Unknown)?;
-    decide(&found.snapshot, scope.map_or(&[], slice::from_ref), call.app.clock.now())?;
+    let found = app.find(&text, freshness).await?.ok_or(Refusal::Unknown)?;
+    decide(&found.snapshot, scope.map_or(&[], slice::from_ref), app.clock.now())?;
     Ok(Principal {
         snapshot: found.snapshot,
-        request_id: call.request_id.to_owned(),
+        request_id: request_id.to_owned(),
         ip: request.header("cf-connecting-ip").map(str::to_owned),
     })
 }

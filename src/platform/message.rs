@@ -1,43 +1,61 @@
 //! Requests and answers, between workerd's form and the core's.
 
-use futures_util::{StreamExt, TryStreamExt};
-use worker::{Error, ResponseBuilder};
+use std::{any::Any, rc::Rc};
 
-use crate::http::message::{Body, Content, HEADERS_READ, Request, Response, max_body_bytes};
+use futures_util::{StreamExt, TryStreamExt};
+use worker::{ByteStream, Error, ResponseBuilder, web_sys::ReadableStream};
+
+use crate::{
+    http::message::{Body, Content, Request, Response},
+    ports::{LocalFuture, Stream},
+};
 
 /// The request as the core reads it.
-pub(crate) async fn read(mut request: worker::Request) -> worker::Result<Request> {
+pub(crate) fn read(request: &worker::Request) -> Request {
     let url = request.inner().url();
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let query = query.split_once('#').map_or(query, |(query, _)| query).to_owned();
-    let mut headers = Vec::new();
-    for name in HEADERS_READ {
-        if let Some(value) = request.headers().get(name)? {
-            headers.push((name, value));
-        }
+    Request {
+        // `Method` of the worker crate turns what it does not know into GET; the inner request does not.
+        method: request.inner().method(),
+        path: request.path(),
+        query,
+        headers: request.headers().entries().collect(),
+        body: match request.inner().body() {
+            Some(stream) => Body::Unread(Rc::new(Readable(stream))),
+            None => Body::Bytes(Vec::new()),
+        },
     }
-    // `Method` of the worker crate turns what it does not know into GET; the inner request does not.
-    let method = request.inner().method();
-    let path = request.path();
-    let body = read_body(&mut request, max_body_bytes(&path)).await?;
-    Ok(Request { method, path, query, headers, body })
 }
 
-/// The body, read chunk by chunk and only as far as it may go, since a length is not always sent
-/// and need not be true.
-async fn read_body(request: &mut worker::Request, max_bytes: usize) -> worker::Result<Body> {
-    let mut bytes = Vec::new();
-    if request.inner().body().is_none() {
-        return Ok(Body::Bytes(bytes));
+/// A body as workerd holds it.
+pub(crate) struct Readable(pub(crate) ReadableStream);
+
+impl Readable {
+    /// What the core hands back.
+    pub(crate) fn of(stream: &Rc<dyn Stream>) -> worker::Result<&ReadableStream> {
+        let stream: &dyn Any = &**stream;
+        let readable = stream.downcast_ref::<Self>().map(|readable| &readable.0);
+        readable.ok_or_else(|| Error::RustError("a body that is not workerd's".to_owned()))
     }
-    let mut stream = request.stream()?;
-    while let Some(chunk) = stream.next().await {
-        bytes.extend_from_slice(&chunk?);
-        if bytes.len() > max_bytes {
-            return Ok(Body::TooLarge);
-        }
+}
+
+impl Stream for Readable {
+    /// Read chunk by chunk and only as far as it may go, since a length is not always sent and need not
+    /// be true.
+    fn read(&self, max_bytes: usize) -> LocalFuture<'_, Result<Option<Vec<u8>>, String>> {
+        Box::pin(async move {
+            let mut bytes = Vec::new();
+            let mut stream = ByteStream::from(self.0.clone());
+            while let Some(chunk) = stream.next().await {
+                bytes.extend_from_slice(&chunk.map_err(|error| error.to_string())?);
+                if bytes.len() > max_bytes {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(bytes))
+        })
     }
-    Ok(Body::Bytes(bytes))
 }
 
 /// The answer as workerd sends it.
@@ -54,5 +72,6 @@ pub(crate) fn write(response: Response) -> worker::Result<worker::Response> {
             log::error!("an answer was broken off: {cause}");
             Error::RustError(String::new())
         })),
+        Content::Unread(stream) => Ok(builder.stream(Readable::of(&stream)?.clone())),
     }
 }

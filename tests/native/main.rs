@@ -15,6 +15,7 @@ mod bootstrap;
 mod braintrust;
 mod confident;
 mod errors;
+mod forward;
 mod guard;
 mod key_text;
 mod keys;
