@@ -17,11 +17,11 @@ use crate::{
     ports::{Incoming, Outgoing, UpstreamError},
 };
 
-/// What is about one connection and goes no further (RFC 9110, 7.6.1), in both directions.
+/// Headers that are about one connection.
 const HOP_BY_HOP: [&str; 6] = ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
-/// What else of a request is not passed on: the key, cookies, which belong to this origin, what the platform
-/// says anew, and what lets some servers take a request for another than the one that was allowed.
-const WITHHELD: [&str; 9] = [
+/// What else of a request is not passed on: the key, cookies, which belong to this origin, what is said anew,
+/// and what lets some servers take a request for another than the one that was allowed.
+const WITHHELD: [&str; 10] = [
     "authorization",
     "content-length",
     "cookie",
@@ -30,10 +30,11 @@ const WITHHELD: [&str; 9] = [
     "x-http-method-override",
     "x-method-override",
     "x-original-url",
+    "x-request-id",
     "x-rewrite-url",
 ];
 /// The headers that begin like this are the platform's, or say who asks, which only this service may.
-const WITHHELD_PREFIXES: [&str; 3] = ["cf-", "proxy-", "x-bitting-"];
+const WITHHELD_PREFIXES: [&str; 2] = ["cf-", "x-bitting-"];
 
 /// Answers a request by a route of the operator's.
 pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> Result<Response, Problem> {
@@ -49,9 +50,9 @@ pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> R
         headers: headers(app, request, &path, &by),
         path,
         body: match &request.body {
-            Body::Unread(stream) => Some(stream.clone()),
-            // Only where there is none is it here already.
-            Body::Bytes(_) | Body::TooLarge => None,
+            // What GET and HEAD send means nothing (RFC 9110, 9.3.1), and the platform would not send it.
+            Body::Unread(stream) if !["GET", "HEAD"].contains(&request.method.as_str()) => Some(stream.clone()),
+            _ => None,
         },
         timeout_seconds: route.timeout_seconds,
     };
@@ -93,15 +94,12 @@ fn decoded(path: &str) -> Option<Cow<'_, str>> {
 
 /// The headers that go on: the caller's own, and who he is.
 fn headers(app: &App, request: &Request, path: &str, by: &Principal) -> Vec<(String, String)> {
-    let named = request.header("connection").unwrap_or_default().to_ascii_lowercase();
     let own = request.headers.iter().filter(|(name, _)| {
         // Some servers take one for the other.
         let name = name.replace('_', "-");
-        let withheld = HOP_BY_HOP.iter().chain(&WITHHELD).chain(&KEY_HEADERS).any(|withheld| *withheld == name);
-        !withheld
-            && name != "x-request-id"
+        !is_hop_by_hop(&name, &request.headers)
+            && !WITHHELD.iter().chain(&KEY_HEADERS).any(|withheld| *withheld == name)
             && !WITHHELD_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-            && !named.split(',').any(|named| named.trim() == name)
     });
     let mut headers: Vec<(String, String)> = own.cloned().collect();
 
@@ -134,20 +132,20 @@ fn headers(app: &App, request: &Request, path: &str, by: &Principal) -> Vec<(Str
     headers
 }
 
+/// Whether a header is about one connection and goes no further, in either direction (RFC 9110, 7.6.1).
+fn is_hop_by_hop(name: &str, headers: &[(String, String)]) -> bool {
+    let connection = headers.iter().find(|(name, _)| name == "connection").map_or("", |(_, value)| value);
+    HOP_BY_HOP.contains(&name)
+        || name.starts_with("proxy-")
+        || connection.split(',').any(|named| named.trim().eq_ignore_ascii_case(name))
+}
+
 /// An upstream's answer as this service gives it.
 fn response(answer: Incoming) -> Response {
-    let named =
-        answer.headers.iter().find(|(name, _)| name == "connection").map(|(_, value)| value.to_ascii_lowercase());
-    let named = named.unwrap_or_default();
-    let kept = |name: &str| {
-        !HOP_BY_HOP.contains(&name)
-            && !name.starts_with("proxy-")
-            // A cookie would be sent to every upstream of this origin, if cookies were passed on.
-            && !["set-cookie", "x-request-id"].contains(&name)
-            && !named.split(',').any(|named| named.trim() == name)
-    };
-    let mut headers: Vec<(Cow<'static, str>, String)> =
-        answer.headers.into_iter().filter(|(name, _)| kept(name)).map(|(name, value)| (name.into(), value)).collect();
+    // A cookie would be set for all of this origin, whose cookies go to no upstream.
+    let kept = |name: &str| !is_hop_by_hop(name, &answer.headers) && !["set-cookie", "x-request-id"].contains(&name);
+    let kept = answer.headers.iter().filter(|(name, _)| kept(name)).cloned();
+    let mut headers: Vec<(Cow<'static, str>, String)> = kept.map(|(name, value)| (name.into(), value)).collect();
     if !headers.iter().any(|(name, _)| name == "cache-control") {
         headers.push(("Cache-Control".into(), "no-store".to_owned()));
     }

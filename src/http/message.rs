@@ -5,7 +5,11 @@ use std::{borrow::Cow, fmt, rc::Rc};
 use futures_util::stream::LocalBoxStream;
 use serde::{Serialize, Serializer};
 
-use crate::{domain::time::UnixMillis, http::surface::Surface, ports::Stream};
+use crate::{
+    domain::time::UnixMillis,
+    http::{problem::Problem, surface::Surface},
+    ports::Stream,
+};
 
 /// The headers in which Confident AI's libraries send a key, instead of `Authorization`.
 pub(crate) const KEY_HEADERS: [&str; 3] = ["confident_api_key", "confident-api-key", "x-confident-api-key"];
@@ -47,11 +51,12 @@ impl Request {
     /// The request with its body read, as far as it may go.
     ///
     /// # Errors
-    /// The body broke off; why, for the log.
-    pub(crate) async fn read(&self) -> Result<Cow<'_, Self>, String> {
+    /// [`Problem::MalformedJson`] if the body broke off.
+    pub(crate) async fn read(&self) -> Result<Cow<'_, Self>, Problem> {
         let Body::Unread(stream) = &self.body else { return Ok(Cow::Borrowed(self)) };
-        let body = stream.read(max_body_bytes(&self.path)).await?.map_or(Body::TooLarge, Body::Bytes);
-        Ok(Cow::Owned(Self { body, ..self.clone() }))
+        let read = stream.read(max_body_bytes(&self.path)).await;
+        let read = read.map_err(|_| Problem::MalformedJson("it broke off".to_owned()))?;
+        Ok(Cow::Owned(Self { body: read.map_or(Body::TooLarge, Body::Bytes), ..self.clone() }))
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) mod surface;
 pub(crate) mod trulayer;
 pub(crate) mod verify;
 
-use std::{borrow::Cow, slice};
+use std::slice;
 
 use crate::{
     app::{App, Principal, error::Error, verify::Freshness},
@@ -68,14 +68,14 @@ async fn route(app: &App, request: &Request, path: Option<&str>, request_id: &st
     match &route.access {
         Access::Operator(handler) => match bearer(request) {
             Some(secret) if app.is_operator(secret) => {
-                handler(&Call { app, request: &*read(request).await?, path, params, request_id }).await
+                handler(&Call { app, request: &*request.read().await?, path, params, request_id }).await
             }
             _ => Err(Problem::NotOperator),
         },
         Access::Key(scope, handler) => {
             let scope = scope.as_ref();
             let by = admit(app, request, request_id, scope).await?;
-            let call = Call { app, request: &*read(request).await?, path, params, request_id };
+            let call = Call { app, request: &*request.read().await?, path, params, request_id };
             let answer = match handler(&call, &by).await {
                 // The guard stopped the batch, so nothing has happened yet: judge the key by what
                 // the database says now, and let it try again if it is still good.
@@ -88,11 +88,6 @@ async fn route(app: &App, request: &Request, path: Option<&str>, request_id: &st
             answer.map(|response| warned(response, &by))
         }
     }
-}
-
-/// The request with its body, which is read only once somebody may send one.
-async fn read(request: &Request) -> Result<Cow<'_, Request>, Problem> {
-    request.read().await.map_err(|cause| Problem::MalformedJson(format!("it broke off ({cause})")))
 }
 
 /// The key that asks, if it is good and holds the scope. Its use is noted.

@@ -5,7 +5,7 @@ use std::{rc::Rc, time::Duration};
 use futures_util::future::{Either, select};
 use worker::{
     AbortController, AbortSignal, Delay, Env, Fetch, ResponseBody,
-    web_sys::{self, RequestRedirect},
+    web_sys::{self, RequestCache, RequestRedirect},
 };
 
 use crate::{
@@ -39,6 +39,8 @@ impl Fetcher {
         let init = web_sys::RequestInit::new();
         init.set_method(&request.method);
         init.set_redirect(RequestRedirect::Manual);
+        // Without its key a request looks as if everybody might have the answer.
+        init.set_cache(RequestCache::NoStore);
         init.set_signal(Some(&signal));
         let headers = worker::Headers::new();
         for (name, value) in &request.headers {
@@ -48,16 +50,16 @@ impl Fetcher {
         if let Some(body) = &request.body {
             init.set_body(Readable::of(body)?);
         }
-        let js = |url: String| -> worker::Result<worker::Request> {
+        let to = |url: String| -> worker::Result<worker::Request> {
             Ok(web_sys::Request::new_with_str_and_init(&url, &init)?.into())
         };
         let answer = match &request.target {
             Target::Upstream(origin) => {
-                let request = js(format!("{origin}{}", request.path))?;
+                let request = to(format!("{origin}{}", request.path))?;
                 Fetch::Request(request).send_with_signal(&signal).await?
             }
             Target::Service(name) => {
-                let request = js(format!("https://{name}{}", request.path))?;
+                let request = to(format!("https://{name}{}", request.path))?;
                 self.0.service(name)?.fetch_request(request).await?
             }
         };

@@ -144,7 +144,7 @@ fn request_goes_on_as_it_came_and_so_does_the_answer() {
     assert!(Rc::ptr_eq(&passed.downcast::<Text>().unwrap(), &body));
     assert_eq!(body.reads.get(), 0);
 
-    send(&world, "GET", "/orders/7", &owner, &[], None);
+    send(&world, "GET", "/orders/7", &owner, &[], Some(body));
     let asked = server.asked_once();
     assert_eq!((asked.target, asked.timeout_seconds), (Target::Upstream("https://orders.example".to_owned()), 30));
     assert!(asked.body.is_none());
@@ -363,7 +363,7 @@ fn request_is_signed_with_the_secret_and_only_with_one() {
         "*".to_owned(),
         header(&asked, "x-request-id").unwrap().to_owned(),
     ];
-    let expected = hex(hmac_sha256(SECRET, &signed.join("\n")).unwrap());
+    let expected = hex::encode(hmac_sha256(SECRET, &signed.join("\n")).unwrap());
     assert_eq!(header(&asked, "x-bitting-signature"), Some(expected.as_str()));
     assert_eq!(header(&asked, "x-bitting-timestamp"), Some(signed[0].as_str()));
 
@@ -371,10 +371,6 @@ fn request_is_signed_with_the_secret_and_only_with_one() {
     send(&world, "PUT", "/orders/7", &owner, &[("x-bitting-signature", "forged"), ("x-bitting-timestamp", "1")], None);
     let asked = server.asked_once();
     assert_eq!((header(&asked, "x-bitting-signature"), header(&asked, "x-bitting-timestamp")), (None, None));
-}
-
-fn hex(bytes: [u8; 32]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]
