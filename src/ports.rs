@@ -40,7 +40,9 @@ pub struct Statement {
 pub enum DatabaseError {
     /// The batch's guard stopped it: the key that asks has changed since it was verified.
     Guard,
-    /// A unique index refused a row.
+    /// The Idempotency-Key was used before, so what the batch would make is made.
+    Repeated,
+    /// Another unique index refused a row.
     Unique,
     /// Anything else, with the message for the log.
     Failed(String),
@@ -52,6 +54,8 @@ impl DatabaseError {
         // Only the guard's `abs()` of the least integer can overflow; see `storage::guard`.
         if message.contains("integer overflow") {
             Self::Guard
+        } else if message.contains("UNIQUE constraint failed: idempotency_keys.") {
+            Self::Repeated
         } else if message.contains("UNIQUE constraint failed") {
             Self::Unique
         } else {

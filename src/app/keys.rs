@@ -11,7 +11,7 @@ use crate::{
         scope::{Scope, Scopes},
         time::UnixMillis,
     },
-    ports::Statement,
+    ports::{Row, Statement},
     storage::{
         audit::{self, Event, Recorded},
         keys::{self, Change, Cursor, Filter, KeyRef, Reach},
@@ -85,10 +85,14 @@ impl App {
     /// # Errors
     /// [`Error::Invalid`], or [`Error::Exceeds`] when it would hold more than its maker.
     pub async fn create_key(&self, by: &Principal, new: NewKey) -> Result<Created, Error> {
-        self.create_key_after(by, new, Vec::new()).await
+        match self.create_key_after(by, new, Vec::new()).await {
+            Err(error) => Ok(self.key_made_before(by, error).await?.0),
+            created => created,
+        }
     }
 
-    /// Makes a key in one batch with, and behind, other statements.
+    /// Makes a key in one batch with, and behind, other statements. An error may come from repeating what
+    /// was done before: ask [`App::key_made_before`].
     pub(super) async fn create_key_after(
         &self,
         by: &Principal,
@@ -121,8 +125,10 @@ impl App {
         let expires_at = new.expires_at.unwrap_or(maker.ends_at());
         check_expiry(expires_at, now)?;
         check_holds(by, &scopes, maker.role, expires_at)?;
-        let text = KeyText::generate(&self.config.brand, new.label.as_ref(), kind, |bytes| self.entropy.fill(bytes))
-            .map_err(Error::Unavailable)?;
+        let nonce = self.nonce(by)?;
+        let source = self.secret_bytes(by, nonce.as_ref());
+        let text =
+            KeyText::generate(&self.config.brand, new.label.as_ref(), kind, source).map_err(Error::Unavailable)?;
         let mut key = Key {
             id: KeyId::new(now, self.random_bits()?),
             number: 0,
@@ -145,7 +151,7 @@ impl App {
         let created = Self::created_event(&key);
         let at = statements.len();
         statements.extend([self.insert_key(&key, &text), audit::record_if_changed(&by.actor(), &created)]);
-        let mut results = self.guarded(by, statements).await?;
+        let mut results = self.guarded_once(by, nonce, &key.id.to_string(), statements).await?;
         let must = "there is no such project in this organization";
         key.number = keys::read_number(take(&mut results, at))?.ok_or_else(|| Error::invalid("project_id", must))?;
         Ok(Created { key, text })
@@ -241,11 +247,7 @@ impl App {
     /// Carries out a change of a key that was read before, with its event, and gives the key as it is
     /// then. Of two at once, one finds the key changed.
     pub(super) async fn carry_out(&self, by: &Principal, change: Statement, event: &Event<'_>) -> Result<Key, Error> {
-        let mut results = self.guarded(by, vec![change, audit::record_if_changed(&by.actor(), event)]).await?;
-        keys::read(take(&mut results, 0))?.pop().ok_or(Error::Conflict {
-            code: "conflict",
-            message: "Someone else changed this key at the same time. Read it again, then decide.",
-        })
+        changed(self.guarded(by, vec![change, audit::record_if_changed(&by.actor(), event)]).await?)
     }
 
     /// Ends a key for good. Revoking a revoked key changes nothing and is no error.
@@ -292,6 +294,14 @@ impl App {
         }
         Ok(page(audit::read(take(&mut results, 1))?, limit))
     }
+}
+
+/// The key as it is behind a change, which was the first statement.
+pub(super) fn changed(mut results: Vec<Vec<Row>>) -> Result<Key, Error> {
+    keys::read(take(&mut results, 0))?.pop().ok_or(Error::Conflict {
+        code: "conflict",
+        message: "Someone else changed this key at the same time. Read it again, then decide.",
+    })
 }
 
 /// Nobody locks an organization out without having been told.

@@ -3,6 +3,7 @@
 pub mod bootstrap;
 pub mod config;
 pub mod error;
+pub mod idempotency;
 pub mod isolate;
 pub mod keys;
 pub mod projects;
@@ -14,7 +15,7 @@ pub mod verify;
 use std::rc::Rc;
 
 use crate::{
-    domain::{feed::Feed, key::Role, snapshot::Snapshot, time::UnixMillis},
+    domain::{feed::Feed, idempotency::Repeatable, key::Role, snapshot::Snapshot, time::UnixMillis},
     ports::{Background, Cache, Clock, Database, Entropy, Row, Statement, Upstream},
     storage::{audit::Actor, changes},
 };
@@ -51,6 +52,8 @@ pub struct Principal {
     pub request_id: String,
     /// The address from which it came.
     pub ip: Option<String>,
+    /// What its Idempotency-Key stands for, if it has one. Only what makes something looks at it.
+    pub repeatable: Option<Repeatable>,
 }
 
 impl Principal {

@@ -56,8 +56,13 @@ impl App {
             metadata: Map::new(),
         };
         let before = vec![projects::insert(&project), audit::record(&by.actor(), &created)];
-        let key = self.create_key_after(by, first_key, before).await?;
-        Ok((project, key))
+        match self.create_key_after(by, first_key, before).await {
+            Ok(key) => Ok((project, key)),
+            Err(error) => {
+                let (key, project) = self.key_made_before(by, error).await?;
+                Ok((project.ok_or_else(|| Error::Spent(key.key.id.to_string()))?, key))
+            }
+        }
     }
 
     /// The organization's projects, the newest first, 1,000 at most; for a project's key its own.

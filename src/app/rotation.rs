@@ -8,10 +8,13 @@ use crate::{
     app::{
         App, Principal,
         error::Error,
-        keys::{Created, check_changeable, check_expiry, check_holds, event, reach_to_change},
+        keys::{Created, changed, check_changeable, check_expiry, check_holds, event, reach_to_change},
     },
     domain::{key::Key, key_text::KeyText, time::UnixMillis},
-    storage::keys::{self, NewSecret},
+    storage::{
+        audit,
+        keys::{self, NewSecret},
+    },
 };
 
 impl App {
@@ -22,6 +25,19 @@ impl App {
     /// [`Error::Exceeds`] when the caller could not have made such a key himself, since the answer
     /// hands it to him; [`Error::Conflict`] when a rotation is under way or someone else was faster.
     pub async fn rotate_key(
+        &self,
+        by: &Principal,
+        before: &Key,
+        grace_ms: i64,
+        expires_at: Option<Option<UnixMillis>>,
+    ) -> Result<Created, Error> {
+        match self.rotate_key_once(by, before, grace_ms, expires_at).await {
+            Err(error) => Ok(self.key_made_before(by, error).await?.0),
+            rotated => rotated,
+        }
+    }
+
+    async fn rotate_key_once(
         &self,
         by: &Principal,
         before: &Key,
@@ -54,7 +70,9 @@ impl App {
             expires_at.map_or(end, |expires_at| expires_at.min(end))
         });
         let stem = before.preview.stem.clone();
-        let text = KeyText::renew(stem, before.kind, |bytes| self.entropy.fill(bytes)).map_err(Error::Unavailable)?;
+        let nonce = self.nonce(by)?;
+        let source = self.secret_bytes(by, nonce.as_ref());
+        let text = KeyText::renew(stem, before.kind, source).map_err(Error::Unavailable)?;
         let (digest, pepper_version) = self.config.hasher.current(&text);
         let new = NewSecret { digest, pepper_version, preview: text.preview() };
         let details = json!({
@@ -62,8 +80,9 @@ impl App {
             "expires_at": expires_at.map(UnixMillis::to_rfc3339),
         });
         let rotate = keys::rotate(reach_to_change(by, before.id)?, before, &new, rotates_at, expires_at, now);
-        let key = self.carry_out(by, rotate, &event(before, "key.rotated", details, now)).await?;
-        Ok(Created { key, text })
+        let rotated = audit::record_if_changed(&by.actor(), &event(before, "key.rotated", details, now));
+        let results = self.guarded_once(by, nonce, &before.id.to_string(), vec![rotate, rotated]).await?;
+        Ok(Created { key: changed(results)?, text })
     }
 
     /// Ends the outgoing secret of a rotation before its time.

@@ -99,7 +99,8 @@ impl KeyText {
         Ok(Self { text: text.to_owned(), stem_length, kind })
     }
 
-    /// The secret in plain. Only the one answer that hands a new key out may call this.
+    /// The secret in plain. Only the one answer that hands a new key out may call this, and the derivation
+    /// of another secret from it.
     pub fn expose(&self) -> &str {
         &self.text
     }

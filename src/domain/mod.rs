@@ -7,6 +7,7 @@ pub mod catalogue;
 pub mod decision;
 pub mod feed;
 pub mod id;
+pub mod idempotency;
 pub mod key;
 pub mod key_text;
 pub mod project;

@@ -20,13 +20,14 @@ use crate::{
     domain::{
         decision::{Refusal, decide},
         id,
+        idempotency::Repeatable,
         key_text::KeyText,
         scope::Scope,
     },
 };
 
 use self::{
-    message::{KEY_HEADERS, Request, Response},
+    message::{Body, KEY_HEADERS, Request, Response},
     problem::Problem,
     routes::{Access, Call},
     surface::Surface,
@@ -75,13 +76,15 @@ async fn route(app: &App, request: &Request, path: Option<&str>, request_id: &st
         Access::Key(scope, handler) => {
             let scope = scope.as_ref();
             let by = admit(app, request, request_id, scope).await?;
-            let call = Call { app, request: &*request.read().await?, path, params, request_id };
+            let request = &*request.read().await?;
+            let by = Principal { repeatable: repeatable(request)?, ..by };
+            let call = Call { app, request, path, params, request_id };
             let answer = match handler(&call, &by).await {
                 // The guard stopped the batch, so nothing has happened yet: judge the key by what
                 // the database says now, and let it try again if it is still good.
                 Err(Problem::App(Error::KeyChanged)) => {
-                    let by = authenticate(app, request, request_id, scope, Freshness::Strong).await?;
-                    handler(&call, &by).await
+                    let again = authenticate(app, request, request_id, scope, Freshness::Strong).await?;
+                    handler(&call, &Principal { repeatable: by.repeatable.clone(), ..again }).await
                 }
                 answer => answer,
             };
@@ -136,5 +139,19 @@ async fn authenticate(
         snapshot: found.snapshot,
         request_id: request_id.to_owned(),
         ip: request.header("cf-connecting-ip").map(str::to_owned),
+        repeatable: None,
     })
+}
+
+/// What the header `Idempotency-Key` stands for, if it was sent.
+fn repeatable(request: &Request) -> Result<Option<Repeatable>, Problem> {
+    let Some(key) = request.header("idempotency-key") else { return Ok(None) };
+    let caller = KeyText::parse(credential(request).unwrap_or_default()).map_err(|_| Refusal::Malformed)?;
+    let body = match &request.body {
+        Body::Bytes(bytes) => bytes.as_slice(),
+        Body::TooLarge | Body::Unread(_) => &[],
+    };
+    let all = [request.method.as_bytes(), request.path.as_bytes(), request.query.as_bytes(), body];
+    let must = "must be 1 to 255 visible ASCII characters";
+    Repeatable::new(caller, key, &all).map(Some).ok_or_else(|| Error::invalid("Idempotency-Key", must).into())
 }

@@ -106,7 +106,9 @@ impl Problem {
             Self::App(Error::Invalid { .. }) => (400, "validation_failed"),
             Self::App(Error::Exceeds(_)) => (403, "exceeds_own_access"),
             Self::App(Error::Conflict { code, .. }) => (409, code),
-            Self::App(Error::Unavailable(_) | Error::KeyChanged) => (503, "unavailable"),
+            Self::App(Error::Reused) => (422, "idempotency_key_reused"),
+            Self::App(Error::Spent(_)) => (409, "idempotency_key_spent"),
+            Self::App(Error::Unavailable(_) | Error::KeyChanged | Error::Repeated) => (503, "unavailable"),
             Self::App(Error::Refused(refusal)) => {
                 let status = match refusal {
                     Refusal::MissingScopes(_) | Refusal::OrganizationSuspended => 403,
@@ -140,7 +142,13 @@ impl Problem {
             Self::App(Error::Exceeds(message)) => message.clone(),
             Self::App(Error::NotFound) => "There is no such thing, or this key may not see it.".to_owned(),
             Self::App(Error::Conflict { message, .. }) => (*message).to_owned(),
-            Self::App(Error::Unavailable(_) | Error::KeyChanged) => {
+            Self::App(Error::Reused) => {
+                "This Idempotency-Key was sent with another request before. Take a new one for each.".to_owned()
+            }
+            Self::App(Error::Spent(id)) => {
+                format!("The first request with this Idempotency-Key made {id}, whose answer cannot be given again.")
+            }
+            Self::App(Error::Unavailable(_) | Error::KeyChanged | Error::Repeated) => {
                 "Something that this answer depends on is not available. Try again in a moment.".to_owned()
             }
             Self::App(Error::Refused(refusal)) => refusal_detail(refusal),
@@ -172,6 +180,7 @@ impl Problem {
             405 => "Method Not Allowed",
             409 => "Conflict",
             413 => "Content Too Large",
+            422 => "Unprocessable Content",
             502 => "Bad Gateway",
             504 => "Gateway Timeout",
             _ => "Service Unavailable",

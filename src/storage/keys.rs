@@ -12,7 +12,7 @@ use crate::{
         time::UnixMillis,
     },
     ports::{DatabaseError, Param, Row, Statement},
-    storage::{ToParam, json_text, json_text_or_null, statement, typed},
+    storage::{ToParam, idempotency::subject, json_text, json_text_or_null, statement, typed},
 };
 
 /// The columns of a [`Key`].
@@ -104,6 +104,17 @@ pub(crate) fn get(reach: Reach, key: KeyRef) -> Statement {
     };
     let reach = [reach.organization_id.to_param(), reach.user_id.to_param(), reach.project_id.to_param()];
     Statement { sql: sql.to_owned(), params: [name].into_iter().chain(reach).collect() }
+}
+
+/// The key that was made, or given a new secret, under an Idempotency-Key, which is the caller's own.
+pub(crate) fn made(by: KeyId, digest: &str) -> Statement {
+    statement!(concat!("SELECT ", columns!(), ", digest FROM keys WHERE id = ", subject!()), by, digest)
+}
+
+/// Reads the rows of [`made`]: the key, and the digest of its newest secret as it is stored.
+pub(crate) fn read_made(rows: Vec<Row>) -> Result<Option<(Key, String)>, DatabaseError> {
+    let digest = rows.first().and_then(|row| row.get("digest")).and_then(Value::as_str).unwrap_or_default().to_owned();
+    Ok(read(rows)?.pop().map(|key| (key, digest)))
 }
 
 /// Reads the rows of [`get`], [`list`], [`update`].

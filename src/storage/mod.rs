@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod changes;
+pub mod idempotency;
 pub mod keys;
 pub mod organizations;
 pub mod projects;

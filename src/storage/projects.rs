@@ -4,13 +4,13 @@ use serde::Deserialize;
 
 use crate::{
     domain::{
-        id::{OrganizationId, ProjectId},
+        id::{KeyId, OrganizationId, ProjectId},
         key::Name,
         project::Project,
         time::UnixMillis,
     },
     ports::{DatabaseError, Row, Statement},
-    storage::{statement, typed},
+    storage::{idempotency::subject, statement, typed},
 };
 
 macro_rules! columns {
@@ -37,6 +37,21 @@ pub(crate) fn get(organization_id: OrganizationId, id: ProjectId) -> Statement {
         concat!("SELECT ", columns!(), " FROM projects WHERE id = ?1 AND organization_id = ?2 AND deleted_at IS NULL"),
         id,
         organization_id
+    )
+}
+
+/// The project of the key that was made under an Idempotency-Key, which is the caller's own.
+pub(crate) fn made(by: KeyId, digest: &str) -> Statement {
+    statement!(
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM projects WHERE id = (SELECT project_id FROM keys WHERE id = ",
+            subject!(),
+            ") AND deleted_at IS NULL"
+        ),
+        by,
+        digest
     )
 }
 
@@ -84,7 +99,7 @@ pub(crate) fn delete(organization_id: OrganizationId, id: ProjectId, now: UnixMi
     )
 }
 
-/// Reads the rows of [`get`], [`list`] and [`update`].
+/// Reads the rows of [`get`], [`made`], [`list`] and [`update`].
 pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Project>, DatabaseError> {
     #[derive(Deserialize)]
     struct ProjectRow {

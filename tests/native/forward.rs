@@ -186,6 +186,7 @@ fn headers_that_belong_to_this_origin_or_this_connection_stay_here() {
     for (name, goes_on) in [
         ("accept-encoding", true),
         ("content-type", true),
+        ("idempotency-key", true),
         ("x-own", true),
         ("x-forwarded-for", true),
         ("proxyless", true),

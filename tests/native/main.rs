@@ -17,6 +17,7 @@ mod confident;
 mod errors;
 mod forward;
 mod guard;
+mod idempotency;
 mod key_text;
 mod keys;
 mod last_key;

@@ -20,6 +20,8 @@ pub(crate) struct Sqlite {
     pub(crate) connection: RefCell<Connection>,
     /// Messages with which the next batches fail, before they have any effect.
     pub(crate) failures: RefCell<VecDeque<String>>,
+    /// Whether the next batch fails once all of it is done.
+    pub(crate) losing: Cell<bool>,
     /// Whether all batches fail.
     pub(crate) down: Cell<bool>,
     /// How many batches were sent: each is one round trip. Those that write down uses are not in it.
@@ -40,6 +42,7 @@ impl Sqlite {
         Self {
             connection: RefCell::new(connection),
             failures: RefCell::default(),
+            losing: Cell::new(false),
             down: Cell::new(false),
             batches: Cell::new(0),
             use_writes: Cell::new(0),
@@ -96,7 +99,11 @@ impl Sqlite {
             transaction.commit()?;
             Ok(results)
         };
-        run().map_err(|error| DatabaseError::from_message(error.to_string()))
+        let results = run().map_err(|error| DatabaseError::from_message(error.to_string()))?;
+        if self.losing.take() {
+            return Err(DatabaseError::from_message("D1 has lost the answer".to_owned()));
+        }
+        Ok(results)
     }
 
     fn query(&self, connection: &Connection, statement: &Statement) -> rusqlite::Result<Vec<Row>> {
