@@ -5,7 +5,6 @@ use serde_json::{Map, Value, json};
 use crate::{
     app::{App, Principal, error::Error, take},
     domain::{
-        catalogue,
         id::{KeyId, OrganizationId, ProjectId},
         key::{Key, KeyKind, Life, Name, Role},
         key_text::{KeyText, Word},
@@ -63,6 +62,25 @@ pub struct Page<T> {
 }
 
 impl App {
+    /// What a list of scopes and names of bundles stands for by the catalogue of now.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the entry that is neither.
+    pub(crate) fn expand_scopes(&self, entries: &[String]) -> Result<Scopes, Error> {
+        self.config.catalogue.expand(entries).map_err(|(index, message)| wrong_scope(index, &message))
+    }
+
+    /// Every scope must be in the catalogue: one that is not would look granted and open nothing.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the first that is not.
+    pub(crate) fn check_scopes(&self, scopes: &[Scope]) -> Result<(), Error> {
+        for (index, scope) in scopes.iter().enumerate() {
+            self.config.catalogue.check(scope).map_err(|message| wrong_scope(index, &message))?;
+        }
+        Ok(())
+    }
+
     /// Makes a key.
     ///
     /// # Errors
@@ -108,9 +126,6 @@ impl App {
         // A project's key sees its project and administers nothing.
         let role = if kind == KeyKind::Proj { Role::Member } else { maker.role };
         let scopes = new.scopes.unwrap_or_else(|| maker.scopes.clone());
-        if let Scopes::List(list) = &scopes {
-            check_scopes(list)?;
-        }
         check_metadata(&new.metadata)?;
         let expires_at = new.expires_at.unwrap_or_else(|| policy.expiry_unasked(maker.ends_at(), now));
         check_expiry(policy, expires_at, now)?;
@@ -208,9 +223,6 @@ impl App {
         force: bool,
     ) -> Result<Key, Error> {
         let now = self.now();
-        if let Some(Scopes::List(list)) = &change.scopes {
-            check_scopes(list)?;
-        }
         if let Some(metadata) = &change.metadata {
             check_metadata(metadata)?;
         }
@@ -373,15 +385,8 @@ fn described(change: &Change) -> Value {
     Value::Object(details)
 }
 
-/// Every scope must be in the catalogue: one that is not would look granted and open nothing.
-pub(crate) fn check_scopes(scopes: &[Scope]) -> Result<(), Error> {
-    match scopes.iter().enumerate().find(|(_, scope)| !catalogue::contains(scope)) {
-        None => Ok(()),
-        Some((index, scope)) => Err(Error::invalid(
-            &format!("scopes[{index}]"),
-            format!("there is no scope `{scope}`: GET /v1/scopes lists all"),
-        )),
-    }
+fn wrong_scope(index: usize, message: &str) -> Error {
+    Error::invalid(&format!("scopes[{index}]"), format!("{message} (GET /v1/scopes lists all)"))
 }
 
 fn check_metadata(metadata: &Map<String, Value>) -> Result<(), Error> {

@@ -21,7 +21,7 @@ use std::rc::Rc;
 
 use crate::{
     domain::{feed::Feed, idempotency::Repeatable, key::Role, snapshot::Snapshot, time::UnixMillis},
-    ports::{Background, Cache, Clock, Database, Entropy, Row, Statement},
+    ports::{Background, Cache, Clock, Database, Entropy, Row, Statement, Upstream},
     storage::{audit::Actor, changes},
 };
 
@@ -40,6 +40,8 @@ pub struct App {
     pub entropy: Rc<dyn Entropy>,
     /// Work behind the answer.
     pub background: Rc<dyn Background>,
+    /// The servers behind the operator's routes.
+    pub upstream: Rc<dyn Upstream>,
     /// The operator's choices.
     pub config: Rc<Config>,
     /// What this isolate remembers between requests.

@@ -195,11 +195,13 @@ fn plain(key: &KeyText) -> Digest {
 }
 
 fn peppered(pepper: &Pepper, key: &KeyText) -> Digest {
-    // HMAC takes a key of any length (RFC 2104), so the other arm is never reached.
-    match Hmac::<Sha256>::new_from_slice(pepper.secret.as_bytes()) {
-        Ok(mac) => Digest(mac.chain_update(&key.text).finalize().into_bytes().into()),
-        Err(_) => plain(key),
-    }
+    hmac_sha256(&pepper.secret, &key.text).map_or_else(|| plain(key), Digest)
+}
+
+/// HMAC-SHA-256 of a text under a secret. There always is one: HMAC takes a key of any length (RFC 2104).
+pub fn hmac_sha256(secret: &str, text: &str) -> Option<[u8; 32]> {
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
+    Some(mac.chain_update(text).finalize().into_bytes().into())
 }
 
 /// The stem with a new secret and the checksum behind it. `fill` gives random bytes; a byte of 248 or

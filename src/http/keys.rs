@@ -10,11 +10,10 @@ use crate::{
         keys::{Created, NewKey},
     },
     domain::{
-        catalogue::CATALOGUE,
         id::{KeyId, OrganizationId, ProjectId, UserId},
         key::{Key, KeyKind, KeyState, Name, Role, Rotation},
         key_text::Word,
-        scope::{Scope, Scopes},
+        scope::Scopes,
         time::{DAY_MS, MAX_DAYS, UnixMillis},
     },
     http::{
@@ -151,7 +150,7 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
     #[serde(deny_unknown_fields)]
     struct Body {
         name: Name,
-        scopes: Vec<Scope>,
+        scopes: Vec<String>,
         kind: Option<KeyKind>,
         project_id: Option<ProjectId>,
         label: Option<String>,
@@ -170,7 +169,7 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
         kind: body.kind,
         project_id: body.project_id,
         label,
-        scopes: Some(Scopes::List(body.scopes)),
+        scopes: Some(call.app.expand_scopes(&body.scopes)?),
         expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
         metadata: body.metadata,
     };
@@ -263,7 +262,7 @@ pub(crate) async fn change(call: &Call<'_>, by: &Principal) -> Result<Response, 
         #[serde(default, deserialize_with = "input::present")]
         name: Option<Name>,
         #[serde(default, deserialize_with = "input::present")]
-        scopes: Option<Vec<Scope>>,
+        scopes: Option<Vec<String>>,
         #[serde(default, deserialize_with = "input::present")]
         metadata: Option<Map<String, Value>>,
         #[serde(default, deserialize_with = "input::present")]
@@ -279,7 +278,7 @@ pub(crate) async fn change(call: &Call<'_>, by: &Principal) -> Result<Response, 
     let now = call.app.clock.now();
     let change = Change {
         name: body.name,
-        scopes: body.scopes.map(Scopes::List),
+        scopes: body.scopes.map(|scopes| call.app.expand_scopes(&scopes)).transpose()?,
         metadata: body.metadata,
         expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
         enabled: body.enabled,
@@ -352,16 +351,18 @@ pub(crate) async fn events(call: &Call<'_>, by: &Principal) -> Result<Response, 
     Ok(audit::events(&page))
 }
 
-pub(crate) async fn scopes(_: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let scopes = CATALOGUE.iter().flat_map(|resource| {
-        resource.actions.iter().map(move |(action, allows)| (format!("{}:{action}", resource.name), allows))
-    });
-    let scopes: Vec<Value> = scopes
-        .map(|(scope, allows)| {
-            let held = Scope::try_from(scope.clone()).is_ok_and(|scope| by.snapshot.scopes.grant(&scope));
-            json!({ "scope": scope, "description": allows, "held": held })
-        })
-        .collect();
-    let wildcards: Vec<String> = CATALOGUE.iter().map(|resource| format!("{}:*", resource.name)).collect();
-    Ok(Response::json(200, &json!({ "scopes": scopes, "wildcards": wildcards })))
+pub(crate) async fn scopes(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let catalogue = &call.app.config.catalogue;
+    let scope =
+        |(scope, allows)| json!({ "scope": scope, "description": allows, "held": by.snapshot.scopes.grant(&scope) });
+    let bundle = |(name, scopes): &(String, Scopes)| (name.clone(), json!(scopes));
+    Ok(Response::json(
+        200,
+        &json!({
+            "scopes": catalogue.scopes().map(scope).collect::<Vec<_>>(),
+            "wildcards": catalogue.wildcards().collect::<Vec<_>>(),
+            "bundles": catalogue.bundles.iter().map(bundle).collect::<Map<_, _>>(),
+            "presets": catalogue.presets,
+        }),
+    ))
 }

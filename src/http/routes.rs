@@ -7,12 +7,13 @@ use matchit::{Params, Router};
 
 use crate::{
     app::{App, Principal},
-    domain::scope::Scope,
+    domain::{catalogue::Catalogue, scope::Scope},
     http::{
         audit, bootstrap, braintrust, confident, invitations, keys,
         message::{Request, Response},
         organizations, people,
         problem::Problem,
+        surface::Surface,
         teams, trulayer, verify,
     },
     ports::LocalFuture,
@@ -223,6 +224,27 @@ pub(crate) fn find<'a>(method: &str, path: &'a str) -> Result<(&'static Route, P
     }
     let allowed: Vec<&str> = matched.value.iter().map(|route| route.method).collect();
     Err(Problem::MethodNotAllowed(allowed.join(", ")))
+}
+
+/// Whether the catalogue and the table fit together.
+///
+/// # Errors
+/// Which scope of a route of the table is missing, or which route of the operator's is in the table's way.
+pub fn check(catalogue: &Catalogue) -> Result<(), String> {
+    for route in ROUTES {
+        if let Access::Key(Some(scope), _) = &route.access {
+            let needs = |message| format!("resources: {message}, and {} {} needs it", route.method, route.path);
+            catalogue.check(scope).map_err(needs)?;
+        }
+    }
+    for (index, route) in catalogue.routes.iter().enumerate() {
+        // Its own parameters match those of the table, or nothing there.
+        let (_, path) = Surface::of(&route.path);
+        if BY_PATH.at(path.unwrap_or_default()).is_ok() {
+            return Err(format!("routes[{index}].path: {} is Bitting's own", route.path));
+        }
+    }
+    Ok(())
 }
 
 /// Every route as data: method, path, and the scope or what else it asks for.

@@ -27,8 +27,8 @@ fn managing(targets: &Targets) -> Vec<RouteCall> {
 /// Sends a request whose id and address are known.
 fn send(world: &World, route: &RouteCall, key: &str, request_id: &str) -> Answer {
     let mut request = request(route.method, &route.path, key, &route.body);
-    request.headers.push(("cf-ray", request_id.to_owned()));
-    request.headers.push(("cf-connecting-ip", IP.to_owned()));
+    request.headers.push(("cf-ray".to_owned(), request_id.to_owned()));
+    request.headers.push(("cf-connecting-ip".to_owned(), IP.to_owned()));
     let answer = world.send(&request);
     world.settle();
     answer
@@ -306,7 +306,7 @@ fn pages(world: &World, key: &str, query: &str, limit: usize) -> Vec<Value> {
 /// The answer to somebody who wants lines.
 fn export(world: &World, key: &str, query: &str) -> Answer {
     let mut request = request("GET", &format!("/v1/audit-events?{query}"), key, &Value::Null);
-    request.headers.push(("accept", "application/x-ndjson".to_owned()));
+    request.headers.push(("accept".to_owned(), "application/x-ndjson".to_owned()));
     world.send(&request)
 }
 
@@ -470,7 +470,7 @@ fn export_asks_for_its_type_in_any_manner() {
         ("*/*", false),
     ] {
         let mut request = request("GET", "/v1/audit-events", &owner, &Value::Null);
-        request.headers.push(("accept", accept.to_owned()));
+        request.headers.push(("accept".to_owned(), accept.to_owned()));
         assert_eq!(world.send(&request).json.is_array(), lines, "{accept}");
     }
 }
@@ -482,7 +482,7 @@ fn interrupted(meddle: impl Fn(&World, &str)) -> Vec<Result<usize, String>> {
     let body = json!({ "name": "auditor", "scopes": ["audit:read"], "expires_in_days": 1 });
     let (id, key) = world.create_from(&owner, &body);
     let mut request = request("GET", "/v1/audit-events", &key, &Value::Null);
-    request.headers.push(("accept", "application/x-ndjson".to_owned()));
+    request.headers.push(("accept".to_owned(), "application/x-ndjson".to_owned()));
     let response = block_on(http::handle(&world.app, &request));
     let Content::Stream(mut pieces) = response.body else { panic!("no stream") };
     let lines = |piece: Vec<u8>| String::from_utf8(piece).unwrap().lines().count();

@@ -297,7 +297,7 @@ fn key_is_read_from_each_header_of_the_libraries() {
             let with = |value: &str| {
                 let mut request = request("GET", path, "", &Value::Null);
                 request.headers.push((
-                    header,
+                    header.to_owned(),
                     if header == "authorization" { format!("Bearer {value}") } else { value.to_owned() },
                 ));
                 world.send(&request)
@@ -308,9 +308,9 @@ fn key_is_read_from_each_header_of_the_libraries() {
         }
     }
     // A bearer that was sent is the key, whatever else is there; an empty header is none.
-    let send = |headers: &[(&'static str, &str)]| {
+    let send = |headers: &[(&str, &str)]| {
         let mut request = request("GET", "/v1/organization", "", &Value::Null);
-        request.headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        request.headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         world.send(&request)
     };
     assert_problem(&send(&[("authorization", "Bearer x"), ("confident_api_key", &owner)]), 401, "malformed_api_key");

@@ -34,7 +34,7 @@ fn world() -> (World, String, Targets) {
 }
 
 fn with_authorization(mut request: Request, value: &str) -> Request {
-    request.headers = vec![("authorization", value.to_owned())];
+    request.headers = vec![("authorization".to_owned(), value.to_owned())];
     request
 }
 
@@ -493,7 +493,7 @@ fn a_database_that_fails_is_503_on_every_route_and_tells_nothing() {
 fn request_id_is_the_platforms_if_it_gives_one() {
     let (world, owner, ..) = world();
     let mut with_ray = request("GET", "/v1/nothing", &owner, &Value::Null);
-    with_ray.headers.push(("cf-ray", "9a1b2c3d4e5f6789-FRA".to_owned()));
+    with_ray.headers.push(("cf-ray".to_owned(), "9a1b2c3d4e5f6789-FRA".to_owned()));
     let answer = world.send(&with_ray);
     assert_problem(&answer, 404, "not_found");
     assert_eq!(answer.text("request_id"), "9a1b2c3d4e5f6789-FRA");
@@ -563,9 +563,9 @@ fn no_request_makes_a_5xx_or_a_panic() {
             request.path = path.unwrap_or(request.path);
             request.query = query;
             if let Some(authorization) = authorization {
-                request.headers = vec![("authorization", authorization)];
+                request.headers = vec![("authorization".to_owned(), authorization)];
             }
-            request.headers.extend(ray.map(|ray| ("cf-ray", ray)));
+            request.headers.extend(ray.map(|ray| ("cf-ray".to_owned(), ray)));
             if let Some(body) = body {
                 request.body = Body::Bytes(body.into_bytes());
             }

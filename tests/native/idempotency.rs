@@ -80,7 +80,7 @@ fn fields() -> Value {
 }
 
 fn with_key(mut request: Request, key: &str) -> Request {
-    request.headers.push(("idempotency-key", key.to_owned()));
+    request.headers.push(("idempotency-key".to_owned(), key.to_owned()));
     request
 }
 

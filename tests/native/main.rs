@@ -16,6 +16,7 @@ mod bootstrap;
 mod braintrust;
 mod confident;
 mod errors;
+mod forward;
 mod guard;
 mod idempotency;
 mod key_text;

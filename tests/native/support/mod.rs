@@ -5,6 +5,7 @@ pub(crate) mod routes;
 pub(crate) mod sqlite;
 
 use std::{
+    borrow::Cow,
     cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
@@ -20,8 +21,9 @@ use bitting::{
     http::{
         self,
         message::{Body, Content, Request},
+        routes::check,
     },
-    ports::{Background, Cache, Clock, Entropy, LocalFuture},
+    ports::{Background, Cache, Clock, Entropy, Incoming, LocalFuture, Outgoing, Upstream, UpstreamError},
 };
 use futures::{TryStreamExt, executor::block_on};
 use serde_json::{Value, json};
@@ -118,6 +120,15 @@ impl Later {
     }
 }
 
+/// No servers behind any route.
+pub(crate) struct NoUpstream;
+
+impl Upstream for NoUpstream {
+    fn send(&self, _: Outgoing) -> LocalFuture<'_, Result<Incoming, UpstreamError>> {
+        Box::pin(async { Err(UpstreamError::Failed("there is no such server".to_owned())) })
+    }
+}
+
 /// One isolate over one database and one KV.
 pub(crate) struct World {
     pub(crate) app: App,
@@ -136,7 +147,7 @@ pub(crate) type Io = (usize, usize, usize);
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Vec<(Cow<'static, str>, String)>,
     pub(crate) json: Value,
     /// The envelope of errors that the request's surface has.
     pub(crate) envelope: Envelope,
@@ -218,6 +229,7 @@ impl World {
             clock: clock.clone(),
             entropy: Rc::new(SeededEntropy(Cell::new(1))),
             background: later.clone(),
+            upstream: Rc::new(NoUpstream),
             config: Rc::new(config(variables)),
             isolate: Rc::default(),
         };
@@ -305,7 +317,7 @@ impl World {
     pub(crate) fn send(&self, request: &Request) -> Answer {
         let response = block_on(http::handle(&self.app, request));
         let body = read(response.body);
-        let lines = response.headers.contains(&("Content-Type", "application/x-ndjson".to_owned()));
+        let lines = response.headers.contains(&("Content-Type".into(), "application/x-ndjson".to_owned()));
         let json = match body.as_slice() {
             [] => Value::Null,
             _ if lines => body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(value).collect(),
@@ -452,6 +464,7 @@ pub(crate) fn read(body: Content) -> Vec<u8> {
     match body {
         Content::Bytes(bytes) => bytes,
         Content::Stream(pieces) => block_on(pieces.try_concat()).unwrap(),
+        Content::Unread(source) => block_on(source.pieces().try_concat()).unwrap(),
     }
 }
 
@@ -465,7 +478,9 @@ fn config(variables: &[(&str, &str)]) -> Config {
         let given = variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned());
         given.or((name == "OPERATOR_SECRET").then(|| OPERATOR_SECRET.to_owned()))
     };
-    Config::read(get).unwrap()
+    let config = Config::read(get).unwrap();
+    check(&config.catalogue).unwrap();
+    config
 }
 
 /// The envelope of errors below a path.
@@ -491,7 +506,7 @@ pub(crate) fn request(method: &str, path: &str, key: &str, body: &Value) -> Requ
         origin: "https://keys.example.com".to_owned(),
         path: path.to_owned(),
         query: query.to_owned(),
-        headers: authorization.into_iter().collect(),
+        headers: authorization.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         body: Body::Bytes(if body.is_null() { Vec::new() } else { body.to_string().into_bytes() }),
     }
 }
