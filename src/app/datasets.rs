@@ -17,7 +17,7 @@ use crate::{
     },
     ports::Statement,
     storage::{
-        audit::{self, Event},
+        audit::Event,
         datasets::{self, CHUNK_BYTES, CHUNK_ROWS, Chunk, Seen},
     },
 };
@@ -225,7 +225,7 @@ impl App {
         let details = json!({ "name": dataset.name });
         let subject = dataset.id.to_string();
         let at = self.now();
-        audit::record(&by.actor(), &Event { organization_id: dataset.organization_id, subject, action, details, at })
+        self.record_if_changed(by, &Event { organization_id: dataset.organization_id, subject, action, details, at })
     }
 
     /// A page of at most `limit` data sets that the caller may see, the newest first.
@@ -379,7 +379,7 @@ impl App {
         let statements = vec![
             datasets::get(viewer, id),
             datasets::delete(viewer, id, self.now()),
-            audit::record_if_changed(&by.actor(), &deleted),
+            self.record_if_changed(by, &deleted),
         ];
         let mut results = self.guarded(by, statements).await?;
         let seen = datasets::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)?;

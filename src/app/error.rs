@@ -27,10 +27,16 @@ pub enum Error {
         /// For people.
         message: &'static str,
     },
+    /// The Idempotency-Key belongs to another request.
+    Reused,
+    /// The first request with the Idempotency-Key made what has this id; the answer cannot be given again.
+    Spent(String),
     /// Something that the answer depends on has failed; the text is for the log alone.
     Unavailable(String),
     /// The caller's key has changed since it was verified: verify anew, then try again.
     KeyChanged,
+    /// The Idempotency-Key was used before: answer with what was made then.
+    Repeated,
 }
 
 impl Error {
@@ -44,6 +50,7 @@ impl From<DatabaseError> for Error {
     fn from(error: DatabaseError) -> Self {
         match error {
             DatabaseError::Guard => Self::KeyChanged,
+            DatabaseError::Repeated => Self::Repeated,
             DatabaseError::Unique => Self::Unavailable("a unique index refused a row".to_owned()),
             DatabaseError::Failed(message) => Self::Unavailable(message),
         }

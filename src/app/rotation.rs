@@ -8,7 +8,7 @@ use crate::{
     app::{
         App, Principal,
         error::Error,
-        keys::{Created, check_changeable, check_expiry, check_holds, event, reach_to_change},
+        keys::{Created, changed, check_changeable, check_expiry, check_holds, event, reach_to_change},
     },
     domain::{key::Key, key_text::KeyText, time::UnixMillis},
     storage::keys::{self, NewSecret},
@@ -28,6 +28,19 @@ impl App {
         grace_ms: i64,
         expires_at: Option<Option<UnixMillis>>,
     ) -> Result<Created, Error> {
+        match self.rotate_key_once(by, before, grace_ms, expires_at).await {
+            Err(error) => Ok(self.key_made_before(by, error, &[]).await?.0),
+            rotated => rotated,
+        }
+    }
+
+    async fn rotate_key_once(
+        &self,
+        by: &Principal,
+        before: &Key,
+        grace_ms: i64,
+        expires_at: Option<Option<UnixMillis>>,
+    ) -> Result<Created, Error> {
         let now = self.now();
         check_changeable(before)?;
         if before.user_id.is_some() && before.user_id != by.snapshot.user_id {
@@ -39,7 +52,9 @@ impl App {
                 message: "A rotation of this key is under way. Finish it or cancel it first.",
             });
         }
-        check_expiry(expires_at.flatten(), now)?;
+        if let Some(expires_at) = expires_at {
+            check_expiry(by.snapshot.policy, expires_at, now)?;
+        }
         let expired = before.life.expires_at.is_some_and(|expires_at| expires_at <= now);
         if expired && expires_at.is_none() {
             return Err(Error::invalid("expires_at", "is needed to rotate an expired key: it revives it"));
@@ -54,7 +69,9 @@ impl App {
             expires_at.map_or(end, |expires_at| expires_at.min(end))
         });
         let stem = before.preview.stem.clone();
-        let text = KeyText::renew(stem, before.kind, |bytes| self.entropy.fill(bytes)).map_err(Error::Unavailable)?;
+        let nonce = self.nonce(by)?;
+        let source = self.secret_bytes(by, nonce.as_ref());
+        let text = KeyText::renew(stem, before.kind, source).map_err(Error::Unavailable)?;
         let (digest, pepper_version) = self.config.hasher.current(&text);
         let new = NewSecret { digest, pepper_version, preview: text.preview() };
         let details = json!({
@@ -62,8 +79,9 @@ impl App {
             "expires_at": expires_at.map(UnixMillis::to_rfc3339),
         });
         let rotate = keys::rotate(reach_to_change(by, before.id)?, before, &new, rotates_at, expires_at, now);
-        let key = self.carry_out(by, rotate, &event(before, "key.rotated", details, now)).await?;
-        Ok(Created { key, text })
+        let rotated = self.record_if_changed(by, &event(before, "key.rotated", details, now));
+        let results = self.guarded_once(by, nonce, &before.id.to_string(), vec![rotate, rotated]).await?;
+        Ok(Created { key: changed(results)?, text })
     }
 
     /// Ends the outgoing secret of a rotation before its time.

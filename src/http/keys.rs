@@ -10,30 +10,25 @@ use crate::{
         keys::{Created, NewKey},
     },
     domain::{
-        catalogue::CATALOGUE,
         id::{KeyId, OrganizationId, ProjectId, UserId},
         key::{Key, KeyKind, KeyState, Name, Role, Rotation},
         key_text::Word,
-        scope::{Scope, Scopes},
-        time::{DAY_MS, UnixMillis},
+        scope::Scopes,
+        time::{DAY_MS, MAX_DAYS, UnixMillis},
     },
     http::{
+        audit,
         input::{self, Query},
         message::{Response, Rfc3339},
         problem::Problem,
         routes::Call,
     },
-    storage::{
-        audit::Recorded,
-        keys::{Change, Cursor, Filter, KeyRef, Status},
-    },
+    storage::keys::{Change, Cursor, Filter, KeyRef, Status},
 };
 
 /// The most items on a page, and how many there are when nobody says.
 pub(crate) const MAX_LIMIT: i64 = 1_000;
 pub(crate) const DEFAULT_LIMIT: i64 = 100;
-/// The longest life that can be asked for in days.
-const MAX_DAYS: i64 = 36_500;
 
 /// A key as the native surface shows it.
 #[derive(Serialize)]
@@ -108,16 +103,23 @@ impl<'a> KeyBody<'a> {
     }
 }
 
-/// The one answer that carries a key's text: the one to making or rotating it.
-pub(crate) fn created(call: &Call<'_>, status: u16, created: &Created) -> Response {
-    #[derive(Serialize)]
-    struct CreatedBody<'a> {
-        #[serde(flatten)]
-        about: KeyBody<'a>,
-        key: &'a str,
+/// A key with its text: the one time that it is told, in the answer to making or rotating it.
+#[derive(Serialize)]
+pub(crate) struct CreatedBody<'a> {
+    #[serde(flatten)]
+    about: KeyBody<'a>,
+    key: &'a str,
+}
+
+impl<'a> CreatedBody<'a> {
+    pub(crate) fn new(call: &Call<'_>, created: &'a Created) -> Self {
+        Self { about: KeyBody::new(&created.key, call.app.clock.now()), key: created.text.expose() }
     }
-    let about = KeyBody::new(&created.key, call.app.clock.now());
-    Response::json(status, &CreatedBody { about, key: created.text.expose() })
+}
+
+/// The answer to making or rotating a key.
+pub(crate) fn created(call: &Call<'_>, status: u16, created: &Created) -> Response {
+    Response::json(status, &CreatedBody::new(call, created))
 }
 
 /// The two ways to say an expiry, as one: `None`: nothing was said; `Some(None)`: never.
@@ -148,7 +150,7 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
     #[serde(deny_unknown_fields)]
     struct Body {
         name: Name,
-        scopes: Vec<Scope>,
+        scopes: Vec<String>,
         kind: Option<KeyKind>,
         project_id: Option<ProjectId>,
         label: Option<String>,
@@ -167,7 +169,7 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
         kind: body.kind,
         project_id: body.project_id,
         label,
-        scopes: Some(Scopes::List(body.scopes)),
+        scopes: Some(call.app.expand_scopes(&body.scopes)?),
         expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
         metadata: body.metadata,
     };
@@ -211,7 +213,7 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
             .read("status", "one of active, disabled, expired, revoked, all", status)?
             .unwrap_or(Status::Current),
     };
-    let page = call.app.list_keys(by, &filter, cursor(&query)?, limit(&query)?).await?;
+    let page = call.app.list_keys(by, &filter, cursor(&query)?, limit(&query, 0)?).await?;
     let now = call.app.clock.now();
     let keys: Vec<KeyBody<'_>> = page.items.iter().map(|key| KeyBody::new(key, now)).collect();
     Ok(Response::json(200, &PageBody { keys, has_more: page.has_more }))
@@ -225,10 +227,10 @@ fn status(text: &str) -> Option<Status> {
     }
 }
 
-/// `limit`, from 0 to [`MAX_LIMIT`].
-fn limit(query: &Query) -> Result<i64, Problem> {
-    let parse = |text: &str| text.parse().ok().filter(|limit| (0..=MAX_LIMIT).contains(limit));
-    let limit = query.read("limit", &format!("a whole number from 0 to {MAX_LIMIT}"), parse)?;
+/// `limit`, from `least` to [`MAX_LIMIT`].
+pub(crate) fn limit(query: &Query, least: i64) -> Result<i64, Problem> {
+    let parse = |text: &str| text.parse().ok().filter(|limit| (least..=MAX_LIMIT).contains(limit));
+    let limit = query.read("limit", &format!("a whole number from {least} to {MAX_LIMIT}"), parse)?;
     Ok(limit.unwrap_or(DEFAULT_LIMIT))
 }
 
@@ -247,7 +249,7 @@ pub(crate) fn cursor(query: &Query) -> Result<Cursor, Problem> {
 }
 
 /// Whether the caller insists on ending the last key that can manage keys.
-fn forced(call: &Call<'_>) -> Result<bool, Problem> {
+pub(crate) fn forced(call: &Call<'_>) -> Result<bool, Problem> {
     let query = Query::strict(call.request, &["force"])?;
     let force = query.read("force", "true or false", |text| text.parse().ok())?;
     Ok(force.unwrap_or(false))
@@ -260,7 +262,7 @@ pub(crate) async fn change(call: &Call<'_>, by: &Principal) -> Result<Response, 
         #[serde(default, deserialize_with = "input::present")]
         name: Option<Name>,
         #[serde(default, deserialize_with = "input::present")]
-        scopes: Option<Vec<Scope>>,
+        scopes: Option<Vec<String>>,
         #[serde(default, deserialize_with = "input::present")]
         metadata: Option<Map<String, Value>>,
         #[serde(default, deserialize_with = "input::present")]
@@ -276,7 +278,7 @@ pub(crate) async fn change(call: &Call<'_>, by: &Principal) -> Result<Response, 
     let now = call.app.clock.now();
     let change = Change {
         name: body.name,
-        scopes: body.scopes.map(Scopes::List),
+        scopes: body.scopes.map(|scopes| call.app.expand_scopes(&scopes)).transpose()?,
         metadata: body.metadata,
         expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
         enabled: body.enabled,
@@ -345,34 +347,22 @@ pub(crate) async fn revoke(call: &Call<'_>, by: &Principal) -> Result<Response, 
 pub(crate) async fn events(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
     let id = path_id(call)?;
     let query = Query::strict(call.request, &["limit", "starting_after"])?;
-    let before = query.read("starting_after", "an event's id", |text| text.parse().ok())?;
-    let page = call.app.key_events(by, id, before, limit(&query)?).await?;
-    let events: Vec<Value> = page.items.iter().map(event_json).collect();
-    Ok(Response::json(200, &json!({ "events": events, "has_more": page.has_more })))
+    let page = call.app.key_events(by, id, audit::after(&query)?, limit(&query, 0)?).await?;
+    Ok(audit::events(&page))
 }
 
-fn event_json(event: &Recorded) -> Value {
-    json!({
-        "id": event.id,
-        "action": event.action,
-        "actor": { "kind": event.actor_kind, "id": event.actor_id },
-        "ip": event.ip,
-        "request_id": event.request_id,
-        "details": event.details,
-        "at": Rfc3339(event.at),
-    })
-}
-
-pub(crate) async fn scopes(_: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let scopes = CATALOGUE.iter().flat_map(|resource| {
-        resource.actions.iter().map(move |(action, allows)| (format!("{}:{action}", resource.name), allows))
-    });
-    let scopes: Vec<Value> = scopes
-        .map(|(scope, allows)| {
-            let held = Scope::try_from(scope.clone()).is_ok_and(|scope| by.snapshot.scopes.grant(&scope));
-            json!({ "scope": scope, "description": allows, "held": held })
-        })
-        .collect();
-    let wildcards: Vec<String> = CATALOGUE.iter().map(|resource| format!("{}:*", resource.name)).collect();
-    Ok(Response::json(200, &json!({ "scopes": scopes, "wildcards": wildcards })))
+pub(crate) async fn scopes(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+    let catalogue = &call.app.config.catalogue;
+    let scope =
+        |(scope, allows)| json!({ "scope": scope, "description": allows, "held": by.snapshot.scopes.grant(&scope) });
+    let bundle = |(name, scopes): &(String, Scopes)| (name.clone(), json!(scopes));
+    Ok(Response::json(
+        200,
+        &json!({
+            "scopes": catalogue.scopes().map(scope).collect::<Vec<_>>(),
+            "wildcards": catalogue.wildcards().collect::<Vec<_>>(),
+            "bundles": catalogue.bundles.iter().map(bundle).collect::<Map<_, _>>(),
+            "presets": catalogue.presets,
+        }),
+    ))
 }

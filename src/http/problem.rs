@@ -26,6 +26,10 @@ pub(crate) enum Problem {
     BodyTooLarge(usize),
     /// The body is no JSON.
     MalformedJson(String),
+    /// The upstream did not begin to answer in time.
+    UpstreamTimedOut,
+    /// The upstream did not answer; the log says why.
+    UpstreamFailed,
     /// The use case said no.
     App(Error),
 }
@@ -97,11 +101,15 @@ impl Problem {
             Self::MethodNotAllowed(_) => (405, "method_not_allowed"),
             Self::BodyTooLarge(_) => (413, "body_too_large"),
             Self::MalformedJson(_) => (400, "malformed_json"),
+            Self::UpstreamTimedOut => (504, "upstream_timeout"),
+            Self::UpstreamFailed => (502, "upstream_failed"),
             Self::App(Error::Invalid { .. }) => (400, "validation_failed"),
             Self::App(Error::Exceeds(_)) => (403, "exceeds_own_access"),
             Self::App(Error::ReadOnly) => (403, "read_only"),
             Self::App(Error::Conflict { code, .. }) => (409, code),
-            Self::App(Error::Unavailable(_) | Error::KeyChanged) => (503, "unavailable"),
+            Self::App(Error::Reused) => (422, "idempotency_key_reused"),
+            Self::App(Error::Spent(_)) => (409, "idempotency_key_spent"),
+            Self::App(Error::Unavailable(_) | Error::KeyChanged | Error::Repeated) => (503, "unavailable"),
             Self::App(Error::Refused(refusal)) => {
                 let status = match refusal {
                     Refusal::MissingScopes(_) | Refusal::OrganizationSuspended => 403,
@@ -123,6 +131,12 @@ impl Problem {
             Self::NoSuchPath => "There is nothing at this path.".to_owned(),
             Self::MethodNotAllowed(allowed) => format!("This path takes {allowed}."),
             Self::BodyTooLarge(max_bytes) => format!("The body is larger than {max_bytes} bytes."),
+            Self::UpstreamTimedOut => {
+                "The server behind this path did not answer in time. It may have done what you asked.".to_owned()
+            }
+            Self::UpstreamFailed => {
+                "The server behind this path did not answer. It may have done what you asked.".to_owned()
+            }
             Self::MalformedJson(message) => format!("The body is not JSON: {message}."),
             Self::App(Error::Invalid { field: Some(field), message }) => format!("`{field}`: {message}."),
             Self::App(Error::Invalid { field: None, message }) => format!("{message}."),
@@ -132,7 +146,13 @@ impl Problem {
                 "This is shared with you to read. Ask its owner to share it with you to write.".to_owned()
             }
             Self::App(Error::Conflict { message, .. }) => (*message).to_owned(),
-            Self::App(Error::Unavailable(_) | Error::KeyChanged) => {
+            Self::App(Error::Reused) => {
+                "This Idempotency-Key was sent with another request before. Take a new one for each.".to_owned()
+            }
+            Self::App(Error::Spent(id)) => {
+                format!("The first request with this Idempotency-Key made {id}, whose answer cannot be given again.")
+            }
+            Self::App(Error::Unavailable(_) | Error::KeyChanged | Error::Repeated) => {
                 "Something that this answer depends on is not available. Try again in a moment.".to_owned()
             }
             Self::App(Error::Refused(refusal)) => refusal_detail(refusal),
@@ -164,6 +184,9 @@ impl Problem {
             405 => "Method Not Allowed",
             409 => "Conflict",
             413 => "Content Too Large",
+            422 => "Unprocessable Content",
+            502 => "Bad Gateway",
+            504 => "Gateway Timeout",
             _ => "Service Unavailable",
         };
         let detail = self.detail();
@@ -191,18 +214,18 @@ impl Problem {
         };
         match (status, self) {
             (401, Self::MissingKey | Self::NotOperator) => {
-                response.headers.push(("WWW-Authenticate", "Bearer realm=\"bitting\"".to_owned()));
+                response.headers.push(("WWW-Authenticate".into(), "Bearer realm=\"bitting\"".to_owned()));
             }
             // RFC 6750, section 3.1: a credential was sent, and it is not good.
             (401, _) => {
                 response
                     .headers
-                    .push(("WWW-Authenticate", "Bearer realm=\"bitting\", error=\"invalid_token\"".to_owned()));
+                    .push(("WWW-Authenticate".into(), "Bearer realm=\"bitting\", error=\"invalid_token\"".to_owned()));
             }
-            (405, Self::MethodNotAllowed(allowed)) => response.headers.push(("Allow", allowed.clone())),
+            (405, Self::MethodNotAllowed(allowed)) => response.headers.push(("Allow".into(), allowed.clone())),
             // Clients of the Stainless family try a 409 again, which cannot help here.
-            (409, _) => response.headers.push(("X-Should-Retry", "false".to_owned())),
-            (503, _) => response.headers.push(("Retry-After", RETRY_AFTER_SECONDS.to_owned())),
+            (409, _) => response.headers.push(("X-Should-Retry".into(), "false".to_owned())),
+            (503, _) => response.headers.push(("Retry-After".into(), RETRY_AFTER_SECONDS.to_owned())),
             _ => {}
         }
         response

@@ -7,12 +7,14 @@ use matchit::{Params, Router};
 
 use crate::{
     app::{App, Principal},
-    domain::scope::Scope,
+    domain::{catalogue::Catalogue, scope::Scope},
     http::{
-        bootstrap, braintrust, confident, keys,
+        audit, bootstrap, braintrust, confident, invitations, keys,
         message::{Request, Response},
+        organizations, people,
         problem::Problem,
-        trulayer, verify,
+        surface::Surface,
+        teams, trulayer, verify,
     },
     ports::LocalFuture,
 };
@@ -43,6 +45,8 @@ impl Call<'_> {
 
 /// Who may call a route, and what answers.
 pub(crate) enum Access {
+    /// Whoever comes: what he shows is in the path.
+    Anybody(for<'a> fn(&'a Call<'a>) -> Answer<'a>),
     /// Whoever has the operator's secret.
     Operator(for<'a> fn(&'a Call<'a>) -> Answer<'a>),
     /// Whoever has a good key, with this scope if one is named.
@@ -53,10 +57,23 @@ pub(crate) enum Access {
 pub(crate) struct Route {
     /// The method.
     pub(crate) method: &'static str,
-    /// The path, without a surface's prefix; `:id` and `:project` stand for its parameters.
+    /// The path, without a surface's prefix; `:id`, `:project` and the like stand for its parameters.
     pub(crate) path: &'static str,
     /// Who may call, and what answers.
     pub(crate) access: Access,
+}
+
+impl Route {
+    /// Whether it manages something, so that attempts that are refused belong into the audit trail. To send
+    /// traces is to use the product and not to manage it.
+    pub(crate) fn manages(&self) -> bool {
+        match &self.access {
+            Access::Key(Some(scope), _) => {
+                self.method != "GET" && scope.action() == "write" && scope.resource() != "traces"
+            }
+            Access::Anybody(_) | Access::Key(None, _) | Access::Operator(_) => false,
+        }
+    }
 }
 
 const READ: Option<Scope> = Some(Scope::named("api-keys:read"));
@@ -64,6 +81,9 @@ const WRITE: Option<Scope> = Some(Scope::named("api-keys:write"));
 const VERIFY: Option<Scope> = Some(Scope::named("api-keys:verify"));
 
 macro_rules! route {
+    ($method:literal $path:literal anybody $handler:path) => {
+        Route { method: $method, path: $path, access: Access::Anybody(|call| Box::pin($handler(call))) }
+    };
     ($method:literal $path:literal operator $handler:path) => {
         Route { method: $method, path: $path, access: Access::Operator(|call| Box::pin($handler(call))) }
     };
@@ -74,10 +94,13 @@ macro_rules! route {
 
 const ORGANIZATION_READ: Option<Scope> = Some(Scope::named("organization:read"));
 const ORGANIZATION_WRITE: Option<Scope> = Some(Scope::named("organization:write"));
+const MEMBERS_READ: Option<Scope> = Some(Scope::named("members:read"));
+const MEMBERS_WRITE: Option<Scope> = Some(Scope::named("members:write"));
 const PROJECTS_READ: Option<Scope> = Some(Scope::named("projects:read"));
 const PROJECTS_WRITE: Option<Scope> = Some(Scope::named("projects:write"));
 const TRACES_READ: Option<Scope> = Some(Scope::named("traces:read"));
 const TRACES_WRITE: Option<Scope> = Some(Scope::named("traces:write"));
+const AUDIT_READ: Option<Scope> = Some(Scope::named("audit:read"));
 const ANY_KEY: Option<Scope> = None;
 
 /// Every route.
@@ -95,6 +118,33 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("POST" "/v1/keys/:id/rotate/finish" WRITE keys::finish_rotation),
     route!("POST" "/v1/keys/:id/rotate/cancel" WRITE keys::cancel_rotation),
     route!("GET" "/v1/keys/:id/events" READ keys::events),
+    route!("GET" "/v1/organizations" ORGANIZATION_READ organizations::list),
+    route!("POST" "/v1/organizations" ORGANIZATION_WRITE organizations::create),
+    route!("GET" "/v1/organizations/:organization" ORGANIZATION_READ organizations::get),
+    route!("PATCH" "/v1/organizations/:organization" ORGANIZATION_WRITE organizations::change),
+    route!("GET" "/v1/organizations/:organization/projects" PROJECTS_READ organizations::list_projects),
+    route!("POST" "/v1/organizations/:organization/projects" PROJECTS_WRITE organizations::create_project),
+    route!("GET" "/v1/organizations/:organization/projects/:project" PROJECTS_READ organizations::get_project),
+    route!("PATCH" "/v1/organizations/:organization/projects/:project" PROJECTS_WRITE organizations::change_project),
+    route!("DELETE" "/v1/organizations/:organization/projects/:project" PROJECTS_WRITE organizations::delete_project),
+    route!("GET" "/v1/audit-events" AUDIT_READ audit::list),
+    // The people of an organization.
+    route!("GET" "/v1/organizations/:organization/members" MEMBERS_READ people::list),
+    route!("GET" "/v1/organizations/:organization/members/:user" MEMBERS_READ people::get),
+    route!("PATCH" "/v1/organizations/:organization/members/:user" MEMBERS_WRITE people::change),
+    route!("DELETE" "/v1/organizations/:organization/members/:user" MEMBERS_WRITE people::remove),
+    route!("GET" "/v1/organizations/:organization/invitations" MEMBERS_READ invitations::list),
+    route!("POST" "/v1/organizations/:organization/invitations" MEMBERS_WRITE invitations::create),
+    route!("DELETE" "/v1/organizations/:organization/invitations/:invitation" MEMBERS_WRITE invitations::revoke),
+    route!("GET" "/v1/organizations/:organization/teams" MEMBERS_READ teams::list),
+    route!("POST" "/v1/organizations/:organization/teams" MEMBERS_WRITE teams::create),
+    route!("GET" "/v1/organizations/:organization/teams/:team" MEMBERS_READ teams::get),
+    route!("PATCH" "/v1/organizations/:organization/teams/:team" MEMBERS_WRITE teams::rename),
+    route!("DELETE" "/v1/organizations/:organization/teams/:team" MEMBERS_WRITE teams::delete),
+    route!("PUT" "/v1/organizations/:organization/teams/:team/members/:user" MEMBERS_WRITE teams::add),
+    route!("DELETE" "/v1/organizations/:organization/teams/:team/members/:user" MEMBERS_WRITE teams::remove),
+    route!("GET" "/v1/invitations/:token" anybody invitations::get),
+    route!("POST" "/v1/invitations/:token/accept" anybody invitations::accept),
     // Braintrust's surface.
     route!("GET" "/v1/api_key" READ braintrust::list),
     route!("POST" "/v1/api_key" WRITE braintrust::create),
@@ -176,9 +226,31 @@ pub(crate) fn find<'a>(method: &str, path: &'a str) -> Result<(&'static Route, P
     Err(Problem::MethodNotAllowed(allowed.join(", ")))
 }
 
+/// Whether the catalogue and the table fit together.
+///
+/// # Errors
+/// Which scope of a route of the table is missing, or which route of the operator's is in the table's way.
+pub fn check(catalogue: &Catalogue) -> Result<(), String> {
+    for route in ROUTES {
+        if let Access::Key(Some(scope), _) = &route.access {
+            let needs = |message| format!("resources: {message}, and {} {} needs it", route.method, route.path);
+            catalogue.check(scope).map_err(needs)?;
+        }
+    }
+    for (index, route) in catalogue.routes.iter().enumerate() {
+        // Its own parameters match those of the table, or nothing there.
+        let (_, path) = Surface::of(&route.path);
+        if BY_PATH.at(path.unwrap_or_default()).is_ok() {
+            return Err(format!("routes[{index}].path: {} is Bitting's own", route.path));
+        }
+    }
+    Ok(())
+}
+
 /// Every route as data: method, path, and the scope or what else it asks for.
 pub fn table() -> Vec<(&'static str, &'static str, &'static str)> {
     let access = |route: &'static Route| match &route.access {
+        Access::Anybody(_) => "anybody",
         Access::Operator(_) => "operator",
         Access::Key(None, _) => "any key",
         Access::Key(Some(scope), _) => scope.as_str(),

@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 use crate::{
     app::{
         Principal,
-        keys::check_scopes,
         verify::{Found, Freshness},
     },
     domain::{
@@ -44,7 +43,7 @@ pub(crate) async fn verify(call: &Call<'_>, by: &Principal) -> Result<Response, 
         freshness: Option<FreshnessName>,
     }
     let body: Body = input::body(call.request)?;
-    check_scopes(&body.scopes)?;
+    call.app.check_scopes(&body.scopes)?;
     let freshness = match body.freshness {
         Some(FreshnessName::Strong) => Freshness::Strong,
         Some(FreshnessName::Bounded) | None => Freshness::Bounded,

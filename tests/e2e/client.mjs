@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { OPERATOR_SECRET } from "./harness.mjs";
 
 /** Calls a route. Every answer of the Worker must be JSON that no cache may store, so that is asserted here. */
-export async function call(app, method, path, { key, body } = {}) {
+export async function call(app, method, path, { key, body, headers } = {}) {
   const response = await app.fetch(path, {
     method,
-    headers: key ? { authorization: `Bearer ${key}` } : {},
+    headers: { ...(key && { authorization: `Bearer ${key}` }), ...headers },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
   assert.equal(response.headers.get("cache-control"), "no-store");

@@ -11,15 +11,20 @@
 
 mod support;
 
+mod audit;
 mod bootstrap;
 mod braintrust;
 mod confident;
 mod errors;
+mod forward;
 mod guard;
+mod idempotency;
 mod key_text;
 mod keys;
 mod last_key;
 mod migrations;
+mod organizations;
+mod people;
 mod projects;
 mod rotation;
 mod simulation;

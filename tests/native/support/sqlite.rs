@@ -10,8 +10,14 @@ use std::{
 };
 
 use bitting::ports::{Database, DatabaseError, LocalFuture, Param, Row, Statement};
-use rusqlite::{Connection, StatementStatus, params_from_iter, types};
+use rusqlite::{
+    Connection, StatementStatus,
+    functions::{Context, FunctionFlags},
+    params_from_iter, types,
+};
 use serde_json::{Value, json};
+
+use super::Instant;
 
 const SCHEMA: &str = include_str!("../../../schema.sql");
 
@@ -20,6 +26,8 @@ pub(crate) struct Sqlite {
     pub(crate) connection: RefCell<Connection>,
     /// Messages with which the next batches fail, before they have any effect.
     pub(crate) failures: RefCell<VecDeque<String>>,
+    /// Whether the next batch fails once all of it is done.
+    pub(crate) losing: Cell<bool>,
     /// Whether all batches fail.
     pub(crate) down: Cell<bool>,
     /// How many batches were sent: each is one round trip. Those that write down uses are not in it.
@@ -33,13 +41,18 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    pub(crate) fn new() -> Self {
+    /// An empty database whose clock shows what `instant` does, in triggers, too.
+    pub(crate) fn new(instant: Instant) -> Self {
         let connection = Connection::open_in_memory().unwrap();
+        #[expect(clippy::cast_precision_loss, reason = "times stay far below 2^53")]
+        let seconds = move |_: &Context<'_>| Ok(instant.get().0 as f64 / 1000.0);
+        connection.create_scalar_function("unixepoch", 1, FunctionFlags::SQLITE_UTF8, seconds).unwrap();
         connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
         connection.execute_batch(SCHEMA).unwrap();
         Self {
             connection: RefCell::new(connection),
             failures: RefCell::default(),
+            losing: Cell::new(false),
             down: Cell::new(false),
             batches: Cell::new(0),
             use_writes: Cell::new(0),
@@ -96,7 +109,11 @@ impl Sqlite {
             transaction.commit()?;
             Ok(results)
         };
-        run().map_err(|error| DatabaseError::from_message(error.to_string()))
+        let results = run().map_err(|error| DatabaseError::from_message(error.to_string()))?;
+        if self.losing.take() {
+            return Err(DatabaseError::from_message("D1 has lost the answer".to_owned()));
+        }
+        Ok(results)
     }
 
     fn query(&self, connection: &Connection, statement: &Statement) -> rusqlite::Result<Vec<Row>> {
