@@ -4,19 +4,20 @@ use futures_util::{
     StreamExt,
     stream::{self, LocalBoxStream},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     app::{App, Principal, error::Error, keys::Page, take},
     domain::{
-        access::{Sight, Viewer},
+        access::{Access, Share, Sight, Viewer},
         dataset::{Cells, ColumnRole, Columns, Dataset, JudgmentConfig, MAX_ROWS, Row, check_judgments},
         id::DatasetId,
         key::{Name, Role},
         upload::{BadRow, Format, Upload},
     },
-    ports::Statement,
+    ports::{Row as DatabaseRow, Statement},
     storage::{
+        access,
         audit::Event,
         datasets::{self, CHUNK_BYTES, CHUNK_ROWS, Chunk, Seen},
     },
@@ -74,6 +75,8 @@ pub struct Rows {
     pub dataset: Dataset,
     /// Whether the caller may change it.
     pub writable: bool,
+    /// Whether it is the caller's.
+    pub owned: bool,
     /// The rows.
     pub rows: Vec<Numbered>,
 }
@@ -127,7 +130,7 @@ impl App {
             dataset.columns.add(name, role).map_err(at)?;
         }
         let rows = cells(&mut dataset.columns, rows, true)?;
-        let mut statements = vec![datasets::insert(&dataset, true), self.recorded(by, &dataset, "dataset.created")];
+        let mut statements = vec![datasets::insert(&dataset, true), self.recorded(by, &dataset)];
         for (_, chunk) in chunks(&rows) {
             statements.extend(datasets::append(viewer, dataset.id, chunk, dataset.created_at));
         }
@@ -199,7 +202,7 @@ impl App {
             next_row += count(chunk.len());
         }
         statements.push(datasets::complete(dataset.id, &columns, row_count, self.now()));
-        statements.push(self.recorded(by, dataset, "dataset.created"));
+        statements.push(self.recorded(by, dataset));
         self.guarded(by, statements).await?;
         Ok(Dataset { columns, row_count, ..dataset.clone() })
     }
@@ -221,11 +224,8 @@ impl App {
         })
     }
 
-    fn recorded(&self, by: &Principal, dataset: &Dataset, action: &'static str) -> Statement {
-        let details = json!({ "name": dataset.name });
-        let subject = dataset.id.to_string();
-        let at = self.now();
-        self.record_if_changed(by, &Event { organization_id: dataset.organization_id, subject, action, details, at })
+    fn recorded(&self, by: &Principal, dataset: &Dataset) -> Statement {
+        self.record_if_changed(by, &self.event(by, dataset.id, "dataset.created", json!({ "name": dataset.name })))
     }
 
     /// A page of at most `limit` data sets that the caller may see, the newest first.
@@ -363,19 +363,75 @@ impl App {
         if seen.writable { Ok(seen.dataset) } else { Err(Error::ReadOnly) }
     }
 
+    /// With whom a data set is shared.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also when it is there but the caller may not see it.
+    pub async fn list_shares(&self, by: &Principal, id: DatasetId) -> Result<Vec<Share>, Error> {
+        let viewer = viewer(by)?;
+        let mut results = self.guarded(by, vec![datasets::get(viewer, id), datasets::shares(viewer, id)]).await?;
+        if take(&mut results, 0).is_empty() {
+            return Err(Error::NotFound);
+        }
+        Ok(access::read(take(&mut results, 1))?)
+    }
+
+    /// Shares a data set with a member or a team of the organization, or changes what that allows.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] for whoever does not own it; [`Error::NotFound`] also when there is nobody to
+    /// share it with.
+    pub async fn share(&self, by: &Principal, id: DatasetId, grantee_id: &str, access: Access) -> Result<Share, Error> {
+        let viewer = viewer(by)?;
+        let share = datasets::share(viewer, id, grantee_id, access, self.now());
+        let details = json!({ "with": grantee_id, "access": access });
+        let mut results = self.change_shares(by, viewer, id, share, "dataset.shared", details).await?;
+        access::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
+    }
+
+    /// Ends a share.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] for whoever does not own the data set.
+    pub async fn unshare(&self, by: &Principal, id: DatasetId, grantee_id: &str) -> Result<(), Error> {
+        let viewer = viewer(by)?;
+        let unshare = datasets::unshare(viewer, id, grantee_id);
+        let details = json!({ "with": grantee_id });
+        let mut results = self.change_shares(by, viewer, id, unshare, "dataset.unshared", details).await?;
+        if take(&mut results, 0).is_empty() { Err(Error::NotFound) } else { Ok(()) }
+    }
+
+    async fn change_shares(
+        &self,
+        by: &Principal,
+        viewer: Viewer,
+        id: DatasetId,
+        change: Statement,
+        action: &'static str,
+        details: Value,
+    ) -> Result<Vec<Vec<DatabaseRow>>, Error> {
+        let event = self.event(by, id, action, details);
+        let statements = vec![change, self.record_if_changed(by, &event), datasets::get(viewer, id)];
+        let mut results = self.guarded(by, statements).await?;
+        let seen = datasets::read(take(&mut results, 2))?.pop().ok_or(Error::NotFound)?;
+        if !seen.owned {
+            return Err(Error::Exceeds("Only its owner can share this.".to_owned()));
+        }
+        Ok(results)
+    }
+
+    fn event(&self, by: &Principal, id: DatasetId, action: &'static str, details: Value) -> Event<'static> {
+        let organization_id = by.snapshot.organization_id;
+        Event { organization_id, subject: id.to_string(), action, details, at: self.now() }
+    }
+
     /// Ends a data set.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::ReadOnly`].
     pub async fn delete_dataset(&self, by: &Principal, id: DatasetId) -> Result<Dataset, Error> {
         let viewer = viewer(by)?;
-        let deleted = Event {
-            organization_id: by.snapshot.organization_id,
-            subject: id.to_string(),
-            action: "dataset.deleted",
-            details: json!({}),
-            at: self.now(),
-        };
+        let deleted = self.event(by, id, "dataset.deleted", json!({}));
         let statements = vec![
             datasets::get(viewer, id),
             datasets::delete(viewer, id, self.now()),
@@ -437,7 +493,7 @@ impl App {
             return Err(Error::NotFound);
         }
         let chunks = datasets::read_chunks(take(&mut results, 2))?;
-        let seen = Seen { dataset, writable: true };
+        let seen = Seen { dataset, writable: true, owned: false };
         let mut changed = rows(seen, chunks, |_, there| there == row).rows;
         changed.pop().map(|(_, row)| row).ok_or(Error::NotFound)
     }
@@ -477,7 +533,7 @@ fn rows(seen: Seen, chunks: Vec<Chunk>, wanted: impl Fn(i64, i64) -> bool) -> Ro
             }
         }
     }
-    Rows { dataset: seen.dataset, writable: seen.writable, rows: found }
+    Rows { dataset: seen.dataset, writable: seen.writable, owned: seen.owned, rows: found }
 }
 
 fn bad_row(bad: BadRow) -> Error {

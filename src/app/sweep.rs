@@ -7,9 +7,12 @@
 
 use crate::{
     app::{App, error::Error},
-    domain::idempotency::IDEMPOTENCY_WINDOW_MS,
+    domain::{
+        idempotency::IDEMPOTENCY_WINDOW_MS,
+        time::{DAY_MS, UnixMillis},
+    },
     ports::Statement,
-    storage::{audit, changes, idempotency, keys, traces},
+    storage::{audit, changes, datasets, idempotency, keys, traces},
 };
 
 /// How long each step goes on starting batches, in milliseconds. What is left waits for the next sweep.
@@ -31,10 +34,24 @@ pub struct Swept {
     pub changes_pruned: usize,
     /// Audit events that had reached the end of their retention.
     pub events_pruned: usize,
+    /// Chunks of data sets that were deleted, or whose upload was broken off.
+    pub chunks_pruned: usize,
     /// Idempotency-Keys whose window was over.
     pub idempotency_keys_pruned: usize,
     /// Traces, feedback and requests for an evaluation that had.
     pub traces_pruned: usize,
+}
+
+/// An upload that is not complete after this time never will be, in milliseconds.
+const UPLOAD_MS: i64 = DAY_MS;
+
+/// The rows of data sets that nobody sees any more, then their shares, then themselves.
+fn prune_datasets(broken_off_before: UnixMillis) -> Vec<Statement> {
+    vec![
+        datasets::prune_shares(broken_off_before),
+        datasets::prune(broken_off_before, BATCH),
+        datasets::prune_chunks(broken_off_before, BATCH),
+    ]
 }
 
 impl App {
@@ -45,6 +62,7 @@ impl App {
     pub async fn sweep(&self) -> Result<Swept, Error> {
         let now = self.now();
         let window_start = now.plus_ms(-IDEMPOTENCY_WINDOW_MS);
+        let broken_off_before = now.plus_ms(-UPLOAD_MS);
         let retention_ms = self.config.audit_retention_ms;
         let expire = || vec![keys::record_expiry(now, BATCH, retention_ms), keys::mark_expired(now, BATCH)];
         Ok(Swept {
@@ -55,6 +73,7 @@ impl App {
             traces_pruned: self.repeat(|| vec![traces::prune(BATCH)]).await?
                 + self.repeat(|| vec![traces::prune_feedback(BATCH)]).await?
                 + self.repeat(|| vec![traces::prune_evals(BATCH)]).await?,
+            chunks_pruned: self.repeat(|| prune_datasets(broken_off_before)).await?,
             idempotency_keys_pruned: self.repeat(|| vec![idempotency::prune(window_start, BATCH)]).await?,
         })
     }

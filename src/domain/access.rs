@@ -1,6 +1,12 @@
 //! Who may see and change what people make: data sets and whatever comes beside them.
 
-use super::id::{OrganizationId, ProjectId, UserId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    id::{OrganizationId, ProjectId, UserId},
+    time::UnixMillis,
+};
 
 /// In whose name somebody looks at what an organization's people have made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,4 +44,47 @@ impl Viewer {
             Sight::All | Sight::User(_) => None,
         }
     }
+}
+
+/// What a share allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// To see it.
+    Read,
+    /// To change it, too.
+    Write,
+}
+
+impl Access {
+    /// The access's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// With whom something is shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GranteeKind {
+    /// A member of the organization.
+    User,
+    /// All who are in a team.
+    Team,
+}
+
+/// That something is shared with somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Share {
+    /// The user's id, or the team's.
+    pub grantee_id: String,
+    /// Which of both.
+    pub grantee_kind: GranteeKind,
+    /// What it allows.
+    pub access: Access,
+    /// Since when; a change of the access does not change it.
+    pub created_at: UnixMillis,
 }

@@ -9,7 +9,6 @@ pub mod dataset;
 pub mod decision;
 pub mod feed;
 pub mod id;
-pub mod judge;
 pub mod idempotency;
 pub mod key;
 pub mod key_text;

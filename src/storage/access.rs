@@ -1,9 +1,12 @@
 //! The one condition that says who may see or change what people have made, and the table `shares`.
 
 use crate::{
-    domain::access::{Sight, Viewer},
-    ports::Param,
-    storage::ToParam,
+    domain::{
+        access::{Share, Sight, Viewer},
+        id::OrganizationId,
+    },
+    ports::{DatabaseError, Param, Row, Statement},
+    storage::{ToParam, statement, typed},
 };
 
 /// The condition that the row of this table may be seen; with `1` for `$write`, changed. Reads the
@@ -21,7 +24,28 @@ macro_rules! may {
 }
 pub(crate) use may;
 
-/// What [`may`] reads at `?3` and `?4`.
+/// The condition that what is in the row of this table belongs to whoever asks, so that he may share it.
+macro_rules! owns {
+    ($table:literal) => {
+        concat!(
+            "(", $table, ".organization_id = ?2 AND CASE ?3 WHEN 'all' THEN 1 WHEN 'project' THEN ", $table,
+            ".project_id IS ?4 ELSE ", $table, ".user_id IS ?4 END)"
+        )
+    };
+}
+pub(crate) use owns;
+
+/// Ends all that is shared with a user, or a team.
+pub(crate) fn forget_grantee(organization_id: OrganizationId, grantee_id: &str) -> Statement {
+    statement!("DELETE FROM shares WHERE grantee_id = ?1 AND organization_id = ?2", grantee_id, organization_id)
+}
+
+/// Reads rows of shares.
+pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Share>, DatabaseError> {
+    typed(rows)
+}
+
+/// What [`may`] and [`owns`] read at `?3` and `?4`.
 pub(crate) fn sight(viewer: Viewer) -> (Param, Param) {
     match viewer.sight {
         Sight::All => ("all".to_param(), Param::Null),

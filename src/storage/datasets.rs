@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::{
     domain::{
-        access::{Sight, Viewer},
+        access::{Access, Sight, Viewer},
         dataset::{Cells, Columns, Dataset, JudgmentConfig, MAX_ROWS},
         id::{DatasetId, OrganizationId, ProjectId, UserId},
         key::Name,
@@ -19,6 +19,8 @@ use crate::{
 pub(crate) const CHUNK_ROWS: usize = 100;
 /// About how many bytes of rows stand in one row of `dataset_chunks`. D1 takes 2,000,000.
 pub(crate) const CHUNK_BYTES: usize = 200_000;
+/// With how many a data set can be shared.
+const MAX_SHARES: i64 = 1_000;
 /// The most that a chunk may become when its rows are changed.
 const MAX_CHUNK_BYTES: i64 = 1_900_000;
 
@@ -102,18 +104,20 @@ pub(crate) struct Seen {
     pub(crate) dataset: Dataset,
     /// Whether he may change it.
     pub(crate) writable: bool,
+    /// Whether it is his, so that he may share it.
+    pub(crate) owned: bool,
+}
+
+/// What tells [`Seen`] apart.
+macro_rules! seen {
+    () => {
+        concat!(columns!(), ", ", access::may!("datasets", "1"), " AS writable, ", access::owns!("datasets"), " AS owned")
+    };
 }
 
 /// One data set, if it may be seen.
 pub(crate) fn get(viewer: Viewer, id: DatasetId) -> Statement {
-    let sql = concat!(
-        "SELECT ",
-        columns!(),
-        ", ",
-        access::may!("datasets", "1"),
-        " AS writable FROM datasets WHERE ",
-        visible!("0")
-    );
+    let sql = concat!("SELECT ", seen!(), " FROM datasets WHERE ", visible!("0"));
     about(sql, viewer, id, Vec::new())
 }
 
@@ -140,10 +144,8 @@ pub(crate) fn list(viewer: Viewer, after: Option<DatasetId>, limit: i64) -> Stat
         ),
     };
     let sql = format!(
-        "SELECT {}, {} AS writable FROM datasets WHERE id IN ({ids}) AND organization_id = ?2 AND {listed} \
-         ORDER BY id DESC",
-        columns!(),
-        access::may!("datasets", "1")
+        "SELECT {} FROM datasets WHERE id IN ({ids}) AND organization_id = ?2 AND {listed} ORDER BY id DESC",
+        seen!()
     );
     let (sight, whose) = access::sight(viewer);
     let params = vec![Param::Null, viewer.organization_id.to_param(), sight, whose, after.to_param(), limit.to_param()];
@@ -168,6 +170,7 @@ pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Seen>, DatabaseError> {
         created_at: UnixMillis,
         updated_at: UnixMillis,
         writable: i64,
+        owned: i64,
     }
     let rows: Vec<DatasetRow> = typed(rows)?;
     let seen = |row: DatasetRow| Seen {
@@ -185,6 +188,7 @@ pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Seen>, DatabaseError> {
             updated_at: row.updated_at,
         },
         writable: row.writable == 1,
+        owned: row.owned == 1,
     };
     Ok(rows.into_iter().map(seen).collect())
 }
@@ -196,8 +200,7 @@ pub(crate) fn update(viewer: Viewer, dataset: &Dataset, now: UnixMillis) -> Stat
         "UPDATE datasets SET name = ?5, description = ?6, columns = ?7, judgments = ?8, updated_at = max(?9, updated_at + 1) WHERE ",
         visible!("1"),
         " AND updated_at = ?10 RETURNING ",
-        columns!(),
-        ", 1 AS writable"
+        seen!()
     );
     let set = vec![
         dataset.name.as_str().to_param(),
@@ -362,11 +365,84 @@ pub(crate) fn read_chunks(rows: Vec<Row>) -> Result<Vec<Chunk>, DatabaseError> {
     Ok(rows.into_iter().map(chunk).collect())
 }
 
+/// Shares a data set with a member or a team of its organization, or changes what that allows. Gives the
+/// share, or no row if the data set is not the caller's, if there is nobody with this id, or if it is shared
+/// with as many as it can be.
+pub(crate) fn share(viewer: Viewer, id: DatasetId, grantee_id: &str, access: Access, now: UnixMillis) -> Statement {
+    let sql = concat!(
+        "INSERT INTO shares (resource_id, grantee_id, organization_id, grantee_kind, access, created_at) \
+         SELECT datasets.id, ?5, ?2, CASE WHEN EXISTS (SELECT 1 FROM teams WHERE id = ?5) THEN 'team' ELSE 'user' END, ?6, ?7 FROM datasets \
+         WHERE datasets.id = ?1 AND complete = 1 AND deleted_at IS NULL AND ",
+        access::owns!("datasets"),
+        " AND (EXISTS (SELECT 1 FROM teams WHERE id = ?5 AND organization_id = ?2) \
+         OR EXISTS (SELECT 1 FROM memberships WHERE organization_id = ?2 AND user_id = ?5)) \
+         AND (SELECT count(*) FROM shares WHERE resource_id = ?1 AND grantee_id <> ?5) < ?8 \
+         ON CONFLICT (resource_id, grantee_id) DO UPDATE SET access = excluded.access \
+         RETURNING grantee_id, grantee_kind, access, created_at"
+    );
+    let more = vec![grantee_id.to_param(), access.as_str().to_param(), now.to_param(), MAX_SHARES.to_param()];
+    about(sql, viewer, id, more)
+}
+
+/// Ends a share. Gives a row if it was there and the data set is the caller's.
+pub(crate) fn unshare(viewer: Viewer, id: DatasetId, grantee_id: &str) -> Statement {
+    let sql = concat!(
+        "DELETE FROM shares WHERE resource_id = ?1 AND grantee_id = ?5 AND EXISTS (SELECT 1 FROM datasets \
+         WHERE datasets.id = ?1 AND complete = 1 AND deleted_at IS NULL AND ",
+        access::owns!("datasets"),
+        ") RETURNING grantee_id"
+    );
+    about(sql, viewer, id, vec![grantee_id.to_param()])
+}
+
+/// With whom a data set is shared that may be seen.
+pub(crate) fn shares(viewer: Viewer, id: DatasetId) -> Statement {
+    let sql = concat!(
+        "SELECT grantee_id, grantee_kind, access, created_at FROM shares WHERE resource_id = ?1 \
+         AND EXISTS (SELECT 1 FROM datasets WHERE ",
+        visible!("0"),
+        ") ORDER BY grantee_id"
+    );
+    about(sql, viewer, id, Vec::new())
+}
+
+/// The data sets that nobody sees any more: what was deleted, and uploads that were broken off.
+macro_rules! ended {
+    () => {
+        "(complete = 0 OR deleted_at IS NOT NULL) AND updated_at <= max(?1, coalesce(deleted_at, 0))"
+    };
+}
+
+/// Deletes data sets that nobody sees any more and that have no rows left, at most `limit`.
+pub(crate) fn prune(broken_off_before: UnixMillis, limit: i64) -> Statement {
+    statement!(
+        concat!(
+            "DELETE FROM datasets WHERE id IN (SELECT id FROM datasets WHERE ",
+            ended!(),
+            " AND NOT EXISTS (SELECT 1 FROM dataset_chunks WHERE dataset_id = datasets.id) LIMIT ?2)"
+        ),
+        broken_off_before,
+        limit
+    )
+}
+
+/// Ends the shares of data sets that nobody sees any more.
+pub(crate) fn prune_shares(broken_off_before: UnixMillis) -> Statement {
+    statement!(
+        concat!("DELETE FROM shares WHERE resource_id IN (SELECT id FROM datasets WHERE ", ended!(), ")"),
+        broken_off_before
+    )
+}
+
 /// Deletes chunks of data sets that nobody sees any more, at most `limit`; gives one row for each.
 pub(crate) fn prune_chunks(broken_off_before: UnixMillis, limit: i64) -> Statement {
     statement!(
-        "DELETE FROM dataset_chunks WHERE rowid IN (SELECT c.rowid FROM datasets d JOIN dataset_chunks c ON c.dataset_id = d.id \
-         WHERE (d.complete = 0 OR d.deleted_at IS NOT NULL) AND d.updated_at <= max(?1, coalesce(d.deleted_at, 0)) LIMIT ?2) RETURNING 1 AS pruned",
+        concat!(
+            "DELETE FROM dataset_chunks WHERE rowid IN (SELECT c.rowid FROM datasets JOIN dataset_chunks c ON c.dataset_id = datasets.id \
+             WHERE ",
+            ended!(),
+            " LIMIT ?2) RETURNING 1 AS pruned"
+        ),
         broken_off_before,
         limit
     )

@@ -1,0 +1,596 @@
+//! Data sets: `/api/datasets`.
+
+use futures_util::{StreamExt, TryStreamExt, future::ready, stream};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{
+    app::{
+        Principal,
+        datasets::{ColumnChange, DatasetChange, MAX_PAGE, NewDataset, Numbered, Rows},
+        error::Error,
+    },
+    domain::{
+        access::{Access, GranteeKind, Share},
+        dataset::{Column, ColumnRole, Dataset, JudgmentConfig, Row},
+        id::{DatasetId, ProjectId, UserId},
+        key::Name,
+        upload::Format,
+    },
+    http::{
+        input,
+        keys::PageQuery,
+        message::{Body, Response, Rfc3339},
+        openapi::Operation,
+        problem::Problem,
+        routes::Call,
+        typed::{InBody, InPath, InQuery, Json, MayRepeat, NoContent, Output, Whole},
+    },
+};
+
+/// The data set that a path names.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct DatasetPath {
+    /// The data set's id.
+    dataset: DatasetId,
+}
+
+/// The row that a path names.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct RowPath {
+    /// The data set's id.
+    dataset: DatasetId,
+    /// The row's id.
+    row: Whole<1, 9_007_199_254_740_991>,
+}
+
+/// The column that a path names.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ColumnPath {
+    /// The data set's id.
+    dataset: DatasetId,
+    /// The column's name.
+    column: String,
+}
+
+/// The share that a path names.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct SharePath {
+    /// The data set's id.
+    dataset: DatasetId,
+    /// The id of a member or a team.
+    grantee: String,
+}
+
+/// A column as it is told, and as it is set.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Column")]
+pub(crate) struct ColumnBody {
+    /// Its name, which no other column of the data set has.
+    name: Name,
+    /// What it is for.
+    #[serde(default)]
+    role: ColumnRole,
+}
+
+impl From<&Column> for ColumnBody {
+    fn from(column: &Column) -> Self {
+        Self { name: column.name.clone(), role: column.role }
+    }
+}
+
+/// A data set.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Dataset")]
+pub(crate) struct DatasetBody {
+    /// Its id.
+    public_id: DatasetId,
+    /// Its name.
+    name: Name,
+    /// What a person wrote about it.
+    description: Option<String>,
+    /// Its columns, in their order.
+    columns: Vec<ColumnBody>,
+    /// How its rows are to be judged.
+    judgments: Vec<JudgmentConfig>,
+    /// How many rows it has.
+    row_count: i64,
+    /// The user whose it is.
+    user_id: Option<UserId>,
+    /// The project whose it is.
+    project_id: Option<ProjectId>,
+    /// When it was made.
+    created_at: Rfc3339,
+    /// When it was last changed.
+    updated_at: Rfc3339,
+}
+
+impl DatasetBody {
+    fn new(dataset: Dataset) -> Self {
+        Self {
+            public_id: dataset.id,
+            name: dataset.name,
+            description: dataset.description,
+            columns: dataset.columns.iter().map(ColumnBody::from).collect(),
+            judgments: dataset.judgments,
+            row_count: dataset.row_count,
+            user_id: dataset.user_id,
+            project_id: dataset.project_id,
+            created_at: Rfc3339(dataset.created_at),
+            updated_at: Rfc3339(dataset.updated_at),
+        }
+    }
+}
+
+/// A page of data sets.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DatasetPage")]
+pub(crate) struct DatasetPageBody {
+    /// The data sets, the newest first.
+    items: Vec<DatasetBody>,
+    /// Whether there are more.
+    has_more: bool,
+}
+
+pub(crate) async fn list(
+    call: &Call<'_>,
+    by: &Principal,
+    InQuery(query): InQuery<PageQuery<DatasetId>>,
+) -> Result<Json<DatasetPageBody>, Problem> {
+    let Whole(limit) = query.limit;
+    let page = call.app.list_datasets(by, query.starting_after, limit).await?;
+    let items = page.items.into_iter().map(|seen| DatasetBody::new(seen.dataset)).collect();
+    Ok(Json(DatasetPageBody { items, has_more: page.has_more }))
+}
+
+/// A data set to be made.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewDataset")]
+pub(crate) struct NewDatasetBody {
+    /// Its name.
+    name: Name,
+    /// What to note about it.
+    description: Option<String>,
+    /// Its columns, in their order. Those that the rows have beside these are added.
+    #[serde(default)]
+    columns: Vec<ColumnBody>,
+    /// Its rows.
+    #[serde(default)]
+    rows: Vec<Row>,
+}
+
+pub(crate) async fn create(
+    call: &Call<'_>,
+    by: &Principal,
+    (InBody(body), MayRepeat): (InBody<NewDatasetBody>, MayRepeat),
+) -> Result<Json<DatasetBody, 201>, Problem> {
+    let new = NewDataset { name: body.name, description: body.description };
+    let columns = body.columns.into_iter().map(|column| (column.name, column.role)).collect();
+    Ok(Json(DatasetBody::new(call.app.create_dataset(by, new, columns, body.rows).await?)))
+}
+
+/// What an upload becomes, and how to read it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UploadQuery {
+    /// The data set's name.
+    name: Name,
+    /// What to note about it.
+    description: Option<String>,
+    /// What the body is.
+    format: FormatName,
+}
+
+/// The form of an upload or an export: CSV with the columns' names in its first line, an array of objects,
+/// or an object on each line.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum FormatName {
+    Csv,
+    Json,
+    Jsonl,
+}
+
+/// The body is read piece by piece, and may be larger than what fits into memory.
+pub(crate) async fn upload(
+    call: &Call<'_>,
+    by: &Principal,
+    InQuery(query): InQuery<UploadQuery>,
+) -> Result<Json<DatasetBody, 201>, Problem> {
+    let format = match query.format {
+        FormatName::Csv => Format::Csv,
+        FormatName::Json => Format::Json,
+        FormatName::Jsonl => Format::JsonLines,
+    };
+    let pieces = match &call.request.body {
+        Body::Unread(source) => source.pieces(),
+        Body::Bytes(bytes) => stream::once(ready(Ok(bytes.clone()))).boxed_local(),
+        Body::TooLarge => stream::empty().boxed_local(),
+    };
+    let new = NewDataset { name: query.name, description: query.description };
+    Ok(Json(DatasetBody::new(call.app.upload_dataset(by, new, format, pieces).await?)))
+}
+
+/// A data set with its first rows.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DatasetDetails")]
+pub(crate) struct DetailsBody {
+    #[serde(flatten)]
+    about: DatasetBody,
+    /// What the key that asks may do with it: `own`, `write` or `read`.
+    access: &'static str,
+    /// Its first rows, 10 at most.
+    preview: Vec<Row>,
+    /// The ids of these rows.
+    preview_row_ids: Vec<i64>,
+}
+
+pub(crate) async fn get(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(DatasetPath { dataset }): InPath<DatasetPath>,
+) -> Result<Json<DetailsBody>, Problem> {
+    let Rows { dataset, writable, owned, rows } = call.app.dataset(by, dataset).await?;
+    let access = match (owned, writable) {
+        (true, _) => "own",
+        (false, true) => "write",
+        (false, false) => "read",
+    };
+    let (preview_row_ids, preview) = rows.into_iter().unzip();
+    Ok(Json(DetailsBody { about: DatasetBody::new(dataset), access, preview, preview_row_ids }))
+}
+
+/// What to change of a data set.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "DatasetChange", extend("minProperties" = 1))]
+pub(crate) struct ChangeBody {
+    /// The name.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "Name")]
+    name: Option<Name>,
+    /// The note about it; null takes it away.
+    #[serde(default, deserialize_with = "input::present")]
+    description: Option<Option<String>>,
+    /// How its rows are to be judged.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "Vec<JudgmentConfig>")]
+    judgments: Option<Vec<JudgmentConfig>>,
+}
+
+pub(crate) async fn change(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(DatasetPath { dataset }), InBody(body)): (InPath<DatasetPath>, InBody<ChangeBody>),
+) -> Result<Json<DatasetBody>, Problem> {
+    let ChangeBody { name, description, judgments } = body;
+    if name.is_none() && description.is_none() && judgments.is_none() {
+        return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
+    }
+    let change = DatasetChange { name, description, judgments, columns: None };
+    Ok(Json(DatasetBody::new(call.app.change_dataset(by, dataset, change).await?)))
+}
+
+pub(crate) async fn delete(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(DatasetPath { dataset }): InPath<DatasetPath>,
+) -> Result<NoContent, Problem> {
+    call.app.delete_dataset(by, dataset).await?;
+    Ok(NoContent)
+}
+
+async fn change_columns(
+    call: &Call<'_>,
+    by: &Principal,
+    dataset: DatasetId,
+    columns: ColumnChange,
+) -> Result<DatasetBody, Problem> {
+    let change = DatasetChange { columns: Some(columns), ..DatasetChange::default() };
+    Ok(DatasetBody::new(call.app.change_dataset(by, dataset, change).await?))
+}
+
+pub(crate) async fn add_column(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(DatasetPath { dataset }), InBody(body)): (InPath<DatasetPath>, InBody<ColumnBody>),
+) -> Result<Json<DatasetBody, 201>, Problem> {
+    Ok(Json(change_columns(call, by, dataset, ColumnChange::Add(body.name, body.role)).await?))
+}
+
+/// What to change of a column.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ColumnChange", extend("minProperties" = 1))]
+pub(crate) struct ChangeColumnBody {
+    /// The name; the values stay.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "Name")]
+    name: Option<Name>,
+    /// What it is for.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "ColumnRole")]
+    role: Option<ColumnRole>,
+}
+
+pub(crate) async fn change_column(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(ColumnPath { dataset, column }), InBody(body)): (InPath<ColumnPath>, InBody<ChangeColumnBody>),
+) -> Result<Json<DatasetBody>, Problem> {
+    if body.name.is_none() && body.role.is_none() {
+        return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
+    }
+    Ok(Json(change_columns(call, by, dataset, ColumnChange::Change(column, body.name, body.role)).await?))
+}
+
+pub(crate) async fn remove_column(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(ColumnPath { dataset, column }): InPath<ColumnPath>,
+) -> Result<Json<DatasetBody>, Problem> {
+    Ok(Json(change_columns(call, by, dataset, ColumnChange::Remove(column)).await?))
+}
+
+/// Which rows.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RowsQuery {
+    /// The number of the page, from 1.
+    page: Option<Whole<1, 1_000_000>>,
+    /// How many rows a page has.
+    #[serde(default)]
+    page_size: Whole<1, MAX_PAGE, 100>,
+    /// Instead of `page`: the id of the last row of the page before. However far the page is, it is found at once.
+    starting_after: Option<Whole<0, 9_007_199_254_740_991>>,
+}
+
+/// Some rows of a data set.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RowPage")]
+pub(crate) struct RowPageBody {
+    /// The rows.
+    rows: Vec<Row>,
+    /// The ids of these rows.
+    row_ids: Vec<i64>,
+    /// How many rows there are in all.
+    total: i64,
+    /// The number of this page; null if it was asked for by a row.
+    page: Option<i64>,
+    /// How many rows a page has.
+    page_size: i64,
+    /// How many pages there are.
+    total_pages: i64,
+}
+
+pub(crate) async fn list_rows(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(DatasetPath { dataset }), InQuery(query)): (InPath<DatasetPath>, InQuery<RowsQuery>),
+) -> Result<Json<RowPageBody>, Problem> {
+    let Whole(page_size) = query.page_size;
+    let (page, found) = match (query.page, query.starting_after) {
+        (Some(_), Some(_)) => {
+            return Err(Error::invalid("page", "give either `page` or `starting_after`, not both").into());
+        }
+        (None, Some(Whole(after))) => (None, call.app.dataset_rows_after(by, dataset, after, page_size).await?),
+        (page, None) => {
+            let Whole(page) = page.unwrap_or_default();
+            (Some(page), call.app.dataset_rows(by, dataset, (page - 1) * page_size, page_size).await?)
+        }
+    };
+    let total = found.dataset.row_count;
+    let (row_ids, rows) = found.rows.into_iter().unzip();
+    let total_pages = (total + page_size - 1) / page_size;
+    Ok(Json(RowPageBody { rows, row_ids, total, page, page_size, total_pages }))
+}
+
+/// Rows to be added.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewRows")]
+pub(crate) struct NewRowsBody {
+    /// The rows: values by the names of their columns.
+    #[schemars(length(min = 1, max = 1_000))]
+    rows: Vec<Row>,
+}
+
+/// The ids of some rows.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RowIds")]
+pub(crate) struct RowIdsBody {
+    /// The ids.
+    row_ids: Vec<i64>,
+}
+
+pub(crate) async fn add_rows(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(DatasetPath { dataset }), InBody(body)): (InPath<DatasetPath>, InBody<NewRowsBody>),
+) -> Result<Json<RowIdsBody, 201>, Problem> {
+    Ok(Json(RowIdsBody { row_ids: call.app.add_rows(by, dataset, body.rows).await? }))
+}
+
+pub(crate) async fn change_row(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(RowPath { dataset, row: Whole(row) }), InBody(values)): (InPath<RowPath>, InBody<Row>),
+) -> Result<Json<Row>, Problem> {
+    Ok(Json(call.app.change_row(by, dataset, row, values).await?))
+}
+
+pub(crate) async fn remove_row(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(RowPath { dataset, row: Whole(row) }): InPath<RowPath>,
+) -> Result<NoContent, Problem> {
+    let removed = call.app.remove_rows(by, dataset, vec![row]).await?;
+    if removed.is_empty() { Err(Error::NotFound.into()) } else { Ok(NoContent) }
+}
+
+/// Rows to be removed.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "RemovedRows")]
+pub(crate) struct RemovedRowsBody {
+    /// Their ids.
+    #[schemars(length(min = 1, max = 1_000))]
+    row_ids: Vec<Whole<1, 9_007_199_254_740_991>>,
+}
+
+/// Answers with the ids of those that were there.
+pub(crate) async fn remove_rows(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(DatasetPath { dataset }), InBody(body)): (InPath<DatasetPath>, InBody<RemovedRowsBody>),
+) -> Result<Json<RowIdsBody>, Problem> {
+    let gone = body.row_ids.into_iter().map(|Whole(row)| row).collect();
+    Ok(Json(RowIdsBody { row_ids: call.app.remove_rows(by, dataset, gone).await? }))
+}
+
+/// The form of an export.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExportQuery {
+    /// CSV with the columns' names in its first line, or an object on each line.
+    format: ExportFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum ExportFormat {
+    Csv,
+    Jsonl,
+}
+
+/// All rows of a data set, piece by piece.
+pub(crate) struct Export(Response);
+
+impl Output for Export {
+    fn response(self) -> Response {
+        self.0
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.answer::<String>(200, "text/csv; charset=utf-8");
+        let description = "On each line a row as an object of column names and values.";
+        operation.another(200, NDJSON, &json!({ "type": "string", "description": description }));
+    }
+}
+
+const NDJSON: &str = "application/x-ndjson";
+
+pub(crate) async fn export(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(DatasetPath { dataset }), InQuery(query)): (InPath<DatasetPath>, InQuery<ExportQuery>),
+) -> Result<Export, Problem> {
+    let (dataset, pieces) = call.app.export_dataset(by, dataset).await?;
+    let csv = query.format == ExportFormat::Csv;
+    let names = dataset.columns.iter().map(|column| field(column.name.as_str()));
+    let header = if csv { csv_line(names) } else { Vec::new() };
+    let write = move |piece: Vec<Numbered>| {
+        let rows = piece.into_iter().map(|(_, row)| row);
+        rows.flat_map(|row| if csv { csv_line(row.0.iter().map(|(_, value)| csv_field(value))) } else { line(&row) })
+            .collect::<Vec<u8>>()
+    };
+    let pieces = pieces.map_ok(write).map_err(|error| format!("{error:?}"));
+    let pieces = stream::once(ready(Ok(header))).chain(pieces);
+    let content_type = if csv { "text/csv; charset=utf-8" } else { NDJSON };
+    Ok(Export(Response::stream(content_type, pieces)))
+}
+
+fn line(row: &Row) -> Vec<u8> {
+    let mut line = serde_json::to_vec(row).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
+fn csv_line(fields: impl Iterator<Item = String>) -> Vec<u8> {
+    let mut line = fields.collect::<Vec<_>>().join(",");
+    line.push_str("\r\n");
+    line.into_bytes()
+}
+
+/// A value as a field: texts as they are, nothing for null, and anything else as JSON.
+fn csv_field(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => field(text),
+        other => field(&other.to_string()),
+    }
+}
+
+/// A field of CSV (RFC 4180, section 2).
+fn field(text: &str) -> String {
+    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}
+
+/// That a data set is shared with somebody.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Share")]
+pub(crate) struct ShareBody {
+    /// The id of the member or the team.
+    grantee_id: String,
+    /// Which of both.
+    grantee_kind: GranteeKind,
+    /// What it allows.
+    access: Access,
+    /// Since when.
+    created_at: Rfc3339,
+}
+
+impl ShareBody {
+    fn new(share: Share) -> Self {
+        let Share { grantee_id, grantee_kind, access, created_at } = share;
+        Self { grantee_id, grantee_kind, access, created_at: Rfc3339(created_at) }
+    }
+}
+
+/// With whom a data set is shared.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Shares")]
+pub(crate) struct SharesBody {
+    /// All shares.
+    shares: Vec<ShareBody>,
+}
+
+pub(crate) async fn list_shares(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(DatasetPath { dataset }): InPath<DatasetPath>,
+) -> Result<Json<SharesBody>, Problem> {
+    let shares = call.app.list_shares(by, dataset).await?;
+    Ok(Json(SharesBody { shares: shares.into_iter().map(ShareBody::new).collect() }))
+}
+
+/// What a share is to allow.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewShare")]
+pub(crate) struct NewShareBody {
+    /// To see the data set, or to change it, too.
+    access: Access,
+}
+
+pub(crate) async fn share(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(SharePath { dataset, grantee }), InBody(body)): (InPath<SharePath>, InBody<NewShareBody>),
+) -> Result<Json<ShareBody>, Problem> {
+    Ok(Json(ShareBody::new(call.app.share(by, dataset, &grantee, body.access).await?)))
+}
+
+pub(crate) async fn unshare(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(SharePath { dataset, grantee }): InPath<SharePath>,
+) -> Result<NoContent, Problem> {
+    call.app.unshare(by, dataset, &grantee).await?;
+    Ok(NoContent)
+}
