@@ -81,6 +81,14 @@ pub const CATALOGUE: &[Resource] = &[
     },
 ];
 
+/// Every scope that the catalogue knows, the wildcards among them.
+pub fn names() -> impl Iterator<Item = String> {
+    CATALOGUE.iter().flat_map(|resource| {
+        let actions = resource.actions.iter().map(|(action, _)| *action).chain(["*"]);
+        actions.map(|action| format!("{}:{action}", resource.name))
+    })
+}
+
 /// Whether the catalogue knows this scope.
 pub fn contains(scope: &Scope) -> bool {
     CATALOGUE

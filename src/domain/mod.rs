@@ -11,6 +11,7 @@ pub mod idempotency;
 pub mod key;
 pub mod key_text;
 pub mod project;
+pub(crate) mod schema;
 pub mod scope;
 pub mod snapshot;
 pub mod time;

@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, fmt};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+
+use super::catalogue;
 
 /// One scope, well formed; whether it is in the catalogue is another question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +56,24 @@ impl TryFrom<String> for Scope {
     }
 }
 
+/// Only what is in the catalogue can be asked for; what is held may have been taken from it since.
+impl JsonSchema for Scope {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Scope".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        if generator.contract().is_deserialize() {
+            return json_schema!({ "type": "string", "enum": catalogue::names().collect::<Vec<_>>() });
+        }
+        json_schema!({ "type": "string", "maxLength": 64, "pattern": r"^[a-z][a-z0-9-]*:(\*|[a-z][a-z0-9-]*)$" })
+    }
+}
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -61,8 +82,9 @@ impl fmt::Display for Scope {
 
 /// What a key may do: everything that its owner may, or a list, which may be empty.
 /// On the wire and in the database the first is `null` and the second an array.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Option<Vec<Scope>>", into = "Option<Vec<Scope>>")]
+#[schemars(inline)]
 pub enum Scopes {
     /// Everything its owner may do.
     Full,

@@ -1,9 +1,10 @@
 //! Requests and answers as plain values, made from and into the platform's own at its edge.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use futures_util::stream::LocalBoxStream;
-use serde::{Serialize, Serializer};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{domain::time::UnixMillis, http::surface::Surface};
 
@@ -99,6 +100,11 @@ impl Response {
         Self::typed(status, "application/json", body)
     }
 
+    /// An answer with this text.
+    pub(crate) fn text(content_type: &str, text: &str) -> Self {
+        Self { status: 200, headers: headers(content_type), body: Content::Bytes(text.as_bytes().to_vec()) }
+    }
+
     /// An answer with this JSON under another media type.
     pub(crate) fn typed(status: u16, content_type: &str, body: &impl Serialize) -> Self {
         Self {
@@ -118,12 +124,38 @@ fn headers(content_type: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// An instant as every surface writes it: RFC 3339 in UTC.
+/// An instant as every surface writes it, RFC 3339 in UTC, and as the native one reads it: with any
+/// offset, or a bare date, which means its first instant in UTC.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rfc3339(pub(crate) UnixMillis);
 
 impl Serialize for Rfc3339 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0.to_rfc3339())
+    }
+}
+
+impl<'de> Deserialize<'de> for Rfc3339 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let must = "must be an RFC 3339 date-time with its offset, like 2027-01-31T12:00:00Z, or a date";
+        let text = String::deserialize(deserializer)?;
+        UnixMillis::parse(&text).map(Self).ok_or_else(|| de::Error::custom(must))
+    }
+}
+
+impl JsonSchema for Rfc3339 {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Rfc3339".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        if generator.contract().is_deserialize() {
+            return json_schema!({ "type": "string", "anyOf": [{ "format": "date-time" }, { "format": "date" }] });
+        }
+        json_schema!({ "type": "string", "format": "date-time" })
     }
 }

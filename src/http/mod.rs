@@ -6,10 +6,12 @@ pub(crate) mod confident;
 pub(crate) mod input;
 pub(crate) mod keys;
 pub mod message;
+pub mod openapi;
 pub(crate) mod problem;
 pub mod routes;
 pub(crate) mod surface;
 pub(crate) mod trulayer;
+pub(crate) mod typed;
 pub(crate) mod verify;
 
 use std::slice;
@@ -65,6 +67,7 @@ async fn route(app: &App, request: &Request, path: Option<&str>, request_id: &st
     let (route, params) = routes::find(&request.method, path)?;
     let call = Call { app, request, path, params, request_id };
     match &route.access {
+        Access::Anyone(handler) => handler(&call).await,
         Access::Operator(handler) => match bearer(request) {
             Some(secret) if app.is_operator(secret) => handler(&call).await,
             _ => Err(Problem::NotOperator),

@@ -11,8 +11,11 @@ use crate::{
     http::{
         bootstrap, braintrust, confident, keys,
         message::{Request, Response},
+        openapi::{self, Operation},
         problem::Problem,
-        trulayer, verify,
+        trulayer,
+        typed::{Input, Output},
+        verify,
     },
     ports::LocalFuture,
 };
@@ -43,6 +46,8 @@ impl Call<'_> {
 
 /// Who may call a route, and what answers.
 pub(crate) enum Access {
+    /// Anyone: no credential is read.
+    Anyone(for<'a> fn(&'a Call<'a>) -> Answer<'a>),
     /// Whoever has the operator's secret.
     Operator(for<'a> fn(&'a Call<'a>) -> Answer<'a>),
     /// Whoever has a good key, with this scope if one is named.
@@ -57,19 +62,89 @@ pub(crate) struct Route {
     pub(crate) path: &'static str,
     /// Who may call, and what answers.
     pub(crate) access: Access,
+    /// What the API's document says of it; the surfaces of others are documented by those others.
+    pub(crate) document: Option<Document>,
+}
+
+/// What the API's document says of a route, beside its method, its path and who may call.
+pub(crate) struct Document {
+    /// The handler's name, which names the operation: `keys::create`.
+    pub(crate) handler: &'static str,
+    /// What it does, in a few words.
+    pub(crate) summary: &'static str,
+    /// Tells what its handler takes and gives.
+    pub(crate) describe: fn(&mut Operation<'_>),
 }
 
 const READ: Option<Scope> = Some(Scope::named("api-keys:read"));
 const WRITE: Option<Scope> = Some(Scope::named("api-keys:write"));
 const VERIFY: Option<Scope> = Some(Scope::named("api-keys:verify"));
 
+/// A row. With a summary it is documented, and its handler takes an [`Input`] and gives an [`Output`];
+/// without one it gives a [`Response`].
 macro_rules! route {
-    ($method:literal $path:literal operator $handler:path) => {
-        Route { method: $method, path: $path, access: Access::Operator(|call| Box::pin($handler(call))) }
+    ($method:literal $path:literal anyone $handler:path, $summary:literal) => {
+        Route {
+            method: $method,
+            path: $path,
+            access: Access::Anyone(|call| Box::pin(async { Ok($handler(call, Input::read(call)?).await?.response()) })),
+            document: document!($handler, $summary, describe),
+        }
+    };
+    ($method:literal $path:literal operator $handler:path, $summary:literal) => {
+        Route {
+            method: $method,
+            path: $path,
+            access: Access::Operator(|call| {
+                Box::pin(async { Ok($handler(call, Input::read(call)?).await?.response()) })
+            }),
+            document: document!($handler, $summary, describe),
+        }
+    };
+    ($method:literal $path:literal $scope:ident $handler:path, $summary:literal) => {
+        Route {
+            method: $method,
+            path: $path,
+            access: Access::Key($scope, |call, by| {
+                Box::pin(async { Ok($handler(call, by, Input::read(call)?).await?.response()) })
+            }),
+            document: document!($handler, $summary, describe_for_key),
+        }
     };
     ($method:literal $path:literal $scope:ident $handler:path) => {
-        Route { method: $method, path: $path, access: Access::Key($scope, |call, by| Box::pin($handler(call, by))) }
+        Route {
+            method: $method,
+            path: $path,
+            access: Access::Key($scope, |call, by| Box::pin($handler(call, by))),
+            document: None,
+        }
     };
+}
+
+macro_rules! document {
+    ($handler:path, $summary:literal, $describe:ident) => {
+        Some(Document {
+            handler: stringify!($handler),
+            summary: $summary,
+            // The Worker serves the document as a file, and nothing that makes it belongs into the Worker.
+            describe: if cfg!(target_arch = "wasm32") { |_| () } else { |operation| $describe(&$handler, operation) },
+        })
+    };
+}
+
+/// Documents what a handler takes and gives.
+fn describe<I: Input, O: Output>(_: &impl AsyncFn(&Call<'_>, I) -> Result<O, Problem>, operation: &mut Operation<'_>) {
+    I::describe(operation);
+    O::describe(operation);
+}
+
+/// The same of a handler that acts for a key.
+fn describe_for_key<I: Input, O: Output>(
+    _: &impl AsyncFn(&Call<'_>, &Principal, I) -> Result<O, Problem>,
+    operation: &mut Operation<'_>,
+) {
+    I::describe(operation);
+    O::describe(operation);
 }
 
 const ORGANIZATION_READ: Option<Scope> = Some(Scope::named("organization:read"));
@@ -82,19 +157,20 @@ const ANY_KEY: Option<Scope> = None;
 
 /// Every route.
 pub(crate) const ROUTES: &[Route] = &[
-    route!("POST" "/v1/bootstrap" operator bootstrap::create),
-    route!("GET" "/v1/scopes" ANY_KEY keys::scopes),
-    route!("GET" "/v1/keys" READ keys::list),
-    route!("POST" "/v1/keys" WRITE keys::create),
-    route!("POST" "/v1/keys/verify" VERIFY verify::verify),
-    route!("GET" "/v1/keys/self" ANY_KEY keys::get_self),
-    route!("GET" "/v1/keys/:id" READ keys::get),
-    route!("PATCH" "/v1/keys/:id" WRITE keys::change),
-    route!("DELETE" "/v1/keys/:id" WRITE keys::revoke),
-    route!("POST" "/v1/keys/:id/rotate" WRITE keys::rotate),
-    route!("POST" "/v1/keys/:id/rotate/finish" WRITE keys::finish_rotation),
-    route!("POST" "/v1/keys/:id/rotate/cancel" WRITE keys::cancel_rotation),
-    route!("GET" "/v1/keys/:id/events" READ keys::events),
+    route!("GET" "/openapi.json" anyone openapi::get, "This document"),
+    route!("POST" "/v1/bootstrap" operator bootstrap::create, "Make the first organization, its owner and his key, once"),
+    route!("GET" "/v1/scopes" ANY_KEY keys::scopes, "List every scope, and which of them this key holds"),
+    route!("GET" "/v1/keys" READ keys::list, "List keys, the newest first"),
+    route!("POST" "/v1/keys" WRITE keys::create, "Make a key"),
+    route!("POST" "/v1/keys/verify" VERIFY verify::verify, "Ask whether a key is good, and good for this"),
+    route!("GET" "/v1/keys/self" ANY_KEY keys::get_self, "Get the key that asks"),
+    route!("GET" "/v1/keys/:id" READ keys::get, "Get a key"),
+    route!("PATCH" "/v1/keys/:id" WRITE keys::change, "Change a key"),
+    route!("DELETE" "/v1/keys/:id" WRITE keys::revoke, "Revoke a key for good"),
+    route!("POST" "/v1/keys/:id/rotate" WRITE keys::rotate, "Give a key a new secret"),
+    route!("POST" "/v1/keys/:id/rotate/finish" WRITE keys::finish_rotation, "End the old secret before its time"),
+    route!("POST" "/v1/keys/:id/rotate/cancel" WRITE keys::cancel_rotation, "End the new secret and keep the old one"),
+    route!("GET" "/v1/keys/:id/events" READ keys::events, "List what happened to a key, the newest first"),
     // Braintrust's surface.
     route!("GET" "/v1/api_key" READ braintrust::list),
     route!("POST" "/v1/api_key" WRITE braintrust::create),
@@ -179,6 +255,7 @@ pub(crate) fn find<'a>(method: &str, path: &'a str) -> Result<(&'static Route, P
 /// Every route as data: method, path, and the scope or what else it asks for.
 pub fn table() -> Vec<(&'static str, &'static str, &'static str)> {
     let access = |route: &'static Route| match &route.access {
+        Access::Anyone(_) => "anyone",
         Access::Operator(_) => "operator",
         Access::Key(None, _) => "any key",
         Access::Key(Some(scope), _) => scope.as_str(),

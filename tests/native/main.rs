@@ -21,6 +21,7 @@ mod key_text;
 mod keys;
 mod last_key;
 mod migrations;
+mod openapi;
 mod projects;
 mod rotation;
 mod simulation;

@@ -445,7 +445,7 @@ fn config(variables: &[(&str, &str)]) -> Config {
 }
 
 /// The envelope of errors below a path.
-fn envelope(path: &str) -> Envelope {
+pub(crate) fn envelope(path: &str) -> Envelope {
     let below = |mount: &&str| path == *mount || path.starts_with(&format!("{mount}/"));
     let confident = ["/confident", "/v1/organization", "/v1/projects", "/v2/organization", "/v2/projects"];
     let trulayer = ["/trulayer", "/v1/apikeys", "/v1/ingest", "/v1/feedback", "/v1/eval", "/v1/traces"];

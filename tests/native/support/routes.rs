@@ -75,7 +75,7 @@ pub(crate) struct RouteCall {
     pub(crate) template: &'static str,
     /// The path with the ids of a target in it.
     pub(crate) path: String,
-    /// `operator`, `any key`, or the scope.
+    /// `anyone`, `operator`, `any key`, or the scope.
     pub(crate) access: &'static str,
     /// A body that the route takes; null where it takes none.
     pub(crate) body: Value,
@@ -157,6 +157,6 @@ fn body(method: &str, template: &str, key: &str) -> Value {
 /// Every route that asks for a key.
 pub(crate) fn every_key_route(targets: &Targets) -> Vec<RouteCall> {
     let mut routes = every_route(targets);
-    routes.retain(|route| route.access != "operator");
+    routes.retain(|route| !["anyone", "operator"].contains(&route.access));
     routes
 }
