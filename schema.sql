@@ -5,7 +5,14 @@ CREATE TABLE organizations (
   name TEXT NOT NULL,
   operator INTEGER NOT NULL DEFAULT 0,  -- 1: the operator's own, whose keys may verify everybody's
   suspended_at INTEGER,                 -- its keys are refused from here on
-  created_at INTEGER NOT NULL
+  created_at INTEGER NOT NULL,
+  -- What it asks of the keys that are made in it. NULL: nothing.
+  default_expiry_days INTEGER,          -- the life of a key whose maker says nothing of it
+  longest_expiry_days INTEGER,          -- the longest life that can be asked for
+  max_keys_per_user INTEGER,            -- how many personal keys that still work a user may have
+  -- How long things are kept. NULL: as long as the operator says.
+  audit_retention_days INTEGER,
+  trace_retention_days INTEGER
 ) STRICT, WITHOUT ROWID;
 
 -- Bootstrap: the second attempt, or the loser of two at once, runs into it.
@@ -17,6 +24,9 @@ CREATE TABLE users (
   created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Is somebody with this address in an organization?
+CREATE INDEX users_by_email ON users (email);
+
 CREATE TABLE memberships (
   organization_id TEXT NOT NULL REFERENCES organizations (id),
   user_id TEXT NOT NULL REFERENCES users (id),
@@ -24,6 +34,58 @@ CREATE TABLE memberships (
   created_at INTEGER NOT NULL,
   PRIMARY KEY (organization_id, user_id)
 ) STRICT, WITHOUT ROWID;
+
+-- Is there another owner, and who else can manage keys?
+CREATE INDEX memberships_administering ON memberships (organization_id, role) WHERE role <> 'member';
+
+-- Open invitations: one that is accepted or revoked is no more, and one that has expired goes with the
+-- next that is made.
+CREATE TABLE invitations (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  email TEXT NOT NULL,                  -- in lower case
+  role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'member')),
+  digest TEXT NOT NULL,                 -- SHA-256 of the token; hexadecimal
+  expires_at INTEGER NOT NULL,          -- not there from here on
+  key_expires_at INTEGER,               -- when the key expires that whoever accepts it gets; NULL: never
+  created_at INTEGER NOT NULL,
+  created_by TEXT NOT NULL,             -- the key that made it
+  invited_by TEXT REFERENCES users (id) -- the user as whom that key acted; NULL: none
+) STRICT, WITHOUT ROWID;
+
+-- One invitation by its token.
+CREATE UNIQUE INDEX invitations_by_digest ON invitations (digest);
+-- One for each address.
+CREATE UNIQUE INDEX invitations_by_email ON invitations (organization_id, email);
+-- Lists, newest first.
+CREATE INDEX invitations_listed ON invitations (organization_id, id);
+-- What has expired.
+CREATE INDEX invitations_due ON invitations (organization_id, expires_at);
+-- Those of a person who is removed, or may do less.
+CREATE INDEX invitations_by_inviter ON invitations (invited_by) WHERE invited_by IS NOT NULL;
+
+CREATE TABLE teams (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  name TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- No two with one name.
+CREATE UNIQUE INDEX teams_by_name ON teams (organization_id, name);
+-- Lists, newest first.
+CREATE INDEX teams_listed ON teams (organization_id, id);
+
+CREATE TABLE team_members (
+  team_id TEXT NOT NULL REFERENCES teams (id),
+  user_id TEXT NOT NULL REFERENCES users (id),
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (team_id, user_id)
+) STRICT, WITHOUT ROWID;
+
+-- The teams of one person, newest first.
+CREATE INDEX team_members_by_user ON team_members (organization_id, user_id, team_id);
 
 CREATE TABLE projects (
   id TEXT PRIMARY KEY,
@@ -58,7 +120,7 @@ CREATE TABLE keys (
   revoked_at INTEGER,                   -- set: ended for good
   expired_at INTEGER,                   -- when the sweep recorded the expiry; verification never reads it
   created_at INTEGER NOT NULL,
-  created_by TEXT,                      -- the key that made it; NULL: the operator
+  created_by TEXT,                      -- the key that made it; NULL: the operator, or an invitation
   updated_at INTEGER NOT NULL,
   last_used_at INTEGER,                 -- up to a minute late, and of the newest secret alone
   -- While a rotation is under way: the secret that is on its way out, which works until rotates_at.
@@ -82,14 +144,16 @@ CREATE INDEX keys_listed ON keys (organization_id, id) WHERE revoked_at IS NULL;
 CREATE INDEX keys_by_organization ON keys (organization_id, id);
 -- Lists of one user's keys: a member's own, or the owner filter.
 CREATE INDEX keys_by_user ON keys (organization_id, user_id, id);
+-- How many personal keys does a user have that are neither revoked nor expired?
+CREATE INDEX keys_held ON keys (organization_id, user_id, expires_at) WHERE kind = 'pat' AND revoked_at IS NULL;
 -- Lists of one project's keys.
 CREATE INDEX keys_by_project ON keys (organization_id, project_id, id) WHERE project_id IS NOT NULL;
 -- Lists by exact name.
 CREATE INDEX keys_by_name ON keys (organization_id, name, id);
 -- Lists by the first characters of the text.
 CREATE INDEX keys_by_start ON keys (organization_id, start);
--- Is there another key that can manage keys, before the last such key ends?
-CREATE INDEX keys_managing ON keys (organization_id)
+-- Is there another key that can manage keys, before the last such key ends, or its user goes?
+CREATE INDEX keys_managing ON keys (organization_id, user_id)
 WHERE revoked_at IS NULL AND disabled_at IS NULL AND role <> 'member'
   AND (scopes IS NULL OR instr(scopes, '"api-keys:write"') > 0 OR instr(scopes, '"api-keys:*"') > 0);
 -- The sweep: what has expired and was not recorded yet.
@@ -107,6 +171,7 @@ CREATE TABLE traces (
   bytes INTEGER NOT NULL,               -- how long that is
   started_at INTEGER NOT NULL,          -- as its sender says; when it came, if he does not
   received_at INTEGER NOT NULL,
+  keep_until INTEGER,                   -- NULL: for ever
   PRIMARY KEY (organization_id, id)
 ) STRICT;
 
@@ -123,6 +188,7 @@ CREATE TABLE feedback (
   project_id TEXT REFERENCES projects (id),  -- of the key that sent it; NULL: none
   feedback TEXT NOT NULL,               -- a JSON object
   created_at INTEGER NOT NULL,
+  keep_until INTEGER,                   -- NULL: for ever
   PRIMARY KEY (organization_id, trace_id, id)
 ) STRICT, WITHOUT ROWID;
 
@@ -135,6 +201,7 @@ CREATE TABLE evals (
   evaluator_type TEXT NOT NULL,
   metric_name TEXT NOT NULL,
   created_at INTEGER NOT NULL,
+  keep_until INTEGER,                   -- NULL: for ever
   PRIMARY KEY (organization_id, trace_id, id)
 ) STRICT, WITHOUT ROWID;
 
@@ -152,21 +219,62 @@ CREATE TABLE idempotency_keys (
 -- The sweep: what can be repeated no more.
 CREATE INDEX idempotency_keys_due ON idempotency_keys (created_at);
 
+
+-- The sweep: what need not be kept any longer, of each of the three.
+CREATE INDEX traces_due ON traces (keep_until) WHERE keep_until IS NOT NULL;
+CREATE INDEX feedback_due ON feedback (keep_until) WHERE keep_until IS NOT NULL;
+CREATE INDEX evals_due ON evals (keep_until) WHERE keep_until IS NOT NULL;
+
+-- The audit trail: what was done, and what a known key was refused. AUTOINCREMENT: a number is never used
+-- twice, so that no later event can take the place of one that was pruned.
 CREATE TABLE audit_events (
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
   organization_id TEXT NOT NULL,
   subject TEXT NOT NULL,                -- the key (or other thing) that it happened to
-  action TEXT NOT NULL,                 -- 'key.created', 'key.revoked', …
+  action TEXT NOT NULL,                 -- 'key.created', 'key.revoked', …; 'refused' for an attempt
   actor_kind TEXT NOT NULL CHECK (actor_kind IN ('key', 'operator', 'system')),
   actor_id TEXT,                        -- the key that did it
+  actor_user_id TEXT,                   -- the user as whom that key acted; NULL: none
   ip TEXT,                              -- from where, as the platform says
   request_id TEXT,
   details TEXT NOT NULL DEFAULT '{}',   -- a JSON object: what was set to what; never a secret
-  at INTEGER NOT NULL
+  refusal TEXT,                         -- the code with which an attempt was refused; NULL: it was done
+  at INTEGER NOT NULL,
+  -- Written with the event: whoever shortens the retention later cannot erase what was recorded before.
+  keep_until INTEGER NOT NULL
 ) STRICT;
 
--- The events of one key, newest first.
-CREATE INDEX audit_events_by_subject ON audit_events (subject, id);
+-- Every list is newest first. Each index ends with the row's id by itself, which orders events of one instant.
+-- An organization's events, and those of a span of time.
+CREATE INDEX audit_events_listed ON audit_events (organization_id, at);
+-- The events of one subject; above all those of a key.
+CREATE INDEX audit_events_by_subject ON audit_events (organization_id, subject, at);
+-- Those of one kind; the refused attempts are one.
+CREATE INDEX audit_events_by_action ON audit_events (organization_id, action, at);
+-- What one key did, and what one user did with all his keys.
+CREATE INDEX audit_events_by_actor ON audit_events (organization_id, actor_id, at) WHERE actor_id IS NOT NULL;
+CREATE INDEX audit_events_by_user ON audit_events (organization_id, actor_user_id, at) WHERE actor_user_id IS NOT NULL;
+-- The sweep: what need not be kept any longer.
+CREATE INDEX audit_events_due ON audit_events (keep_until);
+
+-- An event stays as it was written, and for as long as it was said then, whoever holds the pen.
+CREATE TRIGGER audit_events_stay BEFORE UPDATE ON audit_events
+BEGIN
+  SELECT RAISE(ABORT, 'an audit event is never changed');
+END;
+
+-- REPLACE would delete without a word to the next trigger.
+CREATE TRIGGER audit_events_appended BEFORE INSERT ON audit_events
+WHEN EXISTS (SELECT 1 FROM audit_events WHERE id = NEW.id)
+BEGIN
+  SELECT RAISE(ABORT, 'an audit event is never replaced');
+END;
+
+CREATE TRIGGER audit_events_kept BEFORE DELETE ON audit_events
+WHEN OLD.keep_until > CAST(unixepoch('subsec') * 1000 AS INTEGER)
+BEGIN
+  SELECT RAISE(ABORT, 'an audit event is kept until its retention is over');
+END;
 
 -- The change feed. AUTOINCREMENT: a number is never used twice, even when the newest row is gone.
 CREATE TABLE changes (
@@ -192,7 +300,8 @@ BEGIN
   INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
 END;
 
-CREATE TRIGGER organizations_changed AFTER UPDATE OF suspended_at, operator ON organizations
+CREATE TRIGGER organizations_changed
+AFTER UPDATE OF suspended_at, operator, default_expiry_days, longest_expiry_days, max_keys_per_user ON organizations
 BEGIN
   INSERT INTO changes (subject, at) VALUES (NEW.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
 END;

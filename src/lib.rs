@@ -5,11 +5,11 @@
 //! | room | what is in it | may import |
 //! |---|---|---|
 //! | [`domain`] | what a key, a scope, a snapshot, a feed and a decision are; pure | nothing |
-//! | [`ports`] | the five things that the outside world gives | `domain` |
+//! | [`ports`] | the six things that the outside world gives | `domain` |
 //! | [`storage`] | all SQL, and the form of what KV holds | `ports`, `domain` |
 //! | [`app`] | the use cases, free of HTTP | `storage`, `ports`, `domain` |
 //! | [`http`] | one table of routes, authentication, the surfaces, the errors | `app`, `storage`'s types, `domain` |
-//! | `platform` | workerd: D1, KV, clock, randomness, log; converts, decides nothing | `ports`, `http`'s messages |
+//! | `platform` | workerd: D1, KV, clock, randomness, upstreams, log; converts, decides nothing | `ports`, `http`'s messages |
 //! | `worker` | the events `fetch` and `scheduled`; wires the above together | all |
 //!
 //! # What always holds

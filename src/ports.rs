@@ -1,12 +1,13 @@
-//! The five things that the outside world gives: a database, a cache, a clock, randomness, and work
-//! that goes on behind the answer. The same core runs over workerd's, over SQLite in the tests, and
+//! The six things that the outside world gives: a database, a cache, a clock, randomness, work
+//! that goes on behind the answer, and the servers that stand behind the operator's routes. The same core runs over workerd's, over SQLite in the tests, and
 //! over a simulated world with delays and failures.
 
-use std::{future::Future, pin::Pin};
+use std::{any::Any, future::Future, pin::Pin, rc::Rc};
 
+use futures_util::stream::LocalBoxStream;
 use serde_json::{Map, Value};
 
-use crate::domain::time::UnixMillis;
+use crate::domain::{catalogue::Target, time::UnixMillis};
 
 /// A future of one isolate: workerd runs each isolate on one thread, so none needs to be `Send`.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -107,4 +108,56 @@ pub trait Entropy {
 pub trait Background {
     /// Starts the work without waiting for it.
     fn spawn(&self, work: LocalFuture<'static, ()>);
+}
+
+/// A body that the platform holds and that is still on its way. Whoever passes it on hands it back to
+/// the platform as it is, so that its bytes never come here.
+pub trait ByteSource: Any {
+    /// Its bytes as they come. An error says that it broke off, or that it was read before; the platform's
+    /// message.
+    fn pieces(&self) -> LocalBoxStream<'_, Result<Vec<u8>, String>>;
+}
+
+/// A request to a server behind a route of the operator's.
+pub struct Outgoing {
+    /// The method.
+    pub method: String,
+    /// Who is to answer.
+    pub target: Target,
+    /// The path, and the query if there is one.
+    pub path: String,
+    /// The headers.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Option<Rc<dyn ByteSource>>,
+    /// How long the answer may take to begin.
+    pub timeout_seconds: u32,
+}
+
+/// The beginning of an upstream's answer.
+pub struct Incoming {
+    /// The status, that of a redirect too.
+    pub status: u16,
+    /// The headers, with names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Option<Rc<dyn ByteSource>>,
+}
+
+/// Why there is no answer of an upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpstreamError {
+    /// It did not begin in time.
+    TimedOut,
+    /// There was none; the platform's message, for the log.
+    Failed(String),
+}
+
+/// The servers behind the operator's routes.
+pub trait Upstream {
+    /// Sends a request and waits for the beginning of the answer. Follows no redirect.
+    ///
+    /// # Errors
+    /// [`UpstreamError`]; the request may have been carried out all the same.
+    fn send(&self, request: Outgoing) -> LocalFuture<'_, Result<Incoming, UpstreamError>>;
 }

@@ -12,6 +12,7 @@ use crate::{
         kv::Kv,
         message,
         system::{WaitUntil, WallClock, WebCrypto},
+        upstream::Fetcher,
     },
     ports::{Background, LocalFuture},
 };
@@ -39,8 +40,7 @@ async fn fetch(request: worker::Request, env: Env, context: Context) -> worker::
     let Some(app) = app(&env, Rc::new(WaitUntil(context))) else {
         return message::write(http::misconfigured());
     };
-    let request = message::read(request).await?;
-    message::write(http::handle(&app, &request).await)
+    message::write(http::handle(&app, &message::read(&request)).await)
 }
 
 #[event(scheduled)]
@@ -65,7 +65,11 @@ fn app(env: &Env, background: Rc<dyn Background>) -> Option<App> {
             return Some(state.clone());
         }
         let get = |name: &str| env.var(name).ok().map(|value| value.to_string());
-        match Config::read(get) {
+        let config = Config::read(get).and_then(|config| {
+            http::routes::check(&config.catalogue)?;
+            Ok(config)
+        });
+        match config {
             Ok(config) => Some(state.get_or_init(|| (Rc::new(config), Rc::default())).clone()),
             Err(message) => {
                 log::error!("{message}");
@@ -79,6 +83,7 @@ fn app(env: &Env, background: Rc<dyn Background>) -> Option<App> {
         clock: Rc::new(WallClock),
         entropy: Rc::new(WebCrypto),
         background,
+        upstream: Rc::new(Fetcher(env.clone())),
         config,
         isolate,
     })

@@ -1,4 +1,5 @@
-//! The first organization, its owner and the first key, made once with the operator's secret.
+//! An organization with its owner and his key: the first one, made once with the operator's secret, and
+//! what every other one begins with, too.
 
 use serde_json::Map;
 use sha2::{Digest as _, Sha256};
@@ -10,23 +11,25 @@ use crate::{
         id::{KeyId, OrganizationId, UserId},
         key::{Key, KeyKind, Life, Name, Role},
         key_text::KeyText,
+        organization::{Organization, Policy},
+        person::Email,
         scope::Scopes,
     },
-    ports::DatabaseError,
+    ports::{DatabaseError, Statement},
     storage::{
         audit::{self, Actor},
         organizations,
     },
 };
 
-/// What to make first.
+/// An organization to be made.
 #[derive(Debug, Clone)]
-pub struct Bootstrap {
-    /// The organization's name.
-    pub organization: Name,
-    /// The owner's address.
-    pub email: Name,
-    /// The key's name.
+pub struct NewOrganization {
+    /// Its name.
+    pub name: Name,
+    /// Its owner's address.
+    pub email: Email,
+    /// The name of his key.
     pub key_name: Name,
 }
 
@@ -45,46 +48,72 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Conflict`] when it was done before.
-    pub async fn bootstrap(&self, first: Bootstrap, request_id: String, ip: Option<String>) -> Result<Created, Error> {
-        let now = self.now();
-        let organization_id = OrganizationId::new(now, self.random_bits()?);
-        let user_id = UserId::new(now, self.random_bits()?);
-        let text = KeyText::generate(&self.config.brand, None, KeyKind::Pat, |bytes| self.entropy.fill(bytes))
-            .map_err(Error::Unavailable)?;
-        let key = Key {
-            id: KeyId::new(now, self.random_bits()?),
-            number: 1,
-            organization_id,
-            user_id: Some(user_id),
-            project_id: None,
-            kind: KeyKind::Pat,
-            name: first.key_name,
-            preview: text.preview(),
-            scopes: Scopes::Full,
-            role: Role::Owner,
-            metadata: Map::new(),
-            life: Life { expires_at: None, disabled_at: None, revoked_at: None },
-            created_at: now,
-            created_by: None,
-            updated_at: now,
-            last_used_at: None,
-            rotation: None,
-        };
-        let operator = Actor { key_id: None, request_id, ip };
-        let batch = vec![
-            organizations::insert_operator(organization_id, first.organization.as_str(), now),
-            organizations::insert_user(user_id, first.email.as_str(), now),
-            organizations::insert_membership(organization_id, user_id, Role::Owner, now),
-            self.insert_key(&key, &text),
-            audit::record(&operator, &Self::created_event(&key)),
-        ];
+    pub async fn bootstrap(
+        &self,
+        first: NewOrganization,
+        request_id: String,
+        ip: Option<String>,
+    ) -> Result<Created, Error> {
+        let operator = Actor { key_id: None, user_id: None, request_id, ip };
+        let source = |bytes: &mut [u8]| self.entropy.fill(bytes);
+        let (_, created, batch) = self.found(first, true, &operator, source)?;
         match self.database.batch(batch).await {
-            Ok(_) => Ok(Created { key, text }),
+            Ok(_) => Ok(created),
             Err(DatabaseError::Unique) => Err(Error::Conflict {
                 code: "already_bootstrapped",
                 message: "The first organization exists already. Its key was shown when it was made.",
             }),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// An organization, its owner's first key, whose secret comes from `source`, and the statements that
+    /// make them. A new organization asks nothing of its keys, and so nothing of this one.
+    pub(super) fn found(
+        &self,
+        new: NewOrganization,
+        operator: bool,
+        actor: &Actor,
+        source: impl FnMut(&mut [u8]) -> Result<(), String>,
+    ) -> Result<(Organization, Created, Vec<Statement>), Error> {
+        let now = self.now();
+        let organization = Organization {
+            id: OrganizationId::new(now, self.random_bits()?),
+            name: new.name,
+            suspended_at: None,
+            created_at: now,
+            policy: Policy::default(),
+            audit_retention_days: None,
+            trace_retention_days: None,
+        };
+        let user_id = UserId::new(now, self.random_bits()?);
+        let text = KeyText::generate(&self.config.brand, None, KeyKind::Pat, source).map_err(Error::Unavailable)?;
+        let key = Key {
+            id: KeyId::new(now, self.random_bits()?),
+            number: 1,
+            organization_id: organization.id,
+            user_id: Some(user_id),
+            project_id: None,
+            kind: KeyKind::Pat,
+            name: new.key_name,
+            preview: text.preview(),
+            scopes: Scopes::Full,
+            role: Role::Owner,
+            metadata: Map::new(),
+            life: Life { expires_at: None, disabled_at: None, revoked_at: None },
+            created_at: now,
+            created_by: actor.key_id,
+            updated_at: now,
+            last_used_at: None,
+            rotation: None,
+        };
+        let batch = vec![
+            organizations::insert(&organization, operator),
+            organizations::insert_user(user_id, new.email.as_str(), now),
+            organizations::insert_membership(organization.id, user_id, Role::Owner, now),
+            self.insert_key(&key, &text, organization.policy),
+            audit::record(actor, &Self::created_event(&key), self.config.audit_retention_ms),
+        ];
+        Ok((organization, Created { key, text }, batch))
     }
 }

@@ -1,9 +1,13 @@
 //! The operator's choices: variables and secrets of the Worker.
 
 use crate::domain::{
+    catalogue::Catalogue,
     key_text::{Hasher, Pepper, Word},
     time::DAY_MS,
 };
+
+/// The catalogue where the operator gives no other.
+const CATALOGUE: &str = include_str!("../../catalogue.json");
 
 /// The operator's choices, read once per isolate.
 pub struct Config {
@@ -18,6 +22,13 @@ pub struct Config {
     pub operator_secret: Option<String>,
     /// How long audit events are kept, in milliseconds (`AUDIT_RETENTION_DAYS`).
     pub audit_retention_ms: i64,
+    /// How long traces and what was said of them are kept, in milliseconds (`TRACE_RETENTION_DAYS`);
+    /// `None`: for ever.
+    pub trace_retention_ms: Option<i64>,
+    /// The scopes, and the operator's own routes (`CATALOGUE`, or else the file `catalogue.json`).
+    pub catalogue: Catalogue,
+    /// What signs the requests that are forwarded (`FORWARD_SECRET`); `None`: they are not signed.
+    pub forward_secret: Option<String>,
 }
 
 impl Config {
@@ -41,17 +52,27 @@ impl Config {
         if current.is_none() && previous.is_some() {
             return Err("KEY_PEPPER_PREVIOUS is set, so KEY_PEPPER must be, too".to_owned());
         }
-        let operator_secret = get("OPERATOR_SECRET");
-        if operator_secret.as_ref().is_some_and(|secret| secret.len() < 32) {
-            return Err("OPERATOR_SECRET must have at least 32 characters".to_owned());
-        }
+        let secret = |name: &str| match get(name) {
+            Some(secret) if secret.len() < 32 => Err(format!("{name} must have at least 32 characters")),
+            secret => Ok(secret),
+        };
+        let (from, text) = match get("CATALOGUE") {
+            Some(text) => ("CATALOGUE", text),
+            None => ("catalogue.json", CATALOGUE.to_owned()),
+        };
         Ok(Self {
             brand: Word::parse(&brand)
                 .ok_or("KEY_BRAND must be a lower-case letter, then lower-case letters and digits, 16 at most")?,
             max_staleness_ms: number("MAX_STALENESS_SECONDS", 5, 0, 300)? * 1000,
             hasher: Hasher { peppers: current.into_iter().chain(previous).collect() },
-            operator_secret,
+            operator_secret: secret("OPERATOR_SECRET")?,
             audit_retention_ms: number("AUDIT_RETENTION_DAYS", 365, 1, 36_500)? * DAY_MS,
+            trace_retention_ms: match number("TRACE_RETENTION_DAYS", 0, 0, 36_500)? {
+                0 => None,
+                days => Some(days * DAY_MS),
+            },
+            catalogue: Catalogue::parse(&text).map_err(|message| format!("{from}: {message}"))?,
+            forward_secret: secret("FORWARD_SECRET")?,
         })
     }
 }

@@ -16,14 +16,14 @@ use crate::{
     domain::{
         id::KeyId,
         idempotency::{IDEMPOTENCY_WINDOW_MS, Nonce},
+        key::Role,
         key_text::KeyText,
-        project::Project,
         time::UnixMillis,
     },
     ports::{Row, Statement},
     storage::{
         idempotency::{self, First},
-        keys, projects,
+        keys,
     },
 };
 
@@ -117,7 +117,7 @@ impl App {
         parse(&first.subject).ok_or(Error::Spent(first.subject))
     }
 
-    /// The key that the first request made or rotated, with its secret, and the key's project.
+    /// The key that the first request made or rotated, with its secret, and the rows that `beside` gives.
     ///
     /// # Errors
     /// Like [`App::made_before`]; [`Error::Spent`] if the secret is the key's newest one no more, or was
@@ -126,8 +126,11 @@ impl App {
         &self,
         by: &Principal,
         error: Error,
-    ) -> Result<(Created, Option<Project>), Error> {
-        let (first, mut results) = self.made_before(by, error, &[keys::made, projects::made]).await?;
+        beside: &[fn(KeyId, &str) -> Statement],
+    ) -> Result<(Created, Vec<Row>), Error> {
+        let mut read: Vec<fn(KeyId, &str) -> Statement> = vec![keys::made];
+        read.extend(beside);
+        let (first, mut results) = self.made_before(by, error, &read).await?;
         let spent = || Error::Spent(first.subject.clone());
         let (key, digest) = keys::read_made(take(&mut results, 0))?.ok_or_else(spent)?;
         let nonce = first.nonce.as_deref().and_then(Nonce::parse).ok_or_else(spent)?;
@@ -138,9 +141,11 @@ impl App {
             return Err(spent());
         }
         // How long it lasts does not matter: a key that rotated itself asks by its outgoing secret.
-        check_holds(by, &key.scopes, key.role, by.snapshot.ends_at())?;
-        let project = projects::read(take(&mut results, 1))?.pop();
-        Ok((Created { key, text }, project))
+        // What a role is worth in one organization says nothing of another, which the operator has made.
+        let own = key.organization_id == by.snapshot.organization_id;
+        let role = if own { key.role } else { Role::Admin };
+        check_holds(by, &key.scopes, role, by.snapshot.ends_at())?;
+        Ok((Created { key, text }, take(&mut results, 1)))
     }
 
     /// Until when something was made that cannot be asked for again.

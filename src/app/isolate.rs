@@ -12,7 +12,7 @@ use lru::LruCache;
 use crate::{
     domain::{
         feed::{Feed, News},
-        id::KeyId,
+        id::{KeyId, OrganizationId},
         key_text::Digest,
         snapshot::Snapshot,
         time::UnixMillis,
@@ -37,6 +37,22 @@ struct Held {
     cached_at: Option<UnixMillis>,
 }
 
+/// How many refused attempts are written to the audit trail in one interval; those beyond are counted.
+const MAX_REFUSALS: u32 = 100;
+/// The interval in which refused attempts are counted, in milliseconds.
+const REFUSALS_INTERVAL_MS: i64 = 60 * 1000;
+/// The most organizations for which refused attempts are counted.
+const MAX_OMITTED: usize = 5_000;
+
+/// The refused attempts of the interval that began at `since`.
+#[derive(Default)]
+struct Refusals {
+    since: Option<UnixMillis>,
+    written: u32,
+    /// How many were left out of each organization's trail since it was last written to.
+    omitted: HashMap<OrganizationId, i64>,
+}
+
 /// What one isolate remembers. No borrow outlives a method, so none is held while something awaits.
 pub struct Isolate {
     feed: RefCell<Feed>,
@@ -44,6 +60,7 @@ pub struct Isolate {
     unknown: RefCell<LruCache<Digest, UnixMillis>>,
     uses: RefCell<HashMap<(KeyId, bool), (UnixMillis, i64)>>,
     uses_written_at: Cell<Option<UnixMillis>>,
+    refusals: RefCell<Refusals>,
     refresh_started_at: Cell<Option<UnixMillis>>,
 }
 
@@ -56,6 +73,7 @@ impl Default for Isolate {
             unknown: RefCell::new(LruCache::unbounded()),
             uses: RefCell::default(),
             uses_written_at: Cell::new(None),
+            refusals: RefCell::default(),
             refresh_started_at: Cell::new(None),
         }
     }
@@ -138,6 +156,24 @@ impl Isolate {
         self.uses_written_at.set(Some(now));
         let uses = self.uses.take().into_iter();
         Some(uses.map(|((id, outgoing), (at, count))| Used { id, outgoing, at, count }).collect())
+    }
+
+    /// Whether one more refused attempt may be written to this organization's trail: a flood of them must not
+    /// cost. If so, how many were left out of that trail since the last; if not, this is one of them.
+    pub(crate) fn claim_refusal(&self, organization_id: OrganizationId, now: UnixMillis) -> Option<i64> {
+        let mut refusals = self.refusals.borrow_mut();
+        if refusals.since.is_none_or(|since| is_over(since, REFUSALS_INTERVAL_MS, now)) {
+            refusals.since = Some(now);
+            refusals.written = 0;
+        }
+        if refusals.written < MAX_REFUSALS {
+            refusals.written += 1;
+            return Some(refusals.omitted.remove(&organization_id).unwrap_or(0));
+        }
+        if refusals.omitted.len() < MAX_OMITTED || refusals.omitted.contains_key(&organization_id) {
+            *refusals.omitted.entry(organization_id).or_insert(0) += 1;
+        }
+        None
     }
 
     /// Whether to start a refresh of the feed now: only one at a time, but one that was cut off

@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 use crate::{
     app::{App, Principal, error::Error, take},
     domain::{
-        catalogue,
-        id::{KeyId, ProjectId},
+        id::{KeyId, OrganizationId, ProjectId},
         key::{Key, KeyKind, Life, Name, Role},
         key_text::{KeyText, Word},
+        organization::Policy,
         scope::{Scope, Scopes},
         time::UnixMillis,
     },
@@ -38,7 +38,7 @@ pub struct NewKey {
     pub label: Option<Word>,
     /// What it may do; `None`: the same as its maker.
     pub scopes: Option<Scopes>,
-    /// Until when; `None`: as long as its maker, `Some(None)`: for ever.
+    /// Until when; `None`: as the organization's policy says, and no longer than its maker; `Some(None)`: for ever.
     pub expires_at: Option<Option<UnixMillis>>,
     /// Whatever its maker wants to know about it.
     pub metadata: Map<String, Value>,
@@ -62,22 +62,45 @@ pub struct Page<T> {
 }
 
 impl App {
+    /// What a list of scopes and names of bundles stands for by the catalogue of now.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the entry that is neither.
+    pub(crate) fn expand_scopes(&self, entries: &[String]) -> Result<Scopes, Error> {
+        self.config.catalogue.expand(entries).map_err(|(index, message)| wrong_scope(index, &message))
+    }
+
+    /// Every scope must be in the catalogue: one that is not would look granted and open nothing.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the first that is not.
+    pub(crate) fn check_scopes(&self, scopes: &[Scope]) -> Result<(), Error> {
+        for (index, scope) in scopes.iter().enumerate() {
+            self.config.catalogue.check(scope).map_err(|message| wrong_scope(index, &message))?;
+        }
+        Ok(())
+    }
+
     /// Makes a key.
     ///
     /// # Errors
-    /// [`Error::Invalid`], or [`Error::Exceeds`] when it would hold more than its maker.
+    /// [`Error::Invalid`]; [`Error::Exceeds`] when it would hold more than its maker; [`Error::Conflict`]
+    /// when its user has as many keys as the organization allows.
     pub async fn create_key(&self, by: &Principal, new: NewKey) -> Result<Created, Error> {
-        match self.create_key_after(by, new, Vec::new()).await {
-            Err(error) => Ok(self.key_made_before(by, error).await?.0),
+        let (organization_id, policy) = (by.snapshot.organization_id, by.snapshot.policy);
+        match self.create_key_after(by, organization_id, policy, new, Vec::new()).await {
+            Err(error) => Ok(self.key_made_before(by, error, &[]).await?.0),
             created => created,
         }
     }
 
-    /// Makes a key in one batch with, and behind, other statements. An error may come from repeating what
-    /// was done before: ask [`App::key_made_before`].
+    /// Makes a key of an organization that has this policy, in one batch with, and behind, other
+    /// statements. An error may come from repeating what was done before: ask [`App::key_made_before`].
     pub(super) async fn create_key_after(
         &self,
         by: &Principal,
+        organization_id: OrganizationId,
+        policy: Policy,
         new: NewKey,
         mut statements: Vec<Statement>,
     ) -> Result<Created, Error> {
@@ -103,12 +126,9 @@ impl App {
         // A project's key sees its project and administers nothing.
         let role = if kind == KeyKind::Proj { Role::Member } else { maker.role };
         let scopes = new.scopes.unwrap_or_else(|| maker.scopes.clone());
-        if let Scopes::List(list) = &scopes {
-            check_scopes(list)?;
-        }
         check_metadata(&new.metadata)?;
-        let expires_at = new.expires_at.unwrap_or(maker.ends_at());
-        check_expiry(expires_at, now)?;
+        let expires_at = new.expires_at.unwrap_or_else(|| policy.expiry_unasked(maker.ends_at(), now));
+        check_expiry(policy, expires_at, now)?;
         check_holds(by, &scopes, maker.role, expires_at)?;
         let nonce = self.nonce(by)?;
         let source = self.secret_bytes(by, nonce.as_ref());
@@ -117,7 +137,7 @@ impl App {
         let mut key = Key {
             id: KeyId::new(now, self.random_bits()?),
             number: 0,
-            organization_id: maker.organization_id,
+            organization_id,
             user_id,
             project_id: new.project_id,
             kind,
@@ -135,16 +155,18 @@ impl App {
         };
         let created = Self::created_event(&key);
         let at = statements.len();
-        statements.extend([self.insert_key(&key, &text), audit::record_if_changed(&by.actor(), &created)]);
+        statements.extend([self.insert_key(&key, &text, policy), self.record_if_changed(by, &created)]);
         let mut results = self.guarded_once(by, nonce, &key.id.to_string(), statements).await?;
-        let must = "there is no such project in this organization";
-        key.number = keys::read_number(take(&mut results, at))?.ok_or_else(|| Error::invalid("project_id", must))?;
+        key.number = keys::read_number(take(&mut results, at))?.ok_or_else(|| match kind {
+            KeyKind::Pat => KEY_LIMIT,
+            _ => Error::invalid("project_id", "there is no such project in this organization"),
+        })?;
         Ok(Created { key, text })
     }
 
-    pub(super) fn insert_key(&self, key: &Key, text: &KeyText) -> Statement {
+    pub(super) fn insert_key(&self, key: &Key, text: &KeyText, policy: Policy) -> Statement {
         let (digest, pepper_version) = self.config.hasher.current(text);
-        keys::insert(key, digest, pepper_version)
+        keys::insert(key, digest, pepper_version, policy.max_keys_per_user)
     }
 
     pub(super) fn created_event(key: &Key) -> Event<'static> {
@@ -201,13 +223,12 @@ impl App {
         force: bool,
     ) -> Result<Key, Error> {
         let now = self.now();
-        if let Some(Scopes::List(list)) = &change.scopes {
-            check_scopes(list)?;
-        }
         if let Some(metadata) = &change.metadata {
             check_metadata(metadata)?;
         }
-        check_expiry(change.expires_at.flatten(), now)?;
+        if let Some(expires_at) = change.expires_at {
+            check_expiry(by.snapshot.policy, expires_at, now)?;
+        }
         if *change == Change::default() {
             return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() });
         }
@@ -235,7 +256,7 @@ impl App {
     /// Carries out a change of a key that was read before, with its event, and gives the key as it is
     /// then. Of two at once, one finds the key changed.
     pub(super) async fn carry_out(&self, by: &Principal, change: Statement, event: &Event<'_>) -> Result<Key, Error> {
-        changed(self.guarded(by, vec![change, audit::record_if_changed(&by.actor(), event)]).await?)
+        changed(self.guarded(by, vec![change, self.record_if_changed(by, event)]).await?)
     }
 
     /// Ends a key for good. Revoking a revoked key changes nothing and is no error.
@@ -255,7 +276,7 @@ impl App {
         };
         let statements = vec![
             keys::revoke(reach, id, force, now),
-            audit::record_if_changed(&by.actor(), &revoked),
+            self.record_if_changed(by, &revoked),
             keys::get(reach, KeyRef::Id(id)),
         ];
         let mut results = self.guarded(by, statements).await?;
@@ -263,7 +284,7 @@ impl App {
         if key.life.revoked_at.is_none() { Err(LAST_MANAGING_KEY) } else { Ok(key) }
     }
 
-    /// What happened to a key, the newest first.
+    /// What happened to a key, the newest first, behind event `after` if it is given.
     ///
     /// # Errors
     /// [`Error::NotFound`] also when the key is there but the caller may not see it.
@@ -271,10 +292,11 @@ impl App {
         &self,
         by: &Principal,
         id: KeyId,
-        before: Option<i64>,
+        after: Option<i64>,
         limit: i64,
     ) -> Result<Page<Recorded>, Error> {
-        let events = audit::of_key(by.snapshot.organization_id, id, before, limit + 1);
+        let of_key = audit::Filter { subject: Some(id.to_string()), ..audit::Filter::default() };
+        let events = audit::list(by.snapshot.organization_id, &of_key, after, limit + 1);
         let mut results =
             self.guarded(by, vec![keys::get(reach(by, id == by.snapshot.key_id)?, KeyRef::Id(id)), events]).await?;
         if take(&mut results, 0).is_empty() {
@@ -291,6 +313,11 @@ pub(super) fn changed(mut results: Vec<Vec<Row>>) -> Result<Key, Error> {
         message: "Someone else changed this key at the same time. Read it again, then decide.",
     })
 }
+
+const KEY_LIMIT: Error = Error::Conflict {
+    code: "key_limit",
+    message: "This user has as many keys as the organization allows. Revoke one that is not needed any more.",
+};
 
 /// Nobody locks an organization out without having been told.
 const LAST_MANAGING_KEY: Error = Error::Conflict {
@@ -331,7 +358,7 @@ pub(super) fn check_changeable(key: &Key) -> Result<(), Error> {
     Err(Error::Conflict { code: "key_revoked", message: "A revoked key cannot be changed. Make a new one." })
 }
 
-fn page<T>(mut items: Vec<T>, limit: i64) -> Page<T> {
+pub(super) fn page<T>(mut items: Vec<T>, limit: i64) -> Page<T> {
     let limit = usize::try_from(limit).unwrap_or(0);
     let has_more = items.len() > limit;
     items.truncate(limit);
@@ -358,15 +385,8 @@ fn described(change: &Change) -> Value {
     Value::Object(details)
 }
 
-/// Every scope must be in the catalogue: one that is not would look granted and open nothing.
-pub(crate) fn check_scopes(scopes: &[Scope]) -> Result<(), Error> {
-    match scopes.iter().enumerate().find(|(_, scope)| !catalogue::contains(scope)) {
-        None => Ok(()),
-        Some((index, scope)) => Err(Error::invalid(
-            &format!("scopes[{index}]"),
-            format!("there is no scope `{scope}`: GET /v1/scopes lists all"),
-        )),
-    }
+fn wrong_scope(index: usize, message: &str) -> Error {
+    Error::invalid(&format!("scopes[{index}]"), format!("{message} (GET /v1/scopes lists all)"))
 }
 
 fn check_metadata(metadata: &Map<String, Value>) -> Result<(), Error> {
@@ -395,9 +415,16 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-pub(super) fn check_expiry(expires_at: Option<UnixMillis>, now: UnixMillis) -> Result<(), Error> {
+/// An expiry must lie in the future, and no later than the organization allows.
+pub(super) fn check_expiry(policy: Policy, expires_at: Option<UnixMillis>, now: UnixMillis) -> Result<(), Error> {
     if expires_at.is_some_and(|expires_at| expires_at <= now) {
         return Err(Error::invalid("expires_at", "must lie in the future; to end a key now, revoke it"));
+    }
+    if let Some(days) = policy.longest_expiry_days
+        && lasts_longer(expires_at, policy.latest_expiry(now))
+    {
+        let must = format!("must lie within {days} days: keys of this organization may last no longer");
+        return Err(Error::invalid("expires_at", must));
     }
     Ok(())
 }

@@ -1,14 +1,19 @@
 //! The use cases, over ports and free of HTTP.
 
+pub mod audit;
 pub mod bootstrap;
 pub mod config;
 pub mod error;
 pub mod idempotency;
+pub mod invitations;
 pub mod isolate;
 pub mod keys;
+pub mod organizations;
+pub mod people;
 pub mod projects;
 pub mod rotation;
 pub mod sweep;
+pub mod teams;
 pub mod traces;
 pub mod verify;
 
@@ -16,7 +21,7 @@ use std::rc::Rc;
 
 use crate::{
     domain::{feed::Feed, idempotency::Repeatable, key::Role, snapshot::Snapshot, time::UnixMillis},
-    ports::{Background, Cache, Clock, Database, Entropy, Row, Statement},
+    ports::{Background, Cache, Clock, Database, Entropy, Row, Statement, Upstream},
     storage::{audit::Actor, changes},
 };
 
@@ -35,6 +40,8 @@ pub struct App {
     pub entropy: Rc<dyn Entropy>,
     /// Work behind the answer.
     pub background: Rc<dyn Background>,
+    /// The servers behind the operator's routes.
+    pub upstream: Rc<dyn Upstream>,
     /// The operator's choices.
     pub config: Rc<Config>,
     /// What this isolate remembers between requests.
@@ -55,19 +62,25 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// Whether it administers its organization.
+    /// Whether it administers its organization, which a project's key never does.
     ///
     /// # Errors
     /// [`Error::Exceeds`] if it does not.
     pub(crate) fn administers(&self) -> Result<(), Error> {
-        if self.snapshot.role >= Role::Admin {
+        if self.snapshot.role >= Role::Admin && self.snapshot.project_id.is_none() {
             return Ok(());
         }
         Err(Error::Exceeds("This needs a key of the organization, or an owner's or admin's.".to_owned()))
     }
 
+    /// Who the audit trail says it was.
     pub(crate) fn actor(&self) -> Actor {
-        Actor { key_id: Some(self.snapshot.key_id), request_id: self.request_id.clone(), ip: self.ip.clone() }
+        Actor {
+            key_id: Some(self.snapshot.key_id),
+            user_id: self.snapshot.user_id,
+            request_id: self.request_id.clone(),
+            ip: self.ip.clone(),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Projects and their organization: made, renamed, and ended with all their keys.
+//! Projects: made with a first key, changed, and ended with all their keys.
 
 use serde_json::{Map, json};
 
@@ -6,46 +6,48 @@ use crate::{
     app::{
         App, Principal,
         error::Error,
-        keys::{Created, NewKey},
+        keys::{Created, NewKey, Page, page},
         take,
     },
     domain::{
-        id::ProjectId,
+        id::{OrganizationId, ProjectId},
         key::{KeyKind, Name},
-        project::{Organization, Project},
+        project::{Change, Project},
         time::UnixMillis,
     },
-    storage::{
-        audit::{self, Event},
-        organizations, projects,
-    },
+    storage::{audit::Event, organizations, projects},
 };
 
-/// The most projects that one list tells.
-const MAX_PROJECTS: i64 = 1_000;
-
 impl App {
-    /// Makes a project and its first key, in one batch.
+    /// Makes a project of an organization and its first key, in one batch.
     ///
     /// # Errors
     /// [`Error::Exceeds`] for whoever does not administer the organization.
     pub async fn create_project(
         &self,
         by: &Principal,
+        organization_id: OrganizationId,
         name: Name,
         description: Option<String>,
     ) -> Result<(Project, Created), Error> {
         by.administers()?;
+        // The caller's snapshot knows the policy of his own organization alone. Another's is read first.
+        // It cannot go away before the project is made: nothing deletes an organization.
+        let policy = if organization_id == by.snapshot.organization_id {
+            by.snapshot.policy
+        } else {
+            self.organization(by, organization_id).await?.policy
+        };
         let now = self.now();
         let project = Project {
             id: ProjectId::new(now, self.random_bits()?),
-            organization_id: by.snapshot.organization_id,
+            organization_id,
             name,
             description,
             created_at: now,
         };
         let details = json!({ "name": project.name, "description": project.description });
-        let created = event(by, project.id, "project.created", details, now);
+        let created = event(organization_id, project.id, "project.created", details, now);
         let first_key = NewKey {
             name: project.name.clone(),
             kind: Some(KeyKind::Proj),
@@ -55,114 +57,103 @@ impl App {
             expires_at: None,
             metadata: Map::new(),
         };
-        let before = vec![projects::insert(&project), audit::record(&by.actor(), &created)];
-        match self.create_key_after(by, first_key, before).await {
+        let before = vec![projects::insert(&project), self.record_if_changed(by, &created)];
+        match self.create_key_after(by, organization_id, policy, first_key, before).await {
             Ok(key) => Ok((project, key)),
             Err(error) => {
-                let (key, project) = self.key_made_before(by, error).await?;
-                Ok((project.ok_or_else(|| Error::Spent(key.key.id.to_string()))?, key))
+                let (key, project) = self.key_made_before(by, error, &[projects::made]).await?;
+                Ok((projects::read(project)?.pop().ok_or_else(|| Error::Spent(key.key.id.to_string()))?, key))
             }
         }
     }
 
-    /// The organization's projects, the newest first, 1,000 at most; for a project's key its own.
+    /// A page of at most `limit` of an organization's projects, the newest first; for a project's key
+    /// its own.
     ///
     /// # Errors
-    /// What the database says.
-    pub async fn list_projects(&self, by: &Principal) -> Result<Vec<Project>, Error> {
-        if let Some(id) = by.snapshot.project_id {
-            return Ok(vec![self.get_project(by, id).await?]);
+    /// [`Error::NotFound`] when the organization is not there.
+    pub async fn list_projects(
+        &self,
+        by: &Principal,
+        organization_id: OrganizationId,
+        before: Option<ProjectId>,
+        limit: i64,
+    ) -> Result<Page<Project>, Error> {
+        let list = match by.snapshot.project_id {
+            Some(own) => projects::get(organization_id, own),
+            None => projects::list(organization_id, before, limit + 1),
+        };
+        let mut results = self.guarded(by, vec![organizations::get(organization_id), list]).await?;
+        if take(&mut results, 0).is_empty() {
+            return Err(Error::NotFound);
         }
-        let list = projects::list(by.snapshot.organization_id, MAX_PROJECTS);
-        let mut results = self.guarded(by, vec![list]).await?;
-        Ok(projects::read(take(&mut results, 0))?)
+        let mut found = projects::read(take(&mut results, 1))?;
+        found.retain(|project| before.is_none_or(|before| project.id < before));
+        Ok(page(found, limit))
     }
 
     /// One project.
     ///
     /// # Errors
     /// [`Error::NotFound`] also when it is there but the caller may not see it.
-    pub async fn get_project(&self, by: &Principal, id: ProjectId) -> Result<Project, Error> {
+    pub async fn get_project(
+        &self,
+        by: &Principal,
+        organization_id: OrganizationId,
+        id: ProjectId,
+    ) -> Result<Project, Error> {
         if by.snapshot.project_id.is_some_and(|own| own != id) {
             return Err(Error::NotFound);
         }
-        let mut results = self.guarded(by, vec![projects::get(by.snapshot.organization_id, id)]).await?;
+        let mut results = self.guarded(by, vec![projects::get(organization_id, id)]).await?;
         projects::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
     }
 
-    /// Changes what is not `None`.
+    /// Changes a project.
     ///
     /// # Errors
     /// [`Error::Exceeds`] for whoever does not administer the organization.
     pub async fn update_project(
         &self,
         by: &Principal,
+        organization_id: OrganizationId,
         id: ProjectId,
-        name: Option<Name>,
-        description: Option<String>,
+        change: &Change,
     ) -> Result<Project, Error> {
         by.administers()?;
-        let details = json!({ "name": name, "description": description });
-        let updated = event(by, id, "project.updated", details, self.now());
-        let statements = vec![
-            projects::update(by.snapshot.organization_id, id, name.as_ref(), description.as_deref()),
-            audit::record_if_changed(&by.actor(), &updated),
-        ];
+        let updated = event(organization_id, id, "project.updated", json!(change), self.now());
+        let statements = vec![projects::update(organization_id, id, change), self.record_if_changed(by, &updated)];
         let mut results = self.guarded(by, statements).await?;
         projects::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
     }
 
     /// Ends a project and all its keys: the feed tells everybody of the project, and so of them all.
+    /// Gives what it was, and when it ended.
     ///
     /// # Errors
     /// [`Error::Exceeds`] for whoever does not administer the organization.
-    pub async fn delete_project(&self, by: &Principal, id: ProjectId) -> Result<(), Error> {
+    pub async fn delete_project(
+        &self,
+        by: &Principal,
+        organization_id: OrganizationId,
+        id: ProjectId,
+    ) -> Result<(Project, UnixMillis), Error> {
         by.administers()?;
         let now = self.now();
-        let deleted = event(by, id, "project.deleted", json!({}), now);
-        let statements = vec![
-            projects::delete(by.snapshot.organization_id, id, now),
-            audit::record_if_changed(&by.actor(), &deleted),
-        ];
+        let deleted = event(organization_id, id, "project.deleted", json!({}), now);
+        let statements = vec![projects::delete(organization_id, id, now), self.record_if_changed(by, &deleted)];
         let mut results = self.guarded(by, statements).await?;
-        if take(&mut results, 0).is_empty() { Err(Error::NotFound) } else { Ok(()) }
-    }
-
-    /// The caller's organization.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn organization(&self, by: &Principal) -> Result<Organization, Error> {
-        let mut results = self.guarded(by, vec![organizations::get(by.snapshot.organization_id)]).await?;
-        organizations::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
-    }
-
-    /// Renames the caller's organization.
-    ///
-    /// # Errors
-    /// [`Error::Exceeds`] for whoever does not administer it.
-    pub async fn rename_organization(&self, by: &Principal, name: &Name) -> Result<Organization, Error> {
-        by.administers()?;
-        let id = by.snapshot.organization_id;
-        let renamed = Event {
-            organization_id: id,
-            subject: id.to_string(),
-            action: "organization.updated",
-            details: json!({ "name": name }),
-            at: self.now(),
-        };
-        let statements = vec![organizations::rename(id, name), audit::record_if_changed(&by.actor(), &renamed)];
-        let mut results = self.guarded(by, statements).await?;
-        organizations::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
+        let project = projects::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)?;
+        Ok((project, now))
     }
 }
 
 fn event(
-    by: &Principal,
+    organization_id: OrganizationId,
     id: ProjectId,
     action: &'static str,
     details: serde_json::Value,
     at: UnixMillis,
 ) -> Event<'static> {
-    Event { organization_id: by.snapshot.organization_id, subject: id.to_string(), action, details, at }
+    Event { organization_id, subject: id.to_string(), action, details, at }
 }

@@ -11,10 +11,7 @@ use crate::{
         keys::{Created, changed, check_changeable, check_expiry, check_holds, event, reach_to_change},
     },
     domain::{key::Key, key_text::KeyText, time::UnixMillis},
-    storage::{
-        audit,
-        keys::{self, NewSecret},
-    },
+    storage::keys::{self, NewSecret},
 };
 
 impl App {
@@ -32,7 +29,7 @@ impl App {
         expires_at: Option<Option<UnixMillis>>,
     ) -> Result<Created, Error> {
         match self.rotate_key_once(by, before, grace_ms, expires_at).await {
-            Err(error) => Ok(self.key_made_before(by, error).await?.0),
+            Err(error) => Ok(self.key_made_before(by, error, &[]).await?.0),
             rotated => rotated,
         }
     }
@@ -55,7 +52,9 @@ impl App {
                 message: "A rotation of this key is under way. Finish it or cancel it first.",
             });
         }
-        check_expiry(expires_at.flatten(), now)?;
+        if let Some(expires_at) = expires_at {
+            check_expiry(by.snapshot.policy, expires_at, now)?;
+        }
         let expired = before.life.expires_at.is_some_and(|expires_at| expires_at <= now);
         if expired && expires_at.is_none() {
             return Err(Error::invalid("expires_at", "is needed to rotate an expired key: it revives it"));
@@ -80,7 +79,7 @@ impl App {
             "expires_at": expires_at.map(UnixMillis::to_rfc3339),
         });
         let rotate = keys::rotate(reach_to_change(by, before.id)?, before, &new, rotates_at, expires_at, now);
-        let rotated = audit::record_if_changed(&by.actor(), &event(before, "key.rotated", details, now));
+        let rotated = self.record_if_changed(by, &event(before, "key.rotated", details, now));
         let results = self.guarded_once(by, nonce, &before.id.to_string(), vec![rotate, rotated]).await?;
         Ok(Created { key: changed(results)?, text })
     }

@@ -1,4 +1,5 @@
-//! What the cron trigger does: records expiries, prunes the feed, the audit trail and the Idempotency-Keys.
+//! What the cron trigger does: records expiries, prunes the feed, the audit trail, the traces and the
+//! Idempotency-Keys.
 //!
 //! Nothing here is needed for a key to be refused in time: deadlines hold by themselves. Each step is
 //! one atomic batch that leaves nothing half-done, so a sweep can run twice, at the same time as
@@ -8,7 +9,7 @@ use crate::{
     app::{App, error::Error},
     domain::idempotency::IDEMPOTENCY_WINDOW_MS,
     ports::Statement,
-    storage::{audit, changes, idempotency, keys},
+    storage::{audit, changes, idempotency, keys, traces},
 };
 
 /// How long each step goes on starting batches, in milliseconds. What is left waits for the next sweep.
@@ -32,6 +33,8 @@ pub struct Swept {
     pub events_pruned: usize,
     /// Idempotency-Keys whose window was over.
     pub idempotency_keys_pruned: usize,
+    /// Traces, feedback and requests for an evaluation that had.
+    pub traces_pruned: usize,
 }
 
 impl App {
@@ -41,13 +44,17 @@ impl App {
     /// What the database says; what was done before stays done.
     pub async fn sweep(&self) -> Result<Swept, Error> {
         let now = self.now();
-        let cutoff = now.plus_ms(-self.config.audit_retention_ms);
         let window_start = now.plus_ms(-IDEMPOTENCY_WINDOW_MS);
+        let retention_ms = self.config.audit_retention_ms;
+        let expire = || vec![keys::record_expiry(now, BATCH, retention_ms), keys::mark_expired(now, BATCH)];
         Ok(Swept {
-            keys_expired: self.repeat(|| vec![keys::record_expiry(now, BATCH), keys::mark_expired(now, BATCH)]).await?,
+            keys_expired: self.repeat(expire).await?,
             rotations_finished: self.repeat(|| vec![keys::forget_rotated(now, BATCH)]).await?,
             changes_pruned: self.repeat(|| vec![changes::prune(KEPT_CHANGES, BATCH)]).await?,
-            events_pruned: self.repeat(|| vec![audit::prune(cutoff, BATCH)]).await?,
+            events_pruned: self.repeat(|| vec![audit::prune(BATCH)]).await?,
+            traces_pruned: self.repeat(|| vec![traces::prune(BATCH)]).await?
+                + self.repeat(|| vec![traces::prune_feedback(BATCH)]).await?
+                + self.repeat(|| vec![traces::prune_evals(BATCH)]).await?,
             idempotency_keys_pruned: self.repeat(|| vec![idempotency::prune(window_start, BATCH)]).await?,
         })
     }

@@ -47,7 +47,7 @@ impl App {
             let message = format!("has {bytes} bytes as JSON; at most {MAX_TRACE_BYTES} are kept");
             return Err(Error::invalid(&format!("traces[{index}]"), message));
         }
-        self.guarded(by, traces::insert(reach(by), traces, self.now())).await?;
+        self.guarded(by, traces::insert(reach(by), traces, self.now(), self.config.trace_retention_ms)).await?;
         Ok(())
     }
 
@@ -68,7 +68,7 @@ impl App {
         }
         let now = self.now();
         let given = GivenFeedback { id: FeedbackId::new(now, self.random_bits()?), trace_id, feedback };
-        let insert = traces::insert_feedback(reach(by), &given, now);
+        let insert = traces::insert_feedback(reach(by), &given, now, self.config.trace_retention_ms);
         match self.guarded_once(by, None, &given.id.to_string(), vec![insert]).await {
             Ok(_) => Ok(given.id),
             Err(error) => self.id_made_before(by, error, FeedbackId::parse).await,
@@ -88,7 +88,7 @@ impl App {
     ) -> Result<EvalId, Error> {
         let now = self.now();
         let request = EvalRequest { id: EvalId::new(now, self.random_bits()?), trace_id, evaluator_type, metric_name };
-        let insert = traces::insert_eval(reach(by), &request, now);
+        let insert = traces::insert_eval(reach(by), &request, now, self.config.trace_retention_ms);
         match self.guarded_once(by, None, &request.id.to_string(), vec![insert]).await {
             Ok(_) => Ok(request.id),
             Err(error) => self.id_made_before(by, error, EvalId::parse).await,

@@ -156,6 +156,7 @@ mod tests {
             "key_id": KEY,
             "organization_id": ORGANIZATION,
             "operator": false,
+            "policy": {},
             "user_id": USER,
             "kind": "pat",
             "name": "ci",

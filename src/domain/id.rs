@@ -66,6 +66,15 @@ id! {
 }
 
 id! {
+    /// An invitation's id. It opens nothing: that is what the token is for.
+    InvitationId
+}
+id! {
+    /// A team's id.
+    TeamId
+}
+
+id! {
     /// A trace's id. Its sender makes it.
     TraceId
 }
@@ -93,6 +102,12 @@ impl Subject {
 /// A request's id, for a request to which the platform gave none.
 pub fn request_id(now: UnixMillis, random: [u8; 10]) -> String {
     v7(now, random).to_string()
+}
+
+/// What a path names, if it is an id or a number: in the form in which that is kept.
+pub fn well_formed(text: &str) -> Option<String> {
+    let number = || text.parse::<u32>().ok().map(|number| number.to_string());
+    KeyId::parse(text).map(|id| id.to_string()).or_else(number)
 }
 
 fn v7(now: UnixMillis, random: [u8; 10]) -> Uuid {

@@ -59,6 +59,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every role, the least first.
+    pub const ALL: [Self; 3] = [Self::Member, Self::Admin, Self::Owner];
+
     /// The role's name.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -36,8 +36,7 @@ pub struct KeyText {
 pub struct MalformedKey;
 
 impl KeyText {
-    /// Makes a new key's text. `fill` gives random bytes; a byte of 248 or more is dropped, because
-    /// 248 is the largest multiple of 62 in a byte and the rest would make some characters likelier.
+    /// Makes a new key's text. `fill` gives random bytes.
     ///
     /// # Errors
     /// The error of `fill`, unchanged.
@@ -60,17 +59,9 @@ impl KeyText {
     ///
     /// # Errors
     /// The error of `fill`, unchanged.
-    pub fn renew<E>(stem: String, kind: KeyKind, mut fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<Self, E> {
+    pub fn renew<E>(stem: String, kind: KeyKind, fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<Self, E> {
         let stem_length = stem.len();
-        let mut text = stem;
-        while text.len() < stem_length + SECRET_LENGTH {
-            let mut bytes = [0; 64];
-            fill(&mut bytes)?;
-            let missing = stem_length + SECRET_LENGTH - text.len();
-            text.extend(bytes.iter().filter(|byte| **byte < 248).take(missing).map(|byte| base62(u32::from(*byte))));
-        }
-        text.push_str(&checksum(&text));
-        Ok(Self { text, stem_length, kind })
+        Ok(Self { text: with_secret(stem, fill)?, stem_length, kind })
     }
 
     /// Reads a key's text. Needs no I/O, so that a guess is cheap to refuse.
@@ -78,11 +69,8 @@ impl KeyText {
     /// # Errors
     /// [`MalformedKey`] when the form or the checksum is wrong.
     pub fn parse(text: &str) -> Result<Self, MalformedKey> {
-        let stem_length = text.len().checked_sub(SECRET_LENGTH + CHECKSUM_LENGTH).ok_or(MalformedKey)?;
-        let (stem, rest) = text.split_at_checked(stem_length).ok_or(MalformedKey)?;
-        if !rest.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(MalformedKey);
-        }
+        let stem = stem_of(text).ok_or(MalformedKey)?;
+        let stem_length = stem.len();
         let stem = stem.strip_suffix('_').ok_or(MalformedKey)?;
         let (words, kind) = stem.rsplit_once('_').ok_or(MalformedKey)?;
         let kind = KeyKind::parse(kind).ok_or(MalformedKey)?;
@@ -91,10 +79,6 @@ impl KeyText {
             None => (words, None),
         };
         if Word::parse(brand).is_none() || label.is_some_and(|label| Word::parse(label).is_none()) {
-            return Err(MalformedKey);
-        }
-        let (body, sum) = text.split_at_checked(text.len() - CHECKSUM_LENGTH).ok_or(MalformedKey)?;
-        if checksum(body) != sum {
             return Err(MalformedKey);
         }
         Ok(Self { text: text.to_owned(), stem_length, kind })
@@ -175,6 +159,11 @@ json_schema!(Word, "Word", { "type": "string", "pattern": "^[a-z][a-z0-9]{0,15}$
 pub struct Digest([u8; 32]);
 
 impl Digest {
+    /// The SHA-256 of a text.
+    pub(super) fn of(text: &str) -> Self {
+        Self(Sha256::digest(text).into())
+    }
+
     /// This digest in lower-case hexadecimal, as it is stored.
     pub fn to_hex(self) -> String {
         hex::encode(self.0)
@@ -214,15 +203,41 @@ impl Hasher {
 }
 
 fn plain(key: &KeyText) -> Digest {
-    Digest(Sha256::digest(&key.text).into())
+    Digest::of(&key.text)
 }
 
 fn peppered(pepper: &Pepper, key: &KeyText) -> Digest {
-    // HMAC takes a key of any length (RFC 2104), so the other arm is never reached.
-    match Hmac::<Sha256>::new_from_slice(pepper.secret.as_bytes()) {
-        Ok(mac) => Digest(mac.chain_update(&key.text).finalize().into_bytes().into()),
-        Err(_) => plain(key),
+    hmac_sha256(&pepper.secret, &key.text).map_or_else(|| plain(key), Digest)
+}
+
+/// HMAC-SHA-256 of a text under a secret. There always is one: HMAC takes a key of any length (RFC 2104).
+pub fn hmac_sha256(secret: &str, text: &str) -> Option<[u8; 32]> {
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
+    Some(mac.chain_update(text).finalize().into_bytes().into())
+}
+
+/// The stem with a new secret and the checksum behind it. `fill` gives random bytes; a byte of 248 or
+/// more is dropped, because 248 is the largest multiple of 62 in a byte and the rest would make some
+/// characters likelier.
+pub(super) fn with_secret<E>(stem: String, mut fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<String, E> {
+    let length = stem.len() + SECRET_LENGTH;
+    let mut text = stem;
+    while text.len() < length {
+        let mut bytes = [0; 64];
+        fill(&mut bytes)?;
+        let missing = length - text.len();
+        text.extend(bytes.iter().filter(|byte| **byte < 248).take(missing).map(|byte| base62(u32::from(*byte))));
     }
+    text.push_str(&checksum(&text));
+    Ok(text)
+}
+
+/// What stands before the secret of a text; `None` when the form of the rest or the checksum is wrong.
+pub(super) fn stem_of(text: &str) -> Option<&str> {
+    let (body, sum) = text.split_at_checked(text.len().checked_sub(CHECKSUM_LENGTH)?)?;
+    let (stem, secret) = body.split_at_checked(body.len().checked_sub(SECRET_LENGTH)?)?;
+    let fits = secret.bytes().all(|byte| byte.is_ascii_alphanumeric()) && checksum(body) == sum;
+    fits.then_some(stem)
 }
 
 fn checksum(text: &str) -> String {

@@ -10,6 +10,8 @@ pub mod id;
 pub mod idempotency;
 pub mod key;
 pub mod key_text;
+pub mod organization;
+pub mod person;
 pub mod project;
 pub(crate) mod schema;
 pub mod scope;

@@ -1,4 +1,6 @@
-//! Projects and organizations, as people see them.
+//! Projects, as people see them.
+
+use serde::Serialize;
 
 use super::{
     id::{OrganizationId, ProjectId},
@@ -21,13 +23,13 @@ pub struct Project {
     pub created_at: UnixMillis,
 }
 
-/// An organization.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Organization {
-    /// Its id.
-    pub id: OrganizationId,
-    /// Its name.
-    pub name: Name,
-    /// When it was made.
-    pub created_at: UnixMillis,
+/// What to change of a project: what is not `None`. Its JSON is what the audit trail tells of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// The description; an inner `None` takes it away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<Option<String>>,
 }

@@ -2,10 +2,10 @@
 
 use std::{borrow::Cow, fmt};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::catalogue;
+use super::schema::json_schema;
 
 /// One scope, well formed; whether it is in the catalogue is another question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,23 +56,12 @@ impl TryFrom<String> for Scope {
     }
 }
 
-/// Only what is in the catalogue can be asked for; what is held may have been taken from it since.
-impl JsonSchema for Scope {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Scope".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        if generator.contract().is_deserialize() {
-            return json_schema!({ "type": "string", "enum": catalogue::names().collect::<Vec<_>>() });
-        }
-        json_schema!({ "type": "string", "maxLength": 64, "pattern": r"^[a-z][a-z0-9-]*:(\*|[a-z][a-z0-9-]*)$" })
-    }
-}
+// Which scopes there are, the operator says.
+json_schema!(Scope, "Scope", {
+    "type": "string",
+    "maxLength": 64,
+    "pattern": r"^[a-z][a-z0-9-]*:(\*|[a-z][a-z0-9-]*)$",
+});
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,6 +10,7 @@ use super::{
     feed::Seq,
     id::{KeyId, OrganizationId, ProjectId, Subject, UserId},
     key::{KeyKind, Life, Name, Role},
+    organization::Policy,
     scope::Scopes,
     time::UnixMillis,
 };
@@ -39,6 +40,8 @@ pub struct Snapshot {
     pub organization_id: OrganizationId,
     /// Whether that is the operator's own organization, whose keys may verify everybody's.
     pub operator: bool,
+    /// What its organization asks of the keys that it makes.
+    pub policy: Policy,
     /// The user whom it acts as.
     pub user_id: Option<UserId>,
     /// The one project that it sees.

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// Milliseconds in a day.
 pub const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// The longest span that can be asked for in days: a hundred years.
+pub const MAX_DAYS: i64 = 36_500;
 
 /// An instant, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    app::bootstrap::Bootstrap,
-    domain::key::Name,
+    app::bootstrap::NewOrganization,
+    domain::{key::Name, person::Email},
     http::{
         keys::CreatedBody,
         problem::Problem,
@@ -22,7 +22,7 @@ pub(crate) struct BootstrapBody {
     /// The organization's name.
     organization: Name,
     /// The owner's address.
-    email: Name,
+    email: Email,
     /// The name of the owner's key.
     key_name: Name,
 }
@@ -32,7 +32,7 @@ pub(crate) async fn create(
     InBody(BootstrapBody { organization, email, key_name }): InBody<BootstrapBody>,
 ) -> Result<Json<CreatedBody, 201>, Problem> {
     let ip = call.request.header("cf-connecting-ip").map(str::to_owned);
-    let first = Bootstrap { organization, email, key_name };
+    let first = NewOrganization { name: organization, email, key_name };
     let created = call.app.bootstrap(first, call.request_id.to_owned(), ip).await?;
     Ok(Json(CreatedBody::new(created, call.app.clock.now())))
 }

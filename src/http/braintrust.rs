@@ -72,7 +72,7 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
         .read("limit", "a whole number, at least 0", |text| text.parse().ok())?
         .map_or(DEFAULT_LIMIT, |limit: u32| MAX_LIMIT.min(limit.into()));
     if let Some(organization) = query.get("org_name")
-        && call.app.organization(by).await?.name.as_str() != organization
+        && call.app.organization(by, by.snapshot.organization_id).await?.name.as_str() != organization
     {
         return Ok(Response::json(200, &Objects { objects: Vec::new() }));
     }
@@ -89,7 +89,7 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
     }
     let body: Body = input::body(call.request)?;
     if let Some(organization) = body.org_name
-        && call.app.organization(by).await?.name.as_str() != organization
+        && call.app.organization(by, by.snapshot.organization_id).await?.name.as_str() != organization
     {
         return Err(Error::invalid("org_name", "this key belongs to another organization; leave it out").into());
     }

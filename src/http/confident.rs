@@ -14,8 +14,9 @@ use crate::{
     domain::{
         id::{KeyId, OrganizationId, ProjectId},
         key::{Key, KeyKind, KeyState, Name},
-        project::{Organization, Project},
-        time::{DAY_MS, UnixMillis},
+        organization::{self, Organization},
+        project::{self, Project},
+        time::{DAY_MS, MAX_DAYS, UnixMillis},
     },
     http::{
         input,
@@ -30,8 +31,6 @@ use crate::{
 const HOUR_MS: i64 = 60 * 60 * 1000;
 /// The longest grace of a rotation, in hours: a year.
 const MAX_GRACE_HOURS: i64 = 365 * 24;
-/// The longest life that can be asked for in days.
-const MAX_DAYS: i64 = 36_500;
 
 /// What every answer without an error looks like.
 fn success(data: &impl Serialize) -> Response {
@@ -112,7 +111,7 @@ async fn path_key(call: &Call<'_>, by: &Principal) -> Result<Key, Error> {
     by.administers()?;
     if let Some(id) = project_id {
         // A deleted project's keys are still on record, but nothing is at its path any more.
-        call.app.get_project(by, id).await?;
+        call.app.get_project(by, by.snapshot.organization_id, id).await?;
     }
     let key = call.app.get_key(by, key_ref).await?;
     let belongs = match project_id {
@@ -127,7 +126,7 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
     let project_id = path_project(call)?;
     by.administers()?;
     if let Some(id) = project_id {
-        call.app.get_project(by, id).await?;
+        call.app.get_project(by, by.snapshot.organization_id, id).await?;
     }
     let filter = Filter {
         name: None,
@@ -164,9 +163,9 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
         metadata: Map::new(),
     };
     if let Some(id) = project_id {
-        call.app.get_project(by, id).await?;
+        call.app.get_project(by, by.snapshot.organization_id, id).await?;
     }
-    let created = call.app.create_key(by, new).await?;
+    let created = call.app.create_key(by, new).await.map_err(named_here)?;
     Ok(one(call, "apiKey", &ApiKey::revealed(&created, now)))
 }
 
@@ -258,7 +257,7 @@ fn organization(call: &Call<'_>, organization: &Organization) -> Response {
 }
 
 pub(crate) async fn get_organization(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    Ok(organization(call, &call.app.organization(by).await?))
+    Ok(organization(call, &call.app.organization(by, by.snapshot.organization_id).await?))
 }
 
 pub(crate) async fn update_organization(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
@@ -267,7 +266,9 @@ pub(crate) async fn update_organization(call: &Call<'_>, by: &Principal) -> Resu
         name: Name,
     }
     let Body { name } = input::body(call.request)?;
-    Ok(organization(call, &call.app.rename_organization(by, &name).await?))
+    let change = organization::Change { name: Some(name), ..organization::Change::default() };
+    let renamed = call.app.update_organization(by, by.snapshot.organization_id, &change).await?;
+    Ok(organization(call, &renamed))
 }
 
 #[derive(Serialize)]
@@ -296,9 +297,10 @@ impl<'a> ProjectBody<'a> {
     }
 }
 
+/// The projects, the newest first; its clients know no pages, so 1,000 at most.
 pub(crate) async fn list_projects(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let projects = call.app.list_projects(by).await?;
-    let projects: Vec<ProjectBody<'_>> = projects.iter().map(ProjectBody::new).collect();
+    let page = call.app.list_projects(by, by.snapshot.organization_id, None, MAX_LIMIT).await?;
+    let projects: Vec<ProjectBody<'_>> = page.items.iter().map(ProjectBody::new).collect();
     Ok(success(&json!({ "projects": projects })))
 }
 
@@ -314,13 +316,14 @@ pub(crate) async fn create_project(call: &Call<'_>, by: &Principal) -> Result<Re
         description: Option<String>,
     }
     let body: Body = input::body(call.request)?;
-    let (project, created) = call.app.create_project(by, body.name, body.description).await?;
+    let id = by.snapshot.organization_id;
+    let (project, created) = call.app.create_project(by, id, body.name, body.description).await?;
     let key = ApiKey::revealed(&created, call.app.clock.now());
     Ok(success(&json!({ "project": ProjectBody::new(&project), "apiKey": key })))
 }
 
 pub(crate) async fn get_project(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let project = call.app.get_project(by, project_id(call)?).await?;
+    let project = call.app.get_project(by, by.snapshot.organization_id, project_id(call)?).await?;
     Ok(one(call, "project", &ProjectBody::new(&project)))
 }
 
@@ -331,12 +334,13 @@ pub(crate) async fn update_project(call: &Call<'_>, by: &Principal) -> Result<Re
         description: Option<String>,
     }
     let body: Body = input::body(call.request)?;
-    let project = call.app.update_project(by, project_id(call)?, body.name, body.description).await?;
+    let change = project::Change { name: body.name, description: body.description.map(Some) };
+    let project = call.app.update_project(by, by.snapshot.organization_id, project_id(call)?, &change).await?;
     Ok(one(call, "project", &ProjectBody::new(&project)))
 }
 
 pub(crate) async fn delete_project(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
     let id = project_id(call)?;
-    call.app.delete_project(by, id).await?;
+    call.app.delete_project(by, by.snapshot.organization_id, id).await?;
     Ok(success(&json!({ "id": id, "deleted": true })))
 }

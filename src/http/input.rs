@@ -25,6 +25,7 @@ use crate::{
 
 /// Reads the body as a `T`.
 pub(crate) fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+    // Whatever is still unread was read before the handler was called.
     let Body::Bytes(bytes) = &request.body else {
         return Err(Problem::BodyTooLarge(max_body_bytes(&request.path)));
     };

@@ -1,5 +1,7 @@
 //! The native surface: `/v1/keys` and `/v1/scopes`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -11,35 +13,44 @@ use crate::{
         keys::{Created, NewKey},
     },
     domain::{
-        catalogue::CATALOGUE,
+        catalogue::Preset,
         id::{KeyId, OrganizationId, ProjectId, UserId},
         key::{Key, KeyKind, KeyState, Name, Role, Rotation},
         key_text::Word,
         schema::json_schema,
         scope::{Scope, Scopes},
-        time::{DAY_MS, UnixMillis},
+        time::{DAY_MS, MAX_DAYS, UnixMillis},
     },
     http::{
+        audit::EventPageBody,
         input::{self, Query},
         message::Rfc3339,
         problem::Problem,
         routes::Call,
-        typed::{InBody, InPath, InQuery, Json, Whole},
+        typed::{InBody, InPath, InQuery, Json, MayRepeat, Whole},
     },
-    storage::{
-        audit::Recorded,
-        keys::{Change, Cursor, Filter, KeyRef, Status},
-    },
+    storage::keys::{Change, Cursor, Filter, KeyRef, Status},
 };
 
 /// The most items on a page, and how many there are when nobody says.
 pub(crate) const MAX_LIMIT: i64 = 1_000;
 pub(crate) const DEFAULT_LIMIT: i64 = 100;
-/// A life in days, a hundred years at most.
-type Days = Whole<1, 36_500>;
+/// A life in days.
+pub(crate) type Days = Whole<1, MAX_DAYS>;
 
 /// How many items a page has at most.
 type Limit = Whole<0, MAX_LIMIT, DEFAULT_LIMIT>;
+
+/// Which page of a list.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PageQuery<T> {
+    /// How many items at most.
+    #[serde(default)]
+    pub(crate) limit: Limit,
+    /// The id of the last item of the page before.
+    pub(crate) starting_after: Option<T>,
+}
 
 /// The key that a path names.
 #[derive(Deserialize, JsonSchema)]
@@ -179,6 +190,10 @@ fn expiry(
     }
 }
 
+/// What can stand in a list of scopes: a scope, or the name of a bundle. Which of them there are, the
+/// operator says.
+const SCOPE_OR_BUNDLE: &str = r"^([a-z][a-z0-9-]*:(\*|[a-z][a-z0-9-]*)|[a-z0-9_-]+)$";
+
 /// What a key that is made can act as.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -198,8 +213,9 @@ enum NewKind {
 pub(crate) struct NewKeyBody {
     /// What people call it.
     name: Name,
-    /// What it may do.
-    scopes: Vec<Scope>,
+    /// What it may do: scopes, and names of bundles of them.
+    #[schemars(inner(regex(pattern = SCOPE_OR_BUNDLE)))]
+    scopes: Vec<String>,
     /// What it acts as; without it the same as the key that asks.
     kind: Option<NewKind>,
     /// The project that it is to see; for a key of kind `proj`, and for no other.
@@ -220,7 +236,7 @@ pub(crate) struct NewKeyBody {
 pub(crate) async fn create(
     call: &Call<'_>,
     by: &Principal,
-    InBody(body): InBody<NewKeyBody>,
+    (InBody(body), MayRepeat): (InBody<NewKeyBody>, MayRepeat),
 ) -> Result<Json<CreatedBody, 201>, Problem> {
     let now = call.app.clock.now();
     let new = NewKey {
@@ -232,7 +248,7 @@ pub(crate) async fn create(
         }),
         project_id: body.project_id,
         label: body.label,
-        scopes: Some(Scopes::List(body.scopes)),
+        scopes: Some(call.app.expand_scopes(&body.scopes)?),
         expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
         metadata: body.metadata,
     };
@@ -379,7 +395,7 @@ fn between(after: Option<KeyId>, before: Option<KeyId>) -> Result<Cursor, Error>
 pub(crate) struct ForceQuery {
     /// Whether to end even the last key that can manage keys.
     #[serde(default)]
-    force: bool,
+    pub(crate) force: bool,
 }
 
 /// What to change of a key; what is left out stays.
@@ -391,10 +407,10 @@ pub(crate) struct ChangeBody {
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "Name")]
     name: Option<Name>,
-    /// What it may do.
+    /// What it may do: scopes, and names of bundles of them.
     #[serde(default, deserialize_with = "input::present")]
-    #[schemars(with = "Vec<Scope>")]
-    scopes: Option<Vec<Scope>>,
+    #[schemars(with = "Vec<String>", inner(regex(pattern = SCOPE_OR_BUNDLE)))]
+    scopes: Option<Vec<String>>,
     /// Whatever people want to know about it: at most 4,096 bytes and 32 levels.
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "Map<String, Value>")]
@@ -424,7 +440,7 @@ pub(crate) async fn change(
     let now = call.app.clock.now();
     let change = Change {
         name: body.name,
-        scopes: body.scopes.map(Scopes::List),
+        scopes: body.scopes.map(|scopes| call.app.expand_scopes(&scopes)).transpose()?,
         metadata: body.metadata,
         expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
         enabled: body.enabled,
@@ -455,7 +471,7 @@ pub(crate) struct RotateBody {
 pub(crate) async fn rotate(
     call: &Call<'_>,
     by: &Principal,
-    (InPath(KeyPath { id }), InBody(body)): (InPath<KeyPath>, InBody<RotateBody>),
+    (InPath(KeyPath { id }), InBody(body), MayRepeat): (InPath<KeyPath>, InBody<RotateBody>, MayRepeat),
 ) -> Result<Json<CreatedBody>, Problem> {
     let now = call.app.clock.now();
     let expires_at = expiry(body.expires_at, body.expires_in_days, now)?;
@@ -510,80 +526,14 @@ pub(crate) async fn revoke(
     }))
 }
 
-/// Which events to list.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct EventsQuery {
-    /// How many events at most.
-    #[serde(default)]
-    limit: Limit,
-    /// The id of the last event of the page before.
-    starting_after: Option<i64>,
-}
-
-/// Something that happened to a key.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Event")]
-struct EventBody {
-    /// Its number: later events have higher ones.
-    id: i64,
-    /// What happened: `key.created`.
-    action: String,
-    /// Who did it.
-    actor: ActorBody,
-    /// From where.
-    ip: Option<String>,
-    /// In which request.
-    request_id: Option<String>,
-    /// What was set to what.
-    details: Map<String, Value>,
-    /// When.
-    at: Rfc3339,
-}
-
-/// Who did something.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Actor")]
-struct ActorBody {
-    /// `key`, `operator`, or `system` for what happens by itself.
-    kind: String,
-    /// The key.
-    id: Option<String>,
-}
-
-/// A page of events.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "EventPage")]
-pub(crate) struct EventPageBody {
-    /// The events, the newest first.
-    events: Vec<EventBody>,
-    /// Whether there are more.
-    has_more: bool,
-}
-
 pub(crate) async fn events(
     call: &Call<'_>,
     by: &Principal,
-    (InPath(KeyPath { id }), InQuery(query)): (InPath<KeyPath>, InQuery<EventsQuery>),
+    (InPath(KeyPath { id }), InQuery(query)): (InPath<KeyPath>, InQuery<PageQuery<i64>>),
 ) -> Result<Json<EventPageBody>, Problem> {
     let Whole(limit) = query.limit;
     let page = call.app.key_events(by, id, query.starting_after, limit).await?;
-    let events = page.items.into_iter().map(EventBody::new).collect();
-    Ok(Json(EventPageBody { events, has_more: page.has_more }))
-}
-
-impl EventBody {
-    fn new(event: Recorded) -> Self {
-        Self {
-            id: event.id,
-            action: event.action,
-            actor: ActorBody { kind: event.actor_kind, id: event.actor_id },
-            ip: event.ip,
-            request_id: event.request_id,
-            details: event.details,
-            at: Rfc3339(event.at),
-        }
-    }
+    Ok(Json(EventPageBody::new(page)))
 }
 
 /// A scope.
@@ -591,9 +541,9 @@ impl EventBody {
 #[schemars(rename = "ScopeEntry")]
 struct ScopeBody {
     /// Its name.
-    scope: String,
+    scope: Scope,
     /// What it allows.
-    description: &'static str,
+    description: String,
     /// Whether the key that asks holds it.
     held: bool,
 }
@@ -606,16 +556,23 @@ pub(crate) struct CatalogueBody {
     scopes: Vec<ScopeBody>,
     /// The scopes that stand for every action of their resource.
     wildcards: Vec<String>,
+    /// Names that stand for sets of scopes where a key is given scopes; null: everything.
+    bundles: BTreeMap<String, Scopes>,
+    /// Recipes for keys that can do what they are for, and no more.
+    presets: Vec<Preset>,
 }
 
-pub(crate) async fn scopes(_: &Call<'_>, by: &Principal, (): ()) -> Result<Json<CatalogueBody>, Problem> {
-    let scopes = CATALOGUE.iter().flat_map(|resource| {
-        resource.actions.iter().map(move |(action, allows)| (format!("{}:{action}", resource.name), *allows))
-    });
-    let scopes = scopes.map(|(scope, description)| {
-        let held = Scope::try_from(scope.clone()).is_ok_and(|scope| by.snapshot.scopes.grant(&scope));
-        ScopeBody { scope, description, held }
-    });
-    let wildcards = CATALOGUE.iter().map(|resource| format!("{}:*", resource.name));
-    Ok(Json(CatalogueBody { scopes: scopes.collect(), wildcards: wildcards.collect() }))
+pub(crate) async fn scopes(call: &Call<'_>, by: &Principal, (): ()) -> Result<Json<CatalogueBody>, Problem> {
+    let catalogue = &call.app.config.catalogue;
+    let scope = |(scope, allows): (Scope, &str)| ScopeBody {
+        held: by.snapshot.scopes.grant(&scope),
+        scope,
+        description: allows.to_owned(),
+    };
+    Ok(Json(CatalogueBody {
+        scopes: catalogue.scopes().map(scope).collect(),
+        wildcards: catalogue.wildcards().collect(),
+        bundles: catalogue.bundles.iter().cloned().collect(),
+        presets: catalogue.presets.clone(),
+    }))
 }

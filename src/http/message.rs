@@ -1,16 +1,19 @@
 //! Requests and answers as plain values, made from and into the platform's own at its edge.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, rc::Rc};
 
-use futures_util::stream::LocalBoxStream;
+use futures_util::{
+    StreamExt,
+    stream::{LocalBoxStream, Stream},
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{domain::time::UnixMillis, http::surface::Surface};
-
-/// The headers that the core reads, in lower case; the platform hands over these and no others.
-pub const HEADERS_READ: [&str; 7] =
-    ["authorization", "cf-connecting-ip", "cf-ray", "idempotency-key", KEY_HEADERS[0], KEY_HEADERS[1], KEY_HEADERS[2]];
+use crate::{
+    domain::time::UnixMillis,
+    http::{problem::Problem, surface::Surface},
+    ports::ByteSource,
+};
 
 /// The headers in which Confident AI's libraries send a key, instead of `Authorization`.
 pub(crate) const KEY_HEADERS: [&str; 3] = ["confident_api_key", "confident-api-key", "x-confident-api-key"];
@@ -33,39 +36,70 @@ pub fn max_body_bytes(path: &str) -> usize {
 pub struct Request {
     /// The method as it was sent.
     pub method: String,
+    /// Where it was sent to: `https://keys.example.com`.
+    pub origin: String,
     /// The path, still percent-encoded.
     pub path: String,
     /// What follows the `?`, still encoded.
     pub query: String,
-    /// Those of [`HEADERS_READ`] that were sent.
-    pub headers: Vec<(&'static str, String)>,
+    /// The headers, with names in lower case.
+    pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Body,
 }
 
 impl Request {
-    /// The value of a header of [`HEADERS_READ`].
+    /// The value of a header, by its name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(header, _)| *header == name).map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The request with its body read, as far as it may go.
+    ///
+    /// # Errors
+    /// [`Problem::MalformedJson`] if the body broke off.
+    pub(crate) async fn read(&self) -> Result<Cow<'_, Self>, Problem> {
+        let Body::Unread(source) = &self.body else { return Ok(Cow::Borrowed(self)) };
+        let (mut pieces, mut bytes) = (source.pieces(), Vec::new());
+        // As far as it may go, since a length is not always sent and need not be true.
+        while let Some(piece) = pieces.next().await {
+            bytes.extend(piece.map_err(|_| Problem::MalformedJson("it broke off".to_owned()))?);
+            if bytes.len() > max_body_bytes(&self.path) {
+                return Ok(Cow::Owned(Self { body: Body::TooLarge, ..self.clone() }));
+            }
+        }
+        Ok(Cow::Owned(Self { body: Body::Bytes(bytes), ..self.clone() }))
     }
 }
 
 /// A request's body.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Body {
+    /// It is still on its way.
+    Unread(Rc<dyn ByteSource>),
     /// All of it.
     Bytes(Vec<u8>),
     /// It has more than [`max_body_bytes`] and was not read to its end.
     TooLarge,
 }
 
-/// An answer. None may be stored by a cache: any of them may carry a key or what a key may see.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unread(_) => f.write_str("a stream"),
+            Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+            Self::TooLarge => f.write_str("too large"),
+        }
+    }
+}
+
+/// An answer. None of this service's own may be stored by a cache: any of them may carry a key or what a key may see.
 #[derive(Debug)]
 pub struct Response {
     /// The status.
     pub status: u16,
     /// The headers.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
     /// The body.
     pub body: Content,
 }
@@ -77,13 +111,15 @@ pub enum Content {
     /// Piece by piece, for what may be larger than an isolate's memory. An error breaks the connection
     /// off, because the status was sent long before; its text is for the log alone.
     Stream(LocalBoxStream<'static, Result<Vec<u8>, String>>),
+    /// An upstream's, passed on as it comes.
+    Unread(Rc<dyn ByteSource>),
 }
 
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
-            Self::Stream(_) => f.write_str("a stream"),
+            Self::Stream(_) | Self::Unread(_) => f.write_str("a stream"),
         }
     }
 }
@@ -91,7 +127,7 @@ impl fmt::Debug for Content {
 impl Response {
     /// An answer that its status says all of.
     pub(crate) fn empty(status: u16) -> Self {
-        let headers = vec![("Cache-Control", "no-store".to_owned())];
+        let headers = vec![("Cache-Control".into(), "no-store".to_owned())];
         Self { status, headers, body: Content::Bytes(Vec::new()) }
     }
 
@@ -114,13 +150,18 @@ impl Response {
             body: Content::Bytes(serde_json::to_vec(body).unwrap_or_default()),
         }
     }
+
+    /// An answer whose body comes piece by piece.
+    pub(crate) fn stream(content_type: &str, pieces: impl Stream<Item = Result<Vec<u8>, String>> + 'static) -> Self {
+        Self { status: 200, headers: headers(content_type), body: Content::Stream(pieces.boxed_local()) }
+    }
 }
 
-fn headers(content_type: &str) -> Vec<(&'static str, String)> {
+fn headers(content_type: &str) -> Vec<(Cow<'static, str>, String)> {
     vec![
-        ("Content-Type", content_type.to_owned()),
-        ("Cache-Control", "no-store".to_owned()),
-        ("X-Content-Type-Options", "nosniff".to_owned()),
+        ("Content-Type".into(), content_type.to_owned()),
+        ("Cache-Control".into(), "no-store".to_owned()),
+        ("X-Content-Type-Options".into(), "nosniff".to_owned()),
     ]
 }
 

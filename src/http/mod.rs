@@ -1,37 +1,44 @@
 //! HTTP: requests in, answers out. The only place that knows of statuses, headers and JSON shapes.
 
+pub(crate) mod audit;
 pub(crate) mod bootstrap;
 pub(crate) mod braintrust;
 pub(crate) mod confident;
+pub(crate) mod forward;
 pub(crate) mod input;
+pub(crate) mod invitations;
 pub(crate) mod keys;
 pub mod message;
 pub mod openapi;
+pub(crate) mod organizations;
+pub(crate) mod people;
 pub(crate) mod problem;
 pub mod routes;
 pub(crate) mod surface;
+pub(crate) mod teams;
 pub(crate) mod trulayer;
 pub(crate) mod typed;
 pub(crate) mod verify;
 
 use std::slice;
 
+use matchit::Params;
+
 use crate::{
-    app::{App, Principal, error::Error, verify::Freshness},
+    app::{App, Principal, audit::RefusedAttempt, error::Error, verify::Freshness},
     domain::{
         decision::{Refusal, decide},
         id,
         idempotency::Repeatable,
         key_text::KeyText,
         scope::Scope,
-        time::UnixMillis,
     },
 };
 
 use self::{
     message::{Body, KEY_HEADERS, Request, Response},
     problem::Problem,
-    routes::{Access, Call},
+    routes::{Access, Call, Route},
     surface::Surface,
 };
 
@@ -53,7 +60,7 @@ pub async fn handle(app: &App, request: &Request) -> Response {
             problem.response(surface, &request_id)
         }
     };
-    response.headers.push(("X-Request-Id", request_id));
+    response.headers.push(("X-Request-Id".into(), request_id));
     response
 }
 
@@ -63,42 +70,72 @@ pub fn misconfigured() -> Response {
 }
 
 async fn route(app: &App, request: &Request, path: Option<&str>, request_id: &str) -> Result<Response, Problem> {
-    let path = path.ok_or(Problem::NoSuchPath)?;
-    let (route, params) = routes::find(&request.method, path)?;
-    let call = Call { app, request, path, params, request_id };
-    match &route.access {
-        Access::Anyone(handler) => handler(&call).await,
-        Access::Operator(handler) => match bearer(request) {
-            Some(secret) if app.is_operator(secret) => handler(&call).await,
-            _ => Err(Problem::NotOperator),
-        },
-        Access::Key(scope, handler) => {
-            let by = authenticate(&call, scope.as_ref(), Freshness::Bounded).await?;
-            call.app.note_use(&by.snapshot);
-            let answer = match handler(&call, &by).await {
-                // The guard stopped the batch, so nothing has happened yet: judge the key by what
-                // the database says now, and let it try again if it is still good.
-                Err(Problem::App(Error::KeyChanged)) => {
-                    let by = authenticate(&call, scope.as_ref(), Freshness::Strong).await?;
-                    handler(&call, &by).await
-                }
-                answer => answer,
-            };
-            answer.map(|response| match by.snapshot.outgoing_until {
-                Some(until) => warned(response, until),
-                None => response,
-            })
+    let own = path.ok_or(Problem::NoSuchPath).and_then(|path| Ok((path, routes::find(&request.method, path)?)));
+    let (path, (route, params)) = match own {
+        Err(Problem::NoSuchPath) => return forward::forward(app, request, request_id).await,
+        own => own?,
+    };
+    let (scope, handler) = match &route.access {
+        Access::Operator(_) if !bearer(request).is_some_and(|secret| app.is_operator(secret)) => {
+            return Err(Problem::NotOperator);
         }
+        Access::Anybody(handler) | Access::Operator(handler) => {
+            return handler(&Call { app, request: &*request.read().await?, path, params, request_id }).await;
+        }
+        Access::Key(scope, handler) => (scope.as_ref(), handler),
+    };
+    let mut by = identify(app, request, request_id, Freshness::Bounded).await?;
+    let answer = async {
+        admit(app, &by, scope)?;
+        // Nobody's body is read who may not send one.
+        let request = &*request.read().await?;
+        by.repeatable = repeatable(request)?;
+        let call = Call { app, request, path, params: params.clone(), request_id };
+        let answer = handler(&call, &by).await;
+        let Err(Problem::App(Error::KeyChanged)) = answer else { return answer };
+        // The guard stopped the batch, so nothing has happened yet: judge the key by what the database
+        // says now, and let it try again if it is still good.
+        let again = identify(app, request, request_id, Freshness::Strong).await?;
+        by = Principal { repeatable: by.repeatable.take(), ..again };
+        admit(app, &by, scope)?;
+        handler(&call, &by).await
+    };
+    let answer = answer.await;
+    if let Err(problem) = &answer
+        && route.manages()
+    {
+        note_refusal(app, route, &params, &by, problem);
     }
+    answer.map(|response| warned(response, &by))
+}
+
+/// Notes an attempt to manage something if it was refused, and not merely asked wrongly or in vain.
+fn note_refusal(app: &App, route: &'static Route, params: &Params<'_, '_>, by: &Principal, problem: &Problem) {
+    let (401 | 403 | 404 | 409, code) = problem.status_and_code() else {
+        return;
+    };
+    // The last that is an id, because the paths go from the whole to its parts. What is none is not
+    // written down: people put keys where ids belong.
+    let subject = params.iter().filter_map(|(_, value)| id::well_formed(value)).last();
+    app.note_refusal(by, &RefusedAttempt { subject, code, method: route.method, route: route.path });
+}
+
+/// Lets a key pass if it is good and holds the scope, and notes that it was used.
+fn admit(app: &App, by: &Principal, scope: Option<&Scope>) -> Result<(), Problem> {
+    decide(&by.snapshot, scope.map_or(&[], slice::from_ref), app.clock.now())?;
+    app.note_use(&by.snapshot);
+    Ok(())
 }
 
 /// Tells whoever uses a secret that a rotation is replacing until when it works: `Sunset` is an HTTP
 /// date (RFC 8594).
-fn warned(mut response: Response, until: UnixMillis) -> Response {
-    let at = until.to_rfc3339();
-    let warning = format!("This secret was replaced and works until {at}. Use the new one.");
-    response.headers.push(("Sunset", until.to_http_date()));
-    response.headers.push(("X-Api-Key-Warning", warning));
+fn warned(mut response: Response, by: &Principal) -> Response {
+    if let Some(until) = by.snapshot.outgoing_until {
+        let at = until.to_rfc3339();
+        let warning = format!("This secret was replaced and works until {at}. Use the new one.");
+        response.headers.push(("Sunset".into(), until.to_http_date()));
+        response.headers.push(("X-Api-Key-Warning".into(), warning));
+    }
     response
 }
 
@@ -114,26 +151,26 @@ fn credential(request: &Request) -> Option<&str> {
     bearer(request).or_else(|| KEY_HEADERS.iter().find_map(sent))
 }
 
-async fn authenticate(call: &Call<'_>, scope: Option<&Scope>, freshness: Freshness) -> Result<Principal, Problem> {
-    let request = call.request;
+/// The key that was sent, whatever it may do and be it at its end.
+async fn identify(app: &App, request: &Request, request_id: &str, freshness: Freshness) -> Result<Principal, Problem> {
     let text = credential(request).ok_or(Problem::MissingKey)?;
     let text = KeyText::parse(text).map_err(|_| Refusal::Malformed)?;
-    let found = call.app.find(&text, freshness).await?.ok_or(Refusal::Unknown)?;
-    decide(&found.snapshot, scope.map_or(&[], slice::from_ref), call.app.clock.now())?;
+    let found = app.find(&text, freshness).await?.ok_or(Refusal::Unknown)?;
     Ok(Principal {
         snapshot: found.snapshot,
-        request_id: call.request_id.to_owned(),
+        request_id: request_id.to_owned(),
         ip: request.header("cf-connecting-ip").map(str::to_owned),
-        repeatable: repeatable(request, text)?,
+        repeatable: None,
     })
 }
 
 /// What the header `Idempotency-Key` stands for, if it was sent.
-fn repeatable(request: &Request, caller: KeyText) -> Result<Option<Repeatable>, Problem> {
+fn repeatable(request: &Request) -> Result<Option<Repeatable>, Problem> {
     let Some(key) = request.header("idempotency-key") else { return Ok(None) };
+    let caller = KeyText::parse(credential(request).unwrap_or_default()).map_err(|_| Refusal::Malformed)?;
     let body = match &request.body {
         Body::Bytes(bytes) => bytes.as_slice(),
-        Body::TooLarge => &[],
+        Body::TooLarge | Body::Unread(_) => &[],
     };
     let all = [request.method.as_bytes(), request.path.as_bytes(), request.query.as_bytes(), body];
     let must = "must be 1 to 255 visible ASCII characters";

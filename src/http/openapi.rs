@@ -58,6 +58,30 @@ impl Operation<'_> {
         self.responses.insert(status.to_string(), answer);
     }
 
+    /// The same answer as another type.
+    pub(crate) fn another(&mut self, status: u16, content_type: &str, schema: &Value) {
+        let content = self.responses.get_mut(&status.to_string()).and_then(|answer| answer.get_mut("content"));
+        if let Some(content) = content.and_then(Value::as_object_mut) {
+            content.insert(content_type.to_owned(), json!({ "schema": schema }));
+        }
+    }
+
+    /// An answer without a body.
+    pub(crate) fn empty(&mut self, status: u16) {
+        self.responses.insert(status.to_string(), json!({ "description": "Done" }));
+    }
+
+    /// The header that makes a repeated request harmless.
+    pub(crate) fn may_repeat(&mut self) {
+        self.parameters.push(json!({
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": "Whoever repeats a request with the same one within 24 hours gets the first one's answer.",
+            "required": false,
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
+        }));
+    }
+
     /// A status with which it can be refused.
     pub(crate) fn problem(&mut self, status: u16) {
         self.responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{status}") }));
@@ -142,20 +166,16 @@ fn segment(segment: &str) -> String {
 fn described(route: &Route, document: &Document, operation: &mut Operation<'_>) -> Value {
     (document.describe)(operation);
     let security = match &route.access {
-        Access::Anyone(_) => json!([]),
+        Access::Anybody(_) => json!([]),
         Access::Operator(_) => json!([{ "operator": [] }]),
         Access::Key(..) => json!([{ "key": [] }]),
     };
-    if !matches!(route.access, Access::Anyone(_)) {
+    operation.problem(503);
+    if !matches!(route.access, Access::Anybody(_)) {
         operation.problem(401);
-        operation.problem(503);
     }
     if let Access::Key(..) = route.access {
         operation.problem(403);
-        if route.method == "POST" {
-            // A repeated request that is another one.
-            operation.problem(422);
-        }
     }
     if route.method != "GET" {
         operation.problem(409);

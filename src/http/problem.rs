@@ -27,6 +27,10 @@ pub(crate) enum Problem {
     BodyTooLarge(usize),
     /// The body is no JSON.
     MalformedJson(String),
+    /// The upstream did not begin to answer in time.
+    UpstreamTimedOut,
+    /// The upstream did not answer; the log says why.
+    UpstreamFailed,
     /// The use case said no.
     App(Error),
 }
@@ -110,6 +114,8 @@ impl Problem {
             Self::MethodNotAllowed(_) => (405, "method_not_allowed"),
             Self::BodyTooLarge(_) => (413, "body_too_large"),
             Self::MalformedJson(_) => (400, "malformed_json"),
+            Self::UpstreamTimedOut => (504, "upstream_timeout"),
+            Self::UpstreamFailed => (502, "upstream_failed"),
             Self::App(Error::Invalid { .. }) => (400, "validation_failed"),
             Self::App(Error::Exceeds(_)) => (403, "exceeds_own_access"),
             Self::App(Error::Conflict { code, .. }) => (409, code),
@@ -137,6 +143,12 @@ impl Problem {
             Self::NoSuchPath => "There is nothing at this path.".to_owned(),
             Self::MethodNotAllowed(allowed) => format!("This path takes {allowed}."),
             Self::BodyTooLarge(max_bytes) => format!("The body is larger than {max_bytes} bytes."),
+            Self::UpstreamTimedOut => {
+                "The server behind this path did not answer in time. It may have done what you asked.".to_owned()
+            }
+            Self::UpstreamFailed => {
+                "The server behind this path did not answer. It may have done what you asked.".to_owned()
+            }
             Self::MalformedJson(message) => format!("The body is not JSON: {message}."),
             Self::App(Error::Invalid { field: Some(field), message }) => format!("`{field}`: {message}."),
             Self::App(Error::Invalid { field: None, message }) => format!("{message}."),
@@ -198,18 +210,18 @@ impl Problem {
         };
         match (status, self) {
             (401, Self::MissingKey | Self::NotOperator) => {
-                response.headers.push(("WWW-Authenticate", "Bearer realm=\"bitting\"".to_owned()));
+                response.headers.push(("WWW-Authenticate".into(), "Bearer realm=\"bitting\"".to_owned()));
             }
             // RFC 6750, section 3.1: a credential was sent, and it is not good.
             (401, _) => {
                 response
                     .headers
-                    .push(("WWW-Authenticate", "Bearer realm=\"bitting\", error=\"invalid_token\"".to_owned()));
+                    .push(("WWW-Authenticate".into(), "Bearer realm=\"bitting\", error=\"invalid_token\"".to_owned()));
             }
-            (405, Self::MethodNotAllowed(allowed)) => response.headers.push(("Allow", allowed.clone())),
+            (405, Self::MethodNotAllowed(allowed)) => response.headers.push(("Allow".into(), allowed.clone())),
             // Clients of the Stainless family try a 409 again, which cannot help here.
-            (409, _) => response.headers.push(("X-Should-Retry", "false".to_owned())),
-            (503, _) => response.headers.push(("Retry-After", RETRY_AFTER_SECONDS.to_owned())),
+            (409, _) => response.headers.push(("X-Should-Retry".into(), "false".to_owned())),
+            (503, _) => response.headers.push(("Retry-After".into(), RETRY_AFTER_SECONDS.to_owned())),
             _ => {}
         }
         response
@@ -227,6 +239,8 @@ pub(crate) fn title(status: u16) -> &'static str {
         409 => "Conflict",
         413 => "Content Too Large",
         422 => "Unprocessable Content",
+        502 => "Bad Gateway",
+        504 => "Gateway Timeout",
         _ => "Service Unavailable",
     }
 }

@@ -7,13 +7,15 @@ use matchit::{Params, Router};
 
 use crate::{
     app::{App, Principal},
-    domain::scope::Scope,
+    domain::{catalogue::Catalogue, scope::Scope},
     http::{
-        bootstrap, braintrust, confident, keys,
+        audit, bootstrap, braintrust, confident, invitations, keys,
         message::{Request, Response},
         openapi::{self, Operation},
+        organizations, people,
         problem::Problem,
-        trulayer,
+        surface::Surface,
+        teams, trulayer,
         typed::{Input, Output},
         verify,
     },
@@ -46,8 +48,8 @@ impl Call<'_> {
 
 /// Who may call a route, and what answers.
 pub(crate) enum Access {
-    /// Anyone: no credential is read.
-    Anyone(for<'a> fn(&'a Call<'a>) -> Answer<'a>),
+    /// Whoever comes: what he shows is in the path.
+    Anybody(for<'a> fn(&'a Call<'a>) -> Answer<'a>),
     /// Whoever has the operator's secret.
     Operator(for<'a> fn(&'a Call<'a>) -> Answer<'a>),
     /// Whoever has a good key, with this scope if one is named.
@@ -58,7 +60,7 @@ pub(crate) enum Access {
 pub(crate) struct Route {
     /// The method.
     pub(crate) method: &'static str,
-    /// The path, without a surface's prefix; `:id` and `:project` stand for its parameters.
+    /// The path, without a surface's prefix; `:id`, `:project` and the like stand for its parameters.
     pub(crate) path: &'static str,
     /// Who may call, and what answers.
     pub(crate) access: Access,
@@ -76,6 +78,19 @@ pub(crate) struct Document {
     pub(crate) describe: fn(&mut Operation<'_>),
 }
 
+impl Route {
+    /// Whether it manages something, so that attempts that are refused belong into the audit trail. To send
+    /// traces is to use the product and not to manage it.
+    pub(crate) fn manages(&self) -> bool {
+        match &self.access {
+            Access::Key(Some(scope), _) => {
+                self.method != "GET" && scope.action() == "write" && scope.resource() != "traces"
+            }
+            Access::Anybody(_) | Access::Key(None, _) | Access::Operator(_) => false,
+        }
+    }
+}
+
 const READ: Option<Scope> = Some(Scope::named("api-keys:read"));
 const WRITE: Option<Scope> = Some(Scope::named("api-keys:write"));
 const VERIFY: Option<Scope> = Some(Scope::named("api-keys:verify"));
@@ -83,11 +98,13 @@ const VERIFY: Option<Scope> = Some(Scope::named("api-keys:verify"));
 /// A row. With a summary it is documented, and its handler takes an [`Input`] and gives an [`Output`];
 /// without one it gives a [`Response`].
 macro_rules! route {
-    ($method:literal $path:literal anyone $handler:path, $summary:literal) => {
+    ($method:literal $path:literal anybody $handler:path, $summary:literal) => {
         Route {
             method: $method,
             path: $path,
-            access: Access::Anyone(|call| Box::pin(async { Ok($handler(call, Input::read(call)?).await?.response()) })),
+            access: Access::Anybody(|call| {
+                Box::pin(async { Ok($handler(call, Input::read(call)?).await?.response()) })
+            }),
             document: document!($handler, $summary, describe),
         }
     };
@@ -149,17 +166,20 @@ fn describe_for_key<I: Input, O: Output>(
 
 const ORGANIZATION_READ: Option<Scope> = Some(Scope::named("organization:read"));
 const ORGANIZATION_WRITE: Option<Scope> = Some(Scope::named("organization:write"));
+const MEMBERS_READ: Option<Scope> = Some(Scope::named("members:read"));
+const MEMBERS_WRITE: Option<Scope> = Some(Scope::named("members:write"));
 const PROJECTS_READ: Option<Scope> = Some(Scope::named("projects:read"));
 const PROJECTS_WRITE: Option<Scope> = Some(Scope::named("projects:write"));
 const TRACES_READ: Option<Scope> = Some(Scope::named("traces:read"));
 const TRACES_WRITE: Option<Scope> = Some(Scope::named("traces:write"));
+const AUDIT_READ: Option<Scope> = Some(Scope::named("audit:read"));
 const ANY_KEY: Option<Scope> = None;
 
 /// Every route.
 pub(crate) const ROUTES: &[Route] = &[
-    route!("GET" "/openapi.json" anyone openapi::get, "This document"),
+    route!("GET" "/openapi.json" anybody openapi::get, "This document"),
     route!("POST" "/v1/bootstrap" operator bootstrap::create, "Make the first organization, its owner and his key, once"),
-    route!("GET" "/v1/scopes" ANY_KEY keys::scopes, "List every scope, and which of them this key holds"),
+    route!("GET" "/v1/scopes" ANY_KEY keys::scopes, "List every scope, which of them this key holds, bundles and presets"),
     route!("GET" "/v1/keys" READ keys::list, "List keys, the newest first"),
     route!("POST" "/v1/keys" WRITE keys::create, "Make a key"),
     route!("POST" "/v1/keys/verify" VERIFY verify::verify, "Ask whether a key is good, and good for this"),
@@ -171,6 +191,33 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("POST" "/v1/keys/:id/rotate/finish" WRITE keys::finish_rotation, "End the old secret before its time"),
     route!("POST" "/v1/keys/:id/rotate/cancel" WRITE keys::cancel_rotation, "End the new secret and keep the old one"),
     route!("GET" "/v1/keys/:id/events" READ keys::events, "List what happened to a key, the newest first"),
+    route!("GET" "/v1/organizations" ORGANIZATION_READ organizations::list, "List organizations, the newest first"),
+    route!("POST" "/v1/organizations" ORGANIZATION_WRITE organizations::create, "Make an organization, its owner and his key"),
+    route!("GET" "/v1/organizations/:organization" ORGANIZATION_READ organizations::get, "Get an organization and its settings"),
+    route!("PATCH" "/v1/organizations/:organization" ORGANIZATION_WRITE organizations::change, "Change an organization and its settings"),
+    route!("GET" "/v1/organizations/:organization/projects" PROJECTS_READ organizations::list_projects, "List projects, the newest first"),
+    route!("POST" "/v1/organizations/:organization/projects" PROJECTS_WRITE organizations::create_project, "Make a project and its first key"),
+    route!("GET" "/v1/organizations/:organization/projects/:project" PROJECTS_READ organizations::get_project, "Get a project"),
+    route!("PATCH" "/v1/organizations/:organization/projects/:project" PROJECTS_WRITE organizations::change_project, "Change a project"),
+    route!("DELETE" "/v1/organizations/:organization/projects/:project" PROJECTS_WRITE organizations::delete_project, "Delete a project and end all its keys"),
+    route!("GET" "/v1/audit-events" AUDIT_READ audit::list, "List or export the audit trail, the newest event first"),
+    // The people of an organization.
+    route!("GET" "/v1/organizations/:organization/members" MEMBERS_READ people::list, "List the people of an organization, the newest first"),
+    route!("GET" "/v1/organizations/:organization/members/:user" MEMBERS_READ people::get, "Get somebody of an organization"),
+    route!("PATCH" "/v1/organizations/:organization/members/:user" MEMBERS_WRITE people::change, "Change somebody's role"),
+    route!("DELETE" "/v1/organizations/:organization/members/:user" MEMBERS_WRITE people::remove, "Remove somebody and end all his keys"),
+    route!("GET" "/v1/organizations/:organization/invitations" MEMBERS_READ invitations::list, "List open invitations, the newest first"),
+    route!("POST" "/v1/organizations/:organization/invitations" MEMBERS_WRITE invitations::create, "Invite somebody"),
+    route!("DELETE" "/v1/organizations/:organization/invitations/:invitation" MEMBERS_WRITE invitations::revoke, "Take an invitation back"),
+    route!("GET" "/v1/organizations/:organization/teams" MEMBERS_READ teams::list, "List teams, the newest first"),
+    route!("POST" "/v1/organizations/:organization/teams" MEMBERS_WRITE teams::create, "Make a team"),
+    route!("GET" "/v1/organizations/:organization/teams/:team" MEMBERS_READ teams::get, "Get a team and everybody in it"),
+    route!("PATCH" "/v1/organizations/:organization/teams/:team" MEMBERS_WRITE teams::rename, "Rename a team"),
+    route!("DELETE" "/v1/organizations/:organization/teams/:team" MEMBERS_WRITE teams::delete, "Delete a team"),
+    route!("PUT" "/v1/organizations/:organization/teams/:team/members/:user" MEMBERS_WRITE teams::add, "Put somebody into a team"),
+    route!("DELETE" "/v1/organizations/:organization/teams/:team/members/:user" MEMBERS_WRITE teams::remove, "Take somebody out of a team"),
+    route!("GET" "/v1/invitations/:token" anybody invitations::get, "See where an invitation leads to"),
+    route!("POST" "/v1/invitations/:token/accept" anybody invitations::accept, "Accept an invitation and get a first key"),
     // Braintrust's surface.
     route!("GET" "/v1/api_key" READ braintrust::list),
     route!("POST" "/v1/api_key" WRITE braintrust::create),
@@ -252,10 +299,31 @@ pub(crate) fn find<'a>(method: &str, path: &'a str) -> Result<(&'static Route, P
     Err(Problem::MethodNotAllowed(allowed.join(", ")))
 }
 
+/// Whether the catalogue and the table fit together.
+///
+/// # Errors
+/// Which scope of a route of the table is missing, or which route of the operator's is in the table's way.
+pub fn check(catalogue: &Catalogue) -> Result<(), String> {
+    for route in ROUTES {
+        if let Access::Key(Some(scope), _) = &route.access {
+            let needs = |message| format!("resources: {message}, and {} {} needs it", route.method, route.path);
+            catalogue.check(scope).map_err(needs)?;
+        }
+    }
+    for (index, route) in catalogue.routes.iter().enumerate() {
+        // Its own parameters match those of the table, or nothing there.
+        let (_, path) = Surface::of(&route.path);
+        if BY_PATH.at(path.unwrap_or_default()).is_ok() {
+            return Err(format!("routes[{index}].path: {} is Bitting's own", route.path));
+        }
+    }
+    Ok(())
+}
+
 /// Every route as data: method, path, and the scope or what else it asks for.
 pub fn table() -> Vec<(&'static str, &'static str, &'static str)> {
     let access = |route: &'static Route| match &route.access {
-        Access::Anyone(_) => "anyone",
+        Access::Anybody(_) => "anybody",
         Access::Operator(_) => "operator",
         Access::Key(None, _) => "any key",
         Access::Key(Some(scope), _) => scope.as_str(),

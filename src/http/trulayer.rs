@@ -146,7 +146,7 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
         kind: None,
         project_id: None,
         label: None,
-        scopes: (access == Access::QueryOnly).then(|| reading(&by.snapshot.scopes)),
+        scopes: (access == Access::QueryOnly).then(|| reading(call, &by.snapshot.scopes)),
         expires_at: None,
         metadata: Map::new(),
     };
@@ -155,8 +155,8 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
 
 /// What a key that may only read gets of its maker: a list, so that what the catalogue comes to name
 /// later is not in it.
-fn reading(held: &Scopes) -> Scopes {
-    let reading: Vec<Scope> = catalogue::reading().filter(|scope| held.grant(scope)).collect();
+fn reading(call: &Call<'_>, held: &Scopes) -> Scopes {
+    let reading: Vec<Scope> = call.app.config.catalogue.reading().filter(|scope| held.grant(scope)).collect();
     Scopes::List(reading)
 }
 

@@ -78,6 +78,22 @@ impl<T: DeserializeOwned + JsonSchema> Input for InBody<T> {
     }
 }
 
+/// Says that the request may be repeated: what its use case does, it does once for an `Idempotency-Key`, which
+/// was read before.
+pub(crate) struct MayRepeat;
+
+impl Input for MayRepeat {
+    fn read(_: &Call<'_>) -> Result<Self, Problem> {
+        Ok(Self)
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.may_repeat();
+        operation.problem(400);
+        operation.problem(422);
+    }
+}
+
 impl<A: Input, B: Input> Input for (A, B) {
     fn read(call: &Call<'_>) -> Result<Self, Problem> {
         Ok((A::read(call)?, B::read(call)?))
@@ -111,6 +127,19 @@ impl<T: Serialize + JsonSchema, const STATUS: u16> Output for Json<T, STATUS> {
 
     fn describe(operation: &mut Operation<'_>) {
         operation.answer::<T>(STATUS, "application/json");
+    }
+}
+
+/// An answer that its status says all of.
+pub(crate) struct NoContent;
+
+impl Output for NoContent {
+    fn response(self) -> Response {
+        Response::empty(204)
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.empty(204);
     }
 }
 

@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 use crate::{
     app::{
         Principal,
-        keys::check_scopes,
         verify::{Found, Freshness},
     },
     domain::{
@@ -74,7 +73,7 @@ pub(crate) async fn verify(
     by: &Principal,
     InBody(body): InBody<QuestionBody>,
 ) -> Result<Json<VerdictBody>, Problem> {
-    check_scopes(&body.scopes)?;
+    call.app.check_scopes(&body.scopes)?;
     let freshness = match body.freshness {
         Some(FreshnessName::Strong) => Freshness::Strong,
         Some(FreshnessName::Bounded) | None => Freshness::Bounded,

@@ -1,43 +1,68 @@
 //! Requests and answers, between workerd's form and the core's.
 
-use futures_util::{StreamExt, TryStreamExt};
-use worker::{Error, ResponseBuilder};
+use std::{any::Any, cell::Cell, rc::Rc};
 
-use crate::http::message::{Body, Content, HEADERS_READ, Request, Response, max_body_bytes};
+use futures_util::{
+    StreamExt, TryStreamExt,
+    future::ready,
+    stream::{self, LocalBoxStream},
+};
+use worker::{ByteStream, Error, ResponseBuilder, web_sys::ReadableStream};
+
+use crate::{
+    http::message::{Body, Content, Request, Response},
+    ports::ByteSource,
+};
 
 /// The request as the core reads it.
-pub(crate) async fn read(mut request: worker::Request) -> worker::Result<Request> {
+pub(crate) fn read(request: &worker::Request) -> Request {
     let url = request.inner().url();
+    // The origin ends at the third slash. To have the URL parsed would bring the tables of all the names
+    // that there are into the Worker.
+    let origin = url.match_indices('/').nth(2).and_then(|(end, _)| url.get(..end)).unwrap_or(&url).to_owned();
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let query = query.split_once('#').map_or(query, |(query, _)| query).to_owned();
-    let mut headers = Vec::new();
-    for name in HEADERS_READ {
-        if let Some(value) = request.headers().get(name)? {
-            headers.push((name, value));
-        }
+    Request {
+        // `Method` of the worker crate turns what it does not know into GET; the inner request does not.
+        method: request.inner().method(),
+        origin,
+        path: request.path(),
+        query,
+        headers: request.headers().entries().collect(),
+        body: match request.inner().body() {
+            Some(stream) => Body::Unread(Readable::new(stream)),
+            None => Body::Bytes(Vec::new()),
+        },
     }
-    // `Method` of the worker crate turns what it does not know into GET; the inner request does not.
-    let method = request.inner().method();
-    let path = request.path();
-    let body = read_body(&mut request, max_body_bytes(&path)).await?;
-    Ok(Request { method, path, query, headers, body })
 }
 
-/// The body, read chunk by chunk and only as far as it may go, since a length is not always sent
-/// and need not be true.
-async fn read_body(request: &mut worker::Request, max_bytes: usize) -> worker::Result<Body> {
-    let mut bytes = Vec::new();
-    if request.inner().body().is_none() {
-        return Ok(Body::Bytes(bytes));
+/// A body as workerd holds it.
+pub(crate) struct Readable {
+    stream: ReadableStream,
+    read: Cell<bool>,
+}
+
+impl Readable {
+    pub(crate) fn new(stream: ReadableStream) -> Rc<dyn ByteSource> {
+        Rc::new(Self { stream, read: Cell::new(false) })
     }
-    let mut stream = request.stream()?;
-    while let Some(chunk) = stream.next().await {
-        bytes.extend_from_slice(&chunk?);
-        if bytes.len() > max_bytes {
-            return Ok(Body::TooLarge);
+
+    /// What the core hands back.
+    pub(crate) fn of(stream: &Rc<dyn ByteSource>) -> worker::Result<&ReadableStream> {
+        let stream: &dyn Any = &**stream;
+        let readable = stream.downcast_ref::<Self>().map(|readable| &readable.stream);
+        readable.ok_or_else(|| Error::RustError("a body that is not workerd's".to_owned()))
+    }
+}
+
+impl ByteSource for Readable {
+    fn pieces(&self) -> LocalBoxStream<'_, Result<Vec<u8>, String>> {
+        // workerd would trap, or say that there is nothing.
+        if self.read.replace(true) {
+            return stream::once(ready(Err("the body was read before".to_owned()))).boxed_local();
         }
+        ByteStream::from(self.stream.clone()).map_err(|error| error.to_string()).boxed_local()
     }
-    Ok(Body::Bytes(bytes))
 }
 
 /// The answer as workerd sends it.
@@ -54,5 +79,6 @@ pub(crate) fn write(response: Response) -> worker::Result<worker::Response> {
             log::error!("an answer was broken off: {cause}");
             Error::RustError(String::new())
         })),
+        Content::Unread(stream) => Ok(builder.stream(Readable::of(&stream)?.clone())),
     }
 }

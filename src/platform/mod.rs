@@ -5,3 +5,4 @@ pub(crate) mod kv;
 pub(crate) mod log;
 pub(crate) mod message;
 pub(crate) mod system;
+pub(crate) mod upstream;

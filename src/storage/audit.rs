@@ -1,15 +1,15 @@
-//! The audit trail: who did what to which key, when, and from where.
+//! The audit trail: who did what to which key, when, and from where, and who was refused what.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{
     domain::{
-        id::{KeyId, OrganizationId},
+        id::{KeyId, OrganizationId, UserId},
         time::UnixMillis,
     },
-    ports::{DatabaseError, Row, Statement},
-    storage::{json_text, statement, typed},
+    ports::{DatabaseError, Param, Row, Statement},
+    storage::{ToParam, database_now, json_text, statement, typed},
 };
 
 /// Who does something, and in which request.
@@ -17,6 +17,8 @@ use crate::{
 pub(crate) struct Actor {
     /// The key that acts; `None`: the operator.
     pub(crate) key_id: Option<KeyId>,
+    /// The user as whom it acts.
+    pub(crate) user_id: Option<UserId>,
     /// The request.
     pub(crate) request_id: String,
     /// The address that the platform saw.
@@ -38,49 +40,84 @@ pub(crate) struct Event<'a> {
     pub(crate) at: UnixMillis,
 }
 
+/// Until when an event is kept: as its organization says, else as the deployment does. All three are SQL;
+/// `$retention` is the deployment's, in milliseconds.
+macro_rules! keep_until {
+    ($organization:literal, $at:literal, $retention:literal) => {
+        concat!(
+            $at,
+            " + coalesce((SELECT audit_retention_days FROM organizations WHERE organizations.id = ",
+            $organization,
+            ") * 86400000, ",
+            $retention,
+            ")"
+        )
+    };
+}
+pub(crate) use keep_until;
+
 macro_rules! insert {
     () => {
-        "INSERT INTO audit_events (organization_id, subject, action, actor_kind, actor_id, ip, request_id, details, at) \
-         SELECT ?1, ?2, ?3, CASE WHEN ?4 IS NULL THEN 'operator' ELSE 'key' END, ?4, ?5, ?6, ?7, ?8"
+        concat!(
+            "INSERT INTO audit_events (organization_id, subject, action, actor_kind, actor_id, actor_user_id, ip, \
+             request_id, details, refusal, at, keep_until) \
+             SELECT ?1, ?2, ?3, CASE WHEN ?4 IS NULL THEN 'operator' ELSE 'key' END, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ",
+            keep_until!("?1", "?10", "?11")
+        )
     };
 }
 
-/// Writes an event.
-pub(crate) fn record(actor: &Actor, event: &Event<'_>) -> Statement {
-    insert(insert!(), actor, event)
+/// Writes an event, to be kept for `retention_ms`.
+pub(crate) fn record(actor: &Actor, event: &Event<'_>, retention_ms: i64) -> Statement {
+    insert(insert!(), actor, event, None, retention_ms)
 }
 
 /// Writes an event if the statement before it in the batch has changed a row: what did not happen
 /// is not recorded.
-pub(crate) fn record_if_changed(actor: &Actor, event: &Event<'_>) -> Statement {
-    insert(concat!(insert!(), " WHERE changes() > 0"), actor, event)
+pub(crate) fn record_if_changed(actor: &Actor, event: &Event<'_>, retention_ms: i64) -> Statement {
+    insert(concat!(insert!(), " WHERE changes() > 0"), actor, event, None, retention_ms)
 }
 
-fn insert(sql: &'static str, actor: &Actor, event: &Event<'_>) -> Statement {
+/// The action of every attempt that was refused.
+pub(crate) const REFUSED: &str = "refused";
+
+/// Writes an attempt, whose action is [`REFUSED`], and the code with which it was refused.
+pub(crate) fn record_refusal(actor: &Actor, event: &Event<'_>, code: &str, retention_ms: i64) -> Statement {
+    insert(insert!(), actor, event, Some(code), retention_ms)
+}
+
+fn insert(sql: &'static str, actor: &Actor, event: &Event<'_>, refusal: Option<&str>, retention_ms: i64) -> Statement {
     statement!(
         sql,
         event.organization_id,
         event.subject,
         event.action,
         actor.key_id,
+        actor.user_id,
         actor.ip,
         actor.request_id,
         event.details,
-        event.at
+        refusal,
+        event.at,
+        retention_ms
     )
 }
 
 /// An event as it is read back.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Recorded {
-    /// Its number: later events have higher ones.
+    /// Its number: what is written later has a higher one.
     pub id: i64,
+    /// The id of what it happened to.
+    pub subject: String,
     /// What happened.
     pub action: String,
     /// `key`, `operator` or `system`.
     pub actor_kind: String,
     /// The key that acted.
     pub actor_id: Option<String>,
+    /// The user as whom it acted.
+    pub actor_user_id: Option<String>,
     /// From where.
     pub ip: Option<String>,
     /// In which request.
@@ -88,36 +125,79 @@ pub struct Recorded {
     /// What was set to what.
     #[serde(deserialize_with = "json_text")]
     pub details: Map<String, Value>,
+    /// The code with which an attempt was refused.
+    pub refusal: Option<String>,
     /// When.
     pub at: UnixMillis,
 }
 
-/// The events of one key, the newest first, those before event `before` if it is given.
-pub(crate) fn of_key(organization_id: OrganizationId, key_id: KeyId, before: Option<i64>, limit: i64) -> Statement {
-    statement!(
-        "SELECT id, action, actor_kind, actor_id, ip, request_id, details, at FROM audit_events \
-         WHERE subject = ?1 AND organization_id = ?2 AND id < ?3 ORDER BY id DESC LIMIT ?4",
-        key_id,
-        organization_id,
-        before.unwrap_or(i64::from(u32::MAX) << 20),
-        limit
-    )
+/// Which events to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// What happened.
+    pub action: Option<String>,
+    /// The id of what it happened to.
+    pub subject: Option<String>,
+    /// The key that acted.
+    pub actor_id: Option<KeyId>,
+    /// The user as whom it acted.
+    pub user_id: Option<UserId>,
+    /// From this instant on.
+    pub since: Option<UnixMillis>,
+    /// Before this instant.
+    pub until: Option<UnixMillis>,
+    /// Whether attempts that were refused, or what was done; `None`: both.
+    pub refused: Option<bool>,
 }
 
-/// Reads the rows of [`of_key`].
+/// An organization's events, the newest first, those behind event `after` if it is given; behind one that
+/// is not there (any more) there are none. The conditions are put together from what is asked, so that
+/// each can use its own index; a `+` keeps one from being preferred to another that finds fewer rows.
+pub(crate) fn list(organization_id: OrganizationId, filter: &Filter, after: Option<i64>, limit: i64) -> Statement {
+    let mut sql =
+        "SELECT id, subject, action, actor_kind, actor_id, actor_user_id, ip, request_id, details, refusal, at \
+                   FROM audit_events WHERE organization_id = ?1"
+            .to_owned();
+    let mut params = vec![organization_id.to_param()];
+    let mut and = |condition: &str, param: Option<Param>| {
+        if let Some(param) = param {
+            params.push(param);
+            sql.push_str(" AND ");
+            sql.push_str(&condition.replace("{}", &format!("?{}", params.len())));
+        }
+    };
+    and("subject = {}", filter.subject.as_ref().map(ToParam::to_param));
+    and("actor_id = {}", filter.actor_id.as_ref().map(ToParam::to_param));
+    and("actor_user_id = {}", filter.user_id.as_ref().map(ToParam::to_param));
+    let narrow = filter.subject.is_some() || filter.actor_id.is_some() || filter.user_id.is_some();
+    let of_kind = if narrow { "+action = {}" } else { "action = {}" };
+    and(of_kind, filter.action.as_ref().map(ToParam::to_param));
+    // Every refused attempt has this action, and so an index.
+    let refused = if filter.refused == Some(false) { "action <> {}" } else { of_kind };
+    and(refused, filter.refused.map(|_| REFUSED.to_param()));
+    and("at >= {}", filter.since.as_ref().map(ToParam::to_param));
+    let until = if after.is_some() { "+at < {}" } else { "at < {}" };
+    and(until, filter.until.as_ref().map(ToParam::to_param));
+    let behind = "(at, id) < (SELECT at, id FROM audit_events WHERE id = {} AND organization_id = ?1)";
+    and(behind, after.as_ref().map(ToParam::to_param));
+    params.push(limit.to_param());
+    Statement { sql: format!("{sql} ORDER BY at DESC, id DESC LIMIT ?{}", params.len()), params }
+}
+
+/// Reads the rows of [`list()`].
 pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Recorded>, DatabaseError> {
     typed(rows)
 }
 
-/// Deletes events from before `cutoff`, the oldest first, at most `limit`; gives one row for each.
-/// Reads the oldest event alone when even that one is to stay. That condition stands in the bound of
-/// `id`, because beside it SQLite would ask it for every row of the table.
-pub(crate) fn prune(cutoff: UnixMillis, limit: i64) -> Statement {
+/// Deletes events that need not be kept any longer, at most `limit`; gives one row for each. The database's
+/// own clock says so, as in the trigger that would refuse the others.
+pub(crate) fn prune(limit: i64) -> Statement {
     statement!(
-        "DELETE FROM audit_events WHERE id IN (SELECT id FROM (SELECT id, at FROM audit_events \
-         WHERE id < (SELECT CASE WHEN at < ?1 THEN 9223372036854775807 ELSE 0 END FROM audit_events WHERE id > 0 ORDER BY id LIMIT 1) \
-         ORDER BY id LIMIT ?2) WHERE at < ?1) RETURNING id",
-        cutoff,
+        concat!(
+            "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE keep_until <= ",
+            database_now!(),
+            " ORDER BY keep_until LIMIT ?1) RETURNING id"
+        ),
         limit
     )
 }

@@ -12,7 +12,7 @@ use crate::{
         time::UnixMillis,
     },
     ports::{DatabaseError, Param, Row, Statement},
-    storage::{ToParam, idempotency::subject, json_text, json_text_or_null, statement, typed},
+    storage::{ToParam, audit::keep_until, idempotency::subject, json_text, json_text_or_null, statement, typed},
 };
 
 /// The columns of a [`Key`].
@@ -43,16 +43,38 @@ macro_rules! within_reach {
     };
 }
 
+/// How many personal keys the user `?3` has in the organization `?2` that are not revoked, of those with
+/// such an expiry. Two such ranges of an index are counted, and what has expired is not read.
+macro_rules! held {
+    ($expiry:literal) => {
+        concat!(
+            "(SELECT count(*) FROM keys WHERE organization_id = ?2 AND user_id = ?3 AND kind = 'pat' \
+             AND revoked_at IS NULL AND expires_at ",
+            $expiry,
+            ")"
+        )
+    };
+}
+
 /// A new key's row, with the organization's next number; gives the number, or no row if the key's
-/// project is not one of the organization's.
-pub(crate) fn insert(key: &Key, digest: Digest, pepper_version: i64) -> Statement {
+/// project is not one of the organization's, or its user is no member or has `max_keys` already that
+/// still work.
+pub(crate) fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i64>) -> Statement {
     statement!(
-        "INSERT INTO keys (id, organization_id, number, user_id, project_id, kind, digest, pepper_version, stem, \
-         start, last4, name, scopes, role, metadata, expires_at, created_at, created_by, updated_at) \
-         SELECT ?1, ?2, (SELECT coalesce(max(number), 0) + 1 FROM keys WHERE organization_id = ?2), \
-         ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?16 \
-         WHERE ?4 IS NULL OR EXISTS \
-         (SELECT 1 FROM projects WHERE id = ?4 AND organization_id = ?2 AND deleted_at IS NULL) RETURNING number",
+        concat!(
+            "INSERT INTO keys (id, organization_id, number, user_id, project_id, kind, digest, pepper_version, stem, \
+             start, last4, name, scopes, role, metadata, expires_at, created_at, created_by, updated_at) \
+             SELECT ?1, ?2, (SELECT coalesce(max(number), 0) + 1 FROM keys WHERE organization_id = ?2), \
+             ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?16 \
+             WHERE (?4 IS NULL OR EXISTS \
+             (SELECT 1 FROM projects WHERE id = ?4 AND organization_id = ?2 AND deleted_at IS NULL)) \
+             AND (?3 IS NULL OR EXISTS (SELECT 1 FROM memberships WHERE organization_id = ?2 AND user_id = ?3)) \
+             AND (?18 IS NULL OR ?18 > ",
+            held!("IS NULL"),
+            " + ",
+            held!("> ?16"),
+            ") RETURNING number"
+        ),
         key.id,
         key.organization_id,
         key.user_id,
@@ -69,7 +91,8 @@ pub(crate) fn insert(key: &Key, digest: Digest, pepper_version: i64) -> Statemen
         Value::Object(key.metadata.clone()),
         key.life.expires_at,
         key.created_at,
-        key.created_by
+        key.created_by,
+        max_keys
     )
 }
 
@@ -320,17 +343,39 @@ macro_rules! managing {
     };
 }
 
+/// Whether a key that works at `?5` can manage the keys of an organization: one of the organization's
+/// own, or one of a person who administers it. What is to be left out stands in `$key`, a condition on
+/// keys, and in `$person`, one on memberships. Goes from the people to their keys, because the keys of
+/// those who are gone stay on record.
+macro_rules! managed {
+    ($organization:literal, $key:literal, $person:literal) => {
+        concat!(
+            "(EXISTS (SELECT 1 FROM keys WHERE organization_id = ",
+            $organization,
+            " AND user_id IS NULL",
+            $key,
+            " AND (expires_at IS NULL OR expires_at > ?5) AND ",
+            $crate::storage::keys::managing!(),
+            ") OR EXISTS (SELECT 1 FROM keys WHERE organization_id = ",
+            $organization,
+            " AND user_id IN (SELECT user_id FROM memberships WHERE organization_id = ",
+            $organization,
+            " AND role <> 'member'",
+            $person,
+            ")",
+            $key,
+            " AND (expires_at IS NULL OR expires_at > ?5) AND ",
+            $crate::storage::keys::managing!(),
+            "))"
+        )
+    };
+}
+pub(crate) use {managed, managing};
+
 /// Whether the organization of `?2` can manage its keys without the key `?1`, at `?5`.
 macro_rules! can_do_without {
     () => {
-        concat!(
-            "(NOT (",
-            managing!(),
-            ") OR EXISTS (SELECT 1 FROM keys WHERE organization_id = ?2 AND id <> ?1 \
-             AND (expires_at IS NULL OR expires_at > ?5) AND ",
-            managing!(),
-            "))"
-        )
+        concat!("(NOT (", managing!(), ") OR ", managed!("?2", " AND id <> ?1", ""), ")")
     };
 }
 
@@ -503,17 +548,19 @@ macro_rules! due {
     };
 }
 
-/// Writes an audit event for each of at most `limit` keys that are due. Must stand before
-/// [`mark_expired`] in the same batch, which makes them due no more.
-pub(crate) fn record_expiry(now: UnixMillis, limit: i64) -> Statement {
+/// Writes an audit event, to be kept for `retention_ms`, for each of at most `limit` keys that are due. Must
+/// stand before [`mark_expired`] in the same batch, which makes them due no more.
+pub(crate) fn record_expiry(now: UnixMillis, limit: i64, retention_ms: i64) -> Statement {
     statement!(
         concat!(
-            "INSERT INTO audit_events (organization_id, subject, action, actor_kind, details, at) \
-             SELECT organization_id, id, 'key.expired', 'system', json_object('expires_at', strftime('%Y-%m-%dT%H:%M:%fZ', expires_at / 1000.0, 'unixepoch')), ?1",
+            "INSERT INTO audit_events (organization_id, subject, action, actor_kind, details, at, keep_until) \
+             SELECT organization_id, id, 'key.expired', 'system', json_object('expires_at', strftime('%Y-%m-%dT%H:%M:%fZ', expires_at / 1000.0, 'unixepoch')), ?1, ",
+            keep_until!("keys.organization_id", "?1", "?3"),
             due!()
         ),
         now,
-        limit
+        limit,
+        retention_ms
     )
 }
 

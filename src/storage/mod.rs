@@ -4,10 +4,13 @@
 pub mod audit;
 pub mod changes;
 pub mod idempotency;
+pub mod invitations;
 pub mod keys;
 pub mod organizations;
+pub mod people;
 pub mod projects;
 pub mod snapshots;
+pub mod teams;
 pub mod traces;
 
 use serde::de::DeserializeOwned;
@@ -22,6 +25,14 @@ macro_rules! statement {
     };
 }
 pub(crate) use statement;
+
+/// The database's own clock, in milliseconds: what the schema's triggers go by, too.
+macro_rules! database_now {
+    () => {
+        "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+    };
+}
+pub(crate) use database_now;
 
 /// What can be bound to a statement.
 pub(crate) trait ToParam {
@@ -62,9 +73,11 @@ text_params!(
     String,
     crate::domain::id::EvalId,
     crate::domain::id::FeedbackId,
+    crate::domain::id::InvitationId,
     crate::domain::id::KeyId,
     crate::domain::id::OrganizationId,
     crate::domain::id::ProjectId,
+    crate::domain::id::TeamId,
     crate::domain::id::TraceId,
     crate::domain::id::UserId,
     Value

@@ -6,7 +6,7 @@ use crate::{
     domain::{
         id::{KeyId, OrganizationId, ProjectId},
         key::Name,
-        project::Project,
+        project::{Change, Project},
         time::UnixMillis,
     },
     ports::{DatabaseError, Row, Statement},
@@ -55,51 +55,54 @@ pub(crate) fn made(by: KeyId, digest: &str) -> Statement {
     )
 }
 
-/// The newest projects of an organization.
-pub(crate) fn list(organization_id: OrganizationId, limit: i64) -> Statement {
+/// The newest projects of an organization, those from before `before` if it is given.
+pub(crate) fn list(organization_id: OrganizationId, before: Option<ProjectId>, limit: i64) -> Statement {
+    // Ids are hexadecimal, so they all sort before the letter g.
     statement!(
         concat!(
             "SELECT ",
             columns!(),
-            " FROM projects WHERE organization_id = ?1 AND deleted_at IS NULL ORDER BY id DESC LIMIT ?2"
+            " FROM projects WHERE organization_id = ?1 AND deleted_at IS NULL AND id < coalesce(?2, 'g') \
+             ORDER BY id DESC LIMIT ?3"
         ),
         organization_id,
+        before,
         limit
     )
 }
 
 /// Changes what is not `None`. Gives the project as it is now, or no row.
-pub(crate) fn update(
-    organization_id: OrganizationId,
-    id: ProjectId,
-    name: Option<&Name>,
-    description: Option<&str>,
-) -> Statement {
+pub(crate) fn update(organization_id: OrganizationId, id: ProjectId, change: &Change) -> Statement {
     statement!(
         concat!(
-            "UPDATE projects SET name = coalesce(?3, name), description = coalesce(?4, description) \
+            "UPDATE projects SET name = coalesce(?3, name), \
+             description = CASE WHEN ?4 THEN ?5 ELSE description END \
              WHERE id = ?1 AND organization_id = ?2 AND deleted_at IS NULL RETURNING ",
             columns!()
         ),
         id,
         organization_id,
-        name.map(Name::as_str),
-        description
+        change.name.as_ref().map(Name::as_str),
+        i64::from(change.description.is_some()),
+        change.description.as_ref().and_then(Option::as_deref)
     )
 }
 
-/// Ends a project, and by one row of the feed all its keys, however many there are. Gives a row if it
-/// was there.
+/// Ends a project, and by one row of the feed all its keys, however many there are. Gives the
+/// project, or no row.
 pub(crate) fn delete(organization_id: OrganizationId, id: ProjectId, now: UnixMillis) -> Statement {
     statement!(
-        "UPDATE projects SET deleted_at = ?3 WHERE id = ?1 AND organization_id = ?2 AND deleted_at IS NULL RETURNING id",
+        concat!(
+            "UPDATE projects SET deleted_at = ?3 WHERE id = ?1 AND organization_id = ?2 AND deleted_at IS NULL RETURNING ",
+            columns!()
+        ),
         id,
         organization_id,
         now
     )
 }
 
-/// Reads the rows of [`get`], [`made`], [`list`] and [`update`].
+/// Reads the rows of all of these but [`insert`].
 pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Project>, DatabaseError> {
     #[derive(Deserialize)]
     struct ProjectRow {

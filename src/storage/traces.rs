@@ -10,7 +10,7 @@ use crate::{
         trace::{EvalRequest, GivenFeedback, Place, Trace},
     },
     ports::{DatabaseError, Row, Statement},
-    storage::{ToParam, json_text_or_null, statement, typed},
+    storage::{ToParam, database_now, json_text_or_null, statement, typed},
 };
 
 /// The most bytes of traces in one parameter. D1 takes values of up to 2,000,000; what stands around a
@@ -28,9 +28,27 @@ pub(crate) struct TraceReach {
     pub(crate) project_id: Option<ProjectId>,
 }
 
-/// The rows of new traces, in as few statements as their length allows. A trace that is there already
-/// stays as it is.
-pub(crate) fn insert(reach: TraceReach, traces: &[Trace], now: UnixMillis) -> Vec<Statement> {
+/// Until when a trace, and what was said of it, is kept: as the organization `?1` says, else as the
+/// deployment does. Both are SQL; `$retention` is the deployment's, in milliseconds, or NULL: for ever.
+macro_rules! keep_until {
+    ($at:literal, $retention:literal) => {
+        concat!(
+            $at,
+            " + coalesce((SELECT trace_retention_days FROM organizations WHERE organizations.id = ?1) * 86400000, ",
+            $retention,
+            ")"
+        )
+    };
+}
+
+/// The rows of new traces, to be kept for `retention_ms` (`None`: for ever), in as few statements as their
+/// length allows. A trace that is there already stays as it is.
+pub(crate) fn insert(
+    reach: TraceReach,
+    traces: &[Trace],
+    now: UnixMillis,
+    retention_ms: Option<i64>,
+) -> Vec<Statement> {
     #[derive(Serialize)]
     struct NewRow<'a> {
         #[serde(flatten)]
@@ -53,46 +71,97 @@ pub(crate) fn insert(reach: TraceReach, traces: &[Trace], now: UnixMillis) -> Ve
     let insert = |rows: Vec<&Trace>| {
         let rows = rows.into_iter().map(|trace| NewRow { trace, bytes: trace.trace.get().len() });
         statement!(
-            "INSERT INTO traces (organization_id, id, project_id, trace, bytes, started_at, received_at) \
-             SELECT ?1, value ->> '$.id', ?2, value -> '$.trace', value ->> '$.bytes', value ->> '$.started_at', ?3 \
-             FROM json_each(?4) WHERE true ON CONFLICT (organization_id, id) DO NOTHING",
+            concat!(
+                "INSERT INTO traces (organization_id, id, project_id, trace, bytes, started_at, received_at, keep_until) \
+                 SELECT ?1, value ->> '$.id', ?2, value -> '$.trace', value ->> '$.bytes', value ->> '$.started_at', ?3, ",
+                keep_until!("?3", "?5"),
+                " FROM json_each(?4) WHERE true ON CONFLICT (organization_id, id) DO NOTHING"
+            ),
             reach.organization_id,
             reach.project_id,
             now,
-            serde_json::to_string(&rows.collect::<Vec<_>>()).unwrap_or_default()
+            serde_json::to_string(&rows.collect::<Vec<_>>()).unwrap_or_default(),
+            retention_ms
         )
     };
     parameters.into_iter().map(insert).collect()
 }
 
-/// The row of a piece of feedback.
-pub(crate) fn insert_feedback(reach: TraceReach, given: &GivenFeedback, now: UnixMillis) -> Statement {
+/// The row of a piece of feedback, to be kept for `retention_ms` (`None`: for ever).
+pub(crate) fn insert_feedback(
+    reach: TraceReach,
+    given: &GivenFeedback,
+    now: UnixMillis,
+    retention_ms: Option<i64>,
+) -> Statement {
     statement!(
-        "INSERT INTO feedback (organization_id, trace_id, id, project_id, feedback, created_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        concat!(
+            "INSERT INTO feedback (organization_id, trace_id, id, project_id, feedback, created_at, keep_until) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ",
+            keep_until!("?6", "?7"),
+            ")"
+        ),
         reach.organization_id,
         given.trace_id,
         given.id,
         reach.project_id,
         serde_json::to_value(&given.feedback).unwrap_or_default(),
-        now
+        now,
+        retention_ms
     )
 }
 
-/// The row of a request to evaluate a trace.
-pub(crate) fn insert_eval(reach: TraceReach, request: &EvalRequest, now: UnixMillis) -> Statement {
+/// The row of a request to evaluate a trace, to be kept for `retention_ms` (`None`: for ever).
+pub(crate) fn insert_eval(
+    reach: TraceReach,
+    request: &EvalRequest,
+    now: UnixMillis,
+    retention_ms: Option<i64>,
+) -> Statement {
     statement!(
-        "INSERT INTO evals (organization_id, trace_id, id, project_id, evaluator_type, metric_name, created_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        concat!(
+            "INSERT INTO evals (organization_id, trace_id, id, project_id, evaluator_type, metric_name, created_at, \
+             keep_until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ",
+            keep_until!("?7", "?8"),
+            ")"
+        ),
         reach.organization_id,
         request.trace_id,
         request.id,
         reach.project_id,
         request.evaluator_type.as_str(),
         request.metric_name.as_str(),
-        now
+        now,
+        retention_ms
     )
 }
+
+macro_rules! prune {
+    ($name:ident, $what:literal, $table:literal, $key:literal) => {
+        #[doc = concat!("Deletes ", $what, " that need not be kept any longer, at most `limit`; gives one row for each.")]
+        pub(crate) fn $name(limit: i64) -> Statement {
+            statement!(
+                concat!(
+                    "DELETE FROM ",
+                    $table,
+                    " WHERE (",
+                    $key,
+                    ") IN (SELECT ",
+                    $key,
+                    " FROM ",
+                    $table,
+                    " WHERE keep_until IS NOT NULL AND keep_until <= ",
+                    database_now!(),
+                    " ORDER BY keep_until LIMIT ?1) RETURNING id"
+                ),
+                limit
+            )
+        }
+    };
+}
+prune!(prune, "traces", "traces", "organization_id, id");
+prune!(prune_feedback, "feedback", "feedback", "organization_id, trace_id, id");
+prune!(prune_evals, "requests for an evaluation", "evals", "organization_id, trace_id, id");
 
 /// A trace as a list tells it.
 #[derive(Debug, Clone, Deserialize)]

@@ -297,7 +297,7 @@ fn key_is_read_from_each_header_of_the_libraries() {
             let with = |value: &str| {
                 let mut request = request("GET", path, "", &Value::Null);
                 request.headers.push((
-                    header,
+                    header.to_owned(),
                     if header == "authorization" { format!("Bearer {value}") } else { value.to_owned() },
                 ));
                 world.send(&request)
@@ -308,9 +308,9 @@ fn key_is_read_from_each_header_of_the_libraries() {
         }
     }
     // A bearer that was sent is the key, whatever else is there; an empty header is none.
-    let send = |headers: &[(&'static str, &str)]| {
+    let send = |headers: &[(&str, &str)]| {
         let mut request = request("GET", "/v1/organization", "", &Value::Null);
-        request.headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        request.headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         world.send(&request)
     };
     assert_problem(&send(&[("authorization", "Bearer x"), ("confident_api_key", &owner)]), 401, "malformed_api_key");
@@ -329,7 +329,7 @@ fn whoever_does_not_administer_the_organization_manages_no_keys_and_no_projects(
         .clone();
     let before = world.database.dump();
     let world = world.another_isolate();
-    for route in every_route(&targets) {
+    for route in every_route(&targets).iter().filter(|route| !route.template.contains("/organizations/")) {
         let answer = || (route.send(&world, &member), route.send(&world, of_project.as_str().unwrap()));
         if route.template.contains("api-keys")
             || (route.method != "GET" && ["organization", "projects"].iter().any(|of| route.template.contains(of)))
@@ -351,7 +351,11 @@ fn every_route_of_a_surface_answers_under_its_prefix_as_without() {
             let route = &every_route(&targets)[index];
             let prefix = match route.template {
                 path if path.starts_with("/v1/api_key") => "/braintrust",
-                path if ["organization", "projects"].iter().any(|of| path.contains(of)) => "/confident",
+                path if !path.contains("/organizations")
+                    && ["organization", "projects"].iter().any(|of| path.contains(of)) =>
+                {
+                    "/confident"
+                }
                 path => {
                     for prefix in ["/braintrust", "/confident"] {
                         let answer = world.call(route.method, &format!("{prefix}{path}"), &owner, &route.body);

@@ -34,7 +34,7 @@ fn world() -> (World, String, Targets) {
 }
 
 fn with_authorization(mut request: Request, value: &str) -> Request {
-    request.headers = vec![("authorization", value.to_owned())];
+    request.headers = vec![("authorization".to_owned(), value.to_owned())];
     request
 }
 
@@ -63,11 +63,10 @@ fn every_route_refuses_a_request_without_a_good_credential() {
         (&format!("Bearer {OPERATOR_SECRET}"), "malformed_api_key"),
         (&format!("Bearer {UNKNOWN}"), "invalid_api_key"),
     ] {
-        for route in every_route(&targets) {
+        for route in every_route(&targets).iter().filter(|route| route.access != "anybody") {
             let request = with_authorization(request(route.method, &route.path, "", &route.body), authorization);
             let (answer, io) = world.counted(|| world.send(&request));
             match route.access {
-                "anyone" => assert_eq!(answer.status, 200),
                 "operator" if authorization.ends_with(OPERATOR_SECRET) => assert_eq!(answer.status, 409),
                 "operator" => assert_problem(&answer, 401, "invalid_operator_secret"),
                 _ => assert_problem(&answer, 401, code),
@@ -145,6 +144,11 @@ fn every_route_with_a_scope_names_the_one_that_is_missing() {
         }
         let (_, enough) = world.create(&owner, "enough", &[route.access, "api-keys:read", "datasets:read"]);
         let answer = route.send(&world, &enough);
+        if ["POST /v1/organizations", "POST /v1/organizations/:organization/invitations"].contains(&&*route.name()) {
+            // What they hand out may do more than any list of scopes says.
+            assert_problem(&answer, 403, "exceeds_own_access");
+            continue;
+        }
         assert!(answer.status < 300, "{}: {}", route.name(), answer.json);
         targets.restore(&world);
     }
@@ -215,7 +219,7 @@ fn unknown_paths_are_404_for_everybody() {
         "/confidential/v1/projects",
         "/v1/projects/",
         "/v1/projectsx",
-        "/v1/organizations",
+        "/v1/organizations/",
         "/v2/keys",
         "/v1/%6beys",
         "/v1/keys\0",
@@ -478,7 +482,7 @@ fn every_parameter_that_is_unknown_or_wrong_is_refused_by_its_name() {
 #[test]
 fn a_database_that_fails_is_503_on_every_route_and_tells_nothing() {
     let (world, owner, targets) = world();
-    for route in every_route(&targets).into_iter().filter(|route| route.access != "anyone") {
+    for route in every_route(&targets).into_iter().filter(|route| route.template != "/openapi.json") {
         world.advance_ms(60_000);
         let credential = credential(&route, &owner);
         world.database.fail_next("D1_ERROR: near \"secret_table\": syntax error");
@@ -492,7 +496,7 @@ fn a_database_that_fails_is_503_on_every_route_and_tells_nothing() {
 fn request_id_is_the_platforms_if_it_gives_one() {
     let (world, owner, ..) = world();
     let mut with_ray = request("GET", "/v1/nothing", &owner, &Value::Null);
-    with_ray.headers.push(("cf-ray", "9a1b2c3d4e5f6789-FRA".to_owned()));
+    with_ray.headers.push(("cf-ray".to_owned(), "9a1b2c3d4e5f6789-FRA".to_owned()));
     let answer = world.send(&with_ray);
     assert_problem(&answer, 404, "not_found");
     assert_eq!(answer.text("request_id"), "9a1b2c3d4e5f6789-FRA");
@@ -562,9 +566,9 @@ fn no_request_makes_a_5xx_or_a_panic() {
             request.path = path.unwrap_or(request.path);
             request.query = query;
             if let Some(authorization) = authorization {
-                request.headers = vec![("authorization", authorization)];
+                request.headers = vec![("authorization".to_owned(), authorization)];
             }
-            request.headers.extend(ray.map(|ray| ("cf-ray", ray)));
+            request.headers.extend(ray.map(|ray| ("cf-ray".to_owned(), ray)));
             if let Some(body) = body {
                 request.body = Body::Bytes(body.into_bytes());
             }

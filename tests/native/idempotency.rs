@@ -21,8 +21,15 @@ use crate::support::{
 };
 
 /// What makes nothing, or nothing twice.
-const NOT_CREATING: [&str; 4] =
-    ["/v1/keys/verify", "/v1/keys/:id/rotate/finish", "/v1/keys/:id/rotate/cancel", "/v1/ingest/batch"];
+const NOT_CREATING: [&str; 6] = [
+    "/v1/keys/verify",
+    "/v1/keys/:id/rotate/finish",
+    "/v1/keys/:id/rotate/cancel",
+    "/v1/ingest/batch",
+    // An address is invited once, and a name is that of one team.
+    "/v1/organizations/:organization/invitations",
+    "/v1/organizations/:organization/teams",
+];
 
 /// A world with an owner's key, which this isolate has in memory, and things for every route to be about.
 struct Scene {
@@ -73,7 +80,7 @@ fn fields() -> Value {
 }
 
 fn with_key(mut request: Request, key: &str) -> Request {
-    request.headers.push(("idempotency-key", key.to_owned()));
+    request.headers.push(("idempotency-key".to_owned(), key.to_owned()));
     request
 }
 

@@ -660,7 +660,8 @@ fn a_key_can_revoke_itself() {
 #[test]
 fn events_tell_who_did_what_and_no_secret() {
     let (world, owner) = world();
-    let owners_id = world.get("/v1/keys/self", &owner).text("id");
+    let own = world.get("/v1/keys/self", &owner);
+    let (owners_id, owner_user) = (own.text("id"), own.text("user_id"));
     let (id, key) = world.create(&owner, "key", &["datasets:read"]);
     world.advance_ms(1_000);
     let mut request = crate::support::request(
@@ -669,8 +670,8 @@ fn events_tell_who_did_what_and_no_secret() {
         &owner,
         &json!({ "name": "new", "scopes": [], "enabled": false, "expires_at": null, "metadata": { "a": 1 } }),
     );
-    request.headers.push(("cf-ray", "ray-1".to_owned()));
-    request.headers.push(("cf-connecting-ip", "203.0.113.7".to_owned()));
+    request.headers.push(("cf-ray".to_owned(), "ray-1".to_owned()));
+    request.headers.push(("cf-connecting-ip".to_owned(), "203.0.113.7".to_owned()));
     assert_eq!(world.send(&request).status, 200);
     world.advance_ms(1_000);
     world.revoke(&owner, &id);
@@ -682,11 +683,13 @@ fn events_tell_who_did_what_and_no_secret() {
         events[1],
         json!({
             "id": events[1]["id"],
+            "subject": id,
             "action": "key.updated",
-            "actor": { "kind": "key", "id": owners_id },
+            "actor": { "kind": "key", "id": owners_id, "user_id": owner_user },
             "ip": "203.0.113.7",
             "request_id": "ray-1",
             "details": { "name": "new", "scopes": [], "enabled": false, "expires_at": null, "metadata": { "a": 1 } },
+            "refusal": null,
             "at": "2027-01-15T08:00:01.000Z",
         })
     );
@@ -698,7 +701,7 @@ fn events_tell_who_did_what_and_no_secret() {
     let digest = world.database.value(&format!("SELECT digest FROM keys WHERE id = '{id}'"));
     assert!(!answer.json.to_string().contains(digest.as_str().unwrap()));
     let first = world.get(&format!("/v1/keys/{owners_id}/events"), &owner).json;
-    assert_eq!(first["events"][0]["actor"], json!({ "kind": "operator", "id": null }));
+    assert_eq!(first["events"][0]["actor"], json!({ "kind": "operator", "id": null, "user_id": null }));
 }
 
 #[test]
@@ -739,6 +742,76 @@ fn scopes_lists_the_catalogue_and_what_the_key_holds() {
     assert!(answer["wildcards"].as_array().unwrap().contains(&json!("datasets:*")));
     let all = world.get("/v1/scopes", &owner).json;
     assert!(all["scopes"].as_array().unwrap().iter().all(|scope| scope["held"] == json!(true)));
+}
+
+#[test]
+fn bundle_stands_for_its_scopes_at_that_moment() {
+    let (world, owner) = world();
+    let (id, key) = world.create(&owner, "reader", &["mcp", "api-keys:write"]);
+    let scopes = get(&world, &owner, &id).json["scopes"].clone();
+    assert_eq!(
+        scopes,
+        json!([
+            "datasets:read",
+            "evaluations:read",
+            "live-evaluations:read",
+            "live-evaluations:execute",
+            "results:read",
+            "review:read",
+            "api-keys:write",
+        ])
+    );
+    // A catalogue in which the bundle has grown changes no key.
+    let grown = include_str!("../../catalogue.json").replace("\"mcp\": [", "\"mcp\": [\"traces:read\",");
+    assert_ne!(grown, include_str!("../../catalogue.json"));
+    let later = world.reconfigured(&[("CATALOGUE", &grown)]);
+    assert_eq!(get(&later, &owner, &id).json["scopes"], scopes);
+    assert_problem(&later.get("/v1/traces", &key), 403, "insufficient_scope");
+
+    let full = world.change(&owner, &id, &json!({ "scopes": ["full"] }));
+    assert_eq!((&full["scopes"], &full["full_access"]), (&Value::Null, &json!(true)));
+    let narrowed = world.change(&owner, &id, &json!({ "scopes": ["query_only"] }));
+    let reading: Vec<String> = world.app.config.catalogue.reading().map(|scope| scope.to_string()).collect();
+    assert_eq!(narrowed["scopes"], json!(reading));
+    let made = world.post("/v1/keys", &owner, &json!({ "name": "full", "scopes": ["full"] }));
+    assert_eq!((made.status, &made.json["full_access"]), (201, &json!(true)));
+}
+
+#[test]
+fn bundle_that_is_unknown_mixed_or_more_than_the_maker_holds_is_refused() {
+    let (world, owner) = world();
+    let (id, narrow) = world.create(&owner, "narrow", &["api-keys:write", "datasets:read"]);
+    for (scopes, field, says) in [
+        (json!(["api-keys:read", "reader"]), "scopes[1]", "there are full, query_only, mcp"),
+        (json!(["full", "api-keys:read"]), "scopes[0]", "must be the only entry"),
+        (json!(["mcp", "nothing:read"]), "scopes[1]", "there is no scope `nothing:read`"),
+        (json!([7]), "scopes[0]", "string"),
+    ] {
+        let body = json!({ "scopes": scopes });
+        for answer in [
+            patch(&world, &owner, &id, &body),
+            world.post("/v1/keys", &owner, &json!({ "name": "n", "scopes": scopes })),
+        ] {
+            assert_problem(&answer, 400, "validation_failed");
+            assert_eq!(answer.field(), field, "{scopes}");
+            assert!(answer.detail().contains(says), "{}", answer.json);
+        }
+    }
+    for bundle in ["full", "mcp", "query_only"] {
+        let body = json!({ "name": "n", "scopes": [bundle] });
+        assert_problem(&world.post("/v1/keys", &narrow, &body), 403, "exceeds_own_access");
+        assert_problem(&patch(&world, &narrow, &id, &json!({ "scopes": [bundle] })), 403, "exceeds_own_access");
+    }
+}
+
+#[test]
+fn scopes_lists_bundles_and_presets() {
+    let (world, owner) = world();
+    let answer = world.get("/v1/scopes", &owner).json;
+    assert_eq!(answer["bundles"]["full"], Value::Null);
+    assert!(answer["bundles"]["query_only"].as_array().unwrap().contains(&json!("traces:read")));
+    assert_eq!(answer["presets"].as_array().unwrap().len(), 6);
+    assert_eq!(answer["presets"][0]["scopes"], json!(["live-evaluations:execute"]));
 }
 
 #[test]

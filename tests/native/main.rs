@@ -11,10 +11,12 @@
 
 mod support;
 
+mod audit;
 mod bootstrap;
 mod braintrust;
 mod confident;
 mod errors;
+mod forward;
 mod guard;
 mod idempotency;
 mod key_text;
@@ -22,6 +24,8 @@ mod keys;
 mod last_key;
 mod migrations;
 mod openapi;
+mod organizations;
+mod people;
 mod projects;
 mod rotation;
 mod simulation;

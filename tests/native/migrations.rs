@@ -30,7 +30,9 @@ fn schema(connection: &Connection) -> Vec<String> {
     let sql = "SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_master ORDER BY type, name";
     let without_comments = |text: String| {
         let lines = text.lines().map(|line| line.split("--").next().unwrap_or_default());
-        lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+        let text = lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
+        // ALTER TABLE adds a column behind the line break that stood before the table's end.
+        text.replace(" ,", ",").replace(" )", ")")
     };
     sqlite::texts(connection, sql).into_iter().map(without_comments).collect()
 }

@@ -237,7 +237,19 @@ fn strangers_see_and_change_nothing_on_any_route() {
     let (_, _, stranger) = world.stranger(&owner);
     let (_, theirs) = world.create(&stranger, "theirs", &[]);
     world.get("/v1/scopes", &stranger);
-    let secrets = [&targets.id, &targets.rotating, &targets.org_key, &targets.project, &targets.project_key];
+    let secrets = [
+        &targets.id,
+        &targets.rotating,
+        &targets.org_key,
+        &targets.project,
+        &targets.project_key,
+        &targets.organization,
+        &targets.member,
+        &targets.colleague,
+        &targets.team,
+        &targets.invitation,
+        &targets.token,
+    ];
     for route in every_key_route(&targets) {
         let before = world.database.dump();
         let answer = route.send(&world, &stranger);
@@ -246,6 +258,9 @@ fn strangers_see_and_change_nothing_on_any_route() {
             assert_eq!(world.database.dump(), before, "{}", route.name());
         } else if route.template == "/v1/keys/verify" {
             assert_eq!(answer.json, json!({ "valid": false, "code": "invalid_api_key" }));
+        } else if route.name() == "POST /v1/organizations" {
+            assert_problem(&answer, 403, "exceeds_own_access");
+            assert_eq!(world.database.dump(), before);
         } else {
             assert!(answer.status < 300, "{}: {}", route.name(), answer.json);
         }

@@ -653,7 +653,7 @@ fn scheme_is_read_in_any_case() {
     let scene = Scene::new();
     for scheme in ["Bearer", "bearer", "BEARER", "Bearer "] {
         let mut request: Request = request("GET", "/v1/keys/self", "", &Value::Null);
-        request.headers = vec![("authorization", format!("{scheme} {} ", scene.key))];
+        request.headers = vec![("authorization".to_owned(), format!("{scheme} {} ", scene.key))];
         assert_eq!(scene.world.send(&request).status, 200, "{scheme}");
     }
 }

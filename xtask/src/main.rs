@@ -11,6 +11,16 @@ use std::process::{Command, ExitCode};
 
 use wasm_bindgen_cli_support::Bindgen;
 
+use domain::catalogue::Catalogue;
+
+/// The code with which the Worker reads the catalogue, so that a wrong one is found before it is deployed.
+#[path = "../../src/domain"]
+#[expect(dead_code, reason = "nothing here uses what it reads")]
+mod domain {
+    pub(crate) mod catalogue;
+    pub(crate) mod scope;
+}
+
 const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The module that Cloudflare calls. It needs no recovery of its own: wasm-bindgen's abort handler
@@ -58,6 +68,7 @@ fn main() -> ExitCode {
 fn build(dev: bool) -> Result {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("xtask has no parent folder")?;
     env::set_current_dir(root)?;
+    Catalogue::parse(&fs::read_to_string("catalogue.json")?).map_err(|message| format!("catalogue.json: {message}"))?;
 
     let profile = if dev { "dev" } else { "release" };
     run(Command::new("cargo").args(["build", "--quiet", "--locked", "--lib"]).args([

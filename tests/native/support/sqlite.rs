@@ -10,8 +10,14 @@ use std::{
 };
 
 use bitting::ports::{Database, DatabaseError, LocalFuture, Param, Row, Statement};
-use rusqlite::{Connection, StatementStatus, params_from_iter, types};
+use rusqlite::{
+    Connection, StatementStatus,
+    functions::{Context, FunctionFlags},
+    params_from_iter, types,
+};
 use serde_json::{Value, json};
+
+use super::Instant;
 
 const SCHEMA: &str = include_str!("../../../schema.sql");
 
@@ -35,8 +41,12 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    pub(crate) fn new() -> Self {
+    /// An empty database whose clock shows what `instant` does, in triggers, too.
+    pub(crate) fn new(instant: Instant) -> Self {
         let connection = Connection::open_in_memory().unwrap();
+        #[expect(clippy::cast_precision_loss, reason = "times stay far below 2^53")]
+        let seconds = move |_: &Context<'_>| Ok(instant.get().0 as f64 / 1000.0);
+        connection.create_scalar_function("unixepoch", 1, FunctionFlags::SQLITE_UTF8, seconds).unwrap();
         connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
         connection.execute_batch(SCHEMA).unwrap();
         Self {

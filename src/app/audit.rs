@@ -1,0 +1,122 @@
+//! The audit trail: written with every change and behind every refused attempt, listed and exported.
+
+use std::rc::Rc;
+
+use futures_util::{
+    StreamExt,
+    future::ready,
+    stream::{self, Stream},
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    app::{
+        App, Principal,
+        error::Error,
+        keys::{Page, page},
+        take,
+    },
+    domain::decision::decide,
+    ports::Statement,
+    storage::audit::{self, Event, Filter, REFUSED, Recorded},
+};
+
+/// How many events of an export are read at once.
+const EXPORT_PAGE: i64 = 1_000;
+
+/// An attempt to manage something that was refused.
+#[derive(Debug, Clone)]
+pub struct RefusedAttempt {
+    /// The id of what it was about; `None`: the organization.
+    pub subject: Option<String>,
+    /// The stable code of the refusal.
+    pub code: &'static str,
+    /// The method.
+    pub method: &'static str,
+    /// The route's path; not the request's, because people put keys where ids belong.
+    pub route: &'static str,
+}
+
+impl App {
+    /// Writes an event if the statement before it in the batch has changed a row.
+    pub(super) fn record_if_changed(&self, by: &Principal, event: &Event<'_>) -> Statement {
+        audit::record_if_changed(&by.actor(), event, self.config.audit_retention_ms)
+    }
+
+    /// Records a refused attempt in the trail of whoever made it, behind the answer. In a flood most are
+    /// only counted; see [`crate::app::isolate::Isolate::claim_refusal`].
+    pub(crate) fn note_refusal(&self, by: &Principal, attempt: &RefusedAttempt) {
+        let (now, organization_id) = (self.now(), by.snapshot.organization_id);
+        let Some(omitted) = self.isolate.claim_refusal(organization_id, now) else {
+            return;
+        };
+        let mut details =
+            Map::from_iter([("method".to_owned(), json!(attempt.method)), ("route".to_owned(), json!(attempt.route))]);
+        if omitted > 0 {
+            details.insert("omitted".to_owned(), json!(omitted));
+        }
+        let event = Event {
+            organization_id,
+            subject: attempt.subject.clone().unwrap_or_else(|| organization_id.to_string()),
+            action: REFUSED,
+            details: Value::Object(details),
+            at: now,
+        };
+        let record = audit::record_refusal(&by.actor(), &event, attempt.code, self.config.audit_retention_ms);
+        let database = Rc::clone(&self.database);
+        self.background.spawn(Box::pin(async move {
+            if let Err(error) = database.batch(vec![record]).await {
+                log::warn!("a refused attempt is not in the audit trail: {error:?}");
+            }
+        }));
+    }
+
+    /// A page of at most `limit` events of the caller's organization, the newest first, those behind event
+    /// `after` if it is given.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] for whoever does not administer the organization.
+    pub async fn list_events(
+        &self,
+        by: &Principal,
+        filter: &Filter,
+        after: Option<i64>,
+        limit: i64,
+    ) -> Result<Page<Recorded>, Error> {
+        by.administers()?;
+        let list = audit::list(by.snapshot.organization_id, filter, after, limit + 1);
+        let mut results = self.guarded(by, vec![list]).await?;
+        Ok(page(audit::read(take(&mut results, 0))?, limit))
+    }
+
+    /// All events of the caller's organization behind event `after`, the newest first, piece by piece. The
+    /// first piece is read at once. A key that ends in the middle gets no further one, but an error.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] for whoever does not administer the organization.
+    pub async fn export_events(
+        &self,
+        by: &Principal,
+        filter: Filter,
+        after: Option<i64>,
+    ) -> Result<impl Stream<Item = Result<Vec<Recorded>, Error>> + use<>, Error> {
+        let first = self.list_events(by, &filter, after, EXPORT_PAGE).await?;
+        let start = (self.clone(), by.clone(), filter, last(&first));
+        let rest = stream::try_unfold(start, |(app, by, filter, after)| async move {
+            if after.is_none() {
+                return Ok(None);
+            }
+            // The guard hears of changes, but not of the passing of time.
+            decide(&by.snapshot, &[], app.now()).map_err(Error::Refused)?;
+            let page = app.list_events(&by, &filter, after, EXPORT_PAGE).await?;
+            let next = last(&page);
+            Ok(Some((page.items, (app, by, filter, next))))
+        });
+        Ok(stream::once(ready(Ok(first.items))).chain(rest))
+    }
+}
+
+/// The event behind which the next page starts, if there is one.
+fn last(page: &Page<Recorded>) -> Option<i64> {
+    page.items.last().filter(|_| page.has_more).map(|event| event.id)
+}

@@ -1,0 +1,85 @@
+//! Organizations, as people see them, and what they ask of the keys that are made in them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    id::OrganizationId,
+    key::Name,
+    time::{DAY_MS, UnixMillis},
+};
+
+/// The most that [`Policy::max_keys_per_user`] can be set to.
+pub const MAX_KEYS_PER_USER: i64 = 1_000_000;
+
+/// An organization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Organization {
+    /// Its id.
+    pub id: OrganizationId,
+    /// Its name.
+    pub name: Name,
+    /// When it was suspended, if it is.
+    pub suspended_at: Option<UnixMillis>,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// What it asks of keys.
+    pub policy: Policy,
+    /// How long its audit events are kept, in days; `None`: as long as the operator says.
+    pub audit_retention_days: Option<i64>,
+    /// How long its traces are kept, in days; `None`: as long as the operator says.
+    pub trace_retention_days: Option<i64>,
+}
+
+/// What an organization asks of the keys that are made in it. Where it is `None`, nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// The life of a key whose maker says nothing of it, in days.
+    pub default_expiry_days: Option<i64>,
+    /// The longest life that can be asked for, in days.
+    pub longest_expiry_days: Option<i64>,
+    /// How many personal keys that are neither revoked nor expired a user may have.
+    pub max_keys_per_user: Option<i64>,
+}
+
+impl Policy {
+    /// The expiry of a key of whose life nothing was said, by a maker who ends at `maker_ends_at`.
+    pub fn expiry_unasked(&self, maker_ends_at: Option<UnixMillis>, now: UnixMillis) -> Option<UnixMillis> {
+        [in_days(self.default_expiry_days, now), self.latest_expiry(now), maker_ends_at].into_iter().flatten().min()
+    }
+
+    /// The latest expiry that can be asked for.
+    pub fn latest_expiry(&self, now: UnixMillis) -> Option<UnixMillis> {
+        in_days(self.longest_expiry_days, now)
+    }
+}
+
+fn in_days(days: Option<i64>, now: UnixMillis) -> Option<UnixMillis> {
+    days.map(|days| now.plus_ms(days.saturating_mul(DAY_MS)))
+}
+
+/// What to change of an organization: what is not `None`; an inner `None` takes a setting back. Its JSON
+/// is what the audit trail tells of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// See [`Policy::default_expiry_days`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_expiry_days: Option<Option<i64>>,
+    /// See [`Policy::longest_expiry_days`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub longest_expiry_days: Option<Option<i64>>,
+    /// See [`Policy::max_keys_per_user`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_keys_per_user: Option<Option<i64>>,
+    /// See [`Organization::audit_retention_days`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit_retention_days: Option<Option<i64>>,
+    /// See [`Organization::trace_retention_days`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_retention_days: Option<Option<i64>>,
+    /// Whether its keys are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<bool>,
+}

@@ -1,0 +1,200 @@
+//! People: who is in an organization, who is invited into it, and teams.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    id::{InvitationId, KeyId, OrganizationId, TeamId, UserId},
+    key::{Name, Role},
+    key_text::{self, Digest, Word},
+    schema::json_schema,
+    time::UnixMillis,
+};
+
+/// A mail address in lower case: something before and behind one `@`, without blanks and control
+/// characters, 254 bytes at most. Whether mail arrives there is another question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Email(String);
+
+impl Email {
+    /// The longest address, in bytes (RFC 5321).
+    pub const MAX_BYTES: usize = 254;
+
+    /// The address.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Email {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let email = text.to_lowercase();
+        let whole = |part: &str| !part.is_empty() && !part.contains('@');
+        if !email.split_once('@').is_some_and(|(mailbox, host)| whole(mailbox) && whole(host)) {
+            Err("an address has one `@`, and something before and behind it")
+        } else if email.chars().any(|character| character.is_whitespace() || character.is_control()) {
+            Err("an address must not contain blanks or control characters")
+        } else if email.len() > Self::MAX_BYTES {
+            Err("an address has at most 254 bytes")
+        } else {
+            Ok(Self(email))
+        }
+    }
+}
+
+json_schema!(Email, "Email", {
+    "type": "string",
+    "maxLength": Email::MAX_BYTES,
+    "pattern": r"^[^@\s\u0000-\u001f\u007f-\u009f]+@[^@\s\u0000-\u001f\u007f-\u009f]+$",
+});
+
+/// Somebody in an organization.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Member {
+    /// The user.
+    pub user_id: UserId,
+    /// The address, whatever was taken for one when the user was made.
+    pub email: String,
+    /// What he may do at most.
+    pub role: Role,
+    /// When he came.
+    pub joined_at: UnixMillis,
+}
+
+/// Somebody who may come into an organization.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Invitation {
+    /// Its id.
+    pub id: InvitationId,
+    /// The organization.
+    pub organization_id: OrganizationId,
+    /// For whom it is meant.
+    pub email: Email,
+    /// What he will be.
+    pub role: Role,
+    /// From this instant on it is not there any more.
+    pub expires_at: UnixMillis,
+    /// When the key expires that whoever accepts it gets; `None`: never.
+    pub key_expires_at: Option<UnixMillis>,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// The key that made it.
+    pub created_by: KeyId,
+}
+
+/// Some of the people of an organization.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Team {
+    /// Its id.
+    pub id: TeamId,
+    /// Its name, which no other team of the organization has.
+    pub name: Name,
+    /// When it was made.
+    pub created_at: UnixMillis,
+}
+
+/// Somebody in a team.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct TeamMember {
+    /// The user.
+    pub user_id: UserId,
+    /// Since when.
+    pub added_at: UnixMillis,
+}
+
+/// The text that opens an invitation: `<brand>_inv_<secret><checksum>`, made like a key's. `inv` is no
+/// kind of a key, so nothing that reads keys takes it for one. It has no `Display` and no `Serialize`,
+/// and its `Debug` shows nothing.
+pub struct InvitationToken(String);
+
+impl InvitationToken {
+    /// Makes a new one. `fill` gives random bytes.
+    ///
+    /// # Errors
+    /// The error of `fill`, unchanged.
+    pub fn generate<E>(brand: &Word, fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<Self, E> {
+        key_text::with_secret(format!("{}_inv_", brand.as_str()), fill).map(Self)
+    }
+
+    /// Reads one. Needs no I/O; `None` when the form or the checksum is wrong.
+    pub fn parse(text: &str) -> Option<Self> {
+        let brand = key_text::stem_of(text)?.strip_suffix("_inv_")?;
+        Word::parse(brand).map(|_| Self(text.to_owned()))
+    }
+
+    /// What is stored instead of it.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.0)
+    }
+
+    /// The token in plain. Only the one answer that hands it out may call this.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for InvitationToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InvitationToken(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::{Email, InvitationToken, Word};
+    use crate::domain::key_text::KeyText;
+
+    #[test]
+    fn email_takes_any_script_and_refuses_what_is_none() {
+        for (text, stored) in [
+            ("a@b", Some("a@b")),
+            ("Ann.Smith+x@Example.COM", Some("ann.smith+x@example.com")),
+            ("JÜRGEN@Müller.example", Some("jürgen@müller.example")),
+            ("用户@例え.jp", Some("用户@例え.jp")),
+            (&format!("{}@b", "a".repeat(252)), Some(&format!("{}@b", "a".repeat(252)))),
+            (&format!("{}@b", "a".repeat(253)), None),
+            (&format!("{}@b", "é".repeat(127)), None),
+            ("", None),
+            ("@", None),
+            ("a", None),
+            ("a@", None),
+            ("@b", None),
+            ("a@b@c", None),
+            ("a b@c", None),
+            ("a@b\u{a0}c", None),
+            ("a@b ", None),
+            ("a@b\n", None),
+            ("a\0@b", None),
+            ("a@b\u{85}", None),
+        ] {
+            assert_eq!(Email::try_from(text.to_owned()).ok().as_ref().map(Email::as_str), stored, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn token_is_read_back_and_is_no_key() {
+        let brand = Word::parse("acme").unwrap();
+        let fill = |bytes: &mut [u8]| {
+            bytes.fill(7);
+            Ok::<(), Infallible>(())
+        };
+        let token = InvitationToken::generate(&brand, fill).unwrap();
+        let text = token.expose();
+        assert!(text.starts_with("acme_inv_") && text.len() == 9 + 49, "{text}");
+        assert_eq!(InvitationToken::parse(text).unwrap().digest(), token.digest());
+        assert!(KeyText::parse(text).is_err());
+        assert_eq!(format!("{token:?}"), "InvitationToken(hidden)");
+        let key = KeyText::generate(&brand, None, crate::domain::key::KeyKind::Pat, fill).unwrap();
+        let wrong =
+            [key.expose().to_owned(), text.replace("acme", "bcme"), format!("{text}0"), text.replacen('a', "", 1)];
+        for wrong in wrong.iter().map(String::as_str).chain(["", "_inv_", "é"]) {
+            assert!(InvitationToken::parse(wrong).is_none(), "{wrong}");
+        }
+    }
+}

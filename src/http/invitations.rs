@@ -1,0 +1,203 @@
+//! `/v1/organizations/:organization/invitations`, and `/v1/invitations/:token` for whoever has the link.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::{
+    app::Principal,
+    domain::{
+        id::{InvitationId, KeyId},
+        key::{Name, Role},
+        person::{Email, Invitation, InvitationToken},
+        time::DAY_MS,
+    },
+    http::{
+        keys::{self, PageQuery},
+        message::Rfc3339,
+        organizations::{Asked, OrganizationPath},
+        problem::Problem,
+        routes::Call,
+        typed::{InBody, InPath, InQuery, Json, NoContent, Whole},
+    },
+};
+
+/// How long an invitation lasts at most, and when nobody says, in days.
+const MAX_DAYS: i64 = 30;
+const DEFAULT_DAYS: i64 = 7;
+
+/// The invitation that a path names.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct InvitationPath {
+    /// The organization's id, or `self` for one's own.
+    organization: Asked,
+    /// The invitation's id.
+    invitation: InvitationId,
+}
+
+/// An open invitation.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Invitation")]
+pub(crate) struct InvitationBody {
+    /// Its id, which opens nothing.
+    id: InvitationId,
+    /// For whom it is meant.
+    email: Email,
+    /// What he will be.
+    role: Role,
+    /// When it was made.
+    created_at: Rfc3339,
+    /// The key that made it.
+    created_by: KeyId,
+    /// From when on it is not there any more.
+    expires_at: Rfc3339,
+    /// When the key expires that whoever accepts it gets; null: never.
+    key_expires_at: Option<Rfc3339>,
+}
+
+impl InvitationBody {
+    fn new(invitation: Invitation) -> Self {
+        Self {
+            id: invitation.id,
+            email: invitation.email,
+            role: invitation.role,
+            created_at: Rfc3339(invitation.created_at),
+            created_by: invitation.created_by,
+            expires_at: Rfc3339(invitation.expires_at),
+            key_expires_at: invitation.key_expires_at.map(Rfc3339),
+        }
+    }
+}
+
+/// Somebody to be invited.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewInvitation")]
+pub(crate) struct NewInvitationBody {
+    /// His address.
+    email: Email,
+    /// What he will be.
+    role: Role,
+    /// How long the invitation lasts.
+    #[serde(default)]
+    expires_in_days: Whole<1, MAX_DAYS, DEFAULT_DAYS>,
+}
+
+/// An invitation that was just made, and what opens it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CreatedInvitation")]
+pub(crate) struct CreatedBody {
+    #[serde(flatten)]
+    about: InvitationBody,
+    /// The secret that opens it, shown this once.
+    token: String,
+    /// Where it leads to, with the secret in it.
+    link: String,
+}
+
+/// Invites somebody. The one answer that carries the token.
+pub(crate) async fn create(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(path), InBody(body)): (InPath<OrganizationPath>, InBody<NewInvitationBody>),
+) -> Result<Json<CreatedBody, 201>, Problem> {
+    let Whole(days) = body.expires_in_days;
+    let id = path.organization.by(by)?;
+    let (invitation, token) = call.app.invite(by, id, body.email, body.role, days * DAY_MS).await?;
+    Ok(Json(CreatedBody {
+        about: InvitationBody::new(invitation),
+        link: format!("{}/v1/invitations/{}", call.request.origin, token.expose()),
+        token: token.expose().to_owned(),
+    }))
+}
+
+/// A page of invitations.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "InvitationPage")]
+pub(crate) struct InvitationPageBody {
+    /// The open invitations, the newest first.
+    invitations: Vec<InvitationBody>,
+    /// Whether there are more.
+    has_more: bool,
+}
+
+pub(crate) async fn list(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(path), InQuery(query)): (InPath<OrganizationPath>, InQuery<PageQuery<InvitationId>>),
+) -> Result<Json<InvitationPageBody>, Problem> {
+    let Whole(limit) = query.limit;
+    let page = call.app.list_invitations(by, path.organization.by(by)?, query.starting_after, limit).await?;
+    let invitations = page.items.into_iter().map(InvitationBody::new).collect();
+    Ok(Json(InvitationPageBody { invitations, has_more: page.has_more }))
+}
+
+pub(crate) async fn revoke(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(path): InPath<InvitationPath>,
+) -> Result<NoContent, Problem> {
+    call.app.revoke_invitation(by, path.organization.by(by)?, path.invitation).await?;
+    Ok(NoContent)
+}
+
+/// The invitation that a path opens.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct TokenPath {
+    /// The invitation's secret.
+    #[serde(deserialize_with = "token")]
+    #[schemars(with = "String")]
+    token: InvitationToken,
+}
+
+fn token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<InvitationToken, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    InvitationToken::parse(&text).ok_or_else(|| de::Error::custom("must be the token of an invitation"))
+}
+
+/// Where an invitation leads to.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OpenInvitation")]
+pub(crate) struct OpenBody {
+    /// The organization's name.
+    organization: Name,
+    /// For whom it is meant.
+    email: Email,
+    /// What he will be.
+    role: Role,
+    /// From when on it is not there any more.
+    expires_at: Rfc3339,
+    /// What to do with it, in words.
+    next: &'static str,
+}
+
+/// What whoever opens the link is told, and what to do.
+pub(crate) async fn get(call: &Call<'_>, InPath(path): InPath<TokenPath>) -> Result<Json<OpenBody>, Problem> {
+    let (invitation, organization, _) = call.app.open_invitation(&path.token).await?;
+    Ok(Json(OpenBody {
+        organization,
+        email: invitation.email,
+        role: invitation.role,
+        expires_at: Rfc3339(invitation.expires_at),
+        next: "POST {\"key_name\": \"…\"} to this address with `/accept` behind it: that lets you in, once, and \
+               answers with your first key.",
+    }))
+}
+
+/// How to come in.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Acceptance")]
+pub(crate) struct AcceptBody {
+    /// The name of the first key.
+    key_name: Name,
+}
+
+/// Lets the holder of the token in; the key in the answer is told this once.
+pub(crate) async fn accept(
+    call: &Call<'_>,
+    (InPath(path), InBody(AcceptBody { key_name })): (InPath<TokenPath>, InBody<AcceptBody>),
+) -> Result<Json<keys::CreatedBody, 201>, Problem> {
+    let ip = call.request.header("cf-connecting-ip").map(str::to_owned);
+    let created = call.app.accept_invitation(&path.token, key_name, call.request_id.to_owned(), ip).await?;
+    Ok(Json(keys::CreatedBody::new(created, call.app.clock.now())))
+}

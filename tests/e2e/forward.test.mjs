@@ -1,0 +1,213 @@
+// What only workerd can tell of the operator's own routes: real connections, both ways of streaming, time.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createServer, request as httpRequest } from "node:http";
+import { after, before, beforeEach, test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { bootstrap, create } from "./client.mjs";
+import { start } from "./harness.mjs";
+
+const SECRET = "a-forward-secret-for-tests-only-0123456789";
+const file = JSON.parse(readFileSync(new URL("../../catalogue.json", import.meta.url), "utf8"));
+const CHUNK = Buffer.alloc(64 * 1024, "x");
+const CHUNKS = 80; // 5 MB
+
+let app;
+let owner;
+let upstream;
+let asked;
+let answer;
+
+before(async () => {
+  upstream = createServer((request, response) => {
+    asked.push(request);
+    answer(request, response);
+  }).listen(0, "127.0.0.1");
+  const gone = createServer().listen(0, "127.0.0.1");
+  await Promise.all([once(upstream, "listening"), once(gone, "listening")]);
+  const origin = (server) => `http://127.0.0.1:${server.address().port}`;
+  const route = (path, rest) => ({ methods: ["GET", "POST", "DELETE"], path, scope: "orders:use", ...rest });
+  const routes = [
+    route("/orders/*rest", { upstream: origin(upstream), timeout_seconds: 1 }),
+    route("/gone", { upstream: origin(gone) }),
+    route("/bound/*rest", { service: "ORDERS" }),
+    route("/unbound", { service: "NOTHING" }),
+    route("/not-a-service", { service: "CACHE" }),
+  ];
+  gone.close();
+  const resources = { ...file.resources, orders: { use: "See and change orders" } };
+  app = await start({
+    vars: { CATALOGUE: JSON.stringify({ ...file, resources, routes }), FORWARD_SECRET: SECRET },
+    services: { ORDERS: async (request) => Response.json({ url: request.url, method: request.method, body: await request.text(), key: request.headers.get("x-bitting-key-id") }) },
+  });
+  owner = (await bootstrap(app)).json;
+});
+beforeEach(() => {
+  asked = [];
+  answer = (request, response) => {
+    request.resume();
+    response.end("ok");
+  };
+});
+after(async () => {
+  upstream.closeAllConnections();
+  upstream.close();
+  await app.close();
+});
+
+const call = (path, init = {}) => app.fetch(path, { ...init, headers: { authorization: `Bearer ${owner.key}`, ...init.headers } });
+
+/** A request whose body is sent when and as the test likes, and its answer. */
+function open(method, path, headers = {}) {
+  const request = httpRequest(app.url + path, { method, headers: { authorization: `Bearer ${owner.key}`, ...headers } });
+  return { request, answered: once(request, "response").then(([response]) => response) };
+}
+
+test("what was sent arrives, says who asks, and cannot be forged", async () => {
+  const forged = { "X-Bitting-Key-Id": "forged", "x-BITTING-scopes": "forged", X_Bitting_Key_Id: "forged", "X-Request-Id": "forged", Cookie: "a=forged", "CF-Connecting-IP": "forged", "X-Own": "own" };
+  let body = "";
+  answer = async (request, response) => {
+    for await (const chunk of request) body += chunk;
+    response.writeHead(418, { "X-Own": "back", "Set-Cookie": "a=b", "Cache-Control": "max-age=7" }).end("an answer");
+  };
+  const { request, answered } = open("POST", "/orders/a%20b?x=%20&y=1", forged);
+  request.end("a body");
+  const response = await answered;
+  response.setEncoding("utf8");
+  assert.deepEqual([response.statusCode, await response.toArray(), body], [418, ["an answer"], "a body"]);
+  assert.deepEqual([response.headers["x-own"], response.headers["cache-control"], response.headers["set-cookie"]], ["back", "max-age=7", undefined]);
+  const [{ method, url, headers, rawHeaders }] = asked;
+  assert.deepEqual([method, url, headers["x-own"]], ["POST", "/orders/a%20b?x=%20&y=1", "own"]);
+  const { id } = await (await call("/v1/keys/self")).json();
+  assert.deepEqual([headers["x-bitting-key-id"], headers["x-bitting-scopes"], headers["x-bitting-key-kind"]], [id, "*", "pat"]);
+  assert.equal(headers["x-request-id"], response.headers["x-request-id"]);
+  assert.doesNotMatch(rawHeaders.join("\n"), new RegExp(`forged|${owner.key}`));
+});
+
+test("the README's verifier takes what was signed, and nothing else", async () => {
+  await call("/orders/7?x=1");
+  const [{ method, url, headers }] = asked;
+  const verifier = /```python\n(import hashlib.*?)```/s.exec(readFileSync(new URL("../../README.md", import.meta.url), "utf8"))[1];
+  const script = `${verifier}
+import json, sys
+for secret, method, target, headers in json.load(sys.stdin):
+    print(is_from_bitting(secret, method, target, {name.title(): value for name, value in headers.items()}))`;
+  const cases = [
+    [SECRET, method, url, headers],
+    [`${SECRET}!`, method, url, headers],
+    [SECRET, "DELETE", url, headers],
+    [SECRET, method, "/orders/8?x=1", headers],
+    [SECRET, method, url, { ...headers, "x-bitting-scopes": "orders:use" }],
+    [SECRET, method, url, { ...headers, "x-bitting-project-id": "1" }],
+    [SECRET, method, url, { ...headers, "x-bitting-timestamp": String(headers["x-bitting-timestamp"] - 400) }],
+    [SECRET, method, url, {}],
+  ];
+  const output = execFileSync("python3", ["-c", script], { input: JSON.stringify(cases), encoding: "utf8" });
+  assert.deepEqual(output.trim().split("\n"), ["True", ...Array(cases.length - 1).fill("False")]);
+});
+
+test("an upload is passed on while it is sent, whether its length is known or not", async () => {
+  for (const headers of [{ "content-length": CHUNK.length * CHUNKS }, {}]) {
+    let arrived;
+    const first = new Promise((resolve) => (arrived = resolve));
+    let bytes = 0;
+    answer = (request, response) => {
+      request.on("data", (chunk) => {
+        bytes += chunk.length;
+        arrived();
+      });
+      request.on("end", () => response.end(String(bytes)));
+    };
+    const { request, answered } = open("POST", "/orders/upload", headers);
+    request.write(CHUNK);
+    await first;
+    for (let sent = 1; sent < CHUNKS; sent += 1) request.write(CHUNK);
+    request.end();
+    const response = await answered;
+    assert.deepEqual([response.statusCode, Number((await response.toArray()).join(""))], [200, CHUNK.length * CHUNKS]);
+    assert.equal(asked.pop().headers["content-length"], headers["content-length"]?.toString());
+  }
+});
+
+test("a download is passed on while it is sent, and may take longer than the answer to begin", async () => {
+  let more;
+  answer = async (request, response) => {
+    response.writeHead(200, { "content-length": CHUNK.length * CHUNKS }).write(CHUNK);
+    await new Promise((resolve) => (more = resolve));
+    for (let sent = 1; sent < CHUNKS; sent += 1) response.write(CHUNK);
+    response.end();
+  };
+  const response = await call("/orders/download");
+  assert.equal(response.headers.get("content-length"), String(CHUNK.length * CHUNKS));
+  const reader = response.body.getReader();
+  let bytes = (await reader.read()).value.length;
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  more();
+  for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) bytes += chunk.value.length;
+  assert.equal(bytes, CHUNK.length * CHUNKS);
+});
+
+test("a compressed answer, HEAD and a redirect come back as they are", async () => {
+  const page = gzipSync("a page");
+  answer = (request, response) => {
+    if (request.url === "/orders/old") return response.writeHead(307, { location: "/orders/new" }).end();
+    response.writeHead(200, { "content-encoding": "gzip", "content-length": page.length }).end(request.method === "HEAD" ? undefined : page);
+  };
+  const response = await call("/orders/page", { headers: { "accept-encoding": "gzip" } });
+  assert.deepEqual([response.headers.get("content-encoding"), await response.text()], ["gzip", "a page"]);
+  const head = await call("/orders/page", { method: "HEAD" });
+  assert.deepEqual([head.status, asked.at(-1).method, await head.text()], [200, "HEAD", ""]);
+  const moved = await call("/orders/old");
+  assert.deepEqual([moved.status, moved.headers.get("location"), asked.length], [307, "/orders/new", 3]);
+});
+
+test("GET with a body is passed on without it", async () => {
+  const { request, answered } = open("GET", "/orders/7", { "content-length": 6 });
+  request.end("a body");
+  assert.equal((await answered).statusCode, 200);
+  assert.equal(asked[0].headers["content-length"], undefined);
+});
+
+test("a request that is refused reaches no server", async () => {
+  const reader = await create(app, owner.key, { scopes: ["datasets:read"] });
+  for (const [authorization, status] of [["", 401], ["Bearer bit_pat_x", 401], [`Bearer ${reader.key}`, 403]]) {
+    for (const path of ["/orders/7", "/bound/7", "/gone"]) {
+      const response = await call(path, { method: "POST", body: CHUNK, headers: { authorization } });
+      assert.deepEqual([response.status, (await response.json()).status], [status, status]);
+    }
+  }
+  assert.deepEqual(asked, []);
+});
+
+test("no answer in time is 504 and ends the request, no answer at all 502, and the log says which", async () => {
+  const ended = new Promise((resolve) => (answer = (request, response) => response.on("close", resolve)));
+  await app.logs();
+  for (const [path, status, code] of [["/orders/slow", 504, "upstream_timeout"], ["/gone", 502, "upstream_failed"], ["/unbound", 502, "upstream_failed"], ["/not-a-service", 502, "upstream_failed"]]) {
+    const response = await call(path);
+    const text = await response.text();
+    assert.deepEqual([response.status, JSON.parse(text).error.code], [status, code], path);
+    assert.doesNotMatch(text, /127\.0\.0\.1|NOTHING|binding/i);
+  }
+  await ended;
+  const lines = (await app.logs()).map((line) => line.message).filter((line) => line.includes("was not answered"));
+  assert.equal(lines.length, 4, lines.join("\n"));
+  assert.match(lines[2], /^GET \/unbound was not answered: .*NOTHING/);
+});
+
+test("a service binding is asked like a server", async () => {
+  const { key, ...got } = await (await call("/bound/a%20b?x=1", { method: "POST", body: "a body" })).json();
+  assert.deepEqual(got, { url: "https://orders/bound/a%20b?x=1", method: "POST", body: "a body" });
+  assert.match(key, /^[0-9a-f-]{36}$/);
+});
+
+test("a catalogue that is wrong is logged, and every request is 503", async () => {
+  const broken = await start({ vars: { CATALOGUE: JSON.stringify({ ...file, routes: [{ methods: ["GET"], path: "/v1/keys", scope: "api-keys:read", service: "ORDERS" }] }) } });
+  try {
+    assert.equal((await broken.fetch("/v1/scopes")).status, 503);
+    assert.match((await broken.logs()).map((line) => line.message).join("\n"), /routes\[0\]\.path: \/v1\/keys is Bitting's own/);
+  } finally {
+    await broken.close();
+  }
+});

@@ -1,0 +1,573 @@
+//! The audit trail: everything that manages something is in it, done or refused, it can be read and
+//! exported, and nobody can change it.
+
+use bitting::http::{self, message::Content};
+use futures::{StreamExt, executor::block_on};
+use serde_json::{Value, json};
+
+use crate::support::{
+    Answer, START, World,
+    problem::assert_problem,
+    request,
+    routes::{RouteCall, Targets, every_key_route},
+};
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+const MINUTE_MS: i64 = 60 * 1000;
+const IP: &str = "203.0.113.7";
+
+/// The routes that manage something.
+fn managing(targets: &Targets) -> Vec<RouteCall> {
+    let mut routes = every_key_route(targets);
+    routes.retain(|route| route.method != "GET" && route.access.ends_with(":write") && route.access != "traces:write");
+    assert!(routes.len() > 30, "the routes were not found");
+    routes
+}
+
+/// Sends a request whose id and address are known.
+fn send(world: &World, route: &RouteCall, key: &str, request_id: &str) -> Answer {
+    let mut request = request(route.method, &route.path, key, &route.body);
+    request.headers.push(("cf-ray".to_owned(), request_id.to_owned()));
+    request.headers.push(("cf-connecting-ip".to_owned(), IP.to_owned()));
+    let answer = world.send(&request);
+    world.settle();
+    answer
+}
+
+/// The rows of the trail, each as an object, that fulfil a condition.
+fn recorded(world: &World, condition: &str) -> Vec<Value> {
+    let sql = format!(
+        "SELECT json_group_array(json_object('organization_id', organization_id, 'subject', subject, 'action', action,
+         'actor_kind', actor_kind, 'actor_id', actor_id, 'user_id', actor_user_id, 'ip', ip, 'details', json(details),
+         'refusal', refusal, 'kept_ms', keep_until - at)) FROM audit_events WHERE {condition}"
+    );
+    let rows = world.database.value(&sql);
+    serde_json::from_str(rows.as_str().unwrap()).unwrap()
+}
+
+fn in_request(world: &World, request_id: &str) -> Vec<Value> {
+    recorded(world, &format!("request_id = '{request_id}'"))
+}
+
+fn in_all(world: &World) -> usize {
+    usize::try_from(world.database.count("audit_events")).unwrap()
+}
+
+/// A world, its owner's key, and the ids of its organization, of that key and of its user.
+fn world() -> (World, String, [String; 3]) {
+    let world = World::new();
+    let owner = world.bootstrap();
+    let own = world.get("/v1/keys/self", &owner);
+    let ids = ["organization_id", "id", "user_id"].map(|field| own.text(field));
+    (world, owner, ids)
+}
+
+#[test]
+fn every_managing_route_records_what_it_has_done() {
+    let (world, owner, [organization_id, key_id, user_id]) = world();
+    let targets = Targets::new(&world, &owner);
+    for (index, route) in managing(&targets).iter().enumerate() {
+        targets.restore(&world);
+        let request_id = format!("ray-{index}");
+        let answer = send(&world, route, &owner, &request_id);
+        assert!(answer.status < 300, "{}: {}", route.name(), answer.json);
+        let events = in_request(&world, &request_id);
+        assert_eq!(i64::try_from(events.len()), Ok(route.events()), "{}", route.name());
+        for event in events {
+            // What founds an organization stands in the trail of that one.
+            let foreign = route.name() == "POST /v1/organizations";
+            assert_eq!(event["organization_id"] != organization_id.as_str(), foreign, "{}", route.name());
+            assert_eq!(
+                [&event["actor_kind"], &event["actor_id"], &event["user_id"], &event["ip"]],
+                ["key", key_id.as_str(), &user_id, IP],
+                "{}",
+                route.name()
+            );
+            assert_eq!(event["refusal"], Value::Null);
+            assert_eq!(event["kept_ms"], 365 * DAY_MS);
+        }
+    }
+}
+
+/// What an attempt was about: the last id in the path of its route, else the asker's own organization.
+fn subject<'a>(route: &'a RouteCall, organization_id: &'a str) -> &'a str {
+    let ids = route.path.rsplit('/').filter(|part| part.len() == 36);
+    ids.into_iter().next().unwrap_or(organization_id)
+}
+
+#[test]
+fn every_managing_route_records_what_it_has_refused() {
+    let (world, owner, [organization_id, ..]) = world();
+    let targets = Targets::new(&world, &owner);
+    let (_, revoked_id, revoked) = world.colleague(&owner, "owner");
+    world.revoke(&owner, &revoked_id);
+    let (reading_id, reading) = world.create(&owner, "reading", &["api-keys:read"]);
+    let (strangers, stranger_id, stranger) = world.stranger(&owner);
+    let askers = [
+        ("revoked", &revoked, &revoked_id, &organization_id, 401, "key_revoked"),
+        ("reading", &reading, &reading_id, &organization_id, 403, "insufficient_scope"),
+        ("stranger", &stranger, &stranger_id, &strangers, 404, "not_found"),
+    ];
+    for (name, key, key_id, organization_id, status, code) in askers {
+        for (index, route) in managing(&targets).iter().enumerate() {
+            if name == "stranger" && !route.template.contains(':') {
+                // That is about his own organization.
+                continue;
+            }
+            world.advance_ms(MINUTE_MS);
+            let (request_id, before) = (format!("{name}-{index}"), in_all(&world));
+            let answer = send(&world, route, key, &request_id);
+            if name == "stranger" && answer.status == 400 {
+                // His key of a project that is not his has a wrong `project_id`.
+                assert!(route.template.ends_with("/:project/api-keys"), "{}: {}", route.name(), answer.json);
+                assert_eq!(in_all(&world), before);
+                continue;
+            }
+            assert_problem(&answer, status, code);
+            let events = in_request(&world, &request_id);
+            assert_eq!((events.len(), in_all(&world)), (1, before + 1), "{}", route.name());
+            let user_id = world.database.value(&format!("SELECT user_id FROM keys WHERE id = '{key_id}'"));
+            let expected = json!({
+                "organization_id": organization_id,
+                "subject": subject(route, organization_id),
+                "action": "refused",
+                "actor_kind": "key",
+                "actor_id": key_id,
+                "user_id": user_id,
+                "ip": IP,
+                "details": { "method": route.method, "route": route.template },
+                "refusal": code,
+                "kept_ms": 365 * DAY_MS,
+            });
+            assert_eq!(events[0], expected);
+        }
+    }
+}
+
+#[test]
+fn conflict_is_recorded_with_its_code() {
+    let (world, owner, [_, key_id, _]) = world();
+    assert_problem(
+        &world.call("DELETE", &format!("/v1/keys/{key_id}"), &owner, &Value::Null),
+        409,
+        "last_managing_key",
+    );
+    world.settle();
+    let events = recorded(&world, "action = 'refused'");
+    assert_eq!([&events[0]["refusal"], &events[0]["subject"]], ["last_managing_key", &key_id]);
+}
+
+#[test]
+fn refusal_that_the_guard_brought_about_is_recorded_once() {
+    let (world, owner, _) = world();
+    let (id, key) = world.create(&owner, "manager", &["api-keys:*"]);
+    let world = world.another_isolate();
+    assert_eq!(world.get("/v1/scopes", &key).status, 200);
+    world.database.execute(&format!("UPDATE keys SET revoked_at = 1 WHERE id = '{id}'"));
+    assert_problem(&world.call("DELETE", &format!("/v1/keys/{id}"), &key, &Value::Null), 401, "key_revoked");
+    world.settle();
+    assert_eq!(recorded(&world, "action = 'refused'").len(), 1);
+}
+
+#[test]
+fn what_is_no_refused_attempt_to_manage_is_not_recorded() {
+    let (world, owner, _) = world();
+    let (id, deleted) = world.create(&owner, "deleted", &[]);
+    world.database.execute(&format!("DELETE FROM keys WHERE id = '{id}'"));
+    let (_, weak) = world.create(&owner, "weak", &[]);
+    let before = in_all(&world);
+    let new = json!({ "name": "new", "scopes": [] });
+    let nowhere = format!("/v1/keys/{id}");
+    let trace = json!({ "traces": [] });
+    let answers = [
+        // Strangers: whoever knows no key could fill the table otherwise.
+        (world.post("/v1/keys", "", &new), 401),
+        (world.post("/v1/keys", "nonsense", &new), 401),
+        (world.post("/v1/keys", &deleted, &new), 401),
+        // Reading, verifying and sending traces.
+        (world.get(&nowhere, &weak), 403),
+        (world.get(&nowhere, &owner), 404),
+        (world.post("/v1/keys/verify", &weak, &json!({ "key": owner })), 403),
+        (world.post("/v1/ingest/batch", &weak, &trace), 403),
+        // What was asked wrongly, and what nobody could answer.
+        (world.post("/v1/keys", &owner, &json!({})), 400),
+        (world.post("/v1/nothing", &owner, &json!({})), 404),
+        (world.call("PUT", "/v1/keys", &owner, &new), 405),
+    ];
+    for (answer, status) in answers {
+        assert_eq!(answer.status, status, "{}", answer.json);
+    }
+    world.database.fail_next("D1 is down");
+    assert_problem(&world.post("/v1/keys", &owner, &new), 503, "unavailable");
+    world.settle();
+    assert_eq!(in_all(&world), before);
+}
+
+#[test]
+fn refused_attempt_is_answered_also_when_it_cannot_be_recorded() {
+    let (world, owner, _) = world();
+    let (_, weak) = world.create(&owner, "weak", &[]);
+    world.settle();
+    let before = in_all(&world);
+    let (answer, _) = world.counted(|| world.post("/v1/keys", &weak, &json!({ "name": "n", "scopes": [] })));
+    assert_problem(&answer, 403, "insufficient_scope");
+    world.database.down.set(true);
+    world.settle();
+    world.database.down.set(false);
+    assert_eq!(in_all(&world), before);
+}
+
+#[test]
+fn flood_of_refused_attempts_writes_a_hundred_rows_a_minute() {
+    let (world, owner, [organization_id, ..]) = world();
+    let (_, weak) = world.create(&owner, "weak", &[]);
+    let (strangers, _, stranger) = world.stranger(&owner);
+    let nowhere = format!("/v1/keys/{}", world.fresh_id());
+    let refuse = |key: &str| {
+        assert!(world.call("DELETE", &nowhere, key, &Value::Null).status > 400);
+        world.settle();
+    };
+    let omitted = || recorded(&world, "details ->> '$.omitted' IS NOT NULL");
+    let of = |organization: &str| {
+        recorded(&world, &format!("action = 'refused' AND organization_id = '{organization}'")).len()
+    };
+    (0..130).for_each(|_| refuse(&weak));
+    (0..5).for_each(|_| refuse(&stranger));
+    assert_eq!((of(&organization_id), of(&strangers)), (100, 0));
+    world.advance_ms(MINUTE_MS - 1);
+    refuse(&weak);
+    assert_eq!((of(&organization_id), omitted().len()), (100, 0));
+    world.advance_ms(1);
+    (0..2).for_each(|_| refuse(&stranger));
+    (0..2).for_each(|_| refuse(&weak));
+    assert_eq!((of(&organization_id), of(&strangers)), (102, 2));
+    // Each organization is told of its own, and once.
+    let told: Vec<(Value, Value)> =
+        omitted().iter().map(|event| (event["organization_id"].clone(), event["details"]["omitted"].clone())).collect();
+    assert_eq!(told, [(json!(strangers), json!(5)), (json!(organization_id), json!(31))]);
+}
+
+#[test]
+fn key_where_an_id_belongs_is_not_in_the_trail() {
+    let (world, owner, [organization_id, ..]) = world();
+    let targets = Targets::new(&world, &owner);
+    let (_, weak) = world.create(&owner, "weak", &[]);
+    let (_, secret) = world.create(&owner, "pasted", &[]);
+    for route in managing(&targets.named(&secret)).iter().filter(|route| route.template.contains(':')) {
+        world.advance_ms(MINUTE_MS);
+        for (asker, key) in [("owner", &owner), ("weak", &weak)] {
+            let request_id = format!("{asker} {}", route.name());
+            let answer = send(&world, route, key, &request_id);
+            assert!([403, 404].contains(&answer.status), "{}", answer.json);
+            let events = in_request(&world, &request_id);
+            assert_eq!(events[0]["subject"], organization_id);
+        }
+    }
+    assert!(!world.database.dump().contains(&secret[12..secret.len() - 4]));
+}
+
+#[test]
+fn number_where_an_id_belongs_is_the_subject() {
+    let (world, owner, _) = world();
+    let call = world.call("DELETE", "/v2/organization/api-keys/4711", &owner, &Value::Null);
+    assert_problem(&call, 404, "not_found");
+    world.settle();
+    assert_eq!(recorded(&world, "action = 'refused'")[0]["subject"], "4711");
+}
+
+/// Puts events into the owner's organization, three in each millisecond: everything about one that lists
+/// can ask for takes turns.
+fn fill(world: &World, organization_id: &str, events: usize) {
+    world.database.execute(&format!(
+        "INSERT INTO audit_events (organization_id, subject, action, actor_kind, actor_id, actor_user_id, refusal, at, keep_until)
+         WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {events})
+         SELECT '{organization_id}', 'subject ' || (i % 2), iif(i % 5 < 2, 'refused', 'key.updated'), 'key',
+         printf('00000000-0000-7000-8000-%012x', i % 3), printf('00000000-0000-7000-8000-%012x', i % 4),
+         iif(i % 5 < 2, 'not_found', NULL), {} + i / 3, 1 << 50 FROM n",
+        START.0 + 1_000
+    ));
+}
+
+/// All pages of a list, one after the other.
+fn pages(world: &World, key: &str, query: &str, limit: usize) -> Vec<Value> {
+    let (mut events, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let answer = world.get(&format!("/v1/audit-events?limit={limit}&{query}{cursor}"), key);
+        assert_eq!(answer.status, 200, "{}", answer.json);
+        events.extend(answer.json["events"].as_array().unwrap().clone());
+        if answer.json["has_more"] == json!(false) {
+            return events;
+        }
+        assert_eq!(answer.json["events"].as_array().unwrap().len(), limit);
+        cursor = format!("&starting_after={}", events.last().unwrap()["id"]);
+    }
+}
+
+/// The answer to somebody who wants lines.
+fn export(world: &World, key: &str, query: &str) -> Answer {
+    let mut request = request("GET", &format!("/v1/audit-events?{query}"), key, &Value::Null);
+    request.headers.push(("accept".to_owned(), "application/x-ndjson".to_owned()));
+    world.send(&request)
+}
+
+#[test]
+fn list_tells_the_newest_first_by_every_filter_and_in_pages_of_any_size() {
+    let (world, owner, [organization_id, key_id, user_id]) = world();
+    fill(&world, &organization_id, 60);
+    world.create(&owner, "key", &[]);
+    // Nobody hears of these.
+    fill(&world, "another", 60);
+    let one = "00000000-0000-7000-8000-000000000001";
+    let from = START.plus_ms(1_003).to_rfc3339();
+    let to = START.plus_ms(1_010).to_rfc3339();
+    let (at_from, at_to) = (START.0 + 1_003, START.0 + 1_010);
+    let filters = [
+        (String::new(), "true".to_owned()),
+        ("action=key.updated".to_owned(), "action = 'key.updated'".to_owned()),
+        ("subject=subject+1".to_owned(), "subject = 'subject 1'".to_owned()),
+        (format!("actor_id={one}"), format!("actor_id = '{one}'")),
+        (format!("user_id={one}"), format!("actor_user_id = '{one}'")),
+        (format!("user_id={user_id}"), format!("actor_user_id = '{user_id}'")),
+        (format!("actor_id={key_id}"), format!("actor_id = '{key_id}'")),
+        (format!("since={from}"), format!("at >= {at_from}")),
+        (format!("until={to}"), format!("at < {at_to}")),
+        (format!("since={from}&until={to}"), format!("at >= {at_from} AND at < {at_to}")),
+        ("refused=true".to_owned(), "refusal IS NOT NULL".to_owned()),
+        ("refused=false".to_owned(), "refusal IS NULL".to_owned()),
+        ("since=2027-01-16".to_owned(), "false".to_owned()),
+        (
+            format!("refused=true&subject=subject+0&until={to}&actor_id={one}"),
+            format!("refusal IS NOT NULL AND subject = 'subject 0' AND at < {at_to} AND actor_id = '{one}'"),
+        ),
+    ];
+    for (query, condition) in filters {
+        let sql = format!(
+            "SELECT json_group_array(id) FROM (SELECT id FROM audit_events \
+             WHERE organization_id = '{organization_id}' AND {condition} ORDER BY at DESC, id DESC)"
+        );
+        let expected: Value = serde_json::from_str(world.database.value(&sql).as_str().unwrap()).unwrap();
+        assert_eq!(expected == json!([]), condition == "false", "{query}");
+        let whole = pages(&world, &owner, &query, 1_000);
+        let ids: Value = whole.iter().map(|event| event["id"].clone()).collect();
+        assert_eq!(ids, expected, "{query}");
+        for limit in [1, 2, 7] {
+            assert_eq!(pages(&world, &owner, &query, limit), whole, "{query} by {limit}");
+        }
+        let lines = export(&world, &owner, &query);
+        // No lines at all are no JSON.
+        let told = lines.json.as_array().cloned().unwrap_or_default();
+        assert_eq!((lines.status, told), (200, whole), "{query}");
+    }
+    assert_eq!(world.get("/v1/audit-events", &owner).json["events"].as_array().unwrap().len(), 62);
+}
+
+#[test]
+fn event_is_told_with_all_that_is_known_of_it() {
+    let (world, owner, [_, key_id, user_id]) = world();
+    let targets = Targets::new(&world, &owner).named(&world.fresh_id());
+    let routes = managing(&targets);
+    let route = routes.iter().find(|route| route.name() == "DELETE /v1/keys/:id").unwrap();
+    send(&world, route, &owner, "ray");
+    let answer = world.get("/v1/audit-events?limit=1", &owner).json;
+    let id = &answer["events"][0]["id"];
+    let expected = json!({
+        "id": id,
+        "subject": targets.id,
+        "action": "refused",
+        "actor": { "kind": "key", "id": key_id, "user_id": user_id },
+        "ip": IP,
+        "request_id": "ray",
+        "details": { "method": "DELETE", "route": "/v1/keys/:id" },
+        "refusal": "not_found",
+        "at": "2027-01-15T08:00:00.000Z",
+    });
+    assert_eq!(answer, json!({ "events": [expected], "has_more": true }));
+}
+
+#[test]
+fn list_refuses_what_it_does_not_understand() {
+    let (world, owner, _) = world();
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("starting_after=x", "starting_after"),
+        ("actor_id=x", "actor_id"),
+        ("user_id=x", "user_id"),
+        ("since=yesterday", "since"),
+        ("until=2027-01-15T08:00:00", "until"),
+        ("refused=maybe", "refused"),
+        ("actor=x", "actor"),
+    ] {
+        for answer in [world.get(&format!("/v1/audit-events?{query}"), &owner), export(&world, &owner, query)] {
+            assert_problem(&answer, 400, "validation_failed");
+            assert_eq!(answer.field(), field, "{query}");
+        }
+    }
+    let answer = export(&world, &owner, "limit=5");
+    assert_problem(&answer, 400, "validation_failed");
+    assert_eq!(answer.field(), "limit");
+}
+
+#[test]
+fn list_behind_the_event_of_somebody_else_or_of_nobody_is_empty() {
+    let (world, owner, [organization_id, ..]) = world();
+    fill(&world, "another", 1);
+    fill(&world, &organization_id, 1);
+    for id in ["2", "999"] {
+        let answer = world.get(&format!("/v1/audit-events?starting_after={id}"), &owner).json;
+        assert_eq!(answer, json!({ "events": [], "has_more": false }));
+    }
+}
+
+#[test]
+fn trail_is_for_those_who_administer_the_organization() {
+    let (world, owner, _) = world();
+    let (_, _, member) = world.colleague(&owner, "member");
+    let (_, _, admin) = world.colleague(&owner, "admin");
+    let (_, scoped) = world.create(&owner, "auditor", &["audit:read"]);
+    let (_, unscoped) = world.create(&owner, "unscoped", &["api-keys:*"]);
+    let project = world.project(&owner, "p");
+    let of_project = json!({ "name": "p", "kind": "proj", "project_id": project, "scopes": ["audit:read"] });
+    let (project_key_id, project_key) = world.create_from(&owner, &of_project);
+    for key in [&owner, &admin, &scoped] {
+        assert_eq!(world.get("/v1/audit-events", key).status, 200);
+        assert_eq!(export(&world, key, "").status, 200);
+    }
+    let refused = |key: &str, code: &str| {
+        for answer in [world.get("/v1/audit-events", key), export(&world, key, "")] {
+            assert_problem(&answer, 403, code);
+        }
+    };
+    refused(&member, "exceeds_own_access");
+    refused(&project_key, "exceeds_own_access");
+    refused(&unscoped, "insufficient_scope");
+    // Not even one that was given a role by hand.
+    world.database.execute(&format!("UPDATE keys SET role = 'admin' WHERE id = '{project_key_id}'"));
+    refused(&project_key, "exceeds_own_access");
+}
+
+#[test]
+fn export_reads_a_thousand_events_at_once() {
+    let (world, owner, [organization_id, ..]) = world();
+    fill(&world, &organization_id, 2_500);
+    let whole = pages(&world, &owner, "", 1_000);
+    let (lines, io) = world.counted(|| export(&world, &owner, ""));
+    assert_eq!(io, (3, 0, 0));
+    assert_eq!(lines.header("content-type"), Some("application/x-ndjson"));
+    assert_eq!(lines.header("cache-control"), Some("no-store"));
+    assert_eq!(lines.json, Value::Array(whole.clone()));
+    let rest = export(&world, &owner, &format!("starting_after={}", whole[999]["id"]));
+    assert_eq!(rest.json, Value::Array(whole[1_000..].to_vec()));
+}
+
+#[test]
+fn export_asks_for_its_type_in_any_manner() {
+    let (world, owner, _) = world();
+    for (accept, lines) in [
+        ("application/x-ndjson", true),
+        ("text/plain, Application/X-NDJSON;q=0.9", true),
+        ("application/json", false),
+        ("*/*", false),
+    ] {
+        let mut request = request("GET", "/v1/audit-events", &owner, &Value::Null);
+        request.headers.push(("accept".to_owned(), accept.to_owned()));
+        assert_eq!(world.send(&request).json.is_array(), lines, "{accept}");
+    }
+}
+
+/// Begins an export of several pieces and lets something happen behind the first. What comes then?
+fn interrupted(meddle: impl Fn(&World, &str)) -> Vec<Result<usize, String>> {
+    let (world, owner, [organization_id, ..]) = world();
+    fill(&world, &organization_id, 2_500);
+    let body = json!({ "name": "auditor", "scopes": ["audit:read"], "expires_in_days": 1 });
+    let (id, key) = world.create_from(&owner, &body);
+    let mut request = request("GET", "/v1/audit-events", &key, &Value::Null);
+    request.headers.push(("accept".to_owned(), "application/x-ndjson".to_owned()));
+    let response = block_on(http::handle(&world.app, &request));
+    let Content::Stream(mut pieces) = response.body else { panic!("no stream") };
+    let lines = |piece: Vec<u8>| String::from_utf8(piece).unwrap().lines().count();
+    let first = block_on(pieces.next()).unwrap().map(lines);
+    assert_eq!(first, Ok(1_000));
+    meddle(&world, &id);
+    block_on(pieces.collect::<Vec<_>>()).into_iter().map(|piece| piece.map(lines)).collect()
+}
+
+#[test]
+fn export_breaks_off_when_its_key_ends() {
+    assert_eq!(interrupted(|_, _| ()), [Ok(1_000), Ok(502)]);
+    let revoke = |world: &World, id: &str| {
+        world.database.execute(&format!("UPDATE keys SET revoked_at = 1 WHERE id = '{id}'"));
+    };
+    assert_eq!(interrupted(revoke), [Err("KeyChanged".to_owned())]);
+    assert_eq!(interrupted(|world, _| world.advance_ms(DAY_MS)), [Err("Refused(Expired)".to_owned())]);
+    let down = |world: &World, _: &str| world.database.down.set(true);
+    assert_eq!(interrupted(down).len(), 1);
+}
+
+#[test]
+fn first_page_of_an_export_that_fails_is_a_proper_error() {
+    let (world, owner, _) = world();
+    world.database.fail_next("D1 is down");
+    assert_problem(&export(&world, &owner, ""), 503, "unavailable");
+}
+
+#[test]
+fn database_refuses_to_change_events_or_to_delete_them_too_early() {
+    let (world, ..) = world();
+    let refusal = |sql: &str| world.database.connection.borrow().execute(sql, []).unwrap_err().to_string();
+    assert_eq!(refusal("UPDATE audit_events SET ip = NULL"), "an audit event is never changed");
+    assert_eq!(refusal("UPDATE audit_events SET keep_until = 0"), "an audit event is never changed");
+    assert_eq!(refusal("REPLACE INTO audit_events SELECT * FROM audit_events"), "an audit event is never replaced");
+    let kept = "an audit event is kept until its retention is over";
+    assert_eq!(refusal("DELETE FROM audit_events"), kept);
+    world.advance_ms(365 * DAY_MS - 1);
+    assert_eq!(refusal("DELETE FROM audit_events"), kept);
+    world.advance_ms(1);
+    world.database.execute("DELETE FROM audit_events");
+}
+
+/// What a page costs must grow neither with the trail nor with how far back it lies.
+#[test]
+fn cost_of_a_page_stays_the_same_in_a_long_trail() {
+    let one = "00000000-0000-7000-8000-000000000001";
+    let cost = |events: usize| {
+        let (world, owner, [organization_id, ..]) = world();
+        fill(&world, &organization_id, events);
+        let until = START.plus_ms(2_000_000).to_rfc3339();
+        [
+            String::new(),
+            "action=key.updated".to_owned(),
+            "subject=subject+1".to_owned(),
+            format!("actor_id={one}"),
+            format!("user_id={one}"),
+            "refused=true".to_owned(),
+            "refused=false".to_owned(),
+            format!("until={until}"),
+            "since=2027-01-15".to_owned(),
+            format!("starting_after=30&until={until}"),
+            format!("starting_after=30&since=2027-01-15&until={until}"),
+            "action=bootstrapped&subject=subject+none".to_owned(),
+            "refused=true&subject=none".to_owned(),
+        ]
+        .map(|query| {
+            let path = format!("/v1/audit-events?limit=2&{query}");
+            world.steps(|| assert_eq!(world.get(&path, &owner).status, 200))
+        })
+    };
+    assert_eq!(cost(60), cost(6_000));
+}
+
+#[test]
+fn retention_of_the_organization_goes_before_the_deployments_and_shortens_nothing_that_is_there() {
+    let world = World::new();
+    let owner = world.bootstrap();
+    let settings = json!({ "audit_retention_days": 2, "trace_retention_days": 3 });
+    assert_eq!(world.call("PATCH", "/v1/organizations/self", &owner, &settings).status, 200);
+    world.create(&owner, "made", &["datasets:read"]);
+    let trace = json!({ "traces": [{ "id": "01a3185c-0000-7000-8000-000000000001" }] });
+    assert_eq!(world.post("/v1/ingest/batch", &owner, &trace).status, 201);
+    let days = |sql: &str| world.database.value(&format!("SELECT group_concat(days) FROM ({sql})"));
+    let events = days("SELECT (keep_until - at) / 86400000 AS days FROM audit_events ORDER BY id");
+    assert_eq!(events, "365,2,2", "the bootstrap's, the setting's own, the new key's");
+    assert_eq!(days("SELECT (keep_until - received_at) / 86400000 AS days FROM traces"), "3");
+}
