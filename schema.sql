@@ -342,16 +342,15 @@ CREATE TABLE datasets (
   next_row INTEGER NOT NULL DEFAULT 1,  -- the id of the next row: none is used twice
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL,
-  complete INTEGER NOT NULL DEFAULT 1,  -- 0: its upload is under way, or was broken off; nobody sees it
-  deleted_at INTEGER                    -- nobody sees it; the sweep takes its rows, then itself
+  ends_at INTEGER  -- set: nobody sees it, because it is being uploaded or was deleted; the sweep takes it from here on
 ) STRICT, WITHOUT ROWID;
 
 -- Lists, newest first: of all of an organization, of one user, of one project.
-CREATE INDEX datasets_listed ON datasets (organization_id, id) WHERE complete = 1 AND deleted_at IS NULL;
-CREATE INDEX datasets_by_user ON datasets (organization_id, user_id, id) WHERE complete = 1 AND deleted_at IS NULL;
-CREATE INDEX datasets_by_project ON datasets (organization_id, project_id, id) WHERE complete = 1 AND deleted_at IS NULL;
+CREATE INDEX datasets_listed ON datasets (organization_id, id) WHERE ends_at IS NULL;
+CREATE INDEX datasets_by_user ON datasets (organization_id, user_id, id) WHERE ends_at IS NULL;
+CREATE INDEX datasets_by_project ON datasets (organization_id, project_id, id) WHERE ends_at IS NULL;
 -- The sweep: what was deleted, and uploads that were broken off.
-CREATE INDEX datasets_ended ON datasets (updated_at) WHERE complete = 0 OR deleted_at IS NOT NULL;
+CREATE INDEX datasets_ended ON datasets (ends_at) WHERE ends_at IS NOT NULL;
 
 -- The rows of data sets, a hundred in one row of this table: D1 bills by the row.
 CREATE TABLE dataset_chunks (

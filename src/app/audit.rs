@@ -10,12 +10,7 @@ use futures_util::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    app::{
-        App, Principal,
-        error::Error,
-        keys::Page,
-        take,
-    },
+    app::{App, Principal, error::Error, keys::Page, take},
     domain::decision::decide,
     ports::Statement,
     storage::audit::{self, Event, Filter, REFUSED, Recorded},

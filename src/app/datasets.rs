@@ -2,6 +2,7 @@
 
 use futures_util::{
     StreamExt,
+    future::ready,
     stream::{self, LocalBoxStream},
 };
 use serde_json::{Value, json};
@@ -11,14 +12,16 @@ use crate::{
     domain::{
         access::{Access, Share, Sight, Viewer},
         dataset::{Cells, ColumnRole, Columns, Dataset, JudgmentConfig, MAX_ROWS, Row, check_judgments},
+        decision::decide,
         id::DatasetId,
         key::{Name, Role},
+        time::DAY_MS,
         upload::{BadRow, Format, Upload},
     },
     ports::{Row as DatabaseRow, Statement},
     storage::{
         access,
-        audit::Event,
+        audit::{self, Event},
         datasets::{self, CHUNK_BYTES, CHUNK_ROWS, Chunk, Seen},
     },
 };
@@ -27,8 +30,12 @@ use crate::{
 const PREVIEW_ROWS: i64 = 10;
 /// The most rows that are added, or removed, at once; more are uploaded.
 pub const MAX_ROWS_AT_ONCE: usize = 1_000;
+/// An upload that is not complete after this time never will be, in milliseconds.
+const UPLOAD_MS: i64 = DAY_MS;
 /// How many bytes of chunks go into one batch of an upload.
 const BATCH_BYTES: usize = 2_000_000;
+/// The most rows of a page.
+pub const MAX_PAGE: i64 = 1_000;
 /// How many rows are read at once for an export.
 const EXPORT_ROWS: i64 = 2_000;
 
@@ -130,13 +137,19 @@ impl App {
             dataset.columns.add(name, role).map_err(at)?;
         }
         let rows = cells(&mut dataset.columns, rows, true)?;
-        let mut statements = vec![datasets::insert(&dataset, true), self.recorded(by, &dataset)];
+        let mut statements = vec![datasets::insert(&dataset, None)];
         for (_, chunk) in chunks(&rows) {
             statements.extend(datasets::append(viewer, dataset.id, chunk, dataset.created_at));
         }
-        self.guarded(by, statements).await?;
-        dataset.row_count = count(rows.len());
-        Ok(dataset)
+        let created = self.created(by, &dataset);
+        statements.push(audit::record(&by.actor(), &created, self.config.audit_retention_ms));
+        match self.guarded_once(by, None, &dataset.id.to_string(), statements).await {
+            Ok(_) => Ok(Dataset { row_count: count(rows.len()), ..dataset }),
+            Err(error) => {
+                let id = self.id_made_before(by, error, DatasetId::parse).await?;
+                Ok(self.dataset_rows(by, id, 0, 1).await?.dataset)
+            }
+        }
     }
 
     /// Makes a data set of an upload, which is read piece by piece and may be larger than an isolate's
@@ -171,7 +184,7 @@ impl App {
         mut pieces: LocalBoxStream<'_, Result<Vec<u8>, String>>,
     ) -> Result<Dataset, Error> {
         let (mut upload, mut rows, mut next_row, mut bytes) = (Upload::new(format), Vec::new(), 1, 0);
-        let mut statements = vec![datasets::insert(dataset, false)];
+        let mut statements = vec![datasets::insert(dataset, Some(dataset.created_at.plus_ms(UPLOAD_MS)))];
         while let Some(piece) = pieces.next().await {
             let piece =
                 piece.map_err(|why| Error::Invalid { field: None, message: format!("The upload broke off: {why}") })?;
@@ -202,7 +215,7 @@ impl App {
             next_row += count(chunk.len());
         }
         statements.push(datasets::complete(dataset.id, &columns, row_count, self.now()));
-        statements.push(self.recorded(by, dataset));
+        statements.push(self.record_if_changed(by, &self.created(by, dataset)));
         self.guarded(by, statements).await?;
         Ok(Dataset { columns, row_count, ..dataset.clone() })
     }
@@ -224,8 +237,8 @@ impl App {
         })
     }
 
-    fn recorded(&self, by: &Principal, dataset: &Dataset) -> Statement {
-        self.record_if_changed(by, &self.event(by, dataset.id, "dataset.created", json!({ "name": dataset.name })))
+    fn created(&self, by: &Principal, dataset: &Dataset) -> Event<'static> {
+        self.event(by, dataset.id, "dataset.created", json!({ "name": dataset.name }))
     }
 
     /// A page of at most `limit` data sets that the caller may see, the newest first.
@@ -299,17 +312,16 @@ impl App {
     ) -> Result<(Dataset, LocalBoxStream<'static, Result<Vec<Numbered>, Error>>), Error> {
         let first = self.dataset_rows_after(by, id, 0, EXPORT_ROWS).await?;
         let dataset = first.dataset.clone();
-        let (app, by) = (self.clone(), by.clone());
-        let pieces = stream::try_unfold(Some(first), move |piece| {
-            let (app, by) = (app.clone(), by.clone());
-            async move {
-                let Some(piece) = piece.filter(|piece: &Rows| !piece.rows.is_empty()) else { return Ok(None) };
-                let last = piece.rows.last().map_or(0, |(row, _)| *row);
-                let next = app.dataset_rows_after(&by, id, last, EXPORT_ROWS).await?;
-                Ok(Some((piece.rows, Some(next))))
-            }
+        let start = (self.clone(), by.clone(), last(&first));
+        let rest = stream::try_unfold(start, move |(app, by, after)| async move {
+            let Some(after) = after else { return Ok(None) };
+            // The guard hears of changes, but not of the passing of time.
+            decide(&by.snapshot, &[], app.now()).map_err(Error::Refused)?;
+            let piece = app.dataset_rows_after(&by, id, after, EXPORT_ROWS).await?;
+            let next = last(&piece);
+            Ok(Some((piece.rows, (app, by, next))))
         });
-        Ok((dataset, pieces.boxed_local()))
+        Ok((dataset, stream::once(ready(Ok(first.rows))).chain(rest).boxed_local()))
     }
 
     /// Changes what is told of a data set. Two round trips: what is there, and what it becomes.
@@ -520,6 +532,11 @@ impl App {
         let removed = gone.into_iter().enumerate();
         Ok(removed.filter(|(index, _)| !take(&mut results, 1 + index * 2).is_empty()).map(|(_, row)| row).collect())
     }
+}
+
+/// The row behind which an export goes on, if it does.
+fn last(piece: &Rows) -> Option<i64> {
+    piece.rows.last().map(|(row, _)| *row)
 }
 
 /// Those rows of these chunks that are wanted, by their place among all and their id.

@@ -18,6 +18,7 @@ use crate::{
     },
     ports::{Row, Statement},
     storage::{
+        access,
         audit::Event,
         invitations, organizations,
         people::{self, Leave},
@@ -138,13 +139,14 @@ impl App {
             people::remove(organization_id, id, &leave, now),
             self.record_if_changed(by, &removed),
             teams::remove_from_all(organization_id, id),
+            access::forget_grantee(organization_id, &id.to_string()),
             invitations::end_beyond_reach(organization_id, id),
             people::get(organization_id, id),
         ];
         let mut results = self.in_organization(by, organization_id, statements).await?;
         let before = people::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)?;
         check_changes(by, before.role, None)?;
-        match take(&mut results, 6).is_empty() {
+        match take(&mut results, 7).is_empty() {
             true => Ok(()),
             false if !take(&mut results, 1).is_empty() => Err(LAST_OWNER),
             false => Err(LAST_MANAGING_PERSON),

@@ -7,10 +7,7 @@
 
 use crate::{
     app::{App, error::Error},
-    domain::{
-        idempotency::IDEMPOTENCY_WINDOW_MS,
-        time::{DAY_MS, UnixMillis},
-    },
+    domain::{idempotency::IDEMPOTENCY_WINDOW_MS, time::UnixMillis},
     ports::Statement,
     storage::{audit, changes, datasets, idempotency, keys, traces},
 };
@@ -42,16 +39,9 @@ pub struct Swept {
     pub traces_pruned: usize,
 }
 
-/// An upload that is not complete after this time never will be, in milliseconds.
-const UPLOAD_MS: i64 = DAY_MS;
-
-/// The rows of data sets that nobody sees any more, then their shares, then themselves.
-fn prune_datasets(broken_off_before: UnixMillis) -> Vec<Statement> {
-    vec![
-        datasets::prune_shares(broken_off_before),
-        datasets::prune(broken_off_before, BATCH),
-        datasets::prune_chunks(broken_off_before, BATCH),
-    ]
+/// The rows of data sets that nobody sees any more, their shares, and themselves once they have no rows.
+fn prune_datasets(now: UnixMillis) -> Vec<Statement> {
+    vec![datasets::prune_shares(now), datasets::prune(now, BATCH), datasets::prune_chunks(now, BATCH)]
 }
 
 impl App {
@@ -62,7 +52,6 @@ impl App {
     pub async fn sweep(&self) -> Result<Swept, Error> {
         let now = self.now();
         let window_start = now.plus_ms(-IDEMPOTENCY_WINDOW_MS);
-        let broken_off_before = now.plus_ms(-UPLOAD_MS);
         let retention_ms = self.config.audit_retention_ms;
         let expire = || vec![keys::record_expiry(now, BATCH, retention_ms), keys::mark_expired(now, BATCH)];
         Ok(Swept {
@@ -73,7 +62,7 @@ impl App {
             traces_pruned: self.repeat(|| vec![traces::prune(BATCH)]).await?
                 + self.repeat(|| vec![traces::prune_feedback(BATCH)]).await?
                 + self.repeat(|| vec![traces::prune_evals(BATCH)]).await?,
-            chunks_pruned: self.repeat(|| prune_datasets(broken_off_before)).await?,
+            chunks_pruned: self.repeat(|| prune_datasets(now)).await?,
             idempotency_keys_pruned: self.repeat(|| vec![idempotency::prune(window_start, BATCH)]).await?,
         })
     }

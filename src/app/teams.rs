@@ -3,20 +3,14 @@
 use serde_json::{Value, json};
 
 use crate::{
-    app::{
-        App, Principal,
-        error::Error,
-        keys::Page,
-        people::sees,
-        take,
-    },
+    app::{App, Principal, error::Error, keys::Page, people::sees, take},
     domain::{
         id::{OrganizationId, TeamId, UserId},
         key::Name,
         person::{Team, TeamMember},
         time::UnixMillis,
     },
-    storage::{audit::Event, people, teams},
+    storage::{access, audit::Event, people, teams},
 };
 
 /// The most people in a team, so that it can be read and ended in one go.
@@ -125,6 +119,7 @@ impl App {
             teams::empty(organization_id, id),
             teams::delete(organization_id, id),
             self.record_if_changed(by, &deleted),
+            access::forget_grantee(organization_id, &id.to_string()),
         ];
         let mut results = self.in_organization(by, organization_id, statements).await?;
         if take(&mut results, 1).is_empty() { Err(Error::NotFound) } else { Ok(()) }

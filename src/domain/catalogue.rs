@@ -4,6 +4,7 @@
 use std::{fmt, marker::PhantomData};
 
 use matchit::Router;
+use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error, MapAccess, Visitor},
@@ -34,7 +35,7 @@ pub struct Catalogue {
 }
 
 /// A recipe for a key.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Preset {
     /// What the key is for.

@@ -5,6 +5,7 @@ use std::{
     fmt,
 };
 
+use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, MapAccess, Visitor},
@@ -14,6 +15,7 @@ use serde_json::Value;
 use super::{
     id::{DatasetId, OrganizationId, ProjectId, UserId},
     key::Name,
+    schema::json_schema,
     time::UnixMillis,
 };
 
@@ -55,7 +57,7 @@ pub struct Dataset {
 }
 
 /// What a column is for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnRole {
     /// What a judge is shown.
@@ -85,6 +87,12 @@ pub struct Column {
 /// A row: values by the names of their columns, in their order. What is null, or not there, has no value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row(pub Vec<(String, Value)>);
+
+json_schema!(Row, "Row", {
+    "type": "object",
+    "description": "Values by the names of their columns.",
+    "maxProperties": MAX_COLUMNS,
+});
 
 impl Serialize for Row {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -225,7 +233,7 @@ pub fn depth(value: &Value) -> usize {
 }
 
 /// How the rows of a data set are to be judged, and where the verdicts stand.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JudgmentConfig {
     /// Its name, which no other one of the data set has.

@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use uuid::{Builder, Uuid};
 
-use super::time::UnixMillis;
+use super::{schema::json_schema, time::UnixMillis};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
         pub struct $name(Uuid);
 
@@ -30,6 +30,15 @@ macro_rules! id {
                 Subject(self.0)
             }
         }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::parse(&text).ok_or_else(|| D::Error::custom("must be an id, which is a UUID with its hyphens"))
+            }
+        }
+
+        json_schema!($name, "Id", { "type": "string", "format": "uuid" });
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -114,7 +123,7 @@ macro_rules! public_id {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = String::deserialize(deserializer)?;
-                let must = || de::Error::custom(concat!("must be an id that starts with `", $prefix, "`"));
+                let must = || D::Error::custom(concat!("must be an id that starts with `", $prefix, "`"));
                 Self::parse(&text).ok_or_else(must)
             }
         }
@@ -125,6 +134,7 @@ public_id! {
     /// A data set's id: `ds_…`, in the database as on the wire.
     DatasetId "ds_"
 }
+json_schema!(DatasetId, "DatasetId", { "type": "string", "pattern": "^ds_[0-9a-f]{32}$" });
 
 /// Whatever the change feed can say something about: a key, a user, a project, an organization.
 /// UUIDs are unique across tables, so a subject needs no kind beside its id.

@@ -1,17 +1,19 @@
 //! A key as people see it, and the one function that says what state it is in.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
     id::{KeyId, OrganizationId, ProjectId, UserId},
     key_text::Preview,
+    schema::json_schema,
     scope::Scopes,
     time::UnixMillis,
 };
 
 /// What a key acts as. The name stands in the key's text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyKind {
     /// A personal key: acts as the user who made it.
@@ -45,7 +47,7 @@ impl KeyKind {
 }
 
 /// What a user, or a key, may do in its organization, the least first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Sees and manages his own keys.
@@ -71,7 +73,8 @@ impl Role {
 }
 
 /// The state of a key at one instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum KeyState {
     /// It works.
     Active,
@@ -206,6 +209,14 @@ impl TryFrom<String> for Name {
         }
     }
 }
+
+json_schema!(Name, "Name", {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": Name::MAX_CHARS,
+    // One character at least is no space, and none is a control character.
+    "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$",
+});
 
 #[cfg(test)]
 mod tests {

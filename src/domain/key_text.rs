@@ -10,9 +10,10 @@
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::key::KeyKind;
+use super::{key::KeyKind, schema::json_schema};
 
 /// Base62 in ASCII order, so that texts sort like the numbers they stand for.
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -123,7 +124,8 @@ pub struct Preview {
 }
 
 /// A brand or a label: a lower-case letter, then lower-case letters and digits, 16 at most.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Word(String);
 
 impl Word {
@@ -140,6 +142,16 @@ impl Word {
         &self.0
     }
 }
+
+impl TryFrom<String> for Word {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("must be a lower-case letter, then lower-case letters and digits, 16 at most")
+    }
+}
+
+json_schema!(Word, "Word", { "type": "string", "pattern": "^[a-z][a-z0-9]{0,15}$" });
 
 /// What is stored instead of a key's text: SHA-256 of it, or HMAC-SHA-256 under the operator's pepper.
 /// A fast hash is right here: the secret has 256 random bits, so there is nothing to guess slowly.

@@ -15,6 +15,7 @@ pub mod key_text;
 pub mod organization;
 pub mod person;
 pub mod project;
+pub(crate) mod schema;
 pub mod scope;
 pub mod snapshot;
 pub mod time;

@@ -8,6 +8,9 @@ use super::{
     time::{DAY_MS, UnixMillis},
 };
 
+/// The most that [`Policy::max_keys_per_user`] can be set to.
+pub const MAX_KEYS_PER_USER: i64 = 1_000_000;
+
 /// An organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Organization {

@@ -8,6 +8,7 @@ use super::{
     id::{InvitationId, KeyId, OrganizationId, TeamId, UserId},
     key::{Name, Role},
     key_text::{self, Digest, Word},
+    schema::json_schema,
     time::UnixMillis,
 };
 
@@ -44,6 +45,12 @@ impl TryFrom<String> for Email {
         }
     }
 }
+
+json_schema!(Email, "Email", {
+    "type": "string",
+    "maxLength": Email::MAX_BYTES,
+    "pattern": r"^[^@\s\u0000-\u001f\u007f-\u009f]+@[^@\s\u0000-\u001f\u007f-\u009f]+$",
+});
 
 /// Somebody in an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

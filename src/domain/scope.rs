@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, fmt};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::schema::json_schema;
 
 /// One scope, well formed; whether it is in the catalogue is another question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +56,13 @@ impl TryFrom<String> for Scope {
     }
 }
 
+// Which scopes there are, the operator says.
+json_schema!(Scope, "Scope", {
+    "type": "string",
+    "maxLength": 64,
+    "pattern": r"^[a-z][a-z0-9-]*:(\*|[a-z][a-z0-9-]*)$",
+});
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -61,8 +71,9 @@ impl fmt::Display for Scope {
 
 /// What a key may do: everything that its owner may, or a list, which may be empty.
 /// On the wire and in the database the first is `null` and the second an array.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Option<Vec<Scope>>", into = "Option<Vec<Scope>>")]
+#[schemars(inline)]
 pub enum Scopes {
     /// Everything its owner may do.
     Full,

@@ -1,55 +1,103 @@
 //! `GET /v1/audit-events`: an organization's audit trail, as a list or as a stream of all of it.
 
 use futures_util::TryStreamExt;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::{
     app::{Principal, error::Error, keys::Page},
-    domain::{
-        id::{KeyId, UserId},
-        time::UnixMillis,
-    },
+    domain::id::{KeyId, UserId},
     http::{
-        input::Query,
-        keys::limit,
-        message::{Request, Response, Rfc3339},
+        keys::{DEFAULT_LIMIT, MAX_LIMIT},
+        message::{NDJSON, Request, Response, Rfc3339},
+        openapi::Operation,
         problem::Problem,
         routes::Call,
+        typed::{InQuery, Json, Output, Whole},
     },
     storage::audit::{Filter, Recorded},
 };
 
-/// One event on each line.
-const NDJSON: &str = "application/x-ndjson";
+/// Which events to list.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    /// How many events at most; for pages alone.
+    #[schemars(extend("default" = DEFAULT_LIMIT))]
+    limit: Option<Whole<1, MAX_LIMIT, DEFAULT_LIMIT>>,
+    /// The id of the last event of the page before.
+    starting_after: Option<i64>,
+    /// Events of this kind: `key.created`.
+    action: Option<String>,
+    /// Events that happened to what has this id.
+    subject: Option<String>,
+    /// Events that this key caused.
+    actor_id: Option<KeyId>,
+    /// Events that this user caused, by whichever key.
+    user_id: Option<UserId>,
+    /// Events from this instant on, a date-time with its offset or a date.
+    since: Option<Rfc3339>,
+    /// Events before this instant, a date-time with its offset or a date.
+    until: Option<Rfc3339>,
+    /// Attempts that were refused, or all but them.
+    refused: Option<bool>,
+}
 
-pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let known = ["limit", "starting_after", "action", "subject", "actor_id", "user_id", "since", "until", "refused"];
-    let query = Query::strict(call.request, &known)?;
-    let instant = "an RFC 3339 date-time with its offset, like 2027-01-31T12:00:00Z, or a date";
-    let filter = Filter {
-        action: query.get("action").map(str::to_owned),
-        subject: query.get("subject").map(str::to_owned),
-        actor_id: query.read("actor_id", "a key id", KeyId::parse)?,
-        user_id: query.read("user_id", "a user id", UserId::parse)?,
-        since: query.read("since", instant, UnixMillis::parse)?,
-        until: query.read("until", instant, UnixMillis::parse)?,
-        refused: query.read("refused", "true or false", |text| text.parse().ok())?,
-    };
-    let after = after(&query)?;
-    if !asks_for_lines(call.request) {
-        return Ok(events(&call.app.list_events(by, &filter, after, limit(&query, 1)?).await?));
+/// The answer to a question about the trail.
+pub(crate) enum Events {
+    /// A page of them.
+    Page(Json<EventPageBody>),
+    /// All of them, as a stream of lines.
+    Lines(Response),
+}
+
+impl Output for Events {
+    fn response(self) -> Response {
+        match self {
+            Self::Page(page) => page.response(),
+            Self::Lines(stream) => stream,
+        }
     }
-    if query.get("limit").is_some() {
+
+    fn describe(operation: &mut Operation<'_>) {
+        Json::<EventPageBody>::describe(operation);
+        let description = "All events, if `Accept` asks for this type: on each line one, as a page has them.";
+        operation.another(200, NDJSON, &json!({ "type": "string", "description": description }));
+    }
+}
+
+pub(crate) async fn list(
+    call: &Call<'_>,
+    by: &Principal,
+    InQuery(query): InQuery<ListQuery>,
+) -> Result<Events, Problem> {
+    let filter = Filter {
+        action: query.action,
+        subject: query.subject,
+        actor_id: query.actor_id,
+        user_id: query.user_id,
+        since: query.since.map(|Rfc3339(since)| since),
+        until: query.until.map(|Rfc3339(until)| until),
+        refused: query.refused,
+    };
+    if !asks_for_lines(call.request) {
+        let Whole(limit) = query.limit.unwrap_or_default();
+        let page = call.app.list_events(by, &filter, query.starting_after, limit).await?;
+        return Ok(Events::Page(Json(EventPageBody::new(page))));
+    }
+    if query.limit.is_some() {
         return Err(Error::invalid("limit", format!("is for pages: as {NDJSON} you get all events")).into());
     }
-    let pieces = call.app.export_events(by, filter, after).await?;
-    let pieces = pieces.map_ok(|events| lines(&events)).map_err(|error| format!("{error:?}"));
-    Ok(Response::stream(NDJSON, pieces))
+    let pieces = call.app.export_events(by, filter, query.starting_after).await?;
+    let pieces = pieces.map_ok(lines).map_err(|error| format!("{error:?}"));
+    Ok(Events::Lines(Response::stream(NDJSON, pieces)))
 }
 
 /// Events, each on a line of its own.
-fn lines(events: &[Recorded]) -> Vec<u8> {
-    events.iter().flat_map(|event| format!("{}\n", event_json(event)).into_bytes()).collect()
+fn lines(events: Vec<Recorded>) -> Vec<u8> {
+    let line = |event| [serde_json::to_vec(&EventBody::new(event)).unwrap_or_default(), b"\n".to_vec()];
+    events.into_iter().flat_map(line).flatten().collect()
 }
 
 /// Whether `Accept` names NDJSON; how much the caller would rather have something else is not weighed.
@@ -58,27 +106,70 @@ fn asks_for_lines(request: &Request) -> bool {
     types.filter_map(|range| range.split(';').next()).any(|range| range.trim().eq_ignore_ascii_case(NDJSON))
 }
 
-/// `starting_after`: the event behind which a page starts.
-pub(crate) fn after(query: &Query) -> Result<Option<i64>, Problem> {
-    query.read("starting_after", "an event's id", |text| text.parse().ok())
-}
-
 /// A page of events.
-pub(crate) fn events(page: &Page<Recorded>) -> Response {
-    let events: Vec<Value> = page.items.iter().map(event_json).collect();
-    Response::json(200, &json!({ "events": events, "has_more": page.has_more }))
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EventPage")]
+pub(crate) struct EventPageBody {
+    /// The events, the newest first.
+    events: Vec<EventBody>,
+    /// Whether there are more.
+    has_more: bool,
 }
 
-fn event_json(event: &Recorded) -> Value {
-    json!({
-        "id": event.id,
-        "subject": event.subject,
-        "action": event.action,
-        "actor": { "kind": event.actor_kind, "id": event.actor_id, "user_id": event.actor_user_id },
-        "ip": event.ip,
-        "request_id": event.request_id,
-        "details": event.details,
-        "refusal": event.refusal,
-        "at": Rfc3339(event.at),
-    })
+impl EventPageBody {
+    pub(crate) fn new(page: Page<Recorded>) -> Self {
+        Self { events: page.items.into_iter().map(EventBody::new).collect(), has_more: page.has_more }
+    }
+}
+
+/// Something that happened, or that somebody attempted.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
+struct EventBody {
+    /// Its number: later events have higher ones.
+    id: i64,
+    /// The id of what it happened to.
+    subject: String,
+    /// What happened: `key.created`.
+    action: String,
+    /// Who did it.
+    actor: ActorBody,
+    /// From where.
+    ip: Option<String>,
+    /// In which request.
+    request_id: Option<String>,
+    /// What was set to what.
+    details: Map<String, Value>,
+    /// The code with which an attempt was refused.
+    refusal: Option<String>,
+    /// When.
+    at: Rfc3339,
+}
+
+/// Who did something.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Actor")]
+struct ActorBody {
+    /// `key`, `operator`, or `system` for what happens by itself.
+    kind: String,
+    /// The key.
+    id: Option<String>,
+    /// The user as whom it acted.
+    user_id: Option<String>,
+}
+
+impl EventBody {
+    fn new(event: Recorded) -> Self {
+        Self {
+            id: event.id,
+            subject: event.subject,
+            action: event.action,
+            actor: ActorBody { kind: event.actor_kind, id: event.actor_id, user_id: event.actor_user_id },
+            ip: event.ip,
+            request_id: event.request_id,
+            details: event.details,
+            refusal: event.refusal,
+            at: Rfc3339(event.at),
+        }
+    }
 }

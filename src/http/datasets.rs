@@ -21,11 +21,11 @@ use crate::{
     http::{
         input,
         keys::PageQuery,
-        message::{Body, Response, Rfc3339},
+        message::{Body, NDJSON, Response, Rfc3339},
         openapi::Operation,
         problem::Problem,
         routes::Call,
-        typed::{InBody, InPath, InQuery, Json, MayRepeat, NoContent, Output, Whole},
+        typed::{InBody, InPath, InQuery, Input, Json, MayRepeat, NoContent, Output, Whole},
     },
 };
 
@@ -195,11 +195,24 @@ enum FormatName {
     Jsonl,
 }
 
-/// The body is read piece by piece, and may be larger than what fits into memory.
+/// The body, which the use case reads piece by piece.
+pub(crate) struct Upload;
+
+impl Input for Upload {
+    fn read(_: &Call<'_>) -> Result<Self, Problem> {
+        Ok(Self)
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.upload(&["text/csv", "application/json", NDJSON]);
+        operation.problem(400);
+    }
+}
+
 pub(crate) async fn upload(
     call: &Call<'_>,
     by: &Principal,
-    InQuery(query): InQuery<UploadQuery>,
+    (InQuery(query), Upload): (InQuery<UploadQuery>, Upload),
 ) -> Result<Json<DatasetBody, 201>, Problem> {
     let format = match query.format {
         FormatName::Csv => Format::Csv,
@@ -482,8 +495,6 @@ impl Output for Export {
         operation.another(200, NDJSON, &json!({ "type": "string", "description": description }));
     }
 }
-
-const NDJSON: &str = "application/x-ndjson";
 
 pub(crate) async fn export(
     call: &Call<'_>,

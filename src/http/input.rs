@@ -1,10 +1,18 @@
 //! Reading what was sent: a body of JSON into a type, a query into its parameters.
 
-use std::fmt;
+use std::{
+    collections::{BTreeMap, btree_map},
+    fmt,
+    str::FromStr,
+};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, MapAccess, SeqAccess, Visitor},
+    de::{
+        self, DeserializeOwned, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+        value::{MapDeserializer, SeqDeserializer, StrDeserializer},
+    },
+    forward_to_deserialize_any,
 };
 
 use crate::{
@@ -42,6 +50,97 @@ pub(crate) fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem>
             None => Error::Invalid { field: path, message: message.to_owned() }.into(),
         }
     })
+}
+
+/// Reads the query as a `T`, which has a field for each parameter and denies unknown ones. Of a
+/// parameter that was sent more than once the last counts, unless it is a list.
+pub(crate) fn query<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+    let pairs: Vec<_> = form_urlencoded::parse(request.query.as_bytes()).collect();
+    let pairs = pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+    serde_path_to_error::deserialize(parameters(pairs)).map_err(|error| {
+        // A list is one parameter: which of its values is wrong, its sender sees.
+        let path = error.path().to_string();
+        let name = path.split('[').next().unwrap_or_default().escape_debug().to_string();
+        Error::invalid(&name, error.inner().to_string()).into()
+    })
+}
+
+/// Parameters, from which a type with a field for each can be read.
+pub(crate) fn parameters<'a>(
+    pairs: impl Iterator<Item = (&'a str, &'a str)>,
+) -> MapDeserializer<'a, btree_map::IntoIter<&'a str, Values<'a>>, de::value::Error> {
+    let mut by_name: BTreeMap<&str, Values<'_>> = BTreeMap::new();
+    for (name, value) in pairs {
+        by_name.entry(name).or_default().0.push(value);
+    }
+    MapDeserializer::new(by_name.into_iter())
+}
+
+/// The values of one parameter: a list, with commas or sent more than once, or the last of them.
+#[derive(Default)]
+pub(crate) struct Values<'a>(Vec<&'a str>);
+
+impl<'a> Values<'a> {
+    fn last(&self) -> &'a str {
+        self.0.last().copied().unwrap_or_default()
+    }
+
+    fn parse<T: FromStr>(&self, must: &str) -> Result<T, de::value::Error> {
+        self.last().parse().map_err(|_| de::Error::custom(must))
+    }
+}
+
+impl<'de> IntoDeserializer<'de> for Values<'de> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for Values<'de> {
+    type Error = de::value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_str(self.last())
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_bool(self.parse("must be true or false")?)
+    }
+
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_i64(self.parse("must be a whole number")?)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        let name: StrDeserializer<'de, Self::Error> = self.last().into_deserializer();
+        visitor.visit_enum(name)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        let parts = self.0.into_iter().flat_map(|value| value.split(','));
+        visitor.visit_seq(SeqDeserializer::new(parts.map(|part| Self(vec![part.trim()]))))
+    }
+
+    /// Only what an `i64` looks like: `1e2` is for JSON.
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        self.deserialize_i64(visitor)
+    }
+
+    forward_to_deserialize_any! {
+        i8 i16 i32 i128 u8 u16 u32 u64 u128 f32 char str string bytes byte_buf unit unit_struct
+        newtype_struct tuple tuple_struct map struct identifier ignored_any
+    }
 }
 
 /// JSON of any kind that was read to its end and is kept nowhere: of a large body a `Value` would take

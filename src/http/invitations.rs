@@ -1,9 +1,10 @@
 //! `/v1/organizations/:organization/invitations`, and `/v1/invitations/:token` for whoever has the link.
 
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{
-    app::{Principal, error::Error},
+    app::Principal,
     domain::{
         id::{InvitationId, KeyId},
         key::{Name, Role},
@@ -11,12 +12,12 @@ use crate::{
         time::DAY_MS,
     },
     http::{
-        input::{self, Query},
-        keys::{self, limit},
-        message::{Response, Rfc3339},
-        organizations::path_organization,
+        keys::{self, PageQuery},
+        message::Rfc3339,
+        organizations::{Asked, OrganizationPath},
         problem::Problem,
         routes::Call,
+        typed::{InBody, InPath, InQuery, Json, NoContent, Whole},
     },
 };
 
@@ -24,22 +25,40 @@ use crate::{
 const MAX_DAYS: i64 = 30;
 const DEFAULT_DAYS: i64 = 7;
 
-#[derive(Serialize)]
-struct InvitationBody<'a> {
+/// The invitation that a path names.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct InvitationPath {
+    /// The organization's id, or `self` for one's own.
+    organization: Asked,
+    /// The invitation's id.
+    invitation: InvitationId,
+}
+
+/// An open invitation.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Invitation")]
+pub(crate) struct InvitationBody {
+    /// Its id, which opens nothing.
     id: InvitationId,
-    email: &'a Email,
+    /// For whom it is meant.
+    email: Email,
+    /// What he will be.
     role: Role,
+    /// When it was made.
     created_at: Rfc3339,
+    /// The key that made it.
     created_by: KeyId,
+    /// From when on it is not there any more.
     expires_at: Rfc3339,
+    /// When the key expires that whoever accepts it gets; null: never.
     key_expires_at: Option<Rfc3339>,
 }
 
-impl<'a> InvitationBody<'a> {
-    fn new(invitation: &'a Invitation) -> Self {
+impl InvitationBody {
+    fn new(invitation: Invitation) -> Self {
         Self {
             id: invitation.id,
-            email: &invitation.email,
+            email: invitation.email,
             role: invitation.role,
             created_at: Rfc3339(invitation.created_at),
             created_by: invitation.created_by,
@@ -49,95 +68,136 @@ impl<'a> InvitationBody<'a> {
     }
 }
 
+/// Somebody to be invited.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewInvitation")]
+pub(crate) struct NewInvitationBody {
+    /// His address.
+    email: Email,
+    /// What he will be.
+    role: Role,
+    /// How long the invitation lasts.
+    #[serde(default)]
+    expires_in_days: Whole<1, MAX_DAYS, DEFAULT_DAYS>,
+}
+
+/// An invitation that was just made, and what opens it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CreatedInvitation")]
+pub(crate) struct CreatedBody {
+    #[serde(flatten)]
+    about: InvitationBody,
+    /// The secret that opens it, shown this once.
+    token: String,
+    /// Where it leads to, with the secret in it.
+    link: String,
+}
+
 /// Invites somebody. The one answer that carries the token.
-pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        email: Email,
-        role: Role,
-        expires_in_days: Option<i64>,
-    }
-    #[derive(Serialize)]
-    struct CreatedBody<'a> {
-        #[serde(flatten)]
-        about: InvitationBody<'a>,
-        token: &'a str,
-        link: String,
-    }
-    let organization_id = path_organization(call, by)?;
-    let body: Body = input::body(call.request)?;
-    let days = body.expires_in_days.unwrap_or(DEFAULT_DAYS);
-    if !(1..=MAX_DAYS).contains(&days) {
-        return Err(Error::invalid("expires_in_days", format!("must be from 1 to {MAX_DAYS}")).into());
-    }
-    let (invitation, token) = call.app.invite(by, organization_id, body.email, body.role, days * DAY_MS).await?;
-    let body = CreatedBody {
-        about: InvitationBody::new(&invitation),
-        token: token.expose(),
+pub(crate) async fn create(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(path), InBody(body)): (InPath<OrganizationPath>, InBody<NewInvitationBody>),
+) -> Result<Json<CreatedBody, 201>, Problem> {
+    let Whole(days) = body.expires_in_days;
+    let id = path.organization.by(by)?;
+    let (invitation, token) = call.app.invite(by, id, body.email, body.role, days * DAY_MS).await?;
+    Ok(Json(CreatedBody {
+        about: InvitationBody::new(invitation),
         link: format!("{}/v1/invitations/{}", call.request.origin, token.expose()),
-    };
-    Ok(Response::json(201, &body))
+        token: token.expose().to_owned(),
+    }))
 }
 
-pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct PageBody<'a> {
-        invitations: Vec<InvitationBody<'a>>,
-        has_more: bool,
-    }
-    let organization_id = path_organization(call, by)?;
-    let query = Query::strict(call.request, &["limit", "starting_after"])?;
-    let before = query.read("starting_after", "an invitation's id", InvitationId::parse)?;
-    let page = call.app.list_invitations(by, organization_id, before, limit(&query, 0)?).await?;
-    let invitations = page.items.iter().map(InvitationBody::new).collect();
-    Ok(Response::json(200, &PageBody { invitations, has_more: page.has_more }))
+/// A page of invitations.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "InvitationPage")]
+pub(crate) struct InvitationPageBody {
+    /// The open invitations, the newest first.
+    invitations: Vec<InvitationBody>,
+    /// Whether there are more.
+    has_more: bool,
 }
 
-pub(crate) async fn revoke(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let organization_id = path_organization(call, by)?;
-    let id = InvitationId::parse(call.param("invitation")).ok_or(Error::NotFound)?;
-    call.app.revoke_invitation(by, organization_id, id).await?;
-    Ok(Response::empty(204))
+pub(crate) async fn list(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(path), InQuery(query)): (InPath<OrganizationPath>, InQuery<PageQuery<InvitationId>>),
+) -> Result<Json<InvitationPageBody>, Problem> {
+    let Whole(limit) = query.limit;
+    let page = call.app.list_invitations(by, path.organization.by(by)?, query.starting_after, limit).await?;
+    let invitations = page.items.into_iter().map(InvitationBody::new).collect();
+    Ok(Json(InvitationPageBody { invitations, has_more: page.has_more }))
 }
 
-/// The token in the path. What is none opens nothing.
-fn path_token(call: &Call<'_>) -> Result<InvitationToken, Error> {
-    InvitationToken::parse(call.param("token")).ok_or(Error::NotFound)
+pub(crate) async fn revoke(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(path): InPath<InvitationPath>,
+) -> Result<NoContent, Problem> {
+    call.app.revoke_invitation(by, path.organization.by(by)?, path.invitation).await?;
+    Ok(NoContent)
+}
+
+/// The invitation that a path opens.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct TokenPath {
+    /// The invitation's secret.
+    #[serde(deserialize_with = "token")]
+    #[schemars(with = "String")]
+    token: InvitationToken,
+}
+
+fn token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<InvitationToken, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    InvitationToken::parse(&text).ok_or_else(|| de::Error::custom("must be the token of an invitation"))
+}
+
+/// Where an invitation leads to.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OpenInvitation")]
+pub(crate) struct OpenBody {
+    /// The organization's name.
+    organization: Name,
+    /// For whom it is meant.
+    email: Email,
+    /// What he will be.
+    role: Role,
+    /// From when on it is not there any more.
+    expires_at: Rfc3339,
+    /// What to do with it, in words.
+    next: &'static str,
 }
 
 /// What whoever opens the link is told, and what to do.
-pub(crate) async fn get(call: &Call<'_>) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct OpenBody<'a> {
-        organization: &'a Name,
-        email: &'a Email,
-        role: Role,
-        expires_at: Rfc3339,
-        next: &'static str,
-    }
-    let (invitation, organization, _) = call.app.open_invitation(&path_token(call)?).await?;
-    let body = OpenBody {
-        organization: &organization,
-        email: &invitation.email,
+pub(crate) async fn get(call: &Call<'_>, InPath(path): InPath<TokenPath>) -> Result<Json<OpenBody>, Problem> {
+    let (invitation, organization, _) = call.app.open_invitation(&path.token).await?;
+    Ok(Json(OpenBody {
+        organization,
+        email: invitation.email,
         role: invitation.role,
         expires_at: Rfc3339(invitation.expires_at),
         next: "POST {\"key_name\": \"…\"} to this address with `/accept` behind it: that lets you in, once, and \
                answers with your first key.",
-    };
-    Ok(Response::json(200, &body))
+    }))
+}
+
+/// How to come in.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Acceptance")]
+pub(crate) struct AcceptBody {
+    /// The name of the first key.
+    key_name: Name,
 }
 
 /// Lets the holder of the token in; the key in the answer is told this once.
-pub(crate) async fn accept(call: &Call<'_>) -> Result<Response, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        key_name: Name,
-    }
-    let token = path_token(call)?;
-    let Body { key_name } = input::body(call.request)?;
+pub(crate) async fn accept(
+    call: &Call<'_>,
+    (InPath(path), InBody(AcceptBody { key_name })): (InPath<TokenPath>, InBody<AcceptBody>),
+) -> Result<Json<keys::CreatedBody, 201>, Problem> {
     let ip = call.request.header("cf-connecting-ip").map(str::to_owned);
-    let created = call.app.accept_invitation(&token, key_name, call.request_id.to_owned(), ip).await?;
-    Ok(keys::created(call, 201, &created))
+    let created = call.app.accept_invitation(&path.token, key_name, call.request_id.to_owned(), ip).await?;
+    Ok(Json(keys::CreatedBody::new(created, call.app.clock.now())))
 }

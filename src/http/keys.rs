@@ -1,7 +1,10 @@
 //! The native surface: `/v1/keys` and `/v1/scopes`.
 
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::{
     app::{
@@ -10,18 +13,21 @@ use crate::{
         keys::{Created, NewKey},
     },
     domain::{
+        catalogue::Preset,
         id::{KeyId, OrganizationId, ProjectId, UserId},
         key::{Key, KeyKind, KeyState, Name, Role, Rotation},
         key_text::Word,
-        scope::Scopes,
+        schema::json_schema,
+        scope::{Scope, Scopes},
         time::{DAY_MS, MAX_DAYS, UnixMillis},
     },
     http::{
-        audit,
+        audit::EventPageBody,
         input::{self, Query},
-        message::{Response, Rfc3339},
+        message::Rfc3339,
         problem::Problem,
         routes::Call,
+        typed::{InBody, InPath, InQuery, Json, MayRepeat, Whole},
     },
     storage::keys::{Change, Cursor, Filter, KeyRef, Status},
 };
@@ -29,38 +35,87 @@ use crate::{
 /// The most items on a page, and how many there are when nobody says.
 pub(crate) const MAX_LIMIT: i64 = 1_000;
 pub(crate) const DEFAULT_LIMIT: i64 = 100;
+/// A life in days.
+pub(crate) type Days = Whole<1, MAX_DAYS>;
 
-/// A key as the native surface shows it.
-#[derive(Serialize)]
-pub(crate) struct KeyBody<'a> {
+/// How many items a page has at most.
+type Limit = Whole<0, MAX_LIMIT, DEFAULT_LIMIT>;
+
+/// Which page of a list.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PageQuery<T> {
+    /// How many items at most.
+    #[serde(default)]
+    pub(crate) limit: Limit,
+    /// The id of the last item of the page before.
+    pub(crate) starting_after: Option<T>,
+}
+
+/// The key that a path names.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct KeyPath {
+    /// The key's id.
     id: KeyId,
-    name: &'a Name,
+}
+
+/// A key.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Key")]
+pub(crate) struct KeyBody {
+    /// Its id, which survives every change of the key.
+    id: KeyId,
+    /// What people call it.
+    name: Name,
+    /// What it acts as.
     kind: KeyKind,
+    /// The beginning and the end of its text.
     preview: String,
-    scopes: &'a Scopes,
+    /// What it may do; null: everything that its owner may.
+    scopes: Scopes,
+    /// Whether `scopes` is null.
     full_access: bool,
+    /// The most that it may do in its organization, whatever its scopes.
     role: Role,
-    status: &'static str,
+    /// Whether it works, and if not, why.
+    status: KeyState,
+    /// The organization that it belongs to.
     organization_id: OrganizationId,
+    /// The user whom it acts as, for a personal key.
     user_id: Option<UserId>,
+    /// The one project that it sees, for a project's key.
     project_id: Option<ProjectId>,
-    metadata: &'a Map<String, Value>,
+    /// Whatever its maker wants to know about it; comes back with every verification.
+    metadata: Map<String, Value>,
+    /// When it was made.
     created_at: Rfc3339,
+    /// The key that made it; null: the operator.
     created_by: Option<KeyId>,
+    /// When it was last changed.
     updated_at: Rfc3339,
+    /// From when on it is expired; null: never.
     expires_at: Option<Rfc3339>,
+    /// Since when it is disabled, if it is.
     disabled_at: Option<Rfc3339>,
+    /// When it was revoked, if it was.
     revoked_at: Option<Rfc3339>,
+    /// When its newest secret was last used, up to a minute late.
     last_used_at: Option<Rfc3339>,
+    /// The rotation that is under way.
     rotation: Option<RotationBody>,
 }
 
 /// A rotation that is under way, and whether its outgoing secret is still in use.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Rotation")]
 struct RotationBody {
+    /// Until when the old secret works.
     rotates_at: Rfc3339,
+    /// The beginning and the end of the old secret's text.
     outgoing_preview: String,
+    /// When the old secret was last used, up to a minute late.
     outgoing_last_used_at: Option<Rfc3339>,
+    /// How often the old secret was used since the rotation began.
     outgoing_uses: i64,
 }
 
@@ -76,21 +131,21 @@ impl RotationBody {
     }
 }
 
-impl<'a> KeyBody<'a> {
-    fn new(key: &'a Key, now: UnixMillis) -> Self {
+impl KeyBody {
+    fn new(key: Key, now: UnixMillis) -> Self {
         Self {
             id: key.id,
-            name: &key.name,
+            name: key.name,
             kind: key.kind,
             preview: format!("{}…{}", key.preview.start, key.preview.last4),
-            scopes: &key.scopes,
             full_access: key.scopes == Scopes::Full,
+            scopes: key.scopes,
             role: key.role,
-            status: key.life.state_at(now).as_str(),
+            status: key.life.state_at(now),
             organization_id: key.organization_id,
             user_id: key.user_id,
             project_id: key.project_id,
-            metadata: &key.metadata,
+            metadata: key.metadata,
             created_at: Rfc3339(key.created_at),
             created_by: key.created_by,
             updated_at: Rfc3339(key.updated_at),
@@ -103,30 +158,26 @@ impl<'a> KeyBody<'a> {
     }
 }
 
-/// A key with its text: the one time that it is told, in the answer to making or rotating it.
-#[derive(Serialize)]
-pub(crate) struct CreatedBody<'a> {
+/// A key that was just made or rotated, and its text.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CreatedKey")]
+pub(crate) struct CreatedBody {
     #[serde(flatten)]
-    about: KeyBody<'a>,
-    key: &'a str,
+    about: KeyBody,
+    /// The key's text: the secret itself, shown this once.
+    key: String,
 }
 
-impl<'a> CreatedBody<'a> {
-    pub(crate) fn new(call: &Call<'_>, created: &'a Created) -> Self {
-        Self { about: KeyBody::new(&created.key, call.app.clock.now()), key: created.text.expose() }
+impl CreatedBody {
+    pub(crate) fn new(created: Created, now: UnixMillis) -> Self {
+        Self { key: created.text.expose().to_owned(), about: KeyBody::new(created.key, now) }
     }
 }
 
-/// The answer to making or rotating a key.
-pub(crate) fn created(call: &Call<'_>, status: u16, created: &Created) -> Response {
-    Response::json(status, &CreatedBody::new(call, created))
-}
-
 /// The two ways to say an expiry, as one: `None`: nothing was said; `Some(None)`: never.
-#[expect(clippy::option_option, reason = "absent, null and a value are three different things here")]
 fn expiry(
-    date: Option<Option<String>>,
-    days: Option<i64>,
+    date: Option<Option<Rfc3339>>,
+    days: Option<Days>,
     now: UnixMillis,
 ) -> Result<Option<Option<UnixMillis>>, Error> {
     match (date, days) {
@@ -134,46 +185,74 @@ fn expiry(
             Err(Error::invalid("expires_in_days", "give either `expires_at` or `expires_in_days`, not both"))
         }
         (None, None) => Ok(None),
-        (Some(None), None) => Ok(Some(None)),
-        (Some(Some(text)), None) => {
-            let must = "must be an RFC 3339 date-time with its offset, like 2027-01-31T12:00:00Z, or a date";
-            let at = UnixMillis::parse(&text).ok_or_else(|| Error::invalid("expires_at", must))?;
-            Ok(Some(Some(at)))
-        }
-        (None, Some(days)) if (1..=MAX_DAYS).contains(&days) => Ok(Some(Some(now.plus_ms(days * DAY_MS)))),
-        (None, Some(_)) => Err(Error::invalid("expires_in_days", format!("must be from 1 to {MAX_DAYS}"))),
+        (Some(date), None) => Ok(Some(date.map(|Rfc3339(at)| at))),
+        (None, Some(Whole(days))) => Ok(Some(Some(now.plus_ms(days * DAY_MS)))),
     }
 }
 
-pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        name: Name,
-        scopes: Vec<String>,
-        kind: Option<KeyKind>,
-        project_id: Option<ProjectId>,
-        label: Option<String>,
-        #[serde(default, deserialize_with = "input::present")]
-        expires_at: Option<Option<String>>,
-        expires_in_days: Option<i64>,
-        #[serde(default)]
-        metadata: Map<String, Value>,
-    }
-    let body: Body = input::body(call.request)?;
-    let must = "must be a lower-case letter, then lower-case letters and digits, 16 at most";
-    let label = body.label.map(|label| Word::parse(&label).ok_or_else(|| Error::invalid("label", must))).transpose()?;
+/// What can stand in a list of scopes: a scope, or the name of a bundle. Which of them there are, the
+/// operator says.
+const SCOPE_OR_BUNDLE: &str = r"^([a-z][a-z0-9-]*:(\*|[a-z][a-z0-9-]*)|[a-z0-9_-]+)$";
+
+/// What a key that is made can act as.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum NewKind {
+    /// As the user who makes it.
+    Pat,
+    /// As the organization, whoever comes and goes.
+    Org,
+    /// As the project of `project_id`.
+    Proj,
+}
+
+/// A key to be made.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewKey")]
+pub(crate) struct NewKeyBody {
+    /// What people call it.
+    name: Name,
+    /// What it may do: scopes, and names of bundles of them.
+    #[schemars(inner(regex(pattern = SCOPE_OR_BUNDLE)))]
+    scopes: Vec<String>,
+    /// What it acts as; without it the same as the key that asks.
+    kind: Option<NewKind>,
+    /// The project that it is to see; for a key of kind `proj`, and for no other.
+    project_id: Option<ProjectId>,
+    /// An environment or a region to stand in its text, behind the brand.
+    label: Option<Word>,
+    /// From when on it is expired, a date-time with its offset or a date; null: never. Without it, and
+    /// without `expires_in_days`, as long as the key that asks.
+    #[serde(default, deserialize_with = "input::present")]
+    expires_at: Option<Option<Rfc3339>>,
+    /// The same in days from now. Give one of the two.
+    expires_in_days: Option<Days>,
+    /// Whatever its maker wants to know about it: at most 4,096 bytes and 32 levels.
+    #[serde(default)]
+    metadata: Map<String, Value>,
+}
+
+pub(crate) async fn create(
+    call: &Call<'_>,
+    by: &Principal,
+    (InBody(body), MayRepeat): (InBody<NewKeyBody>, MayRepeat),
+) -> Result<Json<CreatedBody, 201>, Problem> {
     let now = call.app.clock.now();
     let new = NewKey {
         name: body.name,
-        kind: body.kind,
+        kind: body.kind.map(|kind| match kind {
+            NewKind::Pat => KeyKind::Pat,
+            NewKind::Org => KeyKind::Org,
+            NewKind::Proj => KeyKind::Proj,
+        }),
         project_id: body.project_id,
-        label,
+        label: body.label,
         scopes: Some(call.app.expand_scopes(&body.scopes)?),
         expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
         metadata: body.metadata,
     };
-    Ok(created(call, 201, &call.app.create_key(by, new).await?))
+    Ok(Json(CreatedBody::new(call.app.create_key(by, new).await?, now)))
 }
 
 /// The id in the path. What is no id names nothing.
@@ -181,100 +260,183 @@ pub(crate) fn path_id(call: &Call<'_>) -> Result<KeyId, Error> {
     KeyId::parse(call.param("id")).ok_or(Error::NotFound)
 }
 
-pub(crate) async fn get(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let key = call.app.get_key(by, KeyRef::Id(path_id(call)?)).await?;
-    Ok(Response::json(200, &KeyBody::new(&key, call.app.clock.now())))
+pub(crate) async fn get(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(KeyPath { id }): InPath<KeyPath>,
+) -> Result<Json<KeyBody>, Problem> {
+    let key = call.app.get_key(by, KeyRef::Id(id)).await?;
+    Ok(Json(KeyBody::new(key, call.app.clock.now())))
 }
 
-pub(crate) async fn get_self(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn get_self(call: &Call<'_>, by: &Principal, (): ()) -> Result<Json<KeyBody>, Problem> {
     let key = call.app.get_key(by, KeyRef::Id(by.snapshot.key_id)).await?;
-    Ok(Response::json(200, &KeyBody::new(&key, call.app.clock.now())))
+    Ok(Json(KeyBody::new(key, call.app.clock.now())))
 }
 
-pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct PageBody<'a> {
-        keys: Vec<KeyBody<'a>>,
-        has_more: bool,
+/// The beginning of a key's text. No more of it is kept, so nobody could say whether a longer one matches.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Prefix(String);
+
+impl Prefix {
+    const MAX_CHARS: usize = 12;
+}
+
+impl TryFrom<String> for Prefix {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text.chars().count() > Self::MAX_CHARS {
+            return Err("must be at most the first 12 characters of a key");
+        }
+        Ok(Self(text))
     }
-    let known = ["limit", "starting_after", "ending_before", "name", "id", "user_id", "prefix", "project_id", "status"];
-    let query = Query::strict(call.request, &known)?;
+}
+
+json_schema!(Prefix, "Prefix", { "type": "string", "maxLength": Prefix::MAX_CHARS });
+
+/// Which keys to list, by their state.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum StatusName {
+    Active,
+    Disabled,
+    Expired,
+    Revoked,
+    All,
+}
+
+/// Which keys to list.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    /// How many keys at most.
+    #[serde(default)]
+    limit: Limit,
+    /// The id of the last key of the page before.
+    starting_after: Option<KeyId>,
+    /// The id of the first key of the page behind. Give at most one of the two.
+    ending_before: Option<KeyId>,
+    /// Keys with this name.
+    name: Option<String>,
+    /// Keys with one of these ids; with commas between them or sent more than once.
+    id: Option<Vec<KeyId>>,
+    /// Keys of this user.
+    user_id: Option<UserId>,
+    /// Keys whose text begins so.
+    prefix: Option<Prefix>,
+    /// Keys of this project.
+    project_id: Option<ProjectId>,
+    /// Keys in this state; without it all but the revoked.
+    status: Option<StatusName>,
+}
+
+/// A page of keys.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "KeyPage")]
+pub(crate) struct KeyPageBody {
+    /// The keys, the newest first.
+    keys: Vec<KeyBody>,
+    /// Whether there are more in the direction of the paging.
+    has_more: bool,
+}
+
+pub(crate) async fn list(
+    call: &Call<'_>,
+    by: &Principal,
+    InQuery(query): InQuery<ListQuery>,
+) -> Result<Json<KeyPageBody>, Problem> {
     let filter = Filter {
-        name: query.get("name").map(str::to_owned),
-        ids: query.list("id", "a key id, or several with commas between them", KeyId::parse)?,
-        user_id: query.read("user_id", "a user id", UserId::parse)?,
-        project_id: query.read("project_id", "a project id", ProjectId::parse)?,
+        name: query.name,
+        ids: query.id,
+        user_id: query.user_id,
+        project_id: query.project_id,
         kind: None,
-        // No more of a text is kept, so nobody could say whether a longer prefix matches.
-        prefix: query.read("prefix", "at most the first 12 characters of a key", |text| {
-            (text.chars().count() <= 12).then(|| text.to_owned())
-        })?,
-        status: query
-            .read("status", "one of active, disabled, expired, revoked, all", status)?
-            .unwrap_or(Status::Current),
+        prefix: query.prefix.map(|Prefix(prefix)| prefix),
+        status: match query.status {
+            None => Status::Current,
+            Some(StatusName::All) => Status::All,
+            Some(StatusName::Active) => Status::Only(KeyState::Active),
+            Some(StatusName::Disabled) => Status::Only(KeyState::Disabled),
+            Some(StatusName::Expired) => Status::Only(KeyState::Expired),
+            Some(StatusName::Revoked) => Status::Only(KeyState::Revoked),
+        },
     };
-    let page = call.app.list_keys(by, &filter, cursor(&query)?, limit(&query, 0)?).await?;
+    let Whole(limit) = query.limit;
+    let page = call.app.list_keys(by, &filter, between(query.starting_after, query.ending_before)?, limit).await?;
     let now = call.app.clock.now();
-    let keys: Vec<KeyBody<'_>> = page.items.iter().map(|key| KeyBody::new(key, now)).collect();
-    Ok(Response::json(200, &PageBody { keys, has_more: page.has_more }))
-}
-
-fn status(text: &str) -> Option<Status> {
-    let states = [KeyState::Active, KeyState::Disabled, KeyState::Expired, KeyState::Revoked];
-    match text {
-        "all" => Some(Status::All),
-        _ => states.into_iter().find(|state| state.as_str() == text).map(Status::Only),
-    }
-}
-
-/// `limit`, from `least` to [`MAX_LIMIT`].
-pub(crate) fn limit(query: &Query, least: i64) -> Result<i64, Problem> {
-    let parse = |text: &str| text.parse().ok().filter(|limit| (least..=MAX_LIMIT).contains(limit));
-    let limit = query.read("limit", &format!("a whole number from {least} to {MAX_LIMIT}"), parse)?;
-    Ok(limit.unwrap_or(DEFAULT_LIMIT))
+    let keys = page.items.into_iter().map(|key| KeyBody::new(key, now)).collect();
+    Ok(Json(KeyPageBody { keys, has_more: page.has_more }))
 }
 
 /// `starting_after` or `ending_before`. The key itself need not be there any more: ids are ordered.
 pub(crate) fn cursor(query: &Query) -> Result<Cursor, Problem> {
     let after = query.read("starting_after", "a key id", KeyId::parse)?;
     let before = query.read("ending_before", "a key id", KeyId::parse)?;
+    Ok(between(after, before)?)
+}
+
+fn between(after: Option<KeyId>, before: Option<KeyId>) -> Result<Cursor, Error> {
     match (after, before) {
         (None, None) => Ok(Cursor::Start),
         (Some(id), None) => Ok(Cursor::After(id)),
         (None, Some(id)) => Ok(Cursor::Before(id)),
         (Some(_), Some(_)) => {
-            Err(Error::invalid("ending_before", "you may only pass one of `starting_after` and `ending_before`").into())
+            Err(Error::invalid("ending_before", "you may only pass one of `starting_after` and `ending_before`"))
         }
     }
 }
 
 /// Whether the caller insists on ending the last key that can manage keys.
-pub(crate) fn forced(call: &Call<'_>) -> Result<bool, Problem> {
-    let query = Query::strict(call.request, &["force"])?;
-    let force = query.read("force", "true or false", |text| text.parse().ok())?;
-    Ok(force.unwrap_or(false))
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ForceQuery {
+    /// Whether to end even the last key that can manage keys.
+    #[serde(default)]
+    pub(crate) force: bool,
 }
 
-pub(crate) async fn change(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        #[serde(default, deserialize_with = "input::present")]
-        name: Option<Name>,
-        #[serde(default, deserialize_with = "input::present")]
-        scopes: Option<Vec<String>>,
-        #[serde(default, deserialize_with = "input::present")]
-        metadata: Option<Map<String, Value>>,
-        #[serde(default, deserialize_with = "input::present")]
-        expires_at: Option<Option<String>>,
-        #[serde(default, deserialize_with = "input::present")]
-        expires_in_days: Option<i64>,
-        #[serde(default, deserialize_with = "input::present")]
-        enabled: Option<bool>,
-    }
-    let id = path_id(call)?;
-    let force = forced(call)?;
-    let body: Body = input::body(call.request)?;
+/// What to change of a key; what is left out stays.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "KeyChange", extend("minProperties" = 1))]
+pub(crate) struct ChangeBody {
+    /// What people call it.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "Name")]
+    name: Option<Name>,
+    /// What it may do: scopes, and names of bundles of them.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "Vec<String>", inner(regex(pattern = SCOPE_OR_BUNDLE)))]
+    scopes: Option<Vec<String>>,
+    /// Whatever people want to know about it: at most 4,096 bytes and 32 levels.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "Map<String, Value>")]
+    metadata: Option<Map<String, Value>>,
+    /// From when on it is expired, a date-time with its offset or a date; null: never.
+    #[serde(default, deserialize_with = "input::present")]
+    expires_at: Option<Option<Rfc3339>>,
+    /// The same in days from now. Give one of the two at most.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "Days")]
+    expires_in_days: Option<Days>,
+    /// Whether it works; a disabled key can be enabled again.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "bool")]
+    enabled: Option<bool>,
+}
+
+pub(crate) async fn change(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(KeyPath { id }), InQuery(ForceQuery { force }), InBody(body)): (
+        InPath<KeyPath>,
+        InQuery<ForceQuery>,
+        InBody<ChangeBody>,
+    ),
+) -> Result<Json<KeyBody>, Problem> {
     let now = call.app.clock.now();
     let change = Change {
         name: body.name,
@@ -285,84 +447,132 @@ pub(crate) async fn change(call: &Call<'_>, by: &Principal) -> Result<Response, 
     };
     let before = call.app.get_key(by, KeyRef::Id(id)).await?;
     let key = call.app.change_key(by, &before, &change, force).await?;
-    Ok(Response::json(200, &KeyBody::new(&key, now)))
+    Ok(Json(KeyBody::new(key, now)))
 }
 
 /// The longest grace of a rotation, in seconds: a year.
 const MAX_GRACE_SECONDS: i64 = 365 * 24 * 60 * 60;
 
-pub(crate) async fn rotate(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        #[serde(default)]
-        grace_period_seconds: i64,
-        #[serde(default, deserialize_with = "input::present")]
-        expires_at: Option<Option<String>>,
-        expires_in_days: Option<i64>,
-    }
-    let id = path_id(call)?;
-    let body: Body = input::body(call.request)?;
-    if !(0..=MAX_GRACE_SECONDS).contains(&body.grace_period_seconds) {
-        let must = format!("must be from 0 to {MAX_GRACE_SECONDS}");
-        return Err(Error::invalid("grace_period_seconds", must).into());
-    }
-    let expires_at = expiry(body.expires_at, body.expires_in_days, call.app.clock.now())?;
+/// How to rotate a key.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewRotation")]
+pub(crate) struct RotateBody {
+    /// How long the old secret works on.
+    #[serde(default)]
+    grace_period_seconds: Whole<0, MAX_GRACE_SECONDS>,
+    /// A new expiry, a date-time with its offset or a date; null: never. Revives an expired key.
+    #[serde(default, deserialize_with = "input::present")]
+    expires_at: Option<Option<Rfc3339>>,
+    /// The same in days from now. Give one of the two at most.
+    expires_in_days: Option<Days>,
+}
+
+pub(crate) async fn rotate(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(KeyPath { id }), InBody(body), MayRepeat): (InPath<KeyPath>, InBody<RotateBody>, MayRepeat),
+) -> Result<Json<CreatedBody>, Problem> {
+    let now = call.app.clock.now();
+    let expires_at = expiry(body.expires_at, body.expires_in_days, now)?;
+    let Whole(grace_seconds) = body.grace_period_seconds;
     let before = call.app.get_key(by, KeyRef::Id(id)).await?;
-    let rotated = call.app.rotate_key(by, &before, body.grace_period_seconds * 1000, expires_at).await?;
-    Ok(created(call, 200, &rotated))
+    let rotated = call.app.rotate_key(by, &before, grace_seconds * 1000, expires_at).await?;
+    Ok(Json(CreatedBody::new(rotated, now)))
 }
 
-pub(crate) async fn finish_rotation(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let before = call.app.get_key(by, KeyRef::Id(path_id(call)?)).await?;
+pub(crate) async fn finish_rotation(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(KeyPath { id }): InPath<KeyPath>,
+) -> Result<Json<KeyBody>, Problem> {
+    let before = call.app.get_key(by, KeyRef::Id(id)).await?;
     let key = call.app.finish_rotation(by, &before).await?;
-    Ok(Response::json(200, &KeyBody::new(&key, call.app.clock.now())))
+    Ok(Json(KeyBody::new(key, call.app.clock.now())))
 }
 
-pub(crate) async fn cancel_rotation(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let before = call.app.get_key(by, KeyRef::Id(path_id(call)?)).await?;
+pub(crate) async fn cancel_rotation(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(KeyPath { id }): InPath<KeyPath>,
+) -> Result<Json<KeyBody>, Problem> {
+    let before = call.app.get_key(by, KeyRef::Id(id)).await?;
     let key = call.app.cancel_rotation(by, &before).await?;
-    Ok(Response::json(200, &KeyBody::new(&key, call.app.clock.now())))
+    Ok(Json(KeyBody::new(key, call.app.clock.now())))
 }
 
-pub(crate) async fn revoke(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct RevokedBody<'a> {
-        #[serde(flatten)]
-        about: KeyBody<'a>,
-        /// Routes that touch the database refuse the key from here on.
-        effective_at: Option<Rfc3339>,
-        /// Everything else does so this much later at the latest.
-        max_staleness_ms: i64,
-    }
-    let key = call.app.revoke_key(by, path_id(call)?, forced(call)?).await?;
-    let body = RevokedBody {
-        about: KeyBody::new(&key, call.app.clock.now()),
+/// A key that was revoked.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RevokedKey")]
+pub(crate) struct RevokedBody {
+    #[serde(flatten)]
+    about: KeyBody,
+    /// Routes that touch the database refuse the key from here on.
+    effective_at: Option<Rfc3339>,
+    /// Everything else does so this much later at the latest.
+    max_staleness_ms: i64,
+}
+
+pub(crate) async fn revoke(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(KeyPath { id }), InQuery(ForceQuery { force })): (InPath<KeyPath>, InQuery<ForceQuery>),
+) -> Result<Json<RevokedBody>, Problem> {
+    let key = call.app.revoke_key(by, id, force).await?;
+    Ok(Json(RevokedBody {
         effective_at: key.life.revoked_at.map(Rfc3339),
+        about: KeyBody::new(key, call.app.clock.now()),
         max_staleness_ms: call.app.config.max_staleness_ms,
-    };
-    Ok(Response::json(200, &body))
+    }))
 }
 
-pub(crate) async fn events(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let id = path_id(call)?;
-    let query = Query::strict(call.request, &["limit", "starting_after"])?;
-    let page = call.app.key_events(by, id, audit::after(&query)?, limit(&query, 0)?).await?;
-    Ok(audit::events(&page))
+pub(crate) async fn events(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(KeyPath { id }), InQuery(query)): (InPath<KeyPath>, InQuery<PageQuery<i64>>),
+) -> Result<Json<EventPageBody>, Problem> {
+    let Whole(limit) = query.limit;
+    let page = call.app.key_events(by, id, query.starting_after, limit).await?;
+    Ok(Json(EventPageBody::new(page)))
 }
 
-pub(crate) async fn scopes(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+/// A scope.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ScopeEntry")]
+struct ScopeBody {
+    /// Its name.
+    scope: Scope,
+    /// What it allows.
+    description: String,
+    /// Whether the key that asks holds it.
+    held: bool,
+}
+
+/// The catalogue of scopes.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Catalogue")]
+pub(crate) struct CatalogueBody {
+    /// Every scope.
+    scopes: Vec<ScopeBody>,
+    /// The scopes that stand for every action of their resource.
+    wildcards: Vec<String>,
+    /// Names that stand for sets of scopes where a key is given scopes; null: everything.
+    bundles: BTreeMap<String, Scopes>,
+    /// Recipes for keys that can do what they are for, and no more.
+    presets: Vec<Preset>,
+}
+
+pub(crate) async fn scopes(call: &Call<'_>, by: &Principal, (): ()) -> Result<Json<CatalogueBody>, Problem> {
     let catalogue = &call.app.config.catalogue;
-    let scope =
-        |(scope, allows)| json!({ "scope": scope, "description": allows, "held": by.snapshot.scopes.grant(&scope) });
-    let bundle = |(name, scopes): &(String, Scopes)| (name.clone(), json!(scopes));
-    Ok(Response::json(
-        200,
-        &json!({
-            "scopes": catalogue.scopes().map(scope).collect::<Vec<_>>(),
-            "wildcards": catalogue.wildcards().collect::<Vec<_>>(),
-            "bundles": catalogue.bundles.iter().map(bundle).collect::<Map<_, _>>(),
-            "presets": catalogue.presets,
-        }),
-    ))
+    let scope = |(scope, allows): (Scope, &str)| ScopeBody {
+        held: by.snapshot.scopes.grant(&scope),
+        scope,
+        description: allows.to_owned(),
+    };
+    Ok(Json(CatalogueBody {
+        scopes: catalogue.scopes().map(scope).collect(),
+        wildcards: catalogue.wildcards().collect(),
+        bundles: catalogue.bundles.iter().cloned().collect(),
+        presets: catalogue.presets.clone(),
+    }))
 }

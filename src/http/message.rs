@@ -6,7 +6,8 @@ use futures_util::{
     StreamExt,
     stream::{LocalBoxStream, Stream},
 };
-use serde::{Serialize, Serializer};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     domain::time::UnixMillis,
@@ -17,18 +18,25 @@ use crate::{
 /// The headers in which Confident AI's libraries send a key, instead of `Authorization`.
 pub(crate) const KEY_HEADERS: [&str; 3] = ["confident_api_key", "confident-api-key", "x-confident-api-key"];
 
+/// JSON Lines: on each line one value.
+pub(crate) const NDJSON: &str = "application/x-ndjson";
+
 /// The most bytes of a body that are read.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
-/// The most bytes of a batch of traces that are read.
+/// The most bytes of a batch of traces, or of the rows of a data set, that are read.
 pub const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// The most bytes of the body that are read of a request with this path.
 pub fn max_body_bytes(path: &str) -> usize {
     match Surface::of(path) {
         (Surface::Trulayer, Some("/v1/ingest/batch")) => MAX_BATCH_BYTES,
+        (Surface::Native, Some(path)) if path.starts_with("/api/datasets") => MAX_BATCH_BYTES,
         _ => MAX_BODY_BYTES,
     }
 }
+
+/// The one path whose handler reads the body itself, piece by piece.
+const UPLOAD: &str = "/api/datasets/upload";
 
 /// A request.
 #[derive(Debug, Clone)]
@@ -59,6 +67,9 @@ impl Request {
     /// [`Problem::MalformedJson`] if the body broke off.
     pub(crate) async fn read(&self) -> Result<Cow<'_, Self>, Problem> {
         let Body::Unread(source) = &self.body else { return Ok(Cow::Borrowed(self)) };
+        if self.path == UPLOAD {
+            return Ok(Cow::Borrowed(self));
+        }
         let (mut pieces, mut bytes) = (source.pieces(), Vec::new());
         // As far as it may go, since a length is not always sent and need not be true.
         while let Some(piece) = pieces.next().await {
@@ -135,6 +146,11 @@ impl Response {
         Self::typed(status, "application/json", body)
     }
 
+    /// An answer with this text.
+    pub(crate) fn text(content_type: &str, text: &str) -> Self {
+        Self { status: 200, headers: headers(content_type), body: Content::Bytes(text.as_bytes().to_vec()) }
+    }
+
     /// An answer with this JSON under another media type.
     pub(crate) fn typed(status: u16, content_type: &str, body: &impl Serialize) -> Self {
         Self {
@@ -159,12 +175,38 @@ fn headers(content_type: &str) -> Vec<(Cow<'static, str>, String)> {
     ]
 }
 
-/// An instant as every surface writes it: RFC 3339 in UTC.
+/// An instant as every surface writes it, RFC 3339 in UTC, and as the native one reads it: with any
+/// offset, or a bare date, which means its first instant in UTC.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rfc3339(pub(crate) UnixMillis);
 
 impl Serialize for Rfc3339 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0.to_rfc3339())
+    }
+}
+
+impl<'de> Deserialize<'de> for Rfc3339 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let must = "must be an RFC 3339 date-time with its offset, like 2027-01-31T12:00:00Z, or a date";
+        let text = String::deserialize(deserializer)?;
+        UnixMillis::parse(&text).map(Self).ok_or_else(|| de::Error::custom(must))
+    }
+}
+
+impl JsonSchema for Rfc3339 {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Rfc3339".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        if generator.contract().is_deserialize() {
+            return json_schema!({ "type": "string", "anyOf": [{ "format": "date-time" }, { "format": "date" }] });
+        }
+        json_schema!({ "type": "string", "format": "date-time" })
     }
 }

@@ -1,52 +1,87 @@
 //! The native surface: organizations and their projects.
 
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{
     app::{Principal, bootstrap::NewOrganization, error::Error, organizations::organization_of},
     domain::{
         id::{OrganizationId, ProjectId},
         key::Name,
-        organization::{self, Organization},
+        organization::{self, MAX_KEYS_PER_USER, Organization},
         person::Email,
         project::{self, Project},
+        schema::json_schema,
     },
     http::{
-        input::{self, Query},
-        keys::{CreatedBody, limit},
-        message::{Response, Rfc3339},
+        input,
+        keys::{CreatedBody, Days, PageQuery},
+        message::Rfc3339,
         problem::Problem,
         routes::Call,
+        typed::{InBody, InPath, InQuery, Json, MayRepeat, Whole},
     },
 };
 
-/// The organization in the path: an id, or `self`. What is neither names nothing.
-pub(crate) fn path_organization(call: &Call<'_>, by: &Principal) -> Result<OrganizationId, Error> {
-    let asked = match call.param("organization") {
-        "self" => None,
-        text => Some(OrganizationId::parse(text).ok_or(Error::NotFound)?),
-    };
-    organization_of(by, asked)
+/// An organization as a path names it: by its id, or `self` for the caller's own.
+pub(crate) struct Asked(Option<OrganizationId>);
+
+impl Asked {
+    /// The organization that this caller means.
+    pub(crate) fn by(&self, by: &Principal) -> Result<OrganizationId, Error> {
+        organization_of(by, self.0)
+    }
 }
 
-#[derive(Serialize)]
-struct OrganizationBody<'a> {
+impl<'de> Deserialize<'de> for Asked {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "self" {
+            return Ok(Self(None));
+        }
+        let id = OrganizationId::parse(&text).ok_or_else(|| de::Error::custom("must be an id or `self`"))?;
+        Ok(Self(Some(id)))
+    }
+}
+
+json_schema!(Asked, "Asked", { "type": "string", "anyOf": [{ "const": "self" }, { "format": "uuid" }] });
+
+/// The organization that a path names.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct OrganizationPath {
+    /// The organization's id, or `self` for one's own.
+    pub(crate) organization: Asked,
+}
+
+/// An organization and its settings; a setting that is null is not made.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Organization")]
+pub(crate) struct OrganizationBody {
+    /// Its id.
     id: OrganizationId,
-    name: &'a Name,
+    /// Its name.
+    name: Name,
+    /// When it was made.
     created_at: Rfc3339,
+    /// Since when it is suspended, if it is.
     suspended_at: Option<Rfc3339>,
+    /// The life of a key whose maker says nothing of it, in days.
     default_expiry_days: Option<i64>,
+    /// The longest life that a key can be given, in days.
     longest_expiry_days: Option<i64>,
+    /// How many personal keys a user may have that are neither revoked nor expired.
     max_keys_per_user: Option<i64>,
+    /// How long audit events are kept, in days; null: as long as the operator says.
     audit_retention_days: Option<i64>,
+    /// How long traces are kept, in days; null: as long as the operator says.
     trace_retention_days: Option<i64>,
 }
 
-impl<'a> OrganizationBody<'a> {
-    fn new(organization: &'a Organization) -> Self {
+impl OrganizationBody {
+    fn new(organization: Organization) -> Self {
         Self {
             id: organization.id,
-            name: &organization.name,
+            name: organization.name,
             created_at: Rfc3339(organization.created_at),
             suspended_at: organization.suspended_at.map(Rfc3339),
             default_expiry_days: organization.policy.default_expiry_days,
@@ -58,176 +93,266 @@ impl<'a> OrganizationBody<'a> {
     }
 }
 
-pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct PageBody<'a> {
-        organizations: Vec<OrganizationBody<'a>>,
-        has_more: bool,
-    }
-    let query = Query::strict(call.request, &["limit", "starting_after"])?;
-    let before = query.read("starting_after", "an organization's id", OrganizationId::parse)?;
-    let page = call.app.list_organizations(by, before, limit(&query, 0)?).await?;
-    let organizations = page.items.iter().map(OrganizationBody::new).collect();
-    Ok(Response::json(200, &PageBody { organizations, has_more: page.has_more }))
+/// A page of organizations.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OrganizationPage")]
+pub(crate) struct OrganizationPageBody {
+    /// The organizations, the newest first.
+    organizations: Vec<OrganizationBody>,
+    /// Whether there are more.
+    has_more: bool,
 }
 
-pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        name: Name,
-        email: Email,
-        key_name: Name,
-    }
-    #[derive(Serialize)]
-    struct MadeBody<'a> {
-        organization: OrganizationBody<'a>,
-        key: CreatedBody<'a>,
-    }
-    let Body { name, email, key_name } = input::body(call.request)?;
-    let (organization, created) = call.app.create_organization(by, NewOrganization { name, email, key_name }).await?;
-    let body = MadeBody { organization: OrganizationBody::new(&organization), key: CreatedBody::new(call, &created) };
-    Ok(Response::json(201, &body))
+pub(crate) async fn list(
+    call: &Call<'_>,
+    by: &Principal,
+    InQuery(query): InQuery<PageQuery<OrganizationId>>,
+) -> Result<Json<OrganizationPageBody>, Problem> {
+    let Whole(limit) = query.limit;
+    let page = call.app.list_organizations(by, query.starting_after, limit).await?;
+    let organizations = page.items.into_iter().map(OrganizationBody::new).collect();
+    Ok(Json(OrganizationPageBody { organizations, has_more: page.has_more }))
 }
 
-pub(crate) async fn get(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let organization = call.app.organization(by, path_organization(call, by)?).await?;
-    Ok(Response::json(200, &OrganizationBody::new(&organization)))
+/// An organization to be made.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewOrganization")]
+pub(crate) struct NewOrganizationBody {
+    /// Its name.
+    name: Name,
+    /// Its owner's address.
+    email: Email,
+    /// The name of the owner's key.
+    key_name: Name,
 }
 
-pub(crate) async fn change(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        #[serde(default, deserialize_with = "input::present")]
-        name: Option<Name>,
-        #[serde(default, deserialize_with = "input::present")]
-        default_expiry_days: Option<Option<i64>>,
-        #[serde(default, deserialize_with = "input::present")]
-        longest_expiry_days: Option<Option<i64>>,
-        #[serde(default, deserialize_with = "input::present")]
-        max_keys_per_user: Option<Option<i64>>,
-        #[serde(default, deserialize_with = "input::present")]
-        audit_retention_days: Option<Option<i64>>,
-        #[serde(default, deserialize_with = "input::present")]
-        trace_retention_days: Option<Option<i64>>,
-        #[serde(default, deserialize_with = "input::present")]
-        suspended: Option<bool>,
-    }
-    let id = path_organization(call, by)?;
-    let body: Body = input::body(call.request)?;
+/// An organization that was just made, and its owner's key.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CreatedOrganization")]
+pub(crate) struct CreatedOrganizationBody {
+    /// The organization.
+    organization: OrganizationBody,
+    /// The owner's key.
+    key: CreatedBody,
+}
+
+pub(crate) async fn create(
+    call: &Call<'_>,
+    by: &Principal,
+    (InBody(body), MayRepeat): (InBody<NewOrganizationBody>, MayRepeat),
+) -> Result<Json<CreatedOrganizationBody, 201>, Problem> {
+    let new = NewOrganization { name: body.name, email: body.email, key_name: body.key_name };
+    let (organization, created) = call.app.create_organization(by, new).await?;
+    let key = CreatedBody::new(created, call.app.clock.now());
+    Ok(Json(CreatedOrganizationBody { organization: OrganizationBody::new(organization), key }))
+}
+
+pub(crate) async fn get(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(path): InPath<OrganizationPath>,
+) -> Result<Json<OrganizationBody>, Problem> {
+    let organization = call.app.organization(by, path.organization.by(by)?).await?;
+    Ok(Json(OrganizationBody::new(organization)))
+}
+
+/// What to change of an organization; what is left out stays, and null takes a setting back.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "OrganizationChange", extend("minProperties" = 1))]
+pub(crate) struct ChangeBody {
+    /// Its name.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "Name")]
+    name: Option<Name>,
+    /// The life of a key whose maker says nothing of it, in days; not longer than `longest_expiry_days`.
+    #[serde(default, deserialize_with = "input::present")]
+    default_expiry_days: Option<Option<Days>>,
+    /// The longest life that a key can be given, in days.
+    #[serde(default, deserialize_with = "input::present")]
+    longest_expiry_days: Option<Option<Days>>,
+    /// How many personal keys a user may have that are neither revoked nor expired.
+    #[serde(default, deserialize_with = "input::present")]
+    max_keys_per_user: Option<Option<Whole<1, MAX_KEYS_PER_USER>>>,
+    /// How long audit events that are written from now on are kept, in days.
+    #[serde(default, deserialize_with = "input::present")]
+    audit_retention_days: Option<Option<Days>>,
+    /// How long traces are kept, in days.
+    #[serde(default, deserialize_with = "input::present")]
+    trace_retention_days: Option<Option<Days>>,
+    /// Whether all its keys are refused; for the operator.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "bool")]
+    suspended: Option<bool>,
+}
+
+pub(crate) async fn change(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(path), InBody(body)): (InPath<OrganizationPath>, InBody<ChangeBody>),
+) -> Result<Json<OrganizationBody>, Problem> {
+    let days = |days: Option<Option<Days>>| days.map(|days| days.map(|Whole(days)| days));
     let change = organization::Change {
         name: body.name,
-        default_expiry_days: body.default_expiry_days,
-        longest_expiry_days: body.longest_expiry_days,
-        max_keys_per_user: body.max_keys_per_user,
-        audit_retention_days: body.audit_retention_days,
-        trace_retention_days: body.trace_retention_days,
+        default_expiry_days: days(body.default_expiry_days),
+        longest_expiry_days: days(body.longest_expiry_days),
+        max_keys_per_user: body.max_keys_per_user.map(|most| most.map(|Whole(most)| most)),
+        audit_retention_days: days(body.audit_retention_days),
+        trace_retention_days: days(body.trace_retention_days),
         suspended: body.suspended,
     };
-    let organization = call.app.update_organization(by, id, &change).await?;
-    Ok(Response::json(200, &OrganizationBody::new(&organization)))
+    let organization = call.app.update_organization(by, path.organization.by(by)?, &change).await?;
+    Ok(Json(OrganizationBody::new(organization)))
 }
 
-#[derive(Serialize)]
-struct ProjectBody<'a> {
+/// The project that a path names.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ProjectPath {
+    /// The organization's id, or `self` for one's own.
+    organization: Asked,
+    /// The project's id.
+    project: ProjectId,
+}
+
+/// A project.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Project")]
+pub(crate) struct ProjectBody {
+    /// Its id.
     id: ProjectId,
+    /// The organization that it belongs to.
     organization_id: OrganizationId,
-    name: &'a Name,
-    description: Option<&'a str>,
+    /// Its name.
+    name: Name,
+    /// What a person wrote about it.
+    description: Option<String>,
+    /// When it was made.
     created_at: Rfc3339,
 }
 
-impl<'a> ProjectBody<'a> {
-    fn new(project: &'a Project) -> Self {
+impl ProjectBody {
+    fn new(project: Project) -> Self {
         Self {
             id: project.id,
             organization_id: project.organization_id,
-            name: &project.name,
-            description: project.description.as_deref(),
+            name: project.name,
+            description: project.description,
             created_at: Rfc3339(project.created_at),
         }
     }
 }
 
-/// The project in the path. What is no id names nothing.
-fn path_project(call: &Call<'_>) -> Result<ProjectId, Error> {
-    ProjectId::parse(call.param("project")).ok_or(Error::NotFound)
+/// A page of projects.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProjectPage")]
+pub(crate) struct ProjectPageBody {
+    /// The projects, the newest first.
+    projects: Vec<ProjectBody>,
+    /// Whether there are more.
+    has_more: bool,
 }
 
-pub(crate) async fn list_projects(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct PageBody<'a> {
-        projects: Vec<ProjectBody<'a>>,
-        has_more: bool,
-    }
-    let id = path_organization(call, by)?;
-    let query = Query::strict(call.request, &["limit", "starting_after"])?;
-    let before = query.read("starting_after", "a project's id", ProjectId::parse)?;
-    let page = call.app.list_projects(by, id, before, limit(&query, 0)?).await?;
-    let projects = page.items.iter().map(ProjectBody::new).collect();
-    Ok(Response::json(200, &PageBody { projects, has_more: page.has_more }))
+pub(crate) async fn list_projects(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(path), InQuery(query)): (InPath<OrganizationPath>, InQuery<PageQuery<ProjectId>>),
+) -> Result<Json<ProjectPageBody>, Problem> {
+    let Whole(limit) = query.limit;
+    let page = call.app.list_projects(by, path.organization.by(by)?, query.starting_after, limit).await?;
+    let projects = page.items.into_iter().map(ProjectBody::new).collect();
+    Ok(Json(ProjectPageBody { projects, has_more: page.has_more }))
 }
 
-pub(crate) async fn create_project(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        name: Name,
-        description: Option<String>,
-    }
-    #[derive(Serialize)]
-    struct MadeBody<'a> {
-        project: ProjectBody<'a>,
-        key: CreatedBody<'a>,
-    }
-    let id = path_organization(call, by)?;
-    let body: Body = input::body(call.request)?;
+/// A project to be made.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewProject")]
+pub(crate) struct NewProjectBody {
+    /// Its name.
+    name: Name,
+    /// Whatever people want to know about it.
+    description: Option<String>,
+}
+
+/// A project that was just made, and its first key.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CreatedProject")]
+pub(crate) struct CreatedProjectBody {
+    /// The project.
+    project: ProjectBody,
+    /// Its first key.
+    key: CreatedBody,
+}
+
+pub(crate) async fn create_project(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(path), InBody(body), MayRepeat): (InPath<OrganizationPath>, InBody<NewProjectBody>, MayRepeat),
+) -> Result<Json<CreatedProjectBody, 201>, Problem> {
+    let id = path.organization.by(by)?;
     let (project, created) = call.app.create_project(by, id, body.name, body.description).await?;
-    let body = MadeBody { project: ProjectBody::new(&project), key: CreatedBody::new(call, &created) };
-    Ok(Response::json(201, &body))
+    let key = CreatedBody::new(created, call.app.clock.now());
+    Ok(Json(CreatedProjectBody { project: ProjectBody::new(project), key }))
 }
 
-pub(crate) async fn get_project(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let project = call.app.get_project(by, path_organization(call, by)?, path_project(call)?).await?;
-    Ok(Response::json(200, &ProjectBody::new(&project)))
+pub(crate) async fn get_project(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(path): InPath<ProjectPath>,
+) -> Result<Json<ProjectBody>, Problem> {
+    let project = call.app.get_project(by, path.organization.by(by)?, path.project).await?;
+    Ok(Json(ProjectBody::new(project)))
 }
 
-pub(crate) async fn change_project(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        #[serde(default, deserialize_with = "input::present")]
-        name: Option<Name>,
-        #[serde(default, deserialize_with = "input::present")]
-        description: Option<Option<String>>,
-    }
-    let (organization_id, id) = (path_organization(call, by)?, path_project(call)?);
-    let body: Body = input::body(call.request)?;
+/// What to change of a project; what is left out stays.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ProjectChange", extend("minProperties" = 1))]
+pub(crate) struct ProjectChangeBody {
+    /// Its name.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "Name")]
+    name: Option<Name>,
+    /// Whatever people want to know about it; null: nothing.
+    #[serde(default, deserialize_with = "input::present")]
+    description: Option<Option<String>>,
+}
+
+pub(crate) async fn change_project(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(path), InBody(body)): (InPath<ProjectPath>, InBody<ProjectChangeBody>),
+) -> Result<Json<ProjectBody>, Problem> {
     let change = project::Change { name: body.name, description: body.description };
     if change == project::Change::default() {
         return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
     }
-    let project = call.app.update_project(by, organization_id, id, &change).await?;
-    Ok(Response::json(200, &ProjectBody::new(&project)))
+    let project = call.app.update_project(by, path.organization.by(by)?, path.project, &change).await?;
+    Ok(Json(ProjectBody::new(project)))
 }
 
-pub(crate) async fn delete_project(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct DeletedBody<'a> {
-        #[serde(flatten)]
-        about: ProjectBody<'a>,
-        /// Routes that touch the database refuse the project's keys from here on.
-        effective_at: Rfc3339,
-        /// Everything else does so this much later at the latest.
-        max_staleness_ms: i64,
-    }
-    let organization_id = path_organization(call, by)?;
-    let (project, deleted_at) = call.app.delete_project(by, organization_id, path_project(call)?).await?;
-    let body = DeletedBody {
-        about: ProjectBody::new(&project),
+/// A project that was deleted, and with it all its keys.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeletedProject")]
+pub(crate) struct DeletedProjectBody {
+    #[serde(flatten)]
+    about: ProjectBody,
+    /// Routes that touch the database refuse the project's keys from here on.
+    effective_at: Rfc3339,
+    /// Everything else does so this much later at the latest.
+    max_staleness_ms: i64,
+}
+
+pub(crate) async fn delete_project(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(path): InPath<ProjectPath>,
+) -> Result<Json<DeletedProjectBody>, Problem> {
+    let (project, deleted_at) = call.app.delete_project(by, path.organization.by(by)?, path.project).await?;
+    Ok(Json(DeletedProjectBody {
+        about: ProjectBody::new(project),
         effective_at: Rfc3339(deleted_at),
         max_staleness_ms: call.app.config.max_staleness_ms,
-    };
-    Ok(Response::json(200, &body))
+    }))
 }

@@ -1,5 +1,6 @@
 //! What every refusal and failure looks like: an RFC 9457 problem with a stable code for programs.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -34,14 +35,21 @@ pub(crate) enum Problem {
     App(Error),
 }
 
-/// A problem on the wire: RFC 9457, and what programs look at.
-#[derive(Serialize)]
-struct ProblemBody<'a> {
+/// Why a request was not answered as it was asked: a problem of RFC 9457, and what programs look at.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(crate) struct ProblemBody<'a> {
+    /// `urn:bitting:error:` and the code.
     r#type: String,
+    /// What the status is called.
     title: &'a str,
+    /// The status.
     status: u16,
+    /// What to do, for people.
     detail: &'a str,
+    /// The same for programs.
     error: ErrorBody<'a>,
+    /// Names the request in the log.
     request_id: &'a str,
 }
 
@@ -71,10 +79,15 @@ enum TrulayerError<'a> {
     Object(ErrorBody<'a>),
 }
 
-#[derive(Serialize)]
+/// An error as programs look at it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
 struct ErrorBody<'a> {
+    /// What is wrong. Codes are stable.
     code: &'a str,
+    /// The same for people.
     message: &'a str,
+    /// Which field or parameter is wrong, if one is: `scopes[1]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
 }
@@ -176,19 +189,6 @@ impl Problem {
     /// This problem as an answer of this surface.
     pub(crate) fn response(&self, surface: Surface, request_id: &str) -> Response {
         let (status, code) = self.status_and_code();
-        let title = match status {
-            400 => "Bad Request",
-            401 => "Unauthorized",
-            403 => "Forbidden",
-            404 => "Not Found",
-            405 => "Method Not Allowed",
-            409 => "Conflict",
-            413 => "Content Too Large",
-            422 => "Unprocessable Content",
-            502 => "Bad Gateway",
-            504 => "Gateway Timeout",
-            _ => "Service Unavailable",
-        };
         let detail = self.detail();
         let mut response = match surface {
             Surface::Native | Surface::Braintrust => {
@@ -198,7 +198,7 @@ impl Problem {
                 };
                 let body = ProblemBody {
                     r#type: format!("urn:bitting:error:{code}"),
-                    title,
+                    title: title(status),
                     status,
                     detail: &detail,
                     error: ErrorBody { code, message: &detail, field },
@@ -229,6 +229,23 @@ impl Problem {
             _ => {}
         }
         response
+    }
+}
+
+/// What a status is called.
+pub(crate) fn title(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        409 => "Conflict",
+        413 => "Content Too Large",
+        422 => "Unprocessable Content",
+        502 => "Bad Gateway",
+        504 => "Gateway Timeout",
+        _ => "Service Unavailable",
     }
 }
 

@@ -9,12 +9,15 @@ use crate::{
     app::{App, Principal},
     domain::{catalogue::Catalogue, scope::Scope},
     http::{
-        audit, bootstrap, braintrust, confident, invitations, keys,
+        audit, bootstrap, braintrust, confident, datasets, invitations, keys,
         message::{Request, Response},
+        openapi::{self, Operation},
         organizations, people,
         problem::Problem,
         surface::Surface,
-        teams, trulayer, verify,
+        teams, trulayer,
+        typed::{Input, Output},
+        verify,
     },
     ports::LocalFuture,
 };
@@ -61,15 +64,27 @@ pub(crate) struct Route {
     pub(crate) path: &'static str,
     /// Who may call, and what answers.
     pub(crate) access: Access,
+    /// What the API's document says of it; the surfaces of others are documented by those others.
+    pub(crate) document: Option<Document>,
+}
+
+/// What the API's document says of a route, beside its method, its path and who may call.
+pub(crate) struct Document {
+    /// The handler's name, which names the operation: `keys::create`.
+    pub(crate) handler: &'static str,
+    /// What it does, in a few words.
+    pub(crate) summary: &'static str,
+    /// Tells what its handler takes and gives.
+    pub(crate) describe: fn(&mut Operation<'_>),
 }
 
 impl Route {
     /// Whether it manages something, so that attempts that are refused belong into the audit trail. To send
-    /// traces is to use the product and not to manage it.
+    /// traces or to work on data sets is to use the product and not to manage it.
     pub(crate) fn manages(&self) -> bool {
         match &self.access {
             Access::Key(Some(scope), _) => {
-                self.method != "GET" && scope.action() == "write" && scope.resource() != "traces"
+                self.method != "GET" && scope.action() == "write" && !["traces", "datasets"].contains(&scope.resource())
             }
             Access::Anybody(_) | Access::Key(None, _) | Access::Operator(_) => false,
         }
@@ -80,16 +95,73 @@ const READ: Option<Scope> = Some(Scope::named("api-keys:read"));
 const WRITE: Option<Scope> = Some(Scope::named("api-keys:write"));
 const VERIFY: Option<Scope> = Some(Scope::named("api-keys:verify"));
 
+/// A row. With a summary it is documented, and its handler takes an [`Input`] and gives an [`Output`];
+/// without one it gives a [`Response`].
 macro_rules! route {
-    ($method:literal $path:literal anybody $handler:path) => {
-        Route { method: $method, path: $path, access: Access::Anybody(|call| Box::pin($handler(call))) }
+    ($method:literal $path:literal anybody $handler:path, $summary:literal) => {
+        Route {
+            method: $method,
+            path: $path,
+            access: Access::Anybody(|call| {
+                Box::pin(async { Ok($handler(call, Input::read(call)?).await?.response()) })
+            }),
+            document: document!($handler, $summary, describe),
+        }
     };
-    ($method:literal $path:literal operator $handler:path) => {
-        Route { method: $method, path: $path, access: Access::Operator(|call| Box::pin($handler(call))) }
+    ($method:literal $path:literal operator $handler:path, $summary:literal) => {
+        Route {
+            method: $method,
+            path: $path,
+            access: Access::Operator(|call| {
+                Box::pin(async { Ok($handler(call, Input::read(call)?).await?.response()) })
+            }),
+            document: document!($handler, $summary, describe),
+        }
+    };
+    ($method:literal $path:literal $scope:ident $handler:path, $summary:literal) => {
+        Route {
+            method: $method,
+            path: $path,
+            access: Access::Key($scope, |call, by| {
+                Box::pin(async { Ok($handler(call, by, Input::read(call)?).await?.response()) })
+            }),
+            document: document!($handler, $summary, describe_for_key),
+        }
     };
     ($method:literal $path:literal $scope:ident $handler:path) => {
-        Route { method: $method, path: $path, access: Access::Key($scope, |call, by| Box::pin($handler(call, by))) }
+        Route {
+            method: $method,
+            path: $path,
+            access: Access::Key($scope, |call, by| Box::pin($handler(call, by))),
+            document: None,
+        }
     };
+}
+
+macro_rules! document {
+    ($handler:path, $summary:literal, $describe:ident) => {
+        Some(Document {
+            handler: stringify!($handler),
+            summary: $summary,
+            // The Worker serves the document as a file, and nothing that makes it belongs into the Worker.
+            describe: if cfg!(target_arch = "wasm32") { |_| () } else { |operation| $describe(&$handler, operation) },
+        })
+    };
+}
+
+/// Documents what a handler takes and gives.
+fn describe<I: Input, O: Output>(_: &impl AsyncFn(&Call<'_>, I) -> Result<O, Problem>, operation: &mut Operation<'_>) {
+    I::describe(operation);
+    O::describe(operation);
+}
+
+/// The same of a handler that acts for a key.
+fn describe_for_key<I: Input, O: Output>(
+    _: &impl AsyncFn(&Call<'_>, &Principal, I) -> Result<O, Problem>,
+    operation: &mut Operation<'_>,
+) {
+    I::describe(operation);
+    O::describe(operation);
 }
 
 const ORGANIZATION_READ: Option<Scope> = Some(Scope::named("organization:read"));
@@ -98,6 +170,8 @@ const MEMBERS_READ: Option<Scope> = Some(Scope::named("members:read"));
 const MEMBERS_WRITE: Option<Scope> = Some(Scope::named("members:write"));
 const PROJECTS_READ: Option<Scope> = Some(Scope::named("projects:read"));
 const PROJECTS_WRITE: Option<Scope> = Some(Scope::named("projects:write"));
+const DATASETS_READ: Option<Scope> = Some(Scope::named("datasets:read"));
+const DATASETS_WRITE: Option<Scope> = Some(Scope::named("datasets:write"));
 const TRACES_READ: Option<Scope> = Some(Scope::named("traces:read"));
 const TRACES_WRITE: Option<Scope> = Some(Scope::named("traces:write"));
 const AUDIT_READ: Option<Scope> = Some(Scope::named("audit:read"));
@@ -105,46 +179,66 @@ const ANY_KEY: Option<Scope> = None;
 
 /// Every route.
 pub(crate) const ROUTES: &[Route] = &[
-    route!("POST" "/v1/bootstrap" operator bootstrap::create),
-    route!("GET" "/v1/scopes" ANY_KEY keys::scopes),
-    route!("GET" "/v1/keys" READ keys::list),
-    route!("POST" "/v1/keys" WRITE keys::create),
-    route!("POST" "/v1/keys/verify" VERIFY verify::verify),
-    route!("GET" "/v1/keys/self" ANY_KEY keys::get_self),
-    route!("GET" "/v1/keys/:id" READ keys::get),
-    route!("PATCH" "/v1/keys/:id" WRITE keys::change),
-    route!("DELETE" "/v1/keys/:id" WRITE keys::revoke),
-    route!("POST" "/v1/keys/:id/rotate" WRITE keys::rotate),
-    route!("POST" "/v1/keys/:id/rotate/finish" WRITE keys::finish_rotation),
-    route!("POST" "/v1/keys/:id/rotate/cancel" WRITE keys::cancel_rotation),
-    route!("GET" "/v1/keys/:id/events" READ keys::events),
-    route!("GET" "/v1/organizations" ORGANIZATION_READ organizations::list),
-    route!("POST" "/v1/organizations" ORGANIZATION_WRITE organizations::create),
-    route!("GET" "/v1/organizations/:organization" ORGANIZATION_READ organizations::get),
-    route!("PATCH" "/v1/organizations/:organization" ORGANIZATION_WRITE organizations::change),
-    route!("GET" "/v1/organizations/:organization/projects" PROJECTS_READ organizations::list_projects),
-    route!("POST" "/v1/organizations/:organization/projects" PROJECTS_WRITE organizations::create_project),
-    route!("GET" "/v1/organizations/:organization/projects/:project" PROJECTS_READ organizations::get_project),
-    route!("PATCH" "/v1/organizations/:organization/projects/:project" PROJECTS_WRITE organizations::change_project),
-    route!("DELETE" "/v1/organizations/:organization/projects/:project" PROJECTS_WRITE organizations::delete_project),
-    route!("GET" "/v1/audit-events" AUDIT_READ audit::list),
+    route!("GET" "/openapi.json" anybody openapi::get, "This document"),
+    route!("POST" "/v1/bootstrap" operator bootstrap::create, "Make the first organization, its owner and his key, once"),
+    route!("GET" "/v1/scopes" ANY_KEY keys::scopes, "List every scope, which of them this key holds, bundles and presets"),
+    route!("GET" "/v1/keys" READ keys::list, "List keys, the newest first"),
+    route!("POST" "/v1/keys" WRITE keys::create, "Make a key"),
+    route!("POST" "/v1/keys/verify" VERIFY verify::verify, "Ask whether a key is good, and good for this"),
+    route!("GET" "/v1/keys/self" ANY_KEY keys::get_self, "Get the key that asks"),
+    route!("GET" "/v1/keys/:id" READ keys::get, "Get a key"),
+    route!("PATCH" "/v1/keys/:id" WRITE keys::change, "Change a key"),
+    route!("DELETE" "/v1/keys/:id" WRITE keys::revoke, "Revoke a key for good"),
+    route!("POST" "/v1/keys/:id/rotate" WRITE keys::rotate, "Give a key a new secret"),
+    route!("POST" "/v1/keys/:id/rotate/finish" WRITE keys::finish_rotation, "End the old secret before its time"),
+    route!("POST" "/v1/keys/:id/rotate/cancel" WRITE keys::cancel_rotation, "End the new secret and keep the old one"),
+    route!("GET" "/v1/keys/:id/events" READ keys::events, "List what happened to a key, the newest first"),
+    route!("GET" "/v1/organizations" ORGANIZATION_READ organizations::list, "List organizations, the newest first"),
+    route!("POST" "/v1/organizations" ORGANIZATION_WRITE organizations::create, "Make an organization, its owner and his key"),
+    route!("GET" "/v1/organizations/:organization" ORGANIZATION_READ organizations::get, "Get an organization and its settings"),
+    route!("PATCH" "/v1/organizations/:organization" ORGANIZATION_WRITE organizations::change, "Change an organization and its settings"),
+    route!("GET" "/v1/organizations/:organization/projects" PROJECTS_READ organizations::list_projects, "List projects, the newest first"),
+    route!("POST" "/v1/organizations/:organization/projects" PROJECTS_WRITE organizations::create_project, "Make a project and its first key"),
+    route!("GET" "/v1/organizations/:organization/projects/:project" PROJECTS_READ organizations::get_project, "Get a project"),
+    route!("PATCH" "/v1/organizations/:organization/projects/:project" PROJECTS_WRITE organizations::change_project, "Change a project"),
+    route!("DELETE" "/v1/organizations/:organization/projects/:project" PROJECTS_WRITE organizations::delete_project, "Delete a project and end all its keys"),
+    route!("GET" "/v1/audit-events" AUDIT_READ audit::list, "List or export the audit trail, the newest event first"),
     // The people of an organization.
-    route!("GET" "/v1/organizations/:organization/members" MEMBERS_READ people::list),
-    route!("GET" "/v1/organizations/:organization/members/:user" MEMBERS_READ people::get),
-    route!("PATCH" "/v1/organizations/:organization/members/:user" MEMBERS_WRITE people::change),
-    route!("DELETE" "/v1/organizations/:organization/members/:user" MEMBERS_WRITE people::remove),
-    route!("GET" "/v1/organizations/:organization/invitations" MEMBERS_READ invitations::list),
-    route!("POST" "/v1/organizations/:organization/invitations" MEMBERS_WRITE invitations::create),
-    route!("DELETE" "/v1/organizations/:organization/invitations/:invitation" MEMBERS_WRITE invitations::revoke),
-    route!("GET" "/v1/organizations/:organization/teams" MEMBERS_READ teams::list),
-    route!("POST" "/v1/organizations/:organization/teams" MEMBERS_WRITE teams::create),
-    route!("GET" "/v1/organizations/:organization/teams/:team" MEMBERS_READ teams::get),
-    route!("PATCH" "/v1/organizations/:organization/teams/:team" MEMBERS_WRITE teams::rename),
-    route!("DELETE" "/v1/organizations/:organization/teams/:team" MEMBERS_WRITE teams::delete),
-    route!("PUT" "/v1/organizations/:organization/teams/:team/members/:user" MEMBERS_WRITE teams::add),
-    route!("DELETE" "/v1/organizations/:organization/teams/:team/members/:user" MEMBERS_WRITE teams::remove),
-    route!("GET" "/v1/invitations/:token" anybody invitations::get),
-    route!("POST" "/v1/invitations/:token/accept" anybody invitations::accept),
+    route!("GET" "/v1/organizations/:organization/members" MEMBERS_READ people::list, "List the people of an organization, the newest first"),
+    route!("GET" "/v1/organizations/:organization/members/:user" MEMBERS_READ people::get, "Get somebody of an organization"),
+    route!("PATCH" "/v1/organizations/:organization/members/:user" MEMBERS_WRITE people::change, "Change somebody's role"),
+    route!("DELETE" "/v1/organizations/:organization/members/:user" MEMBERS_WRITE people::remove, "Remove somebody and end all his keys"),
+    route!("GET" "/v1/organizations/:organization/invitations" MEMBERS_READ invitations::list, "List open invitations, the newest first"),
+    route!("POST" "/v1/organizations/:organization/invitations" MEMBERS_WRITE invitations::create, "Invite somebody"),
+    route!("DELETE" "/v1/organizations/:organization/invitations/:invitation" MEMBERS_WRITE invitations::revoke, "Take an invitation back"),
+    route!("GET" "/v1/organizations/:organization/teams" MEMBERS_READ teams::list, "List teams, the newest first"),
+    route!("POST" "/v1/organizations/:organization/teams" MEMBERS_WRITE teams::create, "Make a team"),
+    route!("GET" "/v1/organizations/:organization/teams/:team" MEMBERS_READ teams::get, "Get a team and everybody in it"),
+    route!("PATCH" "/v1/organizations/:organization/teams/:team" MEMBERS_WRITE teams::rename, "Rename a team"),
+    route!("DELETE" "/v1/organizations/:organization/teams/:team" MEMBERS_WRITE teams::delete, "Delete a team"),
+    route!("PUT" "/v1/organizations/:organization/teams/:team/members/:user" MEMBERS_WRITE teams::add, "Put somebody into a team"),
+    route!("DELETE" "/v1/organizations/:organization/teams/:team/members/:user" MEMBERS_WRITE teams::remove, "Take somebody out of a team"),
+    route!("GET" "/v1/invitations/:token" anybody invitations::get, "See where an invitation leads to"),
+    route!("POST" "/v1/invitations/:token/accept" anybody invitations::accept, "Accept an invitation and get a first key"),
+    // Data sets.
+    route!("GET" "/api/datasets" DATASETS_READ datasets::list, "List data sets"),
+    route!("POST" "/api/datasets" DATASETS_WRITE datasets::create, "Make a data set"),
+    route!("POST" "/api/datasets/upload" DATASETS_WRITE datasets::upload, "Upload a data set"),
+    route!("GET" "/api/datasets/:dataset" DATASETS_READ datasets::get, "Get a data set and its first rows"),
+    route!("PATCH" "/api/datasets/:dataset" DATASETS_WRITE datasets::change, "Change a data set"),
+    route!("DELETE" "/api/datasets/:dataset" DATASETS_WRITE datasets::delete, "Delete a data set"),
+    route!("POST" "/api/datasets/:dataset/columns" DATASETS_WRITE datasets::add_column, "Add a column"),
+    route!("PATCH" "/api/datasets/:dataset/columns/:column" DATASETS_WRITE datasets::change_column, "Change a column"),
+    route!("DELETE" "/api/datasets/:dataset/columns/:column" DATASETS_WRITE datasets::remove_column, "Remove a column"),
+    route!("GET" "/api/datasets/:dataset/rows" DATASETS_READ datasets::list_rows, "List rows"),
+    route!("POST" "/api/datasets/:dataset/rows" DATASETS_WRITE datasets::add_rows, "Add rows"),
+    route!("POST" "/api/datasets/:dataset/rows/remove" DATASETS_WRITE datasets::remove_rows, "Remove rows"),
+    route!("PATCH" "/api/datasets/:dataset/rows/:row" DATASETS_WRITE datasets::change_row, "Change a row"),
+    route!("DELETE" "/api/datasets/:dataset/rows/:row" DATASETS_WRITE datasets::remove_row, "Remove a row"),
+    route!("GET" "/api/datasets/:dataset/export" DATASETS_READ datasets::export, "Export all rows"),
+    route!("GET" "/api/datasets/:dataset/shares" DATASETS_READ datasets::list_shares, "List shares"),
+    route!("PUT" "/api/datasets/:dataset/shares/:grantee" DATASETS_WRITE datasets::share, "Share a data set"),
+    route!("DELETE" "/api/datasets/:dataset/shares/:grantee" DATASETS_WRITE datasets::unshare, "End a share"),
     // Braintrust's surface.
     route!("GET" "/v1/api_key" READ braintrust::list),
     route!("POST" "/v1/api_key" WRITE braintrust::create),

@@ -1,106 +1,164 @@
 //! `/v1/organizations/:organization/teams`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::{Principal, error::Error},
+    app::Principal,
     domain::{
         id::{TeamId, UserId},
         key::Name,
         person::{Team, TeamMember},
     },
     http::{
-        input::{self, Query},
-        keys::limit,
-        message::{Response, Rfc3339},
-        organizations::path_organization,
-        people::path_user,
+        keys::PageQuery,
+        message::Rfc3339,
+        organizations::{Asked, OrganizationPath},
         problem::Problem,
         routes::Call,
+        typed::{InBody, InPath, InQuery, Json, NoContent, Whole},
     },
 };
 
-#[derive(Serialize)]
-struct TeamBody<'a> {
+/// The team that a path names.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct TeamPath {
+    /// The organization's id, or `self` for one's own.
+    organization: Asked,
+    /// The team's id.
+    team: TeamId,
+}
+
+/// The team that a path names, and somebody to be put into it or taken out.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct TeamMemberPath {
+    /// The organization's id, or `self` for one's own.
+    organization: Asked,
+    /// The team's id.
+    team: TeamId,
+    /// The user's id.
+    user: UserId,
+}
+
+/// Some of the people of an organization.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Team")]
+pub(crate) struct TeamBody {
+    /// Its id.
     id: TeamId,
-    name: &'a Name,
+    /// Its name, which no other team of the organization has.
+    name: Name,
+    /// When it was made.
     created_at: Rfc3339,
 }
 
-impl<'a> TeamBody<'a> {
-    fn new(team: &'a Team) -> Self {
-        Self { id: team.id, name: &team.name, created_at: Rfc3339(team.created_at) }
+impl TeamBody {
+    fn new(team: Team) -> Self {
+        Self { id: team.id, name: team.name, created_at: Rfc3339(team.created_at) }
     }
 }
 
-#[derive(Deserialize)]
+/// A team's name.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Named {
+#[schemars(rename = "NamedTeam")]
+pub(crate) struct NamedBody {
+    /// What people call it; no other team of the organization may have that name.
     name: Name,
 }
 
-/// The team in the path. What is no id names nothing.
-fn path_team(call: &Call<'_>) -> Result<TeamId, Error> {
-    TeamId::parse(call.param("team")).ok_or(Error::NotFound)
+/// A page of teams.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TeamPage")]
+pub(crate) struct TeamPageBody {
+    /// The teams, the newest first.
+    teams: Vec<TeamBody>,
+    /// Whether there are more.
+    has_more: bool,
 }
 
-pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct PageBody<'a> {
-        teams: Vec<TeamBody<'a>>,
-        has_more: bool,
-    }
-    let organization_id = path_organization(call, by)?;
-    let query = Query::strict(call.request, &["limit", "starting_after"])?;
-    let before = query.read("starting_after", "a team id", TeamId::parse)?;
-    let page = call.app.list_teams(by, organization_id, before, limit(&query, 0)?).await?;
-    let teams = page.items.iter().map(TeamBody::new).collect();
-    Ok(Response::json(200, &PageBody { teams, has_more: page.has_more }))
+pub(crate) async fn list(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(path), InQuery(query)): (InPath<OrganizationPath>, InQuery<PageQuery<TeamId>>),
+) -> Result<Json<TeamPageBody>, Problem> {
+    let Whole(limit) = query.limit;
+    let page = call.app.list_teams(by, path.organization.by(by)?, query.starting_after, limit).await?;
+    let teams = page.items.into_iter().map(TeamBody::new).collect();
+    Ok(Json(TeamPageBody { teams, has_more: page.has_more }))
 }
 
-pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let organization_id = path_organization(call, by)?;
-    let Named { name } = input::body(call.request)?;
-    let team = call.app.create_team(by, organization_id, name).await?;
-    Ok(Response::json(201, &TeamBody::new(&team)))
+pub(crate) async fn create(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(path), InBody(NamedBody { name })): (InPath<OrganizationPath>, InBody<NamedBody>),
+) -> Result<Json<TeamBody, 201>, Problem> {
+    let team = call.app.create_team(by, path.organization.by(by)?, name).await?;
+    Ok(Json(TeamBody::new(team)))
 }
 
-pub(crate) async fn get(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct MemberBody {
-        user_id: UserId,
-        added_at: Rfc3339,
-    }
-    #[derive(Serialize)]
-    struct WholeBody<'a> {
-        #[serde(flatten)]
-        about: TeamBody<'a>,
-        members: Vec<MemberBody>,
-    }
-    let (team, members) = call.app.get_team(by, path_organization(call, by)?, path_team(call)?).await?;
-    let member = |member: &TeamMember| MemberBody { user_id: member.user_id, added_at: Rfc3339(member.added_at) };
-    let body = WholeBody { about: TeamBody::new(&team), members: members.iter().map(member).collect() };
-    Ok(Response::json(200, &body))
+/// Somebody in a team.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TeamMember")]
+struct TeamMemberBody {
+    /// The user.
+    user_id: UserId,
+    /// Since when.
+    added_at: Rfc3339,
 }
 
-pub(crate) async fn rename(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let (organization_id, id) = (path_organization(call, by)?, path_team(call)?);
-    let Named { name } = input::body(call.request)?;
-    let team = call.app.rename_team(by, organization_id, id, &name).await?;
-    Ok(Response::json(200, &TeamBody::new(&team)))
+/// A team and everybody in it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WholeTeam")]
+pub(crate) struct WholeBody {
+    #[serde(flatten)]
+    about: TeamBody,
+    /// Everybody in it.
+    members: Vec<TeamMemberBody>,
 }
 
-pub(crate) async fn delete(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    call.app.delete_team(by, path_organization(call, by)?, path_team(call)?).await?;
-    Ok(Response::empty(204))
+pub(crate) async fn get(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(path): InPath<TeamPath>,
+) -> Result<Json<WholeBody>, Problem> {
+    let (team, members) = call.app.get_team(by, path.organization.by(by)?, path.team).await?;
+    let member = |member: TeamMember| TeamMemberBody { user_id: member.user_id, added_at: Rfc3339(member.added_at) };
+    Ok(Json(WholeBody { about: TeamBody::new(team), members: members.into_iter().map(member).collect() }))
 }
 
-pub(crate) async fn add(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    call.app.add_to_team(by, path_organization(call, by)?, path_team(call)?, path_user(call)?).await?;
-    Ok(Response::empty(204))
+pub(crate) async fn rename(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(path), InBody(NamedBody { name })): (InPath<TeamPath>, InBody<NamedBody>),
+) -> Result<Json<TeamBody>, Problem> {
+    let team = call.app.rename_team(by, path.organization.by(by)?, path.team, &name).await?;
+    Ok(Json(TeamBody::new(team)))
 }
 
-pub(crate) async fn remove(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    call.app.remove_from_team(by, path_organization(call, by)?, path_team(call)?, path_user(call)?).await?;
-    Ok(Response::empty(204))
+pub(crate) async fn delete(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(path): InPath<TeamPath>,
+) -> Result<NoContent, Problem> {
+    call.app.delete_team(by, path.organization.by(by)?, path.team).await?;
+    Ok(NoContent)
+}
+
+pub(crate) async fn add(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(path): InPath<TeamMemberPath>,
+) -> Result<NoContent, Problem> {
+    call.app.add_to_team(by, path.organization.by(by)?, path.team, path.user).await?;
+    Ok(NoContent)
+}
+
+pub(crate) async fn remove(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(path): InPath<TeamMemberPath>,
+) -> Result<NoContent, Problem> {
+    call.app.remove_from_team(by, path.organization.by(by)?, path.team, path.user).await?;
+    Ok(NoContent)
 }

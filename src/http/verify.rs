@@ -1,7 +1,8 @@
 //! `POST /v1/keys/verify`: is this key good, and good for this?
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::{
     app::{
@@ -17,32 +18,61 @@ use crate::{
         snapshot::Snapshot,
     },
     http::{
-        input,
-        message::{Response, Rfc3339},
+        message::Rfc3339,
         problem::Problem,
         routes::Call,
+        typed::{InBody, Json},
     },
 };
 
-#[derive(Deserialize)]
+/// How fresh an answer must be.
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "Freshness")]
 enum FreshnessName {
+    /// A revoked key may still pass for the few seconds of the staleness bound.
     Bounded,
+    /// The database is asked.
     Strong,
+}
+
+/// A question about a key.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Question")]
+pub(crate) struct QuestionBody {
+    /// The key's text.
+    key: String,
+    /// What it must be good for.
+    #[serde(default)]
+    scopes: Vec<Scope>,
+    /// How fresh the answer must be; `bounded` without it.
+    freshness: Option<FreshnessName>,
+}
+
+/// The answer about a key.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Verdict")]
+pub(crate) enum VerdictBody {
+    /// About a key of which the caller may know.
+    Found(Box<FoundBody>),
+    /// About a key of which nothing may be told.
+    Refused {
+        /// Always false.
+        valid: bool,
+        /// Why.
+        code: &'static str,
+    },
 }
 
 /// Answers 200 to every well-formed question, whatever the key. A key of which the caller may not know
 /// does not exist for it.
-pub(crate) async fn verify(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Body {
-        key: String,
-        #[serde(default)]
-        scopes: Vec<Scope>,
-        freshness: Option<FreshnessName>,
-    }
-    let body: Body = input::body(call.request)?;
+pub(crate) async fn verify(
+    call: &Call<'_>,
+    by: &Principal,
+    InBody(body): InBody<QuestionBody>,
+) -> Result<Json<VerdictBody>, Problem> {
     call.app.check_scopes(&body.scopes)?;
     let freshness = match body.freshness {
         Some(FreshnessName::Strong) => Freshness::Strong,
@@ -62,7 +92,7 @@ pub(crate) async fn verify(call: &Call<'_>, by: &Principal) -> Result<Response, 
     if decision.is_ok() {
         call.app.note_use(&found.snapshot);
     }
-    Ok(Response::json(200, &FoundBody::new(&found, decision.as_ref().err())))
+    Ok(Json(VerdictBody::Found(Box::new(FoundBody::new(&found, decision.err())))))
 }
 
 /// Whether the caller may be told anything about this key: the operator of every key, everybody else
@@ -74,54 +104,72 @@ fn may_know(caller: &Snapshot, key: &Snapshot) -> bool {
 }
 
 /// The answer about a key of which nothing may be told.
-fn refused(refusal: &Refusal) -> Response {
-    Response::json(200, &json!({ "valid": false, "code": refusal.code() }))
+fn refused(refusal: &Refusal) -> Json<VerdictBody> {
+    Json(VerdictBody::Refused { valid: false, code: refusal.code() })
 }
 
-#[derive(Serialize)]
-struct FoundBody<'a> {
+/// A key of which the caller may know, and whether it is good.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Verification")]
+pub(crate) struct FoundBody {
+    /// Whether the key is good, and good for what was asked.
     valid: bool,
+    /// `valid`, or why it is not.
     code: &'static str,
+    /// The key's id.
     key_id: KeyId,
-    name: &'a Name,
+    /// What people call it.
+    name: Name,
+    /// What it acts as.
     kind: KeyKind,
+    /// In whose name it acts.
     owner: Owner,
-    scopes: &'a Scopes,
+    /// What it may do; null: everything that its owner may.
+    scopes: Scopes,
+    /// Whether `scopes` is null.
     full_access: bool,
+    /// Those of the scopes asked for that it lacks, if it is otherwise good.
     #[serde(skip_serializing_if = "Option::is_none")]
-    missing_scopes: Option<&'a [Scope]>,
-    metadata: &'a Map<String, Value>,
+    missing_scopes: Option<Vec<Scope>>,
+    /// Whatever its maker wants to know about it.
+    metadata: Map<String, Value>,
+    /// From when on it is expired; null: never.
     expires_at: Option<Rfc3339>,
     /// Set when the key was shown by the secret that a rotation is replacing: until when that works.
     #[serde(skip_serializing_if = "Option::is_none")]
     outgoing_until: Option<Rfc3339>,
+    /// Where the answer came from: `memory`, `kv` or `d1`.
     source: &'static str,
+    /// How old the news are that vouch for it.
     age_ms: i64,
 }
 
-#[derive(Serialize)]
+/// In whose name a key acts.
+#[derive(Serialize, JsonSchema)]
 struct Owner {
+    /// The organization.
     organization_id: OrganizationId,
+    /// The user, for a personal key.
     user_id: Option<UserId>,
 }
 
-impl<'a> FoundBody<'a> {
-    fn new(found: &'a Found, refusal: Option<&'a Refusal>) -> Self {
+impl FoundBody {
+    fn new(found: &Found, refusal: Option<Refusal>) -> Self {
         let snapshot = &found.snapshot;
         Self {
             valid: refusal.is_none(),
-            code: refusal.map_or("valid", Refusal::code),
+            code: refusal.as_ref().map_or("valid", Refusal::code),
             key_id: snapshot.key_id,
-            name: &snapshot.name,
+            name: snapshot.name.clone(),
             kind: snapshot.kind,
             owner: Owner { organization_id: snapshot.organization_id, user_id: snapshot.user_id },
-            scopes: &snapshot.scopes,
+            scopes: snapshot.scopes.clone(),
             full_access: snapshot.scopes == Scopes::Full,
             missing_scopes: match refusal {
                 Some(Refusal::MissingScopes(missing)) => Some(missing),
                 _ => None,
             },
-            metadata: &snapshot.metadata,
+            metadata: snapshot.metadata.clone(),
             expires_at: snapshot.life.expires_at.map(Rfc3339),
             outgoing_until: snapshot.outgoing_until.map(Rfc3339),
             source: found.source.as_str(),

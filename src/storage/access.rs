@@ -28,16 +28,27 @@ pub(crate) use may;
 macro_rules! owns {
     ($table:literal) => {
         concat!(
-            "(", $table, ".organization_id = ?2 AND CASE ?3 WHEN 'all' THEN 1 WHEN 'project' THEN ", $table,
-            ".project_id IS ?4 ELSE ", $table, ".user_id IS ?4 END)"
+            "(",
+            $table,
+            ".organization_id = ?2 AND CASE ?3 WHEN 'all' THEN 1 WHEN 'project' THEN ",
+            $table,
+            ".project_id IS ?4 ELSE ",
+            $table,
+            ".user_id IS ?4 END)"
         )
     };
 }
 pub(crate) use owns;
 
-/// Ends all that is shared with a user, or a team.
+/// Ends all that is shared with a user or a team who is in the organization no more.
 pub(crate) fn forget_grantee(organization_id: OrganizationId, grantee_id: &str) -> Statement {
-    statement!("DELETE FROM shares WHERE grantee_id = ?1 AND organization_id = ?2", grantee_id, organization_id)
+    statement!(
+        "DELETE FROM shares WHERE grantee_id = ?2 AND organization_id = ?1 \
+         AND NOT EXISTS (SELECT 1 FROM memberships WHERE organization_id = ?1 AND user_id = ?2) \
+         AND NOT EXISTS (SELECT 1 FROM teams WHERE id = ?2)",
+        organization_id,
+        grantee_id
+    )
 }
 
 /// Reads rows of shares.

@@ -33,7 +33,7 @@ macro_rules! columns {
 /// The condition that the data set `?1` is there and may be seen, or with `1` changed.
 macro_rules! visible {
     ($write:literal) => {
-        concat!("datasets.id = ?1 AND complete = 1 AND deleted_at IS NULL AND ", access::may!("datasets", $write))
+        concat!("datasets.id = ?1 AND ends_at IS NULL AND ", access::may!("datasets", $write))
     };
 }
 
@@ -51,11 +51,11 @@ fn about(sql: impl Into<String>, viewer: Viewer, id: DatasetId, more: Vec<Param>
     Statement { sql: sql.into(), params: params.into_iter().chain(more).collect() }
 }
 
-/// A new data set's row. With `complete` false nobody sees it until [`complete`].
-pub(crate) fn insert(dataset: &Dataset, complete: bool) -> Statement {
+/// A new data set's row. With `ends_at` nobody sees it until [`complete`], which must come before that instant.
+pub(crate) fn insert(dataset: &Dataset, ends_at: Option<UnixMillis>) -> Statement {
     statement!(
         "INSERT INTO datasets (id, organization_id, user_id, project_id, name, description, columns, judgments, \
-         created_at, updated_at, complete) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10)",
+         created_at, updated_at, ends_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10)",
         dataset.id,
         dataset.organization_id,
         dataset.user_id,
@@ -65,7 +65,7 @@ pub(crate) fn insert(dataset: &Dataset, complete: bool) -> Statement {
         json(&dataset.columns),
         json(&dataset.judgments),
         dataset.created_at,
-        i64::from(complete)
+        ends_at
     )
 }
 
@@ -83,8 +83,8 @@ pub(crate) fn insert_chunk(id: DatasetId, first_row: i64, rows: &[Cells]) -> Sta
 /// The end of an upload: from here on the data set is seen, with these columns and this many rows.
 pub(crate) fn complete(id: DatasetId, columns: &Columns, rows: i64, now: UnixMillis) -> Statement {
     statement!(
-        "UPDATE datasets SET complete = 1, columns = ?2, row_count = ?3, next_row = ?3 + 1, updated_at = ?4 \
-         WHERE id = ?1 AND complete = 0 AND deleted_at IS NULL",
+        "UPDATE datasets SET ends_at = NULL, columns = ?2, row_count = ?3, next_row = ?3 + 1, updated_at = ?4 \
+         WHERE id = ?1 AND ends_at > ?4",
         id,
         json(columns),
         rows,
@@ -94,7 +94,7 @@ pub(crate) fn complete(id: DatasetId, columns: &Columns, rows: i64, now: UnixMil
 
 /// The end of an upload that failed: the sweep takes what there is of it.
 pub(crate) fn abandon(id: DatasetId, now: UnixMillis) -> Statement {
-    statement!("UPDATE datasets SET deleted_at = ?2 WHERE id = ?1 AND complete = 0", id, now)
+    statement!("UPDATE datasets SET ends_at = ?2 WHERE id = ?1 AND ends_at IS NOT NULL", id, now)
 }
 
 /// A data set as somebody sees it.
@@ -111,7 +111,14 @@ pub(crate) struct Seen {
 /// What tells [`Seen`] apart.
 macro_rules! seen {
     () => {
-        concat!(columns!(), ", ", access::may!("datasets", "1"), " AS writable, ", access::owns!("datasets"), " AS owned")
+        concat!(
+            columns!(),
+            ", ",
+            access::may!("datasets", "1"),
+            " AS writable, ",
+            access::owns!("datasets"),
+            " AS owned"
+        )
     };
 }
 
@@ -125,7 +132,7 @@ pub(crate) fn get(viewer: Viewer, id: DatasetId) -> Statement {
 pub(crate) fn list(viewer: Viewer, after: Option<DatasetId>, limit: i64) -> Statement {
     // No id lies behind this one.
     let after = after.map_or_else(|| "ds_g".to_owned(), |id| id.to_string());
-    let listed = "complete = 1 AND deleted_at IS NULL";
+    let listed = "ends_at IS NULL";
     let own = |column: &str| {
         format!(
             "SELECT id FROM datasets WHERE organization_id = ?2{column} AND id < ?5 AND {listed} ORDER BY id DESC LIMIT ?6"
@@ -215,7 +222,7 @@ pub(crate) fn update(viewer: Viewer, dataset: &Dataset, now: UnixMillis) -> Stat
 
 /// Ends a data set. The sweep takes its rows. Gives a row if it was there and may be changed.
 pub(crate) fn delete(viewer: Viewer, id: DatasetId, now: UnixMillis) -> Statement {
-    let sql = concat!("UPDATE datasets SET deleted_at = ?5, updated_at = ?5 WHERE ", visible!("1"), " RETURNING id");
+    let sql = concat!("UPDATE datasets SET ends_at = ?5 WHERE ", visible!("1"), " RETURNING id");
     about(sql, viewer, id, vec![now.to_param()])
 }
 
@@ -225,7 +232,7 @@ pub(crate) fn append(viewer: Viewer, id: DatasetId, rows: &[Cells], now: UnixMil
     let reserve = concat!(
         "UPDATE datasets SET next_row = next_row + ?5, row_count = row_count + ?5, updated_at = max(?6, updated_at + 1) WHERE ",
         visible!("1"),
-        " AND row_count + ?5 <= ?7 RETURNING next_row - ?5 AS first_row"
+        " AND row_count + ?5 <= ?7 RETURNING CAST(next_row - ?5 AS INTEGER) AS first_row"
     );
     // The ids are taken and no chunk has their rows yet: the last chunk takes them if it has room, else a new one does.
     let last = "(SELECT max(first_row) FROM dataset_chunks WHERE dataset_id = ?1)";
@@ -314,9 +321,9 @@ pub(crate) fn count_change(id: DatasetId, removes: bool, now: UnixMillis) -> Sta
 /// Reads the counts of all chunks in an index, and the text of these alone.
 pub(crate) fn page(viewer: Viewer, id: DatasetId, offset: i64, limit: i64) -> Statement {
     let sql = concat!(
-        "SELECT first_row, rows_before, (SELECT cells FROM dataset_chunks c WHERE c.dataset_id = ?1 AND c.first_row = counted.first_row) AS cells \
-         FROM (SELECT first_row, row_count, sum(row_count) OVER (ORDER BY first_row ROWS UNBOUNDED PRECEDING) - row_count AS rows_before \
-         FROM dataset_chunks WHERE dataset_id = ?1) AS counted \
+        "SELECT place AS first_row, rows_before, (SELECT cells FROM dataset_chunks WHERE dataset_id = ?1 AND first_row = place) AS cells \
+         FROM (SELECT first_row AS place, row_count, sum(row_count) OVER (ORDER BY first_row ROWS UNBOUNDED PRECEDING) - row_count AS rows_before \
+         FROM dataset_chunks WHERE dataset_id = ?1) \
          WHERE rows_before < ?5 + ?6 AND rows_before + row_count > ?5 AND EXISTS (SELECT 1 FROM datasets WHERE ",
         visible!("0"),
         ")"
@@ -327,10 +334,10 @@ pub(crate) fn page(viewer: Viewer, id: DatasetId, offset: i64, limit: i64) -> St
 /// The chunks with the rows behind one, as far as `limit` rows reach, of a data set that may be seen.
 pub(crate) fn page_after(viewer: Viewer, id: DatasetId, after: i64, limit: i64) -> Statement {
     let sql = concat!(
-        "SELECT first_row, rows_before, (SELECT cells FROM dataset_chunks c WHERE c.dataset_id = ?1 AND c.first_row = counted.first_row) AS cells \
-         FROM (SELECT first_row, sum(row_count) OVER (ORDER BY first_row ROWS UNBOUNDED PRECEDING) - row_count AS rows_before \
+        "SELECT place AS first_row, rows_before, (SELECT cells FROM dataset_chunks WHERE dataset_id = ?1 AND first_row = place) AS cells \
+         FROM (SELECT first_row AS place, sum(row_count) OVER (ORDER BY first_row ROWS UNBOUNDED PRECEDING) - row_count AS rows_before \
          FROM dataset_chunks WHERE dataset_id = ?1 \
-         AND first_row >= coalesce((SELECT max(first_row) FROM dataset_chunks WHERE dataset_id = ?1 AND first_row <= ?5), 0) LIMIT ?7) AS counted \
+         AND first_row >= coalesce((SELECT max(first_row) FROM dataset_chunks WHERE dataset_id = ?1 AND first_row <= ?5), 0) LIMIT ?7) \
          WHERE rows_before < ?6 AND EXISTS (SELECT 1 FROM datasets WHERE ",
         visible!("0"),
         ")"
@@ -372,7 +379,7 @@ pub(crate) fn share(viewer: Viewer, id: DatasetId, grantee_id: &str, access: Acc
     let sql = concat!(
         "INSERT INTO shares (resource_id, grantee_id, organization_id, grantee_kind, access, created_at) \
          SELECT datasets.id, ?5, ?2, CASE WHEN EXISTS (SELECT 1 FROM teams WHERE id = ?5) THEN 'team' ELSE 'user' END, ?6, ?7 FROM datasets \
-         WHERE datasets.id = ?1 AND complete = 1 AND deleted_at IS NULL AND ",
+         WHERE datasets.id = ?1 AND ends_at IS NULL AND ",
         access::owns!("datasets"),
         " AND (EXISTS (SELECT 1 FROM teams WHERE id = ?5 AND organization_id = ?2) \
          OR EXISTS (SELECT 1 FROM memberships WHERE organization_id = ?2 AND user_id = ?5)) \
@@ -388,7 +395,7 @@ pub(crate) fn share(viewer: Viewer, id: DatasetId, grantee_id: &str, access: Acc
 pub(crate) fn unshare(viewer: Viewer, id: DatasetId, grantee_id: &str) -> Statement {
     let sql = concat!(
         "DELETE FROM shares WHERE resource_id = ?1 AND grantee_id = ?5 AND EXISTS (SELECT 1 FROM datasets \
-         WHERE datasets.id = ?1 AND complete = 1 AND deleted_at IS NULL AND ",
+         WHERE datasets.id = ?1 AND ends_at IS NULL AND ",
         access::owns!("datasets"),
         ") RETURNING grantee_id"
     );
@@ -406,36 +413,33 @@ pub(crate) fn shares(viewer: Viewer, id: DatasetId) -> Statement {
     about(sql, viewer, id, Vec::new())
 }
 
-/// The data sets that nobody sees any more: what was deleted, and uploads that were broken off.
+/// The data sets that nobody will see any more at `?1`: what was deleted, and uploads that were broken off.
 macro_rules! ended {
     () => {
-        "(complete = 0 OR deleted_at IS NOT NULL) AND updated_at <= max(?1, coalesce(deleted_at, 0))"
+        "ends_at IS NOT NULL AND ends_at <= ?1"
     };
 }
 
-/// Deletes data sets that nobody sees any more and that have no rows left, at most `limit`.
-pub(crate) fn prune(broken_off_before: UnixMillis, limit: i64) -> Statement {
+/// Deletes data sets that nobody will see any more and that have no rows left, at most `limit`.
+pub(crate) fn prune(now: UnixMillis, limit: i64) -> Statement {
     statement!(
         concat!(
             "DELETE FROM datasets WHERE id IN (SELECT id FROM datasets WHERE ",
             ended!(),
             " AND NOT EXISTS (SELECT 1 FROM dataset_chunks WHERE dataset_id = datasets.id) LIMIT ?2)"
         ),
-        broken_off_before,
+        now,
         limit
     )
 }
 
-/// Ends the shares of data sets that nobody sees any more.
-pub(crate) fn prune_shares(broken_off_before: UnixMillis) -> Statement {
-    statement!(
-        concat!("DELETE FROM shares WHERE resource_id IN (SELECT id FROM datasets WHERE ", ended!(), ")"),
-        broken_off_before
-    )
+/// Ends the shares of data sets that nobody will see any more.
+pub(crate) fn prune_shares(now: UnixMillis) -> Statement {
+    statement!(concat!("DELETE FROM shares WHERE resource_id IN (SELECT id FROM datasets WHERE ", ended!(), ")"), now)
 }
 
-/// Deletes chunks of data sets that nobody sees any more, at most `limit`; gives one row for each.
-pub(crate) fn prune_chunks(broken_off_before: UnixMillis, limit: i64) -> Statement {
+/// Deletes chunks of data sets that nobody will see any more, at most `limit`; gives one row for each.
+pub(crate) fn prune_chunks(now: UnixMillis, limit: i64) -> Statement {
     statement!(
         concat!(
             "DELETE FROM dataset_chunks WHERE rowid IN (SELECT c.rowid FROM datasets JOIN dataset_chunks c ON c.dataset_id = datasets.id \
@@ -443,7 +447,7 @@ pub(crate) fn prune_chunks(broken_off_before: UnixMillis, limit: i64) -> Stateme
             ended!(),
             " LIMIT ?2) RETURNING 1 AS pruned"
         ),
-        broken_off_before,
+        now,
         limit
     )
 }

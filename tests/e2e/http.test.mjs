@@ -104,10 +104,10 @@ test("whatever stands in a path or a query is 200, 400 or 404, and names the par
   }
   // Two of the same, with and without a value, broken escapes, bytes that are no UTF-8.
   assert.equal(JSON.parse((await get("/v1/keys?limit=0&limit=1")).text).keys.length, 1);
-  for (const query of ["?limit=", "?", "?&&=&", "?name=%00", "?name=%ff", "?name=%zz", "?name=+", "?prefix=%F0%9F%94%91", "?status=all&status=active#x"]) {
+  for (const query of ["?", "?&&", "?name=%00", "?name=%ff", "?name=%zz", "?name=+", "?prefix=%F0%9F%94%91", "?status=all&status=active#x"]) {
     assert.equal((await get(`/v1/keys${query}`)).status, 200, query);
   }
-  for (const [query, field] of [["limit=1.5", "limit"], ["limit=-1", "limit"], ["limit=99999999999999999999", "limit"], ["id=x", "id"], ["%00=1", "\\0"], ["starting_after=0", "starting_after"]]) {
+  for (const [query, field] of [["limit=1.5", "limit"], ["limit=", "limit"], ["limit=-1", "limit"], ["limit=99999999999999999999", "limit"], ["id=x", "id"], ["%00=1", "\\0"], ["starting_after=0", "starting_after"]]) {
     const problem = assertProblem(await get(`/v1/keys?${query}`), 400, "validation_failed");
     assert.equal(problem.error.field, field);
   }

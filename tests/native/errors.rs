@@ -460,7 +460,10 @@ fn every_parameter_that_is_unknown_or_wrong_is_refused_by_its_name() {
         ("/v1/keys", "limit=1e2", "limit"),
         ("/v1/keys", "limit=99999999999999999999", "limit"),
         ("/v1/keys", "limit=1&limit=%00", "limit"),
+        ("/v1/keys", "limit=", "limit"),
         ("/v1/keys", "status=good", "status"),
+        // A filter that a client left empty by mistake must not list everything.
+        ("/v1/keys", "user_id=", "user_id"),
         ("/v1/keys", "user_id=me", "user_id"),
         ("/v1/keys", "id=a,b", "id"),
         ("/v1/keys", "id=,", "id"),
@@ -479,7 +482,7 @@ fn every_parameter_that_is_unknown_or_wrong_is_refused_by_its_name() {
 #[test]
 fn a_database_that_fails_is_503_on_every_route_and_tells_nothing() {
     let (world, owner, targets) = world();
-    for route in every_route(&targets) {
+    for route in every_route(&targets).into_iter().filter(|route| route.template != "/openapi.json") {
         world.advance_ms(60_000);
         let credential = credential(&route, &owner);
         world.database.fail_next("D1_ERROR: near \"secret_table\": syntax error");

@@ -142,6 +142,10 @@ fn create_takes_and_refuses_fields() {
         ("expires_in_days", json!(1), true),
         ("expires_in_days", json!(36_500), true),
         ("expires_in_days", json!(36_501), false),
+        // JSON has one kind of number.
+        ("expires_in_days", json!(3.0), true),
+        ("expires_in_days", json!(3.5), false),
+        ("expires_in_days", json!(1e300), false),
         ("expires_in_days", json!(0), false),
         ("expires_in_days", json!(-1), false),
         ("expires_in_days", json!(i64::MAX), false),
@@ -381,7 +385,6 @@ fn list_has_as_many_keys_as_the_limit_says() {
     let all = twenty_six(&world, &owner);
     for (query, length, has_more) in [
         ("", 26, false),
-        ("limit=", 26, false),
         ("limit=0", 0, false),
         ("limit=1", 1, true),
         ("limit=25", 25, true),
@@ -391,7 +394,7 @@ fn list_has_as_many_keys_as_the_limit_says() {
     ] {
         assert_eq!(page(&world, &owner, query), (all[..length].to_vec(), has_more), "{query}");
     }
-    for wrong in ["1001", "-1", "x", "1.0", "%2B1x"] {
+    for wrong in ["", "1001", "-1", "x", "1.0", "%2B1x"] {
         let answer = world.get(&format!("/v1/keys?limit={wrong}"), &owner);
         assert_problem(&answer, 400, "validation_failed");
     }

@@ -321,6 +321,13 @@ impl World {
         let json = match body.as_slice() {
             [] => Value::Null,
             _ if lines => body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(value).collect(),
+            body if response
+                .headers
+                .iter()
+                .any(|(name, value)| name == "Content-Type" && value.starts_with("text/")) =>
+            {
+                json!(String::from_utf8_lossy(body))
+            }
             body => value(body),
         };
         Answer { status: response.status, headers: response.headers, json, envelope: envelope(&request.path) }
@@ -484,7 +491,7 @@ fn config(variables: &[(&str, &str)]) -> Config {
 }
 
 /// The envelope of errors below a path.
-fn envelope(path: &str) -> Envelope {
+pub(crate) fn envelope(path: &str) -> Envelope {
     let below = |mount: &&str| path == *mount || path.starts_with(&format!("{mount}/"));
     let confident = ["/confident", "/v1/organization", "/v1/projects", "/v2/organization", "/v2/projects"];
     let trulayer = ["/trulayer", "/v1/apikeys", "/v1/ingest", "/v1/feedback", "/v1/eval", "/v1/traces"];

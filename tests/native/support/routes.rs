@@ -27,6 +27,8 @@ pub(crate) struct Targets {
     /// Two open invitations: the id of one, the token of the other.
     pub(crate) invitation: String,
     pub(crate) token: String,
+    /// A data set with one row, which is shared with the admin.
+    pub(crate) dataset: String,
 }
 
 impl Targets {
@@ -54,6 +56,9 @@ impl Targets {
         let invite = |email: String| made("invitations", &json!({ "email": email, "role": "member" }));
         let invitation = invite(format!("{}@example.com", world.fresh_id())).text("id");
         let token = invite(format!("{}@example.com", world.fresh_id())).text("token");
+        let answer = world.post("/api/datasets", owner, &json!({ "name": "target", "rows": [{ "question": "why" }] }));
+        assert_eq!(answer.status, 201, "{}", answer.json);
+        let dataset = answer.text("public_id");
         let targets = Self {
             id,
             key,
@@ -67,6 +72,7 @@ impl Targets {
             team,
             invitation,
             token,
+            dataset,
         };
         targets.restore(world);
         targets
@@ -88,6 +94,7 @@ impl Targets {
             team: wrong(),
             invitation: wrong(),
             token: self.token.clone(),
+            dataset: wrong(),
         }
     }
 
@@ -104,7 +111,13 @@ impl Targets {
              INSERT OR IGNORE INTO team_members (team_id, user_id, organization_id, created_at) VALUES ('{team}', '{member}', '{organization}', 0);
              DELETE FROM team_members WHERE user_id = '{colleague}';
              INSERT OR IGNORE INTO invitations (id, organization_id, email, role, digest, expires_at, created_at, created_by)
-             VALUES ('{invitation}', '{organization}', '{invitation}@example.com', 'member', '{invitation}', {later}, 0, '{id}')",
+             VALUES ('{invitation}', '{organization}', '{invitation}@example.com', 'member', '{invitation}', {later}, 0, '{id}');
+             UPDATE datasets SET ends_at = NULL, columns = '{{\"list\":[{{\"id\":0,\"name\":\"question\",\"role\":\"input\"}}],\"next_id\":1}}',
+             judgments = '[]', row_count = 1, next_row = 2 WHERE id = '{dataset}';
+             DELETE FROM dataset_chunks WHERE dataset_id = '{dataset}';
+             INSERT INTO dataset_chunks (dataset_id, first_row, row_count, cells) VALUES ('{dataset}', 1, 1, '[{{\"0\":\"why\"}}]');
+             INSERT OR IGNORE INTO shares (resource_id, grantee_id, organization_id, grantee_kind, access, created_at)
+             VALUES ('{dataset}', '{member}', '{organization}', 'user', 'read', 0)",
             self.id,
             self.rotating,
             self.org_key,
@@ -117,6 +130,7 @@ impl Targets {
             colleague = self.colleague,
             team = self.team,
             invitation = self.invitation,
+            dataset = self.dataset,
             id = self.id,
             later = 1_i64 << 50
         ));
@@ -148,6 +162,9 @@ impl RouteCall {
     /// How many audit events the call makes.
     pub(crate) fn events(&self) -> i64 {
         match (self.method, self.template) {
+            (_, "/api/datasets/:dataset/shares/:grantee" | "/api/datasets/upload") | ("POST", "/api/datasets") => 1,
+            ("DELETE", "/api/datasets/:dataset") => 1,
+            (_, template) if template.starts_with("/api/datasets/") => 0,
             ("GET", _) | ("POST", "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
             // That of the project or organization, and that of its first key.
             (
@@ -181,12 +198,16 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
             (":token", &targets.token),
             (":team", &targets.team),
             (":user", user),
+            (":grantee", &targets.member),
+            (":dataset", &targets.dataset),
+            (":column", &"question".to_owned()),
+            (":row", &"1".to_owned()),
             (":id", id),
         ];
         RouteCall {
             method,
             template,
-            path: named.iter().fold(template.to_owned(), |path, (name, value)| path.replace(name, value)),
+            path: named.iter().fold(with_query(template), |path, (name, value)| path.replace(name, value)),
             access,
             body: body(method, template, &targets.key),
         }
@@ -194,9 +215,33 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
     table().into_iter().map(call).collect()
 }
 
+/// The path with the parameters that it cannot do without.
+fn with_query(template: &str) -> String {
+    let query = match template {
+        "/api/datasets/upload" => "?name=made&format=jsonl",
+        "/api/datasets/:dataset/export" => "?format=jsonl",
+        _ => "",
+    };
+    format!("{template}{query}")
+}
+
 /// A body with every field that the route knows and that can be sent together.
 fn body(method: &str, template: &str, key: &str) -> Value {
     match (method, template.trim_start_matches("/v1").trim_start_matches("/v2")) {
+        ("POST", "/api/datasets") => json!({
+            "name": "made", "description": "d", "columns": [{ "name": "a", "role": "input" }], "rows": [{ "a": 1 }],
+        }),
+        ("POST", "/api/datasets/upload") => Value::Null,
+        ("PATCH", "/api/datasets/:dataset") => json!({
+            "name": "changed", "description": "d",
+            "judgments": [{ "name": "j", "question": "q", "verdicts": ["good"], "column": "question" }],
+        }),
+        ("POST", "/api/datasets/:dataset/columns") => json!({ "name": "b", "role": "notes" }),
+        ("PATCH", "/api/datasets/:dataset/columns/:column") => json!({ "name": "b", "role": "notes" }),
+        ("POST", "/api/datasets/:dataset/rows") => json!({ "rows": [{ "question": "how" }] }),
+        ("POST", "/api/datasets/:dataset/rows/remove") => json!({ "row_ids": [1] }),
+        ("PATCH", "/api/datasets/:dataset/rows/:row") => json!({ "question": "how" }),
+        ("PUT", "/api/datasets/:dataset/shares/:grantee") => json!({ "access": "write" }),
         ("POST", "/bootstrap") => json!({ "organization": "B", "email": "b@example.com", "key_name": "b" }),
         ("POST", "/keys") => json!({ "name": "made", "scopes": ["api-keys:read"], "metadata": { "a": 1 } }),
         ("POST", "/keys/verify") => json!({ "key": key, "scopes": ["datasets:read"] }),
