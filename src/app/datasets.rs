@@ -536,7 +536,8 @@ impl App {
 
 /// The row behind which an export goes on, if it does.
 fn last(piece: &Rows) -> Option<i64> {
-    piece.rows.last().map(|(row, _)| *row)
+    let full = count(piece.rows.len()) == EXPORT_ROWS;
+    piece.rows.last().filter(|_| full).map(|(row, _)| *row)
 }
 
 /// Those rows of these chunks that are wanted, by their place among all and their id.

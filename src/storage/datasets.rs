@@ -230,7 +230,7 @@ pub(crate) fn delete(viewer: Viewer, id: DatasetId, now: UnixMillis) -> Statemen
 /// no row if the data set may not be changed or would become too large.
 pub(crate) fn append(viewer: Viewer, id: DatasetId, rows: &[Cells], now: UnixMillis) -> [Statement; 3] {
     let reserve = concat!(
-        "UPDATE datasets SET next_row = next_row + ?5, row_count = row_count + ?5, updated_at = max(?6, updated_at + 1) WHERE ",
+        "UPDATE datasets SET next_row = next_row + ?5, row_count = row_count + ?5, updated_at = max(?6, updated_at) WHERE ",
         visible!("1"),
         " AND row_count + ?5 <= ?7 RETURNING CAST(next_row - ?5 AS INTEGER) AS first_row"
     );
@@ -309,7 +309,7 @@ pub(crate) fn remove_row(viewer: Viewer, id: DatasetId, row: i64) -> Statement {
 /// and notes the change.
 pub(crate) fn count_change(id: DatasetId, removes: bool, now: UnixMillis) -> Statement {
     statement!(
-        "UPDATE datasets SET row_count = row_count - ?2 * changes(), updated_at = max(?3, updated_at + 1) \
+        "UPDATE datasets SET row_count = row_count - ?2 * changes(), updated_at = max(?3, updated_at) \
          WHERE id = ?1 AND changes() > 0",
         id,
         i64::from(removes),
@@ -336,7 +336,7 @@ pub(crate) fn page_after(viewer: Viewer, id: DatasetId, after: i64, limit: i64) 
     let sql = concat!(
         "SELECT place AS first_row, rows_before, (SELECT cells FROM dataset_chunks WHERE dataset_id = ?1 AND first_row = place) AS cells \
          FROM (SELECT first_row AS place, sum(row_count) OVER (ORDER BY first_row ROWS UNBOUNDED PRECEDING) - row_count AS rows_before \
-         FROM dataset_chunks WHERE dataset_id = ?1 \
+         FROM dataset_chunks WHERE dataset_id = ?1 AND row_count > 0 \
          AND first_row >= coalesce((SELECT max(first_row) FROM dataset_chunks WHERE dataset_id = ?1 AND first_row <= ?5), 0) LIMIT ?7) \
          WHERE rows_before < ?6 AND EXISTS (SELECT 1 FROM datasets WHERE ",
         visible!("0"),

@@ -1,10 +1,19 @@
 //! Data sets: made, uploaded, read, changed, exported, shared, ended; and who may do what with whose.
 
-use bitting::http::{
-    self,
-    message::{Body, Content},
+use std::rc::Rc;
+
+use bitting::{
+    http::{
+        self,
+        message::{Body, Content},
+    },
+    ports::ByteSource,
 };
-use futures::{StreamExt, executor::block_on};
+use futures::{
+    StreamExt,
+    executor::block_on,
+    stream::{self, LocalBoxStream},
+};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, World, problem::assert_problem, request};
@@ -28,6 +37,19 @@ fn made(world: &World, by: &str, rows: &Value) -> String {
 fn upload(world: &World, by: &str, format: &str, body: impl Into<Vec<u8>>) -> Answer {
     let mut request = request("POST", &format!("/api/datasets/upload?name=up&format={format}"), by, &Value::Null);
     request.body = Body::Bytes(body.into());
+    world.send(&request)
+}
+
+/// Uploads CSV that comes 64 KiB at a time.
+fn upload_in_pieces(world: &World, by: &str, csv: &str) -> Answer {
+    struct Pieces(Vec<Vec<u8>>);
+    impl ByteSource for Pieces {
+        fn pieces(&self) -> LocalBoxStream<'_, Result<Vec<u8>, String>> {
+            stream::iter(self.0.iter().cloned().map(Ok)).boxed_local()
+        }
+    }
+    let mut request = request("POST", "/api/datasets/upload?name=up&format=csv", by, &Value::Null);
+    request.body = Body::Unread(Rc::new(Pieces(csv.as_bytes().chunks(65_536).map(<[u8]>::to_vec).collect())));
     world.send(&request)
 }
 
@@ -156,8 +178,9 @@ fn upload_that_the_database_fails_leaves_nothing() {
         let (mut world, owner) = world();
         world.get("/v1/keys/self", &owner);
         world.before_batches(move |database, number| database.down.set(number == dies_at));
-        // About 4 MB: two batches and the rest.
-        let answer = upload(&world, &owner, "csv", format!("a\n{}", format!("{}\n", "x".repeat(1_000)).repeat(4_500)));
+        // Two batches' worth, so that the last row's is the third.
+        let row = format!("{}\n", "x".repeat(1_000));
+        let answer = upload_in_pieces(&world, &owner, &format!("a\n{}", row.repeat(4_500)));
         world.database.down.set(false);
         if answer.status == 201 {
             assert!(dies_at >= 3, "all was written before the batch {dies_at}");

@@ -125,7 +125,8 @@ fn every_route_with_a_scope_names_the_one_that_is_missing() {
             "organization:write",
             "projects:read",
             "projects:write",
-            "datasets:*",
+            "datasets:read",
+            "datasets:write",
             "results:read",
         ];
         all.into_iter().filter(|held| *held != scope).collect::<Vec<_>>()
@@ -370,8 +371,10 @@ fn every_field_of_another_type_is_refused_by_its_name() {
             for wrong in [json!(1.5), json!("\0"), json!([[1]]), json!([{ "a": null }])] {
                 let mut body = body.clone();
                 body[field] = wrong;
-                if ["key", "description"].contains(&field.as_str()) && body[field].is_string() {
-                    // Any text is a question that can be asked, and a description that can be written.
+                let text = ["key", "description"].contains(&field.as_str()) && body[field].is_string();
+                if text || request.path.contains("/rows/1") || (field == "rows" && body[field][0].is_object()) {
+                    // Any text is a question that can be asked, and a description that can be written; and
+                    // anything is a value that a row can have.
                     continue;
                 }
                 let answer = world.send(&with_bytes(request.clone(), body.to_string().as_bytes()));

@@ -120,9 +120,10 @@ fn key_of_a_project_changes_nothing_but_itself() {
     world.database.execute(&full_access);
     let before = world.database.dump();
     let world = world.another_isolate();
-    // What an application sends, its traces, is what the key is for.
+    // What an application sends, its traces, and its data sets are what the key is for.
+    let using = ["traces:write", "datasets:write"];
     for route in
-        every_key_route(&targets).iter().filter(|route| route.method != "GET" && route.access != "traces:write")
+        every_key_route(&targets).iter().filter(|route| route.method != "GET" && !using.contains(&route.access))
     {
         let answer = route.send(&world, &key);
         if route.template == "/v1/keys/verify" {
