@@ -403,7 +403,7 @@ mod tests {
     fn parse_says_what_is_wrong_and_where() {
         for (text, says) in [
             ("{", "line 1 column 1"),
-            ("[]", "invalid type"),
+            ("[]", "invalid length 0"),
             (r#"{"resources": {}, "bundles": {}, "presets": []}"#, "missing field `routes`"),
             (
                 r#"{"resources": {"a": {"x": "", "x": ""}}, "bundles": {}, "presets": [], "routes": []}"#,

@@ -17,7 +17,7 @@ use crate::{
         organizations::{Asked, OrganizationPath},
         problem::Problem,
         routes::Call,
-        typed::{InBody, InPath, InQuery, Json, NoContent, Whole},
+        typed::{InBody, InPath, InQuery, Json, MayRepeat, NoContent, Whole},
     },
 };
 
@@ -98,7 +98,7 @@ pub(crate) struct CreatedBody {
 pub(crate) async fn create(
     call: &Call<'_>,
     by: &Principal,
-    (InPath(path), InBody(body)): (InPath<OrganizationPath>, InBody<NewInvitationBody>),
+    (InPath(path), InBody(body), MayRepeat): (InPath<OrganizationPath>, InBody<NewInvitationBody>, MayRepeat),
 ) -> Result<Json<CreatedBody, 201>, Problem> {
     let Whole(days) = body.expires_in_days;
     let id = path.organization.by(by)?;

@@ -16,7 +16,7 @@ use crate::{
         organizations::{Asked, OrganizationPath},
         problem::Problem,
         routes::Call,
-        typed::{InBody, InPath, InQuery, Json, NoContent, Whole},
+        typed::{InBody, InPath, InQuery, Json, MayRepeat, NoContent, Whole},
     },
 };
 
@@ -91,7 +91,7 @@ pub(crate) async fn list(
 pub(crate) async fn create(
     call: &Call<'_>,
     by: &Principal,
-    (InPath(path), InBody(NamedBody { name })): (InPath<OrganizationPath>, InBody<NamedBody>),
+    (InPath(path), InBody(NamedBody { name }), MayRepeat): (InPath<OrganizationPath>, InBody<NamedBody>, MayRepeat),
 ) -> Result<Json<TeamBody, 201>, Problem> {
     let team = call.app.create_team(by, path.organization.by(by)?, name).await?;
     Ok(Json(TeamBody::new(team)))

@@ -13,24 +13,56 @@ import httpx
 from server import server
 
 HERE = pathlib.Path(__file__).resolve().parent
+PEOPLE = "/v1/organizations/self"
+
+
+def targets(app, client):
+    """What schemathesis asks about: the owner's key, and by the parameter that names them the ids of things that are there."""
+    key = app["operator_secret"]
+
+    def call(method, path, body=None):
+        response = client.request(method, app["url"] + path, headers={"Authorization": f"Bearer {key}"}, json=body)
+        response.raise_for_status()
+        return response.json() if response.content else None
+
+    def post(path, **body):
+        return call("POST", path, body)
+
+    def invite(name):
+        return post(f"{PEOPLE}/invitations", email=f"{name}@acme.example", role="member")
+
+    key = post("/v1/bootstrap", organization="Acme", email="owner@acme.example", key_name="first")["key"]
+    numbers = range(8)
+    tokens = [invite(f"user-{number}")["token"] for number in numbers]
+    users = [post(f"/v1/invitations/{token}/accept", key_name="first")["user_id"] for token in tokens]
+    teams = [post(f"{PEOPLE}/teams", name=f"team {number}")["id"] for number in numbers]
+    for team in teams:
+        for user in users:
+            call("PUT", f"{PEOPLE}/teams/{team}/members/{user}")
+    known = {
+        "id": [post("/v1/keys", name=f"target {number}", scopes=[], kind="org")["id"] for number in numbers],
+        # One that is not the owner's: he would suspend or restrict himself.
+        "organization": [post("/v1/organizations", name="Other", email="other@other.example", key_name="first")["organization"]["id"]],
+        "project": [post(f"{PEOPLE}/projects", name="Project")["project"]["id"] for _ in numbers],
+        "user": users,
+        "team": teams,
+        "invitation": [invite(f"invited-{number}")["id"] for number in numbers],
+        "token": [invite(f"guest-{number}")["token"] for number in numbers],
+    }
+    return key, known, [entry["scope"] for entry in call("GET", "/v1/scopes")["scopes"]]
 
 
 class Document(unittest.TestCase):
     def test_the_worker_does_what_its_document_says(self):
         # It would keep what it found for its next run, which is to ask the same again.
         with server() as app, tempfile.TemporaryDirectory() as folder:
-            def post(path, key, **body):
-                response = httpx.post(app["url"] + path, headers={"Authorization": f"Bearer {key}"}, json=body)
-                response.raise_for_status()
-                return response.json()
-
-            key = post("/v1/bootstrap", app["operator_secret"], organization="Acme", email="owner@acme.example", key_name="first")["key"]
-            targets = [post("/v1/keys", key, name=f"target {number}", scopes=[], kind="org")["id"] for number in range(8)]
+            with httpx.Client() as client:
+                key, known, scopes = targets(app, client)
             environment = {
                 "BITTING_KEY": key,
                 "BITTING_OPERATOR_SECRET": app["operator_secret"],
-                "BITTING_IDS": json.dumps(targets),
-                "BITTING_PROJECT": post("/v1/projects", key, name="Project")["data"]["project"]["id"],
+                "BITTING_KNOWN": json.dumps(known),
+                "BITTING_SCOPES": json.dumps(scopes),
             }
             command = [pathlib.Path(sys.executable).parent / "schemathesis", "--config-file", HERE / "openapi.toml"]
             command += ["run", "--continue-on-failure", app["url"] + "/openapi.json"]

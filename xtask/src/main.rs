@@ -18,6 +18,7 @@ use domain::catalogue::Catalogue;
 #[expect(dead_code, reason = "nothing here uses what it reads")]
 mod domain {
     pub(crate) mod catalogue;
+    pub(crate) mod schema;
     pub(crate) mod scope;
 }
 
