@@ -136,8 +136,8 @@ impl App {
             people::is_last_owner(organization_id, id),
             people::remove(organization_id, id, &leave, now),
             self.record_if_changed(by, &removed),
-            teams::remove_from_all(organization_id, id),
             invitations::end_beyond_reach(organization_id, id),
+            teams::remove_from_all(organization_id, id),
             people::get(organization_id, id),
         ];
         let mut results = self.in_organization(by, organization_id, statements).await?;

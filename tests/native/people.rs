@@ -560,6 +560,31 @@ fn whoever_is_lowered_takes_the_invitations_along_that_he_could_not_make_any_mor
 }
 
 #[test]
+fn change_of_somebody_who_is_no_member_leaves_his_invitations_elsewhere_alone() {
+    let (world, owner) = world();
+    let (_, _, stranger) = world.stranger(&owner);
+    let token = token(&world, &owner, "a@b", "member");
+    let user = user_of(&world, &owner);
+    assert_problem(&remove(&world, &stranger, &user), 404, "not_found");
+    assert_problem(&set_role(&world, &stranger, &user, "member"), 404, "not_found");
+    assert_eq!(open(&world, &token).status, 200);
+}
+
+#[test]
+fn whoever_is_removed_takes_his_invitations_along_wherever_they_lead() {
+    let (world, owner) = world();
+    let (theirs, _, _) = world.stranger(&owner);
+    let (user, _, key) = world.colleague(&owner, "owner");
+    let own = token(&world, &key, "a@b", "member");
+    let path = format!("/v1/organizations/{theirs}/invitations");
+    let elsewhere = world.post(&path, &key, &json!({ "email": "a@b", "role": "member" })).text("token");
+    let left = || [&own, &elsewhere].map(|token| open(&world, token).status);
+    assert_eq!(left(), [200, 200]);
+    assert_eq!(remove(&world, &owner, &user).status, 200);
+    assert_eq!(left(), [404, 404]);
+}
+
+#[test]
 fn raised_person_keeps_his_keys_as_they_are() {
     let (world, owner) = world();
     let (user, key) = join_as(&world, &owner, "a@b", "member");
