@@ -286,7 +286,7 @@ impl Catalogue {
 fn is_path(path: &str) -> bool {
     let Some(segments) = path.strip_prefix('/') else { return false };
     let plain = |segment: &str| {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()+,;=@".contains(&byte);
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()+,=@".contains(&byte);
         segment.bytes().all(fits) && ![".", ".."].contains(&segment)
     };
     let last = segments.split('/').count();

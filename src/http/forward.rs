@@ -88,6 +88,8 @@ fn decoded(path: &str) -> Option<Cow<'_, str>> {
     let slashes = |text: &str| text.matches(['/', '\\']).count();
     let good = slashes(path) == slashes(&text)
         && !text.contains("//")
+        // Some servers read `/..;/a` as `/../a`, and `/a;b` as `/a`.
+        && !text.contains(';')
         && !text.contains(char::is_control)
         && text.split('/').all(|segment| segment != "." && segment != "..");
     good.then_some(text)

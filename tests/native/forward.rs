@@ -286,6 +286,9 @@ fn path_or_method_without_a_route_is_refused_as_everywhere() {
         "/orders/%ff",
         "/v1/a//b",
         "/v1/a/%2e/b",
+        "/v1/a/..;/b",
+        "/orders/7;a=b",
+        "/orders/7%3Bb",
         "/V1/a",
     ] {
         assert_problem(&world.get(path, &owner), 404, "not_found");
