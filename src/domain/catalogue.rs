@@ -402,7 +402,7 @@ mod tests {
     fn parse_says_what_is_wrong_and_where() {
         for (text, says) in [
             ("{", "line 1 column 1"),
-            ("[]", "invalid type"),
+            ("[]", "line 1 column 2"),
             (r#"{"resources": {}, "bundles": {}, "presets": []}"#, "missing field `routes`"),
             (
                 r#"{"resources": {"a": {"x": "", "x": ""}}, "bundles": {}, "presets": [], "routes": []}"#,
