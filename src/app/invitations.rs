@@ -12,6 +12,7 @@ use crate::{
     },
     domain::{
         id::{InvitationId, KeyId, OrganizationId, UserId},
+        idempotency::Nonce,
         key::{Key, KeyKind, Life, Name, Role},
         key_text::KeyText,
         organization::Policy,
@@ -24,6 +25,14 @@ use crate::{
         invitations, keys, people,
     },
 };
+
+const ALREADY_INVITED: Error = Error::Conflict {
+    code: "already_invited",
+    message: "There is an open invitation for this address. Revoke it first.",
+};
+
+const ALREADY_MEMBER: Error =
+    Error::Conflict { code: "already_member", message: "Somebody with this address is a member already." };
 
 impl App {
     /// Invites somebody; gives the invitation, and its token this once.
@@ -45,8 +54,9 @@ impl App {
         // No key makes another that lasts longer than itself, in this way neither.
         let key_expires_at = by.snapshot.ends_at();
         let ends_at = now.plus_ms(lasts_ms);
-        let fill = |bytes: &mut [u8]| self.entropy.fill(bytes);
-        let token = InvitationToken::generate(&self.config.brand, fill).map_err(Error::Unavailable)?;
+        let nonce = self.nonce(by)?;
+        let source = self.secret_bytes(by, nonce.as_ref());
+        let token = InvitationToken::generate(&self.config.brand, source).map_err(Error::Unavailable)?;
         let invitation = Invitation {
             id: InvitationId::new(now, self.random_bits()?),
             organization_id,
@@ -64,22 +74,32 @@ impl App {
         });
         let created = event(organization_id, invitation.id, "invitation.created", details, now);
         let statements = vec![
+            people::by_email(organization_id, &invitation.email),
             invitations::forget_expired(organization_id, now),
             invitations::insert(&invitation, token.digest(), by.snapshot.user_id),
             self.record_if_changed(by, &created),
-            people::by_email(organization_id, &invitation.email),
         ];
-        let mut results = self.in_organization(by, organization_id, statements).await?;
-        if !take(&mut results, 1).is_empty() {
-            return Ok((invitation, token));
-        }
-        if take(&mut results, 3).is_empty() {
-            return Err(Error::Conflict {
-                code: "already_invited",
-                message: "There is an open invitation for this address. Revoke it first.",
-            });
-        }
-        Err(Error::Conflict { code: "already_member", message: "Somebody with this address is a member already." })
+        let id = invitation.id.to_string();
+        let error = match self.in_organization_once(by, organization_id, nonce, &id, statements).await {
+            Ok(mut results) => match (take(&mut results, 0).is_empty(), take(&mut results, 2).is_empty()) {
+                (_, false) => return Ok((invitation, token)),
+                (false, true) => ALREADY_MEMBER,
+                (true, true) => ALREADY_INVITED,
+            },
+            Err(error) => error,
+        };
+        self.invited_before(by, error).await
+    }
+
+    /// The invitation that the first request with this Idempotency-Key made, with its token.
+    async fn invited_before(&self, by: &Principal, error: Error) -> Result<(Invitation, InvitationToken), Error> {
+        let (first, mut results) = self.made_before(by, error, &[invitations::made]).await?;
+        let spent = || Error::Spent(first.subject.clone());
+        let (invitation, digest) = invitations::read_made(take(&mut results, 0))?.ok_or_else(spent)?;
+        let nonce = first.nonce.as_deref().and_then(Nonce::parse).ok_or_else(spent)?;
+        let source = self.secret_bytes(by, Some(&nonce));
+        let token = InvitationToken::generate(&self.config.brand, source).map_err(Error::Unavailable)?;
+        if token.digest().to_hex() == digest { Ok((invitation, token)) } else { Err(spent()) }
     }
 
     /// A page of at most `limit` open invitations, the newest first.

@@ -11,6 +11,7 @@ use crate::{
     },
     domain::{
         id::{OrganizationId, UserId},
+        idempotency::Nonce,
         key::Role,
         person::Member,
         scope::Scopes,
@@ -160,14 +161,35 @@ impl App {
         id: OrganizationId,
         statements: Vec<Statement>,
     ) -> Result<Vec<Vec<Row>>, Error> {
-        let batch = [organizations::get(id)].into_iter().chain(statements).collect();
-        let mut results = self.guarded(by, batch).await?;
-        if take(&mut results, 0).is_empty() {
-            return Err(Error::NotFound);
-        }
-        results.drain(..1);
-        Ok(results)
+        of_organization(self.guarded(by, about_organization(id, statements)).await?)
     }
+
+    /// Like [`App::in_organization`], and once alone if the request has an Idempotency-Key.
+    ///
+    /// # Errors
+    /// Also those of [`App::guarded_once`].
+    pub(super) async fn in_organization_once(
+        &self,
+        by: &Principal,
+        id: OrganizationId,
+        nonce: Option<Nonce>,
+        made: &str,
+        statements: Vec<Statement>,
+    ) -> Result<Vec<Vec<Row>>, Error> {
+        of_organization(self.guarded_once(by, nonce, made, about_organization(id, statements)).await?)
+    }
+}
+
+fn about_organization(id: OrganizationId, statements: Vec<Statement>) -> Vec<Statement> {
+    [organizations::get(id)].into_iter().chain(statements).collect()
+}
+
+fn of_organization(mut results: Vec<Vec<Row>>) -> Result<Vec<Vec<Row>>, Error> {
+    if take(&mut results, 0).is_empty() {
+        return Err(Error::NotFound);
+    }
+    results.drain(..1);
+    Ok(results)
 }
 
 /// The one person whom the caller may see; `None`: everybody, because he administers the organization.

@@ -42,8 +42,15 @@ impl App {
         let team = Team { id: TeamId::new(now, self.random_bits()?), name, created_at: now };
         let created = event(organization_id, team.id, "team.created", json!({ "name": team.name }), now);
         let statements = vec![teams::insert(organization_id, &team), self.record_if_changed(by, &created)];
-        let mut results = self.in_organization(by, organization_id, statements).await?;
-        teams::read(take(&mut results, 0))?.pop().ok_or(TEAM_EXISTS)
+        let made = self.in_organization_once(by, organization_id, None, &team.id.to_string(), statements).await;
+        let made = made.and_then(|mut results| Ok(teams::read(take(&mut results, 0))?.pop().ok_or(TEAM_EXISTS)?));
+        match made {
+            Err(error) => {
+                let (first, mut results) = self.made_before(by, error, &[teams::made]).await?;
+                teams::read(take(&mut results, 0))?.pop().ok_or(Error::Spent(first.subject))
+            }
+            made => made,
+        }
     }
 
     /// A page of at most `limit` teams, the newest first; for whoever does not administer the organization

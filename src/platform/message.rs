@@ -30,7 +30,7 @@ pub(crate) fn read(request: &worker::Request) -> Request {
         query,
         headers: request.headers().entries().collect(),
         body: match request.inner().body() {
-            Some(stream) => Body::Unread(Readable::new(stream)),
+            Some(stream) => Body::Unread(Readable::source(stream)),
             None => Body::Bytes(Vec::new()),
         },
     }
@@ -43,7 +43,7 @@ pub(crate) struct Readable {
 }
 
 impl Readable {
-    pub(crate) fn new(stream: ReadableStream) -> Rc<dyn ByteSource> {
+    pub(crate) fn source(stream: ReadableStream) -> Rc<dyn ByteSource> {
         Rc::new(Self { stream, read: Cell::new(false) })
     }
 

@@ -64,7 +64,7 @@ impl Fetcher {
             }
         };
         let body: Option<Rc<dyn ByteSource>> = match answer.body() {
-            ResponseBody::Stream(stream) => Some(Readable::new(stream.clone())),
+            ResponseBody::Stream(stream) => Some(Readable::source(stream.clone())),
             ResponseBody::Empty | ResponseBody::Body(_) => None,
         };
         Ok(Incoming { status: answer.status_code(), headers: answer.headers().entries().collect(), body })

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::{
     domain::{
-        id::{InvitationId, OrganizationId, UserId},
+        id::{InvitationId, KeyId, OrganizationId, UserId},
         key::Name,
         key_text::Digest,
         organization::Policy,
@@ -12,7 +12,7 @@ use crate::{
         time::UnixMillis,
     },
     ports::{DatabaseError, Row, Statement},
-    storage::{statement, typed},
+    storage::{idempotency::subject, statement, typed},
 };
 
 macro_rules! columns {
@@ -71,6 +71,23 @@ pub(crate) fn list(
 /// Reads the rows of [`list`].
 pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Invitation>, DatabaseError> {
     typed(rows)
+}
+
+/// The invitation that was made under an Idempotency-Key, which is the caller's own.
+pub(crate) fn made(by: KeyId, digest: &str) -> Statement {
+    statement!(concat!("SELECT ", columns!(), ", digest FROM invitations WHERE id = ", subject!()), by, digest)
+}
+
+/// Reads the rows of [`made`]: the invitation, and the digest of its token.
+pub(crate) fn read_made(rows: Vec<Row>) -> Result<Option<(Invitation, String)>, DatabaseError> {
+    #[derive(Deserialize)]
+    struct MadeRow {
+        #[serde(flatten)]
+        invitation: Invitation,
+        digest: String,
+    }
+    let rows: Vec<MadeRow> = typed(rows)?;
+    Ok(rows.into_iter().next().map(|row| (row.invitation, row.digest)))
 }
 
 /// Takes an invitation back; gives a row if it was open.

@@ -2,13 +2,13 @@
 
 use crate::{
     domain::{
-        id::{OrganizationId, TeamId, UserId},
+        id::{KeyId, OrganizationId, TeamId, UserId},
         key::Name,
         person::{Team, TeamMember},
         time::UnixMillis,
     },
     ports::{DatabaseError, Row, Statement},
-    storage::{statement, typed},
+    storage::{idempotency::subject, statement, typed},
 };
 
 /// A new team's row; gives it, or no row if another has this name.
@@ -21,6 +21,11 @@ pub(crate) fn insert(organization_id: OrganizationId, team: &Team) -> Statement 
         team.name.as_str(),
         team.created_at
     )
+}
+
+/// The team that was made under an Idempotency-Key, which is the caller's own.
+pub(crate) fn made(by: KeyId, digest: &str) -> Statement {
+    statement!(concat!("SELECT id, name, created_at FROM teams WHERE id = ", subject!()), by, digest)
 }
 
 /// A page of an organization's teams, the newest first; those alone that this user is in, if one is given.
@@ -66,7 +71,7 @@ pub(crate) fn rename(organization_id: OrganizationId, id: TeamId, name: &Name) -
     )
 }
 
-/// Reads the rows of [`list`], [`get`], [`insert`] and [`rename`].
+/// Reads the rows of all of these.
 pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Team>, DatabaseError> {
     typed(rows)
 }

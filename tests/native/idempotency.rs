@@ -6,6 +6,7 @@ use bitting::{
     domain::{
         idempotency::{IDEMPOTENCY_WINDOW_MS, Nonce, Repeatable},
         key_text::KeyText,
+        person::InvitationToken,
     },
     http::{self, message::Request},
 };
@@ -21,15 +22,8 @@ use crate::support::{
 };
 
 /// What makes nothing, or nothing twice.
-const NOT_CREATING: [&str; 6] = [
-    "/v1/keys/verify",
-    "/v1/keys/:id/rotate/finish",
-    "/v1/keys/:id/rotate/cancel",
-    "/v1/ingest/batch",
-    // An address is invited once, and a name is that of one team.
-    "/v1/organizations/:organization/invitations",
-    "/v1/organizations/:organization/teams",
-];
+const NOT_CREATING: [&str; 4] =
+    ["/v1/keys/verify", "/v1/keys/:id/rotate/finish", "/v1/keys/:id/rotate/cancel", "/v1/ingest/batch"];
 
 /// A world with an owner's key, which this isolate has in memory, and things for every route to be about.
 struct Scene {
@@ -104,7 +98,10 @@ fn each_creating_route(check: impl Fn(Scene, &RouteCall, Request)) {
 /// The texts of keys in an answer.
 fn secrets(json: &Value) -> BTreeSet<String> {
     match json {
-        Value::String(text) => KeyText::parse(text).map(|_| text.clone()).into_iter().collect(),
+        Value::String(text) => {
+            let secret = KeyText::parse(text).is_ok() || InvitationToken::parse(text).is_some();
+            secret.then(|| text.clone()).into_iter().collect()
+        }
         Value::Array(values) => values.iter().flat_map(secrets).collect(),
         Value::Object(values) => values.values().flat_map(secrets).collect(),
         _ => BTreeSet::new(),
@@ -113,7 +110,7 @@ fn secrets(json: &Value) -> BTreeSet<String> {
 
 /// Whether a route answers with a secret.
 fn tells_a_secret(route: &RouteCall) -> bool {
-    !["/v1/feedback", "/v1/eval"].contains(&route.template)
+    !["/v1/feedback", "/v1/eval", "/v1/organizations/:organization/teams"].contains(&route.template)
 }
 
 #[track_caller]
@@ -137,7 +134,11 @@ fn repeated_request_makes_nothing_and_is_answered_as_the_first_one() {
         }
         for secret in secrets(&first.json) {
             assert!(!rows.contains(&secret) && !rows.contains(&secret[secret.len() - 49..]), "{}", route.name());
-            assert_eq!(scene.world.verify(&scene.owner, &secret, &[])["valid"], true);
+            let works = match KeyText::parse(&secret) {
+                Ok(_) => scene.world.verify(&scene.owner, &secret, &[])["valid"] == true,
+                Err(_) => scene.world.get(&format!("/v1/invitations/{secret}"), "").status == 200,
+            };
+            assert!(works, "{}", route.name());
         }
         assert!(!rows.contains("\"k1\""), "the Idempotency-Key itself is not stored");
     });
@@ -189,6 +190,10 @@ fn without_a_key_every_request_makes_one_and_nothing_is_remembered() {
         let first = scene.world.send(&request);
         scene.targets.restore(&scene.world);
         let second = scene.world.send(&request);
+        if ["already_invited", "team_exists"].contains(&second.code()) {
+            // An address is invited once, and a name is that of one team.
+            return;
+        }
         assert!(first.status < 300 && second.status < 300, "{}: {}", route.name(), second.json);
         assert_ne!(first.json, second.json, "{}", route.name());
         assert!(secrets(&first.json).is_disjoint(&secrets(&second.json)));
