@@ -434,6 +434,12 @@ fn lasts_longer(this: Option<UnixMillis>, other: Option<UnixMillis>) -> bool {
     other.is_some_and(|other| this.is_none_or(|this| this > other))
 }
 
+/// The role that a caller must hold to be told a key's secret: the key's own, or, if it is the caller itself,
+/// what that is worth now that its user may have been lowered.
+pub(super) fn role_to_hold(by: &Principal, key: &Key) -> Role {
+    if key.id == by.snapshot.key_id { by.snapshot.role } else { key.role }
+}
+
 /// The rule: no key gives another more than it holds: neither scopes, nor a role, nor time.
 pub(super) fn check_holds(
     by: &Principal,

@@ -585,6 +585,18 @@ fn whoever_is_removed_takes_his_invitations_along_wherever_they_lead() {
 }
 
 #[test]
+fn key_of_a_lowered_person_can_still_rotate_itself() {
+    let (world, owner) = world();
+    let (user, id, key) = world.colleague(&owner, "owner");
+    assert_eq!(set_role(&world, &owner, &user, "member").status, 200);
+    let mut rotate = request("POST", &format!("/v1/keys/{id}/rotate"), &key, &json!({ "grace_period_seconds": 60 }));
+    rotate.headers.push(("idempotency-key".to_owned(), "once".to_owned()));
+    let (first, again) = (world.send(&rotate), world.send(&rotate));
+    assert_eq!((first.status, again.status), (200, 200), "{} {}", first.json, again.json);
+    assert_eq!(first.text("key"), again.text("key"));
+}
+
+#[test]
 fn raised_person_keeps_his_keys_as_they_are() {
     let (world, owner) = world();
     let (user, key) = join_as(&world, &owner, "a@b", "member");
