@@ -85,9 +85,11 @@ fn find<'a>(app: &'a App, request: &Request) -> Result<&'a Route, Problem> {
 /// is asked for here must be that of the path which the upstream sees there.
 fn decoded(path: &str) -> Option<Cow<'_, str>> {
     let text = percent_decode_str(path).decode_utf8().ok()?;
-    let slashes = |text: &str| text.matches(['/', '\\']).count();
+    let slashes = |text: &str| text.matches('/').count();
     let good = slashes(path) == slashes(&text)
         && !text.contains("//")
+        // The platform itself takes it for a slash on the way to the upstream.
+        && !text.contains('\\')
         // Some servers read `/..;/a` as `/../a`, and `/a;b` as `/a`.
         && !text.contains(';')
         && !text.contains(char::is_control)

@@ -288,6 +288,8 @@ fn path_or_method_without_a_route_is_refused_as_everywhere() {
         "/v1/a/%2e/b",
         "/v1/a/..;/b",
         "/orders/7;a=b",
+        "/orders/7\\8",
+        "/v1/a/..\\..\\b",
         "/orders/7%3Bb",
         "/V1/a",
     ] {
