@@ -58,7 +58,12 @@ pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> R
         timeout_seconds: route.timeout_seconds,
     };
     match app.upstream.send(outgoing).await {
-        Ok(answer) => Ok(warned(response(answer), &by)),
+        Ok(answer) if (200..=599).contains(&answer.status) => Ok(warned(response(answer), &by)),
+        // The platform makes no answer of such a status, and breaks when it is asked to.
+        Ok(answer) => {
+            log::error!("{} {} was answered with {} (request {request_id})", request.method, route.path, answer.status);
+            Err(Problem::UpstreamFailed)
+        }
         Err(error) => {
             log::error!("{} {} was not answered: {error:?} (request {request_id})", request.method, route.path);
             Err(match error {

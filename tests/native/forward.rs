@@ -355,6 +355,14 @@ fn upstream_that_does_not_answer_is_502_or_504_and_nothing_of_it_is_told() {
 }
 
 #[test]
+fn answer_that_nobody_can_be_given_is_502() {
+    for (status, given) in [(199, 502), (200, 200), (599, 599), (600, 502), (999, 502)] {
+        let (world, owner, _) = with_answer(move || Ok(Incoming { status, headers: Vec::new(), body: None }));
+        assert_eq!(world.get("/orders/7", &owner).status, given, "{status}");
+    }
+}
+
+#[test]
 fn request_is_signed_with_the_secret_and_only_with_one() {
     let (mut world, owner, server) = world();
     let own = world.get("/v1/keys/self", &owner).json;
