@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use crate::{
     app::{App, Principal, verify::Freshness},
@@ -36,15 +36,21 @@ const WITHHELD: [&str; 10] = [
 /// The headers that begin like this are the platform's, or say who asks, which only this service may.
 const WITHHELD_PREFIXES: [&str; 2] = ["cf-", "x-bitting-"];
 
+/// What a URL encodes (WHATWG URL, 1.3), and so the platform on the way to the upstream. It is done here so that
+/// what is signed is what arrives.
+const IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'\'').add(b'<').add(b'>');
+const IN_PATH: &AsciiSet = &IN_QUERY.remove(b'\'').add(b'?').add(b'^').add(b'`').add(b'{').add(b'}');
+
 /// Answers a request by a route of the operator's.
 pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> Result<Response, Problem> {
     let route = find(app, request)?;
     let by = identify(app, request, request_id, Freshness::Bounded).await?;
     admit(app, &by, Some(&route.scope))?;
-    let path = match request.query.as_str() {
-        "" => request.path.clone(),
-        query => format!("{}?{query}", request.path),
-    };
+    let mut path = utf8_percent_encode(&request.path, IN_PATH).to_string();
+    if !request.query.is_empty() {
+        path.push('?');
+        path.extend(utf8_percent_encode(&request.query, IN_QUERY));
+    }
     let outgoing = Outgoing {
         method: request.method.clone(),
         target: route.target.clone(),
