@@ -102,8 +102,16 @@ pub(crate) async fn revoke(call: &Call<'_>, by: &Principal) -> Result<Response, 
 }
 
 /// The token in the path. What is none opens nothing.
-fn path_token(call: &Call<'_>) -> Result<InvitationToken, Error> {
-    InvitationToken::parse(call.param("token")).ok_or(Error::NotFound)
+fn path_token(call: &Call<'_>) -> Result<InvitationToken, Problem> {
+    InvitationToken::parse(call.param("token")).ok_or(Problem::NoInvitation)
+}
+
+/// Whoever has a link that opens nothing has no key of which to tell him.
+fn named_here(error: Error) -> Problem {
+    match error {
+        Error::NotFound => Problem::NoInvitation,
+        error => error.into(),
+    }
 }
 
 /// What whoever opens the link is told, and what to do.
@@ -116,7 +124,7 @@ pub(crate) async fn get(call: &Call<'_>) -> Result<Response, Problem> {
         expires_at: Rfc3339,
         next: &'static str,
     }
-    let (invitation, organization, _) = call.app.open_invitation(&path_token(call)?).await?;
+    let (invitation, organization, _) = call.app.open_invitation(&path_token(call)?).await.map_err(named_here)?;
     let body = OpenBody {
         organization: &organization,
         email: &invitation.email,
@@ -138,6 +146,6 @@ pub(crate) async fn accept(call: &Call<'_>) -> Result<Response, Problem> {
     let token = path_token(call)?;
     let Body { key_name } = input::body(call.request)?;
     let ip = call.request.header("cf-connecting-ip").map(str::to_owned);
-    let created = call.app.accept_invitation(&token, key_name, call.request_id.to_owned(), ip).await?;
-    Ok(keys::created(call, 201, &created))
+    let created = call.app.accept_invitation(&token, key_name, call.request_id.to_owned(), ip).await;
+    Ok(keys::created(call, 201, &created.map_err(named_here)?))
 }

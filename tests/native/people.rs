@@ -153,6 +153,7 @@ fn invitation_that_is_used_revoked_expired_or_unknown_is_one_and_the_same_404() 
     for token in [&used, &revoked, &expired.text("token"), &unknown, &suspended] {
         for mut answer in [open(&world, token), accept(&world, token)] {
             assert_problem(&answer, 404, "not_found");
+            assert!(answer.detail().starts_with("This link opens no invitation"), "{}", answer.detail());
             answer.json["request_id"] = Value::Null;
             answers.push(answer.json);
         }
