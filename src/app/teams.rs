@@ -43,7 +43,7 @@ impl App {
         let created = event(organization_id, team.id, "team.created", json!({ "name": team.name }), now);
         let statements = vec![teams::insert(organization_id, &team), self.record_if_changed(by, &created)];
         let made = self.in_organization_once(by, organization_id, None, &team.id.to_string(), statements).await;
-        let made = made.and_then(|mut results| Ok(teams::read(take(&mut results, 0))?.pop().ok_or(TEAM_EXISTS)?));
+        let made = made.and_then(|mut results| teams::read(take(&mut results, 0))?.pop().ok_or(TEAM_EXISTS));
         match made {
             Err(error) => {
                 let (first, mut results) = self.made_before(by, error, &[teams::made]).await?;
