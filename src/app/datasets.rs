@@ -146,8 +146,9 @@ impl App {
         match self.guarded_once(by, None, &dataset.id.to_string(), statements).await {
             Ok(_) => Ok(Dataset { row_count: count(rows.len()), ..dataset }),
             Err(error) => {
-                let id = self.id_made_before(by, error, DatasetId::parse).await?;
-                Ok(self.dataset_rows(by, id, 0, 1).await?.dataset)
+                let (first, mut results) = self.made_before(by, error, &[datasets::made]).await?;
+                let made = datasets::read(take(&mut results, 0))?.pop().ok_or(Error::Spent(first.subject))?;
+                Ok(made.dataset)
             }
         }
     }
@@ -237,7 +238,7 @@ impl App {
         })
     }
 
-    fn created(&self, by: &Principal, dataset: &Dataset) -> Event<'static> {
+    fn created(&self, by: &Principal, dataset: &Dataset) -> Event {
         self.event(by, dataset.id, "dataset.created", json!({ "name": dataset.name }))
     }
 
@@ -432,9 +433,8 @@ impl App {
         Ok(results)
     }
 
-    fn event(&self, by: &Principal, id: DatasetId, action: &'static str, details: Value) -> Event<'static> {
-        let organization_id = by.snapshot.organization_id;
-        Event { organization_id, subject: id.to_string(), action, details, at: self.now() }
+    fn event(&self, by: &Principal, id: DatasetId, action: &'static str, details: Value) -> Event {
+        Event::new(by.snapshot.organization_id, id, action, details, self.now())
     }
 
     /// Ends a data set.

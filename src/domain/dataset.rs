@@ -92,6 +92,7 @@ json_schema!(Row, "Row", {
     "type": "object",
     "description": "Values by the names of their columns.",
     "maxProperties": MAX_COLUMNS,
+    "additionalProperties": true,
 });
 
 impl Serialize for Row {

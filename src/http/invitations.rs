@@ -1,10 +1,10 @@
 //! `/v1/organizations/:organization/invitations`, and `/v1/invitations/:token` for whoever has the link.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::Principal,
+    app::{Principal, error::Error},
     domain::{
         id::{InvitationId, KeyId},
         key::{Name, Role},
@@ -144,14 +144,22 @@ pub(crate) async fn revoke(
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct TokenPath {
     /// The invitation's secret.
-    #[serde(deserialize_with = "token")]
-    #[schemars(with = "String")]
-    token: InvitationToken,
+    token: String,
 }
 
-fn token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<InvitationToken, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    InvitationToken::parse(&text).ok_or_else(|| de::Error::custom("must be the token of an invitation"))
+impl TokenPath {
+    /// What is no token opens nothing.
+    fn token(&self) -> Result<InvitationToken, Problem> {
+        InvitationToken::parse(&self.token).ok_or(Problem::NoInvitation)
+    }
+}
+
+/// Whoever has a link that opens nothing has no key of which to tell him.
+fn named_here(error: Error) -> Problem {
+    match error {
+        Error::NotFound => Problem::NoInvitation,
+        error => error.into(),
+    }
 }
 
 /// Where an invitation leads to.
@@ -172,7 +180,7 @@ pub(crate) struct OpenBody {
 
 /// What whoever opens the link is told, and what to do.
 pub(crate) async fn get(call: &Call<'_>, InPath(path): InPath<TokenPath>) -> Result<Json<OpenBody>, Problem> {
-    let (invitation, organization, _) = call.app.open_invitation(&path.token).await?;
+    let (invitation, organization, _) = call.app.open_invitation(&path.token()?).await.map_err(named_here)?;
     Ok(Json(OpenBody {
         organization,
         email: invitation.email,
@@ -198,6 +206,6 @@ pub(crate) async fn accept(
     (InPath(path), InBody(AcceptBody { key_name })): (InPath<TokenPath>, InBody<AcceptBody>),
 ) -> Result<Json<keys::CreatedBody, 201>, Problem> {
     let ip = call.request.header("cf-connecting-ip").map(str::to_owned);
-    let created = call.app.accept_invitation(&path.token, key_name, call.request_id.to_owned(), ip).await?;
-    Ok(Json(keys::CreatedBody::new(created, call.app.clock.now())))
+    let accepted = call.app.accept_invitation(&path.token()?, key_name, call.request_id.to_owned(), ip).await;
+    Ok(Json(keys::CreatedBody::new(accepted.map_err(named_here)?, call.app.clock.now())))
 }

@@ -7,12 +7,12 @@ use crate::{
     domain::{
         access::{Access, Sight, Viewer},
         dataset::{Cells, Columns, Dataset, JudgmentConfig, MAX_ROWS},
-        id::{DatasetId, OrganizationId, ProjectId, UserId},
+        id::{DatasetId, KeyId, OrganizationId, ProjectId, UserId},
         key::Name,
         time::UnixMillis,
     },
     ports::{DatabaseError, Param, Row, Statement},
-    storage::{ToParam, access, json_text, statement, typed},
+    storage::{ToParam, access, idempotency::subject, json_text, statement, typed},
 };
 
 /// The most rows of a data set in one row of `dataset_chunks`.
@@ -126,6 +126,18 @@ macro_rules! seen {
 pub(crate) fn get(viewer: Viewer, id: DatasetId) -> Statement {
     let sql = concat!("SELECT ", seen!(), " FROM datasets WHERE ", visible!("0"));
     about(sql, viewer, id, Vec::new())
+}
+
+/// The data set that was made under an Idempotency-Key, which is the caller's own.
+pub(crate) fn made(by: KeyId, digest: &str) -> Statement {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        ", 1 AS writable, 1 AS owned FROM datasets WHERE id = ",
+        subject!(),
+        " AND ends_at IS NULL"
+    );
+    statement!(sql, by, digest)
 }
 
 /// A page of the data sets that may be seen, the newest first.
