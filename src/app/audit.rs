@@ -39,7 +39,7 @@ pub struct RefusedAttempt {
 
 impl App {
     /// Writes an event if the statement before it in the batch has changed a row.
-    pub(super) fn record_if_changed(&self, by: &Principal, event: &Event<'_>) -> Statement {
+    pub(super) fn record_if_changed(&self, by: &Principal, event: &Event) -> Statement {
         audit::record_if_changed(&by.actor(), event, self.config.audit_retention_ms)
     }
 

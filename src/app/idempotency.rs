@@ -10,7 +10,7 @@ use crate::{
     app::{
         App, Principal,
         error::Error,
-        keys::{Created, check_holds},
+        keys::{Created, check_holds, role_to_hold},
         take,
     },
     domain::{
@@ -143,7 +143,7 @@ impl App {
         // How long it lasts does not matter: a key that rotated itself asks by its outgoing secret.
         // What a role is worth in one organization says nothing of another, which the operator has made.
         let own = key.organization_id == by.snapshot.organization_id;
-        let role = if own { key.role } else { Role::Admin };
+        let role = if own { role_to_hold(by, &key) } else { Role::Admin };
         check_holds(by, &key.scopes, role, by.snapshot.ends_at())?;
         Ok((Created { key, text }, take(&mut results, 1)))
     }

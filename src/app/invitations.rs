@@ -18,7 +18,6 @@ use crate::{
         organization::Policy,
         person::{Email, Invitation, InvitationToken},
         scope::Scopes,
-        time::UnixMillis,
     },
     storage::{
         audit::{self, Actor, Event},
@@ -72,7 +71,7 @@ impl App {
             "role": role,
             "expires_at": invitation.expires_at.to_rfc3339(),
         });
-        let created = event(organization_id, invitation.id, "invitation.created", details, now);
+        let created = Event::new(organization_id, invitation.id, "invitation.created", details, now);
         let statements = vec![
             people::by_email(organization_id, &invitation.email),
             invitations::forget_expired(organization_id, now),
@@ -133,7 +132,7 @@ impl App {
         let now = self.now();
         let statements = vec![
             invitations::revoke(organization_id, id, now),
-            self.record_if_changed(by, &event(organization_id, id, "invitation.revoked", json!({}), now)),
+            self.record_if_changed(by, &Event::new(organization_id, id, "invitation.revoked", json!({}), now)),
         ];
         let mut results = self.in_organization(by, organization_id, statements).await?;
         if take(&mut results, 0).is_empty() { Err(Error::NotFound) } else { Ok(()) }
@@ -196,13 +195,8 @@ impl App {
         // He acts by the key that he gets.
         let actor = Actor { key_id: Some(key.id), user_id: Some(user_id), request_id, ip };
         let retention_ms = self.config.audit_retention_ms;
-        let joined = Event {
-            organization_id,
-            subject: user_id.to_string(),
-            action: "member.joined",
-            details: json!({ "invitation": invitation.id, "role": invitation.role }),
-            at: now,
-        };
+        let details = json!({ "invitation": invitation.id, "role": invitation.role });
+        let joined = Event::new(organization_id, user_id, "member.joined", details, now);
         let digest = token.digest();
         let batch = vec![
             invitations::insert_user(digest, user_id, now),
@@ -216,14 +210,4 @@ impl App {
         key.number = keys::read_number(take(&mut results, 3))?.ok_or(Error::NotFound)?;
         Ok(Created { key, text })
     }
-}
-
-fn event(
-    organization_id: OrganizationId,
-    id: InvitationId,
-    action: &'static str,
-    details: serde_json::Value,
-    at: UnixMillis,
-) -> Event<'static> {
-    Event { organization_id, subject: id.to_string(), action, details, at }
 }

@@ -169,7 +169,7 @@ impl App {
         keys::insert(key, digest, pepper_version, policy.max_keys_per_user)
     }
 
-    pub(super) fn created_event(key: &Key) -> Event<'static> {
+    pub(super) fn created_event(key: &Key) -> Event {
         let details = json!({
             "name": key.name,
             "kind": key.kind,
@@ -255,7 +255,7 @@ impl App {
 
     /// Carries out a change of a key that was read before, with its event, and gives the key as it is
     /// then. Of two at once, one finds the key changed.
-    pub(super) async fn carry_out(&self, by: &Principal, change: Statement, event: &Event<'_>) -> Result<Key, Error> {
+    pub(super) async fn carry_out(&self, by: &Principal, change: Statement, event: &Event) -> Result<Key, Error> {
         changed(self.guarded(by, vec![change, self.record_if_changed(by, event)]).await?)
     }
 
@@ -267,13 +267,7 @@ impl App {
     pub async fn revoke_key(&self, by: &Principal, id: KeyId, force: bool) -> Result<Key, Error> {
         let now = self.now();
         let reach = reach_to_change(by, id)?;
-        let revoked = Event {
-            organization_id: by.snapshot.organization_id,
-            subject: id.to_string(),
-            action: "key.revoked",
-            details: json!({}),
-            at: now,
-        };
+        let revoked = Event::new(by.snapshot.organization_id, id, "key.revoked", json!({}), now);
         let statements = vec![
             keys::revoke(reach, id, force, now),
             self.record_if_changed(by, &revoked),
@@ -365,8 +359,8 @@ pub(super) fn page<T>(mut items: Vec<T>, limit: i64) -> Page<T> {
     Page { items, has_more: has_more && limit > 0 }
 }
 
-pub(super) fn event(key: &Key, action: &'static str, details: Value, at: UnixMillis) -> Event<'static> {
-    Event { organization_id: key.organization_id, subject: key.id.to_string(), action, details, at }
+pub(super) fn event(key: &Key, action: &'static str, details: Value, at: UnixMillis) -> Event {
+    Event::new(key.organization_id, key.id, action, details, at)
 }
 
 /// The change as its audit event tells it.
@@ -432,6 +426,12 @@ pub(super) fn check_expiry(policy: Policy, expires_at: Option<UnixMillis>, now: 
 /// Whether one expiry is later than another; `None` is never.
 fn lasts_longer(this: Option<UnixMillis>, other: Option<UnixMillis>) -> bool {
     other.is_some_and(|other| this.is_none_or(|this| this > other))
+}
+
+/// The role that a caller must hold to be told a key's secret: the key's own, or, if it is the caller itself,
+/// what that is worth now that its user may have been lowered.
+pub(super) fn role_to_hold(by: &Principal, key: &Key) -> Role {
+    if key.id == by.snapshot.key_id { by.snapshot.role } else { key.role }
 }
 
 /// The rule: no key gives another more than it holds: neither scopes, nor a role, nor time.

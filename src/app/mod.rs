@@ -70,7 +70,7 @@ impl Principal {
         if self.snapshot.role >= Role::Admin && self.snapshot.project_id.is_none() {
             return Ok(());
         }
-        Err(Error::Exceeds("This needs a key of the organization, or an owner's or admin's.".to_owned()))
+        Err(Error::Exceeds("Only a key with the role `admin` or `owner` can do this.".to_owned()))
     }
 
     /// Who the audit trail says it was.

@@ -62,13 +62,9 @@ impl App {
         let nonce = self.nonce(by)?;
         let source = self.secret_bytes(by, nonce.as_ref());
         let (organization, created, mut batch) = self.found(new, false, &by.actor(), source)?;
-        let event = Event {
-            organization_id: organization.id,
-            subject: organization.id.to_string(),
-            action: "organization.created",
-            details: json!({ "name": organization.name }),
-            at: organization.created_at,
-        };
+        let details = json!({ "name": organization.name });
+        let event =
+            Event::new(organization.id, organization.id, "organization.created", details, organization.created_at);
         batch.push(self.record_if_changed(by, &event));
         match self.guarded_once(by, nonce, &created.key.id.to_string(), batch).await {
             Ok(_) => Ok((organization, created)),
@@ -136,13 +132,7 @@ impl App {
             }
         }
         let now = self.now();
-        let updated = Event {
-            organization_id: id,
-            subject: id.to_string(),
-            action: "organization.updated",
-            details: json!(change),
-            at: now,
-        };
+        let updated = Event::new(id, id, "organization.updated", json!(change), now);
         let statements =
             vec![organizations::update(id, change, now), self.record_if_changed(by, &updated), organizations::get(id)];
         let mut results = self.guarded(by, statements).await?;

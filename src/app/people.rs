@@ -89,13 +89,7 @@ impl App {
         by.administers()?;
         let now = self.now();
         let leave = leave(by, Some(role), force);
-        let changed = Event {
-            organization_id,
-            subject: id.to_string(),
-            action: "member.updated",
-            details: json!({ "role": role }),
-            at: now,
-        };
+        let changed = Event::new(organization_id, id, "member.updated", json!({ "role": role }), now);
         let statements = vec![
             people::get(organization_id, id),
             people::is_last_owner(organization_id, id),
@@ -130,15 +124,14 @@ impl App {
         check_sees(by, id)?;
         let now = self.now();
         let leave = leave(by, None, force);
-        let removed =
-            Event { organization_id, subject: id.to_string(), action: "member.removed", details: json!({}), at: now };
+        let removed = Event::new(organization_id, id, "member.removed", json!({}), now);
         let statements = vec![
             people::get(organization_id, id),
             people::is_last_owner(organization_id, id),
             people::remove(organization_id, id, &leave, now),
             self.record_if_changed(by, &removed),
-            teams::remove_from_all(organization_id, id),
             invitations::end_beyond_reach(organization_id, id),
+            teams::remove_from_all(organization_id, id),
             people::get(organization_id, id),
         ];
         let mut results = self.in_organization(by, organization_id, statements).await?;

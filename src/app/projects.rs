@@ -47,7 +47,7 @@ impl App {
             created_at: now,
         };
         let details = json!({ "name": project.name, "description": project.description });
-        let created = event(organization_id, project.id, "project.created", details, now);
+        let created = Event::new(organization_id, project.id, "project.created", details, now);
         let first_key = NewKey {
             name: project.name.clone(),
             kind: Some(KeyKind::Proj),
@@ -121,7 +121,7 @@ impl App {
         change: &Change,
     ) -> Result<Project, Error> {
         by.administers()?;
-        let updated = event(organization_id, id, "project.updated", json!(change), self.now());
+        let updated = Event::new(organization_id, id, "project.updated", json!(change), self.now());
         let statements = vec![projects::update(organization_id, id, change), self.record_if_changed(by, &updated)];
         let mut results = self.guarded(by, statements).await?;
         projects::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
@@ -140,20 +140,10 @@ impl App {
     ) -> Result<(Project, UnixMillis), Error> {
         by.administers()?;
         let now = self.now();
-        let deleted = event(organization_id, id, "project.deleted", json!({}), now);
+        let deleted = Event::new(organization_id, id, "project.deleted", json!({}), now);
         let statements = vec![projects::delete(organization_id, id, now), self.record_if_changed(by, &deleted)];
         let mut results = self.guarded(by, statements).await?;
         let project = projects::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)?;
         Ok((project, now))
     }
-}
-
-fn event(
-    organization_id: OrganizationId,
-    id: ProjectId,
-    action: &'static str,
-    details: serde_json::Value,
-    at: UnixMillis,
-) -> Event<'static> {
-    Event { organization_id, subject: id.to_string(), action, details, at }
 }

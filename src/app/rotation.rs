@@ -8,7 +8,7 @@ use crate::{
     app::{
         App, Principal,
         error::Error,
-        keys::{Created, changed, check_changeable, check_expiry, check_holds, event, reach_to_change},
+        keys::{Created, changed, check_changeable, check_expiry, check_holds, event, reach_to_change, role_to_hold},
     },
     domain::{key::Key, key_text::KeyText, time::UnixMillis},
     storage::keys::{self, NewSecret},
@@ -63,7 +63,7 @@ impl App {
             return Err(Error::invalid("grace_period_seconds", "an expired key's old secret cannot go on working"));
         }
         let expires_at = expires_at.unwrap_or(before.life.expires_at);
-        check_holds(by, &before.scopes, before.role, expires_at)?;
+        check_holds(by, &before.scopes, role_to_hold(by, before), expires_at)?;
         let rotates_at = (grace_ms > 0).then(|| {
             let end = now.plus_ms(grace_ms);
             expires_at.map_or(end, |expires_at| expires_at.min(end))

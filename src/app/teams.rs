@@ -1,6 +1,6 @@
 //! Teams: made, renamed, filled and ended. They say who belongs together; no key depends on them yet.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     app::{
@@ -14,7 +14,6 @@ use crate::{
         id::{OrganizationId, TeamId, UserId},
         key::Name,
         person::{Team, TeamMember},
-        time::UnixMillis,
     },
     storage::{audit::Event, people, teams},
 };
@@ -40,7 +39,7 @@ impl App {
         by.administers()?;
         let now = self.now();
         let team = Team { id: TeamId::new(now, self.random_bits()?), name, created_at: now };
-        let created = event(organization_id, team.id, "team.created", json!({ "name": team.name }), now);
+        let created = Event::new(organization_id, team.id, "team.created", json!({ "name": team.name }), now);
         let statements = vec![teams::insert(organization_id, &team), self.record_if_changed(by, &created)];
         let made = self.in_organization_once(by, organization_id, None, &team.id.to_string(), statements).await;
         let made = made.and_then(|mut results| teams::read(take(&mut results, 0))?.pop().ok_or(TEAM_EXISTS));
@@ -100,7 +99,7 @@ impl App {
         name: &Name,
     ) -> Result<Team, Error> {
         by.administers()?;
-        let renamed = event(organization_id, id, "team.updated", json!({ "name": name }), self.now());
+        let renamed = Event::new(organization_id, id, "team.updated", json!({ "name": name }), self.now());
         let statements = vec![
             teams::rename(organization_id, id, name),
             self.record_if_changed(by, &renamed),
@@ -120,7 +119,7 @@ impl App {
     /// [`Error::Exceeds`] for whoever does not administer the organization.
     pub async fn delete_team(&self, by: &Principal, organization_id: OrganizationId, id: TeamId) -> Result<(), Error> {
         by.administers()?;
-        let deleted = event(organization_id, id, "team.deleted", json!({}), self.now());
+        let deleted = Event::new(organization_id, id, "team.deleted", json!({}), self.now());
         let statements = vec![
             teams::empty(organization_id, id),
             teams::delete(organization_id, id),
@@ -143,7 +142,7 @@ impl App {
     ) -> Result<(), Error> {
         by.administers()?;
         let now = self.now();
-        let added = event(organization_id, id, "team.member_added", json!({ "user_id": user_id }), now);
+        let added = Event::new(organization_id, id, "team.member_added", json!({ "user_id": user_id }), now);
         let statements = vec![
             teams::get(organization_id, id, None),
             people::get(organization_id, user_id),
@@ -173,19 +172,9 @@ impl App {
         user_id: UserId,
     ) -> Result<(), Error> {
         by.administers()?;
-        let removed = event(organization_id, id, "team.member_removed", json!({ "user_id": user_id }), self.now());
+        let removed = Event::new(organization_id, id, "team.member_removed", json!({ "user_id": user_id }), self.now());
         let statements = vec![teams::remove(organization_id, id, user_id), self.record_if_changed(by, &removed)];
         let mut results = self.in_organization(by, organization_id, statements).await?;
         if take(&mut results, 0).is_empty() { Err(Error::NotFound) } else { Ok(()) }
     }
-}
-
-fn event(
-    organization_id: OrganizationId,
-    id: TeamId,
-    action: &'static str,
-    details: Value,
-    at: UnixMillis,
-) -> Event<'static> {
-    Event { organization_id, subject: id.to_string(), action, details, at }
 }

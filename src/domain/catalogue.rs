@@ -287,7 +287,7 @@ impl Catalogue {
 fn is_path(path: &str) -> bool {
     let Some(segments) = path.strip_prefix('/') else { return false };
     let plain = |segment: &str| {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()+,;=@".contains(&byte);
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()+,=@".contains(&byte);
         segment.bytes().all(fits) && ![".", ".."].contains(&segment)
     };
     let last = segments.split('/').count();
@@ -403,7 +403,7 @@ mod tests {
     fn parse_says_what_is_wrong_and_where() {
         for (text, says) in [
             ("{", "line 1 column 1"),
-            ("[]", "invalid length 0"),
+            ("[]", "line 1 column 2"),
             (r#"{"resources": {}, "bundles": {}, "presets": []}"#, "missing field `routes`"),
             (
                 r#"{"resources": {"a": {"x": "", "x": ""}}, "bundles": {}, "presets": [], "routes": []}"#,

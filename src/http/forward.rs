@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use crate::{
     app::{App, Principal, verify::Freshness},
@@ -36,15 +36,21 @@ const WITHHELD: [&str; 10] = [
 /// The headers that begin like this are the platform's, or say who asks, which only this service may.
 const WITHHELD_PREFIXES: [&str; 2] = ["cf-", "x-bitting-"];
 
+/// What a URL encodes (WHATWG URL, 1.3), and so the platform on the way to the upstream. It is done here so that
+/// what is signed is what arrives.
+const IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'\'').add(b'<').add(b'>');
+const IN_PATH: &AsciiSet = &IN_QUERY.remove(b'\'').add(b'?').add(b'^').add(b'`').add(b'{').add(b'}');
+
 /// Answers a request by a route of the operator's.
 pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> Result<Response, Problem> {
     let route = find(app, request)?;
     let by = identify(app, request, request_id, Freshness::Bounded).await?;
     admit(app, &by, Some(&route.scope))?;
-    let path = match request.query.as_str() {
-        "" => request.path.clone(),
-        query => format!("{}?{query}", request.path),
-    };
+    let mut path = utf8_percent_encode(&request.path, IN_PATH).to_string();
+    if !request.query.is_empty() {
+        path.push('?');
+        path.extend(utf8_percent_encode(&request.query, IN_QUERY));
+    }
     let outgoing = Outgoing {
         method: request.method.clone(),
         target: route.target.clone(),
@@ -58,7 +64,12 @@ pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> R
         timeout_seconds: route.timeout_seconds,
     };
     match app.upstream.send(outgoing).await {
-        Ok(answer) => Ok(warned(response(answer), &by)),
+        Ok(answer) if (200..=599).contains(&answer.status) => Ok(warned(response(answer), &by)),
+        // The platform makes no answer of such a status, and breaks when it is asked to.
+        Ok(answer) => {
+            log::error!("{} {} was answered with {} (request {request_id})", request.method, route.path, answer.status);
+            Err(Problem::UpstreamFailed)
+        }
         Err(error) => {
             log::error!("{} {} was not answered: {error:?} (request {request_id})", request.method, route.path);
             Err(match error {
@@ -85,9 +96,13 @@ fn find<'a>(app: &'a App, request: &Request) -> Result<&'a Route, Problem> {
 /// is asked for here must be that of the path which the upstream sees there.
 fn decoded(path: &str) -> Option<Cow<'_, str>> {
     let text = percent_decode_str(path).decode_utf8().ok()?;
-    let slashes = |text: &str| text.matches(['/', '\\']).count();
+    let slashes = |text: &str| text.matches('/').count();
     let good = slashes(path) == slashes(&text)
         && !text.contains("//")
+        // The platform itself takes it for a slash on the way to the upstream.
+        && !text.contains('\\')
+        // Some servers read `/..;/a` as `/../a`, and `/a;b` as `/a`.
+        && !text.contains(';')
         && !text.contains(char::is_control)
         && text.split('/').all(|segment| segment != "." && segment != "..");
     good.then_some(text)

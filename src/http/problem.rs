@@ -21,6 +21,8 @@ pub(crate) enum Problem {
     NotOperator,
     /// There is no such path.
     NoSuchPath,
+    /// The link of an invitation opens none, or none any more.
+    NoInvitation,
     /// The path is there, but not with this method; the value lists those that are.
     MethodNotAllowed(String),
     /// The body has more bytes than these, which are the most that are read.
@@ -110,7 +112,7 @@ impl Problem {
         match self {
             Self::MissingKey => (401, "missing_api_key"),
             Self::NotOperator => (401, "invalid_operator_secret"),
-            Self::NoSuchPath | Self::App(Error::NotFound) => (404, "not_found"),
+            Self::NoSuchPath | Self::NoInvitation | Self::App(Error::NotFound) => (404, "not_found"),
             Self::MethodNotAllowed(_) => (405, "method_not_allowed"),
             Self::BodyTooLarge(_) => (413, "body_too_large"),
             Self::MalformedJson(_) => (400, "malformed_json"),
@@ -141,6 +143,10 @@ impl Problem {
                     .to_owned()
             }
             Self::NoSuchPath => "There is nothing at this path.".to_owned(),
+            Self::NoInvitation => {
+                "This link opens no invitation: it was accepted or taken back, or has expired. Ask for another."
+                    .to_owned()
+            }
             Self::MethodNotAllowed(allowed) => format!("This path takes {allowed}."),
             Self::BodyTooLarge(max_bytes) => format!("The body is larger than {max_bytes} bytes."),
             Self::UpstreamTimedOut => {

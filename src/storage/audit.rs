@@ -1,5 +1,7 @@
 //! The audit trail: who did what to which key, when, and from where, and who was refused what.
 
+use std::fmt;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -27,17 +29,30 @@ pub(crate) struct Actor {
 
 /// What happened to a key, a project or an organization.
 #[derive(Debug, Clone)]
-pub(crate) struct Event<'a> {
+pub(crate) struct Event {
     /// The organization in whose trail it stands.
     pub(crate) organization_id: OrganizationId,
     /// The id of what it happened to.
     pub(crate) subject: String,
     /// What happened: `key.created`.
-    pub(crate) action: &'a str,
+    pub(crate) action: &'static str,
     /// What was set to what; never a secret.
     pub(crate) details: Value,
     /// When.
     pub(crate) at: UnixMillis,
+}
+
+impl Event {
+    /// An event about what has this id.
+    pub(crate) fn new(
+        organization_id: OrganizationId,
+        subject: impl fmt::Display,
+        action: &'static str,
+        details: Value,
+        at: UnixMillis,
+    ) -> Self {
+        Self { organization_id, subject: subject.to_string(), action, details, at }
+    }
 }
 
 /// Until when an event is kept: as its organization says, else as the deployment does. All three are SQL;
@@ -68,13 +83,13 @@ macro_rules! insert {
 }
 
 /// Writes an event, to be kept for `retention_ms`.
-pub(crate) fn record(actor: &Actor, event: &Event<'_>, retention_ms: i64) -> Statement {
+pub(crate) fn record(actor: &Actor, event: &Event, retention_ms: i64) -> Statement {
     insert(insert!(), actor, event, None, retention_ms)
 }
 
 /// Writes an event if the statement before it in the batch has changed a row: what did not happen
 /// is not recorded.
-pub(crate) fn record_if_changed(actor: &Actor, event: &Event<'_>, retention_ms: i64) -> Statement {
+pub(crate) fn record_if_changed(actor: &Actor, event: &Event, retention_ms: i64) -> Statement {
     insert(concat!(insert!(), " WHERE changes() > 0"), actor, event, None, retention_ms)
 }
 
@@ -82,11 +97,11 @@ pub(crate) fn record_if_changed(actor: &Actor, event: &Event<'_>, retention_ms: 
 pub(crate) const REFUSED: &str = "refused";
 
 /// Writes an attempt, whose action is [`REFUSED`], and the code with which it was refused.
-pub(crate) fn record_refusal(actor: &Actor, event: &Event<'_>, code: &str, retention_ms: i64) -> Statement {
+pub(crate) fn record_refusal(actor: &Actor, event: &Event, code: &str, retention_ms: i64) -> Statement {
     insert(insert!(), actor, event, Some(code), retention_ms)
 }
 
-fn insert(sql: &'static str, actor: &Actor, event: &Event<'_>, refusal: Option<&str>, retention_ms: i64) -> Statement {
+fn insert(sql: &'static str, actor: &Actor, event: &Event, refusal: Option<&str>, retention_ms: i64) -> Statement {
     statement!(
         sql,
         event.organization_id,

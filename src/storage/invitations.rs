@@ -100,10 +100,12 @@ pub(crate) fn revoke(organization_id: OrganizationId, id: InvitationId, now: Uni
     )
 }
 
-/// Ends the invitations that a person has made and could not make any more: all, if he is gone.
+/// Ends the invitations that a person has made, in whatever organization, and could not make any more: all,
+/// if he is gone. Stands directly behind the event of his change and does nothing if there was none: who
+/// never was a member of this organization is no less than before.
 pub(crate) fn end_beyond_reach(organization_id: OrganizationId, user_id: UserId) -> Statement {
     statement!(
-        "DELETE FROM invitations WHERE invited_by = ?2 AND NOT EXISTS (SELECT 1 FROM memberships AS own \
+        "DELETE FROM invitations WHERE changes() > 0 AND invited_by = ?2 AND NOT EXISTS (SELECT 1 FROM memberships AS own \
          WHERE own.organization_id = ?1 AND own.user_id = ?2 \
          AND (own.role = 'owner' OR (own.role = 'admin' AND invitations.role <> 'owner')))",
         organization_id,

@@ -87,8 +87,12 @@ test("what was sent arrives, says who asks, and cannot be forged", async () => {
 });
 
 test("the README's verifier takes what was signed, and nothing else", async () => {
-  await call("/orders/7?x=1");
+  // What a URL must encode, sent as no client that builds URLs would.
+  const { request, answered } = open("GET", "/orders/{7}'?x='1'");
+  request.end();
+  await answered;
   const [{ method, url, headers }] = asked;
+  assert.equal(url, "/orders/%7B7%7D'?x=%271%27");
   const verifier = /```python\n(import hashlib.*?)```/s.exec(readFileSync(new URL("../../README.md", import.meta.url), "utf8"))[1];
   const script = `${verifier}
 import json, sys
@@ -194,6 +198,12 @@ test("no answer in time is 504 and ends the request, no answer at all 502, and t
   const lines = (await app.logs()).map((line) => line.message).filter((line) => line.includes("was not answered"));
   assert.equal(lines.length, 4, lines.join("\n"));
   assert.match(lines[2], /^GET \/unbound was not answered: .*NOTHING/);
+});
+
+test("a status that no answer can have breaks nothing", async () => {
+  answer = (request, response) => response.writeHead(999).end();
+  const response = await call("/orders/7");
+  assert.deepEqual([response.status, (await response.json()).error.code], [502, "upstream_failed"]);
 });
 
 test("a service binding is asked like a server", async () => {

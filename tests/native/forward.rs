@@ -286,6 +286,11 @@ fn path_or_method_without_a_route_is_refused_as_everywhere() {
         "/orders/%ff",
         "/v1/a//b",
         "/v1/a/%2e/b",
+        "/v1/a/..;/b",
+        "/orders/7;a=b",
+        "/orders/7\\8",
+        "/v1/a/..\\..\\b",
+        "/orders/7%3Bb",
         "/V1/a",
     ] {
         assert_problem(&world.get(path, &owner), 404, "not_found");
@@ -350,13 +355,21 @@ fn upstream_that_does_not_answer_is_502_or_504_and_nothing_of_it_is_told() {
 }
 
 #[test]
+fn answer_that_nobody_can_be_given_is_502() {
+    for (status, given) in [(199, 502), (200, 200), (599, 599), (600, 502), (999, 502)] {
+        let (world, owner, _) = with_answer(move || Ok(Incoming { status, headers: Vec::new(), body: None }));
+        assert_eq!(world.get("/orders/7", &owner).status, given, "{status}");
+    }
+}
+
+#[test]
 fn request_is_signed_with_the_secret_and_only_with_one() {
     let (mut world, owner, server) = world();
     let own = world.get("/v1/keys/self", &owner).json;
     send(&world, "PUT", "/orders/7?x=1", &owner, &[("x-bitting-signature", "forged")], None);
     let asked = server.asked_once();
     let value = |name: &str| own[name].as_str().unwrap().to_owned();
-    let signed = [
+    let mut signed = [
         (START.0 / 1000).to_string(),
         "PUT".to_owned(),
         "/orders/7?x=1".to_owned(),
@@ -368,9 +381,16 @@ fn request_is_signed_with_the_secret_and_only_with_one() {
         "*".to_owned(),
         header(&asked, "x-request-id").unwrap().to_owned(),
     ];
-    let expected = hex::encode(hmac_sha256(SECRET, &signed.join("\n")).unwrap());
-    assert_eq!(header(&asked, "x-bitting-signature"), Some(expected.as_str()));
+    let signature = |lines: &[String]| hex::encode(hmac_sha256(SECRET, &lines.join("\n")).unwrap());
+    assert_eq!(header(&asked, "x-bitting-signature"), Some(signature(&signed).as_str()));
     assert_eq!(header(&asked, "x-bitting-timestamp"), Some(signed[0].as_str()));
+    // What a URL must encode is encoded before it is signed, as the upstream then sees it.
+    send(&world, "PUT", "/orders/a{b}'|%7Dä?x='|{ä%zz", &owner, &[], None);
+    let asked = server.asked_once();
+    assert_eq!(asked.path, "/orders/a%7Bb%7D'|%7D%C3%A4?x=%27|{%C3%A4%zz");
+    signed[2] = asked.path.clone();
+    signed[9] = header(&asked, "x-request-id").unwrap().to_owned();
+    assert_eq!(header(&asked, "x-bitting-signature"), Some(signature(&signed).as_str()));
 
     world = world.reconfigured(&[("CATALOGUE", &catalogue(&routes()))]);
     send(&world, "PUT", "/orders/7", &owner, &[("x-bitting-signature", "forged"), ("x-bitting-timestamp", "1")], None);

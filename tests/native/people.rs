@@ -153,6 +153,7 @@ fn invitation_that_is_used_revoked_expired_or_unknown_is_one_and_the_same_404() 
     for token in [&used, &revoked, &expired.text("token"), &unknown, &suspended] {
         for mut answer in [open(&world, token), accept(&world, token)] {
             assert_problem(&answer, 404, "not_found");
+            assert!(answer.detail().starts_with("This link opens no invitation"), "{}", answer.detail());
             answer.json["request_id"] = Value::Null;
             answers.push(answer.json);
         }
@@ -557,6 +558,43 @@ fn whoever_is_lowered_takes_the_invitations_along_that_he_could_not_make_any_mor
     assert_eq!(set_role(&world, &owner, &user, "member").status, 200);
     assert_eq!(left(), [false, false, false]);
     assert_problem(&invite(&world, &key, "d@b", "member"), 403, "exceeds_own_access");
+}
+
+#[test]
+fn change_of_somebody_who_is_no_member_leaves_his_invitations_elsewhere_alone() {
+    let (world, owner) = world();
+    let (_, _, stranger) = world.stranger(&owner);
+    let token = token(&world, &owner, "a@b", "member");
+    let user = user_of(&world, &owner);
+    assert_problem(&remove(&world, &stranger, &user), 404, "not_found");
+    assert_problem(&set_role(&world, &stranger, &user, "member"), 404, "not_found");
+    assert_eq!(open(&world, &token).status, 200);
+}
+
+#[test]
+fn whoever_is_removed_takes_his_invitations_along_wherever_they_lead() {
+    let (world, owner) = world();
+    let (theirs, _, _) = world.stranger(&owner);
+    let (user, _, key) = world.colleague(&owner, "owner");
+    let own = token(&world, &key, "a@b", "member");
+    let path = format!("/v1/organizations/{theirs}/invitations");
+    let elsewhere = world.post(&path, &key, &json!({ "email": "a@b", "role": "member" })).text("token");
+    let left = || [&own, &elsewhere].map(|token| open(&world, token).status);
+    assert_eq!(left(), [200, 200]);
+    assert_eq!(remove(&world, &owner, &user).status, 200);
+    assert_eq!(left(), [404, 404]);
+}
+
+#[test]
+fn key_of_a_lowered_person_can_still_rotate_itself() {
+    let (world, owner) = world();
+    let (user, id, key) = world.colleague(&owner, "owner");
+    assert_eq!(set_role(&world, &owner, &user, "member").status, 200);
+    let mut rotate = request("POST", &format!("/v1/keys/{id}/rotate"), &key, &json!({ "grace_period_seconds": 60 }));
+    rotate.headers.push(("idempotency-key".to_owned(), "once".to_owned()));
+    let (first, again) = (world.send(&rotate), world.send(&rotate));
+    assert_eq!((first.status, again.status), (200, 200), "{} {}", first.json, again.json);
+    assert_eq!(first.text("key"), again.text("key"));
 }
 
 #[test]
