@@ -213,13 +213,12 @@ impl Json {
     fn take(&mut self, byte: u8, row: i64) -> Result<Option<Vec<u8>>, BadRow> {
         let blank = byte.is_ascii_whitespace();
         match self.place {
-            Place::Before if blank => return Ok(None),
+            Place::Before | Place::Behind if blank => return Ok(None),
             Place::Before if byte == b'[' => {
                 self.place = Place::Within;
                 return Ok(None);
             }
             Place::Before => return Err(bad(0, "must be a JSON array of objects")),
-            Place::Behind if blank => return Ok(None),
             Place::Behind => return Err(bad(row, "something follows the end of the array")),
             Place::Within => {}
         }

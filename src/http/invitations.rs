@@ -14,10 +14,11 @@ use crate::{
     http::{
         keys::{self, PageQuery},
         message::Rfc3339,
+        openapi::Operation,
         organizations::{Asked, OrganizationPath},
         problem::Problem,
         routes::Call,
-        typed::{InBody, InPath, InQuery, Json, MayRepeat, NoContent, Whole},
+        typed::{InBody, InPath, InQuery, Input, Json, MayRepeat, NoContent, Whole},
     },
 };
 
@@ -140,17 +141,24 @@ pub(crate) async fn revoke(
     Ok(NoContent)
 }
 
-/// The invitation that a path opens.
+/// The path of the link.
 #[derive(Deserialize, JsonSchema)]
-pub(crate) struct TokenPath {
+struct LinkPath {
     /// The invitation's secret.
     token: String,
 }
 
-impl TokenPath {
-    /// What is no token opens nothing.
-    fn token(&self) -> Result<InvitationToken, Problem> {
-        InvitationToken::parse(&self.token).ok_or(Problem::NoInvitation)
+/// What the link opens an invitation with. What is no token opens nothing.
+pub(crate) struct Link(InvitationToken);
+
+impl Input for Link {
+    fn read(call: &Call<'_>) -> Result<Self, Problem> {
+        let InPath(LinkPath { token }) = InPath::read(call)?;
+        InvitationToken::parse(&token).map(Self).ok_or(Problem::NoInvitation)
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        InPath::<LinkPath>::describe(operation);
     }
 }
 
@@ -179,8 +187,8 @@ pub(crate) struct OpenBody {
 }
 
 /// What whoever opens the link is told, and what to do.
-pub(crate) async fn get(call: &Call<'_>, InPath(path): InPath<TokenPath>) -> Result<Json<OpenBody>, Problem> {
-    let (invitation, organization, _) = call.app.open_invitation(&path.token()?).await.map_err(named_here)?;
+pub(crate) async fn get(call: &Call<'_>, Link(token): Link) -> Result<Json<OpenBody>, Problem> {
+    let (invitation, organization, _) = call.app.open_invitation(&token).await.map_err(named_here)?;
     Ok(Json(OpenBody {
         organization,
         email: invitation.email,
@@ -203,9 +211,9 @@ pub(crate) struct AcceptBody {
 /// Lets the holder of the token in; the key in the answer is told this once.
 pub(crate) async fn accept(
     call: &Call<'_>,
-    (InPath(path), InBody(AcceptBody { key_name })): (InPath<TokenPath>, InBody<AcceptBody>),
+    (Link(token), InBody(AcceptBody { key_name })): (Link, InBody<AcceptBody>),
 ) -> Result<Json<keys::CreatedBody, 201>, Problem> {
     let ip = call.request.header("cf-connecting-ip").map(str::to_owned);
-    let accepted = call.app.accept_invitation(&path.token()?, key_name, call.request_id.to_owned(), ip).await;
-    Ok(Json(keys::CreatedBody::new(accepted.map_err(named_here)?, call.app.clock.now())))
+    let created = call.app.accept_invitation(&token, key_name, call.request_id.to_owned(), ip).await;
+    Ok(Json(keys::CreatedBody::new(created.map_err(named_here)?, call.app.clock.now())))
 }

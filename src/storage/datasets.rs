@@ -288,15 +288,13 @@ macro_rules! chunk_of_row {
 
 /// Sets values of one row and leaves its others. Gives a row if it was there and may be changed.
 pub(crate) fn change_row(viewer: Viewer, id: DatasetId, row: i64, cells: &Cells) -> Statement {
+    // The first value is the eighth parameter.
+    let set = cells.keys().zip(8..).map(|(column, parameter)| {
+        format!(", '$[' || CAST(?5 - first_row AS INTEGER) || '].\"{column}\"', json(?{parameter})")
+    });
+    let set: String = set.collect();
     let mut more = vec![row.to_param(), MAX_CHUNK_BYTES.to_param(), json(cells).to_param()];
-    let mut set = String::new();
-    for (column, value) in cells {
-        more.push(value.to_string().to_param());
-        set.push_str(&format!(
-            ", '$[' || CAST(?5 - first_row AS INTEGER) || '].\"{column}\"', json(?{})",
-            4 + more.len()
-        ));
-    }
+    more.extend(cells.values().map(|value| value.to_string().to_param()));
     let sql = format!(
         "UPDATE dataset_chunks SET cells = json_set(cells{set}) WHERE {}{} AND length(cells) + length(?7) <= ?6 RETURNING 1 AS changed",
         chunk_of_row!(),

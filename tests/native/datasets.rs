@@ -287,7 +287,7 @@ fn key_reaches_what_is_its_users_and_what_is_shared_and_nothing_else() {
         [&owner, &colleague, &mate, &stranger, &project_key].map(|key| access(key)),
         ["own", "none", "none", "none", "none"]
     );
-    assert_eq!(list(&project_key), [in_project.clone()]);
+    assert_eq!(list(&project_key), std::slice::from_ref(&in_project));
     assert_eq!(list(&org_key), [in_project, id.clone()], "a key of the organization sees all of it");
     assert_eq!((access(&org_key), change(&org_key)), ("own".to_owned(), 200));
 

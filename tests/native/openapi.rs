@@ -201,7 +201,8 @@ fn every_request_and_every_answer_fits_its_schema() {
         };
         let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
         if route.body.is_null() {
-            assert!(schema.is_null(), "{}", route.name());
+            let streamed = !operation["requestBody"]["content"]["text/csv"].is_null();
+            assert!(schema.is_null() || streamed, "{}", route.name());
         } else {
             fits(schema, &route.body);
         }
@@ -216,7 +217,7 @@ fn every_request_and_every_answer_fits_its_schema() {
         let documented = &operation["responses"][answer.status.to_string()];
         if answer.status == 204 {
             assert_eq!(documented, &json!({ "description": "Done" }), "{}", route.name());
-        } else {
+        } else if documented["content"].get("text/csv; charset=utf-8").is_none() {
             fits(&documented["content"]["application/json"]["schema"], &answer.json);
         }
         let in_header = |parameter: &Value| parameter["in"] == "header" && parameter["name"] == "Idempotency-Key";

@@ -162,8 +162,9 @@ impl RouteCall {
     /// How many audit events the call makes.
     pub(crate) fn events(&self) -> i64 {
         match (self.method, self.template) {
-            (_, "/api/datasets/:dataset/shares/:grantee" | "/api/datasets/upload") | ("POST", "/api/datasets") => 1,
-            ("DELETE", "/api/datasets/:dataset") => 1,
+            (_, "/api/datasets/:dataset/shares/:grantee" | "/api/datasets/upload")
+            | ("POST", "/api/datasets")
+            | ("DELETE", "/api/datasets/:dataset") => 1,
             (_, template) if template.starts_with("/api/datasets/") => 0,
             ("GET", _) | ("POST", "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
             // That of the project or organization, and that of its first key.
@@ -231,13 +232,13 @@ fn body(method: &str, template: &str, key: &str) -> Value {
         ("POST", "/api/datasets") => json!({
             "name": "made", "description": "d", "columns": [{ "name": "a", "role": "input" }], "rows": [{ "a": 1 }],
         }),
-        ("POST", "/api/datasets/upload") => Value::Null,
         ("PATCH", "/api/datasets/:dataset") => json!({
             "name": "changed", "description": "d",
             "judgments": [{ "name": "j", "question": "q", "verdicts": ["good"], "column": "question" }],
         }),
-        ("POST", "/api/datasets/:dataset/columns") => json!({ "name": "b", "role": "notes" }),
-        ("PATCH", "/api/datasets/:dataset/columns/:column") => json!({ "name": "b", "role": "notes" }),
+        ("POST", "/api/datasets/:dataset/columns") | ("PATCH", "/api/datasets/:dataset/columns/:column") => {
+            json!({ "name": "b", "role": "notes" })
+        }
         ("POST", "/api/datasets/:dataset/rows") => json!({ "rows": [{ "question": "how" }] }),
         ("POST", "/api/datasets/:dataset/rows/remove") => json!({ "row_ids": [1] }),
         ("PATCH", "/api/datasets/:dataset/rows/:row") => json!({ "question": "how" }),
@@ -280,7 +281,9 @@ fn body(method: &str, template: &str, key: &str) -> Value {
             json!({ "email": "new@example.com", "role": "admin", "expires_in_days": 3 })
         }
         ("POST", "/invitations/:token/accept") => json!({ "key_name": "first" }),
-        ("PUT", "/organizations/:organization/teams/:team/members/:user") => Value::Null,
+        ("PUT", "/organizations/:organization/teams/:team/members/:user") | ("POST", "/api/datasets/upload") => {
+            Value::Null
+        }
         ("GET" | "DELETE", _) | (_, "/apikeys/:id/rotate" | "/keys/:id/rotate/finish" | "/keys/:id/rotate/cancel") => {
             Value::Null
         }
