@@ -281,12 +281,10 @@ fn body(method: &str, template: &str, key: &str) -> Value {
             json!({ "email": "new@example.com", "role": "admin", "expires_in_days": 3 })
         }
         ("POST", "/invitations/:token/accept") => json!({ "key_name": "first" }),
-        ("PUT", "/organizations/:organization/teams/:team/members/:user") | ("POST", "/api/datasets/upload") => {
-            Value::Null
-        }
-        ("GET" | "DELETE", _) | (_, "/apikeys/:id/rotate" | "/keys/:id/rotate/finish" | "/keys/:id/rotate/cancel") => {
-            Value::Null
-        }
+        ("GET" | "DELETE", _)
+        | ("PUT", "/organizations/:organization/teams/:team/members/:user")
+        | ("POST", "/api/datasets/upload")
+        | (_, "/apikeys/:id/rotate" | "/keys/:id/rotate/finish" | "/keys/:id/rotate/cancel") => Value::Null,
         _ => panic!("say here which body {method} {template} takes"),
     }
 }
