@@ -244,7 +244,7 @@ test("no key's text, nor its secret, nor the operator's secret stands in D1, KV 
   }
 });
 
-test("the Worker stays below 600 KB gzipped", () => {
+test("the Worker stays below 700 KB gzipped", () => {
   const bytes = gzipSync(readFileSync(new URL("../../build/index_bg.wasm", import.meta.url))).length;
-  assert.ok(bytes < 600_000, `${bytes} bytes`);
+  assert.ok(bytes < 700_000, `${bytes} bytes`);
 });
