@@ -6,6 +6,7 @@ use crate::{
     app::{App, Principal, error::Error, take},
     domain::{
         id::{KeyId, OrganizationId, ProjectId},
+        json::{MAX_DEPTH, depth},
         key::{Key, KeyKind, Life, Name, Role},
         key_text::{KeyText, Word},
         organization::Policy,
@@ -21,9 +22,6 @@ use crate::{
 
 /// The most bytes of a key's metadata, as JSON.
 const MAX_METADATA_BYTES: usize = 4_096;
-/// The most objects and arrays within each other in a key's metadata. Readers of JSON have such a
-/// limit, and one key must not make the list that it stands in unreadable.
-const MAX_METADATA_DEPTH: usize = 32;
 
 /// A key to be made.
 #[derive(Debug, Clone)]
@@ -394,22 +392,10 @@ fn check_metadata(metadata: &Map<String, Value>) -> Result<(), Error> {
             format!("has {bytes} bytes as JSON; at most {MAX_METADATA_BYTES} are kept"),
         ));
     }
-    if 1 + metadata.values().map(depth).max().unwrap_or(0) > MAX_METADATA_DEPTH {
-        return Err(Error::invalid(
-            "metadata",
-            format!("is nested too deeply; at most {MAX_METADATA_DEPTH} levels are kept"),
-        ));
+    if 1 + metadata.values().map(depth).max().unwrap_or(0) > MAX_DEPTH {
+        return Err(Error::invalid("metadata", format!("is nested too deeply; at most {MAX_DEPTH} levels are kept")));
     }
     Ok(())
-}
-
-/// How many objects and arrays there are within each other.
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(values) => 1 + values.iter().map(depth).max().unwrap_or(0),
-        Value::Object(values) => 1 + values.values().map(depth).max().unwrap_or(0),
-        _ => 0,
-    }
 }
 
 /// An expiry must lie in the future, and no later than the organization allows.

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::{
     id::{DatasetId, OrganizationId, ProjectId, UserId},
+    json::{MAX_DEPTH, depth},
     key::Name,
     schema::json_schema,
     time::UnixMillis,
@@ -25,9 +26,6 @@ pub const MAX_COLUMNS: usize = 200;
 pub const MAX_ROWS: i64 = 1_000_000;
 /// The most bytes of one row, as JSON.
 pub const MAX_ROW_BYTES: usize = 64 * 1024;
-/// The most objects and arrays within each other in a value. Readers of JSON have such a limit, and one
-/// value must not make the page that it stands on unreadable.
-pub const MAX_DEPTH: usize = 32;
 
 /// A data set, without its rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -221,15 +219,6 @@ impl Columns {
     pub fn to_row(&self, mut cells: Cells) -> Row {
         let value = |column: &Column| (column.name.as_str().to_owned(), cells.remove(&column.id).unwrap_or_default());
         Row(self.list.iter().map(value).collect())
-    }
-}
-
-/// How many objects and arrays there are within each other.
-pub fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(values) => 1 + values.iter().map(depth).max().unwrap_or(0),
-        Value::Object(values) => 1 + values.values().map(depth).max().unwrap_or(0),
-        _ => 0,
     }
 }
 

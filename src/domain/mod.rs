@@ -10,6 +10,7 @@ pub mod decision;
 pub mod feed;
 pub mod id;
 pub mod idempotency;
+pub mod json;
 pub mod key;
 pub mod key_text;
 pub mod organization;
