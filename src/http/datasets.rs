@@ -63,15 +63,25 @@ pub(crate) struct SharePath {
     grantee: String,
 }
 
-/// A column as it is told, and as it is set.
-#[derive(Serialize, Deserialize, JsonSchema)]
+/// A column to be made.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "Column")]
-pub(crate) struct ColumnBody {
+#[schemars(rename = "NewColumn")]
+pub(crate) struct NewColumnBody {
     /// Its name, which no other column of the data set has.
     name: Name,
     /// What it is for.
     #[serde(default)]
+    role: ColumnRole,
+}
+
+/// A column.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Column")]
+pub(crate) struct ColumnBody {
+    /// Its name.
+    name: Name,
+    /// What it is for.
     role: ColumnRole,
 }
 
@@ -156,7 +166,7 @@ pub(crate) struct NewDatasetBody {
     description: Option<String>,
     /// Its columns, in their order. Those that the rows have beside these are added.
     #[serde(default)]
-    columns: Vec<ColumnBody>,
+    columns: Vec<NewColumnBody>,
     /// Its rows.
     #[serde(default)]
     rows: Vec<Row>,
@@ -310,7 +320,7 @@ async fn change_columns(
 pub(crate) async fn add_column(
     call: &Call<'_>,
     by: &Principal,
-    (InPath(DatasetPath { dataset }), InBody(body)): (InPath<DatasetPath>, InBody<ColumnBody>),
+    (InPath(DatasetPath { dataset }), InBody(body)): (InPath<DatasetPath>, InBody<NewColumnBody>),
 ) -> Result<Json<DatasetBody, 201>, Problem> {
     Ok(Json(change_columns(call, by, dataset, ColumnChange::Add(body.name, body.role)).await?))
 }

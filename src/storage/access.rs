@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The condition that the row of this table may be seen; with `1` for `$write`, changed. Reads the
-/// parameters of [`params`]: `?2` to `?4`.
+/// parameters of [`sight`]: `?2` to `?4`.
 macro_rules! may {
     ($table:literal, $write:literal) => {
         concat!(
