@@ -187,10 +187,11 @@ impl App {
         let (mut upload, mut rows, mut next_row, mut bytes) = (Upload::new(format), Vec::new(), 1, 0);
         let mut statements = vec![datasets::insert(dataset, Some(dataset.created_at.plus_ms(UPLOAD_MS)))];
         while let Some(piece) = pieces.next().await {
-            let piece =
-                piece.map_err(|why| Error::Invalid { field: None, message: format!("The upload broke off: {why}") })?;
+            // Either nobody waits for the answer any more, or the key changed and the body cannot be read again.
+            let piece = piece.map_err(|why| Error::Unavailable(format!("an upload broke off: {why}")))?;
+            let before = rows.len();
             upload.push(&piece, &mut rows).map_err(bad_row)?;
-            if rows.iter().map(size).sum::<usize>() < CHUNK_BYTES && rows.len() < CHUNK_ROWS {
+            if rows.len() == before || rows.iter().map(size).sum::<usize>() < CHUNK_BYTES && rows.len() < CHUNK_ROWS {
                 continue;
             }
             // What does not fill a chunk yet waits for the rest of it.
@@ -217,7 +218,11 @@ impl App {
         }
         statements.push(datasets::complete(dataset.id, &columns, row_count, self.now()));
         statements.push(self.record_if_changed(by, &self.created(by, dataset)));
-        self.guarded(by, statements).await?;
+        let at = statements.len() - 2;
+        let mut results = self.guarded(by, statements).await?;
+        if take(&mut results, at).is_empty() {
+            return Err(Error::Invalid { field: None, message: "The upload took longer than a day".to_owned() });
+        }
         Ok(Dataset { columns, row_count, ..dataset.clone() })
     }
 

@@ -80,11 +80,12 @@ pub(crate) fn insert_chunk(id: DatasetId, first_row: i64, rows: &[Cells]) -> Sta
     )
 }
 
-/// The end of an upload: from here on the data set is seen, with these columns and this many rows.
+/// The end of an upload: from here on the data set is seen, with these columns and this many rows. Gives no row
+/// if it came too late.
 pub(crate) fn complete(id: DatasetId, columns: &Columns, rows: i64, now: UnixMillis) -> Statement {
     statement!(
         "UPDATE datasets SET ends_at = NULL, columns = ?2, row_count = ?3, next_row = ?3 + 1, updated_at = ?4 \
-         WHERE id = ?1 AND ends_at > ?4",
+         WHERE id = ?1 AND ends_at > ?4 RETURNING id",
         id,
         json(columns),
         rows,
@@ -145,6 +146,8 @@ pub(crate) fn list(viewer: Viewer, after: Option<DatasetId>, limit: i64) -> Stat
     // No id lies behind this one.
     let after = after.map_or_else(|| "ds_g".to_owned(), |id| id.to_string());
     let listed = "ends_at IS NULL";
+    // What was deleted is shared until the sweep has come by, and must not take the place of what is there.
+    let there = format!("EXISTS (SELECT 1 FROM datasets WHERE id = resource_id AND {listed})");
     let own = |column: &str| {
         format!(
             "SELECT id FROM datasets WHERE organization_id = ?2{column} AND id < ?5 AND {listed} ORDER BY id DESC LIMIT ?6"
@@ -156,9 +159,9 @@ pub(crate) fn list(viewer: Viewer, after: Option<DatasetId>, limit: i64) -> Stat
         // Of each of the three places the newest, and of those the newest.
         Sight::User(_) => format!(
             "SELECT id FROM (SELECT * FROM ({}) UNION SELECT * FROM (SELECT resource_id FROM shares \
-             WHERE grantee_id = ?4 AND resource_id < ?5 AND resource_id >= 'ds_' ORDER BY resource_id DESC LIMIT ?6) \
+             WHERE grantee_id = ?4 AND resource_id < ?5 AND resource_id >= 'ds_' AND {there} ORDER BY resource_id DESC LIMIT ?6) \
              UNION SELECT s.resource_id FROM team_members t JOIN shares s ON s.grantee_id = t.team_id \
-             WHERE t.organization_id = ?2 AND t.user_id = ?4 AND s.resource_id < ?5 AND s.resource_id >= 'ds_') ORDER BY id DESC LIMIT ?6",
+             WHERE t.organization_id = ?2 AND t.user_id = ?4 AND s.resource_id < ?5 AND s.resource_id >= 'ds_' AND {there}) ORDER BY id DESC LIMIT ?6",
             own(" AND user_id = ?4")
         ),
     };

@@ -1,6 +1,6 @@
 //! Data sets: made, uploaded, read, changed, exported, shared, ended; and who may do what with whose.
 
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
 use bitting::{
     http::{
@@ -16,7 +16,7 @@ use futures::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Answer, World, problem::assert_problem, request};
+use crate::support::{Answer, ManualClock, World, problem::assert_problem, request};
 
 const STALENESS_MS: i64 = 5_000;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -432,4 +432,56 @@ fn export_breaks_off_when_its_key_ends() {
     let pieces: Vec<Result<Vec<u8>, String>> = block_on(pieces.collect());
     assert_eq!(pieces.len(), 3, "the header, the first piece, and the end");
     assert_eq!(pieces[2], Err("KeyChanged".to_owned()));
+}
+
+#[test]
+fn what_was_deleted_takes_nobodys_place_in_a_list() {
+    let (world, owner) = world();
+    let (user_id, _, key) = world.colleague(&owner, "member");
+    let kept = made(&world, &key, &json!([]));
+    world.advance_ms(1);
+    let gone = made(&world, &owner, &json!([]));
+    world.call("PUT", &format!("/api/datasets/{gone}/shares/{user_id}"), &owner, &json!({ "access": "read" }));
+    world.call("DELETE", &format!("/api/datasets/{gone}"), &owner, &Value::Null);
+    let page = world.get("/api/datasets?limit=1", &key).json;
+    assert_eq!((&page["items"][0]["public_id"], &page["has_more"]), (&json!(kept), &json!(false)));
+}
+
+#[test]
+fn upload_during_which_its_key_changes_is_to_be_sent_again() {
+    struct Once(Cell<bool>);
+    impl ByteSource for Once {
+        fn pieces(&self) -> LocalBoxStream<'_, Result<Vec<u8>, String>> {
+            let first = !self.0.replace(true);
+            let piece = if first { Ok(b"a\n1\n".to_vec()) } else { Err("read before".to_owned()) };
+            stream::iter([piece]).boxed_local()
+        }
+    }
+    let (mut world, owner) = world();
+    let (id, key) = world.create(&owner, "up", &["datasets:write"]);
+    world.get("/v1/scopes", &key);
+    world.meddle(0, &format!("UPDATE keys SET name = 'renamed' WHERE id = '{id}'"));
+    let mut request = request("POST", "/api/datasets/upload?name=up&format=csv", &key, &Value::Null);
+    request.body = Body::Unread(Rc::new(Once(Cell::new(false))));
+    assert_problem(&world.send(&request), 503, "unavailable");
+    assert_eq!(world.get("/api/datasets", &owner).json["items"], json!([]));
+}
+
+#[test]
+fn upload_that_takes_longer_than_a_day_is_refused() {
+    struct Slow(Rc<ManualClock>);
+    impl ByteSource for Slow {
+        fn pieces(&self) -> LocalBoxStream<'_, Result<Vec<u8>, String>> {
+            let piece = async {
+                self.0.0.set(self.0.0.get().plus_ms(DAY_MS));
+                Ok(b"a\n1\n".to_vec())
+            };
+            stream::once(piece).boxed_local()
+        }
+    }
+    let (world, owner) = world();
+    let mut request = request("POST", "/api/datasets/upload?name=up&format=csv", &owner, &Value::Null);
+    request.body = Body::Unread(Rc::new(Slow(world.clock.clone())));
+    assert_problem(&world.send(&request), 400, "validation_failed");
+    assert_eq!(world.get("/api/datasets", &owner).json["items"], json!([]));
 }
