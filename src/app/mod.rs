@@ -8,6 +8,7 @@ pub mod error;
 pub mod idempotency;
 pub mod invitations;
 pub mod isolate;
+pub mod judge;
 pub mod keys;
 pub mod organizations;
 pub mod people;

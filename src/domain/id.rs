@@ -127,6 +127,8 @@ macro_rules! public_id {
                 Self::parse(&text).ok_or_else(must)
             }
         }
+
+        json_schema!($name, "PublicId", { "type": "string", "pattern": concat!("^", $prefix, "[0-9a-f]{32}$") });
     };
 }
 
@@ -134,7 +136,22 @@ public_id! {
     /// A data set's id: `ds_…`, in the database as on the wire.
     DatasetId "ds_"
 }
-json_schema!(DatasetId, "DatasetId", { "type": "string", "pattern": "^ds_[0-9a-f]{32}$" });
+public_id! {
+    /// An evaluation's id: `eval_…`.
+    EvaluationId "eval_"
+}
+public_id! {
+    /// A live evaluation's id: `live_…`.
+    LiveEvaluationId "live_"
+}
+public_id! {
+    /// The id of a run of a live evaluation: `run_…`.
+    RunId "run_"
+}
+public_id! {
+    /// The id of something in the review queue: `rev_…`.
+    ReviewId "rev_"
+}
 
 /// Whatever the change feed can say something about: a key, a user, a project, an organization.
 /// UUIDs are unique across tables, so a subject needs no kind beside its id.

@@ -1,0 +1,128 @@
+-- Evaluations, their live evaluations with keys of their own, what those have judged, and the queue in which people review it.
+
+-- Whether it may use the resource routes, and how many runs it has left.
+ALTER TABLE organizations ADD COLUMN subscription TEXT NOT NULL DEFAULT 'active' CHECK (subscription IN ('active', 'inactive'));
+ALTER TABLE organizations ADD COLUMN credits INTEGER CHECK (credits >= 0);
+
+-- A snapshot carries whether the subscription is active. The credits are spent with every run, and it does not.
+DROP TRIGGER organizations_changed;
+CREATE TRIGGER organizations_changed
+AFTER UPDATE OF suspended_at, operator, default_expiry_days, longest_expiry_days, max_keys_per_user, subscription ON organizations
+BEGIN
+  INSERT INTO changes (subject, at) VALUES (NEW.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+END;
+
+-- Evaluations: which columns something has that is to be judged, and how it is judged. Their ids are public: `eval_` and a UUIDv7.
+CREATE TABLE evaluations (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  user_id TEXT REFERENCES users (id),        -- whose it is; NULL: its project's, or the organization's
+  project_id TEXT REFERENCES projects (id),  -- NULL: none
+  base_id TEXT REFERENCES evaluations (id),  -- of which it is a variant; NULL: it is a base itself
+  dataset_id TEXT,                      -- the data set that it was generated from; NULL: none
+  name TEXT NOT NULL,
+  description TEXT,
+  config TEXT NOT NULL,                 -- a JSON object: the columns, and the judge
+  draft INTEGER NOT NULL DEFAULT 0,     -- 1: nobody has looked at it yet, so it cannot be deployed
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Lists, newest first: of all of an organization, of one user, of one project; each also without variants.
+CREATE INDEX evaluations_listed ON evaluations (organization_id, id);
+CREATE INDEX evaluations_by_user ON evaluations (organization_id, user_id, id);
+CREATE INDEX evaluations_by_project ON evaluations (organization_id, project_id, id);
+CREATE INDEX evaluations_bases ON evaluations (organization_id, id) WHERE base_id IS NULL;
+CREATE INDEX evaluations_bases_by_user ON evaluations (organization_id, user_id, id) WHERE base_id IS NULL;
+CREATE INDEX evaluations_bases_by_project ON evaluations (organization_id, project_id, id) WHERE base_id IS NULL;
+-- The variants of one, newest first.
+CREATE INDEX evaluations_variants ON evaluations (base_id, id) WHERE base_id IS NOT NULL;
+
+-- Evaluations that are deployed, each with a key of its own. Their ids are public: `live_` and a UUIDv7.
+CREATE TABLE live_evaluations (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  user_id TEXT REFERENCES users (id),        -- whose it is; NULL: its project's, or the organization's
+  project_id TEXT REFERENCES projects (id),  -- NULL: none
+  evaluation_id TEXT NOT NULL,          -- the evaluation that was deployed; it may have changed since, or be gone
+  name TEXT NOT NULL,
+  description TEXT,
+  config TEXT NOT NULL,                 -- a JSON object: the columns and the judge, as they were when it was deployed
+  active INTEGER NOT NULL DEFAULT 1,    -- 0: it does not run
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Lists, newest first: of all of an organization, of one user, of one project.
+CREATE INDEX live_evaluations_listed ON live_evaluations (organization_id, id);
+CREATE INDEX live_evaluations_by_user ON live_evaluations (organization_id, user_id, id);
+CREATE INDEX live_evaluations_by_project ON live_evaluations (organization_id, project_id, id);
+
+-- The one live evaluation that a key of kind `sk` runs; NULL: it is no such key.
+ALTER TABLE keys ADD COLUMN live_evaluation_id TEXT REFERENCES live_evaluations (id);
+
+-- A live evaluation has one key that works.
+CREATE UNIQUE INDEX keys_by_live_evaluation ON keys (live_evaluation_id) WHERE live_evaluation_id IS NOT NULL AND revoked_at IS NULL;
+
+DROP TRIGGER keys_changed;
+CREATE TRIGGER keys_changed
+AFTER UPDATE OF id, organization_id, user_id, project_id, live_evaluation_id, kind, digest, name, scopes, role, metadata,
+  expires_at, disabled_at, revoked_at, rotates_at, outgoing_digest ON keys
+BEGIN
+  INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+END;
+
+-- What live evaluations have judged. Their ids are public: `run_` and a UUIDv7.
+CREATE TABLE runs (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  live_evaluation_id TEXT NOT NULL REFERENCES live_evaluations (id),
+  evaluation_id TEXT NOT NULL,          -- the evaluation that was deployed then
+  key_id TEXT NOT NULL,                 -- the key that ran it
+  user_id TEXT,                         -- the user as whom that key acted; NULL: none
+  state TEXT NOT NULL CHECK (state IN ('running', 'completed', 'failed')),
+  inputs TEXT NOT NULL,                 -- a JSON object: what was judged
+  judgment TEXT,                        -- a JSON object: the verdict, and why; NULL: there is none
+  passed INTEGER,                       -- 1 or 0, as the judgment says; NULL: there is none
+  created_at INTEGER NOT NULL,
+  finished_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Lists, newest first: of all of an organization, of one live evaluation; each also by how they ended.
+CREATE INDEX runs_listed ON runs (organization_id, id);
+CREATE INDEX runs_listed_by_end ON runs (organization_id, passed, id) WHERE passed IS NOT NULL;
+CREATE INDEX runs_by_live_evaluation ON runs (live_evaluation_id, id);
+CREATE INDEX runs_by_live_evaluation_and_end ON runs (live_evaluation_id, passed, id) WHERE passed IS NOT NULL;
+-- The sweep: runs that were broken off, whose credit goes back.
+CREATE INDEX runs_running ON runs (created_at) WHERE state = 'running';
+
+-- Runs that people look at. Their ids are public: `rev_` and a UUIDv7. What was done, by which key and as which user, stands in its columns.
+CREATE TABLE review_items (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  run_id TEXT NOT NULL REFERENCES runs (id),
+  live_evaluation_id TEXT NOT NULL REFERENCES live_evaluations (id),
+  state TEXT NOT NULL CHECK (state IN ('open', 'judged', 'rejected', 'promoted')),
+  reason TEXT,                          -- why it was flagged
+  flagged_at INTEGER NOT NULL,
+  flagged_by_key TEXT NOT NULL,
+  flagged_by_user TEXT,
+  verdict TEXT,                         -- a person's
+  notes TEXT,                           -- why, or why it was rejected
+  decided_at INTEGER,                   -- when it was judged or rejected
+  decided_by_key TEXT,
+  decided_by_user TEXT,
+  dataset_id TEXT,                      -- the data set that it was promoted into, and the row there
+  row_id INTEGER,
+  promoted_at INTEGER,
+  promoted_by_key TEXT,
+  promoted_by_user TEXT
+) STRICT, WITHOUT ROWID;
+
+-- A run is flagged once.
+CREATE UNIQUE INDEX review_items_by_run ON review_items (run_id);
+-- Lists, newest first: of all of an organization, of one live evaluation; each also by state.
+CREATE INDEX review_items_listed ON review_items (organization_id, id);
+CREATE INDEX review_items_by_state ON review_items (organization_id, state, id);
+CREATE INDEX review_items_by_live_evaluation ON review_items (live_evaluation_id, id);
+CREATE INDEX review_items_by_live_evaluation_and_state ON review_items (live_evaluation_id, state, id);

@@ -1,0 +1,160 @@
+//! Evaluations: which columns something has that is to be judged, and how it is judged.
+
+use std::collections::HashSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    dataset::{MAX_COLUMNS, Row},
+    id::{DatasetId, EvaluationId, OrganizationId, ProjectId, UserId},
+    judge::Judge,
+    key::Name,
+    time::UnixMillis,
+};
+
+/// An evaluation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// Its id.
+    pub id: EvaluationId,
+    /// Its organization.
+    pub organization_id: OrganizationId,
+    /// The user whose it is.
+    pub user_id: Option<UserId>,
+    /// The project whose it is.
+    pub project_id: Option<ProjectId>,
+    /// The evaluation of which it is a variant.
+    pub base_id: Option<EvaluationId>,
+    /// The data set that it was generated from.
+    pub dataset_id: Option<DatasetId>,
+    /// Its name.
+    pub name: Name,
+    /// What a person wrote about it.
+    pub description: Option<String>,
+    /// What it judges, and how.
+    pub config: EvaluationConfig,
+    /// Whether it was generated and nobody has looked at it yet; then it cannot be deployed.
+    pub draft: bool,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// When it was last changed.
+    pub updated_at: UnixMillis,
+}
+
+/// What an evaluation judges, and how. A live evaluation keeps its own, as it was when it was deployed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationConfig {
+    /// The columns of what is judged, in their order.
+    pub columns: Vec<InputColumn>,
+    /// How it is judged.
+    pub judge: Judge,
+}
+
+/// A column of what is judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InputColumn {
+    /// Its name, which no other column of the evaluation has.
+    pub name: Name,
+    /// What its values are.
+    #[serde(rename = "type", default)]
+    pub value_type: ValueType,
+    /// Whether it must have a value.
+    #[serde(default = "yes")]
+    pub required: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What the values of a column are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ValueType {
+    /// Whatever JSON has.
+    #[default]
+    Any,
+    /// A text.
+    String,
+    /// A number.
+    Number,
+    /// True or false.
+    Boolean,
+    /// A list.
+    Array,
+    /// An object.
+    Object,
+}
+
+impl ValueType {
+    fn has(self, value: &Value) -> bool {
+        match self {
+            Self::Any => true,
+            Self::String => value.is_string(),
+            Self::Number => value.is_number(),
+            Self::Boolean => value.is_boolean(),
+            Self::Array => value.is_array(),
+            Self::Object => value.is_object(),
+        }
+    }
+
+    fn described(self) -> &'static str {
+        match self {
+            Self::Any => "any value",
+            Self::String => "a string",
+            Self::Number => "a number",
+            Self::Boolean => "true or false",
+            Self::Array => "an array",
+            Self::Object => "an object",
+        }
+    }
+}
+
+impl EvaluationConfig {
+    /// Whether its parts fit each other.
+    ///
+    /// # Errors
+    /// Where it is wrong, and what is.
+    pub fn check(&self) -> Result<(), (String, String)> {
+        if self.columns.is_empty() || self.columns.len() > MAX_COLUMNS {
+            return Err(("columns".to_owned(), format!("must be 1 to {MAX_COLUMNS} columns")));
+        }
+        let mut names = HashSet::new();
+        for (index, column) in self.columns.iter().enumerate() {
+            if !names.insert(column.name.as_str()) {
+                let message = format!("there are two columns `{}`", column.name.as_str());
+                return Err((format!("columns[{index}].name"), message));
+            }
+        }
+        match self.judge.columns().into_iter().find(|name| !names.contains(name.as_str())) {
+            Some(name) => Err(("judge".to_owned(), format!("there is no column `{}`", name.as_str()))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether these values fit the columns.
+    ///
+    /// # Errors
+    /// Where they do not, and why.
+    pub fn check_inputs(&self, inputs: &Row) -> Result<(), (String, String)> {
+        let at = |name: &str| format!("inputs.{name}");
+        let column_of = |name: &str| self.columns.iter().find(|column| column.name.as_str() == name);
+        for (name, value) in &inputs.0 {
+            let column = column_of(name).ok_or_else(|| (at(name), "the evaluation has no such column".to_owned()))?;
+            let there = !value.is_null();
+            if there && !column.value_type.has(value) {
+                return Err((at(name), format!("must be {}", column.value_type.described())));
+            }
+        }
+        let has_value = |column: &InputColumn| {
+            inputs.0.iter().any(|(name, value)| name == column.name.as_str() && !value.is_null())
+        };
+        match self.columns.iter().find(|column| column.required && !has_value(column)) {
+            Some(column) => Err((at(column.name.as_str()), "is required".to_owned())),
+            None => Ok(()),
+        }
+    }
+}
