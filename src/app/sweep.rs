@@ -1,5 +1,5 @@
-//! What the cron trigger does: records expiries, prunes the feed, the audit trail, the traces and the
-//! Idempotency-Keys.
+//! What the cron trigger does: records expiries, prunes the feed, the audit trail, the traces, the
+//! Idempotency-Keys and the sessions.
 //!
 //! Nothing here is needed for a key to be refused in time: deadlines hold by themselves. Each step is
 //! one atomic batch that leaves nothing half-done, so a sweep can run twice, at the same time as
@@ -9,7 +9,7 @@ use crate::{
     app::{App, error::Error},
     domain::{idempotency::IDEMPOTENCY_WINDOW_MS, time::UnixMillis},
     ports::Statement,
-    storage::{audit, changes, datasets, idempotency, keys, traces},
+    storage::{audit, changes, datasets, idempotency, keys, sessions, traces},
 };
 
 /// How long each step goes on starting batches, in milliseconds. What is left waits for the next sweep.
@@ -35,6 +35,8 @@ pub struct Swept {
     pub chunks_pruned: usize,
     /// Idempotency-Keys whose window was over.
     pub idempotency_keys_pruned: usize,
+    /// Sessions that had expired; links to sign in that had are not counted.
+    pub sessions_pruned: usize,
     /// Traces, feedback and requests for an evaluation that had.
     pub traces_pruned: usize,
 }
@@ -63,6 +65,9 @@ impl App {
                 + self.repeat(|| vec![traces::prune_feedback(BATCH)]).await?
                 + self.repeat(|| vec![traces::prune_evals(BATCH)]).await?,
             chunks_pruned: self.repeat(|| prune_datasets(now)).await?,
+            sessions_pruned: self
+                .repeat(|| vec![sessions::prune_links(now, BATCH), sessions::prune(now, BATCH)])
+                .await?,
             idempotency_keys_pruned: self.repeat(|| vec![idempotency::prune(window_start, BATCH)]).await?,
         })
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::{
     domain::{
         feed::Seq,
-        id::{KeyId, OrganizationId, ProjectId, UserId},
+        id::{KeyId, OrganizationId, ProjectId, SessionId, UserId},
         key::{KeyKind, Life, Name, Role},
         key_text::Digest,
         organization::Policy,
@@ -40,10 +40,11 @@ pub(crate) fn by_digest(candidates: &[Digest]) -> Statement {
     )
 }
 
-/// Reads the rows of [`by_digest`].
+/// Reads the rows of [`by_digest`], and of [`crate::storage::sessions::by_digest`].
 pub(crate) fn read(seq: Seq, rows: Vec<Row>) -> Result<Option<Snapshot>, DatabaseError> {
     #[derive(Deserialize)]
     struct SnapshotRow {
+        session_id: Option<SessionId>,
         id: KeyId,
         organization_id: OrganizationId,
         user_id: Option<UserId>,
@@ -68,6 +69,7 @@ pub(crate) fn read(seq: Seq, rows: Vec<Row>) -> Result<Option<Snapshot>, Databas
     let rows: Vec<SnapshotRow> = typed(rows)?;
     Ok(rows.into_iter().next().map(|row| Snapshot {
         seq,
+        session_id: row.session_id,
         key_id: row.id,
         organization_id: row.organization_id,
         operator: row.operator == 1,
