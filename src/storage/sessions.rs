@@ -162,9 +162,9 @@ pub(crate) fn by_digest(digest: Digest, now: UnixMillis) -> Statement {
             "SELECT s.last_seen_at, k.name AS key_name, s.id AS session_id, coalesce(s.key_id, s.id) AS id, s.organization_id, s.user_id, k.project_id, \
              coalesce(k.kind, 'pat') AS kind, coalesce(k.name, 'session') AS name, k.scopes, coalesce(k.role, s.role) AS role, \
              coalesce(k.metadata, '{}') AS metadata, coalesce(k.expires_at, s.key_expires_at) AS expires_at, k.disabled_at, \
-             k.revoked_at, CASE WHEN s.key_digest = k.outgoing_digest THEN k.rotates_at END AS outgoing_until, \
-             o.operator, o.suspended_at, o.default_expiry_days, o.longest_expiry_days, o.max_keys_per_user, \
-             m.role AS user_role, p.deleted_at AS project_deleted_at, o.name AS organization, u.email \
+             k.revoked_at, CASE WHEN s.key_digest = k.outgoing_digest THEN k.rotates_at END AS outgoing_until, ",
+            snapshots::behind!(),
+            ", o.name AS organization, u.email \
              FROM sessions s JOIN organizations o ON o.id = s.organization_id ",
             join_key!(),
             " LEFT JOIN memberships m ON m.organization_id = s.organization_id AND m.user_id = s.user_id \
