@@ -14,6 +14,7 @@ pub mod organizations;
 pub mod people;
 pub mod projects;
 pub mod rotation;
+pub mod shares;
 pub mod sweep;
 pub mod teams;
 pub mod traces;
