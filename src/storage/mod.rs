@@ -8,6 +8,7 @@ pub mod datasets;
 pub mod evaluations;
 pub mod idempotency;
 pub mod invitations;
+pub mod key_uses;
 pub mod keys;
 pub mod organizations;
 pub mod people;
