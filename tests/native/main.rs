@@ -21,6 +21,7 @@ mod evaluations;
 mod forward;
 mod guard;
 mod idempotency;
+mod judges;
 mod key_text;
 mod keys;
 mod last_key;
