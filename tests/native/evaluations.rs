@@ -55,7 +55,7 @@ fn whole_life_of_an_evaluation() {
     let path = format!("/api/evaluations/{id}");
     assert_eq!(world.get(&path, &owner).json, answer.json);
 
-    let judge = json!({ "type": "exact_match", "column": "reply", "expected": null });
+    let judge = json!({ "type": "exact_match", "column": "reply", "expected": 42 });
     let change = json!({
         "name": "Replies", "description": null, "columns": [{ "name": "reply" }], "judge": judge, "draft": false,
     });
@@ -97,16 +97,16 @@ fn bad_input_is_refused_by_name_and_changes_nothing() {
         ("POST", "", with("columns", json!([])), "columns"),
         ("POST", "", with("columns", json!([{ "name": "answer" }, { "name": "answer" }])), "columns[1].name"),
         ("POST", "", with("columns", json!([{ "name": "answer", "type": "date" }])), "columns[0].type"),
-        ("POST", "", with("judge", nowhere.clone()), "judge"),
+        ("POST", "", with("judge", nowhere.clone()), "judge.column"),
         ("POST", "", with("judge", json!({ "type": "oracle" })), "judge.type"),
         ("POST", "", with("draft", json!(true)), "draft"),
         ("POST", "/variants", json!({}), "name"),
-        ("POST", "/variants", json!({ "name": "v", "columns": [{ "name": "b" }] }), "judge"),
-        ("POST", "/variants", json!({ "name": "v", "judge": nowhere }), "judge"),
+        ("POST", "/variants", json!({ "name": "v", "columns": [{ "name": "b" }] }), "judge.column"),
+        ("POST", "/variants", json!({ "name": "v", "judge": nowhere }), "judge.column"),
         ("PATCH", "", json!({}), ""),
         ("PATCH", "", json!({ "draft": true }), "draft"),
         ("PATCH", "", json!({ "columns": null }), "columns"),
-        ("PATCH", "", json!({ "columns": [{ "name": "b" }] }), "judge"),
+        ("PATCH", "", json!({ "columns": [{ "name": "b" }] }), "judge.column"),
         ("PUT", "/shares/x", json!({ "access": "all" }), "access"),
     ] {
         let path = if (method, below) == ("POST", "") { String::new() } else { format!("/{id}{below}") };
