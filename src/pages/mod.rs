@@ -2,10 +2,16 @@
 //! do they do through the use cases, in the name of whoever is signed in.
 
 mod assets;
+mod chart;
 mod devices;
+mod events;
 mod form;
+mod key;
+mod key_form;
 mod keys;
 mod layout;
+mod new_key;
+mod reveal;
 mod routes;
 mod session;
 mod sign_in;

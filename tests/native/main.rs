@@ -29,6 +29,7 @@ mod migrations;
 mod openapi;
 mod organizations;
 mod pages;
+mod pages_keys;
 mod people;
 mod projects;
 mod rotation;
