@@ -17,6 +17,7 @@ mod braintrust;
 mod confident;
 mod datasets;
 mod errors;
+mod evaluations;
 mod forward;
 mod guard;
 mod idempotency;
