@@ -29,6 +29,7 @@ mod migrations;
 mod model;
 mod openapi;
 mod organizations;
+mod pages;
 mod people;
 mod projects;
 mod rotation;
