@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::{
     domain::{
         feed::Seq,
-        id::{KeyId, OrganizationId, ProjectId, UserId},
+        id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
         key::{KeyKind, Life, Name, Role},
         key_text::Digest,
         organization::Policy,
@@ -25,7 +25,7 @@ pub(crate) fn by_digest(candidates: &[Digest]) -> Statement {
     // There are at most three: under the pepper, under the one before, and without.
     let digest = |index: usize| digests.get(index).cloned();
     statement!(
-        "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.kind, k.name, k.scopes, k.role, k.metadata, \
+        "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.live_evaluation_id, k.kind, k.name, k.scopes, k.role, k.metadata, \
          k.expires_at, k.disabled_at, k.revoked_at, \
          CASE WHEN k.digest IN (?1, ?2, ?3) THEN NULL ELSE k.rotates_at END AS outgoing_until, \
          o.operator, o.suspended_at, o.default_expiry_days, o.longest_expiry_days, o.max_keys_per_user, \
@@ -48,6 +48,7 @@ pub(crate) fn read(seq: Seq, rows: Vec<Row>) -> Result<Option<Snapshot>, Databas
         organization_id: OrganizationId,
         user_id: Option<UserId>,
         project_id: Option<ProjectId>,
+        live_evaluation_id: Option<LiveEvaluationId>,
         kind: KeyKind,
         name: Name,
         #[serde(deserialize_with = "json_text_or_null")]
@@ -74,6 +75,7 @@ pub(crate) fn read(seq: Seq, rows: Vec<Row>) -> Result<Option<Snapshot>, Databas
         policy: row.policy,
         user_id: row.user_id,
         project_id: row.project_id,
+        live_evaluation_id: row.live_evaluation_id,
         kind: row.kind,
         name: row.name,
         scopes: row.scopes,
@@ -99,7 +101,7 @@ pub(crate) const CACHE_TTL_SECONDS: u64 = 24 * 60 * 60;
 
 /// Under which key KV holds the snapshot of this digest. The number is the version of [`Cached`].
 pub(crate) fn cache_key(digest: Digest) -> String {
-    format!("snapshot:2:{}", digest.to_hex())
+    format!("snapshot:3:{}", digest.to_hex())
 }
 
 #[derive(Serialize, Deserialize)]
