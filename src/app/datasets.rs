@@ -571,8 +571,9 @@ fn count(rows: usize) -> i64 {
 /// What the caller sees of what people have made.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a key that acts as nobody.
+/// [`Error::NotFound`] for a key that acts as nobody; [`Error::PaymentRequired`].
 pub(crate) fn viewer(by: &Principal) -> Result<Viewer, Error> {
+    by.subscribed()?;
     let caller = &by.snapshot;
     let sight = match (caller.project_id, caller.user_id) {
         (Some(id), _) => Sight::Project(id),

@@ -22,7 +22,10 @@ pub mod verify;
 use std::rc::Rc;
 
 use crate::{
-    domain::{feed::Feed, idempotency::Repeatable, key::Role, snapshot::Snapshot, time::UnixMillis},
+    domain::{
+        feed::Feed, idempotency::Repeatable, key::Role, organization::Subscription, snapshot::Snapshot,
+        time::UnixMillis,
+    },
     ports::{Background, Cache, Clock, Database, Entropy, Row, Statement, Upstream},
     storage::{audit::Actor, changes},
 };
@@ -73,6 +76,20 @@ impl Principal {
             return Ok(());
         }
         Err(Error::Exceeds("Only a key with the role `admin` or `owner` can do this.".to_owned()))
+    }
+
+    /// Whether its organization may use the resource routes.
+    ///
+    /// # Errors
+    /// [`Error::PaymentRequired`] if its subscription is inactive.
+    pub(crate) fn subscribed(&self) -> Result<(), Error> {
+        match self.snapshot.subscription {
+            Subscription::Active => Ok(()),
+            Subscription::Inactive => Err(Error::PaymentRequired {
+                code: "subscription_inactive",
+                message: "The subscription of this organization is inactive. Ask whoever runs this service to renew it.",
+            }),
+        }
     }
 
     /// Who the audit trail says it was.
