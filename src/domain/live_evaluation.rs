@@ -1,5 +1,7 @@
 //! Live evaluations: evaluations that are deployed and judge whatever is sent to them.
 
+use serde::Deserialize;
+
 use super::{
     evaluation::EvaluationConfig,
     id::{EvaluationId, KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
@@ -37,7 +39,7 @@ pub struct LiveEvaluation {
 }
 
 /// The key of a live evaluation that works, as far as people may go on seeing it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct WorkingKey {
     /// Its id.
     pub id: KeyId,

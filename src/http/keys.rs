@@ -39,7 +39,7 @@ pub(crate) const DEFAULT_LIMIT: i64 = 100;
 pub(crate) type Days = Whole<1, MAX_DAYS>;
 
 /// How many items a page has at most.
-type Limit = Whole<0, MAX_LIMIT, DEFAULT_LIMIT>;
+pub(crate) type Limit = Whole<0, MAX_LIMIT, DEFAULT_LIMIT>;
 
 /// Which page of a list.
 #[derive(Deserialize, JsonSchema)]

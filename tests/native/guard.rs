@@ -26,8 +26,9 @@ impl Scene {
         let (user_id, key_id, key) = world.colleague(&owner, "owner");
         let targets = Targets::new(&world, &owner);
         // What is shared with somebody he cannot share on, so the data set becomes his.
-        let own = format!("UPDATE datasets SET user_id = '{user_id}' WHERE id = '{}'", targets.dataset);
-        world.database.execute(&own);
+        for table in ["datasets", "evaluations", "live_evaluations"] {
+            world.database.execute(&format!("UPDATE {table} SET user_id = '{user_id}'"));
+        }
         let world = world.another_isolate();
         assert_eq!(world.get("/v1/scopes", &key).status, 200);
         assert_eq!(world.counted(|| world.get("/v1/scopes", &key)).1, (0, 0, 0));

@@ -388,6 +388,36 @@ impl World {
         answer.json["data"]["project"]["id"].as_str().unwrap().to_owned()
     }
 
+    /// An evaluation of a key's user, judged by this; gives its id. It reads `user_query` and, if it is there,
+    /// `bot_response`.
+    pub(crate) fn evaluation(&self, by: &str, judge: &Value) -> String {
+        let key = self.get("/v1/keys/self", by).json;
+        let id = format!("eval_{}", self.fresh_id().replace('-', ""));
+        let column = |name: &str, required: bool| json!({ "name": name, "type": "string", "required": required });
+        let config = json!({ "columns": [column("user_query", true), column("bot_response", false)], "judge": judge });
+        let text = |field: &str| key[field].as_str().map_or("NULL".to_owned(), |id| format!("'{id}'"));
+        self.database.execute(&format!(
+            "INSERT INTO evaluations (id, organization_id, user_id, project_id, name, config, created_at, updated_at)
+             VALUES ('{id}', {}, {}, {}, 'Tone', '{config}', 0, 0)",
+            text("organization_id"),
+            text("user_id"),
+            text("project_id")
+        ));
+        id
+    }
+
+    /// Deploys an evaluation; gives the live evaluation's id and its key.
+    pub(crate) fn deploy(&self, by: &str, evaluation: &str) -> (String, String) {
+        let answer = self.post("/api/live-evaluations", by, &json!({ "evaluation": evaluation }));
+        assert_eq!(answer.status, 201, "{}", answer.json);
+        (answer.text("public_id"), answer.text("api_key"))
+    }
+
+    /// Lets a live evaluation judge a query.
+    pub(crate) fn judge(&self, by: &str, live: &str, query: &str) -> Answer {
+        self.post(&format!("/api/eval/{live}"), by, &json!({ "inputs": { "user_query": query } }))
+    }
+
     /// An id that nothing has yet.
     pub(crate) fn fresh_id(&self) -> String {
         self.others.set(self.others.get() + 1);

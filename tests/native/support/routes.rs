@@ -29,6 +29,10 @@ pub(crate) struct Targets {
     pub(crate) token: String,
     /// A data set with one row, which is shared with the admin.
     pub(crate) dataset: String,
+    /// An evaluation, a live evaluation of it, and a run of that.
+    pub(crate) evaluation: String,
+    pub(crate) live_evaluation: String,
+    pub(crate) run: String,
 }
 
 impl Targets {
@@ -59,6 +63,9 @@ impl Targets {
         let answer = world.post("/api/datasets", owner, &json!({ "name": "target", "rows": [{ "question": "why" }] }));
         assert_eq!(answer.status, 201, "{}", answer.json);
         let dataset = answer.text("public_id");
+        let evaluation = world.evaluation(owner, &judge());
+        let (live_evaluation, _) = world.deploy(owner, &evaluation);
+        let run = world.judge(owner, &live_evaluation, "why").text("public_id");
         let targets = Self {
             id,
             key,
@@ -73,6 +80,9 @@ impl Targets {
             invitation,
             token,
             dataset,
+            evaluation,
+            live_evaluation,
+            run,
         };
         targets.restore(world);
         targets
@@ -95,6 +105,9 @@ impl Targets {
             invitation: wrong(),
             token: self.token.clone(),
             dataset: wrong(),
+            evaluation: self.evaluation.clone(),
+            live_evaluation: wrong(),
+            run: wrong(),
         }
     }
 
@@ -117,7 +130,8 @@ impl Targets {
              DELETE FROM dataset_chunks WHERE dataset_id = '{dataset}';
              INSERT INTO dataset_chunks (dataset_id, first_row, row_count, cells) VALUES ('{dataset}', 1, 1, '[{{\"0\":\"why\"}}]');
              INSERT OR IGNORE INTO shares (resource_id, grantee_id, organization_id, grantee_kind, access, created_at)
-             VALUES ('{dataset}', '{member}', '{organization}', 'user', 'read', 0)",
+             VALUES ('{dataset}', '{member}', '{organization}', 'user', 'read', 0);
+             UPDATE live_evaluations SET active = 1 WHERE id = '{live_evaluation}'",
             self.id,
             self.rotating,
             self.org_key,
@@ -131,6 +145,7 @@ impl Targets {
             team = self.team,
             invitation = self.invitation,
             dataset = self.dataset,
+            live_evaluation = self.live_evaluation,
             id = self.id,
             later = 1_i64 << 50
         ));
@@ -166,6 +181,10 @@ impl RouteCall {
             | ("POST", "/api/datasets")
             | ("DELETE", "/api/datasets/:dataset") => 1,
             (_, template) if template.starts_with("/api/datasets/") => 0,
+            // The live evaluation and its key; the key that ends and the one that begins.
+            ("POST", "/api/live-evaluations" | "/api/live-evaluations/:live_evaluation/regenerate") => 2,
+            // It is active.
+            (_, "/api/eval/:live_evaluation" | "/api/live-evaluations/:live_evaluation/activate") => 0,
             ("GET", _) | ("POST", "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
             // That of the project or organization, and that of its first key.
             (
@@ -179,6 +198,11 @@ impl RouteCall {
 
 /// The id of a trace, as its sender chose it.
 const TRACE: &str = "01a3185c-0000-7000-8000-000000000001";
+
+/// A rule that passes those who ask why.
+pub(crate) fn judge() -> Value {
+    json!({ "type": "exact_match", "column": "user_query", "expected": "why" })
+}
 
 /// Every route, called on these targets.
 pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
@@ -201,6 +225,8 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
             (":user", user),
             (":grantee", &targets.member),
             (":dataset", &targets.dataset),
+            (":live_evaluation", &targets.live_evaluation),
+            (":run", &targets.run),
             (":column", &"question".to_owned()),
             (":row", &"1".to_owned()),
             (":id", id),
@@ -210,7 +236,7 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
             template,
             path: named.iter().fold(with_query(template), |path, (name, value)| path.replace(name, value)),
             access,
-            body: body(method, template, &targets.key),
+            body: body(method, template, targets),
         }
     };
     table().into_iter().map(call).collect()
@@ -227,7 +253,7 @@ fn with_query(template: &str) -> String {
 }
 
 /// A body with every field that the route knows and that can be sent together.
-fn body(method: &str, template: &str, key: &str) -> Value {
+fn body(method: &str, template: &str, targets: &Targets) -> Value {
     match (method, template.trim_start_matches("/v1").trim_start_matches("/v2")) {
         ("POST", "/api/datasets") => json!({
             "name": "made", "description": "d", "columns": [{ "name": "a", "role": "input" }], "rows": [{ "a": 1 }],
@@ -243,9 +269,13 @@ fn body(method: &str, template: &str, key: &str) -> Value {
         ("POST", "/api/datasets/:dataset/rows/remove") => json!({ "row_ids": [1] }),
         ("PATCH", "/api/datasets/:dataset/rows/:row") => json!({ "question": "how" }),
         ("PUT", "/api/datasets/:dataset/shares/:grantee") => json!({ "access": "write" }),
+        ("POST", "/api/live-evaluations") | ("PATCH", "/api/live-evaluations/:live_evaluation") => {
+            json!({ "evaluation": targets.evaluation, "name": "deployed", "description": "d" })
+        }
+        ("POST", "/api/eval/:live_evaluation") => json!({ "inputs": { "user_query": "why", "bot_response": null } }),
         ("POST", "/bootstrap") => json!({ "organization": "B", "email": "b@example.com", "key_name": "b" }),
         ("POST", "/keys") => json!({ "name": "made", "scopes": ["api-keys:read"], "metadata": { "a": 1 } }),
-        ("POST", "/keys/verify") => json!({ "key": key, "scopes": ["datasets:read"] }),
+        ("POST", "/keys/verify") => json!({ "key": targets.key, "scopes": ["datasets:read"] }),
         ("PATCH", "/keys/:id") => json!({ "name": "changed", "enabled": true, "expires_in_days": 3 }),
         ("POST", "/keys/:id/rotate") => json!({ "grace_period_seconds": 3_600, "expires_in_days": 3 }),
         ("POST", "/api_key" | "/apikeys" | "/organizations/:organization/teams") => json!({ "name": "made" }),
@@ -283,7 +313,13 @@ fn body(method: &str, template: &str, key: &str) -> Value {
         ("POST", "/invitations/:token/accept") => json!({ "key_name": "first" }),
         ("GET" | "DELETE", _)
         | ("PUT", "/organizations/:organization/teams/:team/members/:user")
-        | ("POST", "/api/datasets/upload")
+        | (
+            "POST",
+            "/api/datasets/upload"
+            | "/api/live-evaluations/:live_evaluation/activate"
+            | "/api/live-evaluations/:live_evaluation/deactivate"
+            | "/api/live-evaluations/:live_evaluation/regenerate",
+        )
         | (_, "/apikeys/:id/rotate" | "/keys/:id/rotate/finish" | "/keys/:id/rotate/cancel") => Value::Null,
         _ => panic!("say here which body {method} {template} takes"),
     }

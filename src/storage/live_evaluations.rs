@@ -1,0 +1,272 @@
+//! The table `live_evaluations`.
+
+use serde::Deserialize;
+
+use crate::{
+    domain::{
+        access::{Sight, Viewer},
+        evaluation::EvaluationConfig,
+        id::{EvaluationId, KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
+        key::Name,
+        live_evaluation::{LiveEvaluation, WorkingKey},
+        time::UnixMillis,
+    },
+    ports::{DatabaseError, Param, Row, Statement},
+    storage::{ToParam, access, idempotency::subject, json_text, json_text_or_null, statement, typed},
+};
+
+macro_rules! columns {
+    () => {
+        "id, organization_id, user_id, project_id, evaluation_id, name, description, config, active, created_at, updated_at, \
+         (SELECT json_object('id', id, 'preview', start || '…' || last4) FROM keys \
+         WHERE live_evaluation_id = live_evaluations.id AND revoked_at IS NULL) AS key"
+    };
+}
+
+/// The condition that the live evaluation `?1` may be seen, or with `1` changed.
+macro_rules! visible {
+    ($write:literal) => {
+        concat!("live_evaluations.id = ?1 AND ", $crate::storage::access::may!("live_evaluations", $write))
+    };
+}
+pub(crate) use visible;
+
+/// What tells [`Seen`] apart.
+macro_rules! seen {
+    () => {
+        concat!(columns!(), ", ", access::may!("live_evaluations", "1"), " AS writable")
+    };
+}
+
+/// A statement about what has this id, in somebody's name.
+pub(crate) fn about(sql: impl Into<String>, viewer: Viewer, id: impl ToParam, more: Vec<Param>) -> Statement {
+    let (sight, whose) = access::sight(viewer);
+    let params = vec![id.to_param(), viewer.organization_id.to_param(), sight, whose];
+    Statement { sql: sql.into(), params: params.into_iter().chain(more).collect() }
+}
+
+/// What is to be deployed.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Deployable {
+    /// The evaluation's name.
+    pub(crate) name: Name,
+    /// What it judges, and how.
+    #[serde(deserialize_with = "json_text")]
+    pub(crate) config: EvaluationConfig,
+    /// 1: nobody has looked at it yet.
+    pub(crate) draft: i64,
+    /// When it was last changed.
+    pub(crate) updated_at: UnixMillis,
+}
+
+/// An evaluation that may be seen.
+pub(crate) fn deployable(viewer: Viewer, id: EvaluationId) -> Statement {
+    let sql = concat!(
+        "SELECT name, config, draft, updated_at FROM evaluations WHERE evaluations.id = ?1 AND ",
+        access::may!("evaluations", "0")
+    );
+    about(sql, viewer, id, Vec::new())
+}
+
+/// Reads the rows of [`deployable`].
+pub(crate) fn read_deployable(rows: Vec<Row>) -> Result<Option<Deployable>, DatabaseError> {
+    Ok(typed(rows)?.pop())
+}
+
+/// A new live evaluation's row, of an evaluation that may be seen, is no draft, and was not changed since it was
+/// read as it was at `read_at`.
+pub(crate) fn insert(viewer: Viewer, live: &LiveEvaluation, read_at: UnixMillis) -> Statement {
+    let sql = concat!(
+        "INSERT INTO live_evaluations (id, organization_id, user_id, project_id, evaluation_id, name, description, config, \
+         created_at, updated_at) SELECT ?5, ?2, ?6, ?7, id, ?8, ?9, config, ?10, ?10 FROM evaluations \
+         WHERE evaluations.id = ?1 AND draft = 0 AND updated_at = ?11 AND ",
+        access::may!("evaluations", "0")
+    );
+    let more = vec![
+        live.id.to_param(),
+        live.user_id.to_param(),
+        live.project_id.to_param(),
+        live.name.as_str().to_param(),
+        live.description.to_param(),
+        live.created_at.to_param(),
+        read_at.to_param(),
+    ];
+    about(sql, viewer, live.evaluation_id, more)
+}
+
+/// A live evaluation as somebody sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    /// The live evaluation.
+    pub(crate) live: LiveEvaluation,
+    /// Whether he may change it.
+    pub(crate) writable: bool,
+}
+
+/// One live evaluation, if it may be seen.
+pub(crate) fn get(viewer: Viewer, id: LiveEvaluationId) -> Statement {
+    let sql = concat!("SELECT ", seen!(), " FROM live_evaluations WHERE ", visible!("0"));
+    about(sql, viewer, id, Vec::new())
+}
+
+/// The live evaluation whose key was made under an Idempotency-Key, which is the caller's own.
+pub(crate) fn made(by: KeyId, digest: &str) -> Statement {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        ", 1 AS writable FROM live_evaluations WHERE id = (SELECT live_evaluation_id FROM keys WHERE id = ",
+        subject!(),
+        ")"
+    );
+    statement!(sql, by, digest)
+}
+
+/// A page of the live evaluations that may be seen, the newest first.
+pub(crate) fn list(viewer: Viewer, after: Option<LiveEvaluationId>, limit: i64) -> Statement {
+    // No id lies behind this one.
+    let after = after.map_or_else(|| "live_g".to_owned(), |id| id.to_string());
+    let own = |column: &str| {
+        format!("SELECT id FROM live_evaluations WHERE organization_id = ?2{column} AND id < ?5 ORDER BY id DESC LIMIT ?6")
+    };
+    let ids = match viewer.sight {
+        Sight::All => own(""),
+        Sight::Project(_) => own(" AND project_id = ?4"),
+        // Of each of the three places the newest, and of those the newest.
+        Sight::User(_) => format!(
+            "SELECT id FROM (SELECT * FROM ({}) UNION SELECT * FROM (SELECT resource_id FROM shares \
+             WHERE grantee_id = ?4 AND resource_id < ?5 AND resource_id >= 'live_' ORDER BY resource_id DESC LIMIT ?6) \
+             UNION SELECT s.resource_id FROM team_members t JOIN shares s ON s.grantee_id = t.team_id \
+             WHERE t.organization_id = ?2 AND t.user_id = ?4 AND s.resource_id < ?5 AND s.resource_id >= 'live_') ORDER BY id DESC LIMIT ?6",
+            own(" AND user_id = ?4")
+        ),
+    };
+    let sql =
+        format!("SELECT {} FROM live_evaluations WHERE id IN ({ids}) AND organization_id = ?2 ORDER BY id DESC", seen!());
+    about(sql, viewer, None::<LiveEvaluationId>, vec![after.to_param(), limit.to_param()])
+}
+
+/// Reads the rows of [`get`], [`made`] and [`list`].
+pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Seen>, DatabaseError> {
+    #[derive(Deserialize)]
+    struct LiveEvaluationRow {
+        id: LiveEvaluationId,
+        organization_id: OrganizationId,
+        user_id: Option<UserId>,
+        project_id: Option<ProjectId>,
+        evaluation_id: EvaluationId,
+        name: Name,
+        description: Option<String>,
+        #[serde(deserialize_with = "json_text")]
+        config: EvaluationConfig,
+        active: i64,
+        created_at: UnixMillis,
+        updated_at: UnixMillis,
+        #[serde(deserialize_with = "json_text_or_null")]
+        key: Option<WorkingKey>,
+        writable: i64,
+    }
+    let rows: Vec<LiveEvaluationRow> = typed(rows)?;
+    let seen = |row: LiveEvaluationRow| Seen {
+        live: LiveEvaluation {
+            id: row.id,
+            organization_id: row.organization_id,
+            user_id: row.user_id,
+            project_id: row.project_id,
+            evaluation_id: row.evaluation_id,
+            name: row.name,
+            description: row.description,
+            config: row.config,
+            active: row.active == 1,
+            key: row.key,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        },
+        writable: row.writable == 1,
+    };
+    Ok(rows.into_iter().map(seen).collect())
+}
+
+/// What a change sets; `None` leaves as it is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Change {
+    /// The name.
+    pub(crate) name: Option<Name>,
+    /// The description; `Some(None)`: none.
+    pub(crate) description: Option<Option<String>>,
+    /// The evaluation whose columns and judge it takes over.
+    pub(crate) evaluation_id: Option<EvaluationId>,
+    /// Whether it runs.
+    pub(crate) active: Option<bool>,
+}
+
+/// Changes a live evaluation, if it may be changed, and the evaluation that it takes over may be seen and is no
+/// draft. Changes no row either if all it would do is to make it run, or not, as it does already.
+pub(crate) fn update(viewer: Viewer, id: LiveEvaluationId, change: &Change, now: UnixMillis) -> Statement {
+    let sql = concat!(
+        "UPDATE live_evaluations SET name = coalesce(?5, name), description = CASE WHEN ?6 THEN ?7 ELSE description END, \
+         active = coalesce(?8, active), evaluation_id = coalesce(?9, evaluation_id), \
+         config = coalesce((SELECT config FROM evaluations WHERE id = ?9), config), \
+         updated_at = max(?10, updated_at + 1) WHERE ",
+        visible!("1"),
+        " AND (?8 IS NULL OR active <> ?8) AND (?9 IS NULL OR EXISTS (SELECT 1 FROM evaluations \
+         WHERE evaluations.id = ?9 AND draft = 0 AND ",
+        access::may!("evaluations", "0"),
+        "))"
+    );
+    let set = vec![
+        change.name.as_ref().map(Name::as_str).to_param(),
+        i64::from(change.description.is_some()).to_param(),
+        change.description.clone().flatten().to_param(),
+        change.active.map(i64::from).to_param(),
+        change.evaluation_id.to_param(),
+        now.to_param(),
+    ];
+    about(sql, viewer, id, set)
+}
+
+/// Says of a live evaluation that it was changed, if it may be; gives it as it is now.
+pub(crate) fn touch(viewer: Viewer, id: LiveEvaluationId, now: UnixMillis) -> Statement {
+    let sql = concat!("UPDATE live_evaluations SET updated_at = max(?5, updated_at + 1) WHERE ", visible!("1"), " RETURNING ", seen!());
+    about(sql, viewer, id, vec![now.to_param()])
+}
+
+/// Ends the key of a live evaluation that may be changed, for good and with both its secrets.
+pub(crate) fn revoke_key(viewer: Viewer, id: LiveEvaluationId, key: KeyId, now: UnixMillis) -> Statement {
+    let sql = concat!(
+        "UPDATE keys SET revoked_at = ?6, updated_at = max(?6, updated_at + 1) \
+         WHERE id = ?5 AND live_evaluation_id = ?1 AND revoked_at IS NULL AND EXISTS (SELECT 1 FROM live_evaluations WHERE ",
+        visible!("1"),
+        ")"
+    );
+    about(sql, viewer, id, vec![key.to_param(), now.to_param()])
+}
+
+/// What somebody needs to know of a live evaluation to run it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Deployed {
+    /// The evaluation that was deployed.
+    pub(crate) evaluation_id: EvaluationId,
+    /// 0: it does not run.
+    pub(crate) active: i64,
+    /// What it judges, and how.
+    #[serde(deserialize_with = "json_text")]
+    pub(crate) config: EvaluationConfig,
+    /// How many runs its organization has left.
+    pub(crate) credits: Option<i64>,
+}
+
+/// A live evaluation that may be seen, and whose project is still there.
+pub(crate) fn deployed(viewer: Viewer, id: LiveEvaluationId) -> Statement {
+    let sql = concat!(
+        "SELECT evaluation_id, active, config, (SELECT credits FROM organizations WHERE id = ?2) AS credits \
+         FROM live_evaluations WHERE ",
+        visible!("0"),
+        " AND NOT EXISTS (SELECT 1 FROM projects WHERE id = live_evaluations.project_id AND deleted_at IS NOT NULL)"
+    );
+    about(sql, viewer, id, Vec::new())
+}
+
+/// Reads the rows of [`deployed`].
+pub(crate) fn read_deployed(rows: Vec<Row>) -> Result<Option<Deployed>, DatabaseError> {
+    Ok(typed(rows)?.pop())
+}
