@@ -16,6 +16,7 @@ pub mod people;
 pub mod projects;
 pub mod rotation;
 pub mod runs;
+pub mod shares;
 pub mod sweep;
 pub mod teams;
 pub mod traces;

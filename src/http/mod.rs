@@ -17,6 +17,7 @@ pub(crate) mod people;
 pub(crate) mod problem;
 pub mod routes;
 pub(crate) mod runs;
+pub(crate) mod shares;
 pub(crate) mod surface;
 pub(crate) mod teams;
 pub(crate) mod trulayer;
