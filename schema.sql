@@ -134,7 +134,7 @@ CREATE TABLE keys (
   outgoing_last4 TEXT,
   outgoing_last_used_at INTEGER,
   outgoing_uses INTEGER NOT NULL DEFAULT 0,
-  live_evaluation_id TEXT REFERENCES live_evaluations (id)  -- the one live evaluation that a key of kind `sk` runs; NULL: it is no such key
+  live_evaluation_id TEXT               -- the one live evaluation that a key of kind `sk` runs; NULL: it is no such key
 ) STRICT, WITHOUT ROWID;
 
 -- Verification: one key by its digest, or by that of its outgoing secret.

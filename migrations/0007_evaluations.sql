@@ -59,7 +59,7 @@ CREATE INDEX live_evaluations_by_user ON live_evaluations (organization_id, user
 CREATE INDEX live_evaluations_by_project ON live_evaluations (organization_id, project_id, id);
 
 -- The one live evaluation that a key of kind `sk` runs; NULL: it is no such key.
-ALTER TABLE keys ADD COLUMN live_evaluation_id TEXT REFERENCES live_evaluations (id);
+ALTER TABLE keys ADD COLUMN live_evaluation_id TEXT;
 
 -- A live evaluation has one key that works.
 CREATE UNIQUE INDEX keys_by_live_evaluation ON keys (live_evaluation_id) WHERE live_evaluation_id IS NOT NULL AND revoked_at IS NULL;

@@ -11,18 +11,19 @@ use crate::{
         take,
     },
     domain::{
+        access::{Part, Standing},
         id::{EvaluationId, KeyId, LiveEvaluationId},
         idempotency::Nonce,
         key::{Key, KeyKind, Life, Name, Role},
         key_text::KeyText,
-        live_evaluation::{LiveEvaluation, WorkingKey},
+        live_evaluation::{Change, LiveEvaluation, WorkingKey},
         scope::{Scope, Scopes},
     },
     ports::Row,
     storage::{
         audit::Event,
         keys,
-        live_evaluations::{self, Change, Deployable, Seen},
+        live_evaluations::{self, Deployable, Seen},
     },
 };
 
@@ -100,8 +101,8 @@ impl App {
 
     async fn regenerate_once(&self, by: &Principal, id: LiveEvaluationId) -> Result<(LiveEvaluation, Created), Error> {
         let viewer = viewer(by)?;
-        let Seen { live, writable } = self.seen_live_evaluation(by, id).await?;
-        if !writable {
+        let Seen { live, standing } = self.seen_live_evaluation(by, id).await?;
+        if standing < Standing::Write {
             return Err(Error::ReadOnly);
         }
         let (created, nonce) = self.live_key(by, &live)?;
@@ -169,7 +170,8 @@ impl App {
         after: Option<LiveEvaluationId>,
         limit: i64,
     ) -> Result<Page<LiveEvaluation>, Error> {
-        let mut results = self.guarded(by, vec![live_evaluations::list(viewer(by)?, after, limit + 1)]).await?;
+        let part = Part { after, skip: 0, limit: limit + 1 };
+        let mut results = self.guarded(by, vec![live_evaluations::list(viewer(by)?, part)]).await?;
         let seen = live_evaluations::read(take(&mut results, 0))?;
         Ok(Page::of(seen.into_iter().map(|seen| seen.live).collect(), limit))
     }
@@ -211,8 +213,8 @@ impl App {
         ];
         statements.extend(change.evaluation_id.map(|id| live_evaluations::deployable(viewer, id)));
         let mut results = self.guarded(by, statements).await?;
-        let Seen { live, writable } = live_evaluations::read(take(&mut results, 2))?.pop().ok_or(Error::NotFound)?;
-        if !writable {
+        let Seen { live, standing } = live_evaluations::read(take(&mut results, 2))?.pop().ok_or(Error::NotFound)?;
+        if standing < Standing::Write {
             return Err(Error::ReadOnly);
         }
         if change.evaluation_id.is_some() {
@@ -228,11 +230,7 @@ impl App {
 }
 
 /// The live evaluation with its new key, if that was made: `number` are the rows of its insertion.
-fn with_key(
-    live: LiveEvaluation,
-    created: Created,
-    number: Vec<Row>,
-) -> Result<(LiveEvaluation, Created), Error> {
+fn with_key(live: LiveEvaluation, created: Created, number: Vec<Row>) -> Result<(LiveEvaluation, Created), Error> {
     let number = keys::read_number(number)?.ok_or(Error::Conflict {
         code: "conflict",
         message: "Someone else changed this at the same time. Read it again, then decide.",

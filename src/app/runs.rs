@@ -13,12 +13,12 @@ use crate::{
         feed::Feed,
         id::{LiveEvaluationId, RunId},
         json::{MAX_DEPTH, depth},
-        run::{Run, RunState},
+        run::{Filter, Run, RunState},
     },
     storage::{
         changes, idempotency,
         live_evaluations::{self, Deployed},
-        runs::{self, Filter},
+        runs,
     },
 };
 
@@ -47,8 +47,7 @@ impl App {
     async fn run_once(&self, by: &Principal, id: LiveEvaluationId, inputs: Row) -> Result<Run, Error> {
         let viewer = runner(by, id)?;
         let mut results = self.guarded(by, vec![live_evaluations::deployed(viewer, id)]).await?;
-        let Deployed { evaluation_id, config, .. } =
-            runnable(live_evaluations::read_deployed(take(&mut results, 0))?)?;
+        let Deployed { evaluation_id, config, .. } = runnable(live_evaluations::read_deployed(take(&mut results, 0))?)?;
         let invalid = |(field, message): (String, String)| Error::Invalid { field: Some(field), message };
         config.check_inputs(&inputs).map_err(invalid)?;
         if let Some((name, _)) = inputs.0.iter().find(|(_, value)| depth(value) > MAX_DEPTH) {
@@ -103,7 +102,10 @@ impl App {
         let mut results = self.database.batch(batch).await?;
         self.isolate.hear(&changes::read_news(asked, now, take(&mut results, 1))?);
         if take(&mut results, 0).is_empty() {
-            return Err(Error::Unavailable(format!("the judge of {} was too slow, and the sweep has ended it", run.id)));
+            return Err(Error::Unavailable(format!(
+                "the judge of {} was too slow, and the sweep has ended it",
+                run.id
+            )));
         }
         Ok(Run { state: RunState::Completed, finished_at: Some(now), ..run })
     }

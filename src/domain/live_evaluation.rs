@@ -46,3 +46,16 @@ pub struct WorkingKey {
     /// The beginning and the end of its text.
     pub preview: String,
 }
+
+/// What to change of a live evaluation; `None` leaves as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    /// The name.
+    pub name: Option<Name>,
+    /// The description; `Some(None)`: none.
+    pub description: Option<Option<String>>,
+    /// The evaluation whose columns and judge it takes over.
+    pub evaluation_id: Option<EvaluationId>,
+    /// Whether it runs.
+    pub active: Option<bool>,
+}

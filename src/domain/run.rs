@@ -59,3 +59,12 @@ impl RunState {
         }
     }
 }
+
+/// Which runs to list.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter {
+    /// Of this live evaluation.
+    pub live_evaluation_id: Option<LiveEvaluationId>,
+    /// Those that passed, or did not.
+    pub passed: Option<bool>,
+}

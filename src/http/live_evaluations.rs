@@ -10,7 +10,7 @@ use crate::{
         id::{EvaluationId, LiveEvaluationId, ProjectId, UserId},
         judge::Judge,
         key::Name,
-        live_evaluation::LiveEvaluation,
+        live_evaluation::{Change, LiveEvaluation},
     },
     http::{
         input,
@@ -20,7 +20,6 @@ use crate::{
         routes::Call,
         typed::{InBody, InPath, InQuery, Json, MayRepeat, Whole},
     },
-    storage::live_evaluations::Change,
 };
 
 /// The live evaluation that a path names.

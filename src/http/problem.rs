@@ -184,7 +184,8 @@ impl Problem {
                 format!("The first request with this Idempotency-Key made {id}, whose answer cannot be given again.")
             }
             Self::App(Error::Running) => {
-                "The first request with this Idempotency-Key is still being judged. Send it again in a moment.".to_owned()
+                "The first request with this Idempotency-Key is still being judged. Send it again in a moment."
+                    .to_owned()
             }
             Self::App(Error::Unavailable(_) | Error::KeyChanged | Error::Repeated) => {
                 "Something that this answer depends on is not available. Try again in a moment.".to_owned()

@@ -8,7 +8,7 @@ use crate::{
     domain::{
         dataset::Row,
         id::{EvaluationId, KeyId, LiveEvaluationId, RunId, UserId},
-        run::{Run, RunState},
+        run::{Filter, Run, RunState},
     },
     http::{
         admit, identify,
@@ -19,7 +19,6 @@ use crate::{
         routes::Call,
         typed::{InBody, InPath, InQuery, Json, MayRepeat, Whole},
     },
-    storage::runs::Filter,
 };
 
 /// What a live evaluation has judged, and what it said.

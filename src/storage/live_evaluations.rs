@@ -4,15 +4,20 @@ use serde::Deserialize;
 
 use crate::{
     domain::{
-        access::{Sight, Viewer},
+        access::{Part, Standing, Viewer},
         evaluation::EvaluationConfig,
         id::{EvaluationId, KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
         key::Name,
-        live_evaluation::{LiveEvaluation, WorkingKey},
+        live_evaluation::{Change, LiveEvaluation, WorkingKey},
         time::UnixMillis,
     },
-    ports::{DatabaseError, Param, Row, Statement},
-    storage::{ToParam, access, idempotency::subject, json_text, json_text_or_null, statement, typed},
+    ports::{DatabaseError, Row, Statement},
+    storage::{
+        ToParam,
+        access::{self, about},
+        idempotency::subject,
+        json_text, json_text_or_null, statement, typed,
+    },
 };
 
 macro_rules! columns {
@@ -31,18 +36,11 @@ macro_rules! visible {
 }
 pub(crate) use visible;
 
-/// What tells [`Seen`] apart.
+/// What [`Seen`] is read from.
 macro_rules! seen {
     () => {
-        concat!(columns!(), ", ", access::may!("live_evaluations", "1"), " AS writable")
+        concat!(columns!(), ", ", access::standing!("live_evaluations"))
     };
-}
-
-/// A statement about what has this id, in somebody's name.
-pub(crate) fn about(sql: impl Into<String>, viewer: Viewer, id: impl ToParam, more: Vec<Param>) -> Statement {
-    let (sight, whose) = access::sight(viewer);
-    let params = vec![id.to_param(), viewer.organization_id.to_param(), sight, whose];
-    Statement { sql: sql.into(), params: params.into_iter().chain(more).collect() }
 }
 
 /// What is to be deployed.
@@ -65,7 +63,7 @@ pub(crate) fn deployable(viewer: Viewer, id: EvaluationId) -> Statement {
         "SELECT name, config, draft, updated_at FROM evaluations WHERE evaluations.id = ?1 AND ",
         access::may!("evaluations", "0")
     );
-    about(sql, viewer, id, Vec::new())
+    about(sql, viewer, id, [])
 }
 
 /// Reads the rows of [`deployable`].
@@ -82,7 +80,7 @@ pub(crate) fn insert(viewer: Viewer, live: &LiveEvaluation, read_at: UnixMillis)
          WHERE evaluations.id = ?1 AND draft = 0 AND updated_at = ?11 AND ",
         access::may!("evaluations", "0")
     );
-    let more = vec![
+    let more = [
         live.id.to_param(),
         live.user_id.to_param(),
         live.project_id.to_param(),
@@ -99,14 +97,14 @@ pub(crate) fn insert(viewer: Viewer, live: &LiveEvaluation, read_at: UnixMillis)
 pub(crate) struct Seen {
     /// The live evaluation.
     pub(crate) live: LiveEvaluation,
-    /// Whether he may change it.
-    pub(crate) writable: bool,
+    /// What he may do with it.
+    pub(crate) standing: Standing,
 }
 
 /// One live evaluation, if it may be seen.
 pub(crate) fn get(viewer: Viewer, id: LiveEvaluationId) -> Statement {
     let sql = concat!("SELECT ", seen!(), " FROM live_evaluations WHERE ", visible!("0"));
-    about(sql, viewer, id, Vec::new())
+    about(sql, viewer, id, [])
 }
 
 /// The live evaluation whose key was made under an Idempotency-Key, which is the caller's own.
@@ -114,35 +112,16 @@ pub(crate) fn made(by: KeyId, digest: &str) -> Statement {
     let sql = concat!(
         "SELECT ",
         columns!(),
-        ", 1 AS writable FROM live_evaluations WHERE id = (SELECT live_evaluation_id FROM keys WHERE id = ",
+        ", 'own' AS standing FROM live_evaluations WHERE id = (SELECT live_evaluation_id FROM keys WHERE id = ",
         subject!(),
         ")"
     );
     statement!(sql, by, digest)
 }
 
-/// A page of the live evaluations that may be seen, the newest first.
-pub(crate) fn list(viewer: Viewer, after: Option<LiveEvaluationId>, limit: i64) -> Statement {
-    // No id lies behind this one.
-    let after = after.map_or_else(|| "live_g".to_owned(), |id| id.to_string());
-    let own = |column: &str| {
-        format!("SELECT id FROM live_evaluations WHERE organization_id = ?2{column} AND id < ?5 ORDER BY id DESC LIMIT ?6")
-    };
-    let ids = match viewer.sight {
-        Sight::All => own(""),
-        Sight::Project(_) => own(" AND project_id = ?4"),
-        // Of each of the three places the newest, and of those the newest.
-        Sight::User(_) => format!(
-            "SELECT id FROM (SELECT * FROM ({}) UNION SELECT * FROM (SELECT resource_id FROM shares \
-             WHERE grantee_id = ?4 AND resource_id < ?5 AND resource_id >= 'live_' ORDER BY resource_id DESC LIMIT ?6) \
-             UNION SELECT s.resource_id FROM team_members t JOIN shares s ON s.grantee_id = t.team_id \
-             WHERE t.organization_id = ?2 AND t.user_id = ?4 AND s.resource_id < ?5 AND s.resource_id >= 'live_') ORDER BY id DESC LIMIT ?6",
-            own(" AND user_id = ?4")
-        ),
-    };
-    let sql =
-        format!("SELECT {} FROM live_evaluations WHERE id IN ({ids}) AND organization_id = ?2 ORDER BY id DESC", seen!());
-    about(sql, viewer, None::<LiveEvaluationId>, vec![after.to_param(), limit.to_param()])
+/// A part of the live evaluations that may be seen, the newest first.
+pub(crate) fn list(viewer: Viewer, part: Part<LiveEvaluationId>) -> Statement {
+    access::list(access::LIVE_EVALUATIONS, seen!(), "", viewer, part)
 }
 
 /// Reads the rows of [`get`], [`made`] and [`list`].
@@ -163,7 +142,7 @@ pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Seen>, DatabaseError> {
         updated_at: UnixMillis,
         #[serde(deserialize_with = "json_text_or_null")]
         key: Option<WorkingKey>,
-        writable: i64,
+        standing: Standing,
     }
     let rows: Vec<LiveEvaluationRow> = typed(rows)?;
     let seen = |row: LiveEvaluationRow| Seen {
@@ -181,22 +160,9 @@ pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Seen>, DatabaseError> {
             created_at: row.created_at,
             updated_at: row.updated_at,
         },
-        writable: row.writable == 1,
+        standing: row.standing,
     };
     Ok(rows.into_iter().map(seen).collect())
-}
-
-/// What a change sets; `None` leaves as it is.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Change {
-    /// The name.
-    pub(crate) name: Option<Name>,
-    /// The description; `Some(None)`: none.
-    pub(crate) description: Option<Option<String>>,
-    /// The evaluation whose columns and judge it takes over.
-    pub(crate) evaluation_id: Option<EvaluationId>,
-    /// Whether it runs.
-    pub(crate) active: Option<bool>,
 }
 
 /// Changes a live evaluation, if it may be changed, and the evaluation that it takes over may be seen and is no
@@ -213,7 +179,7 @@ pub(crate) fn update(viewer: Viewer, id: LiveEvaluationId, change: &Change, now:
         access::may!("evaluations", "0"),
         "))"
     );
-    let set = vec![
+    let set = [
         change.name.as_ref().map(Name::as_str).to_param(),
         i64::from(change.description.is_some()).to_param(),
         change.description.clone().flatten().to_param(),
@@ -226,8 +192,13 @@ pub(crate) fn update(viewer: Viewer, id: LiveEvaluationId, change: &Change, now:
 
 /// Says of a live evaluation that it was changed, if it may be; gives it as it is now.
 pub(crate) fn touch(viewer: Viewer, id: LiveEvaluationId, now: UnixMillis) -> Statement {
-    let sql = concat!("UPDATE live_evaluations SET updated_at = max(?5, updated_at + 1) WHERE ", visible!("1"), " RETURNING ", seen!());
-    about(sql, viewer, id, vec![now.to_param()])
+    let sql = concat!(
+        "UPDATE live_evaluations SET updated_at = max(?5, updated_at + 1) WHERE ",
+        visible!("1"),
+        " RETURNING ",
+        seen!()
+    );
+    about(sql, viewer, id, [now.to_param()])
 }
 
 /// Ends the key of a live evaluation that may be changed, for good and with both its secrets.
@@ -238,7 +209,7 @@ pub(crate) fn revoke_key(viewer: Viewer, id: LiveEvaluationId, key: KeyId, now: 
         visible!("1"),
         ")"
     );
-    about(sql, viewer, id, vec![key.to_param(), now.to_param()])
+    about(sql, viewer, id, [key.to_param(), now.to_param()])
 }
 
 /// What somebody needs to know of a live evaluation to run it.
@@ -263,7 +234,7 @@ pub(crate) fn deployed(viewer: Viewer, id: LiveEvaluationId) -> Statement {
         visible!("0"),
         " AND NOT EXISTS (SELECT 1 FROM projects WHERE id = live_evaluations.project_id AND deleted_at IS NOT NULL)"
     );
-    about(sql, viewer, id, Vec::new())
+    about(sql, viewer, id, [])
 }
 
 /// Reads the rows of [`deployed`].

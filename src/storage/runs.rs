@@ -8,15 +8,17 @@ use crate::{
         dataset::Row as Inputs,
         id::{EvaluationId, KeyId, LiveEvaluationId, OrganizationId, RunId, UserId},
         judge::Judgment,
-        run::{Run, RunState},
+        run::{Filter, Run, RunState},
         time::UnixMillis,
     },
     ports::{DatabaseError, Row, Statement},
     storage::{
-        ToParam, access, database_now,
+        ToParam,
+        access::{self, about},
+        database_now,
         idempotency::subject,
         json_text, json_text_or_null,
-        live_evaluations::{about, visible},
+        live_evaluations::visible,
         statement, typed,
     },
 };
@@ -37,7 +39,7 @@ pub(crate) fn charge(viewer: Viewer, id: LiveEvaluationId) -> Statement {
         visible!("0"),
         ")"
     );
-    about(sql, viewer, id, Vec::new())
+    about(sql, viewer, id, [])
 }
 
 /// A run's row, to be kept for `retention_ms` (`None`: for ever). Gives a row if [`charge`], right before it, has
@@ -53,7 +55,7 @@ pub(crate) fn insert(viewer: Viewer, run: &Run, retention_ms: Option<i64>) -> St
         visible!("0"),
         ") RETURNING id"
     );
-    let more = vec![
+    let more = [
         run.id.to_param(),
         run.evaluation_id.to_param(),
         run.key_id.to_param(),
@@ -152,21 +154,12 @@ pub(crate) fn get(viewer: Viewer, id: RunId) -> Statement {
         " FROM runs JOIN live_evaluations ON live_evaluations.id = runs.live_evaluation_id WHERE runs.id = ?1 AND ",
         access::may!("live_evaluations", "0")
     );
-    about(sql, viewer, id, Vec::new())
+    about(sql, viewer, id, [])
 }
 
 /// The run that was made under an Idempotency-Key, which is the caller's own.
 pub(crate) fn made(by: KeyId, digest: &str) -> Statement {
     statement!(concat!("SELECT ", columns!(), " FROM runs WHERE id = ", subject!()), by, digest)
-}
-
-/// Which runs to list.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Filter {
-    /// Of this live evaluation.
-    pub(crate) live_evaluation_id: Option<LiveEvaluationId>,
-    /// Those that passed, or did not.
-    pub(crate) passed: Option<bool>,
 }
 
 /// A page of the runs of live evaluations that may be seen, the newest first.
@@ -200,8 +193,9 @@ pub(crate) fn list(viewer: Viewer, filter: Filter, after: Option<RunId>, limit: 
         Some(false) => "[0]",
         Some(true) => "[1]",
     };
-    let more = vec![after.to_param(), limit.to_param(), ends.to_param()];
-    about(sql, viewer, filter.live_evaluation_id, more)
+    let more = [after.to_param(), limit.to_param(), ends.to_param()];
+    let of = filter.live_evaluation_id.map(|id| id.to_string()).unwrap_or_default();
+    about(sql, viewer, of, more)
 }
 
 /// Reads the rows of [`get`], [`made`] and [`list`].

@@ -121,7 +121,13 @@ fn secrets(json: &Value) -> BTreeSet<String> {
 
 /// Whether a route answers with a secret.
 fn tells_a_secret(route: &RouteCall) -> bool {
-    let plain = ["/v1/feedback", "/v1/eval", "/v1/organizations/:organization/teams", "/api/datasets", "/api/eval/:live_evaluation"];
+    let plain = [
+        "/v1/feedback",
+        "/v1/eval",
+        "/v1/organizations/:organization/teams",
+        "/api/datasets",
+        "/api/eval/:live_evaluation",
+    ];
     !plain.contains(&route.template)
 }
 
