@@ -487,3 +487,11 @@ CREATE INDEX review_items_listed ON review_items (organization_id, id);
 CREATE INDEX review_items_by_state ON review_items (organization_id, state, id);
 CREATE INDEX review_items_by_live_evaluation ON review_items (live_evaluation_id, id);
 CREATE INDEX review_items_by_live_evaluation_and_state ON review_items (live_evaluation_id, state, id);
+
+-- How often each key was used on each day. The day stands first, so that the sweep finds the oldest and a month of one key is thirty look-ups.
+CREATE TABLE key_uses (
+  day INTEGER NOT NULL,                 -- days since 1970 (UTC)
+  key_id TEXT NOT NULL,
+  uses INTEGER NOT NULL,
+  PRIMARY KEY (day, key_id)
+) STRICT, WITHOUT ROWID;

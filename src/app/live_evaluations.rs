@@ -107,19 +107,19 @@ impl App {
         }
         let (created, nonce) = self.live_key(by, &live)?;
         let now = created.key.created_at;
+        let [revoke, change] = live_evaluations::revoke_key(viewer, &live, now);
         let mut statements = Vec::new();
         if let Some(before) = &live.key {
             let revoked = Event::new(live.organization_id, before.id, "key.revoked", json!({}), now);
-            statements.push(live_evaluations::revoke_key(viewer, id, before.id, now));
-            statements.push(self.record_if_changed(by, &revoked));
+            statements.extend([revoke, self.record_if_changed(by, &revoked)]);
         }
-        let at = statements.len() + 1;
-        statements.push(live_evaluations::touch(viewer, id, now));
+        let at = statements.len();
+        statements.push(change);
         statements.push(self.insert_key(&created.key, &created.text, by.snapshot.policy));
         statements.push(self.record_if_changed(by, &Self::created_event(&created.key)));
         let mut results = self.guarded_once(by, nonce, &created.key.id.to_string(), statements).await?;
-        let changed = live_evaluations::read(take(&mut results, at - 1))?.pop().ok_or(Error::NotFound)?;
-        with_key(changed.live, created, take(&mut results, at))
+        let changed = live_evaluations::read(take(&mut results, at))?.pop().ok_or(CHANGED)?;
+        with_key(changed.live, created, take(&mut results, at + 1))
     }
 
     /// The new key of a live evaluation, which lasts as long as the policy and its maker let it.
@@ -229,12 +229,14 @@ impl App {
     }
 }
 
+const CHANGED: Error = Error::Conflict {
+    code: "conflict",
+    message: "Someone else changed this at the same time. Read it again, then decide.",
+};
+
 /// The live evaluation with its new key, if that was made: `number` are the rows of its insertion.
 fn with_key(live: LiveEvaluation, created: Created, number: Vec<Row>) -> Result<(LiveEvaluation, Created), Error> {
-    let number = keys::read_number(number)?.ok_or(Error::Conflict {
-        code: "conflict",
-        message: "Someone else changed this at the same time. Read it again, then decide.",
-    })?;
+    let number = keys::read_number(number)?.ok_or(CHANGED)?;
     let preview = format!("{}…{}", created.key.preview.start, created.key.preview.last4);
     let key = Some(WorkingKey { id: created.key.id, preview });
     Ok((LiveEvaluation { key, ..live }, Created { key: Key { number, ..created.key }, text: created.text }))

@@ -9,7 +9,7 @@ use crate::{
     app::{App, error::Error},
     domain::{idempotency::IDEMPOTENCY_WINDOW_MS, time::UnixMillis},
     ports::Statement,
-    storage::{audit, changes, datasets, idempotency, keys, runs, traces},
+    storage::{audit, changes, datasets, idempotency, key_uses, keys, runs, traces},
 };
 
 /// How long each step goes on starting batches, in milliseconds. What is left waits for the next sweep.
@@ -37,6 +37,8 @@ pub struct Swept {
     pub chunks_pruned: usize,
     /// Idempotency-Keys whose window was over.
     pub idempotency_keys_pruned: usize,
+    /// Days of which it was told how often a key was used.
+    pub days_pruned: usize,
     /// Traces, feedback and requests for an evaluation that had.
     pub traces_pruned: usize,
     /// Runs of live evaluations that were broken off and have their credit back.
@@ -71,6 +73,7 @@ impl App {
             runs_failed: self.repeat(|| runs::fail_broken_off(now.plus_ms(-RUN_MS), now, BATCH)).await?,
             runs_pruned: self.repeat(|| runs::prune(BATCH)).await?,
             chunks_pruned: self.repeat(|| prune_datasets(now)).await?,
+            days_pruned: self.repeat(|| vec![key_uses::prune(now, BATCH)]).await?,
             idempotency_keys_pruned: self.repeat(|| vec![idempotency::prune(window_start, BATCH)]).await?,
         })
     }

@@ -203,6 +203,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("POST" "/v1/keys/:id/rotate/finish" WRITE keys::finish_rotation, "End the old secret before its time"),
     route!("POST" "/v1/keys/:id/rotate/cancel" WRITE keys::cancel_rotation, "End the new secret and keep the old one"),
     route!("GET" "/v1/keys/:id/events" READ keys::events, "List what happened to a key, the newest first"),
+    route!("GET" "/v1/keys/:id/usage" READ keys::usage, "Count how often a key was used on each of the last 30 days"),
     route!("GET" "/v1/organizations" ORGANIZATION_READ organizations::list, "List organizations, the newest first"),
     route!("POST" "/v1/organizations" ORGANIZATION_WRITE organizations::create, "Make an organization, its owner and his key"),
     route!("GET" "/v1/organizations/:organization" ORGANIZATION_READ organizations::get, "Get an organization and its settings"),

@@ -190,26 +190,25 @@ pub(crate) fn update(viewer: Viewer, id: LiveEvaluationId, change: &Change, now:
     about(sql, viewer, id, set)
 }
 
-/// Says of a live evaluation that it was changed, if it may be; gives it as it is now.
-pub(crate) fn touch(viewer: Viewer, id: LiveEvaluationId, now: UnixMillis) -> Statement {
-    let sql = concat!(
+/// Ends the key of a live evaluation, for good and with both its secrets; and says of the live evaluation that it
+/// was changed, which gives it as it is now. Neither does anything if it may not be changed, or was changed since it
+/// was read as `before`.
+pub(crate) fn revoke_key(viewer: Viewer, before: &LiveEvaluation, now: UnixMillis) -> [Statement; 2] {
+    let revoke = concat!(
+        "UPDATE keys SET revoked_at = ?5, updated_at = max(?5, updated_at + 1) \
+         WHERE id = ?7 AND revoked_at IS NULL AND EXISTS (SELECT 1 FROM live_evaluations WHERE ",
+        visible!("1"),
+        " AND updated_at = ?6)"
+    );
+    let change = concat!(
         "UPDATE live_evaluations SET updated_at = max(?5, updated_at + 1) WHERE ",
         visible!("1"),
-        " RETURNING ",
+        " AND updated_at = ?6 RETURNING ",
         seen!()
     );
-    about(sql, viewer, id, [now.to_param()])
-}
-
-/// Ends the key of a live evaluation that may be changed, for good and with both its secrets.
-pub(crate) fn revoke_key(viewer: Viewer, id: LiveEvaluationId, key: KeyId, now: UnixMillis) -> Statement {
-    let sql = concat!(
-        "UPDATE keys SET revoked_at = ?6, updated_at = max(?6, updated_at + 1) \
-         WHERE id = ?5 AND live_evaluation_id = ?1 AND revoked_at IS NULL AND EXISTS (SELECT 1 FROM live_evaluations WHERE ",
-        visible!("1"),
-        ")"
-    );
-    about(sql, viewer, id, [key.to_param(), now.to_param()])
+    let at = [now.to_param(), before.updated_at.to_param()];
+    let key = before.key.as_ref().map(|key| key.id).to_param();
+    [about(revoke, viewer, before.id, at.clone().into_iter().chain([key])), about(change, viewer, before.id, at)]
 }
 
 /// What somebody needs to know of a live evaluation to run it.

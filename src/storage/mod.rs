@@ -7,6 +7,7 @@ pub mod changes;
 pub mod datasets;
 pub mod idempotency;
 pub mod invitations;
+pub mod key_uses;
 pub mod keys;
 pub mod live_evaluations;
 pub mod organizations;
