@@ -180,12 +180,13 @@ pub(crate) fn list(viewer: Viewer, filter: Filter, after: Option<RunId>, limit: 
         }
     };
     let of_each = if live.is_empty() { "organization_id = ?2" } else { "live_evaluation_id = live" };
-    // Of each live evaluation, and of each end, the newest, and of those the newest.
+    // Of each live evaluation, and of each end, the newest, and of those the newest. The `+` keeps SQLite from reading
+    // all of an organization instead.
     let sql = format!(
         "SELECT {} FROM runs WHERE id IN (SELECT value FROM {live}(SELECT value AS ended FROM json_each(?7)), \
          json_each((SELECT json_group_array(id) FROM (SELECT id FROM runs \
          WHERE {of_each} AND passed IS ended AND id < ?5 ORDER BY id DESC LIMIT ?6)))) \
-         AND organization_id = ?2 ORDER BY id DESC LIMIT ?6",
+         AND +organization_id = ?2 ORDER BY id DESC LIMIT ?6",
         columns!()
     );
     let ends = match filter.passed {
