@@ -20,6 +20,7 @@ mod errors;
 mod forward;
 mod guard;
 mod idempotency;
+mod judges;
 mod key_text;
 mod keys;
 mod last_key;
