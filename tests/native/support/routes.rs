@@ -181,15 +181,16 @@ impl RouteCall {
             | ("POST", "/api/datasets")
             | ("DELETE", "/api/datasets/:dataset") => 1,
             (_, template) if template.starts_with("/api/datasets/") => 0,
-            // The live evaluation and its key; the key that ends and the one that begins.
-            ("POST", "/api/live-evaluations" | "/api/live-evaluations/:live_evaluation/regenerate") => 2,
+            ("GET", _)
+            | ("POST", "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval" | "/api/eval/:live_evaluation")
             // It is active.
-            (_, "/api/eval/:live_evaluation" | "/api/live-evaluations/:live_evaluation/activate") => 0,
-            ("GET", _) | ("POST", "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
-            // That of the project or organization, and that of its first key.
+            | ("POST", "/api/live-evaluations/:live_evaluation/activate") => 0,
+            // That of the project, the organization or the live evaluation, and that of its first key; or those of
+            // the key that ends and of the one that begins.
             (
                 "POST",
-                "/v1/projects" | "/v2/projects" | "/v1/organizations" | "/v1/organizations/:organization/projects",
+                "/v1/projects" | "/v2/projects" | "/v1/organizations" | "/v1/organizations/:organization/projects"
+                | "/api/live-evaluations" | "/api/live-evaluations/:live_evaluation/regenerate",
             ) => 2,
             _ => 1,
         }
