@@ -123,7 +123,7 @@ CREATE TABLE keys (
   revoked_at INTEGER,                   -- set: ended for good
   expired_at INTEGER,                   -- when the sweep recorded the expiry; verification never reads it
   created_at INTEGER NOT NULL,
-  created_by TEXT,                      -- the key that made it; NULL: the operator, or an invitation
+  created_by TEXT,                      -- the key or session that made it; NULL: the operator, or an invitation
   updated_at INTEGER NOT NULL,
   last_used_at INTEGER,                 -- up to a minute late, and of the newest secret alone
   -- While a rotation is under way: the secret that is on its way out, which works until rotates_at.
@@ -237,7 +237,7 @@ CREATE TABLE audit_events (
   subject TEXT NOT NULL,                -- the key (or other thing) that it happened to
   action TEXT NOT NULL,                 -- 'key.created', 'key.revoked', …; 'refused' for an attempt
   actor_kind TEXT NOT NULL CHECK (actor_kind IN ('key', 'operator', 'system')),
-  actor_id TEXT,                        -- the key that did it
+  actor_id TEXT,                        -- the key that did it, or the session, if it was not signed in by one
   actor_user_id TEXT,                   -- the user as whom that key acted; NULL: none
   ip TEXT,                              -- from where, as the platform says
   request_id TEXT,
@@ -245,7 +245,8 @@ CREATE TABLE audit_events (
   refusal TEXT,                         -- the code with which an attempt was refused; NULL: it was done
   at INTEGER NOT NULL,
   -- Written with the event: whoever shortens the retention later cannot erase what was recorded before.
-  keep_until INTEGER NOT NULL
+  keep_until INTEGER NOT NULL,
+  actor_session_id TEXT                 -- the session on the settings pages in which it was done; NULL: none
 ) STRICT;
 
 -- Every list is newest first. Each index ends with the row's id by itself, which orders events of one instant.
@@ -283,7 +284,7 @@ END;
 -- The change feed. AUTOINCREMENT: a number is never used twice, even when the newest row is gone.
 CREATE TABLE changes (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
-  subject TEXT NOT NULL,                -- the key, user, project or organization that changed
+  subject TEXT NOT NULL,                -- the key, user, project, organization or session that changed
   at INTEGER NOT NULL
 ) STRICT;
 
@@ -388,7 +389,7 @@ CREATE TABLE evaluations (
   organization_id TEXT NOT NULL REFERENCES organizations (id),
   user_id TEXT REFERENCES users (id),        -- whose it is; NULL: its project's, or the organization's
   project_id TEXT REFERENCES projects (id),  -- NULL: none
-  base_id TEXT REFERENCES evaluations (id),  -- of which it is a variant; NULL: it is a base itself
+  base_id TEXT REFERENCES evaluations (id) ON DELETE CASCADE, -- of which it is a variant; NULL: it is a base itself
   dataset_id TEXT,                      -- the data set that it was generated from; NULL: none
   name TEXT NOT NULL,
   description TEXT,
@@ -407,6 +408,43 @@ CREATE INDEX evaluations_bases_by_user ON evaluations (organization_id, user_id,
 CREATE INDEX evaluations_bases_by_project ON evaluations (organization_id, project_id, id) WHERE base_id IS NULL;
 -- The variants of one, newest first.
 CREATE INDEX evaluations_variants ON evaluations (base_id, id) WHERE base_id IS NOT NULL;
+
+-- A variant is shared with whom its base is shared: when it is made, and when that changes.
+CREATE TRIGGER evaluations_inserted
+AFTER INSERT ON evaluations WHEN NEW.base_id IS NOT NULL
+BEGIN
+  INSERT INTO shares (resource_id, grantee_id, organization_id, grantee_kind, access, created_at)
+  SELECT NEW.id, grantee_id, organization_id, grantee_kind, access, NEW.created_at FROM shares WHERE resource_id = NEW.base_id;
+END;
+
+CREATE TRIGGER shares_inserted
+AFTER INSERT ON shares
+BEGIN
+  INSERT INTO shares (resource_id, grantee_id, organization_id, grantee_kind, access, created_at)
+  SELECT id, NEW.grantee_id, NEW.organization_id, NEW.grantee_kind, NEW.access, NEW.created_at
+  FROM evaluations WHERE base_id = NEW.resource_id
+  ON CONFLICT (resource_id, grantee_id) DO UPDATE SET access = excluded.access;
+END;
+
+CREATE TRIGGER shares_changed
+AFTER UPDATE OF access ON shares
+BEGIN
+  UPDATE shares SET access = NEW.access
+  WHERE grantee_id = NEW.grantee_id AND resource_id IN (SELECT id FROM evaluations WHERE base_id = NEW.resource_id);
+END;
+
+CREATE TRIGGER shares_deleted
+AFTER DELETE ON shares
+BEGIN
+  DELETE FROM shares
+  WHERE grantee_id = OLD.grantee_id AND resource_id IN (SELECT id FROM evaluations WHERE base_id = OLD.resource_id);
+END;
+
+CREATE TRIGGER evaluations_deleted
+AFTER DELETE ON evaluations
+BEGIN
+  DELETE FROM shares WHERE resource_id = OLD.id;
+END;
 
 -- Evaluations that are deployed, each with a key of its own. Their ids are public: `live_` and a UUIDv7.
 CREATE TABLE live_evaluations (
@@ -495,3 +533,54 @@ CREATE TABLE key_uses (
   uses INTEGER NOT NULL,
   PRIMARY KEY (day, key_id)
 ) STRICT, WITHOUT ROWID;
+
+-- Browsers that are signed in on the settings pages. One that is signed out is no more.
+CREATE TABLE sessions (
+  id TEXT PRIMARY KEY,
+  digest TEXT NOT NULL,                 -- SHA-256 of the token; hexadecimal
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  user_id TEXT REFERENCES users (id),   -- the user as whom it acts; NULL: none, as the key
+  -- The key by which it was signed in, and the digest of the very secret: it can do what they can, and ends
+  -- with them. NULL: it was signed in by a link, and acts as its user.
+  key_id TEXT,
+  key_digest TEXT,
+  role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'member')),  -- the most it may do, whatever its user becomes
+  key_expires_at INTEGER,               -- the latest expiry of the keys that it makes; NULL: none
+  user_agent TEXT NOT NULL,             -- what the browser says of itself
+  created_at INTEGER NOT NULL,
+  last_seen_at INTEGER NOT NULL,        -- up to an hour late
+  expires_at INTEGER NOT NULL           -- ends then, whatever it does
+) STRICT, WITHOUT ROWID;
+
+-- One session by its token.
+CREATE UNIQUE INDEX sessions_by_digest ON sessions (digest);
+-- Lists of a user's sessions, newest first, and of those of a key that has no user.
+CREATE INDEX sessions_by_user ON sessions (organization_id, user_id, id);
+CREATE INDEX sessions_by_key ON sessions (key_id, id) WHERE key_id IS NOT NULL;
+-- The sweep: what has expired.
+CREATE INDEX sessions_due ON sessions (expires_at);
+
+CREATE TRIGGER sessions_changed
+AFTER UPDATE OF id, organization_id, user_id, key_id, key_digest, role, key_expires_at, expires_at ON sessions
+BEGIN
+  INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+END;
+
+CREATE TRIGGER sessions_deleted AFTER DELETE ON sessions
+BEGIN
+  INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+END;
+
+-- Links that sign somebody in. One that was used is no more.
+CREATE TABLE sign_in_links (
+  digest TEXT PRIMARY KEY,              -- SHA-256 of the token; hexadecimal
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  user_id TEXT NOT NULL REFERENCES users (id),
+  role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'member')),  -- as that of the session
+  key_expires_at INTEGER,               -- as that of the session
+  created_by_user_id TEXT REFERENCES users (id),  -- who must still administer the organization; NULL: nobody
+  expires_at INTEGER NOT NULL           -- opens nothing from here on
+) STRICT, WITHOUT ROWID;
+
+-- The sweep: what has expired.
+CREATE INDEX sign_in_links_due ON sign_in_links (expires_at);

@@ -12,6 +12,7 @@ use crate::{
     },
     domain::{
         access::{Part, Standing},
+        evaluation::Evaluation,
         id::{EvaluationId, KeyId, LiveEvaluationId},
         idempotency::Nonce,
         key::{Key, KeyKind, Life, Name, Role},
@@ -22,8 +23,8 @@ use crate::{
     ports::Row,
     storage::{
         audit::Event,
-        keys,
-        live_evaluations::{self, Deployable, Seen},
+        evaluations, keys,
+        live_evaluations::{self, Seen},
     },
 };
 
@@ -57,9 +58,8 @@ impl App {
 
     async fn deploy_once(&self, by: &Principal, new: NewLiveEvaluation) -> Result<(LiveEvaluation, Created), Error> {
         let viewer = viewer(by)?;
-        let mut results = self.guarded(by, vec![live_evaluations::deployable(viewer, new.evaluation_id)]).await?;
-        let evaluation = live_evaluations::read_deployable(take(&mut results, 0))?.ok_or(Error::NotFound)?;
-        check_deployable(&evaluation)?;
+        let mut results = self.guarded(by, vec![evaluations::get(viewer, new.evaluation_id)]).await?;
+        let evaluation = deployable(take(&mut results, 0))?;
         let now = self.now();
         let live = LiveEvaluation {
             id: LiveEvaluationId::new(now, self.random_bits()?),
@@ -211,15 +211,14 @@ impl App {
             self.record_if_changed(by, &self.live_event(by, id, action, described(&change))),
             live_evaluations::get(viewer, id),
         ];
-        statements.extend(change.evaluation_id.map(|id| live_evaluations::deployable(viewer, id)));
+        statements.extend(change.evaluation_id.map(|id| evaluations::get(viewer, id)));
         let mut results = self.guarded(by, statements).await?;
         let Seen { live, standing } = live_evaluations::read(take(&mut results, 2))?.pop().ok_or(Error::NotFound)?;
         if standing < Standing::Write {
             return Err(Error::ReadOnly);
         }
         if change.evaluation_id.is_some() {
-            let evaluation = live_evaluations::read_deployable(take(&mut results, 3))?;
-            check_deployable(&evaluation.ok_or(Error::NotFound)?)?;
+            deployable(take(&mut results, 3))?;
         }
         Ok(live)
     }
@@ -242,14 +241,15 @@ fn with_key(live: LiveEvaluation, created: Created, number: Vec<Row>) -> Result<
     Ok((LiveEvaluation { key, ..live }, Created { key: Key { number, ..created.key }, text: created.text }))
 }
 
-/// What nobody has looked at yet is not deployed.
-fn check_deployable(evaluation: &Deployable) -> Result<(), Error> {
-    if evaluation.draft == 0 {
-        return Ok(());
+/// The evaluation in these rows. What nobody has looked at yet is not deployed.
+fn deployable(rows: Vec<Row>) -> Result<Evaluation, Error> {
+    let (evaluation, _) = evaluations::read(rows)?.pop().ok_or(Error::NotFound)?;
+    if !evaluation.draft {
+        return Ok(evaluation);
     }
     Err(Error::Conflict {
         code: "evaluation_draft",
-        message: "This evaluation was generated and nobody has looked at it yet. Change or confirm it, then deploy it.",
+        message: "This evaluation was generated and nobody has looked at it yet. Do, set its `draft` to false, then deploy it.",
     })
 }
 

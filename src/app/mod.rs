@@ -5,6 +5,7 @@ pub mod bootstrap;
 pub mod config;
 pub mod datasets;
 pub mod error;
+pub mod evaluations;
 pub mod idempotency;
 pub mod invitations;
 pub mod isolate;
@@ -16,6 +17,7 @@ pub mod people;
 pub mod projects;
 pub mod rotation;
 pub mod runs;
+pub mod sessions;
 pub mod shares;
 pub mod sweep;
 pub mod teams;
@@ -100,6 +102,7 @@ impl Principal {
         Actor {
             key_id: Some(self.snapshot.key_id),
             user_id: self.snapshot.user_id,
+            session_id: self.snapshot.session_id,
             request_id: self.request_id.clone(),
             ip: self.ip.clone(),
         }

@@ -16,7 +16,7 @@ use crate::{
         ToParam,
         access::{self, about},
         idempotency::subject,
-        json_text, statement, typed,
+        json, json_text, statement, typed,
     },
 };
 
@@ -379,8 +379,4 @@ pub(crate) fn prune_chunks(now: UnixMillis, limit: i64) -> Statement {
         now,
         limit
     )
-}
-
-fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }

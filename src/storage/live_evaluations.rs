@@ -43,34 +43,6 @@ macro_rules! seen {
     };
 }
 
-/// What is to be deployed.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Deployable {
-    /// The evaluation's name.
-    pub(crate) name: Name,
-    /// What it judges, and how.
-    #[serde(deserialize_with = "json_text")]
-    pub(crate) config: EvaluationConfig,
-    /// 1: nobody has looked at it yet.
-    pub(crate) draft: i64,
-    /// When it was last changed.
-    pub(crate) updated_at: UnixMillis,
-}
-
-/// An evaluation that may be seen.
-pub(crate) fn deployable(viewer: Viewer, id: EvaluationId) -> Statement {
-    let sql = concat!(
-        "SELECT name, config, draft, updated_at FROM evaluations WHERE evaluations.id = ?1 AND ",
-        access::may!("evaluations", "0")
-    );
-    about(sql, viewer, id, [])
-}
-
-/// Reads the rows of [`deployable`].
-pub(crate) fn read_deployable(rows: Vec<Row>) -> Result<Option<Deployable>, DatabaseError> {
-    Ok(typed(rows)?.pop())
-}
-
 /// A new live evaluation's row, of an evaluation that may be seen, is no draft, and was not changed since it was
 /// read as it was at `read_at`.
 pub(crate) fn insert(viewer: Viewer, live: &LiveEvaluation, read_at: UnixMillis) -> Statement {

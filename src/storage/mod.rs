@@ -5,6 +5,7 @@ pub mod access;
 pub mod audit;
 pub mod changes;
 pub mod datasets;
+pub mod evaluations;
 pub mod idempotency;
 pub mod invitations;
 pub mod key_uses;
@@ -14,11 +15,12 @@ pub mod organizations;
 pub mod people;
 pub mod projects;
 pub mod runs;
+pub mod sessions;
 pub mod snapshots;
 pub mod teams;
 pub mod traces;
 
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::ports::{DatabaseError, Param, Row};
@@ -87,6 +89,7 @@ text_params!(
     crate::domain::id::ProjectId,
     crate::domain::id::ReviewId,
     crate::domain::id::RunId,
+    crate::domain::id::SessionId,
     crate::domain::id::TeamId,
     crate::domain::id::TraceId,
     crate::domain::id::UserId,
@@ -105,6 +108,11 @@ pub(crate) fn typed<T: DeserializeOwned>(rows: Vec<Row>) -> Result<Vec<T>, Datab
         .map(|row| serde_json::from_value(Value::Object(row)))
         .collect::<Result<_, _>>()
         .map_err(|error| DatabaseError::Failed(format!("a row is not what the statement selects: {error}")))
+}
+
+/// What a text column holds of something that is kept as JSON.
+pub(crate) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// The JSON that a text column holds.

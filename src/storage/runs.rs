@@ -1,6 +1,6 @@
 //! The table `runs`, and the credits that they cost.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::{
     domain::{
@@ -17,7 +17,7 @@ use crate::{
         access::{self, about},
         database_now,
         idempotency::subject,
-        json_text, json_text_or_null,
+        json, json_text, json_text_or_null,
         live_evaluations::visible,
         statement, typed,
     },
@@ -73,10 +73,6 @@ pub(crate) fn insert(viewer: Viewer, run: &Run, retention_ms: Option<i64>) -> St
 
 fn passed(judgment: &Judgment) -> i64 {
     i64::from(judgment.passed)
-}
-
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// Ends a run with what its judge said. Gives a row if it had not ended yet.

@@ -25,9 +25,13 @@ impl Scene {
         let owner = world.bootstrap();
         let (user_id, key_id, key) = world.colleague(&owner, "owner");
         let targets = Targets::new(&world, &owner);
-        // What is shared with somebody he cannot share on, so the data set becomes his.
-        for table in ["datasets", "evaluations", "live_evaluations"] {
-            world.database.execute(&format!("UPDATE {table} SET user_id = '{user_id}'"));
+        // What is shared with somebody he cannot share on, so this becomes his.
+        for (table, id) in [
+            ("datasets", &targets.dataset),
+            ("evaluations", &targets.evaluation),
+            ("live_evaluations", &targets.live_evaluation),
+        ] {
+            world.database.execute(&format!("UPDATE {table} SET user_id = '{user_id}' WHERE id = '{id}'"));
         }
         let world = world.another_isolate();
         assert_eq!(world.get("/v1/scopes", &key).status, 200);

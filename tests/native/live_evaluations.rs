@@ -8,10 +8,15 @@ use crate::support::{
     Answer, World,
     problem::assert_problem,
     request,
-    routes::{Targets, every_key_route, judge},
+    routes::{Targets, every_key_route},
 };
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// A rule that passes those who ask why.
+fn judge() -> Value {
+    json!({ "type": "exact_match", "column": "user_query", "expected": "why" })
+}
 
 /// A world with a live evaluation, which passes those who ask why.
 struct Scene {
@@ -289,10 +294,9 @@ fn live_evaluation_of_a_deleted_project_does_not_run() {
     let world = World::new();
     let owner = world.bootstrap();
     let project = world.project(&owner, "p");
-    let body = json!({ "name": "p", "kind": "proj", "project_id": project, "scopes": ["live-evaluations:write", "live-evaluations:execute"] });
+    let body = json!({ "name": "p", "kind": "proj", "project_id": project, "scopes": ["evaluations:write", "live-evaluations:write", "live-evaluations:execute"] });
     let (_, of_project) = world.create_from(&owner, &body);
-    let evaluation = world.evaluation(&of_project, &judge());
-    let (live, key) = world.deploy(&of_project, &evaluation);
+    let (live, key) = world.live_evaluation(&of_project);
     assert_eq!(world.judge(&key, &live, "why").status, 200);
     world.database.execute("UPDATE projects SET deleted_at = 1");
     assert_problem(&world.judge(&key, &live, "why"), 404, "not_found");

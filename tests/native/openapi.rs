@@ -104,7 +104,7 @@ fn every_schema_and_every_field_is_described() {
         assert!(schema["description"].is_string(), "{name}");
         for fields in members(schema, "properties") {
             for (field, schema) in fields.as_object().unwrap() {
-                // What tells the members of a union apart says nothing that these do not.
+                // What tells variants apart is described with each of them.
                 assert!(schema["description"].is_string() || schema["const"].is_string(), "{name}.{field}");
             }
         }

@@ -3,7 +3,7 @@
 use futures::executor::block_on;
 use serde_json::{Value, json};
 
-use crate::support::{World, problem::assert_problem, routes::judge};
+use crate::support::{World, problem::assert_problem};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -30,7 +30,7 @@ fn all(world: &World, by: &str, query: &str) -> Vec<String> {
 fn details_tell_what_was_judged_and_who_ran_it() {
     let world = World::new();
     let owner = world.bootstrap();
-    let (live, key) = world.deploy(&owner, &world.evaluation(&owner, &judge()));
+    let (live, key) = world.live_evaluation(&owner);
     let this = world.get("/v1/keys/self", &owner).json;
     let inputs = json!({ "user_query": "why", "bot_response": "because" });
     let by_owner = world.post(&format!("/api/eval/{live}"), &owner, &json!({ "inputs": inputs }));
@@ -55,10 +55,10 @@ fn everybody_lists_the_runs_of_what_he_sees_newest_first() {
     let (_, of_organization) =
         world.create_from(&owner, &json!({ "name": "org", "kind": "org", "scopes": ["results:read"] }));
     let project = world.project(&owner, "p");
-    let scopes = ["live-evaluations:write", "live-evaluations:execute", "results:read"];
+    let scopes = ["evaluations:write", "live-evaluations:write", "live-evaluations:execute", "results:read"];
     let body = json!({ "name": "p", "kind": "proj", "project_id": project, "scopes": scopes });
     let (_, of_project) = world.create_from(&owner, &body);
-    let deploy = |by: &str| world.deploy(by, &world.evaluation(by, &judge())).0;
+    let deploy = |by: &str| world.live_evaluation(by).0;
     let lives = [deploy(&owner), deploy(&owner), deploy(&owner), deploy(&colleague), deploy(&of_project)];
     let by = [&owner, &owner, &owner, &colleague, &of_project];
     let team = world.fresh_id();
@@ -118,7 +118,7 @@ fn page_costs_the_same_among_many_runs() {
     let cost = |others: usize| {
         let world = World::new();
         let owner = world.bootstrap();
-        let (live, _) = world.deploy(&owner, &world.evaluation(&owner, &judge()));
+        let (live, _) = world.live_evaluation(&owner);
         let id = world.judge(&owner, &live, "why").text("public_id");
         world.database.execute(&format!(
             "INSERT INTO runs (id, organization_id, live_evaluation_id, evaluation_id, key_id, state, inputs, judgment, passed, charged, created_at)
@@ -152,7 +152,7 @@ fn runs_are_kept_as_long_as_traces() {
         if let Some(days) = days {
             world.database.execute(&format!("UPDATE organizations SET trace_retention_days = {days}"));
         }
-        let (live, key) = world.deploy(&owner, &world.evaluation(&owner, &judge()));
+        let (live, key) = world.live_evaluation(&owner);
         let run = world.judge(&key, &live, "why").text("public_id");
         world.database.execute(&format!(
             "INSERT INTO review_items (id, organization_id, run_id, live_evaluation_id, state, flagged_at, flagged_by_key)
@@ -166,7 +166,7 @@ fn runs_are_kept_as_long_as_traces() {
     }
     let world = World::new();
     let owner = world.bootstrap();
-    let (live, key) = world.deploy(&owner, &world.evaluation(&owner, &judge()));
+    let (live, key) = world.live_evaluation(&owner);
     world.judge(&key, &live, "why");
     world.advance_ms(1_000 * DAY_MS);
     assert_eq!(block_on(world.app.sweep()).unwrap().runs_pruned, 0);

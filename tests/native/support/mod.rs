@@ -19,10 +19,10 @@ use bitting::{
     app::{App, config::Config},
     domain::time::UnixMillis,
     http::{
-        self,
         message::{Body, Content, Request},
         routes::check,
     },
+    pages,
     ports::{Background, Cache, Clock, Entropy, Incoming, LocalFuture, Outgoing, Upstream, UpstreamError},
 };
 use futures::{TryStreamExt, executor::block_on};
@@ -315,7 +315,7 @@ impl World {
 
     /// Sends a request as it stands.
     pub(crate) fn send(&self, request: &Request) -> Answer {
-        let response = block_on(http::handle(&self.app, request));
+        let response = block_on(pages::handle(&self.app, request));
         let body = read(response.body);
         let lines = response.headers.contains(&("Content-Type".into(), "application/x-ndjson".to_owned()));
         let json = match body.as_slice() {
@@ -346,11 +346,12 @@ impl World {
         self.call("POST", path, key, body)
     }
 
-    /// Makes the operator's organization; gives its owner's key, which has full access.
+    /// Makes the operator's organization; gives its owner's key, which has full access. His link is not used.
     pub(crate) fn bootstrap(&self) -> String {
         let first = json!({ "organization": "Acme", "email": "owner@example.com", "key_name": "first" });
         let answer = self.post("/v1/bootstrap", OPERATOR_SECRET, &first);
         assert_eq!(answer.status, 201, "{}", answer.json);
+        self.database.execute("DELETE FROM sign_in_links");
         answer.text("key")
     }
 
@@ -388,22 +389,19 @@ impl World {
         answer.json["data"]["project"]["id"].as_str().unwrap().to_owned()
     }
 
-    /// An evaluation of a key's user, judged by this; gives its id. It reads `user_query` and, if it is there,
-    /// `bot_response`.
+    /// Makes an evaluation of `user_query` and, if it is there, `bot_response`; gives its id.
     pub(crate) fn evaluation(&self, by: &str, judge: &Value) -> String {
-        let key = self.get("/v1/keys/self", by).json;
-        let id = format!("eval_{}", self.fresh_id().replace('-', ""));
         let column = |name: &str, required: bool| json!({ "name": name, "type": "string", "required": required });
-        let config = json!({ "columns": [column("user_query", true), column("bot_response", false)], "judge": judge });
-        let text = |field: &str| key[field].as_str().map_or("NULL".to_owned(), |id| format!("'{id}'"));
-        self.database.execute(&format!(
-            "INSERT INTO evaluations (id, organization_id, user_id, project_id, name, config, created_at, updated_at)
-             VALUES ('{id}', {}, {}, {}, 'Tone', '{config}', 0, 0)",
-            text("organization_id"),
-            text("user_id"),
-            text("project_id")
-        ));
-        id
+        let columns = [column("user_query", true), column("bot_response", false)];
+        let answer = self.post("/api/evaluations", by, &json!({ "name": "Tone", "columns": columns, "judge": judge }));
+        assert_eq!(answer.status, 201, "{}", answer.json);
+        answer.text("public_id")
+    }
+
+    /// Makes and deploys an evaluation that passes those who ask why; gives the live evaluation's id and its key.
+    pub(crate) fn live_evaluation(&self, by: &str) -> (String, String) {
+        let judge = json!({ "type": "exact_match", "column": "user_query", "expected": "why" });
+        self.deploy(by, &self.evaluation(by, &judge))
     }
 
     /// Deploys an evaluation; gives the live evaluation's id and its key.
@@ -517,6 +515,7 @@ fn config(variables: &[(&str, &str)]) -> Config {
     };
     let config = Config::read(get).unwrap();
     check(&config.catalogue).unwrap();
+    pages::check(&config.catalogue).unwrap();
     config
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct Targets {
     pub(crate) token: String,
     /// A data set with one row, which is shared with the admin.
     pub(crate) dataset: String,
-    /// An evaluation, a live evaluation of it, and a run of that.
+    /// An evaluation, which is shared with the admin, a live evaluation of it, and a run of that.
     pub(crate) evaluation: String,
     pub(crate) live_evaluation: String,
     pub(crate) run: String,
@@ -63,9 +63,12 @@ impl Targets {
         let answer = world.post("/api/datasets", owner, &json!({ "name": "target", "rows": [{ "question": "why" }] }));
         assert_eq!(answer.status, 201, "{}", answer.json);
         let dataset = answer.text("public_id");
-        let evaluation = world.evaluation(owner, &judge());
+        let answer = world.post("/api/evaluations", owner, &new_evaluation());
+        assert_eq!(answer.status, 201, "{}", answer.json);
+        let evaluation = answer.text("public_id");
         let (live_evaluation, _) = world.deploy(owner, &evaluation);
-        let run = world.judge(owner, &live_evaluation, "why").text("public_id");
+        let inputs = json!({ "inputs": { "answer": "42" } });
+        let run = world.post(&format!("/api/eval/{live_evaluation}"), owner, &inputs).text("public_id");
         let targets = Self {
             id,
             key,
@@ -105,7 +108,7 @@ impl Targets {
             invitation: wrong(),
             token: self.token.clone(),
             dataset: wrong(),
-            evaluation: self.evaluation.clone(),
+            evaluation: wrong(),
             live_evaluation: wrong(),
             run: wrong(),
         }
@@ -113,6 +116,7 @@ impl Targets {
 
     /// Takes back what the calls have done to the targets. The rotation is one that never ends.
     pub(crate) fn restore(&self, world: &World) {
+        let evaluation = new_evaluation();
         world.database.execute(&format!(
             "UPDATE keys SET revoked_at = NULL, rotates_at = NULL, outgoing_digest = NULL
              WHERE id IN ('{}', '{}', '{}', '{}');
@@ -129,8 +133,11 @@ impl Targets {
              judgments = '[]', row_count = 1, next_row = 2 WHERE id = '{dataset}';
              DELETE FROM dataset_chunks WHERE dataset_id = '{dataset}';
              INSERT INTO dataset_chunks (dataset_id, first_row, row_count, cells) VALUES ('{dataset}', 1, 1, '[{{\"0\":\"why\"}}]');
+             INSERT OR IGNORE INTO evaluations (id, organization_id, user_id, name, config, created_at, updated_at)
+             SELECT '{evaluation}', '{organization}', user_id, 'target', '{config}', 0, 0 FROM datasets WHERE id = '{dataset}';
              INSERT OR IGNORE INTO shares (resource_id, grantee_id, organization_id, grantee_kind, access, created_at)
-             VALUES ('{dataset}', '{member}', '{organization}', 'user', 'read', 0);
+             VALUES ('{dataset}', '{member}', '{organization}', 'user', 'read', 0),
+             ('{evaluation}', '{member}', '{organization}', 'user', 'read', 0);
              UPDATE live_evaluations SET active = 1 WHERE id = '{live_evaluation}'",
             self.id,
             self.rotating,
@@ -146,6 +153,8 @@ impl Targets {
             invitation = self.invitation,
             dataset = self.dataset,
             live_evaluation = self.live_evaluation,
+            evaluation = self.evaluation,
+            config = json!({ "columns": evaluation["columns"], "judge": evaluation["judge"] }),
             id = self.id,
             later = 1_i64 << 50
         ));
@@ -177,33 +186,45 @@ impl RouteCall {
     /// How many audit events the call makes.
     pub(crate) fn events(&self) -> i64 {
         match (self.method, self.template) {
-            (_, "/api/datasets/:dataset/shares/:grantee" | "/api/datasets/upload")
-            | ("POST", "/api/datasets")
-            | ("DELETE", "/api/datasets/:dataset") => 1,
-            (_, template) if template.starts_with("/api/datasets/") => 0,
-            ("GET", _)
-            | ("POST", "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval" | "/api/eval/:live_evaluation")
-            // It is active.
-            | ("POST", "/api/live-evaluations/:live_evaluation/activate") => 0,
-            // That of the project, the organization or the live evaluation, and that of its first key; or those of
-            // the key that ends and of the one that begins.
+            (_, "/api/datasets/upload")
+            | ("POST", "/api/datasets" | "/api/evaluations" | "/api/evaluations/:evaluation/variants")
+            | ("DELETE", "/api/datasets/:dataset" | "/api/evaluations/:evaluation")
+            | (_, "/api/live-evaluations/:live_evaluation" | "/api/live-evaluations/:live_evaluation/deactivate")
+                if self.method != "GET" =>
+            {
+                1
+            }
+            // The live evaluation and its key; the key that ends and the one that begins.
+            ("POST", "/api/live-evaluations" | "/api/live-evaluations/:live_evaluation/regenerate") => 2,
+            (_, template) if template.starts_with("/api/") => i64::from(template.ends_with("/:grantee")),
+            ("GET", _) | ("POST", "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
+            // That of the project or organization, and that of its first key.
             (
                 "POST",
-                "/v1/projects" | "/v2/projects" | "/v1/organizations" | "/v1/organizations/:organization/projects"
-                | "/api/live-evaluations" | "/api/live-evaluations/:live_evaluation/regenerate",
+                "/v1/projects"
+                | "/v2/projects"
+                | "/v1/organizations"
+                | "/v1/organizations/:organization/projects"
+                | "/api/live-evaluations"
+                | "/api/live-evaluations/:live_evaluation/regenerate",
             ) => 2,
             _ => 1,
         }
     }
 }
 
+/// An evaluation to be made.
+pub(crate) fn new_evaluation() -> Value {
+    json!({
+        "name": "made",
+        "description": "d",
+        "columns": [{ "name": "answer", "type": "string", "required": true }],
+        "judge": { "type": "exact_match", "column": "answer", "expected": "42" },
+    })
+}
+
 /// The id of a trace, as its sender chose it.
 const TRACE: &str = "01a3185c-0000-7000-8000-000000000001";
-
-/// A rule that passes those who ask why.
-pub(crate) fn judge() -> Value {
-    json!({ "type": "exact_match", "column": "user_query", "expected": "why" })
-}
 
 /// Every route, called on these targets.
 pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
@@ -228,6 +249,7 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
             (":dataset", &targets.dataset),
             (":live_evaluation", &targets.live_evaluation),
             (":run", &targets.run),
+            (":evaluation", &targets.evaluation),
             (":column", &"question".to_owned()),
             (":row", &"1".to_owned()),
             (":id", id),
@@ -269,11 +291,18 @@ fn body(method: &str, template: &str, targets: &Targets) -> Value {
         ("POST", "/api/datasets/:dataset/rows") => json!({ "rows": [{ "question": "how" }] }),
         ("POST", "/api/datasets/:dataset/rows/remove") => json!({ "row_ids": [1] }),
         ("PATCH", "/api/datasets/:dataset/rows/:row") => json!({ "question": "how" }),
-        ("PUT", "/api/datasets/:dataset/shares/:grantee") => json!({ "access": "write" }),
+        ("POST", "/api/evaluations") => new_evaluation(),
+        ("POST", "/api/evaluations/:evaluation/variants") => {
+            json!({ "name": "variant", "description": "d", "columns": new_evaluation()["columns"], "judge": new_evaluation()["judge"] })
+        }
+        ("PATCH", "/api/evaluations/:evaluation") => json!({
+            "name": "changed", "description": "d", "columns": new_evaluation()["columns"], "judge": new_evaluation()["judge"], "draft": false,
+        }),
+        ("PUT", template) if template.ends_with("/shares/:grantee") => json!({ "access": "write" }),
         ("POST", "/api/live-evaluations") | ("PATCH", "/api/live-evaluations/:live_evaluation") => {
             json!({ "evaluation": targets.evaluation, "name": "deployed", "description": "d" })
         }
-        ("POST", "/api/eval/:live_evaluation") => json!({ "inputs": { "user_query": "why", "bot_response": null } }),
+        ("POST", "/api/eval/:live_evaluation") => json!({ "inputs": { "answer": "why" } }),
         ("POST", "/bootstrap") => json!({ "organization": "B", "email": "b@example.com", "key_name": "b" }),
         ("POST", "/keys") => json!({ "name": "made", "scopes": ["api-keys:read"], "metadata": { "a": 1 } }),
         ("POST", "/keys/verify") => json!({ "key": targets.key, "scopes": ["datasets:read"] }),
