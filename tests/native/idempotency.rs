@@ -347,7 +347,7 @@ fn caller_that_was_rotated_is_told_the_secret_by_the_text_that_asked_alone() {
     assert_problem(&answer, 409, "idempotency_key_spent");
     assert!(answer.detail().contains(&first.text("id")), "{}", answer.detail());
     assert_eq!(scene.create(&old, &fields()).json, first.json);
-    assert_eq!(scene.world.database.value("SELECT count(*) FROM keys WHERE name = 'made'"), 1);
+    assert_eq!(scene.world.database.value("SELECT count(*) FROM keys WHERE name = 'made' AND kind = 'pat'"), 1);
 }
 
 #[test]

@@ -370,8 +370,7 @@ fn of_two_who_regenerate_at_once_one_does_and_there_is_one_key() {
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 409]);
     scene.key_id();
-    let sql =
-        "SELECT json_group_array(revoked_at IS NULL) FROM (SELECT revoked_at FROM keys WHERE kind = 'sk' ORDER BY id)";
+    let sql = "SELECT json_group_array(revoked_at IS NULL) FROM (SELECT revoked_at FROM keys WHERE kind = 'sk' ORDER BY revoked_at IS NULL)";
     assert_eq!(scene.world.database.value(sql), json!("[0,1]"));
 }
 
