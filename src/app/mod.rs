@@ -12,6 +12,7 @@ pub mod isolate;
 pub mod judge;
 pub mod keys;
 pub mod live_evaluations;
+mod model;
 pub mod organizations;
 pub mod people;
 pub mod projects;
@@ -50,7 +51,7 @@ pub struct App {
     pub entropy: Rc<dyn Entropy>,
     /// Work behind the answer.
     pub background: Rc<dyn Background>,
-    /// The servers behind the operator's routes.
+    /// The operator's servers.
     pub upstream: Rc<dyn Upstream>,
     /// The operator's choices.
     pub config: Rc<Config>,

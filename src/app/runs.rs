@@ -55,7 +55,7 @@ impl App {
             return Err(Error::invalid(&format!("inputs.{name}"), message));
         }
         let now = self.now();
-        let judgment = config.judge.by_rule(&inputs);
+        let judgment = config.judge.by_rule(&inputs).ok();
         let ended = judgment.is_some();
         let run = Run {
             id: RunId::new(now, self.random_bits()?),

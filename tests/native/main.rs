@@ -27,6 +27,7 @@ mod keys;
 mod last_key;
 mod live_evaluations;
 mod migrations;
+mod model;
 mod openapi;
 mod organizations;
 mod pages;
