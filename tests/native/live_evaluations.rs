@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Answer, World,
+    model::{Model, Turn},
     problem::assert_problem,
     request,
     routes::{Targets, every_key_route},
@@ -453,6 +454,58 @@ fn repeated_run_costs_nothing_more() {
     assert_problem(&scene.world.send(&run), 409, "idempotency_key_spent");
 }
 
+/// What a model says that finds it good.
+fn good() -> Turn {
+    Turn::says(&json!({ "verdict": "pass", "explanation": "It says please." }))
+}
+
+#[test]
+fn run_that_a_model_judges_costs_three_round_trips_and_one_credit() {
+    let mut scene = Scene::of_a_model();
+    scene.set_credits(1);
+    scene.world.get("/v1/scopes", &scene.key);
+    Model::of(&mut scene.world, [good()]);
+    let (answer, io) = scene.world.counted(|| scene.run(&scene.key));
+    assert_eq!((answer.status, io), (200, (3, 0, 0)), "{}", answer.json);
+    assert_eq!((&answer.json["explanation"], scene.credits()), (&json!("It says please."), json!(0)));
+    let stored = scene.world.get(&format!("/api/results/{}", answer.text("public_id")), &scene.owner).json;
+    for field in ["state", "judgment", "passed", "explanation", "created_at", "finished_at"] {
+        assert_eq!(stored[field], answer.json[field], "{field}");
+    }
+    assert_eq!(stored["state"], "completed");
+}
+
+#[test]
+fn key_that_changes_while_a_model_judges_is_told_the_verdict_only_if_it_is_good_still() {
+    for (sql, status) in [
+        ("UPDATE keys SET revoked_at = 1 WHERE kind = 'sk'", 401),
+        ("UPDATE keys SET disabled_at = 1 WHERE kind = 'sk'", 401),
+        ("UPDATE organizations SET suspended_at = 1", 403),
+        ("UPDATE keys SET name = 'renamed' WHERE kind = 'sk'", 200),
+    ] {
+        let mut scene = Scene::of_a_model();
+        scene.set_credits(2);
+        scene.world.get("/v1/scopes", &scene.key);
+        Model::of(&mut scene.world, [good()]);
+        scene.world.meddle(2, sql);
+        let answer = scene.run(&scene.key);
+        assert_eq!(answer.status, status, "{sql}: {}", answer.json);
+        assert!(status == 200 || !answer.json.to_string().contains("please"), "{sql}");
+        assert_eq!((scene.credits(), scene.runs("completed")), (json!(1), json!(1)), "stored and paid for once: {sql}");
+    }
+}
+
+#[test]
+fn run_that_the_sweep_has_ended_is_not_completed() {
+    let mut scene = Scene::of_a_model();
+    scene.set_credits(2);
+    scene.world.get("/v1/scopes", &scene.key);
+    Model::of(&mut scene.world, [good()]);
+    scene.world.meddle(2, "UPDATE runs SET state = 'failed'; UPDATE organizations SET credits = credits + 1");
+    assert_problem(&scene.run(&scene.key), 503, "unavailable");
+    assert_eq!((scene.credits(), scene.runs("failed")), (json!(2), json!(1)));
+}
+
 #[test]
 fn run_whose_model_fails_has_failed_and_its_credit_is_back() {
     let scene = Scene::of_a_model();
@@ -461,7 +514,7 @@ fn run_whose_model_fails_has_failed_and_its_credit_is_back() {
     let run = with_key(request("POST", &path, &scene.key, &json!({ "inputs": { "user_query": "why" } })), "k");
     for failed in 1..3 {
         // With the same Idempotency-Key it is tried again.
-        assert_eq!(scene.world.send(&run).status, 503);
+        assert_problem(&scene.world.send(&run), 503, "judge_not_configured");
         assert_eq!((scene.credits(), scene.runs("failed"), scene.runs("running")), (json!(1), json!(failed), json!(0)));
     }
 }
