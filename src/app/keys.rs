@@ -17,7 +17,7 @@ use crate::{
     storage::{
         audit::{self, Event, Recorded},
         key_uses::{self, DailyUses},
-        keys::{self, Change, Cursor, Filter, KeyRef, Reach},
+        keys::{self, Change, Cursor, Filter, KeyRef, Owner, Reach, Status},
     },
 };
 
@@ -67,6 +67,15 @@ impl<T> Page<T> {
         let has_more = items.len() > limit;
         items.truncate(limit);
         Self { items, has_more: has_more && limit > 0 }
+    }
+
+    /// The same of items that come in the order of a cursor, the oldest first before it.
+    fn at(cursor: Cursor, items: Vec<T>, limit: i64) -> Self {
+        let mut page = Self::of(items, limit);
+        if matches!(cursor, Cursor::Before(_)) {
+            page.items.reverse();
+        }
+        page
     }
 }
 
@@ -127,7 +136,10 @@ impl App {
                 )));
             }
             KeyKind::Org | KeyKind::Proj => None,
-            KeyKind::Sk => return Err(Error::invalid("kind", "must be `pat`, `org` or `proj`")),
+            KeyKind::Sk => {
+                let message = "a live evaluation has its own: deploy one by POST /api/live-evaluations";
+                return Err(Error::invalid("kind", message));
+            }
         };
         if new.project_id.is_some() != (kind == KeyKind::Proj) {
             return Err(Error::invalid("project_id", "belongs to a key of kind `proj`, and to no other"));
@@ -149,6 +161,7 @@ impl App {
             organization_id,
             user_id,
             project_id: new.project_id,
+            live_evaluation_id: None,
             kind,
             name: new.name,
             preview: text.preview(),
@@ -212,11 +225,23 @@ impl App {
         // One more than asked tells whether there are more.
         let list = keys::list(reach(by, false)?, filter, cursor, limit + 1, self.now());
         let mut results = self.guarded(by, vec![list]).await?;
-        let mut page = Page::of(keys::read(take(&mut results, 0))?, limit);
-        if matches!(cursor, Cursor::Before(_)) {
-            page.items.reverse();
-        }
-        Ok(page)
+        Ok(Page::at(cursor, keys::read(take(&mut results, 0))?, limit))
+    }
+
+    /// The same, with what people call the owner of each key.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub(crate) async fn list_owned_keys(
+        &self,
+        by: &Principal,
+        filter: &Filter,
+        cursor: Cursor,
+        limit: i64,
+    ) -> Result<Page<(Key, Owner)>, Error> {
+        let list = keys::list_owned(reach(by, false)?, filter, cursor, limit + 1, self.now());
+        let mut results = self.guarded(by, vec![list]).await?;
+        Ok(Page::at(cursor, keys::read_owned(take(&mut results, 0))?, limit))
     }
 
     /// Changes a key that was read as `before`.
@@ -242,6 +267,9 @@ impl App {
             return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() });
         }
         check_changeable(before)?;
+        if change.scopes.is_some() && before.live_evaluation_id.is_some() {
+            return Err(Error::invalid("scopes", "the key of a live evaluation runs it, and can do nothing else"));
+        }
         // Whoever makes a key do more, work again or last longer vouches for all that it can do then, as
         // if he made it. Taking away needs nothing but the scope to do it.
         let scopes = change.scopes.as_ref().unwrap_or(&before.scopes);
@@ -300,26 +328,29 @@ impl App {
         Ok(key_uses::read(take(&mut results, 1))?)
     }
 
-    /// A key with what [`App::key_usage`] and [`App::key_events`] say of it, in one round trip.
+    /// A key with what people call its owner and what [`App::key_usage`] and [`App::key_events`] say of it, in
+    /// one round trip.
     ///
     /// # Errors
     /// [`Error::NotFound`] also when the key is there but the caller may not see it.
-    pub async fn key_with_history(
+    pub(crate) async fn key_with_history(
         &self,
         by: &Principal,
         id: KeyId,
         after: Option<i64>,
         limit: i64,
-    ) -> Result<(Key, Vec<DailyUses>, Page<Recorded>), Error> {
+    ) -> Result<(Key, Owner, Vec<DailyUses>, Page<Recorded>), Error> {
+        let (reach, now) = (reach(by, id == by.snapshot.key_id)?, self.now());
+        let this = Filter { ids: Some(vec![id]), status: Status::All, ..Filter::default() };
         let statements = vec![
-            keys::get(reach(by, id == by.snapshot.key_id)?, KeyRef::Id(id)),
-            key_uses::of_key(id, self.now()),
+            keys::list_owned(reach, &this, Cursor::Start, 1, now),
+            key_uses::of_key(id, now),
             events_of(by, id, after, limit),
         ];
         let mut results = self.guarded(by, statements).await?;
-        let key = keys::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)?;
+        let (key, owner) = keys::read_owned(take(&mut results, 0))?.pop().ok_or(Error::NotFound)?;
         let days = key_uses::read(take(&mut results, 1))?;
-        Ok((key, days, Page::of(audit::read(take(&mut results, 2))?, limit)))
+        Ok((key, owner, days, Page::of(audit::read(take(&mut results, 2))?, limit)))
     }
 
     /// What happened to a key, the newest first, behind event `after` if it is given.

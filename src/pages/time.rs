@@ -9,12 +9,17 @@ pub(crate) fn date(at: UnixMillis) -> Markup {
     html! { time datetime=(at.to_rfc3339()) { (utc(at)) } }
 }
 
-/// How long ago something was, or how long it will take: `3 days ago`; exactly when shows on hovering.
-pub(crate) fn relative(at: UnixMillis, now: UnixMillis) -> Markup {
-    html! { time datetime=(at.to_rfc3339()) title=(utc(at)) data-relative { (span(at, now)) } }
+/// A date without the time of the day: `22 Nov 2026`; exactly when shows on hovering.
+pub(crate) fn day(at: UnixMillis) -> Markup {
+    html! { time datetime=(at.to_rfc3339()) title=(utc(at)) data-day { (day_text(at)) } }
 }
 
-/// A date: `22 Nov 2026`.
+/// How long ago something was, or how long it will take: `3 days ago`; exactly when shows on hovering.
+pub(crate) fn relative(at: UnixMillis, now: UnixMillis) -> Markup {
+    html! { time datetime=(at.to_rfc3339()) title=(utc(at)) { (span(at, now)) } }
+}
+
+/// The same where no element can stand.
 pub(crate) fn day_text(at: UnixMillis) -> String {
     // `Sun, 22 Nov 2026 09:30:00 GMT`
     at.to_http_date().get(5..16).unwrap_or_default().trim_start_matches('0').to_owned()
