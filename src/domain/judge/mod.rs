@@ -306,11 +306,11 @@ impl Judge {
     pub fn by_rule(&self, inputs: &Row) -> Option<Judgment> {
         let columns = self.columns();
         let (_, column) = columns.first()?;
-        let Some(value) = value_of(inputs, column) else {
+        let Some(value) = inputs.get(column) else {
             return Some(judged(false, format!("`{}` has no value.", column.as_str())));
         };
         let expected = match columns.get(1) {
-            Some((_, other)) => match value_of(inputs, other) {
+            Some((_, other)) => match inputs.get(other) {
                 Some(expected) => expected.clone(),
                 None => {
                     return Some(judged(false, format!("`{}` has no value to compare with.", other.as_str())));
@@ -376,11 +376,6 @@ fn check_bounds<T: PartialOrd>(min: Option<T>, max: Option<T>) -> Result<(), Wro
         (Some(min), Some(max)) if min > max => Err(wrong("min", "must not be above `max`")),
         _ => Ok(()),
     }
-}
-
-/// What a column holds, if that is a value.
-fn value_of<'a>(inputs: &'a Row, column: &Name) -> Option<&'a Value> {
-    inputs.0.iter().find(|(name, value)| name == column.as_str() && !value.is_null()).map(|(_, value)| value)
 }
 
 fn judged(passed: bool, explanation: String) -> Judgment {

@@ -176,7 +176,13 @@ impl RouteCall {
     pub(crate) fn events(&self) -> i64 {
         match (self.method, self.template) {
             (_, "/api/datasets/upload")
-            | ("POST", "/api/datasets" | "/api/evaluations" | "/api/evaluations/:evaluation/variants")
+            | (
+                "POST",
+                "/api/datasets"
+                | "/api/evaluations"
+                | "/api/evaluations/generate"
+                | "/api/evaluations/:evaluation/variants",
+            )
             | ("DELETE", "/api/datasets/:dataset" | "/api/evaluations/:evaluation") => 1,
             (_, template) if template.starts_with("/api/") => i64::from(template.ends_with("/:grantee")),
             ("GET", _) | ("POST", "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
@@ -234,7 +240,7 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
             template,
             path: named.iter().fold(with_query(template), |path, (name, value)| path.replace(name, value)),
             access,
-            body: body(method, template, &targets.key),
+            body: body(method, template, &targets.key, &targets.dataset),
         }
     };
     table().into_iter().map(call).collect()
@@ -251,7 +257,7 @@ fn with_query(template: &str) -> String {
 }
 
 /// A body with every field that the route knows and that can be sent together.
-fn body(method: &str, template: &str, key: &str) -> Value {
+fn body(method: &str, template: &str, key: &str, dataset: &str) -> Value {
     match (method, template.trim_start_matches("/v1").trim_start_matches("/v2")) {
         ("POST", "/api/datasets") => json!({
             "name": "made", "description": "d", "columns": [{ "name": "a", "role": "input" }], "rows": [{ "a": 1 }],
@@ -267,6 +273,7 @@ fn body(method: &str, template: &str, key: &str) -> Value {
         ("POST", "/api/datasets/:dataset/rows/remove") => json!({ "row_ids": [1] }),
         ("PATCH", "/api/datasets/:dataset/rows/:row") => json!({ "question": "how" }),
         ("POST", "/api/evaluations") => new_evaluation(),
+        ("POST", "/api/evaluations/generate") => json!({ "dataset": dataset, "name": "generated" }),
         ("POST", "/api/evaluations/:evaluation/variants") => {
             json!({ "name": "variant", "description": "d", "columns": new_evaluation()["columns"], "judge": new_evaluation()["judge"] })
         }
