@@ -6,7 +6,7 @@ use bitting::{
     domain::{
         idempotency::{IDEMPOTENCY_WINDOW_MS, Nonce, Repeatable},
         key_text::KeyText,
-        person::InvitationToken,
+        token::InvitationToken,
     },
     http::{self, message::Request},
 };

@@ -29,6 +29,7 @@ mod last_key;
 mod migrations;
 mod openapi;
 mod organizations;
+mod pages;
 mod people;
 mod projects;
 mod rotation;

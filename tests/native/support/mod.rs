@@ -19,10 +19,10 @@ use bitting::{
     app::{App, config::Config},
     domain::time::UnixMillis,
     http::{
-        self,
         message::{Body, Content, Request},
         routes::check,
     },
+    pages,
     ports::{Background, Cache, Clock, Entropy, Incoming, LocalFuture, Outgoing, Upstream, UpstreamError},
 };
 use futures::{TryStreamExt, executor::block_on};
@@ -315,7 +315,7 @@ impl World {
 
     /// Sends a request as it stands.
     pub(crate) fn send(&self, request: &Request) -> Answer {
-        let response = block_on(http::handle(&self.app, request));
+        let response = block_on(pages::handle(&self.app, request));
         let body = read(response.body);
         let lines = response.headers.contains(&("Content-Type".into(), "application/x-ndjson".to_owned()));
         let json = match body.as_slice() {
@@ -346,11 +346,12 @@ impl World {
         self.call("POST", path, key, body)
     }
 
-    /// Makes the operator's organization; gives its owner's key, which has full access.
+    /// Makes the operator's organization; gives its owner's key, which has full access. His link is not used.
     pub(crate) fn bootstrap(&self) -> String {
         let first = json!({ "organization": "Acme", "email": "owner@example.com", "key_name": "first" });
         let answer = self.post("/v1/bootstrap", OPERATOR_SECRET, &first);
         assert_eq!(answer.status, 201, "{}", answer.json);
+        self.database.execute("DELETE FROM sign_in_links");
         answer.text("key")
     }
 
@@ -487,6 +488,7 @@ fn config(variables: &[(&str, &str)]) -> Config {
     };
     let config = Config::read(get).unwrap();
     check(&config.catalogue).unwrap();
+    pages::check(&config.catalogue).unwrap();
     config
 }
 
