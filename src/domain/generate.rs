@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use super::{
     dataset::{Column, ColumnRole, Dataset, JudgmentConfig, Row},
     evaluation::{EvaluationConfig, InputColumn, ValueType},
-    judge::{Judge, Needs, Unit},
+    judge::{Judge, ModelJudge, Needs, Unit},
     key::Name,
 };
 
@@ -108,11 +108,14 @@ pub fn generate(dataset: &Dataset, rows: &[Row]) -> Result<Generated, String> {
         }
         None => {
             let notes = of_role(ColumnRole::Notes).next();
-            (Judge::Model { instructions: instructions(&inputs, asked, verdicts, notes, rows) }, None)
+            let instructions = instructions(&inputs, asked, verdicts, notes, rows);
+            let choices = asked.map_or(&[][..], |judgment| &judgment.verdicts);
+            let is_good = |verdict: &Name| is_good(&json!(verdict)) == Some(true);
+            (Judge::Model(ModelJudge::new(instructions, choices, is_good)), None)
         }
     };
     // What a rule compares with must be sent, too.
-    let compared = expected.filter(|name| judge.columns().iter().any(|(_, read)| read == name));
+    let compared = expected.filter(|name| judge.columns().any(|(_, read)| read == *name));
     let columns = inputs.into_iter().chain(compared).map(|name| input_column(name, rows)).collect();
     Ok(Generated { config: EvaluationConfig { columns, judge }, agreement })
 }
@@ -163,7 +166,7 @@ fn rule(inputs: &[&Name], expected: Option<&Name>, rows: &[Row], judged: &[(&Row
         candidates.extend(inputs.iter().flat_map(|column| of_one_column(column, judged)));
     }
     let agreed = |judge: &Judge| {
-        let agrees = |(row, good): &&(&Row, bool)| judge.by_rule(row).is_some_and(|it| it.passed == *good);
+        let agrees = |(row, good): &&(&Row, bool)| judge.by_rule(row).is_ok_and(|it| it.passed == *good);
         judged.iter().filter(agrees).count()
     };
     // Of those that agree with as many, `max_by_key` takes the last.
@@ -184,7 +187,7 @@ fn in_common(column: &Name, expected: &Name, threshold: f64) -> Judge {
 
 /// How much a column has in common with the expected one in a row.
 fn score(row: &Row, column: &Name, expected: &Name) -> Option<f64> {
-    in_common(column, expected, 0.0).by_rule(row)?.score
+    in_common(column, expected, 0.0).by_rule(row).ok()?.score
 }
 
 /// The columns, that which has most in common with the expected one first; if that says nothing, the last one.
