@@ -23,6 +23,7 @@ mod idempotency;
 mod key_text;
 mod keys;
 mod last_key;
+mod mcp;
 mod migrations;
 mod openapi;
 mod organizations;

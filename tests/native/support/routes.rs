@@ -166,7 +166,7 @@ impl RouteCall {
             | ("POST", "/api/datasets")
             | ("DELETE", "/api/datasets/:dataset") => 1,
             (_, template) if template.starts_with("/api/datasets/") => 0,
-            ("GET", _) | ("POST", "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
+            ("GET", _) | ("POST", "/mcp" | "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
             // That of the project or organization, and that of its first key.
             (
                 "POST",
@@ -243,6 +243,7 @@ fn body(method: &str, template: &str, key: &str) -> Value {
         ("POST", "/api/datasets/:dataset/rows/remove") => json!({ "row_ids": [1] }),
         ("PATCH", "/api/datasets/:dataset/rows/:row") => json!({ "question": "how" }),
         ("PUT", "/api/datasets/:dataset/shares/:grantee") => json!({ "access": "write" }),
+        ("POST", "/mcp") => json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} }),
         ("POST", "/bootstrap") => json!({ "organization": "B", "email": "b@example.com", "key_name": "b" }),
         ("POST", "/keys") => json!({ "name": "made", "scopes": ["api-keys:read"], "metadata": { "a": 1 } }),
         ("POST", "/keys/verify") => json!({ "key": key, "scopes": ["datasets:read"] }),
