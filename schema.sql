@@ -388,7 +388,7 @@ CREATE TABLE evaluations (
   organization_id TEXT NOT NULL REFERENCES organizations (id),
   user_id TEXT REFERENCES users (id),        -- whose it is; NULL: its project's, or the organization's
   project_id TEXT REFERENCES projects (id),  -- NULL: none
-  base_id TEXT REFERENCES evaluations (id),  -- of which it is a variant; NULL: it is a base itself
+  base_id TEXT REFERENCES evaluations (id) ON DELETE CASCADE, -- of which it is a variant; NULL: it is a base itself
   dataset_id TEXT,                      -- the data set that it was generated from; NULL: none
   name TEXT NOT NULL,
   description TEXT,
@@ -407,6 +407,43 @@ CREATE INDEX evaluations_bases_by_user ON evaluations (organization_id, user_id,
 CREATE INDEX evaluations_bases_by_project ON evaluations (organization_id, project_id, id) WHERE base_id IS NULL;
 -- The variants of one, newest first.
 CREATE INDEX evaluations_variants ON evaluations (base_id, id) WHERE base_id IS NOT NULL;
+
+-- A variant is shared with whom its base is shared: when it is made, and when that changes.
+CREATE TRIGGER evaluations_inserted
+AFTER INSERT ON evaluations WHEN NEW.base_id IS NOT NULL
+BEGIN
+  INSERT INTO shares (resource_id, grantee_id, organization_id, grantee_kind, access, created_at)
+  SELECT NEW.id, grantee_id, organization_id, grantee_kind, access, NEW.created_at FROM shares WHERE resource_id = NEW.base_id;
+END;
+
+CREATE TRIGGER shares_inserted
+AFTER INSERT ON shares
+BEGIN
+  INSERT INTO shares (resource_id, grantee_id, organization_id, grantee_kind, access, created_at)
+  SELECT id, NEW.grantee_id, NEW.organization_id, NEW.grantee_kind, NEW.access, NEW.created_at
+  FROM evaluations WHERE base_id = NEW.resource_id
+  ON CONFLICT (resource_id, grantee_id) DO UPDATE SET access = excluded.access;
+END;
+
+CREATE TRIGGER shares_changed
+AFTER UPDATE OF access ON shares
+BEGIN
+  UPDATE shares SET access = NEW.access
+  WHERE grantee_id = NEW.grantee_id AND resource_id IN (SELECT id FROM evaluations WHERE base_id = NEW.resource_id);
+END;
+
+CREATE TRIGGER shares_deleted
+AFTER DELETE ON shares
+BEGIN
+  DELETE FROM shares
+  WHERE grantee_id = OLD.grantee_id AND resource_id IN (SELECT id FROM evaluations WHERE base_id = OLD.resource_id);
+END;
+
+CREATE TRIGGER evaluations_deleted
+AFTER DELETE ON evaluations
+BEGIN
+  DELETE FROM shares WHERE resource_id = OLD.id;
+END;
 
 -- Evaluations that are deployed, each with a key of its own. Their ids are public: `live_` and a UUIDv7.
 CREATE TABLE live_evaluations (
@@ -485,3 +522,11 @@ CREATE INDEX review_items_listed ON review_items (organization_id, id);
 CREATE INDEX review_items_by_state ON review_items (organization_id, state, id);
 CREATE INDEX review_items_by_live_evaluation ON review_items (live_evaluation_id, id);
 CREATE INDEX review_items_by_live_evaluation_and_state ON review_items (live_evaluation_id, state, id);
+
+-- How often each key was used on each day. The day stands first, so that the sweep finds the oldest and a month of one key is thirty look-ups.
+CREATE TABLE key_uses (
+  day INTEGER NOT NULL,                 -- days since 1970 (UTC)
+  key_id TEXT NOT NULL,
+  uses INTEGER NOT NULL,
+  PRIMARY KEY (day, key_id)
+) STRICT, WITHOUT ROWID;

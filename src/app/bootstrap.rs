@@ -11,7 +11,7 @@ use crate::{
         id::{KeyId, OrganizationId, UserId},
         key::{Key, KeyKind, Life, Name, Role},
         key_text::KeyText,
-        organization::{Organization, Policy},
+        organization::{Organization, Policy, Subscription},
         person::Email,
         scope::Scopes,
     },
@@ -83,6 +83,8 @@ impl App {
             suspended_at: None,
             created_at: now,
             policy: Policy::default(),
+            subscription: Subscription::Active,
+            credits: None,
             audit_retention_days: None,
             trace_retention_days: None,
         };

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     app::{App, Principal, error::Error, keys::Page, take},
     domain::{
-        access::{Access, Share, Sight, Viewer},
+        access::{Part, Sight, Standing, Viewer},
         dataset::{Cells, ColumnRole, Columns, Dataset, JudgmentConfig, MAX_ROWS, Row, check_judgments},
         decision::decide,
         id::DatasetId,
@@ -18,9 +18,8 @@ use crate::{
         time::DAY_MS,
         upload::{BadRow, Format, Upload},
     },
-    ports::{Row as DatabaseRow, Statement},
+    ports::Statement,
     storage::{
-        access,
         audit::{self, Event},
         datasets::{self, CHUNK_BYTES, CHUNK_ROWS, Chunk, Seen},
     },
@@ -80,10 +79,8 @@ pub type Numbered = (i64, Row);
 pub struct Rows {
     /// The data set.
     pub dataset: Dataset,
-    /// Whether the caller may change it.
-    pub writable: bool,
-    /// Whether it is the caller's.
-    pub owned: bool,
+    /// What the caller may do with it.
+    pub standing: Standing,
     /// The rows.
     pub rows: Vec<Numbered>,
 }
@@ -257,7 +254,8 @@ impl App {
         after: Option<DatasetId>,
         limit: i64,
     ) -> Result<Page<Seen>, Error> {
-        let mut results = self.guarded(by, vec![datasets::list(viewer(by)?, after, limit + 1)]).await?;
+        let part = Part { after, skip: 0, limit: limit + 1 };
+        let mut results = self.guarded(by, vec![datasets::list(viewer(by)?, part)]).await?;
         Ok(Page::of(datasets::read(take(&mut results, 0))?, limit))
     }
 
@@ -378,64 +376,7 @@ impl App {
     async fn writable_dataset(&self, by: &Principal, viewer: Viewer, id: DatasetId) -> Result<Dataset, Error> {
         let mut results = self.guarded(by, vec![datasets::get(viewer, id)]).await?;
         let seen = datasets::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)?;
-        if seen.writable { Ok(seen.dataset) } else { Err(Error::ReadOnly) }
-    }
-
-    /// With whom a data set is shared.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] also when it is there but the caller may not see it.
-    pub async fn list_shares(&self, by: &Principal, id: DatasetId) -> Result<Vec<Share>, Error> {
-        let viewer = viewer(by)?;
-        let mut results = self.guarded(by, vec![datasets::get(viewer, id), datasets::shares(viewer, id)]).await?;
-        if take(&mut results, 0).is_empty() {
-            return Err(Error::NotFound);
-        }
-        Ok(access::read(take(&mut results, 1))?)
-    }
-
-    /// Shares a data set with a member or a team of the organization, or changes what that allows.
-    ///
-    /// # Errors
-    /// [`Error::Exceeds`] for whoever does not own it; [`Error::NotFound`] also when there is nobody to
-    /// share it with.
-    pub async fn share(&self, by: &Principal, id: DatasetId, grantee_id: &str, access: Access) -> Result<Share, Error> {
-        let viewer = viewer(by)?;
-        let share = datasets::share(viewer, id, grantee_id, access, self.now());
-        let details = json!({ "with": grantee_id, "access": access });
-        let mut results = self.change_shares(by, viewer, id, share, "dataset.shared", details).await?;
-        access::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
-    }
-
-    /// Ends a share.
-    ///
-    /// # Errors
-    /// [`Error::Exceeds`] for whoever does not own the data set.
-    pub async fn unshare(&self, by: &Principal, id: DatasetId, grantee_id: &str) -> Result<(), Error> {
-        let viewer = viewer(by)?;
-        let unshare = datasets::unshare(viewer, id, grantee_id);
-        let details = json!({ "with": grantee_id });
-        let mut results = self.change_shares(by, viewer, id, unshare, "dataset.unshared", details).await?;
-        if take(&mut results, 0).is_empty() { Err(Error::NotFound) } else { Ok(()) }
-    }
-
-    async fn change_shares(
-        &self,
-        by: &Principal,
-        viewer: Viewer,
-        id: DatasetId,
-        change: Statement,
-        action: &'static str,
-        details: Value,
-    ) -> Result<Vec<Vec<DatabaseRow>>, Error> {
-        let event = self.event(by, id, action, details);
-        let statements = vec![change, self.record_if_changed(by, &event), datasets::get(viewer, id)];
-        let mut results = self.guarded(by, statements).await?;
-        let seen = datasets::read(take(&mut results, 2))?.pop().ok_or(Error::NotFound)?;
-        if !seen.owned {
-            return Err(Error::Exceeds("Only its owner can share this.".to_owned()));
-        }
-        Ok(results)
+        if seen.standing >= Standing::Write { Ok(seen.dataset) } else { Err(Error::ReadOnly) }
     }
 
     fn event(&self, by: &Principal, id: DatasetId, action: &'static str, details: Value) -> Event {
@@ -456,7 +397,7 @@ impl App {
         ];
         let mut results = self.guarded(by, statements).await?;
         let seen = datasets::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)?;
-        if seen.writable { Ok(seen.dataset) } else { Err(Error::ReadOnly) }
+        if seen.standing >= Standing::Write { Ok(seen.dataset) } else { Err(Error::ReadOnly) }
     }
 
     /// Adds rows at the end, all or none; gives their ids.
@@ -510,7 +451,7 @@ impl App {
             return Err(Error::NotFound);
         }
         let chunks = datasets::read_chunks(take(&mut results, 2))?;
-        let seen = Seen { dataset, writable: true, owned: false };
+        let seen = Seen { dataset, standing: Standing::Write };
         let mut changed = rows(seen, chunks, |_, there| there == row).rows;
         changed.pop().map(|(_, row)| row).ok_or(Error::NotFound)
     }
@@ -531,7 +472,7 @@ impl App {
         }
         let mut results = self.guarded(by, statements).await?;
         let seen = datasets::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)?;
-        if !seen.writable {
+        if seen.standing < Standing::Write {
             return Err(Error::ReadOnly);
         }
         let removed = gone.into_iter().enumerate();
@@ -556,7 +497,7 @@ fn rows(seen: Seen, chunks: Vec<Chunk>, wanted: impl Fn(i64, i64) -> bool) -> Ro
             }
         }
     }
-    Rows { dataset: seen.dataset, writable: seen.writable, owned: seen.owned, rows: found }
+    Rows { dataset: seen.dataset, standing: seen.standing, rows: found }
 }
 
 fn bad_row(bad: BadRow) -> Error {
@@ -571,8 +512,9 @@ fn count(rows: usize) -> i64 {
 /// What the caller sees of what people have made.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a key that acts as nobody.
+/// [`Error::NotFound`] for a key that acts as nobody; [`Error::PaymentRequired`].
 pub(crate) fn viewer(by: &Principal) -> Result<Viewer, Error> {
+    by.subscribed()?;
     let caller = &by.snapshot;
     let sight = match (caller.project_id, caller.user_id) {
         (Some(id), _) => Sight::Project(id),

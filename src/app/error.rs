@@ -20,6 +20,13 @@ pub enum Error {
     NotFound,
     /// It is shared with the caller to read, not to change.
     ReadOnly,
+    /// The organization has to pay first.
+    PaymentRequired {
+        /// For programs.
+        code: &'static str,
+        /// For people.
+        message: &'static str,
+    },
     /// It does not fit what is there now, and asking again will not help.
     Conflict {
         /// For programs.

@@ -17,7 +17,7 @@ use crate::{
         snapshot::Snapshot,
         time::UnixMillis,
     },
-    storage::keys::Used,
+    storage::key_uses::Used,
 };
 
 /// The most snapshots in memory: at about half a kilobyte each, 5 MB of an isolate's 128.

@@ -16,6 +16,7 @@ use crate::{
     ports::{Row, Statement},
     storage::{
         audit::{self, Event, Recorded},
+        key_uses::{self, DailyUses},
         keys::{self, Change, Cursor, Filter, KeyRef, Reach},
     },
 };
@@ -284,6 +285,19 @@ impl App {
         let mut results = self.guarded(by, statements).await?;
         let key = keys::read(take(&mut results, 2))?.pop().ok_or(Error::NotFound)?;
         if key.life.revoked_at.is_none() { Err(LAST_MANAGING_KEY) } else { Ok(key) }
+    }
+
+    /// How often a key was used on each of the last 30 days, the oldest first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also when the key is there but the caller may not see it.
+    pub async fn key_usage(&self, by: &Principal, id: KeyId) -> Result<Vec<DailyUses>, Error> {
+        let get = keys::get(reach(by, id == by.snapshot.key_id)?, KeyRef::Id(id));
+        let mut results = self.guarded(by, vec![get, key_uses::of_key(id, self.now())]).await?;
+        if take(&mut results, 0).is_empty() {
+            return Err(Error::NotFound);
+        }
+        Ok(key_uses::read(take(&mut results, 1))?)
     }
 
     /// What happened to a key, the newest first, behind event `after` if it is given.

@@ -5,6 +5,7 @@ pub mod bootstrap;
 pub mod config;
 pub mod datasets;
 pub mod error;
+pub mod evaluations;
 pub mod idempotency;
 pub mod invitations;
 pub mod isolate;
@@ -14,6 +15,7 @@ pub mod organizations;
 pub mod people;
 pub mod projects;
 pub mod rotation;
+pub mod shares;
 pub mod sweep;
 pub mod teams;
 pub mod traces;
@@ -22,7 +24,10 @@ pub mod verify;
 use std::rc::Rc;
 
 use crate::{
-    domain::{feed::Feed, idempotency::Repeatable, key::Role, snapshot::Snapshot, time::UnixMillis},
+    domain::{
+        feed::Feed, idempotency::Repeatable, key::Role, organization::Subscription, snapshot::Snapshot,
+        time::UnixMillis,
+    },
     ports::{Background, Cache, Clock, Database, Entropy, Row, Statement, Upstream},
     storage::{audit::Actor, changes},
 };
@@ -73,6 +78,20 @@ impl Principal {
             return Ok(());
         }
         Err(Error::Exceeds("Only a key with the role `admin` or `owner` can do this.".to_owned()))
+    }
+
+    /// Whether its organization may use the resource routes.
+    ///
+    /// # Errors
+    /// [`Error::PaymentRequired`] if its subscription is inactive.
+    pub(crate) fn subscribed(&self) -> Result<(), Error> {
+        match self.snapshot.subscription {
+            Subscription::Active => Ok(()),
+            Subscription::Inactive => Err(Error::PaymentRequired {
+                code: "subscription_inactive",
+                message: "The subscription of this organization is inactive. Ask whoever runs this service to renew it.",
+            }),
+        }
     }
 
     /// Who the audit trail says it was.

@@ -109,8 +109,8 @@ impl App {
     /// Changes an organization. Suspending it is one row of the feed, however many keys it has.
     ///
     /// # Errors
-    /// [`Error::Invalid`]; [`Error::Exceeds`] for whoever does not administer it, or would suspend or resume
-    /// it without being the operator; [`Error::Conflict`] when that is about the operator's own.
+    /// [`Error::Invalid`]; [`Error::Exceeds`] for whoever does not administer it, or would change what only the
+    /// operator may; [`Error::Conflict`] when the operator's own would be suspended.
     pub async fn update_organization(
         &self,
         by: &Principal,
@@ -121,10 +121,10 @@ impl App {
         if *change == Change::default() {
             return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() });
         }
-        if change.suspended.is_some() {
+        if change.is_operators() {
             check_operates(by)?;
             // There is one operator's organization, and it is that of whoever passed the check.
-            if id == by.snapshot.organization_id {
+            if change.suspended.is_some() && id == by.snapshot.organization_id {
                 return Err(Error::Conflict {
                     code: "operator_organization",
                     message: "The operator's own organization cannot be suspended: nobody could resume it.",

@@ -9,7 +9,7 @@ use crate::{
     app::{App, error::Error},
     domain::{idempotency::IDEMPOTENCY_WINDOW_MS, time::UnixMillis},
     ports::Statement,
-    storage::{audit, changes, datasets, idempotency, keys, traces},
+    storage::{audit, changes, datasets, idempotency, key_uses, keys, traces},
 };
 
 /// How long each step goes on starting batches, in milliseconds. What is left waits for the next sweep.
@@ -35,6 +35,8 @@ pub struct Swept {
     pub chunks_pruned: usize,
     /// Idempotency-Keys whose window was over.
     pub idempotency_keys_pruned: usize,
+    /// Days of which it was told how often a key was used.
+    pub days_pruned: usize,
     /// Traces, feedback and requests for an evaluation that had.
     pub traces_pruned: usize,
 }
@@ -63,6 +65,7 @@ impl App {
                 + self.repeat(|| vec![traces::prune_feedback(BATCH)]).await?
                 + self.repeat(|| vec![traces::prune_evals(BATCH)]).await?,
             chunks_pruned: self.repeat(|| prune_datasets(now)).await?,
+            days_pruned: self.repeat(|| vec![key_uses::prune(now, BATCH)]).await?,
             idempotency_keys_pruned: self.repeat(|| vec![idempotency::prune(window_start, BATCH)]).await?,
         })
     }

@@ -15,11 +15,7 @@ use crate::{
         time::UnixMillis,
     },
     ports::DatabaseError,
-    storage::{
-        changes,
-        keys::{self, Used},
-        snapshots,
-    },
+    storage::{changes, key_uses, snapshots},
 };
 
 /// How often the database is asked when its answers come too late or were overtaken.
@@ -107,11 +103,8 @@ impl App {
             return;
         };
         let database = Rc::clone(&self.database);
-        // A statement writes to a key once, so a key's two secrets need two.
-        let (outgoing, newest): (Vec<Used>, Vec<Used>) = uses.iter().partition(|used| used.outgoing);
         self.background.spawn(Box::pin(async move {
-            let batch = vec![keys::record_uses(&newest), keys::record_uses(&outgoing)];
-            if let Err(error) = database.batch(batch).await {
+            if let Err(error) = database.batch(key_uses::record(&uses)).await {
                 log::warn!("the last uses of {} secrets are lost: {error:?}", uses.len());
             }
         }));

@@ -1,10 +1,12 @@
 //! Who may see and change what people make: data sets and whatever comes beside them.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    id::{OrganizationId, ProjectId, UserId},
+    id::{DatasetId, EvaluationId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
     time::UnixMillis,
 };
 
@@ -44,6 +46,52 @@ impl Viewer {
             Sight::All | Sight::User(_) => None,
         }
     }
+}
+
+/// Something that people make and share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// A data set.
+    Dataset(DatasetId),
+    /// An evaluation.
+    Evaluation(EvaluationId),
+    /// A live evaluation.
+    LiveEvaluation(LiveEvaluationId),
+}
+
+impl fmt::Display for Resource {
+    /// Its id.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dataset(id) => id.fmt(f),
+            Self::Evaluation(id) => id.fmt(f),
+            Self::LiveEvaluation(id) => id.fmt(f),
+        }
+    }
+}
+
+/// What somebody may do with what he sees, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Standing {
+    /// To see it.
+    Read,
+    /// To change it, too.
+    Write,
+    /// To share it, too: it is his own.
+    Own,
+}
+
+/// Which part of a list, the newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part<T> {
+    /// Behind what has this id.
+    pub after: Option<T>,
+    /// How many are left out at its beginning.
+    pub skip: i64,
+    /// How many at most.
+    pub limit: i64,
 }
 
 /// What a share allows.

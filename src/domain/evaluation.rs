@@ -129,10 +129,12 @@ impl EvaluationConfig {
                 return Err((format!("columns[{index}].name"), message));
             }
         }
-        match self.judge.columns().into_iter().find(|name| !names.contains(name.as_str())) {
-            Some(name) => Err(("judge".to_owned(), format!("there is no column `{}`", name.as_str()))),
-            None => Ok(()),
+        for (field, name) in self.judge.columns() {
+            if !names.contains(name.as_str()) {
+                return Err((format!("judge.{field}"), format!("there is no column `{}`", name.as_str())));
+            }
         }
+        self.judge.check().map_err(|(field, message)| (format!("judge.{field}"), message))
     }
 
     /// Whether these values fit the columns.

@@ -157,6 +157,7 @@ mod tests {
             "organization_id": ORGANIZATION,
             "operator": false,
             "policy": {},
+            "subscription": "active",
             "user_id": USER,
             "kind": "pat",
             "name": "ci",

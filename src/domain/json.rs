@@ -14,3 +14,21 @@ pub fn depth(value: &Value) -> usize {
         _ => 0,
     }
 }
+
+/// The same value with each number in one form, so that two are equal when they are the same to JSON: `1.0` is `1`.
+#[must_use]
+pub fn canonical(value: &Value) -> Value {
+    match value {
+        Value::Array(values) => values.iter().map(canonical).collect(),
+        Value::Object(values) => values.iter().map(|(name, value)| (name.clone(), canonical(value))).collect(),
+        Value::Number(number) => match number.as_f64() {
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole and fits")]
+            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < TOO_LARGE => (float as i64).into(),
+            _ => value.clone(),
+        },
+        _ => value.clone(),
+    }
+}
+
+/// Whole numbers below this fit into an `i64`: 2⁶³.
+const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;

@@ -1,5 +1,6 @@
 //! Organizations, as people see them, and what they ask of the keys that are made in them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -8,6 +9,8 @@ use super::{
     time::{DAY_MS, UnixMillis},
 };
 
+/// The most credits that an organization can have.
+pub const MAX_CREDITS: i64 = 1_000_000_000_000;
 /// The most that [`Policy::max_keys_per_user`] can be set to.
 pub const MAX_KEYS_PER_USER: i64 = 1_000_000;
 
@@ -24,10 +27,34 @@ pub struct Organization {
     pub created_at: UnixMillis,
     /// What it asks of keys.
     pub policy: Policy,
+    /// Whether it may use the resource routes.
+    pub subscription: Subscription,
+    /// How many runs of live evaluations it has left; `None`: as many as it likes.
+    pub credits: Option<i64>,
     /// How long its audit events are kept, in days; `None`: as long as the operator says.
     pub audit_retention_days: Option<i64>,
     /// How long its traces are kept, in days; `None`: as long as the operator says.
     pub trace_retention_days: Option<i64>,
+}
+
+/// Whether an organization may use the resource routes: what the operator sells behind the keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Subscription {
+    /// It may.
+    Active,
+    /// It may not, until it pays.
+    Inactive,
+}
+
+impl Subscription {
+    /// The subscription's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+        }
+    }
 }
 
 /// What an organization asks of the keys that are made in it. Where it is `None`, nothing.
@@ -82,4 +109,17 @@ pub struct Change {
     /// Whether its keys are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspended: Option<bool>,
+    /// See [`Organization::subscription`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<Subscription>,
+    /// See [`Organization::credits`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credits: Option<Option<i64>>,
+}
+
+impl Change {
+    /// Whether it changes what only the operator may.
+    pub fn is_operators(&self) -> bool {
+        self.suspended.is_some() || self.subscription.is_some() || self.credits.is_some()
+    }
 }

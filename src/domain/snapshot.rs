@@ -10,7 +10,7 @@ use super::{
     feed::Seq,
     id::{KeyId, OrganizationId, ProjectId, Subject, UserId},
     key::{KeyKind, Life, Name, Role},
-    organization::Policy,
+    organization::{Policy, Subscription},
     scope::Scopes,
     time::UnixMillis,
 };
@@ -42,6 +42,8 @@ pub struct Snapshot {
     pub operator: bool,
     /// What its organization asks of the keys that it makes.
     pub policy: Policy,
+    /// Whether its organization may use the resource routes.
+    pub subscription: Subscription,
     /// The user whom it acts as.
     pub user_id: Option<UserId>,
     /// The one project that it sees.

@@ -12,7 +12,7 @@ use crate::{
         error::Error,
     },
     domain::{
-        access::{Access, GranteeKind, Share},
+        access::{Resource, Standing},
         dataset::{Column, ColumnRole, Dataset, JudgmentConfig, Row},
         id::{DatasetId, ProjectId, UserId},
         key::Name,
@@ -25,6 +25,7 @@ use crate::{
         openapi::Operation,
         problem::Problem,
         routes::Call,
+        shares::{self, GranteePath, NewShare, ShareBody, SharesBody},
         typed::{InBody, InPath, InQuery, Input, Json, MayRepeat, NoContent, Output, Whole},
     },
 };
@@ -52,15 +53,6 @@ pub(crate) struct ColumnPath {
     dataset: DatasetId,
     /// The column's name.
     column: String,
-}
-
-/// The share that a path names.
-#[derive(Deserialize, JsonSchema)]
-pub(crate) struct SharePath {
-    /// The data set's id.
-    dataset: DatasetId,
-    /// The id of a member or a team.
-    grantee: String,
 }
 
 /// A column to be made.
@@ -244,8 +236,8 @@ pub(crate) async fn upload(
 pub(crate) struct DetailsBody {
     #[serde(flatten)]
     about: DatasetBody,
-    /// What the key that asks may do with it: `own`, `write` or `read`.
-    access: &'static str,
+    /// What the key that asks may do with it.
+    access: Standing,
     /// Its first rows, 10 at most.
     preview: Vec<Row>,
     /// The ids of these rows.
@@ -257,14 +249,9 @@ pub(crate) async fn get(
     by: &Principal,
     InPath(DatasetPath { dataset }): InPath<DatasetPath>,
 ) -> Result<Json<DetailsBody>, Problem> {
-    let Rows { dataset, writable, owned, rows } = call.app.dataset(by, dataset).await?;
-    let access = match (owned, writable) {
-        (true, _) => "own",
-        (false, true) => "write",
-        (false, false) => "read",
-    };
+    let Rows { dataset, standing, rows } = call.app.dataset(by, dataset).await?;
     let (preview_row_ids, preview) = rows.into_iter().unzip();
-    Ok(Json(DetailsBody { about: DatasetBody::new(dataset), access, preview, preview_row_ids }))
+    Ok(Json(DetailsBody { about: DatasetBody::new(dataset), access: standing, preview, preview_row_ids }))
 }
 
 /// What to change of a data set.
@@ -552,66 +539,26 @@ fn field(text: &str) -> String {
     if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
-/// That a data set is shared with somebody.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Share")]
-pub(crate) struct ShareBody {
-    /// The id of the member or the team.
-    grantee_id: String,
-    /// Which of both.
-    grantee_kind: GranteeKind,
-    /// What it allows.
-    access: Access,
-    /// Since when.
-    created_at: Rfc3339,
-}
-
-impl ShareBody {
-    fn new(share: Share) -> Self {
-        let Share { grantee_id, grantee_kind, access, created_at } = share;
-        Self { grantee_id, grantee_kind, access, created_at: Rfc3339(created_at) }
-    }
-}
-
-/// With whom a data set is shared.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Shares")]
-pub(crate) struct SharesBody {
-    /// All shares.
-    shares: Vec<ShareBody>,
-}
-
 pub(crate) async fn list_shares(
     call: &Call<'_>,
     by: &Principal,
     InPath(DatasetPath { dataset }): InPath<DatasetPath>,
 ) -> Result<Json<SharesBody>, Problem> {
-    let shares = call.app.list_shares(by, dataset).await?;
-    Ok(Json(SharesBody { shares: shares.into_iter().map(ShareBody::new).collect() }))
-}
-
-/// What a share is to allow.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "NewShare")]
-pub(crate) struct NewShareBody {
-    /// To see the data set, or to change it, too.
-    access: Access,
+    shares::list(call, by, Resource::Dataset(dataset)).await
 }
 
 pub(crate) async fn share(
     call: &Call<'_>,
     by: &Principal,
-    (InPath(SharePath { dataset, grantee }), InBody(body)): (InPath<SharePath>, InBody<NewShareBody>),
+    (InPath(DatasetPath { dataset }), new): (InPath<DatasetPath>, NewShare),
 ) -> Result<Json<ShareBody>, Problem> {
-    Ok(Json(ShareBody::new(call.app.share(by, dataset, &grantee, body.access).await?)))
+    shares::share(call, by, Resource::Dataset(dataset), new).await
 }
 
 pub(crate) async fn unshare(
     call: &Call<'_>,
     by: &Principal,
-    InPath(SharePath { dataset, grantee }): InPath<SharePath>,
+    (InPath(DatasetPath { dataset }), grantee): (InPath<DatasetPath>, InPath<GranteePath>),
 ) -> Result<NoContent, Problem> {
-    call.app.unshare(by, dataset, &grantee).await?;
-    Ok(NoContent)
+    shares::unshare(call, by, Resource::Dataset(dataset), grantee).await
 }

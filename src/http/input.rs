@@ -110,7 +110,9 @@ impl<'de> Deserializer<'de> for Values<'de> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        visitor.visit_bool(self.parse("must be true or false")?)
+        // Python writes `True`.
+        let text = self.last().to_ascii_lowercase();
+        visitor.visit_bool(text.parse().map_err(|_| de::Error::custom("must be true or false"))?)
     }
 
     fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {

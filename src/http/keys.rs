@@ -537,6 +537,33 @@ pub(crate) async fn events(
     Ok(Json(EventPageBody::new(page)))
 }
 
+/// How often a key was used on one day.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DailyUses")]
+struct DailyUsesBody {
+    /// The beginning of the day (UTC).
+    day: Rfc3339,
+    /// How often it was used.
+    uses: i64,
+}
+
+/// How often a key was used, day by day.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Usage")]
+pub(crate) struct UsageBody {
+    /// The last 30 days, the oldest first.
+    days: Vec<DailyUsesBody>,
+}
+
+pub(crate) async fn usage(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(KeyPath { id }): InPath<KeyPath>,
+) -> Result<Json<UsageBody>, Problem> {
+    let days = call.app.key_usage(by, id).await?.into_iter();
+    Ok(Json(UsageBody { days: days.map(|day| DailyUsesBody { day: Rfc3339(day.day), uses: day.uses }).collect() }))
+}
+
 /// A scope.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ScopeEntry")]

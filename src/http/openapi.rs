@@ -134,7 +134,7 @@ pub fn document() -> Map<String, Value> {
         }
     }
     let problem = written.subschema_for::<ProblemBody<'_>>();
-    let problems: Map<String, Value> = [400, 401, 403, 404, 409, 413, 422, 503]
+    let problems: Map<String, Value> = [400, 401, 402, 403, 404, 409, 413, 422, 503]
         .into_iter()
         .map(|status| (status.to_string(), refusal(status, &problem)))
         .collect();
@@ -186,6 +186,9 @@ fn described(route: &Route, document: &Document, operation: &mut Operation<'_>) 
     }
     if let Access::Key(..) = route.access {
         operation.problem(403);
+    }
+    if route.path.starts_with("/api/") {
+        operation.problem(402);
     }
     if route.method != "GET" {
         operation.problem(409);

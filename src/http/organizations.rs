@@ -8,7 +8,7 @@ use crate::{
     domain::{
         id::{OrganizationId, ProjectId},
         key::Name,
-        organization::{self, MAX_KEYS_PER_USER, Organization},
+        organization::{self, MAX_CREDITS, MAX_KEYS_PER_USER, Organization, Subscription},
         person::Email,
         project::{self, Project},
         schema::json_schema,
@@ -75,6 +75,10 @@ pub(crate) struct OrganizationBody {
     audit_retention_days: Option<i64>,
     /// How long traces are kept, in days; null: as long as the operator says.
     trace_retention_days: Option<i64>,
+    /// Whether it may use the resource routes.
+    subscription: Subscription,
+    /// How many runs of live evaluations it has left; null: as many as it likes.
+    credits: Option<i64>,
 }
 
 impl OrganizationBody {
@@ -89,6 +93,8 @@ impl OrganizationBody {
             max_keys_per_user: organization.policy.max_keys_per_user,
             audit_retention_days: organization.audit_retention_days,
             trace_retention_days: organization.trace_retention_days,
+            subscription: organization.subscription,
+            credits: organization.credits,
         }
     }
 }
@@ -185,6 +191,13 @@ pub(crate) struct ChangeBody {
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "bool")]
     suspended: Option<bool>,
+    /// Whether it may use the resource routes; for the operator.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "Subscription")]
+    subscription: Option<Subscription>,
+    /// How many runs of live evaluations it has left, null for as many as it likes; for the operator.
+    #[serde(default, deserialize_with = "input::present")]
+    credits: Option<Option<Whole<0, MAX_CREDITS>>>,
 }
 
 pub(crate) async fn change(
@@ -201,6 +214,8 @@ pub(crate) async fn change(
         audit_retention_days: days(body.audit_retention_days),
         trace_retention_days: days(body.trace_retention_days),
         suspended: body.suspended,
+        subscription: body.subscription,
+        credits: body.credits.map(|credits| credits.map(|Whole(credits)| credits)),
     };
     let organization = call.app.update_organization(by, path.organization.by(by)?, &change).await?;
     Ok(Json(OrganizationBody::new(organization)))

@@ -149,6 +149,7 @@ impl Problem {
             Self::App(Error::Invalid { .. }) => (400, "validation_failed"),
             Self::App(Error::Exceeds(_)) => (403, "exceeds_own_access"),
             Self::App(Error::ReadOnly) => (403, "read_only"),
+            Self::App(Error::PaymentRequired { code, .. }) => (402, code),
             Self::App(Error::Conflict { code, .. }) => (409, code),
             Self::App(Error::Reused) => (422, "idempotency_key_reused"),
             Self::App(Error::Spent(_)) => (409, "idempotency_key_spent"),
@@ -193,7 +194,9 @@ impl Problem {
             Self::App(Error::ReadOnly) => {
                 "This is shared with you to read. Ask its owner to share it with you to write.".to_owned()
             }
-            Self::App(Error::Conflict { message, .. }) => (*message).to_owned(),
+            Self::App(Error::PaymentRequired { message, .. } | Error::Conflict { message, .. }) => {
+                (*message).to_owned()
+            }
             Self::App(Error::Reused) => {
                 "This Idempotency-Key was sent with another request before. Take a new one for each.".to_owned()
             }
@@ -283,6 +286,7 @@ pub(crate) fn title(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
         401 => "Unauthorized",
+        402 => "Payment Required",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",

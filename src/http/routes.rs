@@ -9,7 +9,7 @@ use crate::{
     app::{App, Principal},
     domain::{catalogue::Catalogue, scope::Scope},
     http::{
-        audit, bootstrap, braintrust, confident, datasets, invitations, keys, mcp,
+        audit, bootstrap, braintrust, confident, datasets, evaluations, invitations, keys, mcp,
         message::{Request, Response},
         openapi::{self, Operation},
         organizations, people,
@@ -90,11 +90,12 @@ impl Document {
 
 impl Route {
     /// Whether it manages something, so that attempts that are refused belong into the audit trail. To send
-    /// traces or to work on data sets is to use the product and not to manage it.
+    /// traces or to work on data sets and evaluations is to use the product and not to manage it.
     pub(crate) fn manages(&self) -> bool {
         match &self.access {
             Access::Key(Some(scope), _) => {
-                self.method != "GET" && scope.action() == "write" && !["traces", "datasets"].contains(&scope.resource())
+                let used = ["traces", "datasets", "evaluations", "review"];
+                self.method != "GET" && scope.action() == "write" && !used.contains(&scope.resource())
             }
             Access::Anybody(_) | Access::Key(None, _) | Access::Operator(_) => false,
         }
@@ -182,6 +183,8 @@ const PROJECTS_READ: Option<Scope> = Some(Scope::named("projects:read"));
 const PROJECTS_WRITE: Option<Scope> = Some(Scope::named("projects:write"));
 const DATASETS_READ: Option<Scope> = Some(Scope::named("datasets:read"));
 const DATASETS_WRITE: Option<Scope> = Some(Scope::named("datasets:write"));
+const EVALUATIONS_READ: Option<Scope> = Some(Scope::named("evaluations:read"));
+const EVALUATIONS_WRITE: Option<Scope> = Some(Scope::named("evaluations:write"));
 const TRACES_READ: Option<Scope> = Some(Scope::named("traces:read"));
 const TRACES_WRITE: Option<Scope> = Some(Scope::named("traces:write"));
 const AUDIT_READ: Option<Scope> = Some(Scope::named("audit:read"));
@@ -203,6 +206,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("POST" "/v1/keys/:id/rotate/finish" WRITE keys::finish_rotation, "End the old secret before its time"),
     route!("POST" "/v1/keys/:id/rotate/cancel" WRITE keys::cancel_rotation, "End the new secret and keep the old one"),
     route!("GET" "/v1/keys/:id/events" READ keys::events, "List what happened to a key, the newest first"),
+    route!("GET" "/v1/keys/:id/usage" READ keys::usage, "Count how often a key was used on each of the last 30 days"),
     route!("GET" "/v1/organizations" ORGANIZATION_READ organizations::list, "List organizations, the newest first"),
     route!("POST" "/v1/organizations" ORGANIZATION_WRITE organizations::create, "Make an organization, its owner and his key"),
     route!("GET" "/v1/organizations/:organization" ORGANIZATION_READ organizations::get, "Get an organization and its settings"),
@@ -249,6 +253,17 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("GET" "/api/datasets/:dataset/shares" DATASETS_READ datasets::list_shares, "List shares"),
     route!("PUT" "/api/datasets/:dataset/shares/:grantee" DATASETS_WRITE datasets::share, "Share a data set"),
     route!("DELETE" "/api/datasets/:dataset/shares/:grantee" DATASETS_WRITE datasets::unshare, "End a share"),
+    // Evaluations.
+    route!("GET" "/api/evaluations" EVALUATIONS_READ evaluations::list, "List evaluations"),
+    route!("POST" "/api/evaluations" EVALUATIONS_WRITE evaluations::create, "Make an evaluation"),
+    route!("GET" "/api/evaluations/:evaluation" EVALUATIONS_READ evaluations::get, "Get an evaluation"),
+    route!("PATCH" "/api/evaluations/:evaluation" EVALUATIONS_WRITE evaluations::change, "Change an evaluation"),
+    route!("DELETE" "/api/evaluations/:evaluation" EVALUATIONS_WRITE evaluations::delete, "Delete an evaluation and its variants"),
+    route!("GET" "/api/evaluations/:evaluation/variants" EVALUATIONS_READ evaluations::list_variants, "List variants, the newest first"),
+    route!("POST" "/api/evaluations/:evaluation/variants" EVALUATIONS_WRITE evaluations::create_variant, "Make a variant"),
+    route!("GET" "/api/evaluations/:evaluation/shares" EVALUATIONS_READ evaluations::list_shares, "List shares"),
+    route!("PUT" "/api/evaluations/:evaluation/shares/:grantee" EVALUATIONS_WRITE evaluations::share, "Share an evaluation and its variants"),
+    route!("DELETE" "/api/evaluations/:evaluation/shares/:grantee" EVALUATIONS_WRITE evaluations::unshare, "End a share"),
     // The Model Context Protocol.
     route!("POST" "/mcp" ANY_KEY mcp::answer),
     // Braintrust's surface.

@@ -5,22 +5,25 @@ use serde::Deserialize;
 
 use crate::{
     domain::{
-        access::{Access, Sight, Viewer},
+        access::{Part, Standing, Viewer},
         dataset::{Cells, Columns, Dataset, JudgmentConfig, MAX_ROWS},
         id::{DatasetId, KeyId, OrganizationId, ProjectId, UserId},
         key::Name,
         time::UnixMillis,
     },
-    ports::{DatabaseError, Param, Row, Statement},
-    storage::{ToParam, access, idempotency::subject, json_text, statement, typed},
+    ports::{DatabaseError, Row, Statement},
+    storage::{
+        ToParam,
+        access::{self, about},
+        idempotency::subject,
+        json, json_text, statement, typed,
+    },
 };
 
 /// The most rows of a data set in one row of `dataset_chunks`.
 pub(crate) const CHUNK_ROWS: usize = 100;
 /// About how many bytes of rows stand in one row of `dataset_chunks`. D1 takes 2,000,000.
 pub(crate) const CHUNK_BYTES: usize = 200_000;
-/// With how many a data set can be shared.
-const MAX_SHARES: i64 = 1_000;
 /// The most that a chunk may become when its rows are changed.
 const MAX_CHUNK_BYTES: i64 = 1_900_000;
 
@@ -42,13 +45,6 @@ macro_rules! changeable {
     () => {
         concat!(" EXISTS (SELECT 1 FROM datasets WHERE ", visible!("1"), ")")
     };
-}
-
-/// A statement about one data set, in somebody's name.
-fn about(sql: impl Into<String>, viewer: Viewer, id: DatasetId, more: Vec<Param>) -> Statement {
-    let (sight, whose) = access::sight(viewer);
-    let params = vec![id.to_param(), viewer.organization_id.to_param(), sight, whose];
-    Statement { sql: sql.into(), params: params.into_iter().chain(more).collect() }
 }
 
 /// A new data set's row. With `ends_at` nobody sees it until [`complete`], which must come before that instant.
@@ -103,23 +99,14 @@ pub(crate) fn abandon(id: DatasetId, now: UnixMillis) -> Statement {
 pub(crate) struct Seen {
     /// The data set.
     pub(crate) dataset: Dataset,
-    /// Whether he may change it.
-    pub(crate) writable: bool,
-    /// Whether it is his, so that he may share it.
-    pub(crate) owned: bool,
+    /// What he may do with it.
+    pub(crate) standing: Standing,
 }
 
-/// What tells [`Seen`] apart.
+/// What [`Seen`] is read from.
 macro_rules! seen {
     () => {
-        concat!(
-            columns!(),
-            ", ",
-            access::may!("datasets", "1"),
-            " AS writable, ",
-            access::owns!("datasets"),
-            " AS owned"
-        )
+        concat!(columns!(), ", ", access::standing!("datasets"))
     };
 }
 
@@ -134,44 +121,16 @@ pub(crate) fn made(by: KeyId, digest: &str) -> Statement {
     let sql = concat!(
         "SELECT ",
         columns!(),
-        ", 1 AS writable, 1 AS owned FROM datasets WHERE id = ",
+        ", 'own' AS standing FROM datasets WHERE id = ",
         subject!(),
         " AND ends_at IS NULL"
     );
     statement!(sql, by, digest)
 }
 
-/// A page of the data sets that may be seen, the newest first.
-pub(crate) fn list(viewer: Viewer, after: Option<DatasetId>, limit: i64) -> Statement {
-    // No id lies behind this one.
-    let after = after.map_or_else(|| "ds_g".to_owned(), |id| id.to_string());
-    let listed = "ends_at IS NULL";
-    // What was deleted is shared until the sweep has come by, and must not take the place of what is there.
-    let there = format!("EXISTS (SELECT 1 FROM datasets WHERE id = resource_id AND {listed})");
-    let own = |column: &str| {
-        format!(
-            "SELECT id FROM datasets WHERE organization_id = ?2{column} AND id < ?5 AND {listed} ORDER BY id DESC LIMIT ?6"
-        )
-    };
-    let ids = match viewer.sight {
-        Sight::All => own(""),
-        Sight::Project(_) => own(" AND project_id = ?4"),
-        // Of each of the three places the newest, and of those the newest.
-        Sight::User(_) => format!(
-            "SELECT id FROM (SELECT * FROM ({}) UNION SELECT * FROM (SELECT resource_id FROM shares \
-             WHERE grantee_id = ?4 AND resource_id < ?5 AND resource_id >= 'ds_' AND {there} ORDER BY resource_id DESC LIMIT ?6) \
-             UNION SELECT s.resource_id FROM team_members t JOIN shares s ON s.grantee_id = t.team_id \
-             WHERE t.organization_id = ?2 AND t.user_id = ?4 AND s.resource_id < ?5 AND s.resource_id >= 'ds_' AND {there}) ORDER BY id DESC LIMIT ?6",
-            own(" AND user_id = ?4")
-        ),
-    };
-    let sql = format!(
-        "SELECT {} FROM datasets WHERE id IN ({ids}) AND organization_id = ?2 AND {listed} ORDER BY id DESC",
-        seen!()
-    );
-    let (sight, whose) = access::sight(viewer);
-    let params = vec![Param::Null, viewer.organization_id.to_param(), sight, whose, after.to_param(), limit.to_param()];
-    Statement { sql, params }
+/// A part of the data sets that may be seen, the newest first.
+pub(crate) fn list(viewer: Viewer, part: Part<DatasetId>) -> Statement {
+    access::list(access::DATASETS, seen!(), "", viewer, part)
 }
 
 /// Reads the rows of [`get`], [`list`] and [`update`].
@@ -191,8 +150,7 @@ pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Seen>, DatabaseError> {
         row_count: i64,
         created_at: UnixMillis,
         updated_at: UnixMillis,
-        writable: i64,
-        owned: i64,
+        standing: Standing,
     }
     let rows: Vec<DatasetRow> = typed(rows)?;
     let seen = |row: DatasetRow| Seen {
@@ -209,8 +167,7 @@ pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Seen>, DatabaseError> {
             created_at: row.created_at,
             updated_at: row.updated_at,
         },
-        writable: row.writable == 1,
-        owned: row.owned == 1,
+        standing: row.standing,
     };
     Ok(rows.into_iter().map(seen).collect())
 }
@@ -385,47 +342,6 @@ pub(crate) fn read_chunks(rows: Vec<Row>) -> Result<Vec<Chunk>, DatabaseError> {
     Ok(rows.into_iter().map(chunk).collect())
 }
 
-/// Shares a data set with a member or a team of its organization, or changes what that allows. Gives the
-/// share, or no row if the data set is not the caller's, if there is nobody with this id, or if it is shared
-/// with as many as it can be.
-pub(crate) fn share(viewer: Viewer, id: DatasetId, grantee_id: &str, access: Access, now: UnixMillis) -> Statement {
-    let sql = concat!(
-        "INSERT INTO shares (resource_id, grantee_id, organization_id, grantee_kind, access, created_at) \
-         SELECT datasets.id, ?5, ?2, CASE WHEN EXISTS (SELECT 1 FROM teams WHERE id = ?5) THEN 'team' ELSE 'user' END, ?6, ?7 FROM datasets \
-         WHERE datasets.id = ?1 AND ends_at IS NULL AND ",
-        access::owns!("datasets"),
-        " AND (EXISTS (SELECT 1 FROM teams WHERE id = ?5 AND organization_id = ?2) \
-         OR EXISTS (SELECT 1 FROM memberships WHERE organization_id = ?2 AND user_id = ?5)) \
-         AND (SELECT count(*) FROM shares WHERE resource_id = ?1 AND grantee_id <> ?5) < ?8 \
-         ON CONFLICT (resource_id, grantee_id) DO UPDATE SET access = excluded.access \
-         RETURNING grantee_id, grantee_kind, access, created_at"
-    );
-    let more = vec![grantee_id.to_param(), access.as_str().to_param(), now.to_param(), MAX_SHARES.to_param()];
-    about(sql, viewer, id, more)
-}
-
-/// Ends a share. Gives a row if it was there and the data set is the caller's.
-pub(crate) fn unshare(viewer: Viewer, id: DatasetId, grantee_id: &str) -> Statement {
-    let sql = concat!(
-        "DELETE FROM shares WHERE resource_id = ?1 AND grantee_id = ?5 AND EXISTS (SELECT 1 FROM datasets \
-         WHERE datasets.id = ?1 AND ends_at IS NULL AND ",
-        access::owns!("datasets"),
-        ") RETURNING grantee_id"
-    );
-    about(sql, viewer, id, vec![grantee_id.to_param()])
-}
-
-/// With whom a data set is shared that may be seen.
-pub(crate) fn shares(viewer: Viewer, id: DatasetId) -> Statement {
-    let sql = concat!(
-        "SELECT grantee_id, grantee_kind, access, created_at FROM shares WHERE resource_id = ?1 \
-         AND EXISTS (SELECT 1 FROM datasets WHERE ",
-        visible!("0"),
-        ") ORDER BY grantee_id"
-    );
-    about(sql, viewer, id, Vec::new())
-}
-
 /// The data sets that nobody will see any more at `?1`: what was deleted, and uploads that were broken off.
 macro_rules! ended {
     () => {
@@ -463,8 +379,4 @@ pub(crate) fn prune_chunks(now: UnixMillis, limit: i64) -> Statement {
         now,
         limit
     )
-}
-
-fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }

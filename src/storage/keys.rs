@@ -1,6 +1,6 @@
 //! The `keys` table: making, reading, listing, changing, revoking, and recording expiry.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -509,33 +509,6 @@ pub(crate) fn revoke(reach: Reach, id: KeyId, force: bool, now: UnixMillis) -> S
         reach.project_id,
         now,
         i64::from(force)
-    )
-}
-
-/// One secret's uses since they were last written.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct Used {
-    /// The key.
-    pub(crate) id: KeyId,
-    /// Whether by its outgoing secret.
-    pub(crate) outgoing: bool,
-    /// When last.
-    pub(crate) at: UnixMillis,
-    /// How often.
-    pub(crate) count: i64,
-}
-
-/// Writes down when secrets were last used, of each key at most one. No trigger writes to the feed for it.
-pub(crate) fn record_uses(uses: &[Used]) -> Statement {
-    statement!(
-        "UPDATE keys SET \
-         last_used_at = CASE WHEN used.outgoing THEN last_used_at ELSE max(coalesce(last_used_at, 0), used.at) END, \
-         outgoing_last_used_at = CASE WHEN used.outgoing AND rotates_at IS NOT NULL \
-         THEN max(coalesce(outgoing_last_used_at, 0), used.at) ELSE outgoing_last_used_at END, \
-         outgoing_uses = CASE WHEN used.outgoing AND rotates_at IS NOT NULL THEN outgoing_uses + used.count ELSE outgoing_uses END \
-         FROM (SELECT value ->> '$.id' AS id, value ->> '$.outgoing' AS outgoing, value ->> '$.at' AS at, \
-         value ->> '$.count' AS count FROM json_each(?1)) AS used WHERE keys.id = used.id",
-        serde_json::to_value(uses).unwrap_or_default()
     )
 }
 

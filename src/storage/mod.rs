@@ -5,8 +5,10 @@ pub mod access;
 pub mod audit;
 pub mod changes;
 pub mod datasets;
+pub mod evaluations;
 pub mod idempotency;
 pub mod invitations;
+pub mod key_uses;
 pub mod keys;
 pub mod organizations;
 pub mod people;
@@ -15,7 +17,7 @@ pub mod snapshots;
 pub mod teams;
 pub mod traces;
 
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::ports::{DatabaseError, Param, Row};
@@ -102,6 +104,11 @@ pub(crate) fn typed<T: DeserializeOwned>(rows: Vec<Row>) -> Result<Vec<T>, Datab
         .map(|row| serde_json::from_value(Value::Object(row)))
         .collect::<Result<_, _>>()
         .map_err(|error| DatabaseError::Failed(format!("a row is not what the statement selects: {error}")))
+}
+
+/// What a text column holds of something that is kept as JSON.
+pub(crate) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// The JSON that a text column holds.

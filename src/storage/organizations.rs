@@ -6,7 +6,7 @@ use crate::{
     domain::{
         id::{KeyId, OrganizationId, UserId},
         key::{Name, Role},
-        organization::{Change, Organization, Policy},
+        organization::{Change, Organization, Policy, Subscription},
         time::UnixMillis,
     },
     ports::{DatabaseError, Row, Statement},
@@ -16,7 +16,7 @@ use crate::{
 macro_rules! columns {
     () => {
         "id, name, suspended_at, created_at, default_expiry_days, longest_expiry_days, max_keys_per_user, \
-         audit_retention_days, trace_retention_days"
+         subscription, credits, audit_retention_days, trace_retention_days"
     };
 }
 
@@ -105,8 +105,10 @@ pub(crate) fn update(id: OrganizationId, change: &Change, now: UnixMillis) -> St
             after!("?9", "?10", "audit_retention_days"),
             ", trace_retention_days = ",
             after!("?11", "?12", "trace_retention_days"),
-            ", suspended_at = CASE ?13 WHEN 1 THEN coalesce(suspended_at, ?14) WHEN 0 THEN NULL ELSE suspended_at END \
-             WHERE id = ?1 AND coalesce(",
+            ", suspended_at = CASE ?13 WHEN 1 THEN coalesce(suspended_at, ?14) WHEN 0 THEN NULL ELSE suspended_at END, \
+             subscription = coalesce(?15, subscription), credits = ",
+            after!("?16", "?17", "credits"),
+            " WHERE id = ?1 AND coalesce(",
             after!("?3", "?4", "default_expiry_days"),
             " <= ",
             after!("?5", "?6", "longest_expiry_days"),
@@ -126,7 +128,10 @@ pub(crate) fn update(id: OrganizationId, change: &Change, now: UnixMillis) -> St
         i64::from(change.trace_retention_days.is_some()),
         change.trace_retention_days.flatten(),
         change.suspended.map(i64::from),
-        now
+        now,
+        change.subscription.map(Subscription::as_str),
+        i64::from(change.credits.is_some()),
+        change.credits.flatten()
     )
 }
 
@@ -140,6 +145,8 @@ pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Organization>, DatabaseError> {
         created_at: UnixMillis,
         #[serde(flatten)]
         policy: Policy,
+        subscription: Subscription,
+        credits: Option<i64>,
         audit_retention_days: Option<i64>,
         trace_retention_days: Option<i64>,
     }
@@ -150,6 +157,8 @@ pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Organization>, DatabaseError> {
         suspended_at: row.suspended_at,
         created_at: row.created_at,
         policy: row.policy,
+        subscription: row.subscription,
+        credits: row.credits,
         audit_retention_days: row.audit_retention_days,
         trace_retention_days: row.trace_retention_days,
     };

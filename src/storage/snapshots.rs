@@ -9,7 +9,7 @@ use crate::{
         id::{KeyId, OrganizationId, ProjectId, UserId},
         key::{KeyKind, Life, Name, Role},
         key_text::Digest,
-        organization::Policy,
+        organization::{Policy, Subscription},
         scope::Scopes,
         snapshot::{Snapshot, Standing},
         time::UnixMillis,
@@ -28,7 +28,7 @@ pub(crate) fn by_digest(candidates: &[Digest]) -> Statement {
         "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.kind, k.name, k.scopes, k.role, k.metadata, \
          k.expires_at, k.disabled_at, k.revoked_at, \
          CASE WHEN k.digest IN (?1, ?2, ?3) THEN NULL ELSE k.rotates_at END AS outgoing_until, \
-         o.operator, o.suspended_at, o.default_expiry_days, o.longest_expiry_days, o.max_keys_per_user, \
+         o.operator, o.suspended_at, o.default_expiry_days, o.longest_expiry_days, o.max_keys_per_user, o.subscription, \
          m.role AS user_role, p.deleted_at AS project_deleted_at \
          FROM keys k JOIN organizations o ON o.id = k.organization_id \
          LEFT JOIN memberships m ON m.organization_id = k.organization_id AND m.user_id = k.user_id \
@@ -61,6 +61,7 @@ pub(crate) fn read(seq: Seq, rows: Vec<Row>) -> Result<Option<Snapshot>, Databas
         operator: i64,
         #[serde(flatten)]
         policy: Policy,
+        subscription: Subscription,
         suspended_at: Option<UnixMillis>,
         user_role: Option<Role>,
         project_deleted_at: Option<UnixMillis>,
@@ -72,6 +73,7 @@ pub(crate) fn read(seq: Seq, rows: Vec<Row>) -> Result<Option<Snapshot>, Databas
         organization_id: row.organization_id,
         operator: row.operator == 1,
         policy: row.policy,
+        subscription: row.subscription,
         user_id: row.user_id,
         project_id: row.project_id,
         kind: row.kind,
@@ -99,7 +101,7 @@ pub(crate) const CACHE_TTL_SECONDS: u64 = 24 * 60 * 60;
 
 /// Under which key KV holds the snapshot of this digest. The number is the version of [`Cached`].
 pub(crate) fn cache_key(digest: Digest) -> String {
-    format!("snapshot:2:{}", digest.to_hex())
+    format!("snapshot:3:{}", digest.to_hex())
 }
 
 #[derive(Serialize, Deserialize)]

@@ -19,7 +19,7 @@ const IP: &str = "203.0.113.7";
 /// The routes that manage something.
 fn managing(targets: &Targets) -> Vec<RouteCall> {
     let mut routes = every_key_route(targets);
-    let using = ["traces:write", "datasets:write"];
+    let using = ["traces:write", "datasets:write", "evaluations:write", "review:write"];
     routes.retain(|route| route.method != "GET" && route.access.ends_with(":write") && !using.contains(&route.access));
     assert!(routes.len() > 30, "the routes were not found");
     routes

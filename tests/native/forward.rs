@@ -252,6 +252,13 @@ fn refused_request_reaches_no_upstream_and_its_body_is_not_read() {
     assert_problem(&put(&reader), 403, "insufficient_scope");
     assert_eq!(world.get("/orders/7", &reader).status, 201);
     server.asked_once();
+    let subscription = |is: &str| {
+        let body = json!({ "subscription": is });
+        assert_eq!(world.call("PATCH", "/v1/organizations/self", &owner, &body).status, 200);
+    };
+    subscription("inactive");
+    assert_problem(&world.get("/orders/7", &reader), 402, "subscription_inactive");
+    subscription("active");
     world.revoke(&owner, &id);
     assert_problem(&world.get("/orders/7", &reader), 401, "key_revoked");
     assert!(server.asked.borrow().is_empty());

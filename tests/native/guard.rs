@@ -25,9 +25,10 @@ impl Scene {
         let owner = world.bootstrap();
         let (user_id, key_id, key) = world.colleague(&owner, "owner");
         let targets = Targets::new(&world, &owner);
-        // What is shared with somebody he cannot share on, so the data set becomes his.
-        let own = format!("UPDATE datasets SET user_id = '{user_id}' WHERE id = '{}'", targets.dataset);
-        world.database.execute(&own);
+        // What is shared with somebody he cannot share on, so this becomes his.
+        for (table, id) in [("datasets", &targets.dataset), ("evaluations", &targets.evaluation)] {
+            world.database.execute(&format!("UPDATE {table} SET user_id = '{user_id}' WHERE id = '{id}'"));
+        }
         let world = world.another_isolate();
         assert_eq!(world.get("/v1/scopes", &key).status, 200);
         assert_eq!(world.counted(|| world.get("/v1/scopes", &key)).1, (0, 0, 0));

@@ -843,3 +843,52 @@ fn a_key_that_expired_works_again_once_it_is_extended() {
     world.change(&owner, &id, &json!({ "expires_in_days": 1 }));
     assert_eq!(world.get("/v1/keys/self", &key).json["status"], "active");
 }
+
+#[test]
+fn uses_of_a_key_are_told_by_day_and_forgotten_after_thirty() {
+    let world = World::new();
+    let owner = world.bootstrap();
+    let (id, key) = world.create(&owner, "counted", &["api-keys:read"]);
+    let usage = |key: &str| {
+        let answer = world.get(&format!("/v1/keys/{id}/usage"), key);
+        assert_eq!(answer.status, 200, "{}", answer.json);
+        let days = answer.json["days"].as_array().unwrap().clone();
+        assert_eq!(days.len(), 30);
+        let texts: Vec<&str> = days.iter().map(|day| day["day"].as_str().unwrap()).collect();
+        assert!(texts.is_sorted());
+        (
+            texts[0].to_owned(),
+            texts[29].to_owned(),
+            days.iter().map(|day| day["uses"].as_i64().unwrap()).collect::<Vec<_>>(),
+        )
+    };
+    let ((first, last, uses), io) = world.counted(|| usage(&owner));
+    assert_eq!(io, (1, 0, 0));
+    assert_eq!((&*first, &*last), ("2026-12-17T00:00:00.000Z", "2027-01-15T00:00:00.000Z"));
+    assert_eq!(uses, [0; 30]);
+    // What is used now is written at the next use, a minute later.
+    for _ in 0..3 {
+        world.get("/v1/keys/self", &key);
+    }
+    world.advance_ms(60_000);
+    world.get("/v1/keys/self", &key);
+    world.settle();
+    assert_eq!(usage(&owner).2[29], 4);
+    world.advance_ms(DAY_MS);
+    world.get("/v1/keys/self", &key);
+    world.settle();
+    assert_eq!(usage(&owner).2[28..], [4, 1]);
+    world.advance_ms(28 * DAY_MS);
+    assert_eq!(usage(&owner).2[..2], [4, 1]);
+    let days = || world.database.value(&format!("SELECT count(*) FROM key_uses WHERE key_id = '{id}'"));
+    block_on(world.app.sweep()).unwrap();
+    assert_eq!(days(), 2);
+    world.advance_ms(DAY_MS);
+    block_on(world.app.sweep()).unwrap();
+    assert_eq!(days(), 1, "the first day is told of no more");
+    assert_eq!(usage(&owner).2[0], 1);
+    let (_, stranger) = world.create(&owner, "other", &["api-keys:write"]);
+    assert_problem(&world.get(&format!("/v1/keys/{id}/usage"), &stranger), 403, "insufficient_scope");
+    let (_, _, other) = world.stranger(&owner);
+    assert_problem(&world.get(&format!("/v1/keys/{id}/usage"), &other), 404, "not_found");
+}

@@ -5,7 +5,12 @@ use bitting::http;
 use futures::{executor::block_on, future::join};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, START, World, problem::assert_problem, request, routes::Targets};
+use crate::support::{
+    Answer, START, World,
+    problem::assert_problem,
+    request,
+    routes::{Targets, every_key_route},
+};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const STALENESS_MS: i64 = 5_000;
@@ -270,6 +275,9 @@ fn every_wrong_setting_is_refused_by_its_name() {
         (json!({ "max_keys_per_user": i64::MAX }), "max_keys_per_user", "must be a whole number from 1 to 1000000"),
         (json!({ "max_keys_per_user": "3" }), "max_keys_per_user", "must be a whole number"),
         (json!({ "suspended": null }), "suspended", "invalid type"),
+        (json!({ "subscription": null }), "subscription", ""),
+        (json!({ "subscription": "free" }), "subscription", "unknown variant"),
+        (json!({ "credits": -1 }), "credits", "must be a whole number from 0 to"),
         (json!({ "default_expiry_days": 9, "longest_expiry_days": 8 }), "default_expiry_days", "not be longer"),
         (json!({ "default_expiry_days": 31 }), "default_expiry_days", "not be longer"),
         (json!({ "longest_expiry_days": 9 }), "longest_expiry_days", "not be shorter"),
@@ -341,7 +349,9 @@ fn who_may_read_and_change_an_organization() {
             if changes { assert_eq!(answer.status, 200) } else { assert_problem(&answer, 404, "not_found") }
         }
     }
-    assert_problem(&patch(&world, OWN, &others, &json!({ "suspended": false })), 403, "exceeds_own_access");
+    for body in [json!({ "suspended": false }), json!({ "subscription": "active" }), json!({ "credits": null })] {
+        assert_problem(&patch(&world, OWN, &others, &body), 403, "exceeds_own_access");
+    }
 }
 
 #[test]
@@ -403,6 +413,55 @@ fn operators_own_organization_cannot_be_suspended() {
         }
     }
     assert_eq!(world.database.dump(), before);
+}
+
+#[test]
+fn inactive_subscription_is_402_on_every_resource_route_and_on_no_other() {
+    let (world, owner) = world();
+    let targets = Targets::new(&world, &owner);
+    assert_eq!(world.get(OWN, &owner).json["subscription"], "active");
+    let inactive = set(&world, OWN, &owner, &json!({ "subscription": "inactive" }));
+    assert_eq!(inactive["subscription"], "inactive");
+    let before = world.database.dump();
+    let [resources, others]: [Vec<_>; 2] = [true, false].map(|api| {
+        every_key_route(&targets).into_iter().filter(|route| api == route.path.starts_with("/api/")).collect()
+    });
+    assert!(resources.len() > 17, "{}", resources.len());
+    for route in &resources {
+        assert_problem(&route.send(&world, &owner), 402, "subscription_inactive");
+    }
+    assert_eq!(world.database.dump(), before);
+    for route in others.iter().filter(|route| route.method == "GET") {
+        assert_eq!(route.send(&world, &owner).status, 200, "{}", route.name());
+    }
+    set(&world, OWN, &owner, &json!({ "subscription": "active" }));
+    for route in resources.iter().filter(|route| route.method == "GET") {
+        assert_eq!(route.send(&world, &owner).status, 200, "{}", route.name());
+    }
+}
+
+#[test]
+fn subscription_that_ends_reaches_other_isolates_within_the_bound() {
+    let (world, owner) = world();
+    let (id, _, key) = found(&world, &owner, "Beta");
+    let other = world.another_isolate();
+    assert_eq!(other.get("/api/datasets", &key).status, 200);
+    set(&world, &at(&id), &owner, &json!({ "subscription": "inactive" }));
+    assert_problem(&other.get("/api/datasets", &key), 402, "subscription_inactive");
+}
+
+#[test]
+fn credits_are_the_operators_to_set() {
+    let (world, owner) = world();
+    let (id, _, key) = found(&world, &owner, "Beta");
+    let credits = || world.get(OWN, &key).json["credits"].clone();
+    assert_eq!(credits(), Value::Null);
+    for given in [json!(10), json!(0), json!(null)] {
+        set(&world, &at(&id), &owner, &json!({ "credits": given }));
+        assert_eq!(credits(), given);
+        set(&world, &at(&id), &owner, &json!({ "name": "renamed" }));
+        assert_eq!(credits(), given, "nothing was said of them");
+    }
 }
 
 /// Every way to make a key about whose expiry nothing is said: what is asked, and what is sent.

@@ -120,8 +120,8 @@ fn key_of_a_project_changes_nothing_but_itself() {
     world.database.execute(&full_access);
     let before = world.database.dump();
     let world = world.another_isolate();
-    // What an application sends, its traces, and its data sets are what the key is for.
-    let using = ["traces:write", "datasets:write"];
+    // What an application sends, its traces, its data sets and its evaluations are what the key is for.
+    let using = ["traces:write", "datasets:write", "evaluations:write", "review:write"];
     for route in
         every_key_route(&targets).iter().filter(|route| route.method != "GET" && !using.contains(&route.access))
     {

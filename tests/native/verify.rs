@@ -151,7 +151,7 @@ fn verification_writes_nothing_to_the_database_but_behind_the_answer_when_keys_w
     scene.world.settle();
     assert_eq!(scene.world.database.use_writes.get(), 2, "the first use of each isolate");
     assert_ne!(scene.world.database.dump(), before);
-    scene.world.database.execute("UPDATE keys SET last_used_at = NULL");
+    scene.world.database.execute("UPDATE keys SET last_used_at = NULL; DELETE FROM key_uses");
     assert_eq!(scene.world.database.dump(), before);
 }
 
@@ -176,6 +176,8 @@ fn ten_thousand_verifications_in_ten_minutes_write_uses_eleven_times() {
     assert_eq!(world.database.count("changes"), changes, "a use is no change");
     let last_used_at = format!("SELECT last_used_at FROM keys WHERE id = '{}'", scene.id);
     assert_eq!(world.database.value(&last_used_at), START.0 + 600_000);
+    let uses = format!("SELECT sum(uses) FROM key_uses WHERE key_id = '{}'", scene.id);
+    assert_eq!(world.database.value(&uses), 10_001);
 }
 
 #[test]

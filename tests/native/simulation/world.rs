@@ -277,9 +277,10 @@ impl Edge {
         let world = &self.world;
         let bad_since = world.bad_since.borrow()[self.by][0];
         let result = world.stage.database.run(statements);
-        // A batch of one or two statements reads the feed, verifies a key or notes its use. All others
+        // A batch of one or two statements reads the feed or verifies a key, and one notes uses. All others
         // act in the name of the key: between the guard and the feed's news stands what they are for.
-        if statements.len() > 2 {
+        let notes_uses = statements.iter().any(|statement| statement.sql.starts_with("INSERT INTO key_uses"));
+        if statements.len() > 2 && !notes_uses {
             match (&result, bad_since) {
                 (Ok(_), None) => world.stage.tally.count("guard passed"),
                 (Err(DatabaseError::Guard), _) => world.stage.tally.count("guard stopped"),

@@ -29,6 +29,8 @@ pub(crate) struct Targets {
     pub(crate) token: String,
     /// A data set with one row, which is shared with the admin.
     pub(crate) dataset: String,
+    /// An evaluation, which is shared with the admin.
+    pub(crate) evaluation: String,
 }
 
 impl Targets {
@@ -59,6 +61,9 @@ impl Targets {
         let answer = world.post("/api/datasets", owner, &json!({ "name": "target", "rows": [{ "question": "why" }] }));
         assert_eq!(answer.status, 201, "{}", answer.json);
         let dataset = answer.text("public_id");
+        let answer = world.post("/api/evaluations", owner, &new_evaluation());
+        assert_eq!(answer.status, 201, "{}", answer.json);
+        let evaluation = answer.text("public_id");
         let targets = Self {
             id,
             key,
@@ -73,6 +78,7 @@ impl Targets {
             invitation,
             token,
             dataset,
+            evaluation,
         };
         targets.restore(world);
         targets
@@ -95,11 +101,13 @@ impl Targets {
             invitation: wrong(),
             token: self.token.clone(),
             dataset: wrong(),
+            evaluation: wrong(),
         }
     }
 
     /// Takes back what the calls have done to the targets. The rotation is one that never ends.
     pub(crate) fn restore(&self, world: &World) {
+        let evaluation = new_evaluation();
         world.database.execute(&format!(
             "UPDATE keys SET revoked_at = NULL, rotates_at = NULL, outgoing_digest = NULL
              WHERE id IN ('{}', '{}', '{}', '{}');
@@ -116,8 +124,11 @@ impl Targets {
              judgments = '[]', row_count = 1, next_row = 2 WHERE id = '{dataset}';
              DELETE FROM dataset_chunks WHERE dataset_id = '{dataset}';
              INSERT INTO dataset_chunks (dataset_id, first_row, row_count, cells) VALUES ('{dataset}', 1, 1, '[{{\"0\":\"why\"}}]');
+             INSERT OR IGNORE INTO evaluations (id, organization_id, user_id, name, config, created_at, updated_at)
+             SELECT '{evaluation}', '{organization}', user_id, 'target', '{config}', 0, 0 FROM datasets WHERE id = '{dataset}';
              INSERT OR IGNORE INTO shares (resource_id, grantee_id, organization_id, grantee_kind, access, created_at)
-             VALUES ('{dataset}', '{member}', '{organization}', 'user', 'read', 0)",
+             VALUES ('{dataset}', '{member}', '{organization}', 'user', 'read', 0),
+             ('{evaluation}', '{member}', '{organization}', 'user', 'read', 0)",
             self.id,
             self.rotating,
             self.org_key,
@@ -131,6 +142,8 @@ impl Targets {
             team = self.team,
             invitation = self.invitation,
             dataset = self.dataset,
+            evaluation = self.evaluation,
+            config = json!({ "columns": evaluation["columns"], "judge": evaluation["judge"] }),
             id = self.id,
             later = 1_i64 << 50
         ));
@@ -162,10 +175,10 @@ impl RouteCall {
     /// How many audit events the call makes.
     pub(crate) fn events(&self) -> i64 {
         match (self.method, self.template) {
-            (_, "/api/datasets/:dataset/shares/:grantee" | "/api/datasets/upload")
-            | ("POST", "/api/datasets")
-            | ("DELETE", "/api/datasets/:dataset") => 1,
-            (_, template) if template.starts_with("/api/datasets/") => 0,
+            (_, "/api/datasets/upload")
+            | ("POST", "/api/datasets" | "/api/evaluations" | "/api/evaluations/:evaluation/variants")
+            | ("DELETE", "/api/datasets/:dataset" | "/api/evaluations/:evaluation") => 1,
+            (_, template) if template.starts_with("/api/") => i64::from(template.ends_with("/:grantee")),
             ("GET", _) | ("POST", "/mcp" | "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
             // That of the project or organization, and that of its first key.
             (
@@ -175,6 +188,16 @@ impl RouteCall {
             _ => 1,
         }
     }
+}
+
+/// An evaluation to be made.
+pub(crate) fn new_evaluation() -> Value {
+    json!({
+        "name": "made",
+        "description": "d",
+        "columns": [{ "name": "answer", "type": "string", "required": true }],
+        "judge": { "type": "exact_match", "column": "answer", "expected": "42" },
+    })
 }
 
 /// The id of a trace, as its sender chose it.
@@ -201,6 +224,7 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
             (":user", user),
             (":grantee", &targets.member),
             (":dataset", &targets.dataset),
+            (":evaluation", &targets.evaluation),
             (":column", &"question".to_owned()),
             (":row", &"1".to_owned()),
             (":id", id),
@@ -242,7 +266,14 @@ fn body(method: &str, template: &str, key: &str) -> Value {
         ("POST", "/api/datasets/:dataset/rows") => json!({ "rows": [{ "question": "how" }] }),
         ("POST", "/api/datasets/:dataset/rows/remove") => json!({ "row_ids": [1] }),
         ("PATCH", "/api/datasets/:dataset/rows/:row") => json!({ "question": "how" }),
-        ("PUT", "/api/datasets/:dataset/shares/:grantee") => json!({ "access": "write" }),
+        ("POST", "/api/evaluations") => new_evaluation(),
+        ("POST", "/api/evaluations/:evaluation/variants") => {
+            json!({ "name": "variant", "description": "d", "columns": new_evaluation()["columns"], "judge": new_evaluation()["judge"] })
+        }
+        ("PATCH", "/api/evaluations/:evaluation") => json!({
+            "name": "changed", "description": "d", "columns": new_evaluation()["columns"], "judge": new_evaluation()["judge"], "draft": false,
+        }),
+        ("PUT", template) if template.ends_with("/shares/:grantee") => json!({ "access": "write" }),
         ("POST", "/mcp") => json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} }),
         ("POST", "/bootstrap") => json!({ "organization": "B", "email": "b@example.com", "key_name": "b" }),
         ("POST", "/keys") => json!({ "name": "made", "scopes": ["api-keys:read"], "metadata": { "a": 1 } }),

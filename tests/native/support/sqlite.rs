@@ -88,7 +88,11 @@ impl Sqlite {
 
     /// Runs a batch at once.
     pub(crate) fn run(&self, statements: &[Statement]) -> Result<Vec<Vec<Row>>, DatabaseError> {
-        let writes_uses = |statement: &Statement| statement.sql.starts_with("UPDATE keys SET last_used_at = CASE");
+        let writes_uses = |statement: &Statement| {
+            ["UPDATE keys SET last_used_at = CASE", "INSERT INTO key_uses"]
+                .iter()
+                .any(|sql| statement.sql.starts_with(sql))
+        };
         let counter = if statements.iter().all(writes_uses) { &self.use_writes } else { &self.batches };
         counter.set(counter.get() + 1);
         if let Some(message) = self.failures.borrow_mut().pop_front() {

@@ -1,0 +1,292 @@
+//! Evaluations: `/api/evaluations`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    app::{Principal, error::Error, evaluations::EvaluationChange, keys::Page},
+    domain::{
+        access::{Part, Resource, Standing},
+        evaluation::{Evaluation, EvaluationConfig, InputColumn},
+        id::{DatasetId, EvaluationId, ProjectId, UserId},
+        judge::Judge,
+        key::Name,
+    },
+    http::{
+        input,
+        keys::PageQuery,
+        message::Rfc3339,
+        problem::Problem,
+        routes::Call,
+        shares::{self, GranteePath, NewShare, ShareBody, SharesBody},
+        typed::{InBody, InPath, InQuery, Json, MayRepeat, NoContent, Whole},
+    },
+};
+
+/// How far pages go by number. Further on they are found by an id, which costs the same however far it is.
+const MAX_NUMBERED: i64 = 10_000;
+
+/// The evaluation that a path names.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct EvaluationPath {
+    /// The evaluation's id.
+    evaluation: EvaluationId,
+}
+
+/// An evaluation.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Evaluation")]
+pub(crate) struct EvaluationBody {
+    /// Its id.
+    public_id: EvaluationId,
+    /// Its name.
+    name: Name,
+    /// What a person wrote about it.
+    description: Option<String>,
+    /// The columns of what is judged, in their order.
+    columns: Vec<InputColumn>,
+    /// How it is judged.
+    judge: Judge,
+    /// Whether it was generated and nobody has looked at it yet; then it cannot be deployed.
+    draft: bool,
+    /// The evaluation of which it is a variant.
+    base_id: Option<EvaluationId>,
+    /// The data set that it was generated from.
+    dataset_id: Option<DatasetId>,
+    /// The user whose it is.
+    user_id: Option<UserId>,
+    /// The project whose it is.
+    project_id: Option<ProjectId>,
+    /// What the key that asks may do with it.
+    access: Standing,
+    /// When it was made.
+    created_at: Rfc3339,
+    /// When it was last changed.
+    updated_at: Rfc3339,
+}
+
+impl EvaluationBody {
+    fn new((evaluation, access): (Evaluation, Standing)) -> Self {
+        Self {
+            public_id: evaluation.id,
+            name: evaluation.name,
+            description: evaluation.description,
+            columns: evaluation.config.columns,
+            judge: evaluation.config.judge,
+            draft: evaluation.draft,
+            base_id: evaluation.base_id,
+            dataset_id: evaluation.dataset_id,
+            user_id: evaluation.user_id,
+            project_id: evaluation.project_id,
+            access,
+            created_at: Rfc3339(evaluation.created_at),
+            updated_at: Rfc3339(evaluation.updated_at),
+        }
+    }
+}
+
+/// Which evaluations.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    /// The number of the page, from 1. Pages by number go as far as 10,000 evaluations.
+    page: Option<Whole<1, 10_000>>,
+    /// How many evaluations a page has.
+    #[serde(default)]
+    page_size: Whole<1, 100, 25>,
+    /// Instead of `page`: the id of the last evaluation of the page before. However far the page is, it is found at once.
+    starting_after: Option<EvaluationId>,
+    /// Whether to leave variants out.
+    #[serde(default)]
+    base_only: bool,
+}
+
+/// A page of evaluations.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EvaluationPage")]
+pub(crate) struct EvaluationPageBody {
+    /// The evaluations, the newest first.
+    items: Vec<EvaluationBody>,
+    /// The number of this page; null if it was asked for by an id.
+    page: Option<i64>,
+    /// How many evaluations a page has.
+    page_size: i64,
+    /// Whether there are more.
+    has_more: bool,
+}
+
+impl EvaluationPageBody {
+    fn new(found: Page<(Evaluation, Standing)>, page: Option<i64>, page_size: i64) -> Self {
+        let items = found.items.into_iter().map(EvaluationBody::new).collect();
+        Self { items, page, page_size, has_more: found.has_more }
+    }
+}
+
+pub(crate) async fn list(
+    call: &Call<'_>,
+    by: &Principal,
+    InQuery(query): InQuery<ListQuery>,
+) -> Result<Json<EvaluationPageBody>, Problem> {
+    let Whole(limit) = query.page_size;
+    let (page, after) = match (query.page, query.starting_after) {
+        (Some(_), Some(_)) => {
+            return Err(Error::invalid("page", "give either `page` or `starting_after`, not both").into());
+        }
+        (None, after @ Some(_)) => (None, after),
+        (page, None) => (Some(page.unwrap_or_default().0), None),
+    };
+    let skip = (page.unwrap_or(1) - 1) * limit;
+    if skip + limit > MAX_NUMBERED {
+        let message = format!("pages by number end at {MAX_NUMBERED} evaluations; go on with `starting_after`");
+        return Err(Error::invalid("page", message).into());
+    }
+    let found = call.app.list_evaluations(by, query.base_only, Part { after, skip, limit }).await?;
+    Ok(Json(EvaluationPageBody::new(found, page, limit)))
+}
+
+/// An evaluation to be made.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewEvaluation")]
+pub(crate) struct NewEvaluationBody {
+    /// Its name.
+    name: Name,
+    /// What to note about it.
+    description: Option<String>,
+    /// The columns of what is judged, in their order.
+    columns: Vec<InputColumn>,
+    /// How it is judged.
+    judge: Judge,
+}
+
+pub(crate) async fn create(
+    call: &Call<'_>,
+    by: &Principal,
+    (InBody(body), MayRepeat): (InBody<NewEvaluationBody>, MayRepeat),
+) -> Result<Json<EvaluationBody, 201>, Problem> {
+    let config = EvaluationConfig { columns: body.columns, judge: body.judge };
+    Ok(Json(EvaluationBody::new(call.app.create_evaluation(by, body.name, body.description, config).await?)))
+}
+
+pub(crate) async fn get(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(EvaluationPath { evaluation }): InPath<EvaluationPath>,
+) -> Result<Json<EvaluationBody>, Problem> {
+    Ok(Json(EvaluationBody::new(call.app.evaluation(by, evaluation).await?)))
+}
+
+/// What to change of an evaluation.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "EvaluationChange", extend("minProperties" = 1))]
+pub(crate) struct ChangeBody {
+    /// The name.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "Name")]
+    name: Option<Name>,
+    /// The note about it; null takes it away.
+    #[serde(default, deserialize_with = "input::present")]
+    description: Option<Option<String>>,
+    /// The columns of what is judged.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "Vec<InputColumn>")]
+    columns: Option<Vec<InputColumn>>,
+    /// How it is judged.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "Judge")]
+    judge: Option<Judge>,
+    /// `false` once somebody has looked at it; it does not become a draft again.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "bool", extend("const" = false))]
+    draft: Option<bool>,
+}
+
+pub(crate) async fn change(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(EvaluationPath { evaluation }), InBody(body)): (InPath<EvaluationPath>, InBody<ChangeBody>),
+) -> Result<Json<EvaluationBody>, Problem> {
+    let ChangeBody { name, description, columns, judge, draft } = body;
+    if name.is_none() && description.is_none() && columns.is_none() && judge.is_none() && draft.is_none() {
+        return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
+    }
+    if draft == Some(true) {
+        return Err(Error::invalid("draft", "must be false: only what was generated is a draft").into());
+    }
+    let change = EvaluationChange { name, description, columns, judge, reviewed: draft.is_some() };
+    Ok(Json(EvaluationBody::new(call.app.change_evaluation(by, evaluation, change).await?)))
+}
+
+pub(crate) async fn delete(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(EvaluationPath { evaluation }): InPath<EvaluationPath>,
+) -> Result<NoContent, Problem> {
+    call.app.delete_evaluation(by, evaluation).await?;
+    Ok(NoContent)
+}
+
+pub(crate) async fn list_variants(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(EvaluationPath { evaluation }), InQuery(query)): (InPath<EvaluationPath>, InQuery<PageQuery<EvaluationId>>),
+) -> Result<Json<EvaluationPageBody>, Problem> {
+    let Whole(limit) = query.limit;
+    let found = call.app.list_variants(by, evaluation, query.starting_after, limit).await?;
+    Ok(Json(EvaluationPageBody::new(found, None, limit)))
+}
+
+/// A variant to be made: what is not said is as it is in the evaluation.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewVariant")]
+pub(crate) struct NewVariantBody {
+    /// Its name.
+    name: Name,
+    /// What to note about it; null for nothing.
+    #[serde(default, deserialize_with = "input::present")]
+    description: Option<Option<String>>,
+    /// The columns of what is judged, in their order.
+    columns: Option<Vec<InputColumn>>,
+    /// How it is judged.
+    judge: Option<Judge>,
+}
+
+pub(crate) async fn create_variant(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(EvaluationPath { evaluation }), InBody(body), MayRepeat): (
+        InPath<EvaluationPath>,
+        InBody<NewVariantBody>,
+        MayRepeat,
+    ),
+) -> Result<Json<EvaluationBody, 201>, Problem> {
+    let NewVariantBody { name, description, columns, judge } = body;
+    let change = EvaluationChange { name: Some(name), description, columns, judge, reviewed: false };
+    Ok(Json(EvaluationBody::new(call.app.create_variant(by, evaluation, change).await?)))
+}
+
+pub(crate) async fn list_shares(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(EvaluationPath { evaluation }): InPath<EvaluationPath>,
+) -> Result<Json<SharesBody>, Problem> {
+    shares::list(call, by, Resource::Evaluation(evaluation)).await
+}
+
+pub(crate) async fn share(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(EvaluationPath { evaluation }), new): (InPath<EvaluationPath>, NewShare),
+) -> Result<Json<ShareBody>, Problem> {
+    shares::share(call, by, Resource::Evaluation(evaluation), new).await
+}
+
+pub(crate) async fn unshare(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(EvaluationPath { evaluation }), grantee): (InPath<EvaluationPath>, InPath<GranteePath>),
+) -> Result<NoContent, Problem> {
+    shares::unshare(call, by, Resource::Evaluation(evaluation), grantee).await
+}
