@@ -9,7 +9,7 @@ use crate::{
     app::{App, Principal},
     domain::{catalogue::Catalogue, scope::Scope},
     http::{
-        audit, bootstrap, braintrust, confident, datasets, evaluations, invitations, keys,
+        audit, bootstrap, braintrust, confident, datasets, evaluations, invitations, keys, mcp,
         message::{Request, Response},
         openapi::{self, Operation},
         organizations, people,
@@ -24,6 +24,9 @@ use crate::{
 
 /// What a handler gives.
 pub(crate) type Answer<'a> = LocalFuture<'a, Result<Response, Problem>>;
+
+/// A handler that acts for a key.
+pub(crate) type KeyHandler = for<'a> fn(&'a Call<'a>, &'a Principal) -> Answer<'a>;
 
 /// What a handler is given.
 pub(crate) struct Call<'a> {
@@ -53,7 +56,7 @@ pub(crate) enum Access {
     /// Whoever has the operator's secret.
     Operator(for<'a> fn(&'a Call<'a>) -> Answer<'a>),
     /// Whoever has a good key, with this scope if one is named.
-    Key(Option<Scope>, for<'a> fn(&'a Call<'a>, &'a Principal) -> Answer<'a>),
+    Key(Option<Scope>, KeyHandler),
 }
 
 /// A row of the table.
@@ -76,6 +79,13 @@ pub(crate) struct Document {
     pub(crate) summary: &'static str,
     /// Tells what its handler takes and gives.
     pub(crate) describe: fn(&mut Operation<'_>),
+}
+
+impl Document {
+    /// The name of the operation, and of the tool: `keys_create`.
+    pub(crate) fn operation_id(&self) -> String {
+        self.handler.replace("::", "_")
+    }
 }
 
 impl Route {
@@ -255,6 +265,8 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("GET" "/api/evaluations/:evaluation/shares" EVALUATIONS_READ evaluations::list_shares, "List shares"),
     route!("PUT" "/api/evaluations/:evaluation/shares/:grantee" EVALUATIONS_WRITE evaluations::share, "Share an evaluation and its variants"),
     route!("DELETE" "/api/evaluations/:evaluation/shares/:grantee" EVALUATIONS_WRITE evaluations::unshare, "End a share"),
+    // The Model Context Protocol.
+    route!("POST" "/mcp" ANY_KEY mcp::answer),
     // Braintrust's surface.
     route!("GET" "/v1/api_key" READ braintrust::list),
     route!("POST" "/v1/api_key" WRITE braintrust::create),

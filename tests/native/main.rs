@@ -26,6 +26,7 @@ mod judges;
 mod key_text;
 mod keys;
 mod last_key;
+mod mcp;
 mod migrations;
 mod model;
 mod openapi;

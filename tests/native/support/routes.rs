@@ -185,7 +185,7 @@ impl RouteCall {
             )
             | ("DELETE", "/api/datasets/:dataset" | "/api/evaluations/:evaluation") => 1,
             (_, template) if template.starts_with("/api/") => i64::from(template.ends_with("/:grantee")),
-            ("GET", _) | ("POST", "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
+            ("GET", _) | ("POST", "/mcp" | "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
             // That of the project or organization, and that of its first key.
             (
                 "POST",
@@ -281,6 +281,7 @@ fn body(method: &str, template: &str, key: &str, dataset: &str) -> Value {
             "name": "changed", "description": "d", "columns": new_evaluation()["columns"], "judge": new_evaluation()["judge"], "draft": false,
         }),
         ("PUT", template) if template.ends_with("/shares/:grantee") => json!({ "access": "write" }),
+        ("POST", "/mcp") => json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} }),
         ("POST", "/bootstrap") => json!({ "organization": "B", "email": "b@example.com", "key_name": "b" }),
         ("POST", "/keys") => json!({ "name": "made", "scopes": ["api-keys:read"], "metadata": { "a": 1 } }),
         ("POST", "/keys/verify") => json!({ "key": key, "scopes": ["datasets:read"] }),
