@@ -200,17 +200,14 @@ impl RouteCall {
             {
                 1
             }
+            // The live evaluation and its key; the key that ends and the one that begins.
+            ("POST", "/api/live-evaluations" | "/api/live-evaluations/:live_evaluation/regenerate") => 2,
             (_, template) if template.starts_with("/api/") => i64::from(template.ends_with("/:grantee")),
             ("GET", _) | ("POST", "/mcp" | "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
             // That of the project or organization, and that of its first key.
             (
                 "POST",
-                "/v1/projects"
-                | "/v2/projects"
-                | "/v1/organizations"
-                | "/v1/organizations/:organization/projects"
-                | "/api/live-evaluations"
-                | "/api/live-evaluations/:live_evaluation/regenerate",
+                "/v1/projects" | "/v2/projects" | "/v1/organizations" | "/v1/organizations/:organization/projects",
             ) => 2,
             _ => 1,
         }
