@@ -101,16 +101,13 @@ pub fn generate(dataset: &Dataset, rows: &[Row]) -> Result<Generated, String> {
     // What nobody understands must not pass for what nobody said.
     let understood = !judged.is_empty() || rows.iter().all(|row| verdicts.and_then(|column| row.get(column)).is_none());
     let explained = if understood { rule(&inputs, expected, rows, &judged) } else { None };
-    let (judge, agreement) = match explained {
-        Some((judge, agreed)) => {
-            let agreement = Agreement { judged: judged.len(), agreed };
-            (judge, Some(agreement).filter(|agreement| agreement.judged > 0))
-        }
-        None => {
-            let notes = of_role(ColumnRole::Notes).next();
-            (Judge::Model { instructions: instructions(&inputs, asked, verdicts, notes, rows) }, None)
-        }
+    let agreement = explained.as_ref().map(|(_, agreed)| Agreement { judged: judged.len(), agreed: *agreed });
+    let agreement = agreement.filter(|agreement| agreement.judged > 0);
+    let model = || {
+        let notes = of_role(ColumnRole::Notes).next();
+        Judge::Model { instructions: instructions(&inputs, asked, verdicts, notes, rows) }
     };
+    let judge = explained.map_or_else(model, |(judge, _)| judge);
     // What a rule compares with must be sent, too.
     let compared = expected.filter(|name| judge.columns().iter().any(|(_, read)| read == name));
     let columns = inputs.into_iter().chain(compared).map(|name| input_column(name, rows)).collect();
@@ -316,7 +313,7 @@ fn instructions(
     rows: &[Row],
 ) -> String {
     let question = asked.and_then(|judgment| judgment.question.as_deref()).filter(|text| !text.trim().is_empty());
-    let mut text = cut(question.unwrap_or("Is this good?"), MAX_PART_CHARS);
+    let mut parts = vec![cut(question.unwrap_or("Is this good?"), MAX_PART_CHARS)];
     let mut judged: Vec<(String, Vec<&Row>)> = Vec::new();
     let told = asked.map(|judgment| judgment.verdicts.as_slice()).unwrap_or_default();
     let told = told.iter().take(MAX_KINDS).map(|verdict| cut(verdict.as_str(), MAX_VALUE_CHARS));
@@ -326,7 +323,7 @@ fn instructions(
     }
     if !judged.is_empty() {
         let verdicts: Vec<&str> = judged.iter().map(|(verdict, _)| verdict.as_str()).collect();
-        text.push_str(&format!("\n\nPeople's verdicts are: {}.", verdicts.join(", ")));
+        parts.push(format!("People's verdicts are: {}.", verdicts.join(", ")));
     }
     let in_turn = (0..MAX_EXAMPLES)
         .flat_map(|turn| judged.iter().filter_map(move |(verdict, rows)| Some((verdict, *rows.get(turn)?))));
@@ -340,7 +337,7 @@ fn instructions(
         })
         .collect();
     if !examples.is_empty() {
-        text.push_str(&format!("\n\nWhat people said of others:\n{}", examples.join("\n")));
+        parts.push(format!("What people said of others:\n{}", examples.join("\n")));
     }
-    text
+    parts.join("\n\n")
 }
