@@ -186,19 +186,8 @@ impl RouteCall {
     /// How many audit events the call makes.
     pub(crate) fn events(&self) -> i64 {
         match (self.method, self.template) {
-            (_, "/api/datasets/upload")
-            | ("POST", "/api/datasets" | "/api/evaluations" | "/api/evaluations/:evaluation/variants")
-            | ("DELETE", "/api/datasets/:dataset" | "/api/evaluations/:evaluation")
-            | (_, "/api/live-evaluations/:live_evaluation" | "/api/live-evaluations/:live_evaluation/deactivate")
-                if self.method != "GET" =>
-            {
-                1
-            }
-            // The live evaluation and its key; the key that ends and the one that begins.
-            ("POST", "/api/live-evaluations" | "/api/live-evaluations/:live_evaluation/regenerate") => 2,
-            (_, template) if template.starts_with("/api/") => i64::from(template.ends_with("/:grantee")),
-            ("GET", _) | ("POST", "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
-            // That of the project or organization, and that of its first key.
+            // That of a project, an organization or a live evaluation, and that of its first key; or that of the key
+            // which ends, and of the one that comes in its place.
             (
                 "POST",
                 "/v1/projects"
@@ -208,6 +197,16 @@ impl RouteCall {
                 | "/api/live-evaluations"
                 | "/api/live-evaluations/:live_evaluation/regenerate",
             ) => 2,
+            (_, "/api/datasets/upload")
+            | ("POST", "/api/datasets" | "/api/evaluations" | "/api/evaluations/:evaluation/variants")
+            | ("DELETE", "/api/datasets/:dataset" | "/api/evaluations/:evaluation")
+            | (_, "/api/live-evaluations/:live_evaluation" | "/api/live-evaluations/:live_evaluation/deactivate")
+                if self.method != "GET" =>
+            {
+                1
+            }
+            (_, template) if template.starts_with("/api/") => i64::from(template.ends_with("/:grantee")),
+            ("GET", _) | ("POST", "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
             _ => 1,
         }
     }
