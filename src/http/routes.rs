@@ -9,7 +9,7 @@ use crate::{
     app::{App, Principal},
     domain::{catalogue::Catalogue, scope::Scope},
     http::{
-        audit, bootstrap, braintrust, confident, datasets, evaluations, invitations, keys,
+        audit, bootstrap, braintrust, confident, datasets, error_analysis, evaluations, invitations, keys,
         message::{Request, Response},
         openapi::{self, Operation},
         organizations, people,
@@ -173,6 +173,7 @@ const PROJECTS_READ: Option<Scope> = Some(Scope::named("projects:read"));
 const PROJECTS_WRITE: Option<Scope> = Some(Scope::named("projects:write"));
 const DATASETS_READ: Option<Scope> = Some(Scope::named("datasets:read"));
 const DATASETS_WRITE: Option<Scope> = Some(Scope::named("datasets:write"));
+const ERROR_ANALYSIS_EXECUTE: Option<Scope> = Some(Scope::named("error-analysis:execute"));
 const EVALUATIONS_READ: Option<Scope> = Some(Scope::named("evaluations:read"));
 const EVALUATIONS_WRITE: Option<Scope> = Some(Scope::named("evaluations:write"));
 const TRACES_READ: Option<Scope> = Some(Scope::named("traces:read"));
@@ -254,6 +255,8 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("GET" "/api/evaluations/:evaluation/shares" EVALUATIONS_READ evaluations::list_shares, "List shares"),
     route!("PUT" "/api/evaluations/:evaluation/shares/:grantee" EVALUATIONS_WRITE evaluations::share, "Share an evaluation and its variants"),
     route!("DELETE" "/api/evaluations/:evaluation/shares/:grantee" EVALUATIONS_WRITE evaluations::unshare, "End a share"),
+    route!("POST" "/api/error-analysis/suggest-categories" ERROR_ANALYSIS_EXECUTE error_analysis::suggest_categories, "Suggest categories for notes about errors"),
+    route!("POST" "/api/error-analysis/consolidate-categories" ERROR_ANALYSIS_EXECUTE error_analysis::consolidate_categories, "Suggest fewer categories"),
     // Braintrust's surface.
     route!("GET" "/v1/api_key" READ braintrust::list),
     route!("POST" "/v1/api_key" WRITE braintrust::create),

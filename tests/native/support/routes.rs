@@ -253,6 +253,10 @@ fn with_query(template: &str) -> String {
 /// A body with every field that the route knows and that can be sent together.
 fn body(method: &str, template: &str, key: &str) -> Value {
     match (method, template.trim_start_matches("/v1").trim_start_matches("/v2")) {
+        ("POST", "/api/error-analysis/suggest-categories") => json!({ "notes": ["The price is wrong"] }),
+        ("POST", "/api/error-analysis/consolidate-categories") => {
+            json!({ "categories": [{ "name": "price", "description": "d", "notes": [0] }] })
+        }
         ("POST", "/api/datasets") => json!({
             "name": "made", "description": "d", "columns": [{ "name": "a", "role": "input" }], "rows": [{ "a": 1 }],
         }),
