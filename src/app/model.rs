@@ -98,7 +98,7 @@ impl App {
                 || rest_seconds > Some(LONGEST_REST_SECONDS)
                 || self.now().plus_ms(wait_ms + TOO_SHORT_MS) > deadline;
             if pointless {
-                return Err(Error::JudgeUnavailable(rest_seconds.unwrap_or(RETRY_AFTER_SECONDS)));
+                return Err(Error::JudgeUnavailable(rest_seconds.unwrap_or(RETRY_AFTER_SECONDS).max(1)));
             }
             self.clock.sleep(wait_ms.try_into().unwrap_or(0)).await;
             attempt += 1;
