@@ -2,6 +2,8 @@
 //! language model if he has set one up, and else by the words. Who has a model is never answered without it: the
 //! same question would have answers of two kinds.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -11,12 +13,21 @@ use crate::{
         datasets::viewer,
         error::Error,
         model::{Question, object_of},
+        take,
     },
-    domain::error_analysis::{
-        Category, Consolidated, MAX_CATEGORIES, MAX_NOTE_CHARS, MAX_NOTES, Unconsolidated, categorize, consolidate,
-        is_partition,
+    domain::{
+        error_analysis::{
+            Category, Consolidated, MAX_CATEGORIES, MAX_NOTE_CHARS, MAX_NOTES, MAX_RUNS, Unconsolidated, categorize,
+            consolidate, is_partition, note,
+        },
+        id::RunId,
+        run::Run,
     },
+    storage::runs,
 };
+
+/// How many characters of what was judged a model is shown of each run.
+const SHOWN_INPUT_CHARS: usize = 2_000;
 
 /// What is suggested, and whether a model did that.
 pub(crate) struct Suggestion<T> {
@@ -33,7 +44,62 @@ struct Answer<T> {
     items: Vec<T>,
 }
 
+/// A note about a run, which has this number.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Note {
+    number: usize,
+    note: String,
+}
+
 impl App {
+    /// A note about each of these runs, none of which passed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also when one is there but the caller may not see it; [`Error::Invalid`] for one that
+    /// passed; [`Error::JudgeUnavailable`].
+    pub(crate) async fn suggest_notes(
+        &self,
+        by: &Principal,
+        ids: Vec<RunId>,
+    ) -> Result<Suggestion<(RunId, String)>, Error> {
+        check_count("runs", ids.len(), MAX_RUNS)?;
+        let viewer = viewer(by)?;
+        let mut results = self.guarded(by, vec![runs::some(viewer, &ids)]).await?;
+        let found: HashMap<RunId, Run> =
+            runs::read(take(&mut results, 0))?.into_iter().map(|run| (run.id, run)).collect();
+        let mut failed = Vec::new();
+        for (at, id) in ids.iter().enumerate() {
+            let run = found.get(id).ok_or(Error::NotFound)?;
+            match &run.judgment {
+                Some(judgment) if !judgment.passed => failed.push((&run.inputs, judgment)),
+                _ => return Err(Error::invalid(&format!("runs[{at}]"), "must be a run whose judgment is no good one")),
+            }
+        }
+        if self.config.model.is_none() {
+            let notes = ids.into_iter().zip(failed.iter().map(|(_, judgment)| note(judgment)));
+            return Ok(Suggestion { by_model: false, items: notes.collect() });
+        }
+        let instructions = "The data are numbered runs: what a product was given and did (`inputs`, which may be cut off), and \
+                            what a judge said of it, none of it good. Write one note about each run: in one or two \
+                            sentences what the product did wrong, so that runs with the same error have similar notes.";
+        let data = numbered(failed.iter().map(|(inputs, judgment)| {
+            let inputs: String = json!(inputs).to_string().chars().take(SHOWN_INPUT_CHARS).collect();
+            json!({ "inputs": inputs, "verdict": judgment.verdict, "explanation": judgment.explanation })
+        }));
+        let item = json!({ "number": { "type": "integer" }, "note": text() });
+        let suggested = self
+            .suggested(instructions, data, item, |notes: &[Note]| {
+                let numbers: Vec<usize> = notes.iter().map(|note| note.number).collect();
+                is_partition([&numbers].into_iter(), ids.len()) && notes.iter().all(|note| is_note(&note.note))
+            })
+            .await?;
+        let mut items: Vec<Note> = suggested.items;
+        items.sort_by_key(|note| note.number);
+        let notes = ids.into_iter().zip(items.into_iter().map(|note| note.note));
+        Ok(Suggestion { by_model: true, items: notes.collect() })
+    }
+
     /// Categories for notes, each note in one.
     ///
     /// # Errors
@@ -44,8 +110,7 @@ impl App {
         notes: &[String],
     ) -> Result<Suggestion<Category>, Error> {
         check_count("notes", notes.len(), MAX_NOTES)?;
-        let is_wrong = |note: &String| note.trim().is_empty() || note.chars().count() > MAX_NOTE_CHARS;
-        if let Some(at) = notes.iter().position(is_wrong) {
+        if let Some(at) = notes.iter().position(|note| !is_note(note)) {
             let message = format!("must have 1 to {MAX_NOTE_CHARS} characters and not be blank");
             return Err(Error::invalid(&format!("notes[{at}]"), message));
         }
@@ -118,6 +183,10 @@ impl App {
         let answer = self.ask(&question, |answer: &Answer<T>| are_good(&answer.items)).await?;
         Ok(Suggestion { by_model: true, items: answer.items })
     }
+}
+
+fn is_note(text: &str) -> bool {
+    !text.trim().is_empty() && text.chars().count() <= MAX_NOTE_CHARS
 }
 
 fn check_count(field: &str, count: usize, most: usize) -> Result<(), Error> {

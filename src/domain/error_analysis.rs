@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{judge::Judgment, key::Name};
 
+/// The most runs to note something about at once.
+pub const MAX_RUNS: usize = 50;
 /// The most notes at once.
 pub const MAX_NOTES: usize = 500;
 /// The most characters of a note.

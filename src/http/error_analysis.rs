@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     app::Principal,
-    domain::error_analysis::{Category, Consolidated, MAX_CATEGORIES, MAX_NOTE_CHARS, MAX_NOTES, Unconsolidated},
+    domain::{
+        error_analysis::{Category, Consolidated, MAX_CATEGORIES, MAX_NOTE_CHARS, MAX_NOTES, MAX_RUNS, Unconsolidated},
+        id::RunId,
+    },
     http::{
         problem::Problem,
         routes::Call,
@@ -27,6 +30,46 @@ impl Method {
     fn of(by_model: bool) -> Self {
         if by_model { Self::Model } else { Self::Deterministic }
     }
+}
+
+/// Runs to note something about.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "RunsToNote")]
+pub(crate) struct RunsBody {
+    /// The runs, none of which passed.
+    #[schemars(length(min = 1, max = MAX_RUNS))]
+    runs: Vec<RunId>,
+}
+
+/// Suggested notes.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SuggestedNotes")]
+pub(crate) struct SuggestedNotesBody {
+    /// What suggests them.
+    method: Method,
+    /// A note about each run, in the order in which they were sent.
+    notes: Vec<NoteBody>,
+}
+
+/// A note about a run.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SuggestedNote")]
+pub(crate) struct NoteBody {
+    /// The run.
+    run: RunId,
+    /// What went wrong there.
+    note: String,
+}
+
+pub(crate) async fn suggest_notes(
+    call: &Call<'_>,
+    by: &Principal,
+    InBody(RunsBody { runs }): InBody<RunsBody>,
+) -> Result<Json<SuggestedNotesBody>, Problem> {
+    let suggested = call.app.suggest_notes(by, runs).await?;
+    let notes = suggested.items.into_iter().map(|(run, note)| NoteBody { run, note }).collect();
+    Ok(Json(SuggestedNotesBody { method: Method::of(suggested.by_model), notes }))
 }
 
 /// Notes to be sorted.

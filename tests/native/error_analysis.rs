@@ -8,8 +8,14 @@ use crate::support::{
     problem::assert_problem,
 };
 
+const NOTES: &str = "/api/error-analysis/suggest-notes";
 const CATEGORIES: &str = "/api/error-analysis/suggest-categories";
 const CONSOLIDATED: &str = "/api/error-analysis/consolidate-categories";
+
+/// The id of a run that is not there.
+fn no_run(world: &World) -> String {
+    format!("run_{}", world.fresh_id().replace('-', ""))
+}
 
 fn suggested(world: &World, key: &str, path: &str, body: &Value) -> Value {
     let answer = world.post(path, key, body);
@@ -25,6 +31,73 @@ fn groups(answer: &Value, places: &str) -> Vec<(String, Value)> {
 
 fn named(groups: &[(&str, Value)]) -> Vec<(String, Value)> {
     groups.iter().map(|(name, places)| ((*name).to_owned(), places.clone())).collect()
+}
+
+#[test]
+fn the_note_about_a_run_is_what_its_judge_said() {
+    let world = World::new();
+    let owner = world.bootstrap();
+    let (live, _) = world.live_evaluation(&owner);
+    let run = |query: &str| world.judge(&owner, &live, query).text("public_id");
+    let (first, second, passed) = (run("how"), run("when"), run("why"));
+    let answer = suggested(&world, &owner, NOTES, &json!({ "runs": [second, first, second] }));
+    let said = |query: &str| format!("fail: `user_query` is \"{query}\", and \"why\" was expected.");
+    let notes = json!([
+        { "run": second, "note": said("when") }, { "run": first, "note": said("how") }, { "run": second, "note": said("when") },
+    ]);
+    assert_eq!((&answer["method"], &answer["notes"]), (&json!("deterministic"), &notes));
+    let answer = world.post(NOTES, &owner, &json!({ "runs": [first, passed] }));
+    assert_problem(&answer, 400, "validation_failed");
+    assert_eq!(answer.field(), "runs[1]");
+}
+
+#[test]
+fn runs_that_somebody_may_not_see_are_404_and_those_of_what_is_shared_are_not() {
+    let world = World::new();
+    let owner = world.bootstrap();
+    let (live, _) = world.live_evaluation(&owner);
+    let (mine, other) = (world.judge(&owner, &live, "how").text("public_id"), no_run(&world));
+    let (user, _, colleague) = world.colleague(&owner, "member");
+    let (_, _, stranger) = world.stranger(&owner);
+    let asked = |key: &str, runs: Value| world.post(NOTES, key, &json!({ "runs": runs }));
+    assert_problem(&asked(&owner, json!([mine, other])), 404, "not_found");
+    for key in [&colleague, &stranger] {
+        assert_problem(&asked(key, json!([mine])), 404, "not_found");
+    }
+    world.database.execute(&format!(
+        "INSERT INTO shares (resource_id, grantee_id, organization_id, grantee_kind, access, created_at)
+         SELECT '{live}', '{user}', organization_id, 'user', 'read', 0 FROM live_evaluations WHERE id = '{live}'"
+    ));
+    assert_eq!(asked(&colleague, json!([mine])).status, 200);
+}
+
+#[test]
+fn a_model_writes_one_note_about_each_run() {
+    let mut world = World::new();
+    let owner = world.bootstrap();
+    let (live, _) = world.live_evaluation(&owner);
+    let query = "x".repeat(5_000);
+    let runs =
+        [world.judge(&owner, &live, "how").text("public_id"), world.judge(&owner, &live, &query).text("public_id")];
+    let items = |notes: Value| Turn::says(&json!({ "items": notes }));
+    let good = || items(json!([{ "number": 1, "note": "Too long." }, { "number": 0, "note": "Asks how." }]));
+    for wrong in [
+        json!([]),
+        json!([{ "number": 0, "note": "x" }]),
+        json!([{ "number": 0, "note": "x" }, { "number": 0, "note": "x" }]),
+        json!([{ "number": 0, "note": "x" }, { "number": 2, "note": "x" }]),
+        json!([{ "number": 0, "note": "x" }, { "number": 1, "note": " " }]),
+        json!([{ "number": 0, "note": "x" }, { "number": 1, "note": "x".repeat(2_001) }]),
+    ] {
+        let model = Model::of(&mut world, [items(wrong.clone()), good()]);
+        let answer = suggested(&world, &owner, NOTES, &json!({ "runs": runs }));
+        let notes = json!([{ "run": runs[0], "note": "Asks how." }, { "run": runs[1], "note": "Too long." }]);
+        assert_eq!((&answer["method"], &answer["notes"]), (&json!("model"), &notes), "{wrong}");
+        let asked = model.asked.borrow();
+        let data = asked[0].1["messages"][1]["content"].as_str().unwrap();
+        assert!(data.contains("was expected") && data.contains("\"verdict\":\"fail\""), "{data}");
+        assert!(data.len() < 3_500, "a model is shown so much of each run and no more: {}", data.len());
+    }
 }
 
 #[test]
@@ -172,8 +245,12 @@ fn what_is_too_much_or_nothing_is_refused_before_anybody_is_asked() {
     let mut world = World::new();
     let owner = world.bootstrap();
     Model::of(&mut world, []);
+    let run = no_run(&world);
     let many = vec!["x"; 501];
     for (path, body, field) in [
+        (NOTES, json!({ "runs": [] }), "runs"),
+        (NOTES, json!({ "runs": vec![run; 51] }), "runs"),
+        (NOTES, json!({ "runs": ["x"] }), "runs[0]"),
         (CATEGORIES, json!({ "notes": [] }), "notes"),
         (CATEGORIES, json!({ "notes": many }), "notes"),
         (CATEGORIES, json!({ "notes": ["x", " "] }), "notes[1]"),
