@@ -22,7 +22,7 @@ use crate::support::{
 };
 
 /// What makes nothing, or nothing twice.
-const NOT_CREATING: [&str; 11] = [
+const NOT_CREATING: [&str; 14] = [
     "/v1/keys/verify",
     "/v1/keys/:id/rotate/finish",
     "/v1/keys/:id/rotate/cancel",
@@ -31,6 +31,9 @@ const NOT_CREATING: [&str; 11] = [
     "/mcp",
     "/api/live-evaluations/:live_evaluation/activate",
     "/api/live-evaluations/:live_evaluation/deactivate",
+    "/api/error-analysis/suggest-notes",
+    "/api/error-analysis/suggest-categories",
+    "/api/error-analysis/consolidate-categories",
     // Whoever repeats these adds again: the header is not for them.
     "/api/datasets/upload",
     "/api/datasets/:dataset/rows",

@@ -16,6 +16,7 @@ mod bootstrap;
 mod braintrust;
 mod confident;
 mod datasets;
+mod error_analysis;
 mod errors;
 mod evaluations;
 mod forward;
