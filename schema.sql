@@ -123,7 +123,7 @@ CREATE TABLE keys (
   revoked_at INTEGER,                   -- set: ended for good
   expired_at INTEGER,                   -- when the sweep recorded the expiry; verification never reads it
   created_at INTEGER NOT NULL,
-  created_by TEXT,                      -- the key that made it; NULL: the operator, or an invitation
+  created_by TEXT,                      -- the key or session that made it; NULL: the operator, or an invitation
   updated_at INTEGER NOT NULL,
   last_used_at INTEGER,                 -- up to a minute late, and of the newest secret alone
   -- While a rotation is under way: the secret that is on its way out, which works until rotates_at.
@@ -237,7 +237,7 @@ CREATE TABLE audit_events (
   subject TEXT NOT NULL,                -- the key (or other thing) that it happened to
   action TEXT NOT NULL,                 -- 'key.created', 'key.revoked', …; 'refused' for an attempt
   actor_kind TEXT NOT NULL CHECK (actor_kind IN ('key', 'operator', 'system')),
-  actor_id TEXT,                        -- the key that did it
+  actor_id TEXT,                        -- the key that did it, or the session, if it was not signed in by one
   actor_user_id TEXT,                   -- the user as whom that key acted; NULL: none
   ip TEXT,                              -- from where, as the platform says
   request_id TEXT,
@@ -245,7 +245,8 @@ CREATE TABLE audit_events (
   refusal TEXT,                         -- the code with which an attempt was refused; NULL: it was done
   at INTEGER NOT NULL,
   -- Written with the event: whoever shortens the retention later cannot erase what was recorded before.
-  keep_until INTEGER NOT NULL
+  keep_until INTEGER NOT NULL,
+  actor_session_id TEXT                 -- the session on the settings pages in which it was done; NULL: none
 ) STRICT;
 
 -- Every list is newest first. Each index ends with the row's id by itself, which orders events of one instant.
@@ -283,7 +284,7 @@ END;
 -- The change feed. AUTOINCREMENT: a number is never used twice, even when the newest row is gone.
 CREATE TABLE changes (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
-  subject TEXT NOT NULL,                -- the key, user, project or organization that changed
+  subject TEXT NOT NULL,                -- the key, user, project, organization or session that changed
   at INTEGER NOT NULL
 ) STRICT;
 
@@ -530,3 +531,54 @@ CREATE TABLE key_uses (
   uses INTEGER NOT NULL,
   PRIMARY KEY (day, key_id)
 ) STRICT, WITHOUT ROWID;
+
+-- Browsers that are signed in on the settings pages. One that is signed out is no more.
+CREATE TABLE sessions (
+  id TEXT PRIMARY KEY,
+  digest TEXT NOT NULL,                 -- SHA-256 of the token; hexadecimal
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  user_id TEXT REFERENCES users (id),   -- the user as whom it acts; NULL: none, as the key
+  -- The key by which it was signed in, and the digest of the very secret: it can do what they can, and ends
+  -- with them. NULL: it was signed in by a link, and acts as its user.
+  key_id TEXT,
+  key_digest TEXT,
+  role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'member')),  -- the most it may do, whatever its user becomes
+  key_expires_at INTEGER,               -- the latest expiry of the keys that it makes; NULL: none
+  user_agent TEXT NOT NULL,             -- what the browser says of itself
+  created_at INTEGER NOT NULL,
+  last_seen_at INTEGER NOT NULL,        -- up to an hour late
+  expires_at INTEGER NOT NULL           -- ends then, whatever it does
+) STRICT, WITHOUT ROWID;
+
+-- One session by its token.
+CREATE UNIQUE INDEX sessions_by_digest ON sessions (digest);
+-- Lists of a user's sessions, newest first, and of those of a key that has no user.
+CREATE INDEX sessions_by_user ON sessions (organization_id, user_id, id);
+CREATE INDEX sessions_by_key ON sessions (key_id, id) WHERE key_id IS NOT NULL;
+-- The sweep: what has expired.
+CREATE INDEX sessions_due ON sessions (expires_at);
+
+CREATE TRIGGER sessions_changed
+AFTER UPDATE OF id, organization_id, user_id, key_id, key_digest, role, key_expires_at, expires_at ON sessions
+BEGIN
+  INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+END;
+
+CREATE TRIGGER sessions_deleted AFTER DELETE ON sessions
+BEGIN
+  INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+END;
+
+-- Links that sign somebody in. One that was used is no more.
+CREATE TABLE sign_in_links (
+  digest TEXT PRIMARY KEY,              -- SHA-256 of the token; hexadecimal
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  user_id TEXT NOT NULL REFERENCES users (id),
+  role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'member')),  -- as that of the session
+  key_expires_at INTEGER,               -- as that of the session
+  created_by_user_id TEXT REFERENCES users (id),  -- who must still administer the organization; NULL: nobody
+  expires_at INTEGER NOT NULL           -- opens nothing from here on
+) STRICT, WITHOUT ROWID;
+
+-- The sweep: what has expired.
+CREATE INDEX sign_in_links_due ON sign_in_links (expires_at);

@@ -6,7 +6,7 @@ use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
 
 use crate::{
     app::{App, config::Config, isolate::Isolate},
-    http,
+    http, pages,
     platform::{
         d1::D1,
         kv::Kv,
@@ -40,7 +40,7 @@ async fn fetch(request: worker::Request, env: Env, context: Context) -> worker::
     let Some(app) = app(&env, Rc::new(WaitUntil(context))) else {
         return message::write(http::misconfigured());
     };
-    message::write(http::handle(&app, &message::read(&request)).await)
+    message::write(pages::handle(&app, &message::read(&request)).await)
 }
 
 #[event(scheduled)]
@@ -67,6 +67,7 @@ fn app(env: &Env, background: Rc<dyn Background>) -> Option<App> {
         let get = |name: &str| env.var(name).ok().map(|value| value.to_string());
         let config = Config::read(get).and_then(|config| {
             http::routes::check(&config.catalogue)?;
+            pages::check(&config.catalogue)?;
             Ok(config)
         });
         match config {

@@ -52,7 +52,8 @@ async function bootstrap() {
   });
   const text = await response.text();
   if (response.status === 201) {
-    const { key } = JSON.parse(text);
+    const { key, sign_in_link: link } = JSON.parse(text);
+    console.log(`\nThe settings pages, signed in by a link that works once:\n\n  ${link}`);
     console.log(`\nThe first key, shown this once:\n\n  ${key}\n\nTry it:\n\n  curl -H "Authorization: Bearer ${key}" ${url}/v1/keys/self\n`);
   } else if (response.status === 409) {
     console.log("\nAlready set up; the first key was shown then. To start anew: stop, rm -r .wrangler/state, npm run dev.\n");

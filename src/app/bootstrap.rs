@@ -14,13 +14,18 @@ use crate::{
         organization::{Organization, Policy, Subscription},
         person::Email,
         scope::Scopes,
+        time::DAY_MS,
+        token::SignInToken,
     },
     ports::{DatabaseError, Statement},
     storage::{
         audit::{self, Actor},
-        organizations,
+        organizations, sessions,
     },
 };
+
+/// How long the first link works, in milliseconds.
+const FIRST_LINK_MS: i64 = DAY_MS;
 
 /// An organization to be made.
 #[derive(Debug, Clone)]
@@ -43,7 +48,8 @@ impl App {
         })
     }
 
-    /// Makes the operator's organization, its owner, and the owner's first key, which has full access.
+    /// Makes the operator's organization, its owner, the owner's first key, which has full access, and what
+    /// signs him in on the settings pages.
     /// Whoever calls has proved to be the operator. Of two at once, one wins.
     ///
     /// # Errors
@@ -53,12 +59,17 @@ impl App {
         first: NewOrganization,
         request_id: String,
         ip: Option<String>,
-    ) -> Result<Created, Error> {
-        let operator = Actor { key_id: None, user_id: None, request_id, ip };
+    ) -> Result<(Created, SignInToken), Error> {
+        let operator = Actor { key_id: None, user_id: None, session_id: None, request_id, ip };
         let source = |bytes: &mut [u8]| self.entropy.fill(bytes);
-        let (_, created, batch) = self.found(first, true, &operator, source)?;
+        let (organization, created, mut batch) = self.found(first, true, &operator, source)?;
+        let token = SignInToken::generate(&self.config.brand, source).map_err(Error::Unavailable)?;
+        if let Some(user_id) = created.key.user_id {
+            let expires_at = created.key.created_at.plus_ms(FIRST_LINK_MS);
+            batch.push(sessions::insert_link(token.digest(), organization.id, user_id, created.key.role, expires_at));
+        }
         match self.database.batch(batch).await {
-            Ok(_) => Ok(created),
+            Ok(_) => Ok((created, token)),
             Err(DatabaseError::Unique) => Err(Error::Conflict {
                 code: "already_bootstrapped",
                 message: "The first organization exists already. Its key was shown when it was made.",

@@ -16,8 +16,9 @@ use crate::{
         key::{Key, KeyKind, Life, Name, Role},
         key_text::KeyText,
         organization::Policy,
-        person::{Email, Invitation, InvitationToken},
+        person::{Email, Invitation},
         scope::Scopes,
+        token::InvitationToken,
     },
     storage::{
         audit::{self, Actor, Event},
@@ -193,7 +194,7 @@ impl App {
             rotation: None,
         };
         // He acts by the key that he gets.
-        let actor = Actor { key_id: Some(key.id), user_id: Some(user_id), request_id, ip };
+        let actor = Actor { key_id: Some(key.id), user_id: Some(user_id), session_id: None, request_id, ip };
         let retention_ms = self.config.audit_retention_ms;
         let details = json!({ "invitation": invitation.id, "role": invitation.role });
         let joined = Event::new(organization_id, user_id, "member.joined", details, now);

@@ -15,6 +15,7 @@ pub mod organizations;
 pub mod people;
 pub mod projects;
 pub mod rotation;
+pub mod sessions;
 pub mod shares;
 pub mod sweep;
 pub mod teams;
@@ -99,6 +100,7 @@ impl Principal {
         Actor {
             key_id: Some(self.snapshot.key_id),
             user_id: self.snapshot.user_id,
+            session_id: self.snapshot.session_id,
             request_id: self.request_id.clone(),
             ip: self.ip.clone(),
         }

@@ -1,5 +1,5 @@
-//! What the cron trigger does: records expiries, prunes the feed, the audit trail, the traces and the
-//! Idempotency-Keys.
+//! What the cron trigger does: records expiries, prunes the feed, the audit trail, the traces, the
+//! Idempotency-Keys and the sessions.
 //!
 //! Nothing here is needed for a key to be refused in time: deadlines hold by themselves. Each step is
 //! one atomic batch that leaves nothing half-done, so a sweep can run twice, at the same time as
@@ -9,7 +9,7 @@ use crate::{
     app::{App, error::Error},
     domain::{idempotency::IDEMPOTENCY_WINDOW_MS, time::UnixMillis},
     ports::Statement,
-    storage::{audit, changes, datasets, idempotency, key_uses, keys, traces},
+    storage::{audit, changes, datasets, idempotency, key_uses, keys, sessions, traces},
 };
 
 /// How long each step goes on starting batches, in milliseconds. What is left waits for the next sweep.
@@ -37,6 +37,8 @@ pub struct Swept {
     pub idempotency_keys_pruned: usize,
     /// Days of which it was told how often a key was used.
     pub days_pruned: usize,
+    /// Sessions that had expired; links to sign in that had are not counted.
+    pub sessions_pruned: usize,
     /// Traces, feedback and requests for an evaluation that had.
     pub traces_pruned: usize,
 }
@@ -66,6 +68,9 @@ impl App {
                 + self.repeat(|| vec![traces::prune_evals(BATCH)]).await?,
             chunks_pruned: self.repeat(|| prune_datasets(now)).await?,
             days_pruned: self.repeat(|| vec![key_uses::prune(now, BATCH)]).await?,
+            sessions_pruned: self
+                .repeat(|| vec![sessions::prune_links(now, BATCH), sessions::prune(now, BATCH)])
+                .await?,
             idempotency_keys_pruned: self.repeat(|| vec![idempotency::prune(window_start, BATCH)]).await?,
         })
     }

@@ -73,6 +73,10 @@ id! {
     /// A team's id.
     TeamId
 }
+id! {
+    /// The id of a session on the settings pages. It opens nothing: that is what the token is for.
+    SessionId
+}
 
 id! {
     /// A trace's id. Its sender makes it.
@@ -85,6 +89,13 @@ id! {
 id! {
     /// The id of a request for an evaluation.
     EvalId
+}
+
+impl SessionId {
+    /// The id by which a session is named where keys are.
+    pub fn as_key(self) -> KeyId {
+        KeyId(self.0)
+    }
 }
 
 macro_rules! public_id {
@@ -153,7 +164,7 @@ public_id! {
     ReviewId "rev_"
 }
 
-/// Whatever the change feed can say something about: a key, a user, a project, an organization.
+/// Whatever the change feed can say something about: a key, a user, a project, an organization, a session.
 /// UUIDs are unique across tables, so a subject needs no kind beside its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Subject(Uuid);

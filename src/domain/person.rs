@@ -1,13 +1,10 @@
 //! People: who is in an organization, who is invited into it, and teams.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
     id::{InvitationId, KeyId, OrganizationId, TeamId, UserId},
     key::{Name, Role},
-    key_text::{self, Digest, Word},
     schema::json_schema,
     time::UnixMillis,
 };
@@ -106,49 +103,9 @@ pub struct TeamMember {
     pub added_at: UnixMillis,
 }
 
-/// The text that opens an invitation: `<brand>_inv_<secret><checksum>`, made like a key's. `inv` is no
-/// kind of a key, so nothing that reads keys takes it for one. It has no `Display` and no `Serialize`,
-/// and its `Debug` shows nothing.
-pub struct InvitationToken(String);
-
-impl InvitationToken {
-    /// Makes a new one. `fill` gives random bytes.
-    ///
-    /// # Errors
-    /// The error of `fill`, unchanged.
-    pub fn generate<E>(brand: &Word, fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<Self, E> {
-        key_text::with_secret(format!("{}_inv_", brand.as_str()), fill).map(Self)
-    }
-
-    /// Reads one. Needs no I/O; `None` when the form or the checksum is wrong.
-    pub fn parse(text: &str) -> Option<Self> {
-        let brand = key_text::stem_of(text)?.strip_suffix("_inv_")?;
-        Word::parse(brand).map(|_| Self(text.to_owned()))
-    }
-
-    /// What is stored instead of it.
-    pub fn digest(&self) -> Digest {
-        Digest::of(&self.0)
-    }
-
-    /// The token in plain. Only the one answer that hands it out may call this.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for InvitationToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("InvitationToken(hidden)")
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
-    use super::{Email, InvitationToken, Word};
-    use crate::domain::key_text::KeyText;
+    use super::Email;
 
     #[test]
     fn email_takes_any_script_and_refuses_what_is_none() {
@@ -174,27 +131,6 @@ mod tests {
             ("a@b\u{85}", None),
         ] {
             assert_eq!(Email::try_from(text.to_owned()).ok().as_ref().map(Email::as_str), stored, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn token_is_read_back_and_is_no_key() {
-        let brand = Word::parse("acme").unwrap();
-        let fill = |bytes: &mut [u8]| {
-            bytes.fill(7);
-            Ok::<(), Infallible>(())
-        };
-        let token = InvitationToken::generate(&brand, fill).unwrap();
-        let text = token.expose();
-        assert!(text.starts_with("acme_inv_") && text.len() == 9 + 49, "{text}");
-        assert_eq!(InvitationToken::parse(text).unwrap().digest(), token.digest());
-        assert!(KeyText::parse(text).is_err());
-        assert_eq!(format!("{token:?}"), "InvitationToken(hidden)");
-        let key = KeyText::generate(&brand, None, crate::domain::key::KeyKind::Pat, fill).unwrap();
-        let wrong =
-            [key.expose().to_owned(), text.replace("acme", "bcme"), format!("{text}0"), text.replacen('a', "", 1)];
-        for wrong in wrong.iter().map(String::as_str).chain(["", "_inv_", "é"]) {
-            assert!(InvitationToken::parse(wrong).is_none(), "{wrong}");
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     feed::Seq,
-    id::{KeyId, OrganizationId, ProjectId, Subject, UserId},
+    id::{KeyId, OrganizationId, ProjectId, SessionId, Subject, UserId},
     key::{KeyKind, Life, Name, Role},
     organization::{Policy, Subscription},
     scope::Scopes,
@@ -34,7 +34,10 @@ pub enum Standing {
 pub struct Snapshot {
     /// The newest change of the feed when this was read, in the same transaction.
     pub seq: Seq,
-    /// The key.
+    /// The session on the settings pages that shows the key or stands for one. None is in memory or KV.
+    #[serde(skip)]
+    pub session_id: Option<SessionId>,
+    /// The key. A session that was not signed in by one stands here itself.
     pub key_id: KeyId,
     /// Its organization.
     pub organization_id: OrganizationId,
@@ -79,6 +82,7 @@ impl Snapshot {
             Some(self.organization_id.subject()),
             self.user_id.map(UserId::subject),
             self.project_id.map(ProjectId::subject),
+            self.session_id.map(SessionId::subject),
         ]
         .into_iter()
         .flatten()

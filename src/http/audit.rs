@@ -150,12 +150,23 @@ struct EventBody {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Actor")]
 struct ActorBody {
-    /// `key`, `operator`, or `system` for what happens by itself.
+    /// `key`, `session` for one on the settings pages that was not signed in by a key, `operator`, or `system`
+    /// for what happens by itself.
     kind: String,
-    /// The key.
+    /// The key, or that session.
     id: Option<String>,
     /// The user as whom it acted.
     user_id: Option<String>,
+    /// The session in which it acted, if it acted on the settings pages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<String>,
+}
+
+impl ActorBody {
+    fn new(kind: String, id: Option<String>, user_id: Option<String>, session_id: Option<String>) -> Self {
+        let kind = if session_id.is_some() && session_id == id { "session".to_owned() } else { kind };
+        Self { kind, id, user_id, session_id }
+    }
 }
 
 impl EventBody {
@@ -164,7 +175,7 @@ impl EventBody {
             id: event.id,
             subject: event.subject,
             action: event.action,
-            actor: ActorBody { kind: event.actor_kind, id: event.actor_id, user_id: event.actor_user_id },
+            actor: ActorBody::new(event.actor_kind, event.actor_id, event.actor_user_id, event.actor_session_id),
             ip: event.ip,
             request_id: event.request_id,
             details: event.details,

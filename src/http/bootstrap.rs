@@ -1,7 +1,7 @@
 //! `POST /v1/bootstrap`: the first organization, owner and key.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     app::bootstrap::NewOrganization,
@@ -27,12 +27,25 @@ pub(crate) struct BootstrapBody {
     key_name: Name,
 }
 
+/// The owner's key, and how he gets to the settings pages.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Bootstrapped")]
+pub(crate) struct BootstrappedBody {
+    #[serde(flatten)]
+    key: CreatedBody,
+    /// Signs him in there once, within a day.
+    sign_in_link: String,
+}
+
 pub(crate) async fn create(
     call: &Call<'_>,
     InBody(BootstrapBody { organization, email, key_name }): InBody<BootstrapBody>,
-) -> Result<Json<CreatedBody, 201>, Problem> {
+) -> Result<Json<BootstrappedBody, 201>, Problem> {
     let ip = call.request.header("cf-connecting-ip").map(str::to_owned);
     let first = NewOrganization { name: organization, email, key_name };
-    let created = call.app.bootstrap(first, call.request_id.to_owned(), ip).await?;
-    Ok(Json(CreatedBody::new(created, call.app.clock.now())))
+    let (created, token) = call.app.bootstrap(first, call.request_id.to_owned(), ip).await?;
+    Ok(Json(BootstrappedBody {
+        key: CreatedBody::new(created, call.app.clock.now()),
+        sign_in_link: format!("{}/sign-in/{}", call.request.origin, token.expose()),
+    }))
 }

@@ -8,8 +8,9 @@ use crate::{
     domain::{
         id::{InvitationId, KeyId},
         key::{Name, Role},
-        person::{Email, Invitation, InvitationToken},
+        person::{Email, Invitation},
         time::DAY_MS,
+        token::InvitationToken,
     },
     http::{
         keys::{self, PageQuery},

@@ -20,7 +20,7 @@ pub mod routes;
 pub(crate) mod shares;
 pub(crate) mod surface;
 pub(crate) mod teams;
-pub mod tools;
+pub(crate) mod tools;
 pub(crate) mod trulayer;
 pub(crate) mod typed;
 pub(crate) mod verify;
@@ -49,24 +49,34 @@ use self::{
 
 /// Answers a request. Whatever is in it, the answer is one of this service's own.
 pub async fn handle(app: &App, request: &Request) -> Response {
-    let request_id = match request.header("cf-ray") {
-        Some(ray) => ray.to_owned(),
-        None => id::request_id(app.clock.now(), app.random_bits().unwrap_or_default()),
-    };
+    let request_id = request_id(app, request);
     let (surface, path) = Surface::of(&request.path);
     let mut response = match route(app, request, path, &request_id).await {
         Ok(response) => response,
         Err(problem) => {
-            if let Problem::App(Error::Unavailable(cause)) = &problem {
-                // The route's path and not the request's: people put keys where ids belong.
-                let path = routes::find(&request.method, path.unwrap_or_default()).map_or("", |(route, _)| route.path);
-                log::error!("{} {path} failed: {cause} (request {request_id})", request.method);
-            }
+            let path = routes::find(&request.method, path.unwrap_or_default()).map_or("", |(route, _)| route.path);
+            log_failure(&request.method, path, &problem, &request_id);
             problem.response(surface, &request_id)
         }
     };
     response.headers.push(("X-Request-Id".into(), request_id));
     response
+}
+
+/// The request's id: the platform's, if it gave one.
+pub(crate) fn request_id(app: &App, request: &Request) -> String {
+    match request.header("cf-ray") {
+        Some(ray) => ray.to_owned(),
+        None => id::request_id(app.clock.now(), app.random_bits().unwrap_or_default()),
+    }
+}
+
+/// Tells the log why something is not available. `path` is the route's and not the request's: people put
+/// keys where ids belong.
+pub(crate) fn log_failure(method: &str, path: &str, problem: &Problem, request_id: &str) {
+    if let Problem::App(Error::Unavailable(cause)) = problem {
+        log::error!("{method} {path} failed: {cause} (request {request_id})");
+    }
 }
 
 /// The answer of a deployment whose configuration cannot be read; the log says what is wrong with it.
@@ -130,20 +140,27 @@ async fn act(
     if let Err(problem) = &answer
         && route.manages()
     {
-        note_refusal(app, route, &call.params, by, problem);
+        note_refusal(app, route.method, route.path, &call.params, by, problem);
     }
     answer
 }
 
 /// Notes an attempt to manage something if it was refused, and not merely asked wrongly or in vain.
-fn note_refusal(app: &App, route: &'static Route, params: &Params<'_, '_>, by: &Principal, problem: &Problem) {
+pub(crate) fn note_refusal(
+    app: &App,
+    method: &'static str,
+    route: &'static str,
+    params: &Params<'_, '_>,
+    by: &Principal,
+    problem: &Problem,
+) {
     let (401 | 403 | 404 | 409, code) = problem.status_and_code() else {
         return;
     };
     // The last that is an id, because the paths go from the whole to its parts. What is none is not
     // written down: people put keys where ids belong.
     let subject = params.iter().filter_map(|(_, value)| id::well_formed(value)).last();
-    app.note_refusal(by, &RefusedAttempt { subject, code, method: route.method, route: route.path });
+    app.note_refusal(by, &RefusedAttempt { subject, code, method, route });
 }
 
 /// Lets a key pass if it is good and holds the scope.

@@ -165,7 +165,7 @@ impl Problem {
     }
 
     /// A sentence that a person can act on. Says nothing of what went wrong inside.
-    fn detail(&self) -> String {
+    pub(crate) fn detail(&self) -> String {
         match self {
             Self::MissingKey => "Send your API key in the header `Authorization: Bearer <key>`.".to_owned(),
             Self::NotOperator => {

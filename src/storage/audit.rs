@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::{
-        id::{KeyId, OrganizationId, UserId},
+        id::{KeyId, OrganizationId, SessionId, UserId},
         time::UnixMillis,
     },
     ports::{DatabaseError, Param, Row, Statement},
@@ -21,6 +21,8 @@ pub(crate) struct Actor {
     pub(crate) key_id: Option<KeyId>,
     /// The user as whom it acts.
     pub(crate) user_id: Option<UserId>,
+    /// The session on the settings pages in which it acts.
+    pub(crate) session_id: Option<SessionId>,
     /// The request.
     pub(crate) request_id: String,
     /// The address that the platform saw.
@@ -74,9 +76,9 @@ pub(crate) use keep_until;
 macro_rules! insert {
     () => {
         concat!(
-            "INSERT INTO audit_events (organization_id, subject, action, actor_kind, actor_id, actor_user_id, ip, \
+            "INSERT INTO audit_events (organization_id, subject, action, actor_kind, actor_id, actor_user_id, actor_session_id, ip, \
              request_id, details, refusal, at, keep_until) \
-             SELECT ?1, ?2, ?3, CASE WHEN ?4 IS NULL THEN 'operator' ELSE 'key' END, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ",
+             SELECT ?1, ?2, ?3, CASE WHEN ?4 IS NULL THEN 'operator' ELSE 'key' END, ?4, ?5, ?12, ?6, ?7, ?8, ?9, ?10, ",
             keep_until!("?1", "?10", "?11")
         )
     };
@@ -114,7 +116,8 @@ fn insert(sql: &'static str, actor: &Actor, event: &Event, refusal: Option<&str>
         event.details,
         refusal,
         event.at,
-        retention_ms
+        retention_ms,
+        actor.session_id
     )
 }
 
@@ -133,6 +136,8 @@ pub struct Recorded {
     pub actor_id: Option<String>,
     /// The user as whom it acted.
     pub actor_user_id: Option<String>,
+    /// The session on the settings pages in which it acted.
+    pub actor_session_id: Option<String>,
     /// From where.
     pub ip: Option<String>,
     /// In which request.
@@ -170,7 +175,7 @@ pub struct Filter {
 /// each can use its own index; a `+` keeps one from being preferred to another that finds fewer rows.
 pub(crate) fn list(organization_id: OrganizationId, filter: &Filter, after: Option<i64>, limit: i64) -> Statement {
     let mut sql =
-        "SELECT id, subject, action, actor_kind, actor_id, actor_user_id, ip, request_id, details, refusal, at \
+        "SELECT id, subject, action, actor_kind, actor_id, actor_user_id, actor_session_id, ip, request_id, details, refusal, at \
                    FROM audit_events WHERE organization_id = ?1"
             .to_owned();
     let mut params = vec![organization_id.to_param()];

@@ -37,14 +37,15 @@ pub(crate) fn read_news(asked: Seq, sent_at: UnixMillis, rows: Vec<Row>) -> Resu
 /// `abs()` of the least integer is its one scalar that always does, with "integer overflow".
 pub(crate) fn guard(snapshot: &Snapshot) -> Statement {
     statement!(
-        "SELECT CASE WHEN EXISTS (SELECT 1 FROM changes WHERE subject IN (?2, ?3, ?4, ?5) AND seq > ?1) \
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM changes WHERE subject IN (?2, ?3, ?4, ?5, ?6) AND seq > ?1) \
          OR (SELECT min(seq) FROM changes) > ?1 + 1 \
          THEN abs(-9223372036854775808) ELSE 1 END",
         snapshot.seq,
         snapshot.key_id,
         snapshot.organization_id,
         snapshot.user_id,
-        snapshot.project_id
+        snapshot.project_id,
+        snapshot.session_id
     )
 }
 

@@ -13,6 +13,7 @@ pub mod keys;
 pub mod organizations;
 pub mod people;
 pub mod projects;
+pub mod sessions;
 pub mod snapshots;
 pub mod teams;
 pub mod traces;
@@ -86,6 +87,7 @@ text_params!(
     crate::domain::id::ProjectId,
     crate::domain::id::ReviewId,
     crate::domain::id::RunId,
+    crate::domain::id::SessionId,
     crate::domain::id::TeamId,
     crate::domain::id::TraceId,
     crate::domain::id::UserId,

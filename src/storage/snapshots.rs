@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::{
     domain::{
         feed::Seq,
-        id::{KeyId, OrganizationId, ProjectId, UserId},
+        id::{KeyId, OrganizationId, ProjectId, SessionId, UserId},
         key::{KeyKind, Life, Name, Role},
         key_text::Digest,
         organization::{Policy, Subscription},
@@ -18,6 +18,15 @@ use crate::{
     storage::{json_text, json_text_or_null, statement, typed},
 };
 
+/// What stands behind a snapshot: its organization `o`, its membership `m` and its project `p`.
+macro_rules! behind {
+    () => {
+        "o.operator, o.suspended_at, o.default_expiry_days, o.longest_expiry_days, o.max_keys_per_user, o.subscription, \
+         m.role AS user_role, p.deleted_at AS project_deleted_at"
+    };
+}
+pub(crate) use behind;
+
 /// The key with one of these digests, as its own or its outgoing one, and what stands behind it. Goes
 /// into one batch with [`crate::storage::changes::news`], whose head is the snapshot's `seq`.
 pub(crate) fn by_digest(candidates: &[Digest]) -> Statement {
@@ -25,25 +34,27 @@ pub(crate) fn by_digest(candidates: &[Digest]) -> Statement {
     // There are at most three: under the pepper, under the one before, and without.
     let digest = |index: usize| digests.get(index).cloned();
     statement!(
-        "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.kind, k.name, k.scopes, k.role, k.metadata, \
-         k.expires_at, k.disabled_at, k.revoked_at, \
-         CASE WHEN k.digest IN (?1, ?2, ?3) THEN NULL ELSE k.rotates_at END AS outgoing_until, \
-         o.operator, o.suspended_at, o.default_expiry_days, o.longest_expiry_days, o.max_keys_per_user, o.subscription, \
-         m.role AS user_role, p.deleted_at AS project_deleted_at \
-         FROM keys k JOIN organizations o ON o.id = k.organization_id \
-         LEFT JOIN memberships m ON m.organization_id = k.organization_id AND m.user_id = k.user_id \
-         LEFT JOIN projects p ON p.id = k.project_id \
-         WHERE k.digest IN (?1, ?2, ?3) OR k.outgoing_digest IN (?1, ?2, ?3)",
+        concat!(
+            "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.kind, k.name, k.scopes, k.role, k.metadata, \
+             k.expires_at, k.disabled_at, k.revoked_at, \
+             CASE WHEN k.digest IN (?1, ?2, ?3) THEN NULL ELSE k.rotates_at END AS outgoing_until, ",
+            behind!(),
+            " FROM keys k JOIN organizations o ON o.id = k.organization_id \
+             LEFT JOIN memberships m ON m.organization_id = k.organization_id AND m.user_id = k.user_id \
+             LEFT JOIN projects p ON p.id = k.project_id \
+             WHERE k.digest IN (?1, ?2, ?3) OR k.outgoing_digest IN (?1, ?2, ?3)"
+        ),
         digest(0),
         digest(1),
         digest(2)
     )
 }
 
-/// Reads the rows of [`by_digest`].
+/// Reads the rows of [`by_digest`], and of [`crate::storage::sessions::by_digest`].
 pub(crate) fn read(seq: Seq, rows: Vec<Row>) -> Result<Option<Snapshot>, DatabaseError> {
     #[derive(Deserialize)]
     struct SnapshotRow {
+        session_id: Option<SessionId>,
         id: KeyId,
         organization_id: OrganizationId,
         user_id: Option<UserId>,
@@ -69,6 +80,7 @@ pub(crate) fn read(seq: Seq, rows: Vec<Row>) -> Result<Option<Snapshot>, Databas
     let rows: Vec<SnapshotRow> = typed(rows)?;
     Ok(rows.into_iter().next().map(|row| Snapshot {
         seq,
+        session_id: row.session_id,
         key_id: row.id,
         organization_id: row.organization_id,
         operator: row.operator == 1,

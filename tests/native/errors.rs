@@ -198,7 +198,6 @@ fn unknown_paths_are_404_for_everybody() {
     let (world, owner, Targets { id, .. }) = world();
     for path in [
         "",
-        "/",
         "//",
         "/v1",
         "/v1/",
@@ -554,7 +553,7 @@ fn no_request_makes_a_5xx_or_a_panic() {
     let requests = (
         prop::sample::select(rows),
         spoilt(&METHODS),
-        spoilt(&["/", "/v1/keys/%00", "/v1/keys/\0", "/v1/keys/é", "/v1/api_key/..%2f"]),
+        spoilt(&["/v1", "/v1/keys/%00", "/v1/keys/\0", "/v1/keys/é", "/v1/api_key/..%2f"]),
         queries(&targets.id),
         spoilt(&[&bearers[0], &bearers[1], &bearers[2], &bearers[3], "", "Bearer", "Basic Og=="]),
         (spoilt(&bodies), any::<Option<(prop::sample::Index, u8, bool)>>()),
@@ -568,6 +567,7 @@ fn no_request_makes_a_5xx_or_a_panic() {
             request.method = method.unwrap_or(request.method);
             request.path = path.unwrap_or(request.path);
             request.query = query;
+            let is_page = request.path == "/";
             if let Some(authorization) = authorization {
                 request.headers = vec![("authorization".to_owned(), authorization)];
             }
@@ -585,6 +585,9 @@ fn no_request_makes_a_5xx_or_a_panic() {
             let answer = world.send(&request);
             assert_not_stored(&answer);
             assert!(answer.status < 500, "{}", answer.json);
+            if is_page {
+                return Ok(());
+            }
             if answer.status >= 400 {
                 assert_envelope(&answer);
             }

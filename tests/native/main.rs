@@ -29,6 +29,7 @@ mod mcp;
 mod migrations;
 mod openapi;
 mod organizations;
+mod pages;
 mod people;
 mod projects;
 mod rotation;

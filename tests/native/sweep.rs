@@ -81,8 +81,25 @@ fn sweep_works_in_batches_of_500() {
     world.copy_key(&id, 1_201, "00000001", Some(START.0 - 2_000));
     let (swept, io) = world.counted(|| sweep(&world));
     // Three batches for the keys, one each to see that no rotation is over and that nothing is to be pruned.
-    assert_eq!((swept, io), (expired(1_201), (12, 0, 0)));
+    assert_eq!((swept, io), (expired(1_201), (13, 0, 0)));
     assert_eq!(recorded(&world), (json!(1_201), json!(1_201)));
+}
+
+#[test]
+fn sweep_prunes_sessions_and_links_that_have_expired() {
+    let (world, _, id) = world();
+    let session = |name: &str, expires_at: i64| {
+        format!(
+            "INSERT INTO sessions (id, digest, organization_id, role, user_agent, created_at, last_seen_at, expires_at)
+             SELECT '{name}', '{name}', organization_id, 'owner', '', 0, 0, {expires_at} FROM keys WHERE id = '{id}';
+             INSERT INTO sign_in_links (digest, organization_id, user_id, role, expires_at)
+             SELECT '{name}', organization_id, user_id, 'owner', {expires_at} FROM keys WHERE id = '{id}';"
+        )
+    };
+    world.database.execute(&(session("over", START.0) + &session("open", START.0 + 1)));
+    assert_eq!(sweep(&world).sessions_pruned, 1);
+    assert_eq!(world.database.value("SELECT group_concat(id) FROM sessions"), "open");
+    assert_eq!(world.database.value("SELECT group_concat(digest) FROM sign_in_links"), "open");
 }
 
 #[test]
@@ -207,8 +224,8 @@ fn sweep_prunes_traces_behind_their_retention() {
     assert_eq!(sweep(&world).traces_pruned, 0, "they are kept to the last millisecond");
     world.advance_ms(1);
     let (swept, io) = world.counted(|| sweep(&world));
-    // One batch for each of the seven other steps, and for each table a full one and one for the rest.
-    assert_eq!((swept.traces_pruned, io), (3 * 501, (13, 0, 0)));
+    // One batch for each of the eight other steps, and for each table a full one and one for the rest.
+    assert_eq!((swept.traces_pruned, io), (3 * 501, (14, 0, 0)));
     assert_eq!(["traces", "feedback", "evals"].map(|table| world.database.count(table)), [0, 0, 0]);
 }
 

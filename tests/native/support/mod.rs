@@ -8,7 +8,7 @@ pub(crate) mod tools;
 use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     rc::Rc,
     sync::{
         Arc,
@@ -18,12 +18,12 @@ use std::{
 
 use bitting::{
     app::{App, config::Config},
-    domain::time::UnixMillis,
+    domain::{key_text::KeyText, time::UnixMillis, token::InvitationToken},
     http::{
-        self,
         message::{Body, Content, Request},
         routes::check,
     },
+    pages,
     ports::{Background, Cache, Clock, Entropy, Incoming, LocalFuture, Outgoing, Upstream, UpstreamError},
 };
 use futures::{TryStreamExt, executor::block_on};
@@ -320,7 +320,7 @@ impl World {
 
     /// Sends a request as it stands.
     pub(crate) fn send(&self, request: &Request) -> Answer {
-        let response = block_on(http::handle(&self.app, request));
+        let response = block_on(pages::handle(&self.app, request));
         let body = read(response.body);
         let lines = response.headers.contains(&("Content-Type".into(), "application/x-ndjson".to_owned()));
         let json = match body.as_slice() {
@@ -351,11 +351,12 @@ impl World {
         self.call("POST", path, key, body)
     }
 
-    /// Makes the operator's organization; gives its owner's key, which has full access.
+    /// Makes the operator's organization; gives its owner's key, which has full access. His link is not used.
     pub(crate) fn bootstrap(&self) -> String {
         let first = json!({ "organization": "Acme", "email": "owner@example.com", "key_name": "first" });
         let answer = self.post("/v1/bootstrap", OPERATOR_SECRET, &first);
         assert_eq!(answer.status, 201, "{}", answer.json);
+        self.database.execute("DELETE FROM sign_in_links");
         answer.text("key")
     }
 
@@ -492,6 +493,7 @@ fn config(variables: &[(&str, &str)]) -> Config {
     };
     let config = Config::read(get).unwrap();
     check(&config.catalogue).unwrap();
+    pages::check(&config.catalogue).unwrap();
     config
 }
 
@@ -522,5 +524,18 @@ pub(crate) fn request(method: &str, path: &str, key: &str, body: &Value) -> Requ
         query: query.to_owned(),
         headers: authorization.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         body: Body::Bytes(if body.is_null() { Vec::new() } else { body.to_string().into_bytes() }),
+    }
+}
+
+/// The secrets in an answer.
+pub(crate) fn secrets(json: &Value) -> BTreeSet<String> {
+    match json {
+        Value::String(text) => {
+            let secret = KeyText::parse(text).is_ok() || InvitationToken::parse(text).is_some();
+            secret.then(|| text.clone()).into_iter().collect()
+        }
+        Value::Array(values) => values.iter().flat_map(secrets).collect(),
+        Value::Object(values) => values.values().flat_map(secrets).collect(),
+        _ => BTreeSet::new(),
     }
 }

@@ -1,0 +1,52 @@
+//! Sessions on the settings pages, and the links that begin one.
+
+use serde::Deserialize;
+
+use super::{
+    id::{SessionId, UserId},
+    key::{Name, Role},
+    time::{DAY_MS, UnixMillis},
+};
+
+/// How long a session lasts at most, in milliseconds.
+pub const SESSION_MS: i64 = 30 * DAY_MS;
+/// How long a session lasts that nobody uses, in milliseconds.
+pub const IDLE_MS: i64 = 7 * DAY_MS;
+/// How exact it is known when a session was last used, in milliseconds: it is written down no oftener.
+pub const SEEN_MS: i64 = 60 * 60 * 1000;
+/// The most characters that are kept of what a browser says of itself.
+pub const MAX_USER_AGENT_CHARS: usize = 300;
+
+/// A browser that is signed in.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// What it says of itself.
+    pub user_agent: String,
+    /// The name of the key by which it was signed in; `None`: by a link.
+    pub key_name: Option<Name>,
+    /// When it was signed in.
+    pub created_at: UnixMillis,
+    /// When it was last used, up to an hour late.
+    pub last_seen_at: UnixMillis,
+    /// When it ends, whatever it does.
+    pub expires_at: UnixMillis,
+}
+
+/// A link that signs somebody in, once.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct SignInLink {
+    /// As whom.
+    pub user_id: UserId,
+    /// The address of that user.
+    pub email: String,
+    /// The name of the organization.
+    pub organization: Name,
+    /// The most that he may do, whatever his role becomes.
+    pub role: Role,
+    /// From when on the link opens nothing.
+    pub expires_at: UnixMillis,
+    /// Until when what he makes may last; `None`: for ever.
+    pub key_expires_at: Option<UnixMillis>,
+}

@@ -1,0 +1,86 @@
+//! The browsers in which somebody is signed in.
+
+use maud::html;
+
+use crate::{
+    app::{error::Error, sessions::SignedIn},
+    domain::id::SessionId,
+    http::{message::Response, problem::Problem, routes::Call},
+    pages::{
+        layout::{Page, see_other},
+        time,
+    },
+};
+
+pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let (sessions, now) = (call.app.list_sessions(&who.by).await?, call.app.clock.now());
+    let content = html! {
+        p { "Where you are signed in. Whoever has a browser of these can do here what you can." }
+        ul.cards {
+            @for session in &sessions {
+                li.card {
+                    h2 title=(session.user_agent) {
+                        (browser(&session.user_agent))
+                        @if session.id == who.session_id { " " span.badge { "this one" } }
+                    }
+                    p {
+                        "Signed in " (time::relative(session.created_at, now))
+                        @match &session.key_name {
+                            Some(name) => { " with the key " strong { (name.as_str()) } }
+                            None => { " by a link" }
+                        }
+                        ", last used " (time::relative(session.last_seen_at, now)) ". Ends on "
+                        (time::date(session.expires_at)) "."
+                    }
+                    @if session.id != who.session_id {
+                        form method="post" action={ "/settings/devices/" (session.id) "/end" } {
+                            button.danger { "Sign out " span.hidden { (browser(&session.user_agent)) } }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    Ok(Page { title: "Devices", who: Some(who), secret: false, content }.response(200))
+}
+
+pub(crate) async fn end(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let id = SessionId::parse(call.param("session")).ok_or(Error::NotFound)?;
+    match call.app.end_session(&who.by, id).await {
+        // It has ended, whoever ended it.
+        Ok(()) | Err(Error::NotFound) => Ok(see_other("/settings/devices")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What people call a browser that says this of itself.
+fn browser(user_agent: &str) -> String {
+    let named = |names: &[(&str, &'static str)]| {
+        names.iter().find(|(sign, _)| user_agent.contains(sign)).map(|(_, name)| *name)
+    };
+    // Most name others, too, so that the rarer must be looked for first.
+    let browser = named(&[
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("FxiOS/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("CriOS/", "Chrome"),
+        ("Safari/", "Safari"),
+        ("curl/", "curl"),
+    ]);
+    let system = named(&[
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("CrOS", "ChromeOS"),
+        ("Linux", "Linux"),
+    ]);
+    match (browser, system) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(name), None) | (None, Some(name)) => name.to_owned(),
+        (None, None) => "A browser".to_owned(),
+    }
+}

@@ -1,0 +1,144 @@
+//! What all pages have in common: the frame, the headers, and the page of what went wrong.
+
+use maud::{DOCTYPE, Markup, html};
+
+use crate::{
+    app::{error::Error, sessions::SignedIn},
+    domain::{decision::Refusal, scope::Scope},
+    http::{
+        message::{Content, Response},
+        problem::Problem,
+        routes::Call,
+    },
+    pages::assets,
+};
+
+/// Nothing from elsewhere, nothing inline, nobody's frame.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+                                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The pages that are always at hand: path, name.
+const NAVIGATION: [(&str, &str); 2] = [("/settings/keys", "API keys"), ("/settings/devices", "Devices")];
+
+/// A page.
+pub(crate) struct Page<'a> {
+    /// What it is called.
+    pub(crate) title: &'a str,
+    /// Who is signed in.
+    pub(crate) who: Option<&'a SignedIn>,
+    /// Whether a secret stands in it or in its address.
+    pub(crate) secret: bool,
+    /// What is in it, below its title.
+    pub(crate) content: Markup,
+}
+
+impl Page<'_> {
+    /// The page as an answer.
+    pub(crate) fn response(self, status: u16) -> Response {
+        let referrer = if self.secret { "no-referrer" } else { "same-origin" };
+        let headers = vec![
+            ("Content-Type".into(), "text/html; charset=utf-8".to_owned()),
+            ("Cache-Control".into(), "no-store".to_owned()),
+            ("Content-Security-Policy".into(), CONTENT_SECURITY_POLICY.to_owned()),
+            ("Cross-Origin-Opener-Policy".into(), "same-origin".to_owned()),
+            ("Referrer-Policy".into(), referrer.to_owned()),
+            ("X-Content-Type-Options".into(), "nosniff".to_owned()),
+        ];
+        Response { status, headers, body: Content::Bytes(self.document().into_string().into_bytes()) }
+    }
+
+    fn document(self) -> Markup {
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (self.title) " · Bitting" }
+                    link rel="icon" type="image/svg+xml" href=(assets::path("favicon.svg"));
+                    link rel="stylesheet" href=(assets::path("style.css"));
+                    script src=(assets::path("app.js")) defer {}
+                }
+                body {
+                    a.skip href="#main" { "Skip to the content" }
+                    @if let Some(who) = self.who { (header(who, self.title)) }
+                    main #main {
+                        h1 { (self.title) }
+                        (self.content)
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn header(who: &SignedIn, title: &str) -> Markup {
+    html! {
+        header {
+            p.organization { (who.organization.as_str()) }
+            nav aria-label="Settings" {
+                @for (path, name) in NAVIGATION {
+                    a href=(path) aria-current=[(name == title).then_some("page")] { (name) }
+                }
+            }
+            form method="post" action="/sign-out" {
+                span.who { (who.name) }
+                button.quiet { "Sign out" }
+            }
+        }
+    }
+}
+
+/// A redirect after which the browser asks with GET.
+pub(crate) fn see_other(to: &str) -> Response {
+    let mut response = Response::empty(303);
+    response.headers.push(("Location".into(), to.to_owned()));
+    response
+}
+
+/// What went well, or did not, above everything else on a page.
+pub(crate) fn notice(text: &str) -> Markup {
+    html! { p.notice role="status" { (text) } }
+}
+
+/// The page of what went wrong.
+pub(crate) fn problem_page(who: Option<&SignedIn>, problem: &Problem) -> Response {
+    let (status, _) = problem.status_and_code();
+    let (title, text) = match problem {
+        Problem::NoSuchPath | Problem::App(Error::NotFound) => {
+            ("Not found", "There is nothing here, or nothing that you may see.".to_owned())
+        }
+        Problem::MethodNotAllowed(_) => ("Not possible", "This address does not do what was asked of it.".to_owned()),
+        Problem::App(Error::Refused(Refusal::MissingScopes(scopes))) => {
+            let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
+            let text = "You are signed in with a key that does not hold what this needs";
+            ("Not allowed", format!("{text}: {}. Sign in with another key, or by a link.", scopes.join(", ")))
+        }
+        problem if status == 403 => ("Not allowed", problem.detail()),
+        problem if status == 503 => ("Not available", problem.detail()),
+        problem => ("Something is wrong", problem.detail()),
+    };
+    let back = if who.is_some() { ("/settings/keys", "Go to the API keys") } else { ("/sign-in", "Sign in") };
+    let content = html! { p { (text) } p { a href=(back.0) { (back.1) } } };
+    let mut response = Page { title, who, secret: false, content }.response(status);
+    match problem {
+        Problem::MethodNotAllowed(allowed) => response.headers.push(("Allow".into(), allowed.clone())),
+        _ if status == 503 => response.headers.push(("Retry-After".into(), "2".to_owned())),
+        _ => {}
+    }
+    response
+}
+
+/// The answer to a form that was not sent by one of these pages.
+pub(crate) fn foreign_form() -> Response {
+    let content = html! {
+        p { "This form was not sent by a page of this address, so nothing was done." }
+        p { a href="/settings/keys" { "Go to the API keys" } }
+    };
+    Page { title: "Not allowed", who: None, secret: false, content }.response(403)
+}
+
+pub(crate) async fn no_such_page(_: &Call<'_>) -> Result<Response, Problem> {
+    Err(Problem::NoSuchPath)
+}

@@ -1,0 +1,48 @@
+//! The cookie that a browser shows.
+
+use crate::{
+    app::sessions::{Begun, SignedIn, Visitor},
+    domain::{time::UnixMillis, token::SessionToken},
+    http::{message::Request, problem::Problem, routes::Call},
+};
+
+/// The cookie's name, and what else is said of it. Where it is served over TLS, no other host and no plain
+/// page can set or read it. On one's own machine there is no TLS, and not every browser would keep it then.
+fn manners(request: &Request) -> (&'static str, &'static str) {
+    const LOOPBACK: [&str; 3] = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+    let own_machine = LOOPBACK
+        .iter()
+        .any(|host| request.origin.strip_prefix(host).is_some_and(|port| port.is_empty() || port.starts_with(':')));
+    if own_machine { ("bitting", "") } else { ("__Host-bitting", " Secure;") }
+}
+
+/// Whoever is signed in; `None`: nobody.
+pub(crate) async fn read(call: &Call<'_>) -> Result<Option<SignedIn>, Problem> {
+    let (name, _) = manners(call.request);
+    let cookies = call.request.header("cookie").unwrap_or_default().split(';');
+    let token = cookies.filter_map(|cookie| cookie.trim().split_once('=')).find(|(cookie, _)| *cookie == name);
+    let Some(token) = token.and_then(|(_, token)| SessionToken::parse(token)) else { return Ok(None) };
+    Ok(call.app.session(&token, call.request_id, call.request.header("cf-connecting-ip")).await?)
+}
+
+/// The header that lets the browser keep a session that was just begun.
+pub(crate) fn set(request: &Request, begun: &Begun, now: UnixMillis) -> String {
+    let (name, secure) = manners(request);
+    let seconds = begun.expires_at.ms_since(now) / 1000;
+    format!("{name}={}; Path=/; HttpOnly;{secure} SameSite=Strict; Max-Age={seconds}", begun.token.expose())
+}
+
+/// The header that lets the browser forget its session.
+pub(crate) fn forget(request: &Request) -> String {
+    let (name, secure) = manners(request);
+    format!("{name}=; Path=/; HttpOnly;{secure} SameSite=Strict; Max-Age=0")
+}
+
+/// Who asks to be signed in.
+pub(crate) fn visitor(call: &Call<'_>) -> Visitor {
+    Visitor {
+        request_id: call.request_id.to_owned(),
+        ip: call.request.header("cf-connecting-ip").map(str::to_owned),
+        user_agent: call.request.header("user-agent").unwrap_or_default().to_owned(),
+    }
+}

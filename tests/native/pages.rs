@@ -1,0 +1,543 @@
+//! The settings pages, as a browser without a script sees them.
+
+use bitting::{domain::catalogue::Catalogue, http::message::Body, pages};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, OPERATOR_SECRET, World, request};
+
+/// A browser: it keeps the cookie that it was given, and says where its forms come from.
+struct Browser<'a> {
+    world: &'a World,
+    cookie: Option<String>,
+}
+
+impl<'a> Browser<'a> {
+    fn new(world: &'a World) -> Self {
+        Self { world, cookie: None }
+    }
+
+    /// A browser that was signed in with this key.
+    fn with_key(world: &'a World, key: &str) -> Self {
+        let mut browser = Self::new(world);
+        let answer = browser.post("/sign-in", &[("key", key)]);
+        assert_eq!((answer.status, answer.header("location")), (303, Some("/settings/keys")), "{}", answer.json);
+        browser
+    }
+
+    /// A browser that was signed in by this link.
+    fn with_link(world: &'a World, link: &str) -> Self {
+        let mut browser = Self::new(world);
+        let answer = browser.post(link.strip_prefix("https://keys.example.com").unwrap(), &[]);
+        assert_eq!((answer.status, answer.header("location")), (303, Some("/settings/keys")), "{}", answer.json);
+        browser
+    }
+
+    fn send(&mut self, method: &str, path: &str, fields: &[(&str, &str)], origin: Option<&str>) -> Answer {
+        let mut request = request(method, path, "", &Value::Null);
+        let mut header = |name: &str, value: &str| request.headers.push((name.to_owned(), value.to_owned()));
+        header("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/150.0.0.0 Safari/537.36");
+        if let Some(origin) = origin {
+            header("origin", origin);
+        }
+        if let Some(cookie) = &self.cookie {
+            header("cookie", &format!("theme=dark; {cookie}; other"));
+        }
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        request.body = Body::Bytes(body.into_bytes());
+        let answer = self.world.send(&request);
+        if let Some(cookie) = answer.header("set-cookie") {
+            let (pair, manners) = cookie.split_once(';').unwrap();
+            assert!(manners.starts_with(" Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age="), "{cookie}");
+            self.cookie = (!manners.ends_with("=0")).then(|| pair.to_owned());
+        }
+        answer
+    }
+
+    fn get(&mut self, path: &str) -> Answer {
+        self.send("GET", path, &[], None)
+    }
+
+    fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        self.send("POST", path, fields, Some("https://keys.example.com"))
+    }
+
+    /// Whether somebody is signed in here.
+    fn is_signed_in(&mut self) -> bool {
+        let answer = self.get("/settings/devices");
+        if answer.status == 303 {
+            assert!(answer.header("location").unwrap().starts_with("/sign-in?to=%2Fsettings%2Fdevices"));
+            return false;
+        }
+        assert_eq!(answer.status, 200, "{}", answer.json);
+        true
+    }
+}
+
+fn html(answer: &Answer) -> String {
+    assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
+    answer.json.as_str().unwrap().to_owned()
+}
+
+/// A world with its owner: his key, and the link that signs him in.
+fn world() -> (World, String, String) {
+    let world = World::new();
+    let first = json!({ "organization": "Acme", "email": "owner@example.com", "key_name": "first" });
+    let answer = world.post("/v1/bootstrap", OPERATOR_SECRET, &first);
+    assert_eq!(answer.status, 201, "{}", answer.json);
+    (world, answer.text("key"), answer.text("sign_in_link"))
+}
+
+/// The paths of the table, with an id where one belongs.
+fn paths() -> impl Iterator<Item = (&'static str, String, &'static str)> {
+    let path = |path: &str| {
+        let segment = |segment: &str| match segment.get(..1) {
+            Some(":" | "*") => "01900000-0000-7000-8000-000000000000".to_owned(),
+            _ => segment.to_owned(),
+        };
+        path.split('/').map(segment).collect::<Vec<_>>().join("/")
+    };
+    pages::table().into_iter().map(move |(method, template, access)| (method, path(template), access))
+}
+
+#[test]
+fn every_page_sends_whoever_is_not_signed_in_to_where_he_can_be() {
+    let (world, _, _) = world();
+    for (method, path, access) in paths().filter(|(_, _, access)| *access != "anybody") {
+        let mut browser = Browser::new(&world);
+        let answer = if method == "GET" { browser.get(&path) } else { browser.post(&path, &[]) };
+        let to = form_urlencoded::Serializer::new(String::new()).append_pair("to", &path).finish();
+        let expected = if method == "GET" { format!("/sign-in?{to}") } else { "/sign-in?".to_owned() };
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (303, Some(expected.as_str())),
+            "{method} {path} {access}"
+        );
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+    }
+}
+
+#[test]
+fn every_form_of_a_foreign_origin_is_refused_and_nothing_is_read_or_written() {
+    let (world, owner, _) = world();
+    let mut browser = Browser::with_key(&world, &owner);
+    for (_, path, _) in paths().filter(|(method, _, _)| *method == "POST") {
+        for origin in [None, Some("null"), Some("https://evil.example"), Some("https://keys.example.com.evil.example")]
+        {
+            let before = world.database.dump();
+            let (answer, io) = world.counted(|| browser.send("POST", &path, &[("key", &owner)], origin));
+            assert_eq!((answer.status, io), (403, (0, 0, 0)), "{path} {origin:?}");
+            assert_eq!(world.database.dump(), before);
+        }
+    }
+}
+
+#[test]
+fn every_page_says_what_a_browser_may_do_with_it() {
+    let (world, owner, _) = world();
+    let mut browser = Browser::with_key(&world, &owner);
+    for (method, path, _) in paths().filter(|(method, path, _)| *method == "GET" && !path.contains("assets")) {
+        let answer = browser.send(method, &path, &[], None);
+        if answer.status == 303 {
+            continue;
+        }
+        let page = html(&answer);
+        assert!(page.starts_with("<!DOCTYPE html><html lang=\"en\">"), "{path}");
+        assert!(!page.contains("<style") && !page.contains(" style=") && !page.contains("onclick"), "{path}");
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let secret = path.starts_with("/sign-in/");
+        let referrer = if secret { "no-referrer" } else { "same-origin" };
+        assert_eq!(answer.header("referrer-policy"), Some(referrer), "{path}");
+        assert!(answer.header("x-request-id").is_some());
+    }
+}
+
+#[test]
+fn assets_are_kept_for_ever_under_names_that_change_with_them() {
+    let (world, _, _) = world();
+    let page = html(&Browser::new(&world).get("/sign-in"));
+    let found: Vec<&str> = page.split('"').filter(|part| part.starts_with("/settings/assets/")).collect();
+    assert_eq!(found.len(), 3, "{page}");
+    for path in found {
+        let mut request = request("GET", path, "", &Value::Null);
+        request.headers.clear();
+        let response = futures::executor::block_on(pages::handle(&world.app, &request));
+        assert_eq!(response.status, 200, "{path}");
+        let header =
+            |name: &str| response.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str());
+        assert_eq!(header("Cache-Control"), Some("public, max-age=31536000, immutable"));
+    }
+    assert_eq!(Browser::new(&world).get("/settings/assets/style.00000000.css").status, 404);
+}
+
+#[test]
+fn unknown_pages_are_404_and_other_methods_405_as_a_page() {
+    let (world, _, _) = world();
+    let mut browser = Browser::new(&world);
+    let answer = browser.get("/settings/nowhere");
+    assert_eq!(answer.status, 404);
+    assert!(html(&answer).contains("There is nothing here"));
+    let answer = browser.send("DELETE", "/sign-in", &[], Some("https://keys.example.com"));
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, POST")));
+    html(&answer);
+    let head = browser.send("HEAD", "/sign-in", &[], None);
+    assert_eq!(head.status, 200);
+    for path in ["/", "/settings"] {
+        assert_eq!(browser.get(path).header("location"), Some("/settings/keys"));
+    }
+}
+
+#[test]
+fn sign_in_with_a_key_takes_one_that_can_manage_keys_and_tells_why_another_cannot() {
+    let (world, owner, _) = world();
+    let (_, reader) = world.create(&owner, "reader", &["api-keys:read"]);
+    let (id, revoked) = world.create(&owner, "revoked", &["api-keys:write"]);
+    world.revoke(&owner, &id);
+    let sessions = world.database.count("sessions");
+    for (key, expected) in [
+        ("", "not an API key"),
+        ("bit_pat_x", "not an API key"),
+        (&reader, "cannot manage keys"),
+        (&revoked, "was revoked"),
+    ] {
+        let answer = Browser::new(&world).post("/sign-in", &[("key", key), ("to", "/settings/devices")]);
+        assert_eq!(answer.status, 403, "{key}");
+        let page = html(&answer);
+        assert!(page.contains(expected) && page.contains("aria-invalid=\"true\""), "{page}");
+        assert!(page.contains("value=\"/settings/devices\""), "where he wanted to go is not lost");
+        assert!(key.is_empty() || !page.contains(key), "a key never comes back");
+        assert!(answer.header("set-cookie").is_none());
+    }
+    assert_eq!(world.database.count("sessions"), sessions);
+    let mut browser = Browser::new(&world);
+    let answer = browser.post("/sign-in", &[("key", &format!(" {owner}\n")), ("to", "/settings/devices")]);
+    assert_eq!((answer.status, answer.header("location")), (303, Some("/settings/devices")));
+    let page = html(&browser.get("/settings/devices"));
+    assert!(page.contains("Chrome on Linux") && page.contains("with the key <strong>first</strong>"), "{page}");
+    assert!(page.contains("owner@example.com") && page.contains("Acme"), "{page}");
+    // The token is nowhere in the database.
+    let token = browser.cookie.unwrap();
+    assert!(!world.database.dump().contains(token.split_once('=').unwrap().1));
+}
+
+#[test]
+fn sign_in_goes_on_only_to_pages_of_this_origin() {
+    let (world, owner, _) = world();
+    for to in
+        ["https://evil.example", "//evil.example", "/\\evil.example", "/v1/keys", "/settings/\r\nSet-Cookie: a=b", ""]
+    {
+        let answer = Browser::new(&world).post("/sign-in", &[("key", &owner), ("to", to)]);
+        assert_eq!((answer.status, answer.header("location")), (303, Some("/settings/keys")), "{to}");
+    }
+}
+
+#[test]
+fn a_link_signs_in_once_and_only_by_its_button() {
+    let (world, _, link) = world();
+    let path = link.strip_prefix("https://keys.example.com").unwrap();
+    // As a scanner of mail does.
+    for _ in 0..2 {
+        let answer = Browser::new(&world).get(path);
+        assert_eq!(answer.status, 200);
+        assert!(html(&answer).contains("owner@example.com"));
+    }
+    let mut browser = Browser::with_link(&world, &link);
+    assert!(browser.is_signed_in());
+    assert!(html(&browser.get("/settings/devices")).contains("by a link"));
+    let again = Browser::new(&world).post(path, &[]);
+    assert_eq!((again.status, again.header("set-cookie")), (404, None));
+    assert_eq!(Browser::new(&world).get(path).status, 404);
+    assert_eq!(Browser::new(&world).get("/sign-in/nothing").status, 404);
+    assert!(!world.database.dump().contains(path.strip_prefix("/sign-in/").unwrap()));
+}
+
+#[test]
+fn of_two_at_once_a_link_signs_one_in() {
+    let (mut world, _, link) = world();
+    let path = link.strip_prefix("https://keys.example.com").unwrap().to_owned();
+    // Somebody else uses it between the two batches of this one.
+    let digest = world.database.value("SELECT digest FROM sign_in_links");
+    world.meddle(1, &format!("DELETE FROM sign_in_links WHERE digest = '{}'", digest.as_str().unwrap()));
+    let answer = Browser::new(&world).post(&path, &[]);
+    assert_eq!((answer.status, world.database.count("sessions")), (404, 0));
+}
+
+#[test]
+fn a_link_ends_with_its_time_its_user_and_its_organization() {
+    let endings = [
+        "UPDATE sign_in_links SET expires_at = 1",
+        "DELETE FROM memberships",
+        "UPDATE organizations SET suspended_at = 1",
+    ];
+    for ending in endings {
+        let (world, _, link) = world();
+        world.database.execute(ending);
+        let path = link.strip_prefix("https://keys.example.com").unwrap();
+        assert_eq!(Browser::new(&world).get(path).status, 404, "{ending}");
+        assert_eq!(Browser::new(&world).post(path, &[]).status, 404, "{ending}");
+    }
+}
+
+#[test]
+fn signing_out_ends_the_session_for_good() {
+    let (world, owner, _) = world();
+    let mut browser = Browser::with_key(&world, &owner);
+    let mut copy = Browser { world: &world, cookie: browser.cookie.clone() };
+    assert!(copy.is_signed_in());
+    let answer = browser.post("/sign-out", &[]);
+    assert_eq!((answer.status, answer.header("location")), (303, Some("/sign-in")));
+    assert!(browser.cookie.is_none());
+    assert!(!copy.is_signed_in());
+    assert!(copy.cookie.is_none(), "a cookie that stands for nothing is taken back");
+}
+
+#[test]
+fn a_session_ends_with_whatever_it_stands_on() {
+    let key = "WHERE name = 'first'";
+    let endings = [
+        ("key", format!("UPDATE keys SET revoked_at = 1 {key}"), "&because=key_revoked"),
+        ("key", format!("UPDATE keys SET disabled_at = 1 {key}"), "&because=key_disabled"),
+        ("key", format!("UPDATE keys SET expires_at = 1 {key}"), "&because=api_key_expired"),
+        // Another secret, by a rotation without grace.
+        ("key", format!("UPDATE keys SET digest = 'another' {key}"), ""),
+        ("key", format!("DELETE FROM keys {key}"), ""),
+        ("both", "DELETE FROM memberships".to_owned(), "&because=user_removed"),
+        ("both", "UPDATE organizations SET suspended_at = 1".to_owned(), "&because=organization_suspended"),
+        ("both", "DELETE FROM sessions".to_owned(), ""),
+        ("both", "UPDATE sessions SET expires_at = 1".to_owned(), ""),
+        ("both", format!("UPDATE sessions SET last_seen_at = last_seen_at - {}", 7 * 86_400_000), ""),
+        ("link", "UPDATE sessions SET key_expires_at = 1".to_owned(), "&because=api_key_expired"),
+    ];
+    for (by, ending, because) in endings {
+        for with in ["key", "link"].iter().filter(|with| by == "both" || by == **with) {
+            let (world, owner, link) = world();
+            let mut browser =
+                if *with == "key" { Browser::with_key(&world, &owner) } else { Browser::with_link(&world, &link) };
+            assert!(browser.is_signed_in());
+            world.database.execute(&ending);
+            let answer = browser.get("/settings/devices");
+            let expected = format!("/sign-in?to=%2Fsettings%2Fdevices{because}");
+            assert_eq!((answer.status, answer.header("location")), (303, Some(expected.as_str())), "{with} {ending}");
+            if !because.is_empty() {
+                assert!(html(&browser.get(&expected)).contains("You were signed out."));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_session_by_a_link_goes_on_whatever_becomes_of_keys() {
+    let (world, _, link) = world();
+    let mut browser = Browser::with_link(&world, &link);
+    world.database.execute("UPDATE keys SET revoked_at = 1");
+    assert!(browser.is_signed_in());
+}
+
+#[test]
+fn a_session_by_an_outgoing_secret_ends_with_that() {
+    let (world, owner, _) = world();
+    let (id, key) = world.create(&owner, "rotated", &["api-keys:*"]);
+    let (mut old, mut bystander) = (Browser::with_key(&world, &key), Browser::with_key(&world, &owner));
+    let rotation = world.post(&format!("/v1/keys/{id}/rotate"), &owner, &json!({ "grace_period_seconds": 60 }));
+    assert_eq!(rotation.status, 200, "{}", rotation.json);
+    let mut new = Browser::with_key(&world, &rotation.text("key"));
+    let mut late = Browser::with_key(&world, &key);
+    assert!(old.is_signed_in() && new.is_signed_in() && late.is_signed_in());
+    world.advance_ms(60_000);
+    assert!(!old.is_signed_in() && !late.is_signed_in() && new.is_signed_in() && bystander.is_signed_in());
+}
+
+#[test]
+fn every_batch_for_a_session_is_guarded() {
+    for pass in 0..3 {
+        for ending in ["DELETE FROM sessions WHERE id <> '{}'", "UPDATE keys SET revoked_at = 1"] {
+            let (mut world, owner, _) = world();
+            Browser::with_key(&world, &owner);
+            let other = world.database.value("SELECT id FROM sessions").as_str().unwrap().to_owned();
+            let cookie = Browser::with_key(&world, &owner).cookie;
+            // The session is read, and then another is ended in its name.
+            world.meddle(pass, &ending.replace("{}", &other));
+            let mut browser = Browser { world: &world, cookie };
+            let answer = browser.post(&format!("/settings/devices/{other}/end"), &[]);
+            let in_time = pass == 2;
+            let expected = if in_time { "/settings/devices" } else { "/sign-in?" };
+            assert!(answer.header("location").unwrap().starts_with(expected), "{pass} {ending}");
+            let left = world.database.value(&format!("SELECT count(*) FROM sessions WHERE id = '{other}'"));
+            assert_eq!(left, i64::from(!in_time), "{pass} {ending}");
+        }
+    }
+}
+
+#[test]
+fn devices_are_one_users_own_and_can_be_signed_out() {
+    let (world, owner, link) = world();
+    let (_, _, colleague) = world.colleague(&owner, "owner");
+    let mut stranger = Browser::with_key(&world, &colleague);
+    let theirs = world.database.value("SELECT id FROM sessions").as_str().unwrap().to_owned();
+    let (mut one, mut two) = (Browser::with_key(&world, &owner), Browser::with_link(&world, &link));
+    let page = html(&one.get("/settings/devices"));
+    assert_eq!(page.matches("Chrome on Linux <span").count(), 1, "{page}");
+    assert!(!page.contains(&theirs));
+    let end = page.split('"').find(|part| part.ends_with("/end")).unwrap().to_owned();
+    assert_eq!(one.post(&end, &[]).status, 303);
+    assert!(!two.is_signed_in() && one.is_signed_in());
+    // Another's is as if it were not there.
+    assert_eq!(one.post(&format!("/settings/devices/{theirs}/end"), &[]).status, 303);
+    assert!(stranger.is_signed_in());
+    assert_eq!(one.post("/settings/devices/nothing/end", &[]).status, 404);
+}
+
+#[test]
+fn a_session_can_do_no_more_than_its_key() {
+    let (world, owner, _) = world();
+    let (id, key) = world.create(&owner, "narrow", &["api-keys:write"]);
+    let mut browser = Browser::with_key(&world, &key);
+    assert!(browser.is_signed_in());
+    let answer = browser.get("/settings/keys");
+    assert_eq!(answer.status, 403);
+    assert!(html(&answer).contains("api-keys:read"));
+    world.change(&owner, &id, &json!({ "scopes": ["api-keys:read"] }));
+    assert_eq!(browser.get("/settings/keys").status, 200);
+    let session = "01900000-0000-7000-8000-000000000000";
+    assert_eq!(browser.post(&format!("/settings/devices/{session}/end"), &[]).status, 403);
+    world.settle();
+    let refused = world.database.value("SELECT details FROM audit_events WHERE refusal = 'insufficient_scope'");
+    assert!(refused.as_str().unwrap().contains("/settings/devices/:session/end"));
+}
+
+#[test]
+fn the_trail_says_who_signed_in_and_out_and_in_which_session_something_was_done() {
+    let (world, owner, link) = world();
+    Browser::with_key(&world, &owner).post("/sign-out", &[]);
+    Browser::with_link(&world, &link).post("/sign-out", &[]);
+    let events = world.get("/v1/audit-events", &owner).json["events"].clone();
+    let told: Vec<(&str, &str)> = events
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| (event["action"].as_str().unwrap(), event["actor"]["kind"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("session.ended", "session"),
+            ("session.created", "session"),
+            ("session.ended", "key"),
+            ("session.created", "key"),
+            ("key.created", "operator")
+        ]
+    );
+    for event in &events.as_array().unwrap()[..3] {
+        assert_eq!(event["actor"]["session_id"], event["subject"], "{event}");
+    }
+}
+
+#[test]
+fn a_request_of_a_session_is_two_round_trips_and_one_write_in_an_hour() {
+    let (world, owner, _) = world();
+    let mut browser = Browser::with_key(&world, &owner);
+    let (_, io) = world.counted(|| browser.get("/settings/devices"));
+    assert_eq!(io, (2, 0, 0));
+    world.settle();
+    let seen = || world.database.value("SELECT last_seen_at FROM sessions").as_i64().unwrap();
+    let before = seen();
+    world.advance_ms(3_599_999);
+    browser.get("/settings/devices");
+    world.settle();
+    assert_eq!(seen(), before);
+    world.advance_ms(1);
+    browser.get("/settings/devices");
+    world.settle();
+    assert_eq!(seen(), before + 3_600_000);
+    // Whoever comes every six days stays for thirty.
+    for _ in 0..4 {
+        world.advance_ms(6 * 86_400_000);
+        assert!(browser.is_signed_in());
+        world.settle();
+    }
+    world.advance_ms(6 * 86_400_000);
+    assert!(!browser.is_signed_in());
+}
+
+#[test]
+fn without_a_cookie_or_with_one_that_is_none_nothing_is_asked() {
+    let (world, _, _) = world();
+    for cookie in [None, Some("__Host-bitting=x"), Some("bitting=x"), Some("__Host-bitting=")] {
+        let mut browser = Browser { world: &world, cookie: cookie.map(str::to_owned) };
+        let (signed_in, io) = world.counted(|| browser.is_signed_in());
+        assert_eq!((signed_in, io), (false, (0, 0, 0)), "{cookie:?}");
+    }
+}
+
+#[test]
+fn from_another_site_a_page_asks_for_itself_once_more() {
+    let (world, owner, _) = world();
+    let mut crossing = request("GET", "/settings/keys?status=all", "", &Value::Null);
+    crossing.headers = vec![("sec-fetch-site".to_owned(), "cross-site".to_owned())];
+    let answer = world.send(&crossing);
+    assert_eq!((answer.status, answer.header("refresh")), (200, Some("0; url=/settings/keys?status=all")));
+    let cookie = Browser::with_key(&world, &owner).cookie.unwrap();
+    crossing.headers.push(("cookie".to_owned(), cookie));
+    assert!(world.send(&crossing).header("refresh").is_none());
+}
+
+#[test]
+fn on_ones_own_machine_the_cookie_needs_no_tls() {
+    let (world, owner, _) = world();
+    for (origin, expected) in [
+        ("http://127.0.0.1:8787", "bitting="),
+        ("http://localhost:8787", "bitting="),
+        ("http://[::1]", "bitting="),
+        ("http://localhost.evil.example", "__Host-bitting="),
+        ("http://keys.example.com", "__Host-bitting="),
+        ("https://keys.example.com", "__Host-bitting="),
+    ] {
+        let mut sign_in = request("POST", "/sign-in", "", &Value::Null);
+        sign_in.origin = origin.to_owned();
+        sign_in.headers = vec![("origin".to_owned(), origin.to_owned())];
+        sign_in.body = Body::Bytes(format!("key={owner}").into_bytes());
+        let answer = world.send(&sign_in);
+        let cookie = answer.header("set-cookie").unwrap();
+        assert!(cookie.starts_with(expected), "{cookie}");
+        assert_eq!(cookie.contains("Secure;"), expected.starts_with("__Host-"), "{cookie}");
+        assert!(cookie.contains("HttpOnly;") && cookie.contains("SameSite=Strict;"), "{cookie}");
+    }
+}
+
+#[test]
+fn hostile_names_are_text_on_every_page() {
+    const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'&";
+    let world = World::new();
+    let first = json!({ "organization": HOSTILE, "email": "\"<img/src=x>\"@example.com", "key_name": HOSTILE });
+    let answer = world.post("/v1/bootstrap", OPERATOR_SECRET, &first);
+    let (owner, link) = (answer.text("key"), answer.text("sign_in_link"));
+    let path = link.strip_prefix("https://keys.example.com").unwrap().to_owned();
+    let mut browser = Browser::with_key(&world, &owner);
+    world.database.execute("UPDATE sessions SET user_agent = '<script>alert(1)</script>'");
+    let pages = paths().filter(|(method, _, _)| *method == "GET").map(|(_, path, _)| path);
+    for path in pages.chain([path, format!("/sign-in?to={HOSTILE}&because={HOSTILE}")]) {
+        let page = browser.get(&path);
+        if page.status != 303 && !path.contains("/assets/") {
+            let page = html(&page);
+            assert!(!page.contains("<img") && !page.contains("<script>"), "{path}: {page}");
+        }
+    }
+    assert!(html(&browser.get("/settings/devices")).contains("&lt;img src=x onerror=alert(1)&gt;"));
+}
+
+#[test]
+fn routes_of_the_operator_stay_out_of_the_pages_way() {
+    let catalogue = |path: &str| {
+        let routes = json!([{ "methods": ["POST"], "path": path, "scope": "a:b", "service": "S" }]);
+        let catalogue = json!({ "resources": { "a": { "b": "c" } }, "bundles": {}, "presets": [], "routes": routes });
+        Catalogue::parse(&catalogue.to_string()).unwrap()
+    };
+    for path in ["/", "/settings", "/settings/mine", "/settings/:id", "/sign-in", "/sign-in/:name", "/:any/*rest"] {
+        let reaches = pages::check(&catalogue(path)).is_err();
+        assert_eq!(reaches, path != "/:any/*rest", "{path}");
+    }
+    assert!(pages::check(&catalogue("/orders/:id")).is_ok());
+}
