@@ -38,8 +38,14 @@ pub enum Error {
     Reused,
     /// The first request with the Idempotency-Key made what has this id; the answer cannot be given again.
     Spent(String),
+    /// The first request with the Idempotency-Key has not ended yet.
+    Running,
     /// Something that the answer depends on has failed; the text is for the log alone.
     Unavailable(String),
+    /// A language model is to judge, and the operator has set up none.
+    JudgeNotConfigured,
+    /// The language model does not answer, or not what it was asked for; it may after so many seconds.
+    JudgeUnavailable(u32),
     /// The caller's key has changed since it was verified: verify anew, then try again.
     KeyChanged,
     /// The Idempotency-Key was used before: answer with what was made then.

@@ -127,7 +127,10 @@ impl App {
                 )));
             }
             KeyKind::Org | KeyKind::Proj => None,
-            KeyKind::Sk => return Err(Error::invalid("kind", "must be `pat`, `org` or `proj`")),
+            KeyKind::Sk => {
+                let message = "a live evaluation has its own: deploy one by POST /api/live-evaluations";
+                return Err(Error::invalid("kind", message));
+            }
         };
         if new.project_id.is_some() != (kind == KeyKind::Proj) {
             return Err(Error::invalid("project_id", "belongs to a key of kind `proj`, and to no other"));
@@ -149,6 +152,7 @@ impl App {
             organization_id,
             user_id,
             project_id: new.project_id,
+            live_evaluation_id: None,
             kind,
             name: new.name,
             preview: text.preview(),
@@ -242,6 +246,9 @@ impl App {
             return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() });
         }
         check_changeable(before)?;
+        if change.scopes.is_some() && before.live_evaluation_id.is_some() {
+            return Err(Error::invalid("scopes", "the key of a live evaluation runs it, and can do nothing else"));
+        }
         // Whoever makes a key do more, work again or last longer vouches for all that it can do then, as
         // if he made it. Taking away needs nothing but the scope to do it.
         let scopes = change.scopes.as_ref().unwrap_or(&before.scopes);

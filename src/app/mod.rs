@@ -11,10 +11,13 @@ pub mod invitations;
 pub mod isolate;
 pub mod judge;
 pub mod keys;
+pub mod live_evaluations;
+mod model;
 pub mod organizations;
 pub mod people;
 pub mod projects;
 pub mod rotation;
+pub mod runs;
 pub mod sessions;
 pub mod shares;
 pub mod sweep;
@@ -48,7 +51,7 @@ pub struct App {
     pub entropy: Rc<dyn Entropy>,
     /// Work behind the answer.
     pub background: Rc<dyn Background>,
-    /// The servers behind the operator's routes.
+    /// The operator's servers.
     pub upstream: Rc<dyn Upstream>,
     /// The operator's choices.
     pub config: Rc<Config>,

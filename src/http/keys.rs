@@ -14,7 +14,7 @@ use crate::{
     },
     domain::{
         catalogue::Preset,
-        id::{KeyId, OrganizationId, ProjectId, UserId},
+        id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
         key::{Key, KeyKind, KeyState, Name, Role, Rotation},
         key_text::Word,
         schema::json_schema,
@@ -39,7 +39,7 @@ pub(crate) const DEFAULT_LIMIT: i64 = 100;
 pub(crate) type Days = Whole<1, MAX_DAYS>;
 
 /// How many items a page has at most.
-type Limit = Whole<0, MAX_LIMIT, DEFAULT_LIMIT>;
+pub(crate) type Limit = Whole<0, MAX_LIMIT, DEFAULT_LIMIT>;
 
 /// Which page of a list.
 #[derive(Deserialize, JsonSchema)]
@@ -85,6 +85,8 @@ pub(crate) struct KeyBody {
     user_id: Option<UserId>,
     /// The one project that it sees, for a project's key.
     project_id: Option<ProjectId>,
+    /// The one live evaluation that it runs, for the key of one.
+    live_evaluation_id: Option<LiveEvaluationId>,
     /// Whatever its maker wants to know about it; comes back with every verification.
     metadata: Map<String, Value>,
     /// When it was made.
@@ -145,6 +147,7 @@ impl KeyBody {
             organization_id: key.organization_id,
             user_id: key.user_id,
             project_id: key.project_id,
+            live_evaluation_id: key.live_evaluation_id,
             metadata: key.metadata,
             created_at: Rfc3339(key.created_at),
             created_by: key.created_by,
@@ -165,7 +168,6 @@ pub(crate) struct CreatedBody {
     #[serde(flatten)]
     about: KeyBody,
     /// The key's text: the secret itself, shown this once.
-    #[schemars(extend("format" = "password"))]
     key: String,
 }
 
@@ -205,6 +207,9 @@ enum NewKind {
     Org,
     /// As the project of `project_id`.
     Proj,
+    /// As a live evaluation: refused with the advice to deploy one.
+    #[schemars(skip)]
+    Sk,
 }
 
 /// A key to be made.
@@ -246,6 +251,7 @@ pub(crate) async fn create(
             NewKind::Pat => KeyKind::Pat,
             NewKind::Org => KeyKind::Org,
             NewKind::Proj => KeyKind::Proj,
+            NewKind::Sk => KeyKind::Sk,
         }),
         project_id: body.project_id,
         label: body.label,

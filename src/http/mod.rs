@@ -10,6 +10,7 @@ pub(crate) mod forward;
 pub(crate) mod input;
 pub(crate) mod invitations;
 pub(crate) mod keys;
+pub(crate) mod live_evaluations;
 pub(crate) mod mcp;
 pub mod message;
 pub mod openapi;
@@ -17,6 +18,7 @@ pub(crate) mod organizations;
 pub(crate) mod people;
 pub(crate) mod problem;
 pub mod routes;
+pub(crate) mod runs;
 pub(crate) mod shares;
 pub(crate) mod surface;
 pub(crate) mod teams;
@@ -103,10 +105,10 @@ async fn route(app: &App, request: &Request, path: Option<&str>, request_id: &st
         Access::Key(scope, handler) => {
             let mut by = identify(app, request, request_id, Freshness::Bounded).await?;
             let call = Call { app, request, path, params, request_id };
-            let answer = act(&call, route, scope.as_ref(), *handler, &mut by).await;
-            if !matches!(answer, Err(Problem::App(Error::Refused(_)))) {
+            if admit(app, &by, scope.as_ref(), route.runs()).is_ok() {
                 app.note_use(&by.snapshot);
             }
+            let answer = act(&call, route, scope.as_ref(), *handler, &mut by).await;
             answer.map(|response| warned(response, &by))
         }
     }
@@ -122,7 +124,7 @@ async fn act(
 ) -> Result<Response, Problem> {
     let &Call { app, path, request_id, .. } = call;
     let answer = async {
-        admit(app, by, scope)?;
+        admit(app, by, scope, route.runs())?;
         // Nobody's body is read who may not send one.
         let request = &*call.request.read().await?;
         by.repeatable = repeatable(request)?;
@@ -133,7 +135,7 @@ async fn act(
         // says now, and let it try again if it is still good.
         let again = identify(app, request, request_id, Freshness::Strong).await?;
         *by = Principal { repeatable: by.repeatable.take(), ..again };
-        admit(app, by, scope)?;
+        admit(app, by, scope, route.runs())?;
         handler(&call, by).await
     };
     let answer = answer.await;
@@ -163,9 +165,15 @@ pub(crate) fn note_refusal(
     app.note_refusal(by, &RefusedAttempt { subject, code, method, route });
 }
 
-/// Lets a key pass if it is good and holds the scope.
-fn admit(app: &App, by: &Principal, scope: Option<&Scope>) -> Result<(), Problem> {
-    Ok(decide(&by.snapshot, scope.map_or(&[], slice::from_ref), app.clock.now())?)
+/// Lets a key pass if it is good and holds the scope. `runs` says that this is about
+/// the one thing that the key of a live evaluation may do.
+fn admit(app: &App, by: &Principal, scope: Option<&Scope>, runs: bool) -> Result<(), Problem> {
+    let now = app.clock.now();
+    decide(&by.snapshot, &[], now)?;
+    if by.snapshot.live_evaluation_id.is_some() && !runs {
+        return Err(Problem::LiveEvaluationKey);
+    }
+    Ok(decide(&by.snapshot, scope.map_or(&[], slice::from_ref), now)?)
 }
 
 /// Tells whoever uses a secret that a rotation is replacing until when it works: `Sunset` is an HTTP

@@ -35,6 +35,8 @@ pub(crate) enum Problem {
     BodyTooLarge(usize),
     /// The body is no JSON.
     MalformedJson(String),
+    /// The key of a live evaluation was sent, which runs that and does nothing else.
+    LiveEvaluationKey,
     /// The upstream did not begin to answer in time.
     UpstreamTimedOut,
     /// The upstream did not answer; the log says why.
@@ -144,6 +146,7 @@ impl Problem {
             Self::MethodNotAllowed(_) => (405, "method_not_allowed"),
             Self::BodyTooLarge(_) => (413, "body_too_large"),
             Self::MalformedJson(_) => (400, "malformed_json"),
+            Self::LiveEvaluationKey => (403, "live_evaluation_key"),
             Self::UpstreamTimedOut => (504, "upstream_timeout"),
             Self::UpstreamFailed => (502, "upstream_failed"),
             Self::App(Error::Invalid { .. }) => (400, "validation_failed"),
@@ -153,7 +156,10 @@ impl Problem {
             Self::App(Error::Conflict { code, .. }) => (409, code),
             Self::App(Error::Reused) => (422, "idempotency_key_reused"),
             Self::App(Error::Spent(_)) => (409, "idempotency_key_spent"),
+            Self::App(Error::Running) => (409, "run_in_progress"),
             Self::App(Error::Unavailable(_) | Error::KeyChanged | Error::Repeated) => (503, "unavailable"),
+            Self::App(Error::JudgeNotConfigured) => (503, "judge_not_configured"),
+            Self::App(Error::JudgeUnavailable(_)) => (503, "judge_unavailable"),
             Self::App(Error::Refused(refusal)) => {
                 let status = match refusal {
                     Refusal::MissingScopes(_) | Refusal::OrganizationSuspended => 403,
@@ -180,6 +186,11 @@ impl Problem {
             Self::ForeignOrigin => "Pages of other sites may not ask here.".to_owned(),
             Self::MethodNotAllowed(allowed) => format!("This path takes {allowed}."),
             Self::BodyTooLarge(max_bytes) => format!("The body is larger than {max_bytes} bytes."),
+            Self::LiveEvaluationKey => {
+                "The key of a live evaluation runs it, by POST /api/eval/{live_evaluation}, and can do nothing else. \
+                 Use a key that holds the scope for this."
+                    .to_owned()
+            }
             Self::UpstreamTimedOut => {
                 "The server behind this path did not answer in time. It may have done what you asked.".to_owned()
             }
@@ -203,8 +214,18 @@ impl Problem {
             Self::App(Error::Spent(id)) => {
                 format!("The first request with this Idempotency-Key made {id}, whose answer cannot be given again.")
             }
+            Self::App(Error::Running) => {
+                "The first request with this Idempotency-Key is still being judged. Send it again in a moment."
+                    .to_owned()
+            }
             Self::App(Error::Unavailable(_) | Error::KeyChanged | Error::Repeated) => {
                 "Something that this answer depends on is not available. Try again in a moment.".to_owned()
+            }
+            Self::App(Error::JudgeNotConfigured) => {
+                "A language model is to do this, and none is set up here. The operator can set JUDGE_URL.".to_owned()
+            }
+            Self::App(Error::JudgeUnavailable(_)) => {
+                "The language model that is to do this does not answer as it should. Try again later.".to_owned()
             }
             Self::App(Error::Refused(refusal)) => refusal_detail(refusal),
         }
@@ -271,9 +292,15 @@ impl Problem {
                     .headers
                     .push(("WWW-Authenticate".into(), "Bearer realm=\"bitting\", error=\"invalid_token\"".to_owned()));
             }
+            (409, Self::App(Error::Running)) => {
+                response.headers.push(("Retry-After".into(), RETRY_AFTER_SECONDS.to_owned()));
+            }
             (405, Self::MethodNotAllowed(allowed)) => response.headers.push(("Allow".into(), allowed.clone())),
             // Clients of the Stainless family try a 409 again, which cannot help here.
             (409, _) => response.headers.push(("X-Should-Retry".into(), "false".to_owned())),
+            (_, Self::App(Error::JudgeUnavailable(seconds))) => {
+                response.headers.push(("Retry-After".into(), seconds.to_string()));
+            }
             (503, _) => response.headers.push(("Retry-After".into(), RETRY_AFTER_SECONDS.to_owned())),
             _ => {}
         }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::{
-        id::{KeyId, OrganizationId, ProjectId, UserId},
+        id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
         key::{Key, KeyKind, KeyState, Life, Name, Role, Rotation},
         key_text::{Digest, Preview},
         scope::Scopes,
@@ -18,7 +18,7 @@ use crate::{
 /// The columns of a [`Key`].
 macro_rules! columns {
     () => {
-        "id, number, organization_id, user_id, project_id, kind, stem, start, last4, name, scopes, role, metadata, \
+        "id, number, organization_id, user_id, project_id, live_evaluation_id, kind, stem, start, last4, name, scopes, role, metadata, \
          expires_at, disabled_at, revoked_at, created_at, created_by, updated_at, last_used_at, \
          rotates_at, outgoing_start, outgoing_last4, outgoing_last_used_at, outgoing_uses"
     };
@@ -58,14 +58,14 @@ macro_rules! held {
 
 /// A new key's row, with the organization's next number; gives the number, or no row if the key's
 /// project is not one of the organization's, or its user is no member or has `max_keys` already that
-/// still work.
+/// still work. The key of a live evaluation is made if the statement before it in the batch has changed a row.
 pub(crate) fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i64>) -> Statement {
     statement!(
         concat!(
             "INSERT INTO keys (id, organization_id, number, user_id, project_id, kind, digest, pepper_version, stem, \
-             start, last4, name, scopes, role, metadata, expires_at, created_at, created_by, updated_at) \
+             start, last4, name, scopes, role, metadata, expires_at, created_at, created_by, updated_at, live_evaluation_id) \
              SELECT ?1, ?2, (SELECT coalesce(max(number), 0) + 1 FROM keys WHERE organization_id = ?2), \
-             ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?16 \
+             ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?16, ?19 \
              WHERE (?4 IS NULL OR EXISTS \
              (SELECT 1 FROM projects WHERE id = ?4 AND organization_id = ?2 AND deleted_at IS NULL)) \
              AND (?3 IS NULL OR EXISTS (SELECT 1 FROM memberships WHERE organization_id = ?2 AND user_id = ?3)) \
@@ -73,7 +73,7 @@ pub(crate) fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: O
             held!("IS NULL"),
             " + ",
             held!("> ?16"),
-            ") RETURNING number"
+            ") AND (?19 IS NULL OR changes() > 0) RETURNING number"
         ),
         key.id,
         key.organization_id,
@@ -92,7 +92,8 @@ pub(crate) fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: O
         key.life.expires_at,
         key.created_at,
         key.created_by,
-        max_keys
+        max_keys,
+        key.live_evaluation_id
     )
 }
 
@@ -149,6 +150,7 @@ pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Key>, DatabaseError> {
         organization_id: OrganizationId,
         user_id: Option<UserId>,
         project_id: Option<ProjectId>,
+        live_evaluation_id: Option<LiveEvaluationId>,
         kind: KeyKind,
         stem: String,
         start: String,
@@ -178,6 +180,7 @@ pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Key>, DatabaseError> {
         organization_id: row.organization_id,
         user_id: row.user_id,
         project_id: row.project_id,
+        live_evaluation_id: row.live_evaluation_id,
         kind: row.kind,
         name: row.name,
         preview: Preview { stem: row.stem, start: row.start, last4: row.last4 },
