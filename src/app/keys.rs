@@ -17,7 +17,7 @@ use crate::{
     storage::{
         audit::{self, Event, Recorded},
         key_uses::{self, DailyUses},
-        keys::{self, Change, Cursor, Filter, KeyRef, Reach},
+        keys::{self, Change, Cursor, Filter, KeyRef, Owner, Reach},
     },
 };
 
@@ -67,6 +67,15 @@ impl<T> Page<T> {
         let has_more = items.len() > limit;
         items.truncate(limit);
         Self { items, has_more: has_more && limit > 0 }
+    }
+
+    /// The same of items that come in the order of a cursor, the oldest first before it.
+    fn at(cursor: Cursor, items: Vec<T>, limit: i64) -> Self {
+        let mut page = Self::of(items, limit);
+        if matches!(cursor, Cursor::Before(_)) {
+            page.items.reverse();
+        }
+        page
     }
 }
 
@@ -216,11 +225,23 @@ impl App {
         // One more than asked tells whether there are more.
         let list = keys::list(reach(by, false)?, filter, cursor, limit + 1, self.now());
         let mut results = self.guarded(by, vec![list]).await?;
-        let mut page = Page::of(keys::read(take(&mut results, 0))?, limit);
-        if matches!(cursor, Cursor::Before(_)) {
-            page.items.reverse();
-        }
-        Ok(page)
+        Ok(Page::at(cursor, keys::read(take(&mut results, 0))?, limit))
+    }
+
+    /// The same, with what people call the owner of each key.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub(crate) async fn list_owned_keys(
+        &self,
+        by: &Principal,
+        filter: &Filter,
+        cursor: Cursor,
+        limit: i64,
+    ) -> Result<Page<(Key, Owner)>, Error> {
+        let list = keys::list_owned(reach(by, false)?, filter, cursor, limit + 1, self.now());
+        let mut results = self.guarded(by, vec![list]).await?;
+        Ok(Page::at(cursor, keys::read_owned(take(&mut results, 0))?, limit))
     }
 
     /// Changes a key that was read as `before`.

@@ -360,7 +360,6 @@ pub(crate) async fn list(
         ids: query.id,
         user_id: query.user_id,
         project_id: query.project_id,
-        kind: None,
         prefix: query.prefix.map(|Prefix(prefix)| prefix),
         status: match query.status {
             None => Status::Current,
@@ -370,6 +369,7 @@ pub(crate) async fn list(
             Some(StatusName::Expired) => Status::Only(KeyState::Expired),
             Some(StatusName::Revoked) => Status::Only(KeyState::Revoked),
         },
+        ..Filter::default()
     };
     let Whole(limit) = query.limit;
     let page = call.app.list_keys(by, &filter, between(query.starting_after, query.ending_before)?, limit).await?;

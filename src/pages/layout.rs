@@ -63,7 +63,7 @@ impl Page<'_> {
                 body {
                     a.skip href="#main" { "Skip to the content" }
                     @if let Some(who) = self.who { (header(who, self.title)) }
-                    main #main {
+                    main #main .alone[self.who.is_none()] {
                         h1 { (self.title) }
                         (self.content)
                     }
@@ -100,6 +100,11 @@ pub(crate) fn see_other(to: &str) -> Response {
 /// What went well, or did not, above everything else on a page.
 pub(crate) fn notice(text: &str) -> Markup {
     html! { p.notice role="status" { (text) } }
+}
+
+/// A word that stands out; `manner` is `good`, `warning` or `bad`.
+pub(crate) fn tag(manner: &str, text: &str) -> Markup {
+    html! { span class={ "badge " (manner) } { (text) } }
 }
 
 /// The page of what went wrong.
