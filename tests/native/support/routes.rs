@@ -201,12 +201,7 @@ impl RouteCall {
             // That of the project or organization, and that of its first key.
             (
                 "POST",
-                "/v1/projects"
-                | "/v2/projects"
-                | "/v1/organizations"
-                | "/v1/organizations/:organization/projects"
-                | "/api/live-evaluations"
-                | "/api/live-evaluations/:live_evaluation/regenerate",
+                "/v1/projects" | "/v2/projects" | "/v1/organizations" | "/v1/organizations/:organization/projects",
             ) => 2,
             _ => 1,
         }
