@@ -306,11 +306,11 @@ fn body(method: &str, template: &str, targets: &Targets) -> Value {
             "name": "changed", "description": "d", "columns": new_evaluation()["columns"], "judge": new_evaluation()["judge"], "draft": false,
         }),
         ("PUT", template) if template.ends_with("/shares/:grantee") => json!({ "access": "write" }),
-        ("POST", "/mcp") => json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} }),
         ("POST", "/api/live-evaluations") | ("PATCH", "/api/live-evaluations/:live_evaluation") => {
             json!({ "evaluation": targets.evaluation, "name": "deployed", "description": "d" })
         }
         ("POST", "/api/eval/:live_evaluation") => json!({ "inputs": { "answer": "why" } }),
+        ("POST", "/mcp") => json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} }),
         ("POST", "/bootstrap") => json!({ "organization": "B", "email": "b@example.com", "key_name": "b" }),
         ("POST", "/keys") => json!({ "name": "made", "scopes": ["api-keys:read"], "metadata": { "a": 1 } }),
         ("POST", "/keys/verify") => json!({ "key": targets.key, "scopes": ["datasets:read"] }),
