@@ -7,3 +7,19 @@ for (const time of document.querySelectorAll("time[datetime]")) {
   if ("relative" in time.dataset) time.title = text;
   else time.textContent = text;
 }
+
+// What is shown once is copied by one press, and says that it was.
+for (const button of document.querySelectorAll("button[data-copy]")) {
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const source = document.getElementById(button.dataset.copy);
+    const told = button.parentElement.querySelector("[role=status]");
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+      told.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(source);
+      told.textContent = "Selected: copy it with Ctrl+C or ⌘C";
+    }
+  });
+}

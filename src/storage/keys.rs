@@ -212,7 +212,7 @@ pub(crate) enum Cursor {
 }
 
 /// Which keys to list.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
     /// With exactly this name.
     pub(crate) name: Option<String>,
@@ -231,9 +231,10 @@ pub(crate) struct Filter {
 }
 
 /// Which states to list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Status {
     /// All but the revoked.
+    #[default]
     Current,
     /// One state.
     Only(KeyState),

@@ -29,6 +29,7 @@ mod migrations;
 mod openapi;
 mod organizations;
 mod pages;
+mod pages_organization;
 mod people;
 mod projects;
 mod rotation;

@@ -116,7 +116,20 @@ fn rooms_import_only_what_they_may() {
             ],
         ),
         ("platform/", &["platform", "ports", "http::message", "domain::catalogue::Target", "domain::time"]),
-        ("pages/", &["pages", "http", "app", "domain"]),
+        (
+            "pages/",
+            &[
+                "pages",
+                "http",
+                "app",
+                "domain",
+                "storage::audit::Filter",
+                "storage::audit::Recorded",
+                "storage::keys::Cursor",
+                "storage::keys::Filter",
+                "storage::keys::Status",
+            ],
+        ),
         ("worker.rs", &["platform", "pages", "http", "app", "storage", "ports"]),
         ("lib.rs", &[]),
     ];
