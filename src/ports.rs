@@ -1,10 +1,13 @@
 //! The six things that the outside world gives: a database, a cache, a clock, randomness, work
-//! that goes on behind the answer, and the servers that stand behind the operator's routes. The same core runs over workerd's, over SQLite in the tests, and
-//! over a simulated world with delays and failures.
+//! that goes on behind the answer, and the operator's servers. The same core runs over workerd's, over SQLite in the
+//! tests, and over a simulated world with delays and failures.
 
 use std::{any::Any, future::Future, pin::Pin, rc::Rc};
 
-use futures_util::stream::LocalBoxStream;
+use futures_util::{
+    future::ready,
+    stream::{self, LocalBoxStream},
+};
 use serde_json::{Map, Value};
 
 use crate::domain::{catalogue::Target, time::UnixMillis};
@@ -93,6 +96,9 @@ pub trait Cache {
 pub trait Clock {
     /// The present instant. On Cloudflare it moves only with I/O.
     fn now(&self) -> UnixMillis;
+
+    /// Waits.
+    fn sleep(&self, ms: u32) -> LocalFuture<'_, ()>;
 }
 
 /// Randomness fit for secrets.
@@ -118,7 +124,14 @@ pub trait ByteSource: Any {
     fn pieces(&self) -> LocalBoxStream<'_, Result<Vec<u8>, String>>;
 }
 
-/// A request to a server behind a route of the operator's.
+/// A body that is here already.
+impl ByteSource for Vec<u8> {
+    fn pieces(&self) -> LocalBoxStream<'_, Result<Vec<u8>, String>> {
+        Box::pin(stream::once(ready(Ok(self.clone()))))
+    }
+}
+
+/// A request to one of the operator's servers.
 pub struct Outgoing {
     /// The method.
     pub method: String,
@@ -153,7 +166,7 @@ pub enum UpstreamError {
     Failed(String),
 }
 
-/// The servers behind the operator's routes.
+/// The operator's servers: those behind his routes, and the one that has the model.
 pub trait Upstream {
     /// Sends a request and waits for the beginning of the answer. Follows no redirect.
     ///

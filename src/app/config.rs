@@ -1,7 +1,7 @@
 //! The operator's choices: variables and secrets of the Worker.
 
 use crate::domain::{
-    catalogue::Catalogue,
+    catalogue::{Catalogue, Target, is_origin},
     key_text::{Hasher, Pepper, Word},
     time::DAY_MS,
 };
@@ -27,8 +27,22 @@ pub struct Config {
     pub trace_retention_ms: Option<i64>,
     /// The scopes, and the operator's own routes (`CATALOGUE`, or else the file `catalogue.json`).
     pub catalogue: Catalogue,
+    /// The language model (`JUDGE_URL`); `None`: there is none.
+    pub model: Option<Model>,
     /// What signs the requests that are forwarded (`FORWARD_SECRET`); `None`: they are not signed.
     pub forward_secret: Option<String>,
+}
+
+/// The language model that judges.
+pub struct Model {
+    /// The server that has it.
+    pub target: Target,
+    /// Where its API begins there: `/v1`.
+    pub path: String,
+    /// What it is called there (`JUDGE_MODEL`).
+    pub name: String,
+    /// The key of its API (`JUDGE_API_KEY`).
+    pub api_key: Option<String>,
 }
 
 impl Config {
@@ -56,6 +70,14 @@ impl Config {
             Some(secret) if secret.len() < 32 => Err(format!("{name} must have at least 32 characters")),
             secret => Ok(secret),
         };
+        let model = match (get("JUDGE_URL"), get("JUDGE_MODEL")) {
+            (None, _) => None,
+            (Some(_), None) => return Err("JUDGE_URL is set, so JUDGE_MODEL must be, too".to_owned()),
+            (Some(url), Some(name)) => {
+                let (target, path) = parse_url(&url).ok_or("JUDGE_URL must be the URL of an API, without a query")?;
+                Some(Model { target, path, name, api_key: get("JUDGE_API_KEY") })
+            }
+        };
         let (from, text) = match get("CATALOGUE") {
             Some(text) => ("CATALOGUE", text),
             None => ("catalogue.json", CATALOGUE.to_owned()),
@@ -72,7 +94,17 @@ impl Config {
                 days => Some(days * DAY_MS),
             },
             catalogue: Catalogue::parse(&text).map_err(|message| format!("{from}: {message}"))?,
+            model,
             forward_secret: secret("FORWARD_SECRET")?,
         })
     }
+}
+
+/// A URL as its origin and the path there.
+fn parse_url(url: &str) -> Option<(Target, String)> {
+    let url = url.trim_end_matches('/');
+    let end = url.match_indices('/').nth(2).map_or(url.len(), |(end, _)| end);
+    let (origin, path) = url.split_at_checked(end)?;
+    let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte));
+    (plain && is_origin(origin)).then(|| (Target::Upstream(origin.to_owned()), path.to_owned()))
 }

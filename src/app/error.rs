@@ -40,6 +40,10 @@ pub enum Error {
     Spent(String),
     /// Something that the answer depends on has failed; the text is for the log alone.
     Unavailable(String),
+    /// A language model is to judge, and the operator has set up none.
+    JudgeNotConfigured,
+    /// The language model does not answer, or not what it was asked for; it may after so many seconds.
+    JudgeUnavailable(u32),
     /// The caller's key has changed since it was verified: verify anew, then try again.
     KeyChanged,
     /// The Idempotency-Key was used before: answer with what was made then.

@@ -1,20 +1,58 @@
-//! Judging: by a rule, here, or by a language model that the operator has set up.
+//! Judging: by a rule, here, or by the operator's language model.
+
+use serde::Deserialize;
+use serde_json::json;
 
 use crate::{
-    app::{App, error::Error},
+    app::{App, error::Error, model::Question},
     domain::{
         dataset::Row,
-        judge::{Judge, Judgment},
+        judge::{Judge, Judgment, ModelJudge},
     },
 };
+
+/// The most characters of an explanation that are kept.
+const MAX_EXPLANATION_CHARS: usize = 2_000;
+
+/// What a model must answer.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answer {
+    verdict: String,
+    explanation: String,
+}
 
 impl App {
     /// What a judge says of these values.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when a model is to judge and there is none.
-    #[expect(clippy::unused_async, reason = "a model is asked over the network")]
+    /// [`Error::JudgeNotConfigured`] or [`Error::JudgeUnavailable`] when a model is to judge and there is none, or
+    /// none that answers.
     pub async fn judge(&self, judge: &Judge, inputs: &Row) -> Result<Judgment, Error> {
-        judge.by_rule(inputs).ok_or_else(|| Error::Unavailable("there is no model".to_owned()))
+        let ModelJudge { instructions, verdicts, passing } = match judge.by_rule(inputs) {
+            Ok(judgment) => return Ok(judgment),
+            Err(model) => model,
+        };
+        let question = Question {
+            instructions: format!(
+                "You are a judge. Judge the data by the following instructions, choose one of the verdicts, and \
+                 explain it in one to three sentences.\n\n{instructions}"
+            ),
+            data: json!(inputs),
+            answer: json!({
+                "type": "object",
+                "properties": { "explanation": { "type": "string" }, "verdict": { "enum": verdicts } },
+                "required": ["explanation", "verdict"],
+                "additionalProperties": false,
+            }),
+        };
+        let known = |answer: &Answer| verdicts.iter().any(|verdict| verdict.as_str() == answer.verdict);
+        let Answer { verdict, explanation } = self.ask(&question, known).await?;
+        Ok(Judgment {
+            passed: passing.iter().any(|passing| passing.as_str() == verdict),
+            verdict,
+            score: None,
+            explanation: explanation.chars().take(MAX_EXPLANATION_CHARS).collect(),
+        })
     }
 }

@@ -11,6 +11,7 @@ pub mod invitations;
 pub mod isolate;
 pub mod judge;
 pub mod keys;
+mod model;
 pub mod organizations;
 pub mod people;
 pub mod projects;
@@ -48,7 +49,7 @@ pub struct App {
     pub entropy: Rc<dyn Entropy>,
     /// Work behind the answer.
     pub background: Rc<dyn Background>,
-    /// The servers behind the operator's routes.
+    /// The operator's servers.
     pub upstream: Rc<dyn Upstream>,
     /// The operator's choices.
     pub config: Rc<Config>,

@@ -301,7 +301,7 @@ fn is_path(path: &str) -> bool {
 }
 
 /// Whether a text is a scheme, a host and perhaps a port.
-fn is_origin(text: &str) -> bool {
+pub fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte);
     !host.is_empty() && host.bytes().all(fits)

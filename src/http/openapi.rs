@@ -134,8 +134,9 @@ pub fn document() -> Map<String, Value> {
         .into_iter()
         .map(|status| (status.to_string(), refusal(status, &problem)))
         .collect();
-    let mut schemas = read.take_definitions(true);
-    schemas.append(&mut written.take_definitions(true));
+    let mut schemas = written.take_definitions(true);
+    // What is read and written is described as it is read: that fits what is written, too.
+    schemas.append(&mut read.take_definitions(true));
     schemas.values_mut().for_each(tidy);
     let members = [
         ("openapi", json!("3.1.0")),

@@ -126,6 +126,8 @@ impl Problem {
             Self::App(Error::Reused) => (422, "idempotency_key_reused"),
             Self::App(Error::Spent(_)) => (409, "idempotency_key_spent"),
             Self::App(Error::Unavailable(_) | Error::KeyChanged | Error::Repeated) => (503, "unavailable"),
+            Self::App(Error::JudgeNotConfigured) => (503, "judge_not_configured"),
+            Self::App(Error::JudgeUnavailable(_)) => (503, "judge_unavailable"),
             Self::App(Error::Refused(refusal)) => {
                 let status = match refusal {
                     Refusal::MissingScopes(_) | Refusal::OrganizationSuspended => 403,
@@ -176,6 +178,12 @@ impl Problem {
             }
             Self::App(Error::Unavailable(_) | Error::KeyChanged | Error::Repeated) => {
                 "Something that this answer depends on is not available. Try again in a moment.".to_owned()
+            }
+            Self::App(Error::JudgeNotConfigured) => {
+                "A language model is to do this, and none is set up here. The operator can set JUDGE_URL.".to_owned()
+            }
+            Self::App(Error::JudgeUnavailable(_)) => {
+                "The language model that is to do this does not answer as it should. Try again later.".to_owned()
             }
             Self::App(Error::Refused(refusal)) => refusal_detail(refusal),
         }
@@ -234,6 +242,9 @@ impl Problem {
             (405, Self::MethodNotAllowed(allowed)) => response.headers.push(("Allow".into(), allowed.clone())),
             // Clients of the Stainless family try a 409 again, which cannot help here.
             (409, _) => response.headers.push(("X-Should-Retry".into(), "false".to_owned())),
+            (_, Self::App(Error::JudgeUnavailable(seconds))) => {
+                response.headers.push(("Retry-After".into(), seconds.to_string()));
+            }
             (503, _) => response.headers.push(("Retry-After".into(), RETRY_AFTER_SECONDS.to_owned())),
             _ => {}
         }

@@ -1,19 +1,25 @@
 //! The clock, randomness, and work behind the answer.
 
-use worker::Context;
+use std::time::Duration;
+
+use worker::{Context, Delay};
 
 use crate::{
     domain::time::UnixMillis,
     ports::{Background, Clock, Entropy, LocalFuture},
 };
 
-/// `Date.now()`.
+/// `Date.now()` and `setTimeout`.
 pub(crate) struct WallClock;
 
 impl Clock for WallClock {
     #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 fit for 285,000 years")]
     fn now(&self) -> UnixMillis {
         UnixMillis(js_sys::Date::now() as i64)
+    }
+
+    fn sleep(&self, ms: u32) -> LocalFuture<'_, ()> {
+        Box::pin(Delay::from(Duration::from_millis(ms.into())))
     }
 }
 

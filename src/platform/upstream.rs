@@ -1,8 +1,9 @@
-//! The servers behind the operator's routes: `fetch`, and service bindings.
+//! The operator's servers: `fetch`, and service bindings.
 
-use std::{rc::Rc, time::Duration};
+use std::{any::Any, rc::Rc, time::Duration};
 
 use futures_util::future::{Either, select};
+use js_sys::Uint8Array;
 use worker::{
     AbortController, AbortSignal, Delay, Env, Fetch, ResponseBody,
     web_sys::{self, RequestCache, RequestRedirect},
@@ -48,7 +49,11 @@ impl Fetcher {
         }
         init.set_headers(headers.as_ref());
         if let Some(body) = &request.body {
-            init.set_body(Readable::of(body)?);
+            let bytes: &dyn Any = &**body;
+            match bytes.downcast_ref::<Vec<u8>>() {
+                Some(bytes) => init.set_body(&Uint8Array::from(bytes.as_slice())),
+                None => init.set_body(Readable::of(body)?),
+            }
         }
         let to = |url: String| -> worker::Result<worker::Request> {
             Ok(web_sys::Request::new_with_str_and_init(&url, &init)?.into())

@@ -26,6 +26,7 @@ mod key_text;
 mod keys;
 mod last_key;
 mod migrations;
+mod model;
 mod openapi;
 mod organizations;
 mod pages;

@@ -4,7 +4,7 @@ mod pattern;
 mod schema;
 mod text;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -26,6 +26,8 @@ const MAX_TEXTS: usize = 100;
 const MAX_JSON_BYTES: usize = 32 * 1024;
 /// The highest bound of a length.
 const MAX_LENGTH: u32 = 1_000_000;
+/// The most verdicts that a model chooses from.
+const MAX_VERDICTS: usize = 20;
 
 /// How something is judged. A rule that finds no value in its column fails it. To a rule that looks at a text,
 /// a value that is none is its JSON.
@@ -151,12 +153,33 @@ pub enum Judge {
         #[schemars(range(min = 0, max = 1))]
         threshold: f64,
     },
-    /// A language model decides.
-    Model {
-        /// What it is asked to look at.
-        #[schemars(length(min = 1, max = MAX_TEXT_CHARS))]
-        instructions: String,
-    },
+    /// The operator's language model decides. It sees the values of all columns.
+    Model(ModelJudge),
+}
+
+/// How a language model judges.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelJudge {
+    /// What it is to look at.
+    #[schemars(length(min = 1, max = MAX_TEXT_CHARS))]
+    pub instructions: String,
+    /// The verdicts that it chooses from.
+    #[serde(default = "pass_or_fail")]
+    #[schemars(length(min = 2, max = MAX_VERDICTS), extend("uniqueItems" = true))]
+    pub verdicts: Vec<Name>,
+    /// Those of them that are good ones.
+    #[serde(default = "pass")]
+    #[schemars(length(min = 1, max = MAX_VERDICTS), extend("uniqueItems" = true))]
+    pub passing: Vec<Name>,
+}
+
+fn pass_or_fail() -> Vec<Name> {
+    ["pass", "fail"].into_iter().filter_map(|name| Name::try_from(name.to_owned()).ok()).collect()
+}
+
+fn pass() -> Vec<Name> {
+    pass_or_fail().into_iter().take(1).collect()
 }
 
 /// How many of several there must be.
@@ -237,19 +260,27 @@ fn wrong(field: &str, message: impl Into<String>) -> Wrong {
 
 impl Judge {
     /// The names of the columns that it reads, and the field that says each.
-    pub fn columns(&self) -> Vec<(&'static str, &Name)> {
-        let (column, expected) = match self {
+    pub fn columns(&self) -> impl Iterator<Item = (&'static str, &Name)> {
+        let (column, expected) = match self.reads() {
+            Ok((column, expected)) => (Some(column), expected),
+            Err(_) => (None, None),
+        };
+        column.map(|name| ("column", name)).into_iter().chain(expected.map(|name| ("expected_column", name)))
+    }
+
+    /// The column that a rule judges, and the one that it compares it with.
+    fn reads(&self) -> Result<(&Name, Option<&Name>), &ModelJudge> {
+        match self {
             Self::ExactMatch { column, expected_column, .. }
             | Self::NormalizedMatch { column, expected_column, .. }
             | Self::Contains { column, expected_column, .. }
-            | Self::TokenOverlap { column, expected_column, .. } => (column, expected_column.as_ref()),
+            | Self::TokenOverlap { column, expected_column, .. } => Ok((column, expected_column.as_ref())),
             Self::Regex { column, .. }
             | Self::JsonSchema { column, .. }
             | Self::NumericRange { column, .. }
-            | Self::Length { column, .. } => (column, None),
-            Self::Model { .. } => return Vec::new(),
-        };
-        [("column", column)].into_iter().chain(expected.map(|name| ("expected_column", name))).collect()
+            | Self::Length { column, .. } => Ok((column, None)),
+            Self::Model(model) => Err(model),
+        }
     }
 
     /// Whether it can judge.
@@ -298,28 +329,28 @@ impl Judge {
             }
             Self::NumericRange { min, max, .. } => check_bounds(min.as_ref(), max.as_ref()),
             Self::Length { min, max, .. } => check_bounds(min.as_ref(), max.as_ref()),
-            Self::Model { instructions } => check_text("instructions", instructions),
+            Self::Model(model) => model.check(),
         }
     }
 
-    /// What a rule says of these values; `None` for a judge that is no rule.
-    pub fn by_rule(&self, inputs: &Row) -> Option<Judgment> {
-        let columns = self.columns();
-        let (_, column) = columns.first()?;
+    /// What a rule says of these values.
+    ///
+    /// # Errors
+    /// The judge, if that is no rule.
+    pub fn by_rule(&self, inputs: &Row) -> Result<Judgment, &ModelJudge> {
+        let (column, expected_column) = self.reads()?;
         let Some(value) = value_of(inputs, column) else {
-            return Some(judged(false, format!("`{}` has no value.", column.as_str())));
+            return Ok(judged(false, format!("`{}` has no value.", column.as_str())));
         };
-        let expected = match columns.get(1) {
-            Some((_, other)) => match value_of(inputs, other) {
+        let expected = match expected_column {
+            Some(other) => match value_of(inputs, other) {
                 Some(expected) => expected.clone(),
-                None => {
-                    return Some(judged(false, format!("`{}` has no value to compare with.", other.as_str())));
-                }
+                None => return Ok(judged(false, format!("`{}` has no value to compare with.", other.as_str()))),
             },
             None => self.literal(),
         };
         let column = column.as_str();
-        Some(match self {
+        Ok(match self {
             Self::ExactMatch { .. } => exact_match(column, value, &expected),
             Self::NormalizedMatch { .. } => same_text(column, &normalized(&text(value)), &normalized(&text(&expected))),
             Self::Contains { needs, normalized, .. } => {
@@ -334,7 +365,7 @@ impl Judge {
             Self::NumericRange { min, max, .. } => numeric_range(column, value, *min, *max),
             Self::Length { unit, min, max, .. } => length(column, &text(value), *unit, *min, *max),
             Self::TokenOverlap { threshold, .. } => token_overlap(column, &text(value), &text(&expected), *threshold),
-            Self::Model { .. } => return None,
+            Self::Model(model) => return Err(model),
         })
     }
 
@@ -346,6 +377,30 @@ impl Judge {
             Self::Contains { expected, .. } => expected.clone().into(),
             _ => Value::Null,
         }
+    }
+}
+
+impl ModelJudge {
+    fn check(&self) -> Result<(), Wrong> {
+        check_text("instructions", &self.instructions)?;
+        if !(2..=MAX_VERDICTS).contains(&self.verdicts.len()) {
+            return Err(wrong("verdicts", format!("must be 2 to {MAX_VERDICTS} verdicts")));
+        }
+        if self.passing.is_empty() {
+            return Err(wrong("passing", "must be one verdict at least"));
+        }
+        for (field, names) in [("verdicts", &self.verdicts), ("passing", &self.passing)] {
+            let mut seen = HashSet::new();
+            for (index, name) in names.iter().enumerate() {
+                if !seen.insert(name.as_str()) {
+                    return Err(wrong(&format!("{field}[{index}]"), "is there before"));
+                }
+                if !self.verdicts.contains(name) {
+                    return Err(wrong(&format!("{field}[{index}]"), "must be one of `verdicts`"));
+                }
+            }
+        }
+        Ok(())
     }
 }
 

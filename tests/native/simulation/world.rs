@@ -361,6 +361,10 @@ impl Clock for Edge {
         let behind_ms = self.world.clocks[self.isolate].get().behind_ms;
         START.plus_ms(self.world.now() - behind_ms)
     }
+
+    fn sleep(&self, ms: u32) -> LocalFuture<'_, ()> {
+        Box::pin(self.world.sleep(ms.into()))
+    }
 }
 
 impl Entropy for Edge {

@@ -1,5 +1,6 @@
 //! A world for the core to live in: SQLite for D1, a map for KV, a clock and randomness of our own.
 
+pub(crate) mod model;
 pub(crate) mod problem;
 pub(crate) mod routes;
 pub(crate) mod sqlite;
@@ -48,12 +49,16 @@ impl Instant {
     }
 }
 
-/// A clock that moves when a test says so.
+/// A clock that moves when a test says so, or somebody waits.
 pub(crate) struct ManualClock(pub(crate) Instant);
 
 impl Clock for ManualClock {
     fn now(&self) -> UnixMillis {
         self.0.get()
+    }
+
+    fn sleep(&self, ms: u32) -> LocalFuture<'_, ()> {
+        Box::pin(async move { self.0.set(self.0.get().plus_ms(ms.into())) })
     }
 }
 
