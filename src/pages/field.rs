@@ -45,7 +45,7 @@ impl Mistakes {
         }
         pages::note_refusal(call, who, &problem);
         let place = places.iter().find(|(known, _)| *known == code).map_or(FORM, |(_, field)| *field);
-        Ok(Self { refused: Some(refused), told: vec![(place, problem.detail())] })
+        Ok(Self { refused: Some(refused), told: vec![(place, sentence(&problem.detail()))] })
     }
 
     /// Whether a use case refused what was typed with this code.
@@ -78,8 +78,9 @@ impl Mistakes {
     }
 }
 
-/// A message that says what a value must be, as a person reads it.
+/// A message as a person reads it, who knows nothing of code.
 fn sentence(message: &str) -> String {
+    let message = message.replace('`', "");
     let mut characters = message.chars();
     let first: String = characters.next().map(char::to_uppercase).into_iter().flatten().collect();
     let stop = if message.ends_with('.') { "" } else { "." };

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 pub(crate) fn secret(label: &str, text: &str) -> Markup {
     html! {
         div.card.secret {
-            h2 #secret-label { (label) }
+            h2 { (label) }
             p.mono #secret { (text) }
             button type="button" data-copy="secret" hidden { "Copy" }
             " " span role="status" {}

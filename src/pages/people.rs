@@ -350,9 +350,10 @@ async fn removal(
             }
             p.hint { "Whoever is invited again comes back as somebody new: the keys do not come back." }
             @if may_force { (force()) }
-            button.danger { @if own { "Leave the organization" } @else { "Remove " (member.email) } }
-            " "
-            a.button.quiet href=(path) { "Cancel" }
+            div.bar {
+                button.danger { @if own { "Leave the organization" } @else { "Remove " (member.email) } }
+                a.button.quiet href=(path) { "Cancel" }
+            }
         }
     };
     let title = if own { "Leave the organization" } else { "Remove a person" };

@@ -207,9 +207,10 @@ async fn deletion(
             }
             (Field { name: "name", label: "Type the project's name to delete it", hint: name, mistakes }
                 .text("text", typed, true))
-            button.danger { "Delete the project and end its keys" }
-            " "
-            a.button.quiet href=(path) { "Cancel" }
+            div.bar {
+                button.danger { "Delete the project and end its keys" }
+                a.button.quiet href=(path) { "Cancel" }
+            }
         }
     };
     Ok(Page { title: "Delete a project", who: Some(who), secret: false, content }.response(mistakes.status()))

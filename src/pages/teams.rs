@@ -221,9 +221,10 @@ pub(crate) async fn ask_to_delete(call: &Call<'_>, who: &SignedIn) -> Result<Res
                 }
                 " What was shared with the team is no longer shared with it. This cannot be undone."
             }
-            button.danger { "Delete the team " (team.name.as_str()) }
-            " "
-            a.button.quiet href=(path) { "Cancel" }
+            div.bar {
+                button.danger { "Delete the team " (team.name.as_str()) }
+                a.button.quiet href=(path) { "Cancel" }
+            }
         }
     };
     Ok(Page { title: "Delete a team", who: Some(who), secret: false, content }.response(200))

@@ -102,8 +102,7 @@ fn what_is_wrong_with_an_invitation_is_told_beside_each_field() {
     assert_eq!(answer.status, 400);
     let page = html(&answer);
     assert_eq!(typed(&page, "email"), "&quot;&gt;&lt;b&gt;no");
-    for (field, expected) in [("email", "An address has one `@`"), ("role", "Choose one"), ("lasts", "Choose how long")]
-    {
+    for (field, expected) in [("email", "An address has one @"), ("role", "Choose one"), ("lasts", "Choose how long")] {
         assert!(mistake(&page, field).starts_with(expected), "{page}");
     }
     assert_eq!(page.matches("aria-invalid=\"true\"").count(), 3);
