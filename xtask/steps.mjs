@@ -120,3 +120,16 @@ export const pythonPackages = () =>
     await run(["python3", "-m", "venv", "--clear", "target/python"]);
     await run(["target/python/bin/pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", "tests/sdk/requirements.txt"]);
   });
+
+/** The browser for the tests of the pages: whatever `CHROMIUM` names, or Debian's. */
+export async function chromium() {
+  const path = process.env.CHROMIUM ?? "/usr/bin/chromium";
+  if (existsSync(path)) return;
+  if (process.env.CHROMIUM || process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) {
+    fail(`there is no ${path}: install Chromium, or say where it is, CHROMIUM=/path/to/chromium npm test`);
+  }
+  await step("Chromium", async () => {
+    await run(["apt-get", "update"]);
+    await run(["apt-get", "install", "--yes", "--no-install-recommends", "chromium"], { DEBIAN_FRONTEND: "noninteractive" });
+  });
+}

@@ -1,17 +1,19 @@
 // `npm test`: every check there is, from a new machine to the last summary line.
-import { build, npmPackages, pythonPackages, run, seconds, step, wasmTarget } from "./steps.mjs";
+import { build, chromium, npmPackages, pythonPackages, run, seconds, step, wasmTarget } from "./steps.mjs";
 
 const packages = npmPackages();
 const python = pythonPackages();
 await wasmTarget();
 
 // Cargo's debug and release folders have separate locks, so that these two rows run side by side.
-const [tests, [node, sdk]] = await Promise.all([native(), onWorkerd()]);
+const [tests, [browser, node, sdk]] = await Promise.all([native(), onWorkerd()]);
 
 console.log("\ncargo test");
 print(tests, /^test result: .*[1-9]\d* (passed|failed)/);
 console.log("node --test");
 print(node, /^ℹ (tests|pass|fail|skipped|duration_ms)/);
+console.log("node --test, in a browser");
+print(browser, /^ℹ (tests|pass|fail|skipped|duration_ms)/);
 console.log("Python SDK");
 print(sdk, /^(Ran \d|OK|FAILED)/);
 console.log(`\nAll checks passed in ${seconds().trim()}.`);
@@ -28,6 +30,7 @@ async function native() {
 async function onWorkerd() {
   await build({ dev: false, after: packages });
   return Promise.all([
+    chromium().then(() => step("tests in a browser", () => run(["node", "--test", "--test-reporter=spec", "tests/pages/*.test.mjs"]))),
     step("end-to-end tests", () => run(["node", "--test", "--test-reporter=spec", "tests/e2e/*.test.mjs"])),
     python.then(() => step("Python SDK tests", () => run(["target/python/bin/python", "-m", "unittest", "discover", "--start-directory", "tests/sdk"]))),
     // In the release profile, because the build has just compiled its procedural macros for it.

@@ -107,6 +107,7 @@ impl App {
             organization_id: organization.id,
             user_id: Some(user_id),
             project_id: None,
+            live_evaluation_id: None,
             kind: KeyKind::Pat,
             name: new.key_name,
             preview: text.preview(),

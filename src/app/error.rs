@@ -38,6 +38,8 @@ pub enum Error {
     Reused,
     /// The first request with the Idempotency-Key made what has this id; the answer cannot be given again.
     Spent(String),
+    /// The first request with the Idempotency-Key has not ended yet.
+    Running,
     /// Something that the answer depends on has failed; the text is for the log alone.
     Unavailable(String),
     /// A language model is to judge, and the operator has set up none.

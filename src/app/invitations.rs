@@ -175,6 +175,7 @@ impl App {
             organization_id,
             user_id: Some(user_id),
             project_id: None,
+            live_evaluation_id: None,
             kind: KeyKind::Pat,
             name: key_name,
             preview: text.preview(),

@@ -17,7 +17,7 @@ use crate::{
     storage::{
         audit::{self, Event, Recorded},
         key_uses::{self, DailyUses},
-        keys::{self, Change, Cursor, Filter, KeyRef, Reach},
+        keys::{self, Change, Cursor, Filter, KeyRef, Owner, Reach},
     },
 };
 
@@ -67,6 +67,15 @@ impl<T> Page<T> {
         let has_more = items.len() > limit;
         items.truncate(limit);
         Self { items, has_more: has_more && limit > 0 }
+    }
+
+    /// The same of items that come in the order of a cursor, the oldest first before it.
+    fn at(cursor: Cursor, items: Vec<T>, limit: i64) -> Self {
+        let mut page = Self::of(items, limit);
+        if matches!(cursor, Cursor::Before(_)) {
+            page.items.reverse();
+        }
+        page
     }
 }
 
@@ -127,7 +136,10 @@ impl App {
                 )));
             }
             KeyKind::Org | KeyKind::Proj => None,
-            KeyKind::Sk => return Err(Error::invalid("kind", "must be `pat`, `org` or `proj`")),
+            KeyKind::Sk => {
+                let message = "a live evaluation has its own: deploy one by POST /api/live-evaluations";
+                return Err(Error::invalid("kind", message));
+            }
         };
         if new.project_id.is_some() != (kind == KeyKind::Proj) {
             return Err(Error::invalid("project_id", "belongs to a key of kind `proj`, and to no other"));
@@ -149,6 +161,7 @@ impl App {
             organization_id,
             user_id,
             project_id: new.project_id,
+            live_evaluation_id: None,
             kind,
             name: new.name,
             preview: text.preview(),
@@ -212,11 +225,23 @@ impl App {
         // One more than asked tells whether there are more.
         let list = keys::list(reach(by, false)?, filter, cursor, limit + 1, self.now());
         let mut results = self.guarded(by, vec![list]).await?;
-        let mut page = Page::of(keys::read(take(&mut results, 0))?, limit);
-        if matches!(cursor, Cursor::Before(_)) {
-            page.items.reverse();
-        }
-        Ok(page)
+        Ok(Page::at(cursor, keys::read(take(&mut results, 0))?, limit))
+    }
+
+    /// The same, with what people call the owner of each key.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub(crate) async fn list_owned_keys(
+        &self,
+        by: &Principal,
+        filter: &Filter,
+        cursor: Cursor,
+        limit: i64,
+    ) -> Result<Page<(Key, Owner)>, Error> {
+        let list = keys::list_owned(reach(by, false)?, filter, cursor, limit + 1, self.now());
+        let mut results = self.guarded(by, vec![list]).await?;
+        Ok(Page::at(cursor, keys::read_owned(take(&mut results, 0))?, limit))
     }
 
     /// Changes a key that was read as `before`.
@@ -242,6 +267,9 @@ impl App {
             return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() });
         }
         check_changeable(before)?;
+        if change.scopes.is_some() && before.live_evaluation_id.is_some() {
+            return Err(Error::invalid("scopes", "the key of a live evaluation runs it, and can do nothing else"));
+        }
         // Whoever makes a key do more, work again or last longer vouches for all that it can do then, as
         // if he made it. Taking away needs nothing but the scope to do it.
         let scopes = change.scopes.as_ref().unwrap_or(&before.scopes);

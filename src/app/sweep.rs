@@ -1,5 +1,5 @@
 //! What the cron trigger does: records expiries, prunes the feed, the audit trail, the traces, the
-//! Idempotency-Keys and the sessions.
+//! runs, the Idempotency-Keys and the sessions, and gives back the credits of runs that were broken off.
 //!
 //! Nothing here is needed for a key to be refused in time: deadlines hold by themselves. Each step is
 //! one atomic batch that leaves nothing half-done, so a sweep can run twice, at the same time as
@@ -9,13 +9,15 @@ use crate::{
     app::{App, error::Error},
     domain::{idempotency::IDEMPOTENCY_WINDOW_MS, time::UnixMillis},
     ports::Statement,
-    storage::{audit, changes, datasets, idempotency, key_uses, keys, sessions, traces},
+    storage::{audit, changes, datasets, idempotency, key_uses, keys, runs, sessions, traces},
 };
 
 /// How long each step goes on starting batches, in milliseconds. What is left waits for the next sweep.
 const BUDGET_MS: i64 = 20_000;
 /// Keys recorded, or rows pruned, in one batch.
 const BATCH: i64 = 500;
+/// A run that has not ended after this time was broken off, in milliseconds: no model takes as long.
+const RUN_MS: i64 = 10 * 60 * 1000;
 /// How many of the newest changes stay. An isolate that has not asked for longer than that starts
 /// anew, and snapshots from before are read again.
 const KEPT_CHANGES: i64 = 10_000;
@@ -41,6 +43,10 @@ pub struct Swept {
     pub sessions_pruned: usize,
     /// Traces, feedback and requests for an evaluation that had.
     pub traces_pruned: usize,
+    /// Runs of live evaluations that were broken off and have their credit back.
+    pub runs_failed: usize,
+    /// Runs that had reached the end of their retention.
+    pub runs_pruned: usize,
 }
 
 /// The rows of data sets that nobody sees any more, their shares, and themselves once they have no rows.
@@ -66,6 +72,8 @@ impl App {
             traces_pruned: self.repeat(|| vec![traces::prune(BATCH)]).await?
                 + self.repeat(|| vec![traces::prune_feedback(BATCH)]).await?
                 + self.repeat(|| vec![traces::prune_evals(BATCH)]).await?,
+            runs_failed: self.repeat(|| runs::fail_broken_off(now.plus_ms(-RUN_MS), now, BATCH)).await?,
+            runs_pruned: self.repeat(|| runs::prune(BATCH)).await?,
             chunks_pruned: self.repeat(|| prune_datasets(now)).await?,
             days_pruned: self.repeat(|| vec![key_uses::prune(now, BATCH)]).await?,
             sessions_pruned: self

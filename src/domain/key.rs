@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    id::{KeyId, OrganizationId, ProjectId, UserId},
+    id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
     key_text::Preview,
     schema::json_schema,
     scope::Scopes,
@@ -138,6 +138,8 @@ pub struct Key {
     pub user_id: Option<UserId>,
     /// The one project that it sees, for a project's key.
     pub project_id: Option<ProjectId>,
+    /// The one live evaluation that it runs, for a key of kind `sk`.
+    pub live_evaluation_id: Option<LiveEvaluationId>,
     /// What it acts as.
     pub kind: KeyKind,
     /// The name that a person gave it.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     feed::Seq,
-    id::{KeyId, OrganizationId, ProjectId, SessionId, Subject, UserId},
+    id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, SessionId, Subject, UserId},
     key::{KeyKind, Life, Name, Role},
     organization::{Policy, Subscription},
     scope::Scopes,
@@ -51,6 +51,8 @@ pub struct Snapshot {
     pub user_id: Option<UserId>,
     /// The one project that it sees.
     pub project_id: Option<ProjectId>,
+    /// The one live evaluation that it runs, and does nothing else.
+    pub live_evaluation_id: Option<LiveEvaluationId>,
     /// What it acts as.
     pub kind: KeyKind,
     /// Its name.

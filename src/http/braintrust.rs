@@ -18,7 +18,7 @@ use crate::{
         problem::Problem,
         routes::Call,
     },
-    storage::keys::{Filter, KeyRef, Status},
+    storage::keys::{Filter, KeyRef},
 };
 
 /// A key as Braintrust's clients know it.
@@ -60,11 +60,7 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
     let filter = Filter {
         name: query.get("api_key_name").map(str::to_owned),
         ids: query.list("ids", "a key id, or several", KeyId::parse)?,
-        user_id: None,
-        project_id: None,
-        kind: None,
-        prefix: None,
-        status: Status::Current,
+        ..Filter::default()
     };
     let cursor = cursor(&query)?;
     // The document names no largest limit; a page shorter than what was asked ends no iteration.

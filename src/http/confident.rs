@@ -25,7 +25,7 @@ use crate::{
         problem::Problem,
         routes::Call,
     },
-    storage::keys::{Change, Cursor, Filter, KeyRef, Status},
+    storage::keys::{Change, Cursor, Filter, KeyRef},
 };
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
@@ -128,15 +128,8 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
     if let Some(id) = project_id {
         call.app.get_project(by, by.snapshot.organization_id, id).await?;
     }
-    let filter = Filter {
-        name: None,
-        ids: None,
-        user_id: None,
-        project_id,
-        kind: project_id.is_none().then_some(KeyKind::Org),
-        prefix: None,
-        status: Status::Current,
-    };
+    let kind = project_id.is_none().then_some(KeyKind::Org);
+    let filter = Filter { project_id, kind, ..Filter::default() };
     let page = call.app.list_keys(by, &filter, Cursor::Start, MAX_LIMIT).await?;
     let now = call.app.clock.now();
     let keys: Vec<ApiKey<'_>> = page.items.iter().map(|key| ApiKey::new(key, now)).collect();

@@ -45,7 +45,7 @@ const IN_PATH: &AsciiSet = &IN_QUERY.remove(b'\'').add(b'?').add(b'^').add(b'`')
 pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> Result<Response, Problem> {
     let route = find(app, request)?;
     let by = identify(app, request, request_id, Freshness::Bounded).await?;
-    admit(app, &by, Some(&route.scope))?;
+    admit(app, &by, Some(&route.scope), false)?;
     by.subscribed()?;
     let mut path = utf8_percent_encode(&request.path, IN_PATH).to_string();
     if !request.query.is_empty() {

@@ -14,7 +14,7 @@ use crate::{
     },
     domain::{
         catalogue::Preset,
-        id::{KeyId, OrganizationId, ProjectId, UserId},
+        id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
         key::{Key, KeyKind, KeyState, Name, Role, Rotation},
         key_text::Word,
         schema::json_schema,
@@ -39,7 +39,7 @@ pub(crate) const DEFAULT_LIMIT: i64 = 100;
 pub(crate) type Days = Whole<1, MAX_DAYS>;
 
 /// How many items a page has at most.
-type Limit = Whole<0, MAX_LIMIT, DEFAULT_LIMIT>;
+pub(crate) type Limit = Whole<0, MAX_LIMIT, DEFAULT_LIMIT>;
 
 /// Which page of a list.
 #[derive(Deserialize, JsonSchema)]
@@ -85,6 +85,8 @@ pub(crate) struct KeyBody {
     user_id: Option<UserId>,
     /// The one project that it sees, for a project's key.
     project_id: Option<ProjectId>,
+    /// The one live evaluation that it runs, for the key of one.
+    live_evaluation_id: Option<LiveEvaluationId>,
     /// Whatever its maker wants to know about it; comes back with every verification.
     metadata: Map<String, Value>,
     /// When it was made.
@@ -145,6 +147,7 @@ impl KeyBody {
             organization_id: key.organization_id,
             user_id: key.user_id,
             project_id: key.project_id,
+            live_evaluation_id: key.live_evaluation_id,
             metadata: key.metadata,
             created_at: Rfc3339(key.created_at),
             created_by: key.created_by,
@@ -204,6 +207,9 @@ enum NewKind {
     Org,
     /// As the project of `project_id`.
     Proj,
+    /// As a live evaluation: refused with the advice to deploy one.
+    #[schemars(skip)]
+    Sk,
 }
 
 /// A key to be made.
@@ -245,6 +251,7 @@ pub(crate) async fn create(
             NewKind::Pat => KeyKind::Pat,
             NewKind::Org => KeyKind::Org,
             NewKind::Proj => KeyKind::Proj,
+            NewKind::Sk => KeyKind::Sk,
         }),
         project_id: body.project_id,
         label: body.label,
@@ -353,7 +360,6 @@ pub(crate) async fn list(
         ids: query.id,
         user_id: query.user_id,
         project_id: query.project_id,
-        kind: None,
         prefix: query.prefix.map(|Prefix(prefix)| prefix),
         status: match query.status {
             None => Status::Current,
@@ -363,6 +369,7 @@ pub(crate) async fn list(
             Some(StatusName::Expired) => Status::Only(KeyState::Expired),
             Some(StatusName::Revoked) => Status::Only(KeyState::Revoked),
         },
+        ..Filter::default()
     };
     let Whole(limit) = query.limit;
     let page = call.app.list_keys(by, &filter, between(query.starting_after, query.ending_before)?, limit).await?;

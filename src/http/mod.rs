@@ -10,12 +10,14 @@ pub(crate) mod forward;
 pub(crate) mod input;
 pub(crate) mod invitations;
 pub(crate) mod keys;
+pub(crate) mod live_evaluations;
 pub mod message;
 pub mod openapi;
 pub(crate) mod organizations;
 pub(crate) mod people;
 pub(crate) mod problem;
 pub mod routes;
+pub(crate) mod runs;
 pub(crate) mod shares;
 pub(crate) mod surface;
 pub(crate) mod teams;
@@ -99,7 +101,7 @@ async fn route(app: &App, request: &Request, path: Option<&str>, request_id: &st
     };
     let mut by = identify(app, request, request_id, Freshness::Bounded).await?;
     let answer = async {
-        admit(app, &by, scope)?;
+        admit(app, &by, scope, route.runs())?;
         // Nobody's body is read who may not send one.
         let request = &*request.read().await?;
         by.repeatable = repeatable(request)?;
@@ -110,7 +112,7 @@ async fn route(app: &App, request: &Request, path: Option<&str>, request_id: &st
         // says now, and let it try again if it is still good.
         let again = identify(app, request, request_id, Freshness::Strong).await?;
         by = Principal { repeatable: by.repeatable.take(), ..again };
-        admit(app, &by, scope)?;
+        admit(app, &by, scope, route.runs())?;
         handler(&call, &by).await
     };
     let answer = answer.await;
@@ -140,9 +142,15 @@ pub(crate) fn note_refusal(
     app.note_refusal(by, &RefusedAttempt { subject, code, method, route });
 }
 
-/// Lets a key pass if it is good and holds the scope, and notes that it was used.
-fn admit(app: &App, by: &Principal, scope: Option<&Scope>) -> Result<(), Problem> {
-    decide(&by.snapshot, scope.map_or(&[], slice::from_ref), app.clock.now())?;
+/// Lets a key pass if it is good and holds the scope, and notes that it was used. `runs` says that this is about
+/// the one thing that the key of a live evaluation may do.
+fn admit(app: &App, by: &Principal, scope: Option<&Scope>, runs: bool) -> Result<(), Problem> {
+    let now = app.clock.now();
+    decide(&by.snapshot, &[], now)?;
+    if by.snapshot.live_evaluation_id.is_some() && !runs {
+        return Err(Problem::LiveEvaluationKey);
+    }
+    decide(&by.snapshot, scope.map_or(&[], slice::from_ref), now)?;
     app.note_use(&by.snapshot);
     Ok(())
 }

@@ -29,6 +29,8 @@ pub(crate) enum Problem {
     BodyTooLarge(usize),
     /// The body is no JSON.
     MalformedJson(String),
+    /// The key of a live evaluation was sent, which runs that and does nothing else.
+    LiveEvaluationKey,
     /// The upstream did not begin to answer in time.
     UpstreamTimedOut,
     /// The upstream did not answer; the log says why.
@@ -116,6 +118,7 @@ impl Problem {
             Self::MethodNotAllowed(_) => (405, "method_not_allowed"),
             Self::BodyTooLarge(_) => (413, "body_too_large"),
             Self::MalformedJson(_) => (400, "malformed_json"),
+            Self::LiveEvaluationKey => (403, "live_evaluation_key"),
             Self::UpstreamTimedOut => (504, "upstream_timeout"),
             Self::UpstreamFailed => (502, "upstream_failed"),
             Self::App(Error::Invalid { .. }) => (400, "validation_failed"),
@@ -125,6 +128,7 @@ impl Problem {
             Self::App(Error::Conflict { code, .. }) => (409, code),
             Self::App(Error::Reused) => (422, "idempotency_key_reused"),
             Self::App(Error::Spent(_)) => (409, "idempotency_key_spent"),
+            Self::App(Error::Running) => (409, "run_in_progress"),
             Self::App(Error::Unavailable(_) | Error::KeyChanged | Error::Repeated) => (503, "unavailable"),
             Self::App(Error::JudgeNotConfigured) => (503, "judge_not_configured"),
             Self::App(Error::JudgeUnavailable(_)) => (503, "judge_unavailable"),
@@ -153,6 +157,11 @@ impl Problem {
             }
             Self::MethodNotAllowed(allowed) => format!("This path takes {allowed}."),
             Self::BodyTooLarge(max_bytes) => format!("The body is larger than {max_bytes} bytes."),
+            Self::LiveEvaluationKey => {
+                "The key of a live evaluation runs it, by POST /api/eval/{live_evaluation}, and can do nothing else. \
+                 Use a key that holds the scope for this."
+                    .to_owned()
+            }
             Self::UpstreamTimedOut => {
                 "The server behind this path did not answer in time. It may have done what you asked.".to_owned()
             }
@@ -175,6 +184,10 @@ impl Problem {
             }
             Self::App(Error::Spent(id)) => {
                 format!("The first request with this Idempotency-Key made {id}, whose answer cannot be given again.")
+            }
+            Self::App(Error::Running) => {
+                "The first request with this Idempotency-Key is still being judged. Send it again in a moment."
+                    .to_owned()
             }
             Self::App(Error::Unavailable(_) | Error::KeyChanged | Error::Repeated) => {
                 "Something that this answer depends on is not available. Try again in a moment.".to_owned()
@@ -238,6 +251,9 @@ impl Problem {
                 response
                     .headers
                     .push(("WWW-Authenticate".into(), "Bearer realm=\"bitting\", error=\"invalid_token\"".to_owned()));
+            }
+            (409, Self::App(Error::Running)) => {
+                response.headers.push(("Retry-After".into(), RETRY_AFTER_SECONDS.to_owned()));
             }
             (405, Self::MethodNotAllowed(allowed)) => response.headers.push(("Allow".into(), allowed.clone())),
             // Clients of the Stainless family try a 409 again, which cannot help here.

@@ -6,14 +6,15 @@ use std::sync::LazyLock;
 use matchit::{Params, Router};
 
 use crate::{
-    app::{App, Principal},
+    app::{App, Principal, live_evaluations::EXECUTE},
     domain::{catalogue::Catalogue, scope::Scope},
     http::{
-        audit, bootstrap, braintrust, confident, datasets, evaluations, invitations, keys,
+        audit, bootstrap, braintrust, confident, datasets, evaluations, invitations, keys, live_evaluations,
         message::{Request, Response},
         openapi::{self, Operation},
         organizations, people,
         problem::Problem,
+        runs,
         surface::Surface,
         teams, trulayer,
         typed::{Input, Output},
@@ -89,6 +90,11 @@ impl Route {
             }
             Access::Anybody(_) | Access::Key(None, _) | Access::Operator(_) => false,
         }
+    }
+
+    /// Whether it runs live evaluations, the one thing that their own keys may do.
+    pub(crate) fn runs(&self) -> bool {
+        matches!(&self.access, Access::Key(Some(scope), _) if *scope == EXECUTE)
     }
 }
 
@@ -177,6 +183,10 @@ const EVALUATIONS_READ: Option<Scope> = Some(Scope::named("evaluations:read"));
 const EVALUATIONS_WRITE: Option<Scope> = Some(Scope::named("evaluations:write"));
 const TRACES_READ: Option<Scope> = Some(Scope::named("traces:read"));
 const TRACES_WRITE: Option<Scope> = Some(Scope::named("traces:write"));
+const LIVE_EVALUATIONS_READ: Option<Scope> = Some(Scope::named("live-evaluations:read"));
+const LIVE_EVALUATIONS_WRITE: Option<Scope> = Some(Scope::named("live-evaluations:write"));
+const LIVE_EVALUATIONS_EXECUTE: Option<Scope> = Some(EXECUTE);
+const RESULTS_READ: Option<Scope> = Some(Scope::named("results:read"));
 const AUDIT_READ: Option<Scope> = Some(Scope::named("audit:read"));
 const ANY_KEY: Option<Scope> = None;
 
@@ -254,6 +264,17 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("GET" "/api/evaluations/:evaluation/shares" EVALUATIONS_READ evaluations::list_shares, "List shares"),
     route!("PUT" "/api/evaluations/:evaluation/shares/:grantee" EVALUATIONS_WRITE evaluations::share, "Share an evaluation and its variants"),
     route!("DELETE" "/api/evaluations/:evaluation/shares/:grantee" EVALUATIONS_WRITE evaluations::unshare, "End a share"),
+    // Live evaluations, and what they have judged.
+    route!("GET" "/api/live-evaluations" LIVE_EVALUATIONS_READ live_evaluations::list, "List live evaluations"),
+    route!("POST" "/api/live-evaluations" LIVE_EVALUATIONS_WRITE live_evaluations::deploy, "Deploy an evaluation"),
+    route!("GET" "/api/live-evaluations/:live_evaluation" LIVE_EVALUATIONS_READ live_evaluations::get, "Get a live evaluation"),
+    route!("PATCH" "/api/live-evaluations/:live_evaluation" LIVE_EVALUATIONS_WRITE live_evaluations::change, "Change a live evaluation"),
+    route!("POST" "/api/live-evaluations/:live_evaluation/activate" LIVE_EVALUATIONS_WRITE live_evaluations::activate, "Let a live evaluation run"),
+    route!("POST" "/api/live-evaluations/:live_evaluation/deactivate" LIVE_EVALUATIONS_WRITE live_evaluations::deactivate, "Let a live evaluation run no more"),
+    route!("POST" "/api/live-evaluations/:live_evaluation/regenerate" LIVE_EVALUATIONS_WRITE live_evaluations::regenerate, "Give a live evaluation a new key"),
+    route!("POST" "/api/eval/:live_evaluation" LIVE_EVALUATIONS_EXECUTE runs::execute, "Run a live evaluation"),
+    route!("GET" "/api/results" RESULTS_READ runs::list, "List runs, the newest first"),
+    route!("GET" "/api/results/:run" RESULTS_READ runs::get, "Get a run"),
     // Braintrust's surface.
     route!("GET" "/v1/api_key" READ braintrust::list),
     route!("POST" "/v1/api_key" WRITE braintrust::create),

@@ -108,15 +108,7 @@ fn revealed(call: &Call<'_>, status: u16, created: &Created) -> Response {
 /// All keys within reach, the newest first, also those that were revoked; its clients know no pages, so
 /// 1,000 at most.
 pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let filter = Filter {
-        name: None,
-        ids: None,
-        user_id: None,
-        project_id: None,
-        kind: None,
-        prefix: None,
-        status: Status::All,
-    };
+    let filter = Filter { status: Status::All, ..Filter::default() };
     let page = call.app.list_keys(by, &filter, Cursor::Start, MAX_LIMIT).await?;
     let now = call.app.clock.now();
     Ok(Response::json(200, &page.items.iter().map(|key| ApiKey::new(key, now)).collect::<Vec<_>>()))

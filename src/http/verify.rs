@@ -11,7 +11,7 @@ use crate::{
     },
     domain::{
         decision::{Refusal, decide},
-        id::{KeyId, OrganizationId, UserId},
+        id::{KeyId, LiveEvaluationId, OrganizationId, UserId},
         key::{KeyKind, Name},
         key_text::KeyText,
         scope::{Scope, Scopes},
@@ -151,6 +151,8 @@ struct Owner {
     organization_id: OrganizationId,
     /// The user, for a personal key.
     user_id: Option<UserId>,
+    /// The live evaluation, for the key of one.
+    live_evaluation_id: Option<LiveEvaluationId>,
 }
 
 impl FoundBody {
@@ -162,7 +164,11 @@ impl FoundBody {
             key_id: snapshot.key_id,
             name: snapshot.name.clone(),
             kind: snapshot.kind,
-            owner: Owner { organization_id: snapshot.organization_id, user_id: snapshot.user_id },
+            owner: Owner {
+                organization_id: snapshot.organization_id,
+                user_id: snapshot.user_id,
+                live_evaluation_id: snapshot.live_evaluation_id,
+            },
             scopes: snapshot.scopes.clone(),
             full_access: snapshot.scopes == Scopes::Full,
             missing_scopes: match refusal {

@@ -1,13 +1,250 @@
 //! The list of keys.
 
-use maud::html;
+use maud::{Markup, html};
 
 use crate::{
-    app::sessions::SignedIn,
+    app::{keys::Page as PageOf, sessions::SignedIn},
+    domain::{
+        id::KeyId,
+        key::{Key, KeyKind, KeyState},
+        scope::Scopes,
+        time::{DAY_MS, UnixMillis},
+    },
     http::{message::Response, problem::Problem, routes::Call},
-    pages::layout::Page,
+    pages::{
+        form::query,
+        layout::{Page, tag},
+        time,
+    },
+    storage::keys::{Cursor, Filter, Owner, Status},
 };
 
-pub(crate) async fn list(_: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    Ok(Page { title: "API keys", who: Some(who), secret: false, content: html! {} }.response(200))
+/// How many keys stand on a page.
+const LIMIT: i64 = 50;
+/// A key that was not used for so long is likely not needed any more, in milliseconds.
+const UNUSED_MS: i64 = 90 * DAY_MS;
+/// A key that expires within this time had better be looked after, in milliseconds.
+const SOON_MS: i64 = 14 * DAY_MS;
+/// How many scopes of a key are told in the list.
+const MAX_SCOPES: usize = 4;
+
+/// The states by which the list can be asked for, the first if nothing is said: in the address, for people,
+/// and as they are asked for.
+const STATES: [(&str, &str, Status); 5] = [
+    ("active", "Active", Status::Only(KeyState::Active)),
+    ("disabled", "Disabled", Status::Only(KeyState::Disabled)),
+    ("expired", "Expired", Status::Only(KeyState::Expired)),
+    ("revoked", "Revoked", Status::Only(KeyState::Revoked)),
+    ("all", "All", Status::All),
+];
+
+/// What is asked for, as it stands in the address. What is not understood there counts as not said.
+struct Asked {
+    status: (&'static str, &'static str, Status),
+    name: String,
+    person: String,
+}
+
+impl Asked {
+    fn read(call: &Call<'_>) -> Self {
+        let status = query(call.request, "status");
+        let [active, ..] = STATES;
+        Self {
+            status: STATES.into_iter().find(|(name, ..)| *name == status).unwrap_or(active),
+            name: query(call.request, "name").trim().to_owned(),
+            person: query(call.request, "person").trim().to_owned(),
+        }
+    }
+
+    /// The address of this list in another state, or of another page of it.
+    fn address(&self, status: &str, page: Option<(&str, KeyId)>) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("status", status);
+        for (parameter, value) in [("name", &self.name), ("person", &self.person)] {
+            if !value.is_empty() {
+                query.append_pair(parameter, value);
+            }
+        }
+        if let Some((direction, id)) = page {
+            query.append_pair(direction, &id.to_string());
+        }
+        format!("/settings/keys?{}", query.finish())
+    }
+
+    fn filter(&self) -> Filter {
+        let said = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        let (.., status) = self.status;
+        Filter { name_part: said(&self.name), owner: said(&self.person), status, ..Filter::default() }
+    }
+}
+
+pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let asked = Asked::read(call);
+    let id = |parameter: &str| KeyId::parse(&query(call.request, parameter));
+    let cursor = match (id("after"), id("before")) {
+        (Some(id), _) => Cursor::After(id),
+        (None, Some(id)) => Cursor::Before(id),
+        (None, None) => Cursor::Start,
+    };
+    let page = call.app.list_owned_keys(&who.by, &asked.filter(), cursor, LIMIT).await?;
+    let everybody = who.by.administers().is_ok();
+    let now = call.app.clock.now();
+    let content = html! {
+        nav.tabs aria-label="Status" {
+            @for (status, name, _) in STATES {
+                a href=(asked.address(status, None)) aria-current=[(status == asked.status.0).then_some("true")] { (name) }
+            }
+        }
+        (search(&asked, everybody))
+        @if page.items.is_empty() { (nothing(&asked, cursor)) } @else { (table(&page.items, everybody, now)) }
+        (pages(&asked, &page, cursor))
+    };
+    Ok(Page { title: "API keys", who: Some(who), secret: false, content }.response(200))
+}
+
+fn search(asked: &Asked, everybody: bool) -> Markup {
+    html! {
+        form.search role="search" {
+            input type="hidden" name="status" value=(asked.status.0);
+            label { "Name" input type="search" name="name" value=(asked.name); }
+            @if everybody {
+                label { "Person" input type="search" name="person" value=(asked.person) placeholder="ann@example.com"; }
+            }
+            button.quiet { "Search" }
+            @if !asked.name.is_empty() || !asked.person.is_empty() {
+                a href={ "/settings/keys?status=" (asked.status.0) } { "Show all" }
+            }
+        }
+    }
+}
+
+fn table(keys: &[(Key, Owner)], everybody: bool, now: UnixMillis) -> Markup {
+    // The roles say what the stylesheet takes away where a screen is narrow and each row becomes a card.
+    html! {
+        table.keys role="table" aria-label="API keys" {
+            thead role="rowgroup" {
+                tr role="row" {
+                    @for column in ["Key", "Scopes", "Owner", "Created", "Last used", "Expires", "Status"] {
+                        @if column != "Owner" || everybody { th scope="col" role="columnheader" { (column) } }
+                    }
+                }
+            }
+            tbody role="rowgroup" {
+                @for (key, owner) in keys { (row(key, owner, everybody, now)) }
+            }
+        }
+    }
+}
+
+fn row(key: &Key, owner: &Owner, everybody: bool, now: UnixMillis) -> Markup {
+    let state = key.life.state_at(now);
+    let active = state == KeyState::Active;
+    let unused = active && now.ms_since(key.last_used_at.unwrap_or(key.created_at)) >= UNUSED_MS;
+    let soon = active && key.life.expires_at.is_some_and(|at| at.ms_since(now) <= SOON_MS);
+    html! {
+        tr role="row" {
+            th scope="row" role="rowheader" {
+                span.name { (key.name.as_str()) }
+                code { (key.preview.start) "…" (key.preview.last4) }
+            }
+            td role="cell" data-label="Scopes" { (scopes(&key.scopes)) }
+            @if everybody { td role="cell" data-label="Owner" { (owned_by(key, owner)) } }
+            td role="cell" data-label="Created" { (time::day(key.created_at)) }
+            td role="cell" data-label="Last used" {
+                div {
+                    @match key.last_used_at {
+                        Some(at) => (time::relative(at, now)),
+                        None => "never",
+                    }
+                    @if unused { " " (tag("warning", "unused for 90 days")) }
+                }
+            }
+            td role="cell" data-label="Expires" {
+                div {
+                    @match key.life.expires_at {
+                        Some(at) => (time::relative(at, now)),
+                        None => "never",
+                    }
+                    @if soon { " " (tag("warning", "soon")) }
+                }
+            }
+            td role="cell" data-label="Status" { (status(state)) }
+        }
+    }
+}
+
+/// A key's state.
+fn status(state: KeyState) -> Markup {
+    match state {
+        KeyState::Active => tag("good", "active"),
+        KeyState::Disabled => tag("warning", "disabled"),
+        KeyState::Expired => tag("bad", "expired"),
+        KeyState::Revoked => tag("bad", "revoked"),
+    }
+}
+
+fn scopes(scopes: &Scopes) -> Markup {
+    html! {
+        @match scopes {
+            Scopes::Full => (tag("warning", "full access")),
+            Scopes::List(list) if list.is_empty() => "none",
+            Scopes::List(list) => {
+                ul.scopes {
+                    @for scope in list.iter().take(MAX_SCOPES) { li { code { (scope) } } }
+                    @if list.len() > MAX_SCOPES { li { "and " (list.len() - MAX_SCOPES) " more" } }
+                }
+            }
+        }
+    }
+}
+
+/// As whom or what a key acts.
+fn owned_by(key: &Key, owner: &Owner) -> Markup {
+    html! {
+        @match (key.kind, &owner.owner, &owner.project) {
+            (_, Some(email), _) => (email),
+            (_, None, Some(project)) => { "Project " (project) }
+            (KeyKind::Sk, None, None) => "Live evaluation",
+            (_, None, None) => "Organization",
+        }
+    }
+}
+
+fn nothing(asked: &Asked, cursor: Cursor) -> Markup {
+    let (status, ..) = asked.status;
+    let searched = !asked.name.is_empty() || !asked.person.is_empty();
+    if searched || cursor != Cursor::Start || status != "active" {
+        let all = asked.address("all", None);
+        return html! { p.card { "No key fits this. " @if status != "all" { a href=(all) { "Look in every status" } } } };
+    }
+    html! {
+        div.card {
+            h2 { "There is no key that works yet" }
+            p { "A key lets a program, a script or a CI job call the API without a person: " code { "Authorization: Bearer <key>" } "." }
+            ul {
+                li { "Make one for each program, and name it after what uses it, so that you know later which to revoke." }
+                li { "Give it only the scopes that this program needs. A key that leaks can do no more than that." }
+                li { "Let it expire. Whoever still needs it then is heard from." }
+            }
+        }
+    }
+}
+
+/// The way to the newer and the older keys.
+fn pages(asked: &Asked, page: &PageOf<(Key, Owner)>, cursor: Cursor) -> Markup {
+    let (status, ..) = asked.status;
+    let (Some((first, _)), Some((last, _))) = (page.items.first(), page.items.last()) else { return html! {} };
+    let (newer, older) = match cursor {
+        Cursor::Start => (false, page.has_more),
+        Cursor::After(_) => (true, page.has_more),
+        Cursor::Before(_) => (page.has_more, true),
+    };
+    html! {
+        @if newer || older {
+            nav.pages aria-label="Pages" {
+                @if newer { a.button.quiet href=(asked.address(status, Some(("before", first.id)))) { "Newer" } }
+                @if older { a.button.quiet href=(asked.address(status, Some(("after", last.id)))) { "Older" } }
+            }
+        }
+    }
 }

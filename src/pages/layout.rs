@@ -71,7 +71,7 @@ impl Page<'_> {
                 body {
                     a.skip href="#main" { "Skip to the content" }
                     @if let Some(who) = self.who { (header(who, self.title)) }
-                    main #main {
+                    main #main .alone[self.who.is_none()] {
                         h1 { (self.title) }
                         (self.content)
                     }
@@ -129,6 +129,11 @@ pub(crate) fn further(call: &Call<'_>, last: &str, name: &str) -> Markup {
     let mut query = form_urlencoded::Serializer::new(String::new());
     let query = query.extend_pairs(asked).append_pair("after", last).finish();
     html! { p { a.button.quiet href={ "?" (query) } { (name) } } }
+}
+
+/// A word that stands out; `manner` is `good`, `warning` or `bad`.
+pub(crate) fn tag(manner: &str, text: &str) -> Markup {
+    html! { span class={ "badge " (manner) } { (text) } }
 }
 
 /// The page of what went wrong.

@@ -9,9 +9,15 @@ pub(crate) fn date(at: UnixMillis) -> Markup {
     html! { time datetime=(at.to_rfc3339()) { (utc(at)) } }
 }
 
+/// A date without the time of the day: `22 Nov 2026`; exactly when shows on hovering.
+pub(crate) fn day(at: UnixMillis) -> Markup {
+    let text = utc(at);
+    html! { time datetime=(at.to_rfc3339()) title=(text) data-day { (text.split(',').next().unwrap_or_default()) } }
+}
+
 /// How long ago something was, or how long it will take: `3 days ago`; exactly when shows on hovering.
 pub(crate) fn relative(at: UnixMillis, now: UnixMillis) -> Markup {
-    html! { time datetime=(at.to_rfc3339()) title=(utc(at)) data-relative { (span(at, now)) } }
+    html! { time datetime=(at.to_rfc3339()) title=(utc(at)) { (span(at, now)) } }
 }
 
 fn utc(at: UnixMillis) -> String {

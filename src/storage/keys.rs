@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::{
-        id::{KeyId, OrganizationId, ProjectId, UserId},
+        id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
         key::{Key, KeyKind, KeyState, Life, Name, Role, Rotation},
         key_text::{Digest, Preview},
         scope::Scopes,
@@ -18,7 +18,7 @@ use crate::{
 /// The columns of a [`Key`].
 macro_rules! columns {
     () => {
-        "id, number, organization_id, user_id, project_id, kind, stem, start, last4, name, scopes, role, metadata, \
+        "id, number, organization_id, user_id, project_id, live_evaluation_id, kind, stem, start, last4, name, scopes, role, metadata, \
          expires_at, disabled_at, revoked_at, created_at, created_by, updated_at, last_used_at, \
          rotates_at, outgoing_start, outgoing_last4, outgoing_last_used_at, outgoing_uses"
     };
@@ -58,14 +58,14 @@ macro_rules! held {
 
 /// A new key's row, with the organization's next number; gives the number, or no row if the key's
 /// project is not one of the organization's, or its user is no member or has `max_keys` already that
-/// still work.
+/// still work. The key of a live evaluation is made if the statement before it in the batch has changed a row.
 pub(crate) fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i64>) -> Statement {
     statement!(
         concat!(
             "INSERT INTO keys (id, organization_id, number, user_id, project_id, kind, digest, pepper_version, stem, \
-             start, last4, name, scopes, role, metadata, expires_at, created_at, created_by, updated_at) \
+             start, last4, name, scopes, role, metadata, expires_at, created_at, created_by, updated_at, live_evaluation_id) \
              SELECT ?1, ?2, (SELECT coalesce(max(number), 0) + 1 FROM keys WHERE organization_id = ?2), \
-             ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?16 \
+             ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?16, ?19 \
              WHERE (?4 IS NULL OR EXISTS \
              (SELECT 1 FROM projects WHERE id = ?4 AND organization_id = ?2 AND deleted_at IS NULL)) \
              AND (?3 IS NULL OR EXISTS (SELECT 1 FROM memberships WHERE organization_id = ?2 AND user_id = ?3)) \
@@ -73,7 +73,7 @@ pub(crate) fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: O
             held!("IS NULL"),
             " + ",
             held!("> ?16"),
-            ") RETURNING number"
+            ") AND (?19 IS NULL OR changes() > 0) RETURNING number"
         ),
         key.id,
         key.organization_id,
@@ -92,7 +92,8 @@ pub(crate) fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: O
         key.life.expires_at,
         key.created_at,
         key.created_by,
-        max_keys
+        max_keys,
+        key.live_evaluation_id
     )
 }
 
@@ -149,6 +150,7 @@ pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Key>, DatabaseError> {
         organization_id: OrganizationId,
         user_id: Option<UserId>,
         project_id: Option<ProjectId>,
+        live_evaluation_id: Option<LiveEvaluationId>,
         kind: KeyKind,
         stem: String,
         start: String,
@@ -178,6 +180,7 @@ pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Key>, DatabaseError> {
         organization_id: row.organization_id,
         user_id: row.user_id,
         project_id: row.project_id,
+        live_evaluation_id: row.live_evaluation_id,
         kind: row.kind,
         name: row.name,
         preview: Preview { stem: row.stem, start: row.start, last4: row.last4 },
@@ -216,10 +219,15 @@ pub(crate) enum Cursor {
 pub(crate) struct Filter {
     /// With exactly this name.
     pub(crate) name: Option<String>,
+    /// With this in their name, in whichever case its ASCII letters are. All keys within reach may be looked
+    /// through for that.
+    pub(crate) name_part: Option<String>,
     /// With one of these ids.
     pub(crate) ids: Option<Vec<KeyId>>,
     /// Of this user.
     pub(crate) user_id: Option<UserId>,
+    /// Of the user with this address; of the newest, if there were several.
+    pub(crate) owner: Option<String>,
     /// Of this project.
     pub(crate) project_id: Option<ProjectId>,
     /// Of this kind.
@@ -246,42 +254,80 @@ pub(crate) enum Status {
 /// that the page is the one that touches the cursor. The conditions are put together from what is
 /// asked, so that each combination can use its own index.
 pub(crate) fn list(reach: Reach, filter: &Filter, cursor: Cursor, limit: i64, now: UnixMillis) -> Statement {
-    let mut sql = concat!("SELECT ", columns!(), " FROM keys WHERE organization_id = ?1").to_owned();
+    list_of(concat!("SELECT ", columns!(), " FROM keys"), reach, filter, cursor, limit, now)
+}
+
+/// The same with what people call the owner of each.
+pub(crate) fn list_owned(reach: Reach, filter: &Filter, cursor: Cursor, limit: i64, now: UnixMillis) -> Statement {
+    let select = concat!(
+        "SELECT ",
+        columns!(),
+        ", (SELECT email FROM users WHERE users.id = user_id) AS owner, \
+         (SELECT name FROM projects WHERE projects.id = project_id) AS project FROM keys"
+    );
+    list_of(select, reach, filter, cursor, limit, now)
+}
+
+/// What people call the owner of a key.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Owner {
+    /// The user's address.
+    pub(crate) owner: Option<String>,
+    /// The project's name.
+    pub(crate) project: Option<String>,
+}
+
+/// Reads the rows of [`list_owned`].
+pub(crate) fn read_owned(rows: Vec<Row>) -> Result<Vec<(Key, Owner)>, DatabaseError> {
+    let owners: Vec<Owner> = typed(rows.clone())?;
+    Ok(read(rows)?.into_iter().zip(owners).collect())
+}
+
+fn list_of(select: &str, reach: Reach, filter: &Filter, cursor: Cursor, limit: i64, now: UnixMillis) -> Statement {
+    let mut sql = format!("{select} WHERE organization_id = ?1");
     let mut params = vec![reach.organization_id.to_param()];
     let mut and = |condition: &str, param: Param| {
         params.push(param);
         sql.push_str(" AND ");
-        sql.push_str(&condition.replace('?', &format!("?{}", params.len())));
+        sql.push_str(&condition.replace("{}", &format!("?{}", params.len())));
     };
     for user_id in [reach.user_id, filter.user_id].into_iter().flatten() {
-        and("user_id = ?", user_id.to_param());
+        and("user_id = {}", user_id.to_param());
     }
     for project_id in [reach.project_id, filter.project_id].into_iter().flatten() {
-        and("project_id = ?", project_id.to_param());
+        and("project_id = {}", project_id.to_param());
     }
     if let Some(kind) = filter.kind {
-        and("kind = ?", kind.as_str().to_param());
+        and("kind = {}", kind.as_str().to_param());
+    }
+    if let Some(owner) = &filter.owner {
+        let newest = "user_id = (SELECT id FROM users WHERE email = {} AND EXISTS (SELECT 1 FROM keys AS own \
+                      WHERE own.organization_id = ?1 AND own.user_id = users.id) ORDER BY id DESC LIMIT 1)";
+        and(newest, owner.to_lowercase().to_param());
     }
     if let Some(name) = &filter.name {
-        and("name = ?", name.to_param());
+        and("name = {}", name.to_param());
+    }
+    if let Some(part) = &filter.name_part {
+        and("instr(lower(name), lower({})) > 0", part.to_param());
     }
     if let Some(ids) = &filter.ids {
         let ids: Value = ids.iter().map(KeyId::to_string).collect();
-        and("id IN (SELECT value FROM json_each(?))", ids.to_param());
+        and("id IN (SELECT value FROM json_each({}))", ids.to_param());
     }
     if let Some(prefix) = &filter.prefix {
-        and("start >= ?", prefix.to_param());
+        and("start >= {}", prefix.to_param());
         // Texts are ASCII, so nothing that starts with the prefix sorts behind this.
-        and("start < ?", format!("{prefix}\u{7f}").to_param());
+        and("start < {}", format!("{prefix}\u{7f}").to_param());
     }
     match cursor {
         Cursor::Start => {}
-        Cursor::After(id) => and("id < ?", id.to_param()),
-        Cursor::Before(id) => and("id > ?", id.to_param()),
+        Cursor::After(id) => and("id < {}", id.to_param()),
+        Cursor::Before(id) => and("id > {}", id.to_param()),
     }
     match filter.status {
-        Status::Only(KeyState::Active) => and("(expires_at IS NULL OR expires_at > ?)", now.to_param()),
-        Status::Only(KeyState::Expired) => and("expires_at <= ?", now.to_param()),
+        Status::Only(KeyState::Active) => and("(expires_at IS NULL OR expires_at > {})", now.to_param()),
+        Status::Only(KeyState::Expired) => and("expires_at <= {}", now.to_param()),
         _ => {}
     }
     sql.push_str(match filter.status {

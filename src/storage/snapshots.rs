@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::{
     domain::{
         feed::Seq,
-        id::{KeyId, OrganizationId, ProjectId, SessionId, UserId},
+        id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, SessionId, UserId},
         key::{KeyKind, Life, Name, Role},
         key_text::Digest,
         organization::{Policy, Subscription},
@@ -35,7 +35,7 @@ pub(crate) fn by_digest(candidates: &[Digest]) -> Statement {
     let digest = |index: usize| digests.get(index).cloned();
     statement!(
         concat!(
-            "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.kind, k.name, k.scopes, k.role, k.metadata, \
+            "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.live_evaluation_id, k.kind, k.name, k.scopes, k.role, k.metadata, \
              k.expires_at, k.disabled_at, k.revoked_at, \
              CASE WHEN k.digest IN (?1, ?2, ?3) THEN NULL ELSE k.rotates_at END AS outgoing_until, ",
             behind!(),
@@ -59,6 +59,7 @@ pub(crate) fn read(seq: Seq, rows: Vec<Row>) -> Result<Option<Snapshot>, Databas
         organization_id: OrganizationId,
         user_id: Option<UserId>,
         project_id: Option<ProjectId>,
+        live_evaluation_id: Option<LiveEvaluationId>,
         kind: KeyKind,
         name: Name,
         #[serde(deserialize_with = "json_text_or_null")]
@@ -88,6 +89,7 @@ pub(crate) fn read(seq: Seq, rows: Vec<Row>) -> Result<Option<Snapshot>, Databas
         subscription: row.subscription,
         user_id: row.user_id,
         project_id: row.project_id,
+        live_evaluation_id: row.live_evaluation_id,
         kind: row.kind,
         name: row.name,
         scopes: row.scopes,

@@ -145,8 +145,14 @@ fn every_route_with_a_scope_names_the_one_that_is_missing() {
         }
         let (_, enough) = world.create(&owner, "enough", &[route.access, "api-keys:read", "datasets:read"]);
         let answer = route.send(&world, &enough);
-        if ["POST /v1/organizations", "POST /v1/organizations/:organization/invitations"].contains(&&*route.name()) {
-            // What they hand out may do more than any list of scopes says.
+        let handing_out = [
+            "/v1/organizations",
+            "/v1/organizations/:organization/invitations",
+            "/api/live-evaluations",
+            "/api/live-evaluations/:live_evaluation/regenerate",
+        ];
+        if route.method == "POST" && handing_out.contains(&route.template) {
+            // What they hand out may do more than this list of scopes says.
             assert_problem(&answer, 403, "exceeds_own_access");
             continue;
         }

@@ -26,7 +26,11 @@ impl Scene {
         let (user_id, key_id, key) = world.colleague(&owner, "owner");
         let targets = Targets::new(&world, &owner);
         // What is shared with somebody he cannot share on, so this becomes his.
-        for (table, id) in [("datasets", &targets.dataset), ("evaluations", &targets.evaluation)] {
+        for (table, id) in [
+            ("datasets", &targets.dataset),
+            ("evaluations", &targets.evaluation),
+            ("live_evaluations", &targets.live_evaluation),
+        ] {
             world.database.execute(&format!("UPDATE {table} SET user_id = '{user_id}' WHERE id = '{id}'"));
         }
         let world = world.another_isolate();

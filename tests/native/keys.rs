@@ -81,6 +81,7 @@ fn create_answers_with_the_whole_key_once() {
             "organization_id": maker["organization_id"],
             "user_id": maker["user_id"],
             "project_id": null,
+            "live_evaluation_id": null,
             "metadata": { "team": ["a"] },
             "created_at": "2027-01-15T08:00:00.000Z",
             "created_by": maker["id"],

@@ -546,3 +546,132 @@ fn routes_of_the_operator_stay_out_of_the_pages_way() {
     }
     assert!(pages::check(&catalogue("/orders/:id")).is_ok());
 }
+
+/// The names of the keys on a page of the list, in their order.
+fn names(page: &str) -> Vec<&str> {
+    let rows = page.split("<span class=\"name\">").skip(1);
+    rows.map(|row| row.split('<').next().unwrap()).collect()
+}
+
+/// The address behind this text.
+fn link<'a>(page: &'a str, text: &str) -> Option<&'a str> {
+    let link = page.split("<a ").find(|link| link.contains(&format!(">{text}</a>")))?;
+    link.split("href=\"").nth(1)?.split('"').next()
+}
+
+#[test]
+fn the_list_shows_by_state_by_name_and_by_person() {
+    let (world, owner, sign_in_link) = world();
+    let later = |ms: i64| world.clock.0.get().plus_ms(ms).to_rfc3339();
+    let (_, _, colleague) = world.colleague(&owner, "member");
+    let address = world.database.value("SELECT email FROM users WHERE email <> 'owner@example.com'");
+    let address = address.as_str().unwrap();
+    world.create(&colleague, "colleague's 100%", &[]);
+    world.create(&owner, "Data_export", &["datasets:read"]);
+    world.create_from(&owner, &json!({ "name": "organization's", "kind": "org", "scopes": [] }));
+    let (disabled, _) = world.create(&owner, "switched off", &[]);
+    world.change(&owner, &disabled, &json!({ "enabled": false }));
+    let (revoked, _) = world.create(&owner, "gone", &[]);
+    world.revoke(&owner, &revoked);
+    world.create_from(&owner, &json!({ "name": "old", "scopes": [], "expires_at": later(1_000) }));
+    world.advance_ms(2_000);
+    let mut browser = Browser::with_link(&world, &sign_in_link);
+    let cases: [(&str, &[&str]); 14] = [
+        ("", &["organization's", "Data_export", "colleague's 100%", "handed over", "first"]),
+        ("?status=nonsense", &["organization's", "Data_export", "colleague's 100%", "handed over", "first"]),
+        ("?status=disabled", &["switched off"]),
+        ("?status=expired", &["old"]),
+        ("?status=revoked", &["gone"]),
+        (
+            "?status=all&name=O",
+            &["old", "gone", "switched off", "organization's", "Data_export", "colleague's 100%", "handed over"],
+        ),
+        ("?name=DATA_", &["Data_export"]),
+        ("?name=0%25", &["colleague's 100%"]),
+        ("?name=%25", &["colleague's 100%"]),
+        ("?name=_", &["Data_export"]),
+        ("?name=nothing", &[]),
+        ("?person=nobody@example.com", &[]),
+        ("?person=Owner@Example.com&name=i", &["first"]),
+        ("?status=disabled&person=owner@example.com", &["switched off"]),
+    ];
+    for (query, expected) in cases {
+        let page = html(&browser.get(&format!("/settings/keys{query}")));
+        let unescaped = page.replace("&#39;", "'");
+        let mut found = names(&unescaped);
+        let mut expected = expected.to_vec();
+        // Keys of one instant are in no order.
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{query}");
+    }
+    let of_colleague = html(&browser.get(&format!("/settings/keys?person={address}")));
+    assert_eq!(names(&of_colleague).len(), 2, "{of_colleague}");
+    // He himself sees his own, and nobody else's.
+    let mut theirs = Browser::with_key(&world, &colleague);
+    let page = html(&theirs.get("/settings/keys?status=all&person=owner@example.com"));
+    assert!(names(&page).is_empty() && !page.contains("Person"), "{page}");
+    assert_eq!(names(&html(&theirs.get("/settings/keys"))).len(), 2);
+}
+
+#[test]
+fn the_list_goes_through_all_keys_in_both_directions() {
+    let (world, owner, _) = world();
+    let id = world.get("/v1/keys/self", &owner).text("id");
+    world.copy_key(&id, 120, "00000001", None);
+    world.database.execute("UPDATE keys SET name = 'copy ' || number WHERE number > 1");
+    let mut browser = Browser::with_key(&world, &owner);
+    let (mut forth, mut path) = (Vec::new(), "/settings/keys?name=o".to_owned());
+    loop {
+        let page = html(&browser.get(&path));
+        forth.push(names(&page).into_iter().map(str::to_owned).collect::<Vec<_>>());
+        match link(&page, "Older") {
+            Some(older) => path = older.replace("&amp;", "&"),
+            None => break,
+        }
+    }
+    assert_eq!(forth.iter().map(Vec::len).collect::<Vec<_>>(), [50, 50, 20]);
+    let mut back = vec![forth[2].clone()];
+    while let Some(newer) = link(&html(&browser.get(&path)), "Newer") {
+        path = newer.replace("&amp;", "&");
+        back.insert(0, names(&html(&browser.get(&path))).into_iter().map(str::to_owned).collect());
+    }
+    assert_eq!(back, forth);
+}
+
+#[test]
+fn keys_that_nobody_uses_or_that_expire_soon_stand_out() {
+    let (world, owner, sign_in_link) = world();
+    let day = 86_400_000;
+    world.create_from(&owner, &json!({ "name": "soon", "scopes": [], "expires_in_days": 104 }));
+    world.create_from(&owner, &json!({ "name": "late", "scopes": [], "expires_in_days": 105 }));
+    world.database.execute("UPDATE sign_in_links SET expires_at = expires_at * 2");
+    world.advance_ms(90 * day - 1);
+    world.create(&owner, "new", &[]);
+    world.settle();
+    let mut browser = Browser::with_link(&world, &sign_in_link);
+    let marked = |page: &str| {
+        let rows = page.split("<tr").filter(|row| row.contains("badge warning\">unused"));
+        rows.flat_map(|row| names(row).into_iter().map(str::to_owned).collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    assert!(marked(&html(&browser.get("/settings/keys"))).is_empty());
+    world.advance_ms(1);
+    let page = html(&browser.get("/settings/keys"));
+    let mut found = marked(&page);
+    found.sort();
+    // The owner's was used a moment ago.
+    assert_eq!(found, ["late", "soon"]);
+    let expiring: Vec<&str> =
+        page.split("<tr").filter(|row| row.contains(">soon</span></div>")).flat_map(names).collect();
+    assert_eq!(expiring, ["soon"], "{page}");
+}
+
+#[test]
+fn a_list_without_keys_tells_what_they_are_for() {
+    let (world, _, sign_in_link) = world();
+    world.database.execute("UPDATE keys SET revoked_at = 1");
+    let mut browser = Browser::with_link(&world, &sign_in_link);
+    assert!(html(&browser.get("/settings/keys")).contains("There is no key that works yet"));
+    let page = html(&browser.get("/settings/keys?status=expired"));
+    assert!(page.contains("No key fits this.") && link(&page, "Look in every status").is_some(), "{page}");
+}

@@ -254,7 +254,8 @@ fn strangers_see_and_change_nothing_on_any_route() {
     for route in every_key_route(&targets) {
         let before = world.database.dump();
         let answer = route.send(&world, &stranger);
-        if route.template.contains(':') {
+        // Whoever deploys names an evaluation in the body.
+        if route.template.contains(':') || route.name() == "POST /api/live-evaluations" {
             assert_problem(&answer, 404, "not_found");
             assert_eq!(world.database.dump(), before, "{}", route.name());
         } else if route.template == "/v1/keys/verify" {

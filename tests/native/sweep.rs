@@ -81,7 +81,7 @@ fn sweep_works_in_batches_of_500() {
     world.copy_key(&id, 1_201, "00000001", Some(START.0 - 2_000));
     let (swept, io) = world.counted(|| sweep(&world));
     // Three batches for the keys, one each to see that no rotation is over and that nothing is to be pruned.
-    assert_eq!((swept, io), (expired(1_201), (13, 0, 0)));
+    assert_eq!((swept, io), (expired(1_201), (15, 0, 0)));
     assert_eq!(recorded(&world), (json!(1_201), json!(1_201)));
 }
 
@@ -224,8 +224,8 @@ fn sweep_prunes_traces_behind_their_retention() {
     assert_eq!(sweep(&world).traces_pruned, 0, "they are kept to the last millisecond");
     world.advance_ms(1);
     let (swept, io) = world.counted(|| sweep(&world));
-    // One batch for each of the eight other steps, and for each table a full one and one for the rest.
-    assert_eq!((swept.traces_pruned, io), (3 * 501, (14, 0, 0)));
+    // One batch for each of the ten other steps, and for each table a full one and one for the rest.
+    assert_eq!((swept.traces_pruned, io), (3 * 501, (16, 0, 0)));
     assert_eq!(["traces", "feedback", "evals"].map(|table| world.database.count(table)), [0, 0, 0]);
 }
 

@@ -127,6 +127,7 @@ fn rooms_import_only_what_they_may() {
                 "storage::audit::Recorded",
                 "storage::keys::Cursor",
                 "storage::keys::Filter",
+                "storage::keys::Owner",
                 "storage::keys::Status",
             ],
         ),

@@ -92,7 +92,7 @@ fn answer_tells_all_that_a_service_needs() {
             "key_id": id.0,
             "name": "ci",
             "kind": "pat",
-            "owner": { "organization_id": this["organization_id"], "user_id": this["user_id"] },
+            "owner": { "organization_id": this["organization_id"], "user_id": this["user_id"], "live_evaluation_id": null },
             "scopes": ["datasets:*"],
             "full_access": false,
             "metadata": { "team": 1 },

@@ -394,6 +394,33 @@ impl World {
         answer.json["data"]["project"]["id"].as_str().unwrap().to_owned()
     }
 
+    /// Makes an evaluation of `user_query` and, if it is there, `bot_response`; gives its id.
+    pub(crate) fn evaluation(&self, by: &str, judge: &Value) -> String {
+        let column = |name: &str, required: bool| json!({ "name": name, "type": "string", "required": required });
+        let columns = [column("user_query", true), column("bot_response", false)];
+        let answer = self.post("/api/evaluations", by, &json!({ "name": "Tone", "columns": columns, "judge": judge }));
+        assert_eq!(answer.status, 201, "{}", answer.json);
+        answer.text("public_id")
+    }
+
+    /// Makes and deploys an evaluation that passes those who ask why; gives the live evaluation's id and its key.
+    pub(crate) fn live_evaluation(&self, by: &str) -> (String, String) {
+        let judge = json!({ "type": "exact_match", "column": "user_query", "expected": "why" });
+        self.deploy(by, &self.evaluation(by, &judge))
+    }
+
+    /// Deploys an evaluation; gives the live evaluation's id and its key.
+    pub(crate) fn deploy(&self, by: &str, evaluation: &str) -> (String, String) {
+        let answer = self.post("/api/live-evaluations", by, &json!({ "evaluation": evaluation }));
+        assert_eq!(answer.status, 201, "{}", answer.json);
+        (answer.text("public_id"), answer.text("api_key"))
+    }
+
+    /// Lets a live evaluation judge a query.
+    pub(crate) fn judge(&self, by: &str, live: &str, query: &str) -> Answer {
+        self.post(&format!("/api/eval/{live}"), by, &json!({ "inputs": { "user_query": query } }))
+    }
+
     /// An id that nothing has yet.
     pub(crate) fn fresh_id(&self) -> String {
         self.others.set(self.others.get() + 1);

@@ -29,8 +29,10 @@ pub(crate) struct Targets {
     pub(crate) token: String,
     /// A data set with one row, which is shared with the admin.
     pub(crate) dataset: String,
-    /// An evaluation, which is shared with the admin.
+    /// An evaluation, which is shared with the admin, a live evaluation of it, and a run of that.
     pub(crate) evaluation: String,
+    pub(crate) live_evaluation: String,
+    pub(crate) run: String,
 }
 
 impl Targets {
@@ -64,6 +66,9 @@ impl Targets {
         let answer = world.post("/api/evaluations", owner, &new_evaluation());
         assert_eq!(answer.status, 201, "{}", answer.json);
         let evaluation = answer.text("public_id");
+        let (live_evaluation, _) = world.deploy(owner, &evaluation);
+        let inputs = json!({ "inputs": { "answer": "42" } });
+        let run = world.post(&format!("/api/eval/{live_evaluation}"), owner, &inputs).text("public_id");
         let targets = Self {
             id,
             key,
@@ -79,6 +84,8 @@ impl Targets {
             token,
             dataset,
             evaluation,
+            live_evaluation,
+            run,
         };
         targets.restore(world);
         targets
@@ -102,6 +109,8 @@ impl Targets {
             token: self.token.clone(),
             dataset: wrong(),
             evaluation: wrong(),
+            live_evaluation: wrong(),
+            run: wrong(),
         }
     }
 
@@ -128,7 +137,8 @@ impl Targets {
              SELECT '{evaluation}', '{organization}', user_id, 'target', '{config}', 0, 0 FROM datasets WHERE id = '{dataset}';
              INSERT OR IGNORE INTO shares (resource_id, grantee_id, organization_id, grantee_kind, access, created_at)
              VALUES ('{dataset}', '{member}', '{organization}', 'user', 'read', 0),
-             ('{evaluation}', '{member}', '{organization}', 'user', 'read', 0)",
+             ('{evaluation}', '{member}', '{organization}', 'user', 'read', 0);
+             UPDATE live_evaluations SET active = 1 WHERE id = '{live_evaluation}'",
             self.id,
             self.rotating,
             self.org_key,
@@ -142,6 +152,7 @@ impl Targets {
             team = self.team,
             invitation = self.invitation,
             dataset = self.dataset,
+            live_evaluation = self.live_evaluation,
             evaluation = self.evaluation,
             config = json!({ "columns": evaluation["columns"], "judge": evaluation["judge"] }),
             id = self.id,
@@ -177,13 +188,25 @@ impl RouteCall {
         match (self.method, self.template) {
             (_, "/api/datasets/upload")
             | ("POST", "/api/datasets" | "/api/evaluations" | "/api/evaluations/:evaluation/variants")
-            | ("DELETE", "/api/datasets/:dataset" | "/api/evaluations/:evaluation") => 1,
+            | ("DELETE", "/api/datasets/:dataset" | "/api/evaluations/:evaluation")
+            | (_, "/api/live-evaluations/:live_evaluation" | "/api/live-evaluations/:live_evaluation/deactivate")
+                if self.method != "GET" =>
+            {
+                1
+            }
+            // The live evaluation and its key; the key that ends and the one that begins.
+            ("POST", "/api/live-evaluations" | "/api/live-evaluations/:live_evaluation/regenerate") => 2,
             (_, template) if template.starts_with("/api/") => i64::from(template.ends_with("/:grantee")),
             ("GET", _) | ("POST", "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
             // That of the project or organization, and that of its first key.
             (
                 "POST",
-                "/v1/projects" | "/v2/projects" | "/v1/organizations" | "/v1/organizations/:organization/projects",
+                "/v1/projects"
+                | "/v2/projects"
+                | "/v1/organizations"
+                | "/v1/organizations/:organization/projects"
+                | "/api/live-evaluations"
+                | "/api/live-evaluations/:live_evaluation/regenerate",
             ) => 2,
             _ => 1,
         }
@@ -224,6 +247,8 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
             (":user", user),
             (":grantee", &targets.member),
             (":dataset", &targets.dataset),
+            (":live_evaluation", &targets.live_evaluation),
+            (":run", &targets.run),
             (":evaluation", &targets.evaluation),
             (":column", &"question".to_owned()),
             (":row", &"1".to_owned()),
@@ -234,7 +259,7 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
             template,
             path: named.iter().fold(with_query(template), |path, (name, value)| path.replace(name, value)),
             access,
-            body: body(method, template, &targets.key),
+            body: body(method, template, targets),
         }
     };
     table().into_iter().map(call).collect()
@@ -251,7 +276,7 @@ fn with_query(template: &str) -> String {
 }
 
 /// A body with every field that the route knows and that can be sent together.
-fn body(method: &str, template: &str, key: &str) -> Value {
+fn body(method: &str, template: &str, targets: &Targets) -> Value {
     match (method, template.trim_start_matches("/v1").trim_start_matches("/v2")) {
         ("POST", "/api/datasets") => json!({
             "name": "made", "description": "d", "columns": [{ "name": "a", "role": "input" }], "rows": [{ "a": 1 }],
@@ -274,9 +299,13 @@ fn body(method: &str, template: &str, key: &str) -> Value {
             "name": "changed", "description": "d", "columns": new_evaluation()["columns"], "judge": new_evaluation()["judge"], "draft": false,
         }),
         ("PUT", template) if template.ends_with("/shares/:grantee") => json!({ "access": "write" }),
+        ("POST", "/api/live-evaluations") | ("PATCH", "/api/live-evaluations/:live_evaluation") => {
+            json!({ "evaluation": targets.evaluation, "name": "deployed", "description": "d" })
+        }
+        ("POST", "/api/eval/:live_evaluation") => json!({ "inputs": { "answer": "why" } }),
         ("POST", "/bootstrap") => json!({ "organization": "B", "email": "b@example.com", "key_name": "b" }),
         ("POST", "/keys") => json!({ "name": "made", "scopes": ["api-keys:read"], "metadata": { "a": 1 } }),
-        ("POST", "/keys/verify") => json!({ "key": key, "scopes": ["datasets:read"] }),
+        ("POST", "/keys/verify") => json!({ "key": targets.key, "scopes": ["datasets:read"] }),
         ("PATCH", "/keys/:id") => json!({ "name": "changed", "enabled": true, "expires_in_days": 3 }),
         ("POST", "/keys/:id/rotate") => json!({ "grace_period_seconds": 3_600, "expires_in_days": 3 }),
         ("POST", "/api_key" | "/apikeys" | "/organizations/:organization/teams") => json!({ "name": "made" }),
@@ -314,7 +343,13 @@ fn body(method: &str, template: &str, key: &str) -> Value {
         ("POST", "/invitations/:token/accept") => json!({ "key_name": "first" }),
         ("GET" | "DELETE", _)
         | ("PUT", "/organizations/:organization/teams/:team/members/:user")
-        | ("POST", "/api/datasets/upload")
+        | (
+            "POST",
+            "/api/datasets/upload"
+            | "/api/live-evaluations/:live_evaluation/activate"
+            | "/api/live-evaluations/:live_evaluation/deactivate"
+            | "/api/live-evaluations/:live_evaluation/regenerate",
+        )
         | (_, "/apikeys/:id/rotate" | "/keys/:id/rotate/finish" | "/keys/:id/rotate/cancel") => Value::Null,
         _ => panic!("say here which body {method} {template} takes"),
     }

@@ -1,0 +1,160 @@
+//! Runs of live evaluations: `/api/eval`, and what came of them: `/api/results`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    app::{Principal, live_evaluations::EXECUTE, verify::Freshness},
+    domain::{
+        dataset::Row,
+        id::{EvaluationId, KeyId, LiveEvaluationId, RunId, UserId},
+        run::{Filter, Run, RunState},
+    },
+    http::{
+        admit, identify,
+        keys::Limit,
+        live_evaluations::LiveEvaluationPath,
+        message::Rfc3339,
+        problem::Problem,
+        routes::Call,
+        typed::{InBody, InPath, InQuery, Json, MayRepeat, Whole},
+    },
+};
+
+/// What a live evaluation has judged, and what it said.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Run")]
+pub(crate) struct RunBody {
+    /// Its id.
+    public_id: RunId,
+    /// The live evaluation.
+    live_evaluation: LiveEvaluationId,
+    /// The evaluation that was deployed then.
+    evaluation: EvaluationId,
+    /// How far it is.
+    state: RunState,
+    /// The verdict; null while there is none.
+    judgment: Option<String>,
+    /// Whether that is a good one.
+    passed: Option<bool>,
+    /// How good it is, from 0 to 1, if the judge measures that.
+    score: Option<f64>,
+    /// Why, for people.
+    explanation: Option<String>,
+    /// When it began.
+    created_at: Rfc3339,
+    /// When it ended.
+    finished_at: Option<Rfc3339>,
+}
+
+impl RunBody {
+    fn new(run: Run) -> Self {
+        let (judgment, passed, score, explanation) = match run.judgment {
+            Some(said) => (Some(said.verdict), Some(said.passed), said.score, Some(said.explanation)),
+            None => (None, None, None, None),
+        };
+        Self {
+            public_id: run.id,
+            live_evaluation: run.live_evaluation_id,
+            evaluation: run.evaluation_id,
+            state: run.state,
+            judgment,
+            passed,
+            score,
+            explanation,
+            created_at: Rfc3339(run.created_at),
+            finished_at: run.finished_at.map(Rfc3339),
+        }
+    }
+}
+
+/// What is to be judged.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewRun")]
+pub(crate) struct NewRunBody {
+    /// Values by the names of the evaluation's columns.
+    inputs: Row,
+}
+
+pub(crate) async fn execute(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(path), InBody(body), MayRepeat): (InPath<LiveEvaluationPath>, InBody<NewRunBody>, MayRepeat),
+) -> Result<Json<RunBody>, Problem> {
+    let run = call.app.run(by, path.live_evaluation, body.inputs).await?;
+    // A model takes its time. The run is stored and paid for, and nobody is told of it whose key ended meanwhile.
+    if call.app.still_good(by).is_err() {
+        let again = identify(call.app, call.request, call.request_id, Freshness::Strong).await?;
+        admit(call.app, &again, Some(&EXECUTE), true)?;
+    }
+    Ok(Json(RunBody::new(run)))
+}
+
+/// Which runs to list.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    /// How many runs at most.
+    #[serde(default)]
+    limit: Limit,
+    /// The id of the last run of the page before.
+    starting_after: Option<RunId>,
+    /// Runs of this live evaluation.
+    live_evaluation: Option<LiveEvaluationId>,
+    /// Runs that passed, or those that did not.
+    passed: Option<bool>,
+}
+
+/// A page of runs.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RunPage")]
+pub(crate) struct RunPageBody {
+    /// The runs, the newest first.
+    items: Vec<RunBody>,
+    /// Whether there are more.
+    has_more: bool,
+}
+
+pub(crate) async fn list(
+    call: &Call<'_>,
+    by: &Principal,
+    InQuery(query): InQuery<ListQuery>,
+) -> Result<Json<RunPageBody>, Problem> {
+    let Whole(limit) = query.limit;
+    let filter = Filter { live_evaluation_id: query.live_evaluation, passed: query.passed };
+    let page = call.app.list_runs(by, filter, query.starting_after, limit).await?;
+    let items = page.items.into_iter().map(RunBody::new).collect();
+    Ok(Json(RunPageBody { items, has_more: page.has_more }))
+}
+
+/// The run that a path names.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct RunPath {
+    /// The run's id.
+    run: RunId,
+}
+
+/// A run with what was judged, and who ran it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RunDetails")]
+pub(crate) struct DetailsBody {
+    #[serde(flatten)]
+    about: RunBody,
+    /// What was judged.
+    inputs: Row,
+    /// The key that ran it.
+    key_id: KeyId,
+    /// The user as whom that key acted; null: none.
+    user_id: Option<UserId>,
+}
+
+pub(crate) async fn get(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(RunPath { run }): InPath<RunPath>,
+) -> Result<Json<DetailsBody>, Problem> {
+    let run = call.app.run_details(by, run).await?;
+    let (inputs, key_id, user_id) = (run.inputs.clone(), run.key_id, run.user_id);
+    Ok(Json(DetailsBody { about: RunBody::new(run), inputs, key_id, user_id }))
+}
