@@ -91,8 +91,10 @@ pub(crate) struct CreatedBody {
     #[serde(flatten)]
     about: InvitationBody,
     /// The secret that opens it, shown this once.
+    #[schemars(extend("format" = "password"))]
     token: String,
     /// Where it leads to, with the secret in it.
+    #[schemars(extend("format" = "password"))]
     link: String,
 }
 

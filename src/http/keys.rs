@@ -168,6 +168,7 @@ pub(crate) struct CreatedBody {
     #[serde(flatten)]
     about: KeyBody,
     /// The key's text: the secret itself, shown this once.
+    #[schemars(extend("format" = "password"))]
     key: String,
 }
 

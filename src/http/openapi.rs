@@ -99,6 +99,10 @@ fn not_null(schema: &mut Value) {
     let Some(schema) = schema.as_object_mut() else { return };
     if let Some(Value::Array(types)) = schema.get_mut("type") {
         types.retain(|name| name != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            schema.insert("type".to_owned(), only);
+        }
     }
     if let Some(Value::Array(values)) = schema.get_mut("enum") {
         values.retain(|value| !value.is_null());
@@ -195,7 +199,7 @@ fn described(route: &Route, document: &Document, operation: &mut Operation<'_>) 
         _ => None,
     };
     let mut described = json!({
-        "operationId": document.handler.replace("::", "_"),
+        "operationId": document.operation_id(),
         "tags": [document.handler.split("::").next()],
         "summary": document.summary,
         "security": security,

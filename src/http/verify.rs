@@ -42,6 +42,7 @@ enum FreshnessName {
 #[schemars(rename = "Question")]
 pub(crate) struct QuestionBody {
     /// The key's text.
+    #[schemars(extend("format" = "password"))]
     key: String,
     /// What it must be good for.
     #[serde(default)]

@@ -22,11 +22,13 @@ use crate::support::{
 };
 
 /// What makes nothing, or nothing twice.
-const NOT_CREATING: [&str; 10] = [
+const NOT_CREATING: [&str; 11] = [
     "/v1/keys/verify",
     "/v1/keys/:id/rotate/finish",
     "/v1/keys/:id/rotate/cancel",
     "/v1/ingest/batch",
+    // What a tool makes, its route makes.
+    "/mcp",
     "/api/live-evaluations/:live_evaluation/activate",
     "/api/live-evaluations/:live_evaluation/deactivate",
     // Whoever repeats these adds again: the header is not for them.

@@ -4,6 +4,7 @@ pub(crate) mod model;
 pub(crate) mod problem;
 pub(crate) mod routes;
 pub(crate) mod sqlite;
+pub(crate) mod tools;
 
 use std::{
     borrow::Cow,
@@ -167,6 +168,8 @@ pub(crate) enum Envelope {
     Confident,
     /// TruLayer's, which has two.
     Trulayer,
+    /// That of JSON-RPC.
+    Mcp,
 }
 
 impl Answer {
@@ -178,6 +181,7 @@ impl Answer {
     pub(crate) fn code(&self) -> &str {
         let code = match self.envelope {
             Envelope::Confident => &self.json["code"],
+            Envelope::Mcp => &self.json["error"]["data"]["code"],
             Envelope::Trulayer if self.json["error"].is_string() => &self.json["error"],
             Envelope::Problem | Envelope::Trulayer => &self.json["error"]["code"],
         };
@@ -189,6 +193,7 @@ impl Answer {
         match self.envelope {
             Envelope::Problem => self.text("detail"),
             Envelope::Confident => self.text("error"),
+            Envelope::Mcp => self.json["error"]["message"].as_str().unwrap().to_owned(),
             Envelope::Trulayer => {
                 let nested = self.json["error"]["message"].as_str();
                 nested.map_or_else(|| self.text("message"), str::to_owned)
@@ -531,8 +536,10 @@ pub(crate) fn envelope(path: &str) -> Envelope {
     let trulayer = ["/trulayer", "/v1/apikeys", "/v1/ingest", "/v1/feedback", "/v1/eval", "/v1/traces"];
     if confident.iter().any(&below) {
         Envelope::Confident
-    } else if trulayer.iter().any(below) {
+    } else if trulayer.iter().any(&below) {
         Envelope::Trulayer
+    } else if below(&"/mcp") {
+        Envelope::Mcp
     } else {
         Envelope::Problem
     }

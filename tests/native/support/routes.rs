@@ -187,7 +187,13 @@ impl RouteCall {
     pub(crate) fn events(&self) -> i64 {
         match (self.method, self.template) {
             (_, "/api/datasets/upload")
-            | ("POST", "/api/datasets" | "/api/evaluations" | "/api/evaluations/:evaluation/variants")
+            | (
+                "POST",
+                "/api/datasets"
+                | "/api/evaluations"
+                | "/api/evaluations/generate"
+                | "/api/evaluations/:evaluation/variants",
+            )
             | ("DELETE", "/api/datasets/:dataset" | "/api/evaluations/:evaluation")
             | (_, "/api/live-evaluations/:live_evaluation" | "/api/live-evaluations/:live_evaluation/deactivate")
                 if self.method != "GET" =>
@@ -197,16 +203,11 @@ impl RouteCall {
             // The live evaluation and its key; the key that ends and the one that begins.
             ("POST", "/api/live-evaluations" | "/api/live-evaluations/:live_evaluation/regenerate") => 2,
             (_, template) if template.starts_with("/api/") => i64::from(template.ends_with("/:grantee")),
-            ("GET", _) | ("POST", "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
+            ("GET", _) | ("POST", "/mcp" | "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
             // That of the project or organization, and that of its first key.
             (
                 "POST",
-                "/v1/projects"
-                | "/v2/projects"
-                | "/v1/organizations"
-                | "/v1/organizations/:organization/projects"
-                | "/api/live-evaluations"
-                | "/api/live-evaluations/:live_evaluation/regenerate",
+                "/v1/projects" | "/v2/projects" | "/v1/organizations" | "/v1/organizations/:organization/projects",
             ) => 2,
             _ => 1,
         }
@@ -292,6 +293,7 @@ fn body(method: &str, template: &str, targets: &Targets) -> Value {
         ("POST", "/api/datasets/:dataset/rows/remove") => json!({ "row_ids": [1] }),
         ("PATCH", "/api/datasets/:dataset/rows/:row") => json!({ "question": "how" }),
         ("POST", "/api/evaluations") => new_evaluation(),
+        ("POST", "/api/evaluations/generate") => json!({ "dataset": targets.dataset, "name": "generated" }),
         ("POST", "/api/evaluations/:evaluation/variants") => {
             json!({ "name": "variant", "description": "d", "columns": new_evaluation()["columns"], "judge": new_evaluation()["judge"] })
         }
@@ -299,6 +301,7 @@ fn body(method: &str, template: &str, targets: &Targets) -> Value {
             "name": "changed", "description": "d", "columns": new_evaluation()["columns"], "judge": new_evaluation()["judge"], "draft": false,
         }),
         ("PUT", template) if template.ends_with("/shares/:grantee") => json!({ "access": "write" }),
+        ("POST", "/mcp") => json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} }),
         ("POST", "/api/live-evaluations") | ("PATCH", "/api/live-evaluations/:live_evaluation") => {
             json!({ "evaluation": targets.evaluation, "name": "deployed", "description": "d" })
         }
