@@ -123,6 +123,8 @@ fn rooms_import_only_what_they_may() {
                 "http",
                 "app",
                 "domain",
+                "storage::audit::Filter",
+                "storage::audit::Recorded",
                 "storage::keys::Cursor",
                 "storage::keys::Filter",
                 "storage::keys::Owner",
