@@ -20,11 +20,14 @@ pub(crate) fn relative(at: UnixMillis, now: UnixMillis) -> Markup {
     html! { time datetime=(at.to_rfc3339()) title=(utc(at)) { (span(at, now)) } }
 }
 
-fn utc(at: UnixMillis) -> String {
+/// A date: `22 Nov 2026`.
+pub(crate) fn day_text(at: UnixMillis) -> String {
     // `Sun, 22 Nov 2026 09:30:00 GMT`
-    let text = at.to_http_date();
-    let date = text.get(5..16).unwrap_or_default().trim_start_matches('0');
-    format!("{date}, {} UTC", text.get(17..22).unwrap_or_default())
+    at.to_http_date().get(5..16).unwrap_or_default().trim_start_matches('0').to_owned()
+}
+
+fn utc(at: UnixMillis) -> String {
+    format!("{}, {} UTC", day_text(at), at.to_http_date().get(17..22).unwrap_or_default())
 }
 
 fn span(at: UnixMillis, now: UnixMillis) -> String {

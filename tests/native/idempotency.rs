@@ -466,7 +466,7 @@ fn caller(random: &[u8]) -> KeyText {
 
 fn derived(caller: &KeyText, key: &str, nonce: [u8; 32]) -> Vec<u8> {
     let mut bytes = vec![0; 100];
-    Repeatable::new(caller.clone(), key, &[]).unwrap().secret_bytes(&Nonce::new(nonce))(&mut bytes).unwrap();
+    Repeatable::new(caller.clone(), key, &[]).unwrap().secret_bytes(&Nonce::new(nonce)).unwrap()(&mut bytes).unwrap();
     bytes
 }
 

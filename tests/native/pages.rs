@@ -8,7 +8,7 @@ use crate::support::{Answer, OPERATOR_SECRET, World, request};
 /// A browser: it keeps the cookie that it was given, and says where its forms come from.
 pub(crate) struct Browser<'a> {
     world: &'a World,
-    cookie: Option<String>,
+    pub(crate) cookie: Option<String>,
 }
 
 impl<'a> Browser<'a> {
