@@ -17,7 +17,7 @@ use crate::{
     storage::{
         audit::{self, Event, Recorded},
         key_uses::{self, DailyUses},
-        keys::{self, Change, Cursor, Filter, KeyRef, Owner, Reach},
+        keys::{self, Change, Cursor, Filter, KeyRef, Owner, Reach, Status},
     },
 };
 
@@ -328,26 +328,29 @@ impl App {
         Ok(key_uses::read(take(&mut results, 1))?)
     }
 
-    /// A key with what [`App::key_usage`] and [`App::key_events`] say of it, in one round trip.
+    /// A key with what people call its owner and what [`App::key_usage`] and [`App::key_events`] say of it, in
+    /// one round trip.
     ///
     /// # Errors
     /// [`Error::NotFound`] also when the key is there but the caller may not see it.
-    pub async fn key_with_history(
+    pub(crate) async fn key_with_history(
         &self,
         by: &Principal,
         id: KeyId,
         after: Option<i64>,
         limit: i64,
-    ) -> Result<(Key, Vec<DailyUses>, Page<Recorded>), Error> {
+    ) -> Result<(Key, Owner, Vec<DailyUses>, Page<Recorded>), Error> {
+        let (reach, now) = (reach(by, id == by.snapshot.key_id)?, self.now());
+        let this = Filter { ids: Some(vec![id]), status: Status::All, ..Filter::default() };
         let statements = vec![
-            keys::get(reach(by, id == by.snapshot.key_id)?, KeyRef::Id(id)),
-            key_uses::of_key(id, self.now()),
+            keys::list_owned(reach, &this, Cursor::Start, 1, now),
+            key_uses::of_key(id, now),
             events_of(by, id, after, limit),
         ];
         let mut results = self.guarded(by, statements).await?;
-        let key = keys::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)?;
+        let (key, owner) = keys::read_owned(take(&mut results, 0))?.pop().ok_or(Error::NotFound)?;
         let days = key_uses::read(take(&mut results, 1))?;
-        Ok((key, days, Page::of(audit::read(take(&mut results, 2))?, limit)))
+        Ok((key, owner, days, Page::of(audit::read(take(&mut results, 2))?, limit)))
     }
 
     /// What happened to a key, the newest first, behind event `after` if it is given.

@@ -15,7 +15,7 @@ pub(crate) fn list(by: &Principal, events: &[Recorded], now: UnixMillis) -> Mark
                     @if !event.details.is_empty() {
                         dl.facts {
                             @for (name, value) in &event.details {
-                                div { dt { (name.replace('_', " ")) } dd { (said(value)) } }
+                                div { dt { (name.replace('_', " ")) } dd { (detail(name, value)) } }
                             }
                         }
                     }
@@ -28,7 +28,7 @@ pub(crate) fn list(by: &Principal, events: &[Recorded], now: UnixMillis) -> Mark
 fn action(event: &Recorded) -> String {
     match (event.action.as_str(), &event.refusal) {
         (_, Some(code)) => format!("Refused: {}", code.replace('_', " ")),
-        ("key.created", _) => "Made".to_owned(),
+        ("key.created", _) => "Created".to_owned(),
         ("key.updated", _) => "Changed".to_owned(),
         ("key.revoked", _) => "Revoked".to_owned(),
         ("key.rotated", _) => "Rotated".to_owned(),
@@ -52,6 +52,19 @@ fn actor(by: &Principal, event: &Recorded) -> Markup {
             _ => { "itself" }
         }
         @if let Some(ip) = &event.ip { ", from " (ip) }
+    }
+}
+
+/// What was set to what.
+fn detail(name: &str, value: &Value) -> Markup {
+    let at = value.as_str().filter(|_| name.ends_with("_at")).and_then(UnixMillis::parse);
+    html! {
+        @match (name, at) {
+            (_, Some(at)) => (time::date(at)),
+            ("scopes", None) if value.is_null() => "full access",
+            ("expires_at", None) if value.is_null() => "never",
+            _ => (said(value)),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
         sessions::{SIGN_IN, SignedIn},
     },
     domain::{
-        key::{Key, KeyState, Name, Rotation},
+        key::{Key, Name, Rotation},
         key_text::Preview,
         scope::{Scope, Scopes},
         time::UnixMillis,
@@ -18,11 +18,12 @@ use crate::{
         chart, events,
         form::{Form, query},
         key_form::{self, Errors, Typed},
+        keys::{owned_by, status},
         layout::{Page, notice, see_other},
         new_key::{nonce, once},
         reveal, time,
     },
-    storage::keys::{Change, KeyRef},
+    storage::keys::{Change, KeyRef, Owner},
 };
 
 /// How many events stand on the page.
@@ -30,14 +31,10 @@ const EVENTS: i64 = 20;
 /// How long the old secret can go on working, in seconds, as it is offered.
 const GRACES: [(i64, &str); 4] = [(0, "Not at all"), (3_600, "An hour"), (86_400, "A day"), (604_800, "A week")];
 
-const READ_PROJECTS: Scope = Scope::named("projects:read");
-const READ_MEMBERS: Scope = Scope::named("members:read");
-
 pub(crate) async fn show(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
     let (id, now) = (path_id(call)?, call.app.clock.now());
     let after = query(call.request, "after").parse().ok();
-    let (key, days, page) = call.app.key_with_history(&who.by, id, after, EVENTS).await?;
-    let owner = owner(call, who, &key).await?;
+    let (key, owner, days, page) = call.app.key_with_history(&who.by, id, after, EVENTS).await?;
     let changeable = key.life.revoked_at.is_none() && who.by.snapshot.scopes.grant(&SIGN_IN);
     let path = format!("/settings/keys/{id}");
     let content = html! {
@@ -84,62 +81,27 @@ fn done(word: &str) -> Option<&'static str> {
     })
 }
 
-/// Whose the key is, by a name if whoever is signed in may know it.
-async fn owner(call: &Call<'_>, who: &SignedIn, key: &Key) -> Result<String, Error> {
-    let (by, held) = (&who.by, &who.by.snapshot.scopes);
-    let name = match (key.user_id, key.project_id) {
-        (Some(user_id), _) if Some(user_id) == by.snapshot.user_id => return Ok(format!("Yours: {}", who.name)),
-        (Some(user_id), _) if held.grant(&READ_MEMBERS) => {
-            call.app.get_member(by, key.organization_id, user_id).await.map(|member| member.email)
-        }
-        (_, Some(project_id)) if held.grant(&READ_PROJECTS) => {
-            let project = call.app.get_project(by, key.organization_id, project_id).await;
-            project.map(|project| project.name.as_str().to_owned())
-        }
-        _ => Err(Error::NotFound),
-    };
-    let name = match name {
-        Ok(name) => format!(": {name}"),
-        Err(Error::NotFound) => String::new(),
-        Err(error) => return Err(error),
-    };
-    Ok(match (key.user_id, key.project_id) {
-        (Some(_), _) => format!("Another member's{name}"),
-        (None, Some(_)) => format!("A project's{name}"),
-        (None, None) => format!("The organization's: {}", who.organization.as_str()),
-    })
-}
-
-pub(crate) fn state(state: KeyState) -> Markup {
-    match state {
-        KeyState::Active => html! { span.badge.good { "Active" } },
-        KeyState::Disabled => html! { span.badge.warning { "Disabled" } },
-        KeyState::Expired => html! { span.badge.bad { "Expired" } },
-        KeyState::Revoked => html! { span.badge.bad { "Revoked" } },
-    }
-}
-
 fn preview(preview: &Preview) -> Markup {
     html! { code { (preview.start) "…" (preview.last4) } }
 }
 
-fn facts(key: &Key, owner: &str, now: UnixMillis) -> Markup {
+fn facts(key: &Key, owner: &Owner, now: UnixMillis) -> Markup {
     html! {
         dl.facts.card {
-            div { dt { "Status" } dd { (state(key.life.state_at(now))) } }
+            div { dt { "Status" } dd { (status(key.life.state_at(now))) } }
             div { dt { "Begins and ends with" } dd { (preview(&key.preview)) } }
-            div { dt { "Whose it is" } dd { (owner) } }
+            div { dt { "Whose it is" } dd { (owned_by(key, owner)) } }
             div {
                 dt { "May do" }
                 dd {
                     @match &key.scopes {
                         Scopes::Full => { strong { "Full access: " } "everything that its owner may" }
                         Scopes::List(list) if list.is_empty() => { "Nothing" }
-                        Scopes::List(list) => { @for scope in list { code { (scope) } " " } }
+                        Scopes::List(list) => ul.scopes { @for scope in list { li { code { (scope) } } } }
                     }
                 }
             }
-            div { dt { "Made" } dd { (time::date(key.created_at)) } }
+            div { dt { "Created" } dd { (time::date(key.created_at)) } }
             div { dt { "Last used" } dd { @match key.last_used_at { Some(at) => (time::relative(at, now)), None => "Never" } } }
             @if let Some(at) = key.life.revoked_at { div { dt { "Revoked" } dd { (time::date(at)) } } }
             @if let Some(at) = key.life.disabled_at { div { dt { "Disabled" } dd { (time::date(at)) } } }
@@ -316,7 +278,7 @@ async fn revoke_page(
     status: u16,
 ) -> Result<Response, Problem> {
     let now = call.app.clock.now();
-    let (key, days, _) = call.app.key_with_history(&who.by, path_id(call)?, None, 0).await?;
+    let (key, _, days, _) = call.app.key_with_history(&who.by, path_id(call)?, None, 0).await?;
     if key.life.revoked_at.is_some() {
         return Ok(back(&key, "revoked"));
     }

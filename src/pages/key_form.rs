@@ -191,7 +191,7 @@ pub(crate) fn scope_fields(
                 @for group in all.chunk_by(|(one, _), (next, _)| one.resource() == next.resource()) {
                     @if let Some((first, _)) = group.first() {
                         div.resource role="group" aria-labelledby={ "resource-" (first.resource()) } {
-                            h3 id={ "resource-" (first.resource()) } { (title(first.resource())) }
+                            p.title id={ "resource-" (first.resource()) } { (title(first.resource())) }
                             @for wildcard in wildcards.iter().filter(|scope| scope.resource() == first.resource()) {
                                 (checkbox("scope", wildcard.as_str(), ticked(wildcard), true, false,
                                     &html! { code { (wildcard) } " Everything here, also what is added later" }))

@@ -85,7 +85,7 @@ pub(crate) fn nonce(call: &Call<'_>) -> Result<Markup, Error> {
 
 /// What a key is for, and what it needs for that.
 struct Recipe<'a> {
-    title: &'a str,
+    title: String,
     scopes: &'a [Scope],
     note: &'a str,
 }
@@ -94,9 +94,10 @@ struct Recipe<'a> {
 fn recipes<'a>(call: &Call<'a>) -> Vec<Recipe<'a>> {
     let catalogue = &call.app.config.catalogue;
     let preset = catalogue.presets.iter();
-    let preset = preset.map(|preset| Recipe { title: &preset.title, scopes: &preset.scopes, note: &preset.note });
+    let preset =
+        preset.map(|preset| Recipe { title: preset.title.clone(), scopes: &preset.scopes, note: &preset.note });
     let bundle = catalogue.bundles.iter().filter_map(|(name, scopes)| match scopes {
-        Scopes::List(scopes) => Some(Recipe { title: name, scopes, note: "" }),
+        Scopes::List(scopes) => Some(Recipe { title: format!("Bundle {name}"), scopes, note: "" }),
         Scopes::Full => None,
     });
     preset.chain(bundle).collect()

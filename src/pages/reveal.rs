@@ -27,7 +27,7 @@ pub(crate) fn page(call: &Call<'_>, who: &SignedIn, created: &Created, title: &s
             label for="key" { (key.name.as_str()) }
             div.copy {
                 input.mono #key value=(text) readonly autocomplete="off" spellcheck="false" autofocus;
-                (copy_button("key", "Copy the key"))
+                (copy_button("key", "Copy the key", None))
             }
             p {
                 a.button.quiet href={ "/settings/keys/" (key.id) } data-saved { "I have stored it" }
@@ -58,9 +58,9 @@ pub(crate) fn gone(who: &SignedIn, id: &str) -> Response {
 }
 
 /// A button that copies, for whoever has a script; without one the text can be selected.
-fn copy_button(what: &str, label: &str) -> Markup {
+fn copy_button(what: &str, label: &str, class: Option<&str>) -> Markup {
     html! {
-        button type="button" data-copy=(what) hidden { (label) }
+        button class=[class] type="button" data-copy=(what) hidden { (label) }
         span.hint role="status" {}
     }
 }
@@ -72,7 +72,7 @@ fn details(group: &str, index: usize, snippet: &Snippet) -> Markup {
             summary { (snippet.title) }
             @if !snippet.hint.is_empty() { p.hint { (snippet.hint) } }
             pre { code id=(id) { (snippet.text) } }
-            div.actions { (copy_button(&id, "Copy")) }
+            div.actions { (copy_button(&id, "Copy", Some("quiet"))) }
         }
     }
 }
