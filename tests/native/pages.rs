@@ -99,6 +99,11 @@ fn paths() -> impl Iterator<Item = (&'static str, String, &'static str)> {
     pages::table().into_iter().map(move |(method, template, access)| (method, path(template), access))
 }
 
+/// Whether a path leads to a page, and not to a file.
+fn is_page(path: &str) -> bool {
+    !path.contains("/assets/") && !path.ends_with("/export")
+}
+
 #[test]
 fn every_page_sends_whoever_is_not_signed_in_to_where_he_can_be() {
     let (world, _, _) = world();
@@ -135,7 +140,7 @@ fn every_form_of_a_foreign_origin_is_refused_and_nothing_is_read_or_written() {
 fn every_page_says_what_a_browser_may_do_with_it() {
     let (world, owner, _) = world();
     let mut browser = Browser::with_key(&world, &owner);
-    for (method, path, _) in paths().filter(|(method, path, _)| *method == "GET" && !path.contains("assets")) {
+    for (method, path, _) in paths().filter(|(method, path, _)| *method == "GET" && is_page(path)) {
         let answer = browser.send(method, &path, &[], None);
         if answer.status == 303 {
             continue;
@@ -520,7 +525,7 @@ fn hostile_names_are_text_on_every_page() {
     let pages = paths().filter(|(method, _, _)| *method == "GET").map(|(_, path, _)| path);
     for path in pages.chain([path, format!("/sign-in?to={HOSTILE}&because={HOSTILE}")]) {
         let page = browser.get(&path);
-        if page.status != 303 && !path.contains("/assets/") {
+        if page.status != 303 && is_page(&path) {
             let page = html(&page);
             assert!(!page.contains("<img") && !page.contains("<script>"), "{path}: {page}");
         }
@@ -544,8 +549,8 @@ fn routes_of_the_operator_stay_out_of_the_pages_way() {
 
 /// The names of the keys on a page of the list, in their order.
 fn names(page: &str) -> Vec<&str> {
-    let rows = page.split("<span class=\"name\">").skip(1);
-    rows.map(|row| row.split('<').next().unwrap()).collect()
+    let rows = page.split("<a class=\"name\"").skip(1);
+    rows.map(|row| row.split(['>', '<']).nth(1).unwrap()).collect()
 }
 
 /// The address behind this text.

@@ -123,6 +123,7 @@ fn rooms_import_only_what_they_may() {
                 "http",
                 "app",
                 "domain",
+                "storage::audit::Filter",
                 "storage::audit::Recorded",
                 "storage::key_uses::DailyUses",
                 "storage::keys::Change",
