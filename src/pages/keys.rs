@@ -145,7 +145,7 @@ fn row(key: &Key, owner: &Owner, everybody: bool, now: UnixMillis) -> Markup {
     html! {
         tr role="row" {
             th scope="row" role="rowheader" {
-                a href={ "/settings/keys/" (key.id) } { span.name { (key.name.as_str()) } }
+                a.name href={ "/settings/keys/" (key.id) } { (key.name.as_str()) }
                 code { (key.preview.start) "…" (key.preview.last4) }
             }
             td role="cell" data-label="Scopes" { (scopes(&key.scopes)) }
