@@ -89,7 +89,7 @@ impl App {
         }));
         let item = json!({ "number": { "type": "integer" }, "note": text() });
         let suggested = self
-            .suggested(instructions, data, &item, |notes: &[Note]| {
+            .suggested(instructions, data, item, |notes: &[Note]| {
                 let numbers: Vec<usize> = notes.iter().map(|note| note.number).collect();
                 is_partition([&numbers].into_iter(), ids.len()) && notes.iter().all(|note| is_note(&note.note))
             })
@@ -124,7 +124,7 @@ impl App {
                             its notes by their numbers. Give each category a short name, and a description of one sentence.";
         let data = numbered(notes.iter().map(|note| json!({ "note": note })));
         let category = json!({ "name": text(), "description": text(), "notes": numbers() });
-        self.suggested(instructions, data, &category, |categories: &[Category]| {
+        self.suggested(instructions, data, category, |categories: &[Category]| {
             is_partition(categories.iter().map(|category| &category.notes), notes.len())
         })
         .await
@@ -163,7 +163,7 @@ impl App {
             json!({ "name": category.name, "description": category.description, "count_of_notes": category.notes.len() })
         }));
         let category = json!({ "name": text(), "description": text(), "merged": numbers() });
-        self.suggested(instructions, data, &category, |merged: &[Consolidated]| {
+        self.suggested(instructions, data, category, |merged: &[Consolidated]| {
             is_partition(merged.iter().map(|category| &category.merged), categories.len())
         })
         .await
@@ -174,10 +174,10 @@ impl App {
         &self,
         instructions: &str,
         data: Value,
-        item: &Value,
+        item: Value,
         are_good: impl Fn(&[T]) -> bool,
     ) -> Result<Suggestion<T>, Error> {
-        let items = json!({ "type": "array", "items": object_of(item) });
+        let items = json!({ "type": "array", "items": object_of(&item) });
         let answer = object_of(&json!({ "items": items }));
         let question = Question { instructions: instructions.to_owned(), data, answer };
         let answer = self.ask(&question, |answer: &Answer<T>| are_good(&answer.items)).await?;

@@ -34,6 +34,8 @@ mod model;
 mod openapi;
 mod organizations;
 mod pages;
+mod pages_keys;
+mod pages_organization;
 mod people;
 mod projects;
 mod results;

@@ -186,20 +186,17 @@ impl RouteCall {
     /// How many audit events the call makes.
     pub(crate) fn events(&self) -> i64 {
         match (self.method, self.template) {
-            (_, "/api/datasets/upload")
-            | (
+            (
                 "POST",
                 "/api/datasets"
+                | "/api/datasets/upload"
                 | "/api/evaluations"
                 | "/api/evaluations/generate"
-                | "/api/evaluations/:evaluation/variants",
+                | "/api/evaluations/:evaluation/variants"
+                | "/api/live-evaluations/:live_evaluation/deactivate",
             )
-            | ("DELETE", "/api/datasets/:dataset" | "/api/evaluations/:evaluation")
-            | (_, "/api/live-evaluations/:live_evaluation" | "/api/live-evaluations/:live_evaluation/deactivate")
-                if self.method != "GET" =>
-            {
-                1
-            }
+            | ("PATCH", "/api/live-evaluations/:live_evaluation")
+            | ("DELETE", "/api/datasets/:dataset" | "/api/evaluations/:evaluation") => 1,
             // The live evaluation and its key; the key that ends and the one that begins.
             ("POST", "/api/live-evaluations" | "/api/live-evaluations/:live_evaluation/regenerate") => 2,
             (_, template) if template.starts_with("/api/") => i64::from(template.ends_with("/:grantee")),
@@ -306,11 +303,11 @@ fn body(method: &str, template: &str, targets: &Targets) -> Value {
             "name": "changed", "description": "d", "columns": new_evaluation()["columns"], "judge": new_evaluation()["judge"], "draft": false,
         }),
         ("PUT", template) if template.ends_with("/shares/:grantee") => json!({ "access": "write" }),
-        ("POST", "/mcp") => json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} }),
         ("POST", "/api/live-evaluations") | ("PATCH", "/api/live-evaluations/:live_evaluation") => {
             json!({ "evaluation": targets.evaluation, "name": "deployed", "description": "d" })
         }
         ("POST", "/api/eval/:live_evaluation") => json!({ "inputs": { "answer": "why" } }),
+        ("POST", "/mcp") => json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} }),
         ("POST", "/bootstrap") => json!({ "organization": "B", "email": "b@example.com", "key_name": "b" }),
         ("POST", "/keys") => json!({ "name": "made", "scopes": ["api-keys:read"], "metadata": { "a": 1 } }),
         ("POST", "/keys/verify") => json!({ "key": targets.key, "scopes": ["datasets:read"] }),
