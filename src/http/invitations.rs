@@ -19,7 +19,7 @@ use crate::{
         organizations::{Asked, OrganizationPath},
         problem::Problem,
         routes::Call,
-        typed::{InBody, InPath, InQuery, Input, Json, MayRepeat, NoContent, Whole},
+        typed::{Confidential, InBody, InPath, InQuery, Input, Json, MayRepeat, NoContent, Whole},
     },
 };
 
@@ -91,10 +91,8 @@ pub(crate) struct CreatedBody {
     #[serde(flatten)]
     about: InvitationBody,
     /// The secret that opens it, shown this once.
-    #[schemars(extend("format" = "password"))]
     token: String,
     /// Where it leads to, with the secret in it.
-    #[schemars(extend("format" = "password"))]
     link: String,
 }
 
@@ -103,11 +101,11 @@ pub(crate) async fn create(
     call: &Call<'_>,
     by: &Principal,
     (InPath(path), InBody(body), MayRepeat): (InPath<OrganizationPath>, InBody<NewInvitationBody>, MayRepeat),
-) -> Result<Json<CreatedBody, 201>, Problem> {
+) -> Result<Confidential<CreatedBody, 201>, Problem> {
     let Whole(days) = body.expires_in_days;
     let id = path.organization.by(by)?;
     let (invitation, token) = call.app.invite(by, id, body.email, body.role, days * DAY_MS).await?;
-    Ok(Json(CreatedBody {
+    Ok(Confidential(CreatedBody {
         about: InvitationBody::new(invitation),
         link: format!("{}/v1/invitations/{}", call.request.origin, token.expose()),
         token: token.expose().to_owned(),

@@ -5,6 +5,7 @@ pub(crate) mod bootstrap;
 pub(crate) mod braintrust;
 pub(crate) mod confident;
 pub(crate) mod datasets;
+pub(crate) mod error_analysis;
 pub(crate) mod evaluations;
 pub(crate) mod forward;
 pub(crate) mod input;
@@ -22,7 +23,7 @@ pub(crate) mod runs;
 pub(crate) mod shares;
 pub(crate) mod surface;
 pub(crate) mod teams;
-pub mod tools;
+pub(crate) mod tools;
 pub(crate) mod trulayer;
 pub(crate) mod typed;
 pub(crate) mod verify;
@@ -105,10 +106,10 @@ async fn route(app: &App, request: &Request, path: Option<&str>, request_id: &st
         Access::Key(scope, handler) => {
             let mut by = identify(app, request, request_id, Freshness::Bounded).await?;
             let call = Call { app, request, path, params, request_id };
-            let answer = act(&call, route, scope.as_ref(), *handler, &mut by).await;
-            if !matches!(answer, Err(Problem::App(Error::Refused(_)))) {
+            if admit(app, &by, scope.as_ref(), route.runs()).is_ok() {
                 app.note_use(&by.snapshot);
             }
+            let answer = act(&call, route, scope.as_ref(), *handler, &mut by).await;
             answer.map(|response| warned(response, &by))
         }
     }

@@ -22,6 +22,7 @@ pub(crate) struct Operation<'a> {
     parameters: Vec<Value>,
     body: Option<Value>,
     responses: Map<String, Value>,
+    confidential: Option<bool>,
 }
 
 impl Operation<'_> {
@@ -88,6 +89,11 @@ impl Operation<'_> {
         }));
     }
 
+    /// That the request or the answer holds a secret.
+    pub(crate) fn confidential(&mut self) {
+        self.confidential = Some(true);
+    }
+
     /// A status with which it can be refused.
     pub(crate) fn problem(&mut self, status: u16) {
         self.responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{status}") }));
@@ -126,8 +132,14 @@ pub fn document() -> Map<String, Value> {
     for route in ROUTES {
         let Some(document) = &route.document else { continue };
         let path: Vec<String> = route.path.split('/').map(segment).collect();
-        let mut operation =
-            Operation { read: &mut read, written: &mut written, parameters: vec![], body: None, responses: Map::new() };
+        let mut operation = Operation {
+            read: &mut read,
+            written: &mut written,
+            parameters: vec![],
+            body: None,
+            responses: Map::new(),
+            confidential: None,
+        };
         let described = described(route, document, &mut operation);
         if let Some(path) = paths.entry(path.join("/")).or_insert_with(|| json!({})).as_object_mut() {
             path.insert(route.method.to_ascii_lowercase(), described);
@@ -204,6 +216,7 @@ fn described(route: &Route, document: &Document, operation: &mut Operation<'_>) 
         "summary": document.summary,
         "security": security,
         "x-required-scope": scope,
+        "x-confidential": operation.confidential,
         "parameters": operation.parameters,
         "requestBody": operation.body,
         "responses": operation.responses,

@@ -2,7 +2,7 @@
 //! document, by the test that keeps the file up to date: `tests/native/support/tools.rs` says which routes are
 //! tools and why others are not.
 
-use std::{collections::BTreeMap, slice, sync::LazyLock};
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -96,9 +96,17 @@ impl Tool {
         let mut rest = Map::new();
         for (name, value) in arguments {
             if self.query.contains(name) {
-                let values = value.as_array().map_or(slice::from_ref(value), Vec::as_slice);
-                for value in values.iter().filter(|value| !value.is_null()) {
-                    query.append_pair(name, &text(name, value)?);
+                match value {
+                    // Nobody can send null in a query: what is optional is left out.
+                    Value::Null => {}
+                    Value::Array(values) => {
+                        let texts: Result<Vec<String>, Problem> =
+                            values.iter().map(|value| text(name, value)).collect();
+                        query.append_pair(name, &texts?.join(","));
+                    }
+                    value => {
+                        query.append_pair(name, &text(name, value)?);
+                    }
                 }
             } else if self.route.path.split('/').any(|segment| segment.strip_prefix(':') == Some(name)) {
                 // It is in the path.

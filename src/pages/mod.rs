@@ -3,15 +3,21 @@
 
 mod assets;
 mod audit;
+mod chart;
 mod devices;
+mod events;
 mod field;
 mod form;
+mod key;
+mod key_form;
 mod keys;
 mod layout;
+mod new_key;
 mod once;
 mod organization;
 mod people;
 mod projects;
+mod reveal;
 mod routes;
 mod session;
 mod sign_in;

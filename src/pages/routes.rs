@@ -11,7 +11,7 @@ use crate::{
         problem::Problem,
         routes::{Answer, Call},
     },
-    pages::{assets, audit, devices, keys, layout, organization, people, projects, sign_in, teams},
+    pages::{assets, audit, devices, key, keys, layout, new_key, organization, people, projects, sign_in, teams},
 };
 
 /// Who may see a page, and what answers.
@@ -66,6 +66,18 @@ pub(crate) const PAGES: &[PageRoute] = &[
     page!("POST" "/sign-out" ANY sign_in::out),
     page!("GET" "/settings" anybody sign_in::home),
     page!("GET" "/settings/keys" READ keys::list),
+    page!("GET" "/settings/keys/new" WRITE new_key::show),
+    page!("POST" "/settings/keys/new" WRITE new_key::create),
+    page!("GET" "/settings/keys/:id" READ key::show),
+    page!("GET" "/settings/keys/:id/edit" WRITE key::show_edit),
+    page!("POST" "/settings/keys/:id/edit" WRITE key::edit),
+    page!("POST" "/settings/keys/:id/rotate" WRITE key::rotate),
+    page!("POST" "/settings/keys/:id/rotate/finish" WRITE key::finish_rotation),
+    page!("POST" "/settings/keys/:id/rotate/cancel" WRITE key::cancel_rotation),
+    page!("POST" "/settings/keys/:id/enable" WRITE key::enable),
+    page!("POST" "/settings/keys/:id/disable" WRITE key::disable),
+    page!("GET" "/settings/keys/:id/revoke" WRITE key::show_revoke),
+    page!("POST" "/settings/keys/:id/revoke" WRITE key::revoke),
     page!("GET" "/settings/devices" ANY devices::list),
     page!("POST" "/settings/devices/:session/end" WRITE devices::end),
     page!("GET" "/settings/people" MEMBERS_READ people::list),

@@ -8,7 +8,7 @@ use crate::support::{Answer, OPERATOR_SECRET, World, request};
 /// A browser: it keeps the cookie that it was given, and says where its forms come from.
 pub(crate) struct Browser<'a> {
     world: &'a World,
-    cookie: Option<String>,
+    pub(crate) cookie: Option<String>,
 }
 
 impl<'a> Browser<'a> {
@@ -549,8 +549,8 @@ fn routes_of_the_operator_stay_out_of_the_pages_way() {
 
 /// The names of the keys on a page of the list, in their order.
 fn names(page: &str) -> Vec<&str> {
-    let rows = page.split("<span class=\"name\">").skip(1);
-    rows.map(|row| row.split('<').next().unwrap()).collect()
+    let rows = page.split("<a class=\"name\"").skip(1);
+    rows.map(|row| row.split(['>', '<']).nth(1).unwrap()).collect()
 }
 
 /// The address behind this text.

@@ -9,7 +9,7 @@ pub(crate) mod tools;
 use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     rc::Rc,
     sync::{
         Arc,
@@ -19,7 +19,7 @@ use std::{
 
 use bitting::{
     app::{App, config::Config},
-    domain::time::UnixMillis,
+    domain::{key_text::KeyText, time::UnixMillis, token::InvitationToken},
     http::{
         message::{Body, Content, Request},
         routes::check,
@@ -556,5 +556,18 @@ pub(crate) fn request(method: &str, path: &str, key: &str, body: &Value) -> Requ
         query: query.to_owned(),
         headers: authorization.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         body: Body::Bytes(if body.is_null() { Vec::new() } else { body.to_string().into_bytes() }),
+    }
+}
+
+/// The secrets in an answer.
+pub(crate) fn secrets(json: &Value) -> BTreeSet<String> {
+    match json {
+        Value::String(text) => {
+            let secret = KeyText::parse(text).is_ok() || InvitationToken::parse(text).is_some();
+            secret.then(|| text.clone()).into_iter().collect()
+        }
+        Value::Array(values) => values.iter().flat_map(secrets).collect(),
+        Value::Object(values) => values.values().flat_map(secrets).collect(),
+        _ => BTreeSet::new(),
     }
 }

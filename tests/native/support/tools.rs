@@ -10,8 +10,7 @@ const SCHEMAS: &str = "#/components/schemas/";
 ///
 /// A tool is made of every operation that asks for a scope, but for these:
 /// - Uploads and exports: what is sent in pieces would have to be held whole.
-/// - What takes or gives a secret, which a schema calls `"format": "password"`: what a model reads is stored and
-///   sent on by others.
+/// - What takes or gives a secret: what a model reads, others may keep.
 pub(crate) fn file(document: &Value) -> String {
     let operations = document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap());
     let scoped = operations.filter(|(_, operation)| operation["x-required-scope"].is_string());
@@ -26,20 +25,10 @@ fn tool<'a>(document: &Value, method: &str, operation: &'a Value) -> Option<(&'a
     let done = operation["responses"].as_object().unwrap().iter().filter(|(status, _)| status.starts_with('2'));
     let answers: Vec<&Value> = done.filter_map(|(_, answer)| answer.get("content")).collect();
     let takes_json = body.is_none_or(|types| types.as_object().unwrap().keys().eq(["application/json"]));
-    if !takes_json || answers.iter().any(|types| types.get("application/json").is_none()) {
+    let gives_json = answers.iter().all(|types| types.get("application/json").is_some());
+    if !takes_json || !gives_json || operation["x-confidential"] == true {
         return None;
     }
-    let mut named = Map::new();
-    collect(document, &operation["parameters"], &mut named);
-    collect(document, body.unwrap_or(&Value::Null), &mut named);
-    let mut told = named.clone();
-    for types in &answers {
-        collect(document, types, &mut told);
-    }
-    if told.values().any(is_secret) || is_secret(&operation["parameters"]) {
-        return None;
-    }
-
     let (mut properties, mut required, mut query) = (Map::new(), Vec::new(), Vec::new());
     for parameter in operation["parameters"].as_array().unwrap().iter().filter(|it| it["in"] != "header") {
         let name = &parameter["name"];
@@ -53,6 +42,9 @@ fn tool<'a>(document: &Value, method: &str, operation: &'a Value) -> Option<(&'a
         schema["description"] = parameter["description"].clone();
         properties.insert(name.as_str().unwrap().to_owned(), schema);
     }
+    let mut named = Map::new();
+    collect(document, &operation["parameters"], &mut named);
+    collect(document, body.unwrap_or(&Value::Null), &mut named);
     let mut input = json!({ "type": "object", "additionalProperties": false });
     let mut body_from = "nothing";
     if let Some(body) = body.map(|types| &types["application/json"]["schema"]) {
@@ -107,15 +99,5 @@ fn collect(document: &Value, value: &Value, found: &mut Map<String, Value>) {
         }
         Value::Array(items) => items.iter().for_each(|value| collect(document, value, found)),
         _ => {}
-    }
-}
-
-fn is_secret(schema: &Value) -> bool {
-    match schema {
-        Value::Object(members) => {
-            members.get("format").is_some_and(|format| format == "password") || members.values().any(is_secret)
-        }
-        Value::Array(items) => items.iter().any(is_secret),
-        _ => false,
     }
 }
