@@ -20,12 +20,12 @@ test("somebody is invited, put into a team, and the trail tells of it", async ()
   await page.getByLabel("Role").selectOption("Admin");
   await page.getByRole("button", { name: "Make the link" }).click();
   await page.getByRole("heading", { name: "Invitation", exact: true }).waitFor();
-  await page.getByRole("button", { name: "Copy" }).click();
+  await page.getByRole("button", { name: "Copy the link" }).click();
   await page.getByText("Copied", { exact: true }).waitFor();
   const link = await page.evaluate(() => navigator.clipboard.readText());
   assert.match(link, /\/invitations\/bit_inv_/);
   await inspect(page, "invitation");
-  await page.getByRole("link", { name: "Back to the people" }).click();
+  await page.getByRole("link", { name: "I have stored it" }).click();
   await page.getByText("ann@example.com", { exact: true }).waitFor();
   await inspect(page, "people");
   await page.getByLabel("Address").fill("ann@example.com");
@@ -62,8 +62,9 @@ test("without a script a project is made and deleted, and settings are saved", a
   await page.getByRole("link", { name: "Projects" }).click();
   await page.getByLabel("Name").fill("Website");
   await page.getByRole("button", { name: "Make the project" }).click();
-  await page.getByText(/^bit_proj_/).waitFor();
-  await page.getByRole("link", { name: /go to the project/ }).click();
+  assert.match(await page.locator("#key").inputValue(), /^bit_proj_/);
+  await page.getByRole("link", { name: "Projects" }).click();
+  await page.getByRole("link", { name: "Website" }).click();
   await page.getByRole("link", { name: /^Delete the project/ }).click();
   await page.getByLabel("Type the project's name").fill("Website");
   await page.getByRole("button", { name: /^Delete the project/ }).click();
