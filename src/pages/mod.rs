@@ -12,7 +12,6 @@ mod key_form;
 mod keys;
 mod layout;
 mod new_key;
-mod once;
 mod organization;
 mod people;
 mod projects;
