@@ -4,6 +4,7 @@
 mod assets;
 mod devices;
 mod form;
+mod invitations;
 mod keys;
 mod layout;
 mod routes;

@@ -11,7 +11,7 @@ use crate::{
         problem::Problem,
         routes::{Answer, Call},
     },
-    pages::{assets, devices, keys, layout, sign_in},
+    pages::{assets, devices, invitations, keys, layout, sign_in},
 };
 
 /// Who may see a page, and what answers.
@@ -57,6 +57,8 @@ pub(crate) const PAGES: &[PageRoute] = &[
     page!("GET" "/sign-in/:token" anybody sign_in::show_link),
     page!("POST" "/sign-in/:token" anybody sign_in::with_link),
     page!("POST" "/sign-out" ANY sign_in::out),
+    page!("GET" "/invitations/:token" anybody invitations::show),
+    page!("POST" "/invitations/:token" anybody invitations::accept),
     page!("GET" "/settings" anybody sign_in::home),
     page!("GET" "/settings/keys" READ keys::list),
     page!("GET" "/settings/devices" ANY devices::list),

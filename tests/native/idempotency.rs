@@ -22,13 +22,15 @@ use crate::support::{
 };
 
 /// What makes nothing, or nothing twice.
-const NOT_CREATING: [&str; 10] = [
+const NOT_CREATING: [&str; 11] = [
     "/v1/keys/verify",
     "/v1/keys/:id/rotate/finish",
     "/v1/keys/:id/rotate/cancel",
     "/v1/ingest/batch",
     "/api/live-evaluations/:live_evaluation/activate",
     "/api/live-evaluations/:live_evaluation/deactivate",
+    // A link is worth a quarter of an hour: whoever repeats gets another.
+    "/v1/organizations/:organization/members/:user/sign-in-links",
     // Whoever repeats these adds again: the header is not for them.
     "/api/datasets/upload",
     "/api/datasets/:dataset/rows",
