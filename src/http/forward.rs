@@ -46,6 +46,7 @@ pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> R
     let route = find(app, request)?;
     let by = identify(app, request, request_id, Freshness::Bounded).await?;
     admit(app, &by, Some(&route.scope), false)?;
+    app.note_use(&by.snapshot);
     by.subscribed()?;
     let mut path = utf8_percent_encode(&request.path, IN_PATH).to_string();
     if !request.query.is_empty() {

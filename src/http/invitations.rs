@@ -19,7 +19,7 @@ use crate::{
         organizations::{Asked, OrganizationPath},
         problem::Problem,
         routes::Call,
-        typed::{InBody, InPath, InQuery, Input, Json, MayRepeat, NoContent, Whole},
+        typed::{Confidential, InBody, InPath, InQuery, Input, Json, MayRepeat, NoContent, Whole},
     },
 };
 
@@ -101,11 +101,11 @@ pub(crate) async fn create(
     call: &Call<'_>,
     by: &Principal,
     (InPath(path), InBody(body), MayRepeat): (InPath<OrganizationPath>, InBody<NewInvitationBody>, MayRepeat),
-) -> Result<Json<CreatedBody, 201>, Problem> {
+) -> Result<Confidential<CreatedBody, 201>, Problem> {
     let Whole(days) = body.expires_in_days;
     let id = path.organization.by(by)?;
     let (invitation, token) = call.app.invite(by, id, body.email, body.role, days * DAY_MS).await?;
-    Ok(Json(CreatedBody {
+    Ok(Confidential(CreatedBody {
         about: InvitationBody::new(invitation),
         link: format!("{}/invitations/{}", call.request.origin, token.expose()),
         token: token.expose().to_owned(),

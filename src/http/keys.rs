@@ -27,7 +27,7 @@ use crate::{
         message::Rfc3339,
         problem::Problem,
         routes::Call,
-        typed::{InBody, InPath, InQuery, Json, MayRepeat, Whole},
+        typed::{Confidential, InBody, InPath, InQuery, Json, MayRepeat, Whole},
     },
     storage::keys::{Change, Cursor, Filter, KeyRef, Status},
 };
@@ -243,7 +243,7 @@ pub(crate) async fn create(
     call: &Call<'_>,
     by: &Principal,
     (InBody(body), MayRepeat): (InBody<NewKeyBody>, MayRepeat),
-) -> Result<Json<CreatedBody, 201>, Problem> {
+) -> Result<Confidential<CreatedBody, 201>, Problem> {
     let now = call.app.clock.now();
     let new = NewKey {
         name: body.name,
@@ -259,7 +259,7 @@ pub(crate) async fn create(
         expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
         metadata: body.metadata,
     };
-    Ok(Json(CreatedBody::new(call.app.create_key(by, new).await?, now)))
+    Ok(Confidential(CreatedBody::new(call.app.create_key(by, new).await?, now)))
 }
 
 /// The id in the path. What is no id names nothing.
@@ -479,13 +479,13 @@ pub(crate) async fn rotate(
     call: &Call<'_>,
     by: &Principal,
     (InPath(KeyPath { id }), InBody(body), MayRepeat): (InPath<KeyPath>, InBody<RotateBody>, MayRepeat),
-) -> Result<Json<CreatedBody>, Problem> {
+) -> Result<Confidential<CreatedBody>, Problem> {
     let now = call.app.clock.now();
     let expires_at = expiry(body.expires_at, body.expires_in_days, now)?;
     let Whole(grace_seconds) = body.grace_period_seconds;
     let before = call.app.get_key(by, KeyRef::Id(id)).await?;
     let rotated = call.app.rotate_key(by, &before, grace_seconds * 1000, expires_at).await?;
-    Ok(Json(CreatedBody::new(rotated, now)))
+    Ok(Confidential(CreatedBody::new(rotated, now)))
 }
 
 pub(crate) async fn finish_rotation(

@@ -18,7 +18,7 @@ use crate::{
         message::Rfc3339,
         problem::Problem,
         routes::Call,
-        typed::{InBody, InPath, InQuery, Json, MayRepeat, Whole},
+        typed::{Confidential, InBody, InPath, InQuery, Json, MayRepeat, Whole},
     },
 };
 
@@ -102,10 +102,10 @@ pub(crate) async fn deploy(
     call: &Call<'_>,
     by: &Principal,
     (InBody(body), MayRepeat): (InBody<NewLiveEvaluationBody>, MayRepeat),
-) -> Result<Json<LiveEvaluationBody, 201>, Problem> {
+) -> Result<Confidential<LiveEvaluationBody, 201>, Problem> {
     let NewLiveEvaluationBody { evaluation, name, description } = body;
     let new = NewLiveEvaluation { evaluation_id: evaluation, name, description };
-    Ok(Json(LiveEvaluationBody::with_key(call.app.deploy(by, new).await?)))
+    Ok(Confidential(LiveEvaluationBody::with_key(call.app.deploy(by, new).await?)))
 }
 
 /// A page of live evaluations.
@@ -198,6 +198,6 @@ pub(crate) async fn regenerate(
     call: &Call<'_>,
     by: &Principal,
     (InPath(path), MayRepeat): (InPath<LiveEvaluationPath>, MayRepeat),
-) -> Result<Json<LiveEvaluationBody>, Problem> {
-    Ok(Json(LiveEvaluationBody::with_key(call.app.regenerate(by, path.live_evaluation).await?)))
+) -> Result<Confidential<LiveEvaluationBody>, Problem> {
+    Ok(Confidential(LiveEvaluationBody::with_key(call.app.regenerate(by, path.live_evaluation).await?)))
 }

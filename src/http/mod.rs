@@ -5,12 +5,14 @@ pub(crate) mod bootstrap;
 pub(crate) mod braintrust;
 pub(crate) mod confident;
 pub(crate) mod datasets;
+pub(crate) mod error_analysis;
 pub(crate) mod evaluations;
 pub(crate) mod forward;
 pub(crate) mod input;
 pub(crate) mod invitations;
 pub(crate) mod keys;
 pub(crate) mod live_evaluations;
+pub(crate) mod mcp;
 pub mod message;
 pub mod openapi;
 pub(crate) mod organizations;
@@ -21,6 +23,7 @@ pub(crate) mod runs;
 pub(crate) mod shares;
 pub(crate) mod surface;
 pub(crate) mod teams;
+pub(crate) mod tools;
 pub(crate) mod trulayer;
 pub(crate) mod typed;
 pub(crate) mod verify;
@@ -43,7 +46,7 @@ use crate::{
 use self::{
     message::{Body, KEY_HEADERS, Request, Response},
     problem::Problem,
-    routes::{Access, Call},
+    routes::{Access, Call, KeyHandler, Route},
     surface::Surface,
 };
 
@@ -90,38 +93,59 @@ async fn route(app: &App, request: &Request, path: Option<&str>, request_id: &st
         Err(Problem::NoSuchPath) => return forward::forward(app, request, request_id).await,
         own => own?,
     };
-    let (scope, handler) = match &route.access {
+    if Surface::of(path).0 == Surface::Mcp {
+        mcp::check_origin(request)?;
+    }
+    match &route.access {
         Access::Operator(_) if !bearer(request).is_some_and(|secret| app.is_operator(secret)) => {
-            return Err(Problem::NotOperator);
+            Err(Problem::NotOperator)
         }
         Access::Anybody(handler) | Access::Operator(handler) => {
-            return handler(&Call { app, request: &*request.read().await?, path, params, request_id }).await;
+            handler(&Call { app, request: &*request.read().await?, path, params, request_id }).await
         }
-        Access::Key(scope, handler) => (scope.as_ref(), handler),
-    };
-    let mut by = identify(app, request, request_id, Freshness::Bounded).await?;
+        Access::Key(scope, handler) => {
+            let mut by = identify(app, request, request_id, Freshness::Bounded).await?;
+            let call = Call { app, request, path, params, request_id };
+            if admit(app, &by, scope.as_ref(), route.runs()).is_ok() {
+                app.note_use(&by.snapshot);
+            }
+            let answer = act(&call, route, scope.as_ref(), *handler, &mut by).await;
+            answer.map(|response| warned(response, &by))
+        }
+    }
+}
+
+/// Answers a call of a route in the name of a key, if the key is good and holds the scope.
+async fn act(
+    call: &Call<'_>,
+    route: &'static Route,
+    scope: Option<&Scope>,
+    handler: KeyHandler,
+    by: &mut Principal,
+) -> Result<Response, Problem> {
+    let &Call { app, path, request_id, .. } = call;
     let answer = async {
-        admit(app, &by, scope, route.runs())?;
+        admit(app, by, scope, route.runs())?;
         // Nobody's body is read who may not send one.
-        let request = &*request.read().await?;
+        let request = &*call.request.read().await?;
         by.repeatable = repeatable(request)?;
-        let call = Call { app, request, path, params: params.clone(), request_id };
-        let answer = handler(&call, &by).await;
+        let call = Call { app, request, path, params: call.params.clone(), request_id };
+        let answer = handler(&call, by).await;
         let Err(Problem::App(Error::KeyChanged)) = answer else { return answer };
         // The guard stopped the batch, so nothing has happened yet: judge the key by what the database
         // says now, and let it try again if it is still good.
         let again = identify(app, request, request_id, Freshness::Strong).await?;
-        by = Principal { repeatable: by.repeatable.take(), ..again };
-        admit(app, &by, scope, route.runs())?;
-        handler(&call, &by).await
+        *by = Principal { repeatable: by.repeatable.take(), ..again };
+        admit(app, by, scope, route.runs())?;
+        handler(&call, by).await
     };
     let answer = answer.await;
     if let Err(problem) = &answer
         && route.manages()
     {
-        note_refusal(app, route.method, route.path, &params, &by, problem);
+        note_refusal(app, route.method, route.path, &call.params, by, problem);
     }
-    answer.map(|response| warned(response, &by))
+    answer
 }
 
 /// Notes an attempt to manage something if it was refused, and not merely asked wrongly or in vain.
@@ -142,17 +166,15 @@ pub(crate) fn note_refusal(
     app.note_refusal(by, &RefusedAttempt { subject, code, method, route });
 }
 
-/// Lets a key pass if it is good and holds the scope, and notes that it was used. `runs` says that this is about
-/// the one thing that the key of a live evaluation may do.
+/// Lets a key pass if it is good and holds the scope. `runs` says that this is about the one thing that the key
+/// of a live evaluation may do.
 fn admit(app: &App, by: &Principal, scope: Option<&Scope>, runs: bool) -> Result<(), Problem> {
     let now = app.clock.now();
     decide(&by.snapshot, &[], now)?;
     if by.snapshot.live_evaluation_id.is_some() && !runs {
         return Err(Problem::LiveEvaluationKey);
     }
-    decide(&by.snapshot, scope.map_or(&[], slice::from_ref), now)?;
-    app.note_use(&by.snapshot);
-    Ok(())
+    Ok(decide(&by.snapshot, scope.map_or(&[], slice::from_ref), now)?)
 }
 
 /// Tells whoever uses a secret that a rotation is replacing until when it works: `Sunset` is an HTTP

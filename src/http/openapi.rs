@@ -22,6 +22,7 @@ pub(crate) struct Operation<'a> {
     parameters: Vec<Value>,
     body: Option<Value>,
     responses: Map<String, Value>,
+    confidential: Option<bool>,
 }
 
 impl Operation<'_> {
@@ -88,6 +89,11 @@ impl Operation<'_> {
         }));
     }
 
+    /// That the request or the answer holds a secret.
+    pub(crate) fn confidential(&mut self) {
+        self.confidential = Some(true);
+    }
+
     /// A status with which it can be refused.
     pub(crate) fn problem(&mut self, status: u16) {
         self.responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{status}") }));
@@ -99,6 +105,10 @@ fn not_null(schema: &mut Value) {
     let Some(schema) = schema.as_object_mut() else { return };
     if let Some(Value::Array(types)) = schema.get_mut("type") {
         types.retain(|name| name != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            schema.insert("type".to_owned(), only);
+        }
     }
     if let Some(Value::Array(values)) = schema.get_mut("enum") {
         values.retain(|value| !value.is_null());
@@ -122,8 +132,14 @@ pub fn document() -> Map<String, Value> {
     for route in ROUTES {
         let Some(document) = &route.document else { continue };
         let path: Vec<String> = route.path.split('/').map(segment).collect();
-        let mut operation =
-            Operation { read: &mut read, written: &mut written, parameters: vec![], body: None, responses: Map::new() };
+        let mut operation = Operation {
+            read: &mut read,
+            written: &mut written,
+            parameters: vec![],
+            body: None,
+            responses: Map::new(),
+            confidential: None,
+        };
         let described = described(route, document, &mut operation);
         if let Some(path) = paths.entry(path.join("/")).or_insert_with(|| json!({})).as_object_mut() {
             path.insert(route.method.to_ascii_lowercase(), described);
@@ -195,11 +211,12 @@ fn described(route: &Route, document: &Document, operation: &mut Operation<'_>) 
         _ => None,
     };
     let mut described = json!({
-        "operationId": document.handler.replace("::", "_"),
+        "operationId": document.operation_id(),
         "tags": [document.handler.split("::").next()],
         "summary": document.summary,
         "security": security,
         "x-required-scope": scope,
+        "x-confidential": operation.confidential,
         "parameters": operation.parameters,
         "requestBody": operation.body,
         "responses": operation.responses,

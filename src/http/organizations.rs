@@ -19,7 +19,7 @@ use crate::{
         message::Rfc3339,
         problem::Problem,
         routes::Call,
-        typed::{InBody, InPath, InQuery, Json, MayRepeat, Whole},
+        typed::{Confidential, InBody, InPath, InQuery, Json, MayRepeat, Whole},
     },
 };
 
@@ -147,11 +147,11 @@ pub(crate) async fn create(
     call: &Call<'_>,
     by: &Principal,
     (InBody(body), MayRepeat): (InBody<NewOrganizationBody>, MayRepeat),
-) -> Result<Json<CreatedOrganizationBody, 201>, Problem> {
+) -> Result<Confidential<CreatedOrganizationBody, 201>, Problem> {
     let new = NewOrganization { name: body.name, email: body.email, key_name: body.key_name };
     let (organization, created) = call.app.create_organization(by, new).await?;
     let key = CreatedBody::new(created, call.app.clock.now());
-    Ok(Json(CreatedOrganizationBody { organization: OrganizationBody::new(organization), key }))
+    Ok(Confidential(CreatedOrganizationBody { organization: OrganizationBody::new(organization), key }))
 }
 
 pub(crate) async fn get(
@@ -304,11 +304,11 @@ pub(crate) async fn create_project(
     call: &Call<'_>,
     by: &Principal,
     (InPath(path), InBody(body), MayRepeat): (InPath<OrganizationPath>, InBody<NewProjectBody>, MayRepeat),
-) -> Result<Json<CreatedProjectBody, 201>, Problem> {
+) -> Result<Confidential<CreatedProjectBody, 201>, Problem> {
     let id = path.organization.by(by)?;
     let (project, created) = call.app.create_project(by, id, body.name, body.description).await?;
     let key = CreatedBody::new(created, call.app.clock.now());
-    Ok(Json(CreatedProjectBody { project: ProjectBody::new(project), key }))
+    Ok(Confidential(CreatedProjectBody { project: ProjectBody::new(project), key }))
 }
 
 pub(crate) async fn get_project(

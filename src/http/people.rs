@@ -12,7 +12,7 @@ use crate::{
         organizations::{Asked, OrganizationPath},
         problem::Problem,
         routes::Call,
-        typed::{InBody, InPath, InQuery, Json, Whole},
+        typed::{Confidential, InBody, InPath, InQuery, Json, Whole},
     },
 };
 
@@ -111,10 +111,10 @@ pub(crate) async fn make_sign_in_link(
     call: &Call<'_>,
     by: &Principal,
     InPath(path): InPath<MemberPath>,
-) -> Result<Json<SignInLinkBody, 201>, Problem> {
+) -> Result<Confidential<SignInLinkBody, 201>, Problem> {
     let (token, expires_at) = call.app.make_sign_in_link(by, path.organization.by(by)?, path.user).await?;
     let link = format!("{}/sign-in/{}", call.request.origin, token.expose());
-    Ok(Json(SignInLinkBody { link, expires_at: Rfc3339(expires_at) }))
+    Ok(Confidential(SignInLinkBody { link, expires_at: Rfc3339(expires_at) }))
 }
 
 /// Somebody who was removed, and with him all his keys.

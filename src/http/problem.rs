@@ -6,7 +6,11 @@ use serde::Serialize;
 use crate::{
     app::error::Error,
     domain::{decision::Refusal, scope::Scope},
-    http::{message::Response, surface::Surface},
+    http::{
+        mcp::{INVALID_REQUEST, JSONRPC, PARSE_ERROR},
+        message::Response,
+        surface::Surface,
+    },
 };
 
 /// How long a caller should wait before he tries again, in seconds.
@@ -23,6 +27,8 @@ pub(crate) enum Problem {
     NoSuchPath,
     /// The link of an invitation opens none, or none any more.
     NoInvitation,
+    /// The request comes from a page of another site.
+    ForeignOrigin,
     /// The path is there, but not with this method; the value lists those that are.
     MethodNotAllowed(String),
     /// The body has more bytes than these, which are the most that are read.
@@ -75,6 +81,27 @@ struct TrulayerBody<'a> {
     request_id: &'a str,
 }
 
+/// An error as JSON-RPC has it. Which request it answers it does not say, because that was not read.
+#[derive(Serialize)]
+struct JsonRpcBody<'a> {
+    jsonrpc: &'static str,
+    id: (),
+    error: JsonRpcError<'a>,
+}
+
+#[derive(Serialize)]
+struct JsonRpcError<'a> {
+    code: i32,
+    message: &'a str,
+    data: JsonRpcData<'a>,
+}
+
+#[derive(Serialize)]
+struct JsonRpcData<'a> {
+    code: &'a str,
+    request_id: &'a str,
+}
+
 /// A code alone, but for what their document shows as an object.
 #[derive(Serialize)]
 #[serde(untagged)]
@@ -115,6 +142,7 @@ impl Problem {
             Self::MissingKey => (401, "missing_api_key"),
             Self::NotOperator => (401, "invalid_operator_secret"),
             Self::NoSuchPath | Self::NoInvitation | Self::App(Error::NotFound) => (404, "not_found"),
+            Self::ForeignOrigin => (403, "foreign_origin"),
             Self::MethodNotAllowed(_) => (405, "method_not_allowed"),
             Self::BodyTooLarge(_) => (413, "body_too_large"),
             Self::MalformedJson(_) => (400, "malformed_json"),
@@ -156,6 +184,7 @@ impl Problem {
                 "This link opens no invitation: it was accepted or taken back, or has expired. Ask for another."
                     .to_owned()
             }
+            Self::ForeignOrigin => "Pages of other sites may not ask here.".to_owned(),
             Self::MethodNotAllowed(allowed) => format!("This path takes {allowed}."),
             Self::BodyTooLarge(max_bytes) => format!("The body is larger than {max_bytes} bytes."),
             Self::LiveEvaluationKey => {
@@ -243,6 +272,17 @@ impl Problem {
                 Response::json(status, &ConfidentBody { success: false, error: &detail, code, request_id })
             }
             Surface::Trulayer => Response::json(status, &self.trulayer(code, &detail, request_id)),
+            Surface::Mcp => {
+                let error_code = match self {
+                    Self::MalformedJson(_) => PARSE_ERROR,
+                    Self::App(Error::Invalid { .. }) => INVALID_REQUEST,
+                    // JSON-RPC has no code for these, and leaves all but its own numbers to us.
+                    _ => status.into(),
+                };
+                let data = JsonRpcData { code, request_id };
+                let error = JsonRpcError { code: error_code, message: &detail, data };
+                Response::json(status, &JsonRpcBody { jsonrpc: JSONRPC, id: (), error })
+            }
         };
         match (status, self) {
             (401, Self::MissingKey | Self::NotOperator) => {

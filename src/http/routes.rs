@@ -9,7 +9,8 @@ use crate::{
     app::{App, Principal, live_evaluations::EXECUTE},
     domain::{catalogue::Catalogue, scope::Scope},
     http::{
-        audit, bootstrap, braintrust, confident, datasets, evaluations, invitations, keys, live_evaluations,
+        audit, bootstrap, braintrust, confident, datasets, error_analysis, evaluations, invitations, keys,
+        live_evaluations, mcp,
         message::{Request, Response},
         openapi::{self, Operation},
         organizations, people,
@@ -25,6 +26,9 @@ use crate::{
 
 /// What a handler gives.
 pub(crate) type Answer<'a> = LocalFuture<'a, Result<Response, Problem>>;
+
+/// A handler that acts for a key.
+pub(crate) type KeyHandler = for<'a> fn(&'a Call<'a>, &'a Principal) -> Answer<'a>;
 
 /// What a handler is given.
 pub(crate) struct Call<'a> {
@@ -54,7 +58,7 @@ pub(crate) enum Access {
     /// Whoever has the operator's secret.
     Operator(for<'a> fn(&'a Call<'a>) -> Answer<'a>),
     /// Whoever has a good key, with this scope if one is named.
-    Key(Option<Scope>, for<'a> fn(&'a Call<'a>, &'a Principal) -> Answer<'a>),
+    Key(Option<Scope>, KeyHandler),
 }
 
 /// A row of the table.
@@ -77,6 +81,13 @@ pub(crate) struct Document {
     pub(crate) summary: &'static str,
     /// Tells what its handler takes and gives.
     pub(crate) describe: fn(&mut Operation<'_>),
+}
+
+impl Document {
+    /// The name of the operation, and of the tool: `keys_create`.
+    pub(crate) fn operation_id(&self) -> String {
+        self.handler.replace("::", "_")
+    }
 }
 
 impl Route {
@@ -179,6 +190,7 @@ const PROJECTS_READ: Option<Scope> = Some(Scope::named("projects:read"));
 const PROJECTS_WRITE: Option<Scope> = Some(Scope::named("projects:write"));
 const DATASETS_READ: Option<Scope> = Some(Scope::named("datasets:read"));
 const DATASETS_WRITE: Option<Scope> = Some(Scope::named("datasets:write"));
+const ERROR_ANALYSIS_EXECUTE: Option<Scope> = Some(Scope::named("error-analysis:execute"));
 const EVALUATIONS_READ: Option<Scope> = Some(Scope::named("evaluations:read"));
 const EVALUATIONS_WRITE: Option<Scope> = Some(Scope::named("evaluations:write"));
 const TRACES_READ: Option<Scope> = Some(Scope::named("traces:read"));
@@ -257,6 +269,7 @@ pub(crate) const ROUTES: &[Route] = &[
     // Evaluations.
     route!("GET" "/api/evaluations" EVALUATIONS_READ evaluations::list, "List evaluations"),
     route!("POST" "/api/evaluations" EVALUATIONS_WRITE evaluations::create, "Make an evaluation"),
+    route!("POST" "/api/evaluations/generate" EVALUATIONS_WRITE evaluations::generate, "Generate a draft of an evaluation from a data set"),
     route!("GET" "/api/evaluations/:evaluation" EVALUATIONS_READ evaluations::get, "Get an evaluation"),
     route!("PATCH" "/api/evaluations/:evaluation" EVALUATIONS_WRITE evaluations::change, "Change an evaluation"),
     route!("DELETE" "/api/evaluations/:evaluation" EVALUATIONS_WRITE evaluations::delete, "Delete an evaluation and its variants"),
@@ -276,6 +289,12 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("POST" "/api/eval/:live_evaluation" LIVE_EVALUATIONS_EXECUTE runs::execute, "Run a live evaluation"),
     route!("GET" "/api/results" RESULTS_READ runs::list, "List runs, the newest first"),
     route!("GET" "/api/results/:run" RESULTS_READ runs::get, "Get a run"),
+    // What went wrong in them.
+    route!("POST" "/api/error-analysis/suggest-notes" ERROR_ANALYSIS_EXECUTE error_analysis::suggest_notes, "Suggest notes about runs that did not pass"),
+    route!("POST" "/api/error-analysis/suggest-categories" ERROR_ANALYSIS_EXECUTE error_analysis::suggest_categories, "Suggest categories for notes about errors"),
+    route!("POST" "/api/error-analysis/consolidate-categories" ERROR_ANALYSIS_EXECUTE error_analysis::consolidate_categories, "Suggest fewer categories"),
+    // The Model Context Protocol.
+    route!("POST" "/mcp" ANY_KEY mcp::answer),
     // Braintrust's surface.
     route!("GET" "/v1/api_key" READ braintrust::list),
     route!("POST" "/v1/api_key" WRITE braintrust::create),

@@ -12,6 +12,8 @@ pub(crate) enum Surface {
     Confident,
     /// TruLayer's.
     Trulayer,
+    /// The Model Context Protocol's.
+    Mcp,
 }
 
 /// The prefixes.
@@ -19,7 +21,7 @@ const PREFIXES: [(&str, Surface); 3] =
     [("/braintrust", Surface::Braintrust), ("/confident", Surface::Confident), ("/trulayer", Surface::Trulayer)];
 
 /// Where each surface stands without its prefix.
-const MOUNTS: [(&str, Surface); 10] = [
+const MOUNTS: [(&str, Surface); 11] = [
     ("/v1/api_key", Surface::Braintrust),
     ("/v1/organization", Surface::Confident),
     ("/v1/projects", Surface::Confident),
@@ -30,6 +32,7 @@ const MOUNTS: [(&str, Surface); 10] = [
     ("/v1/feedback", Surface::Trulayer),
     ("/v1/eval", Surface::Trulayer),
     ("/v1/traces", Surface::Trulayer),
+    ("/mcp", Surface::Mcp),
 ];
 
 impl Surface {

@@ -135,6 +135,20 @@ impl<T: Serialize + JsonSchema, const STATUS: u16> Output for Json<T, STATUS> {
     }
 }
 
+/// The same where the question or the answer holds a secret. It is no tool: what a model reads, others may keep.
+pub(crate) struct Confidential<T, const STATUS: u16 = 200>(pub(crate) T);
+
+impl<T: Serialize + JsonSchema, const STATUS: u16> Output for Confidential<T, STATUS> {
+    fn response(self) -> Response {
+        Response::json(STATUS, &self.0)
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        Json::<T, STATUS>::describe(operation);
+        operation.confidential();
+    }
+}
+
 /// An answer that its status says all of.
 pub(crate) struct NoContent;
 

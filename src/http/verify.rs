@@ -21,7 +21,7 @@ use crate::{
         message::Rfc3339,
         problem::Problem,
         routes::Call,
-        typed::{InBody, Json},
+        typed::{Confidential, InBody},
     },
 };
 
@@ -72,7 +72,7 @@ pub(crate) async fn verify(
     call: &Call<'_>,
     by: &Principal,
     InBody(body): InBody<QuestionBody>,
-) -> Result<Json<VerdictBody>, Problem> {
+) -> Result<Confidential<VerdictBody>, Problem> {
     call.app.check_scopes(&body.scopes)?;
     let freshness = match body.freshness {
         Some(FreshnessName::Strong) => Freshness::Strong,
@@ -92,7 +92,7 @@ pub(crate) async fn verify(
     if decision.is_ok() {
         call.app.note_use(&found.snapshot);
     }
-    Ok(Json(VerdictBody::Found(Box::new(FoundBody::new(&found, decision.err())))))
+    Ok(Confidential(VerdictBody::Found(Box::new(FoundBody::new(&found, decision.err())))))
 }
 
 /// Whether the caller may be told anything about this key: the operator of every key, everybody else
@@ -104,8 +104,8 @@ fn may_know(caller: &Snapshot, key: &Snapshot) -> bool {
 }
 
 /// The answer about a key of which nothing may be told.
-fn refused(refusal: &Refusal) -> Json<VerdictBody> {
-    Json(VerdictBody::Refused { valid: false, code: refusal.code() })
+fn refused(refusal: &Refusal) -> Confidential<VerdictBody> {
+    Confidential(VerdictBody::Refused { valid: false, code: refusal.code() })
 }
 
 /// A key of which the caller may know, and whether it is good.

@@ -2,14 +2,28 @@
 //! do they do through the use cases, in the name of whoever is signed in.
 
 mod assets;
+mod audit;
+mod chart;
 mod devices;
+mod events;
+mod field;
 mod form;
 mod invitations;
+mod key;
+mod key_form;
 mod keys;
 mod layout;
+mod new_key;
+mod once;
+mod organization;
+mod people;
+mod projects;
+mod reveal;
 mod routes;
 mod session;
 mod sign_in;
+mod table;
+mod teams;
 mod time;
 
 use std::slice;
@@ -63,6 +77,13 @@ pub fn check(catalogue: &Catalogue) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Notes an attempt that was refused, for the page that answers it itself.
+fn note_refusal(call: &Call<'_>, who: &SignedIn, problem: &Problem) {
+    if let Ok((route, _)) = routes::find(&call.request.method, &call.request.path) {
+        http::note_refusal(call.app, route.method, route.path, &call.params, &who.by, problem);
+    }
 }
 
 async fn answer(

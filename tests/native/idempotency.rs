@@ -6,7 +6,6 @@ use bitting::{
     domain::{
         idempotency::{IDEMPOTENCY_WINDOW_MS, Nonce, Repeatable},
         key_text::KeyText,
-        token::InvitationToken,
     },
     http::{self, message::Request},
 };
@@ -19,18 +18,24 @@ use crate::support::{
     problem::assert_problem,
     read, request,
     routes::{RouteCall, Targets, every_key_route},
+    secrets,
 };
 
 /// What makes nothing, or nothing twice.
-const NOT_CREATING: [&str; 11] = [
+const NOT_CREATING: [&str; 15] = [
     "/v1/keys/verify",
     "/v1/keys/:id/rotate/finish",
     "/v1/keys/:id/rotate/cancel",
     "/v1/ingest/batch",
+    // What a tool makes, its route makes.
+    "/mcp",
     "/api/live-evaluations/:live_evaluation/activate",
     "/api/live-evaluations/:live_evaluation/deactivate",
     // A link is worth a quarter of an hour: whoever repeats gets another.
     "/v1/organizations/:organization/members/:user/sign-in-links",
+    "/api/error-analysis/suggest-notes",
+    "/api/error-analysis/suggest-categories",
+    "/api/error-analysis/consolidate-categories",
     // Whoever repeats these adds again: the header is not for them.
     "/api/datasets/upload",
     "/api/datasets/:dataset/rows",
@@ -105,19 +110,6 @@ fn each_creating_route(check: impl Fn(Scene, &RouteCall, Request)) {
         let route = &creating(&scene)[index];
         let request = with_key(request(route.method, &route.path, &scene.owner, &route.body), "k1");
         check(scene, route, request);
-    }
-}
-
-/// The texts of keys in an answer.
-fn secrets(json: &Value) -> BTreeSet<String> {
-    match json {
-        Value::String(text) => {
-            let secret = KeyText::parse(text).is_ok() || InvitationToken::parse(text).is_some();
-            secret.then(|| text.clone()).into_iter().collect()
-        }
-        Value::Array(values) => values.iter().flat_map(secrets).collect(),
-        Value::Object(values) => values.values().flat_map(secrets).collect(),
-        _ => BTreeSet::new(),
     }
 }
 
@@ -476,7 +468,7 @@ fn caller(random: &[u8]) -> KeyText {
 
 fn derived(caller: &KeyText, key: &str, nonce: [u8; 32]) -> Vec<u8> {
     let mut bytes = vec![0; 100];
-    Repeatable::new(caller.clone(), key, &[]).unwrap().secret_bytes(&Nonce::new(nonce))(&mut bytes).unwrap();
+    Repeatable::new(caller.clone(), key, &[]).unwrap().secret_bytes(&Nonce::new(nonce)).unwrap()(&mut bytes).unwrap();
     bytes
 }
 

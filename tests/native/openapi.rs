@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::support::{
     Envelope, OPERATOR_SECRET, World, envelope, request,
     routes::{Targets, every_route},
+    tools,
 };
 
 fn document() -> Value {
@@ -45,14 +46,19 @@ fn members<'a>(value: &'a Value, name: &str) -> Vec<&'a Value> {
 
 /// Run this once with `UPDATE=1` after a change of a documented route or type.
 #[test]
-fn the_file_is_what_the_code_says() {
-    let made = serde_json::to_string_pretty(&openapi::document()).unwrap() + "\n";
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/openapi.json");
-    if env::var_os("UPDATE").is_some() {
-        fs::write(path, &made).unwrap();
-    }
+fn the_files_are_what_the_code_says() {
+    let document = openapi::document();
     let update = "the document has changed: UPDATE=1 cargo test --test native openapi";
-    assert!(fs::read_to_string(path).unwrap() == made, "{update}");
+    for (name, made) in [
+        ("openapi.json", serde_json::to_string_pretty(&document).unwrap() + "\n"),
+        ("tools.json", tools::file(&document.into())),
+    ] {
+        let path = format!("{}/src/http/{name}", env!("CARGO_MANIFEST_DIR"));
+        if env::var_os("UPDATE").is_some() {
+            fs::write(&path, &made).unwrap();
+        }
+        assert!(fs::read_to_string(&path).unwrap_or_default() == made, "{update}");
+    }
 }
 
 #[test]

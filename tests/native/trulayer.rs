@@ -193,6 +193,8 @@ fn query_only_key_can_write_nothing_on_any_surface() {
                 let status = match access {
                     "operator" => 401,
                     "anybody" => 404,
+                    // It changes nothing by itself.
+                    "any key" => 400,
                     _ => 403,
                 };
                 assert_eq!(answer.status, status, "{method} {path}");

@@ -4,11 +4,12 @@ pub(crate) mod model;
 pub(crate) mod problem;
 pub(crate) mod routes;
 pub(crate) mod sqlite;
+pub(crate) mod tools;
 
 use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     rc::Rc,
     sync::{
         Arc,
@@ -18,7 +19,7 @@ use std::{
 
 use bitting::{
     app::{App, config::Config},
-    domain::time::UnixMillis,
+    domain::{key_text::KeyText, time::UnixMillis, token::InvitationToken},
     http::{
         message::{Body, Content, Request},
         routes::check,
@@ -178,6 +179,8 @@ pub(crate) enum Envelope {
     Confident,
     /// TruLayer's, which has two.
     Trulayer,
+    /// That of JSON-RPC.
+    Mcp,
 }
 
 impl Answer {
@@ -189,6 +192,7 @@ impl Answer {
     pub(crate) fn code(&self) -> &str {
         let code = match self.envelope {
             Envelope::Confident => &self.json["code"],
+            Envelope::Mcp => &self.json["error"]["data"]["code"],
             Envelope::Trulayer if self.json["error"].is_string() => &self.json["error"],
             Envelope::Problem | Envelope::Trulayer => &self.json["error"]["code"],
         };
@@ -200,6 +204,7 @@ impl Answer {
         match self.envelope {
             Envelope::Problem => self.text("detail"),
             Envelope::Confident => self.text("error"),
+            Envelope::Mcp => self.json["error"]["message"].as_str().unwrap().to_owned(),
             Envelope::Trulayer => {
                 let nested = self.json["error"]["message"].as_str();
                 nested.map_or_else(|| self.text("message"), str::to_owned)
@@ -543,8 +548,10 @@ pub(crate) fn envelope(path: &str) -> Envelope {
     let trulayer = ["/trulayer", "/v1/apikeys", "/v1/ingest", "/v1/feedback", "/v1/eval", "/v1/traces"];
     if confident.iter().any(&below) {
         Envelope::Confident
-    } else if trulayer.iter().any(below) {
+    } else if trulayer.iter().any(&below) {
         Envelope::Trulayer
+    } else if below(&"/mcp") {
+        Envelope::Mcp
     } else {
         Envelope::Problem
     }
@@ -561,5 +568,18 @@ pub(crate) fn request(method: &str, path: &str, key: &str, body: &Value) -> Requ
         query: query.to_owned(),
         headers: authorization.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         body: Body::Bytes(if body.is_null() { Vec::new() } else { body.to_string().into_bytes() }),
+    }
+}
+
+/// The secrets in an answer.
+pub(crate) fn secrets(json: &Value) -> BTreeSet<String> {
+    match json {
+        Value::String(text) => {
+            let secret = KeyText::parse(text).is_ok() || InvitationToken::parse(text).is_some();
+            secret.then(|| text.clone()).into_iter().collect()
+        }
+        Value::Array(values) => values.iter().flat_map(secrets).collect(),
+        Value::Object(values) => values.values().flat_map(secrets).collect(),
+        _ => BTreeSet::new(),
     }
 }

@@ -38,10 +38,18 @@ pub(crate) fn assert_envelope(answer: &Answer) {
             assert_eq!(fields, ["error", "request_id"]);
         }
         Envelope::Trulayer => assert_eq!(fields, ["error", "message", "request_id"]),
+        Envelope::Mcp => {
+            assert_eq!(answer.header("content-type"), Some("application/json"), "{json}");
+            assert_eq!(fields, ["error", "id", "jsonrpc"]);
+            assert_eq!(json["jsonrpc"], "2.0");
+            assert!(json["id"].is_null());
+            assert!(json["error"]["code"].is_i64());
+        }
     }
     let detail = answer.detail();
     assert!(detail.ends_with(['.', '?', ']']), "no sentence: {detail}");
-    assert_eq!(answer.header("x-request-id"), json["request_id"].as_str());
+    let told = if answer.envelope == Envelope::Mcp { &json["error"]["data"] } else { json };
+    assert_eq!(answer.header("x-request-id"), told["request_id"].as_str());
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     for (header, owed) in [
         ("www-authenticate", status == 401),

@@ -29,7 +29,7 @@ pub(crate) struct Targets {
     pub(crate) token: String,
     /// A data set with one row, which is shared with the admin.
     pub(crate) dataset: String,
-    /// An evaluation, which is shared with the admin, a live evaluation of it, and a run of that.
+    /// An evaluation, which is shared with the admin, a live evaluation of it, and a run of that which did not pass.
     pub(crate) evaluation: String,
     pub(crate) live_evaluation: String,
     pub(crate) run: String,
@@ -67,7 +67,7 @@ impl Targets {
         assert_eq!(answer.status, 201, "{}", answer.json);
         let evaluation = answer.text("public_id");
         let (live_evaluation, _) = world.deploy(owner, &evaluation);
-        let inputs = json!({ "inputs": { "answer": "42" } });
+        let inputs = json!({ "inputs": { "answer": "41" } });
         let run = world.post(&format!("/api/eval/{live_evaluation}"), owner, &inputs).text("public_id");
         let targets = Self {
             id,
@@ -187,7 +187,13 @@ impl RouteCall {
     pub(crate) fn events(&self) -> i64 {
         match (self.method, self.template) {
             (_, "/api/datasets/upload")
-            | ("POST", "/api/datasets" | "/api/evaluations" | "/api/evaluations/:evaluation/variants")
+            | (
+                "POST",
+                "/api/datasets"
+                | "/api/evaluations"
+                | "/api/evaluations/generate"
+                | "/api/evaluations/:evaluation/variants",
+            )
             | ("DELETE", "/api/datasets/:dataset" | "/api/evaluations/:evaluation")
             | (_, "/api/live-evaluations/:live_evaluation" | "/api/live-evaluations/:live_evaluation/deactivate")
                 if self.method != "GET" =>
@@ -197,16 +203,11 @@ impl RouteCall {
             // The live evaluation and its key; the key that ends and the one that begins.
             ("POST", "/api/live-evaluations" | "/api/live-evaluations/:live_evaluation/regenerate") => 2,
             (_, template) if template.starts_with("/api/") => i64::from(template.ends_with("/:grantee")),
-            ("GET", _) | ("POST", "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
+            ("GET", _) | ("POST", "/mcp" | "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
             // That of the project or organization, and that of its first key.
             (
                 "POST",
-                "/v1/projects"
-                | "/v2/projects"
-                | "/v1/organizations"
-                | "/v1/organizations/:organization/projects"
-                | "/api/live-evaluations"
-                | "/api/live-evaluations/:live_evaluation/regenerate",
+                "/v1/projects" | "/v2/projects" | "/v1/organizations" | "/v1/organizations/:organization/projects",
             ) => 2,
             _ => 1,
         }
@@ -278,6 +279,11 @@ fn with_query(template: &str) -> String {
 /// A body with every field that the route knows and that can be sent together.
 fn body(method: &str, template: &str, targets: &Targets) -> Value {
     match (method, template.trim_start_matches("/v1").trim_start_matches("/v2")) {
+        ("POST", "/api/error-analysis/suggest-notes") => json!({ "runs": [targets.run] }),
+        ("POST", "/api/error-analysis/suggest-categories") => json!({ "notes": ["The price is wrong"] }),
+        ("POST", "/api/error-analysis/consolidate-categories") => {
+            json!({ "categories": [{ "name": "price", "description": "d", "notes": [0] }] })
+        }
         ("POST", "/api/datasets") => json!({
             "name": "made", "description": "d", "columns": [{ "name": "a", "role": "input" }], "rows": [{ "a": 1 }],
         }),
@@ -292,6 +298,7 @@ fn body(method: &str, template: &str, targets: &Targets) -> Value {
         ("POST", "/api/datasets/:dataset/rows/remove") => json!({ "row_ids": [1] }),
         ("PATCH", "/api/datasets/:dataset/rows/:row") => json!({ "question": "how" }),
         ("POST", "/api/evaluations") => new_evaluation(),
+        ("POST", "/api/evaluations/generate") => json!({ "dataset": targets.dataset, "name": "generated" }),
         ("POST", "/api/evaluations/:evaluation/variants") => {
             json!({ "name": "variant", "description": "d", "columns": new_evaluation()["columns"], "judge": new_evaluation()["judge"] })
         }
@@ -303,6 +310,7 @@ fn body(method: &str, template: &str, targets: &Targets) -> Value {
             json!({ "evaluation": targets.evaluation, "name": "deployed", "description": "d" })
         }
         ("POST", "/api/eval/:live_evaluation") => json!({ "inputs": { "answer": "why" } }),
+        ("POST", "/mcp") => json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} }),
         ("POST", "/bootstrap") => json!({ "organization": "B", "email": "b@example.com", "key_name": "b" }),
         ("POST", "/keys") => json!({ "name": "made", "scopes": ["api-keys:read"], "metadata": { "a": 1 } }),
         ("POST", "/keys/verify") => json!({ "key": targets.key, "scopes": ["datasets:read"] }),
