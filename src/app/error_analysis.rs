@@ -177,8 +177,8 @@ impl App {
         item: Value,
         are_good: impl Fn(&[T]) -> bool,
     ) -> Result<Suggestion<T>, Error> {
-        let items = json!({ "type": "array", "items": object_of(item) });
-        let answer = object_of(json!({ "items": items }));
+        let items = json!({ "type": "array", "items": object_of(&item) });
+        let answer = object_of(&json!({ "items": items }));
         let question = Question { instructions: instructions.to_owned(), data, answer };
         let answer = self.ask(&question, |answer: &Answer<T>| are_good(&answer.items)).await?;
         Ok(Suggestion { by_model: true, items: answer.items })

@@ -43,7 +43,7 @@ impl App {
                  explain it in one to three sentences.\n\n{instructions}"
             ),
             data: json!(inputs),
-            answer: object_of(json!({
+            answer: object_of(&json!({
                 "explanation": { "type": "string" },
                 "verdict": { "type": "string", "enum": verdicts },
             })),

@@ -184,7 +184,7 @@ fn request(model: &Model, question: &Question) -> Vec<u8> {
 }
 
 /// The JSON Schema of an object that has these members and no others.
-pub(crate) fn object_of(members: Value) -> Value {
+pub(crate) fn object_of(members: &Value) -> Value {
     let names: Vec<&String> = members.as_object().into_iter().flat_map(serde_json::Map::keys).collect();
     json!({ "type": "object", "required": names, "additionalProperties": false, "properties": members })
 }

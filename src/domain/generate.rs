@@ -1,20 +1,20 @@
 //! Evaluations that are generated from a data set: a proposal, for a person to look at.
 //!
 //! What is judged are the data set's columns of the role `input`: a type is what all values of the first
-//! [`TYPED_ROWS`] rows have, and a column is required if it has a value in each of them. How it is judged follows
+//! `TYPED_ROWS` rows have, and a column is required if it has a value in each of them. How it is judged follows
 //! from what people have said in the column of verdicts, which is that of the first judgment configuration, or the
 //! first of the role `judgment`:
 //!
 //! 1. If there is a column of the role `expected`, rules are tried that compare an input column with the first of those:
 //!    the same value, the same text, has it in it, has enough words in common. Without verdicts it is the same value.
-//! 2. If there are [`MIN_JUDGED`] verdicts, and [`MIN_OF_EACH`] good and bad ones, so are rules about one input column
+//! 2. If there are `MIN_JUDGED` verdicts, and `MIN_OF_EACH` good and bad ones, so are rules about one input column
 //!    alone: it has the value that most good rows have, is JSON, is a number or as long as at least or at most this.
 //! 3. The rule that agrees with most verdicts is taken if that is with nine in ten, and if it is wrong about at most half
 //!    as many as there are of the rarer kind: more than chance. Of rules that agree with as many the first one is taken,
 //!    and the input column comes first that has most words in common with the expected one.
 //! 4. Otherwise a model is to judge, and is told the question, the verdicts, and some rows as examples.
 //!
-//! A rule understands verdicts that are true, false, or one of the words of [`GOOD`] and [`BAD`], and agrees with no
+//! A rule understands verdicts that are true, false, or one of the words of `GOOD` and `BAD`, and agrees with no
 //! others. A model chooses from the verdicts of the judgment configuration and those that people have given; good ones
 //! are those words again, or, if there is none, the first verdict.
 

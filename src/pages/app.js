@@ -10,22 +10,6 @@ for (const time of document.querySelectorAll("time[datetime]")) {
   if ("day" in time.dataset) time.textContent = day.format(at);
 }
 
-// What is shown once is copied by one press, and says that it was.
-for (const button of document.querySelectorAll("button[data-copy]")) {
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    const source = document.getElementById(button.dataset.copy);
-    const told = button.parentElement.querySelector("[role=status]");
-    try {
-      await navigator.clipboard.writeText(source.textContent);
-      told.textContent = "Copied";
-    } catch {
-      getSelection().selectAllChildren(source);
-      told.textContent = "Selected: copy it with Ctrl+C or ⌘C";
-    }
-  });
-}
-
 // Buttons that copy, and say so. What was copied need not be guarded any more.
 let unsaved = document.querySelector("[data-unsaved]") !== null;
 for (const button of document.querySelectorAll("button[data-copy]")) {

@@ -14,7 +14,6 @@ mod key_form;
 mod keys;
 mod layout;
 mod new_key;
-mod once;
 mod organization;
 mod people;
 mod projects;

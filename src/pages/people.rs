@@ -23,7 +23,7 @@ use crate::{
         field::{FORM, Field, Mistakes},
         form::{Form, query},
         layout::{Page, back, done, further, see_other},
-        once,
+        reveal,
         routes::{is_for, manages},
         table::{ACTIONS, table},
         time,
@@ -191,9 +191,8 @@ fn invited(call: &Call<'_>, who: &SignedIn, invitation: &Invitation, token: &Inv
             strong { (who.organization.as_str()) } " as " (role_name(invitation.role).to_lowercase())
             ", so send it where only they read it. It works once, until " (time::date(invitation.expires_at)) "."
         }
-        (once::secret("The link", &link))
-        p { "It is shown this once. If it is lost, take the invitation back and make another." }
-        p { a.button.quiet href=(PEOPLE) { "Back to the people" } }
+        (reveal::once("The link", &link, "Copy the link", PEOPLE))
+        p { "If it is lost, take the invitation back and make another." }
     };
     Page { title: "Invitation", who: Some(who), secret: true, content }.response(200)
 }

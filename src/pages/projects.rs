@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::{
-    app::{error::Error, keys::Created, sessions::SignedIn},
+    app::{error::Error, sessions::SignedIn},
     domain::{
         id::ProjectId,
         key::Name,
@@ -19,7 +19,7 @@ use crate::{
         field::{Field, Mistakes},
         form::{Form, query},
         layout::{Page, back, done, further, see_other},
-        once,
+        reveal,
         routes::{is_for, manages},
         table::table,
         time,
@@ -100,22 +100,9 @@ pub(crate) async fn create(call: &Call<'_>, who: &SignedIn) -> Result<Response, 
         return show(call, who, &typed, &mistakes).await;
     };
     match call.app.create_project(&who.by, who.by.snapshot.organization_id, name, typed.described()).await {
-        Ok((project, created)) => Ok(made(who, &project, &created)),
+        Ok((_, created)) => Ok(reveal::page(call, who, &created, "The first key of the project")),
         Err(error) => show(call, who, &typed, &Mistakes::of(call, who, error, &[])?).await,
     }
-}
-
-fn made(who: &SignedIn, project: &Project, created: &Created) -> Response {
-    let content = html! {
-        p {
-            "The project " strong { (project.name.as_str()) } " was made. This is its first key. It is shown this once: \
-             put it now where the program finds it that needs it."
-        }
-        (once::secret("The key", created.text.expose()))
-        @if let Some(at) = created.key.life.expires_at { p { "It works until " (time::date(at)) "." } }
-        p { a.button.quiet href={ (PROJECTS) "/" (project.id) } { "I have saved it: go to the project" } }
-    };
-    Page { title: "The project's first key", who: Some(who), secret: true, content }.response(200)
 }
 
 async fn project(call: &Call<'_>, who: &SignedIn) -> Result<Project, Problem> {

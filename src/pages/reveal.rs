@@ -21,18 +21,7 @@ pub(crate) fn page(call: &Call<'_>, who: &SignedIn, created: &Created, title: &s
     let (key, text) = (&created.key, created.text.expose());
     let origin = &call.request.origin;
     let content = html! {
-        div.card.wide data-unsaved {
-            p { strong { "This is the only time that it is shown." } " Nobody can show it again, so store it now, in a \
-                 password manager or among the secrets of what will use it." }
-            label for="key" { (key.name.as_str()) }
-            div.copy {
-                input.mono #key value=(text) readonly autocomplete="off" spellcheck="false" autofocus;
-                (copy_button("key", "Copy the key", None))
-            }
-            p {
-                a.button.quiet href={ "/settings/keys/" (key.id) } data-saved { "I have stored it" }
-            }
-        }
+        (once(key.name.as_str(), text, "Copy the key", &format!("/settings/keys/{}", key.id)))
         section.snippets aria-labelledby="use" {
             h2 #use { "Use it" }
             p.hint { "Each asks this very server, with the key filled in." }
@@ -45,6 +34,22 @@ pub(crate) fn page(call: &Call<'_>, who: &SignedIn, created: &Created, title: &s
         }
     };
     Page { title, who: Some(who), secret: true, content }.response(200)
+}
+
+/// A secret that is shown this once, in a field from which it can be copied, and the way on.
+pub(crate) fn once(label: &str, secret: &str, copy: &str, on: &str) -> Markup {
+    html! {
+        div.card.wide data-unsaved {
+            p { strong { "This is the only time that it is shown." } " Nobody can show it again, so store it now, in a \
+                 password manager or among the secrets of what will use it." }
+            label for="key" { (label) }
+            div.copy {
+                input.mono #key value=(secret) readonly autocomplete="off" spellcheck="false" autofocus;
+                (copy_button("key", copy, None))
+            }
+            p { a.button.quiet href=(on) data-saved { "I have stored it" } }
+        }
+    }
 }
 
 /// The answer to a form that was sent before: what it made is there, but its secret was shown.

@@ -186,20 +186,17 @@ impl RouteCall {
     /// How many audit events the call makes.
     pub(crate) fn events(&self) -> i64 {
         match (self.method, self.template) {
-            (_, "/api/datasets/upload")
-            | (
+            (
                 "POST",
                 "/api/datasets"
+                | "/api/datasets/upload"
                 | "/api/evaluations"
                 | "/api/evaluations/generate"
-                | "/api/evaluations/:evaluation/variants",
+                | "/api/evaluations/:evaluation/variants"
+                | "/api/live-evaluations/:live_evaluation/deactivate",
             )
-            | ("DELETE", "/api/datasets/:dataset" | "/api/evaluations/:evaluation")
-            | (_, "/api/live-evaluations/:live_evaluation" | "/api/live-evaluations/:live_evaluation/deactivate")
-                if self.method != "GET" =>
-            {
-                1
-            }
+            | ("PATCH", "/api/live-evaluations/:live_evaluation")
+            | ("DELETE", "/api/datasets/:dataset" | "/api/evaluations/:evaluation") => 1,
             // The live evaluation and its key; the key that ends and the one that begins.
             ("POST", "/api/live-evaluations" | "/api/live-evaluations/:live_evaluation/regenerate") => 2,
             (_, template) if template.starts_with("/api/") => i64::from(template.ends_with("/:grantee")),
