@@ -5,7 +5,6 @@ mod assets;
 mod audit;
 mod chart;
 mod devices;
-mod events;
 mod field;
 mod form;
 mod key;
