@@ -6,8 +6,10 @@ use crate::{
     app::{App, Principal, datasets::viewer, error::Error, keys::Page, take},
     domain::{
         access::{Part, Resource, Standing},
+        dataset::Row,
         evaluation::{Evaluation, EvaluationConfig, InputColumn},
-        id::EvaluationId,
+        generate::{Agreement, SAMPLE_ROWS, generate},
+        id::{DatasetId, EvaluationId},
         judge::Judge,
         key::Name,
     },
@@ -73,6 +75,48 @@ impl App {
         config: EvaluationConfig,
     ) -> Result<(Evaluation, Standing), Error> {
         check(&config)?;
+        match self.insert_evaluation(by, name, description, config, None).await {
+            Err(error) => self.evaluation_made_before(by, error).await,
+            made => made,
+        }
+    }
+
+    /// Makes a draft of an evaluation from what a data set holds. Two round trips: its rows, and the draft.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also when the data set is there but the caller may not see it; [`Error::Invalid`] when
+    /// nothing can be made of it.
+    pub async fn generate_evaluation(
+        &self,
+        by: &Principal,
+        dataset_id: DatasetId,
+        name: Option<Name>,
+    ) -> Result<((Evaluation, Standing), Option<Agreement>), Error> {
+        let mut agreement = None;
+        let made = async {
+            let found = self.dataset_rows(by, dataset_id, 0, SAMPLE_ROWS).await?;
+            let rows: Vec<Row> = found.rows.into_iter().map(|(_, row)| row).collect();
+            let generated = generate(&found.dataset, &rows).map_err(|why| Error::invalid("dataset", why))?;
+            agreement = generated.agreement;
+            let name = name.unwrap_or(found.dataset.name);
+            self.insert_evaluation(by, name, None, generated.config, Some(dataset_id)).await
+        }
+        .await;
+        match made {
+            Err(error) => Ok((self.evaluation_made_before(by, error).await?, agreement)),
+            Ok(made) => Ok((made, agreement)),
+        }
+    }
+
+    /// Makes an evaluation, which is a draft if it was generated from a data set.
+    async fn insert_evaluation(
+        &self,
+        by: &Principal,
+        name: Name,
+        description: Option<String>,
+        config: EvaluationConfig,
+        dataset_id: Option<DatasetId>,
+    ) -> Result<(Evaluation, Standing), Error> {
         let viewer = viewer(by)?;
         let now = self.now();
         let evaluation = Evaluation {
@@ -81,22 +125,20 @@ impl App {
             user_id: viewer.user_id(),
             project_id: viewer.project_id(),
             base_id: None,
-            dataset_id: None,
+            dataset_id,
             name,
             description,
             config,
-            draft: false,
+            draft: dataset_id.is_some(),
             created_at: now,
             updated_at: now,
         };
-        let created =
-            self.evaluation_event(by, evaluation.id, "evaluation.created", json!({ "name": evaluation.name }));
+        let details = json!({ "name": evaluation.name, "dataset_id": dataset_id });
+        let created = self.evaluation_event(by, evaluation.id, "evaluation.created", details);
         let created = audit::record(&by.actor(), &created, self.config.audit_retention_ms);
         let statements = vec![evaluations::insert(&evaluation), created];
-        match self.guarded_once(by, None, &evaluation.id.to_string(), statements).await {
-            Ok(_) => Ok((evaluation, Standing::Own)),
-            Err(error) => self.evaluation_made_before(by, error).await,
-        }
+        self.guarded_once(by, None, &evaluation.id.to_string(), statements).await?;
+        Ok((evaluation, Standing::Own))
     }
 
     async fn evaluation_made_before(&self, by: &Principal, error: Error) -> Result<(Evaluation, Standing), Error> {

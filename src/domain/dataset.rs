@@ -93,6 +93,13 @@ json_schema!(Row, "Row", {
     "additionalProperties": true,
 });
 
+impl Row {
+    /// What a column holds, if that is a value.
+    pub fn get(&self, column: &Name) -> Option<&Value> {
+        self.0.iter().find(|(name, value)| name == column.as_str() && !value.is_null()).map(|(_, value)| value)
+    }
+}
+
 impl Serialize for Row {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))

@@ -90,15 +90,20 @@ pub enum ValueType {
 }
 
 impl ValueType {
-    fn has(self, value: &Value) -> bool {
-        match self {
-            Self::Any => true,
-            Self::String => value.is_string(),
-            Self::Number => value.is_number(),
-            Self::Boolean => value.is_boolean(),
-            Self::Array => value.is_array(),
-            Self::Object => value.is_object(),
+    /// What a value is.
+    pub fn of(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Any,
+            Value::String(_) => Self::String,
+            Value::Number(_) => Self::Number,
+            Value::Bool(_) => Self::Boolean,
+            Value::Array(_) => Self::Array,
+            Value::Object(_) => Self::Object,
         }
+    }
+
+    fn has(self, value: &Value) -> bool {
+        self == Self::Any || self == Self::of(value)
     }
 
     fn described(self) -> &'static str {
@@ -151,10 +156,7 @@ impl EvaluationConfig {
                 return Err((at(name), format!("must be {}", column.value_type.described())));
             }
         }
-        let has_value = |column: &InputColumn| {
-            inputs.0.iter().any(|(name, value)| name == column.name.as_str() && !value.is_null())
-        };
-        match self.columns.iter().find(|column| column.required && !has_value(column)) {
+        match self.columns.iter().find(|column| column.required && inputs.get(&column.name).is_none()) {
             Some(column) => Err((at(column.name.as_str()), "is required".to_owned())),
             None => Ok(()),
         }

@@ -8,6 +8,7 @@ use crate::{
     domain::{
         access::{Part, Resource, Standing},
         evaluation::{Evaluation, EvaluationConfig, InputColumn},
+        generate::Agreement,
         id::{DatasetId, EvaluationId, ProjectId, UserId},
         judge::Judge,
         key::Name,
@@ -166,6 +167,36 @@ pub(crate) async fn create(
 ) -> Result<Json<EvaluationBody, 201>, Problem> {
     let config = EvaluationConfig { columns: body.columns, judge: body.judge };
     Ok(Json(EvaluationBody::new(call.app.create_evaluation(by, body.name, body.description, config).await?)))
+}
+
+/// What to generate an evaluation from.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewGenerated")]
+pub(crate) struct GenerateBody {
+    /// The id of a data set.
+    dataset: DatasetId,
+    /// The evaluation's name; that of the data set if you say nothing.
+    name: Option<Name>,
+}
+
+/// A draft that was generated.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Generated")]
+pub(crate) struct GeneratedBody {
+    #[serde(flatten)]
+    about: EvaluationBody,
+    /// How well its judge agrees with what people have said; null if it is a model, or if nobody has judged.
+    agreement: Option<Agreement>,
+}
+
+pub(crate) async fn generate(
+    call: &Call<'_>,
+    by: &Principal,
+    (InBody(body), MayRepeat): (InBody<GenerateBody>, MayRepeat),
+) -> Result<Json<GeneratedBody, 201>, Problem> {
+    let (generated, agreement) = call.app.generate_evaluation(by, body.dataset, body.name).await?;
+    Ok(Json(GeneratedBody { about: EvaluationBody::new(generated), agreement }))
 }
 
 pub(crate) async fn get(

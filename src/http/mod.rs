@@ -165,8 +165,8 @@ pub(crate) fn note_refusal(
     app.note_refusal(by, &RefusedAttempt { subject, code, method, route });
 }
 
-/// Lets a key pass if it is good and holds the scope. `runs` says that this is about
-/// the one thing that the key of a live evaluation may do.
+/// Lets a key pass if it is good and holds the scope. `runs` says that this is about the one thing that the key
+/// of a live evaluation may do.
 fn admit(app: &App, by: &Principal, scope: Option<&Scope>, runs: bool) -> Result<(), Problem> {
     let now = app.clock.now();
     decide(&by.snapshot, &[], now)?;

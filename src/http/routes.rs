@@ -266,6 +266,7 @@ pub(crate) const ROUTES: &[Route] = &[
     // Evaluations.
     route!("GET" "/api/evaluations" EVALUATIONS_READ evaluations::list, "List evaluations"),
     route!("POST" "/api/evaluations" EVALUATIONS_WRITE evaluations::create, "Make an evaluation"),
+    route!("POST" "/api/evaluations/generate" EVALUATIONS_WRITE evaluations::generate, "Generate a draft of an evaluation from a data set"),
     route!("GET" "/api/evaluations/:evaluation" EVALUATIONS_READ evaluations::get, "Get an evaluation"),
     route!("PATCH" "/api/evaluations/:evaluation" EVALUATIONS_WRITE evaluations::change, "Change an evaluation"),
     route!("DELETE" "/api/evaluations/:evaluation" EVALUATIONS_WRITE evaluations::delete, "Delete an evaluation and its variants"),

@@ -352,7 +352,7 @@ fn what_happened_to_an_evaluation_is_in_the_trail() {
         events.as_array().unwrap().iter().rev().map(action).collect::<Vec<_>>()
     };
     let expected = [
-        ("evaluation.created", json!({ "name": "made" })),
+        ("evaluation.created", json!({ "name": "made", "dataset_id": null })),
         ("evaluation.shared", json!({ "with": user_id, "access": "read" })),
         ("evaluation.unshared", json!({ "with": user_id })),
         ("evaluation.deleted", json!({})),
@@ -360,4 +360,47 @@ fn what_happened_to_an_evaluation_is_in_the_trail() {
     assert_eq!(of_subject(&id), expected.map(|(action, details)| (action.to_owned(), details)));
     let variant = ("evaluation.created".to_owned(), json!({ "name": "variant", "base_id": id }));
     assert_eq!(of_subject(&of), [variant]);
+}
+
+#[test]
+fn draft_is_generated_from_a_data_set_and_stays_one_until_somebody_looks_at_it() {
+    let (world, owner) = world();
+    let row = |n: i32| json!({ "question": format!("q{n}"), "answer": n, "right": if n == 3 { 0 } else { n }, "verdict": if n == 3 { "bad" } else { "good" } });
+    let roles = [("question", "input"), ("answer", "input"), ("right", "expected"), ("verdict", "judgment")];
+    let new = json!({
+        "name": "Sums",
+        "columns": roles.map(|(name, role)| json!({ "name": name, "role": role })),
+        "rows": (1..8).map(row).collect::<Vec<_>>(),
+    });
+    let dataset = world.post("/api/datasets", &owner, &new).text("public_id");
+    let generate = |key: &str| world.post("/api/evaluations/generate", key, &json!({ "dataset": dataset }));
+    let (draft, io) = world.counted(|| generate(&owner));
+    assert_eq!((draft.status, io), (201, (2, 0, 0)), "{}", draft.json);
+    assert_eq!(
+        ["name", "dataset_id", "draft", "agreement", "judge"].map(|field| draft.json[field].clone()),
+        [
+            json!("Sums"),
+            json!(dataset),
+            json!(true),
+            json!({ "judged": 7, "agreed": 7 }),
+            json!({ "type": "exact_match", "column": "answer", "expected_column": "right" }),
+        ]
+    );
+    let path = format!("/api/evaluations/{}", draft.text("public_id"));
+    let changed = world.call("PATCH", &path, &owner, &json!({ "name": "n" })).json;
+    assert_eq!((&changed["draft"], &changed["dataset_id"]), (&json!(true), &json!(dataset)));
+    let copy = world.post(&format!("{path}/variants"), &owner, &json!({ "name": "n" })).json;
+    assert_eq!((&copy["draft"], &copy["dataset_id"]), (&json!(true), &json!(dataset)));
+    assert_eq!(world.call("PATCH", &path, &owner, &json!({ "draft": false })).json["draft"], false);
+    assert_eq!(world.get(&path, &owner).json["draft"], false);
+
+    let (user_id, _, colleague) = world.colleague(&owner, "member");
+    assert_problem(&generate(&colleague), 404, "not_found");
+    let share = format!("/api/datasets/{dataset}/shares/{user_id}");
+    world.call("PUT", &share, &owner, &json!({ "access": "read" }));
+    assert_eq!(generate(&colleague).text("user_id"), user_id, "what may be read is enough");
+    let empty = world.post("/api/datasets", &owner, &json!({ "name": "empty" })).text("public_id");
+    let answer = world.post("/api/evaluations/generate", &owner, &json!({ "dataset": empty }));
+    assert_problem(&answer, 400, "validation_failed");
+    assert_eq!(answer.field(), "dataset");
 }

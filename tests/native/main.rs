@@ -19,6 +19,7 @@ mod datasets;
 mod errors;
 mod evaluations;
 mod forward;
+mod generate;
 mod guard;
 mod idempotency;
 mod judges;

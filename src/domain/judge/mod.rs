@@ -174,6 +174,18 @@ pub struct ModelJudge {
     pub passing: Vec<Name>,
 }
 
+impl ModelJudge {
+    /// One that chooses from these verdicts, or from `pass` and `fail` where it is not known which are good ones.
+    pub fn new(instructions: String, verdicts: &[Name], is_good: impl Fn(&Name) -> bool) -> Self {
+        let passing: Vec<Name> = verdicts.iter().filter(|verdict| is_good(verdict)).cloned().collect();
+        let judge = Self { instructions, verdicts: verdicts.to_vec(), passing };
+        if judge.check().is_ok() {
+            return judge;
+        }
+        Self { verdicts: pass_or_fail(), passing: pass(), ..judge }
+    }
+}
+
 fn pass_or_fail() -> Vec<Name> {
     ["pass", "fail"].into_iter().filter_map(|name| Name::try_from(name.to_owned()).ok()).collect()
 }
@@ -339,11 +351,11 @@ impl Judge {
     /// The judge, if that is no rule.
     pub fn by_rule(&self, inputs: &Row) -> Result<Judgment, &ModelJudge> {
         let (column, expected_column) = self.reads()?;
-        let Some(value) = value_of(inputs, column) else {
+        let Some(value) = inputs.get(column) else {
             return Ok(judged(false, format!("`{}` has no value.", column.as_str())));
         };
         let expected = match expected_column {
-            Some(other) => match value_of(inputs, other) {
+            Some(other) => match inputs.get(other) {
                 Some(expected) => expected.clone(),
                 None => return Ok(judged(false, format!("`{}` has no value to compare with.", other.as_str()))),
             },
@@ -431,11 +443,6 @@ fn check_bounds<T: PartialOrd>(min: Option<T>, max: Option<T>) -> Result<(), Wro
         (Some(min), Some(max)) if min > max => Err(wrong("min", "must not be above `max`")),
         _ => Ok(()),
     }
-}
-
-/// What a column holds, if that is a value.
-fn value_of<'a>(inputs: &'a Row, column: &Name) -> Option<&'a Value> {
-    inputs.0.iter().find(|(name, value)| name == column.as_str() && !value.is_null()).map(|(_, value)| value)
 }
 
 fn judged(passed: bool, explanation: String) -> Judgment {

@@ -187,7 +187,13 @@ impl RouteCall {
     pub(crate) fn events(&self) -> i64 {
         match (self.method, self.template) {
             (_, "/api/datasets/upload")
-            | ("POST", "/api/datasets" | "/api/evaluations" | "/api/evaluations/:evaluation/variants")
+            | (
+                "POST",
+                "/api/datasets"
+                | "/api/evaluations"
+                | "/api/evaluations/generate"
+                | "/api/evaluations/:evaluation/variants",
+            )
             | ("DELETE", "/api/datasets/:dataset" | "/api/evaluations/:evaluation")
             | (_, "/api/live-evaluations/:live_evaluation" | "/api/live-evaluations/:live_evaluation/deactivate")
                 if self.method != "GET" =>
@@ -287,6 +293,7 @@ fn body(method: &str, template: &str, targets: &Targets) -> Value {
         ("POST", "/api/datasets/:dataset/rows/remove") => json!({ "row_ids": [1] }),
         ("PATCH", "/api/datasets/:dataset/rows/:row") => json!({ "question": "how" }),
         ("POST", "/api/evaluations") => new_evaluation(),
+        ("POST", "/api/evaluations/generate") => json!({ "dataset": targets.dataset, "name": "generated" }),
         ("POST", "/api/evaluations/:evaluation/variants") => {
             json!({ "name": "variant", "description": "d", "columns": new_evaluation()["columns"], "judge": new_evaluation()["judge"] })
         }

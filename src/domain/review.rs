@@ -1,0 +1,111 @@
+//! The review queue: runs that people look at, what they say of them, and the rows that this becomes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    dataset::{Column, ColumnRole, Columns, Row},
+    id::{DatasetId, KeyId, LiveEvaluationId, ReviewId, RunId, UserId},
+    key::Name,
+    time::UnixMillis,
+};
+
+/// A run that people look at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReviewItem {
+    /// Its id.
+    pub id: ReviewId,
+    /// The run. It is in the queue once.
+    pub run_id: RunId,
+    /// The live evaluation of the run.
+    pub live_evaluation_id: LiveEvaluationId,
+    /// What has happened to it.
+    pub state: ReviewState,
+    /// Why it was flagged.
+    pub reason: Option<String>,
+    /// A person's verdict.
+    pub verdict: Option<Name>,
+    /// Whether that is a good one, if the person said so.
+    pub passed: Option<bool>,
+    /// Why, or why it was rejected.
+    pub notes: Option<String>,
+    /// The data set that it was promoted into, and the row there.
+    pub row: Option<(DatasetId, i64)>,
+    /// Who flagged it.
+    pub flagged: Deed,
+    /// Who judged or rejected it.
+    pub decided: Option<Deed>,
+    /// Who promoted it.
+    pub promoted: Option<Deed>,
+}
+
+/// What has happened to a run in the review queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewState {
+    /// It was flagged.
+    Open,
+    /// A person has judged it.
+    Judged,
+    /// A person has found that there is nothing to judge.
+    Rejected,
+    /// It was judged, and has become a row of a data set.
+    Promoted,
+}
+
+impl ReviewState {
+    /// The state's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Judged => "judged",
+            Self::Rejected => "rejected",
+            Self::Promoted => "promoted",
+        }
+    }
+}
+
+/// Who did something, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deed {
+    /// When.
+    pub at: UnixMillis,
+    /// The key that did it.
+    pub key_id: KeyId,
+    /// The user as whom it acted.
+    pub user_id: Option<UserId>,
+}
+
+impl ReviewItem {
+    /// The row that it becomes, judged, in a data set with these columns: what was judged under the same names,
+    /// the verdict in the first column that is for verdicts, the notes in the first that is for notes.
+    ///
+    /// # Errors
+    /// Which column is missing, for people.
+    pub fn to_row(&self, inputs: Row, columns: &Columns) -> Result<Row, String> {
+        let of_role = |role: ColumnRole, name: &str| {
+            let column = columns.iter().find(|column| column.role == role);
+            column.ok_or_else(|| format!("the data set has no column of the role `{name}`"))
+        };
+        let given = |text: Option<&str>| text.map(|text| Value::String(text.to_owned()));
+        let said = [
+            (given(self.verdict.as_ref().map(Name::as_str)), ColumnRole::Judgment, "judgment"),
+            (given(self.notes.as_deref()), ColumnRole::Notes, "notes"),
+        ];
+        let mut row: Vec<(String, Value)> = Vec::new();
+        for (name, value) in inputs.0.into_iter().filter(|(_, value)| !value.is_null()) {
+            let takes = |column: &&Column| ![ColumnRole::Judgment, ColumnRole::Notes].contains(&column.role);
+            if columns.named(&name).filter(takes).is_none() {
+                return Err(format!("the data set has no column `{name}` for what was judged"));
+            }
+            row.push((name, value));
+        }
+        for (value, role, name) in said {
+            if let Some(value) = value {
+                row.push((of_role(role, name)?.name.as_str().to_owned(), value));
+            }
+        }
+        Ok(Row(row))
+    }
+}
