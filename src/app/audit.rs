@@ -1,6 +1,9 @@
 //! The audit trail: written with every change and behind every refused attempt, listed and exported.
 
-use std::rc::Rc;
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
 
 use futures_util::{
     StreamExt,
@@ -11,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     app::{App, Principal, error::Error, keys::Page, take},
-    domain::decision::decide,
+    domain::{decision::decide, id::KeyId},
     ports::Statement,
     storage::audit::{self, Event, Filter, REFUSED, Recorded},
 };
@@ -84,6 +87,19 @@ impl App {
         Ok(Page::of(audit::read(take(&mut results, 0))?, limit))
     }
 
+    /// What people call those that events are about or were caused by, by their ids: keys, people, teams and
+    /// projects that are still there.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] for whoever does not administer the organization.
+    pub async fn event_names(&self, by: &Principal, events: &[Recorded]) -> Result<HashMap<String, String>, Error> {
+        by.administers()?;
+        let ids: HashSet<&str> = events.iter().flat_map(ids_in).collect();
+        let mut results = self.guarded(by, vec![audit::names(by.snapshot.organization_id, &ids)]).await?;
+        let found = audit::read_names(take(&mut results, 0))?;
+        Ok(found.into_iter().map(|named| (named.id, named.name)).collect())
+    }
+
     /// All events of the caller's organization behind event `after`, the newest first, piece by piece. The
     /// first piece is read at once. A key that ends in the middle gets no further one, but an error.
     ///
@@ -109,6 +125,15 @@ impl App {
         });
         Ok(stream::once(ready(Ok(first.items))).chain(rest))
     }
+}
+
+/// What may be the id of something that has a name.
+fn ids_in(event: &Recorded) -> impl Iterator<Item = &str> {
+    let told = event.details.values().filter_map(Value::as_str).filter(|text| KeyId::parse(text).is_some());
+    [Some(event.subject.as_str()), event.actor_id.as_deref(), event.actor_user_id.as_deref()]
+        .into_iter()
+        .flatten()
+        .chain(told)
 }
 
 /// The event behind which the next page starts, if there is one.

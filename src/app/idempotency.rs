@@ -15,7 +15,7 @@ use crate::{
     },
     domain::{
         id::KeyId,
-        idempotency::{IDEMPOTENCY_WINDOW_MS, Nonce},
+        idempotency::{IDEMPOTENCY_WINDOW_MS, Nonce, Repeatable},
         key::Role,
         key_text::KeyText,
         time::UnixMillis,
@@ -28,9 +28,9 @@ use crate::{
 };
 
 impl App {
-    /// What a new secret is derived with, if the request may be repeated.
+    /// What a new secret is derived with, if the request may be repeated and is told it again.
     pub(super) fn nonce(&self, by: &Principal) -> Result<Option<Nonce>, Error> {
-        if by.repeatable.is_none() {
+        if !by.repeatable.as_ref().is_some_and(Repeatable::tells_again) {
             return Ok(None);
         }
         let mut random = [0; 32];
@@ -44,7 +44,7 @@ impl App {
         by: &Principal,
         nonce: Option<&Nonce>,
     ) -> impl FnMut(&mut [u8]) -> Result<(), String> {
-        let mut derived = by.repeatable.as_ref().zip(nonce).map(|(request, nonce)| request.secret_bytes(nonce));
+        let mut derived = by.repeatable.as_ref().zip(nonce).and_then(|(request, nonce)| request.secret_bytes(nonce));
         move |bytes| match &mut derived {
             Some(fill) => fill(bytes),
             None => self.entropy.fill(bytes),

@@ -4,7 +4,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    app::{App, error::Error, model::Question},
+    app::{
+        App,
+        error::Error,
+        model::{Question, object_of},
+    },
     domain::{
         dataset::Row,
         judge::{Judge, Judgment, ModelJudge},
@@ -39,12 +43,10 @@ impl App {
                  explain it in one to three sentences.\n\n{instructions}"
             ),
             data: json!(inputs),
-            answer: json!({
-                "type": "object",
-                "properties": { "explanation": { "type": "string" }, "verdict": { "enum": verdicts } },
-                "required": ["explanation", "verdict"],
-                "additionalProperties": false,
-            }),
+            answer: object_of(&json!({
+                "explanation": { "type": "string" },
+                "verdict": { "type": "string", "enum": verdicts },
+            })),
         };
         let known = |answer: &Answer| verdicts.iter().any(|verdict| verdict.as_str() == answer.verdict);
         let Answer { verdict, explanation } = self.ask(&question, known).await?;

@@ -17,7 +17,7 @@ use crate::{
     storage::{
         audit::{self, Event, Recorded},
         key_uses::{self, DailyUses},
-        keys::{self, Change, Cursor, Filter, KeyRef, Owner, Reach},
+        keys::{self, Change, Cursor, Filter, KeyRef, Owner, Reach, Status},
     },
 };
 
@@ -328,6 +328,31 @@ impl App {
         Ok(key_uses::read(take(&mut results, 1))?)
     }
 
+    /// A key with what people call its owner and what [`App::key_usage`] and [`App::key_events`] say of it, in
+    /// one round trip.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also when the key is there but the caller may not see it.
+    pub(crate) async fn key_with_history(
+        &self,
+        by: &Principal,
+        id: KeyId,
+        after: Option<i64>,
+        limit: i64,
+    ) -> Result<(Key, Owner, Vec<DailyUses>, Page<Recorded>), Error> {
+        let (reach, now) = (reach(by, id == by.snapshot.key_id)?, self.now());
+        let this = Filter { ids: Some(vec![id]), status: Status::All, ..Filter::default() };
+        let statements = vec![
+            keys::list_owned(reach, &this, Cursor::Start, 1, now),
+            key_uses::of_key(id, now),
+            events_of(by, id, after, limit),
+        ];
+        let mut results = self.guarded(by, statements).await?;
+        let (key, owner) = keys::read_owned(take(&mut results, 0))?.pop().ok_or(Error::NotFound)?;
+        let days = key_uses::read(take(&mut results, 1))?;
+        Ok((key, owner, days, Page::of(audit::read(take(&mut results, 2))?, limit)))
+    }
+
     /// What happened to a key, the newest first, behind event `after` if it is given.
     ///
     /// # Errors
@@ -339,15 +364,19 @@ impl App {
         after: Option<i64>,
         limit: i64,
     ) -> Result<Page<Recorded>, Error> {
-        let of_key = audit::Filter { subject: Some(id.to_string()), ..audit::Filter::default() };
-        let events = audit::list(by.snapshot.organization_id, &of_key, after, limit + 1);
-        let mut results =
-            self.guarded(by, vec![keys::get(reach(by, id == by.snapshot.key_id)?, KeyRef::Id(id)), events]).await?;
+        let get = keys::get(reach(by, id == by.snapshot.key_id)?, KeyRef::Id(id));
+        let mut results = self.guarded(by, vec![get, events_of(by, id, after, limit)]).await?;
         if take(&mut results, 0).is_empty() {
             return Err(Error::NotFound);
         }
         Ok(Page::of(audit::read(take(&mut results, 1))?, limit))
     }
+}
+
+/// A page of a key's events, and one more, to see whether there are more.
+fn events_of(by: &Principal, id: KeyId, after: Option<i64>, limit: i64) -> Statement {
+    let of_key = audit::Filter { subject: Some(id.to_string()), ..audit::Filter::default() };
+    audit::list(by.snapshot.organization_id, &of_key, after, limit + 1)
 }
 
 /// The key as it is behind a change, which was the first statement.

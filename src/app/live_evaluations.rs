@@ -249,7 +249,7 @@ fn deployable(rows: Vec<Row>) -> Result<Evaluation, Error> {
     }
     Err(Error::Conflict {
         code: "evaluation_draft",
-        message: "This evaluation was generated and nobody has looked at it yet. Do, set its `draft` to false, then deploy it.",
+        message: "This evaluation was generated and nobody has looked at it yet. Look at it, set its `draft` to false, then deploy it.",
     })
 }
 

@@ -5,6 +5,7 @@ pub mod bootstrap;
 pub mod config;
 pub mod datasets;
 pub mod error;
+pub mod error_analysis;
 pub mod evaluations;
 pub mod idempotency;
 pub mod invitations;

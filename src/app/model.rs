@@ -98,7 +98,7 @@ impl App {
                 || rest_seconds > Some(LONGEST_REST_SECONDS)
                 || self.now().plus_ms(wait_ms + TOO_SHORT_MS) > deadline;
             if pointless {
-                return Err(Error::JudgeUnavailable(rest_seconds.unwrap_or(RETRY_AFTER_SECONDS)));
+                return Err(Error::JudgeUnavailable(rest_seconds.unwrap_or(RETRY_AFTER_SECONDS).max(1)));
             }
             self.clock.sleep(wait_ms.try_into().unwrap_or(0)).await;
             attempt += 1;
@@ -183,7 +183,13 @@ fn request(model: &Model, question: &Question) -> Vec<u8> {
     request.to_string().into_bytes()
 }
 
-/// The object that a text is, without the fence in which models like to put JSON.
+/// The JSON Schema of an object that has these members and no others.
+pub(crate) fn object_of(members: &Value) -> Value {
+    let names: Vec<&String> = members.as_object().into_iter().flat_map(serde_json::Map::keys).collect();
+    json!({ "type": "object", "required": names, "additionalProperties": false, "properties": members })
+}
+
+/// What the object in a text is, without the fence in which models like to put JSON.
 fn object<T: DeserializeOwned>(text: &str) -> Option<T> {
     let text = text.trim();
     let unfenced = text.strip_prefix("```json").or_else(|| text.strip_prefix("```"));

@@ -1,21 +1,22 @@
 //! Evaluations that are generated from a data set: a proposal, for a person to look at.
 //!
 //! What is judged are the data set's columns of the role `input`: a type is what all values of the first
-//! [`TYPED_ROWS`] rows have, and a column is required if it has a value in each of them. How it is judged follows
+//! `TYPED_ROWS` rows have, and a column is required if it has a value in each of them. How it is judged follows
 //! from what people have said in the column of verdicts, which is that of the first judgment configuration, or the
 //! first of the role `judgment`:
 //!
 //! 1. If there is a column of the role `expected`, rules are tried that compare an input column with the first of those:
 //!    the same value, the same text, has it in it, has enough words in common. Without verdicts it is the same value.
-//! 2. If there are [`MIN_JUDGED`] verdicts, and [`MIN_OF_EACH`] good and bad ones, so are rules about one input column
+//! 2. If there are `MIN_JUDGED` verdicts, and `MIN_OF_EACH` good and bad ones, so are rules about one input column
 //!    alone: it has the value that most good rows have, is JSON, is a number or as long as at least or at most this.
 //! 3. The rule that agrees with most verdicts is taken if that is with nine in ten, and if it is wrong about at most half
 //!    as many as there are of the rarer kind: more than chance. Of rules that agree with as many the first one is taken,
 //!    and the input column comes first that has most words in common with the expected one.
 //! 4. Otherwise a model is to judge, and is told the question, the verdicts, and some rows as examples.
 //!
-//! A verdict counts if it is true, false, or one of the words of [`GOOD`] and [`BAD`]; what others mean, only a model
-//! can tell.
+//! A rule understands verdicts that are true, false, or one of the words of `GOOD` and `BAD`, and agrees with no
+//! others. A model chooses from the verdicts of the judgment configuration and those that people have given; good ones
+//! are those words again, or, if there is none, the first verdict.
 
 use std::cmp::Ordering;
 
@@ -26,7 +27,7 @@ use serde_json::{Value, json};
 use super::{
     dataset::{Column, ColumnRole, Dataset, JudgmentConfig, Row},
     evaluation::{EvaluationConfig, InputColumn, ValueType},
-    judge::{Judge, ModelJudge, Needs, Unit},
+    judge::{Judge, ModelJudge, Needs, Unit, pass_or_fail},
     key::Name,
 };
 
@@ -91,29 +92,21 @@ pub fn generate(dataset: &Dataset, rows: &[Row]) -> Result<Generated, String> {
         None => of_role(ColumnRole::Judgment).map(|column| &column.name).next(),
     };
     let mut bytes = 0;
-    let judged = rows.iter().filter_map(|row| Some((row, is_good(row.get(verdicts?)?)?)));
-    let judged: Vec<(&Row, bool)> = judged
+    let judged = rows.iter().filter_map(|row| Some((row, is_good(row.get(verdicts?)?))));
+    let judged: Vec<(&Row, Option<bool>)> = judged
         .take_while(|(row, _)| {
             bytes += json(row).len();
             bytes <= MAX_JUDGED_BYTES
         })
         .collect();
-    // What nobody understands must not pass for what nobody said.
-    let understood = !judged.is_empty() || rows.iter().all(|row| verdicts.and_then(|column| row.get(column)).is_none());
-    let explained = if understood { rule(&inputs, expected, rows, &judged) } else { None };
-    let (judge, agreement) = match explained {
-        Some((judge, agreed)) => {
-            let agreement = Agreement { judged: judged.len(), agreed };
-            (judge, Some(agreement).filter(|agreement| agreement.judged > 0))
-        }
-        None => {
-            let notes = of_role(ColumnRole::Notes).next();
-            let instructions = instructions(&inputs, asked, verdicts, notes, rows);
-            let choices = asked.map_or(&[][..], |judgment| &judgment.verdicts);
-            let is_good = |verdict: &Name| is_good(&json!(verdict)) == Some(true);
-            (Judge::Model(ModelJudge::new(instructions, choices, is_good)), None)
-        }
+    let explained = rule(&inputs, expected, rows, &judged);
+    let agreement = explained.as_ref().map(|(_, agreed)| Agreement { judged: judged.len(), agreed: *agreed });
+    let agreement = agreement.filter(|agreement| agreement.judged > 0);
+    let by_model = || {
+        let notes = of_role(ColumnRole::Notes).next();
+        Judge::Model(model(&inputs, asked, verdicts, notes, rows))
     };
+    let judge = explained.map_or_else(by_model, |(judge, _)| judge);
     // What a rule compares with must be sent, too.
     let compared = expected.filter(|name| judge.columns().any(|(_, read)| read == *name));
     let columns = inputs.into_iter().chain(compared).map(|name| input_column(name, rows)).collect();
@@ -137,7 +130,13 @@ fn is_good(verdict: &Value) -> Option<bool> {
 }
 
 /// The rule that explains what people have said, and with how many of their verdicts it agrees.
-fn rule(inputs: &[&Name], expected: Option<&Name>, rows: &[Row], judged: &[(&Row, bool)]) -> Option<(Judge, usize)> {
+fn rule(
+    inputs: &[&Name],
+    expected: Option<&Name>,
+    rows: &[Row],
+    judged: &[(&Row, Option<bool>)],
+) -> Option<(Judge, usize)> {
+    let known: Vec<(&Row, bool)> = judged.iter().filter_map(|(row, good)| Some((*row, (*good)?))).collect();
     let inputs = inputs.get(..MAX_TRIED_COLUMNS).unwrap_or(inputs);
     let mut candidates = Vec::new();
     if let Some(expected) = expected {
@@ -158,16 +157,16 @@ fn rule(inputs: &[&Name], expected: Option<&Name>, rows: &[Row], judged: &[(&Row
             needs: Needs::All,
             normalized: true,
         }));
-        candidates.extend(inputs.iter().filter_map(|column| enough_in_common(column, expected, judged)));
+        candidates.extend(inputs.iter().filter_map(|column| enough_in_common(column, expected, &known)));
     }
-    let good = judged.iter().filter(|(_, good)| *good).count();
-    let rarer = good.min(judged.len() - good);
-    if judged.len() >= MIN_JUDGED && rarer >= MIN_OF_EACH {
-        candidates.extend(inputs.iter().flat_map(|column| of_one_column(column, judged)));
+    let good = known.iter().filter(|(_, good)| *good).count();
+    let rarer = good.min(known.len() - good);
+    if known.len() >= MIN_JUDGED && rarer >= MIN_OF_EACH {
+        candidates.extend(inputs.iter().flat_map(|column| of_one_column(column, &known)));
     }
     let agreed = |judge: &Judge| {
         let agrees = |(row, good): &&(&Row, bool)| judge.by_rule(row).is_ok_and(|it| it.passed == *good);
-        judged.iter().filter(agrees).count()
+        known.iter().filter(agrees).count()
     };
     // Of those that agree with as many, `max_by_key` takes the last.
     let tried = candidates.into_iter().rev().map(|judge| (agreed(&judge), judge));
@@ -310,26 +309,22 @@ fn cut(text: &str, most: usize) -> String {
     text.chars().take(most).collect()
 }
 
-/// What a model is asked: the question, the verdicts, and rows that people have judged, of each verdict in turn.
-fn instructions(
+/// A model that is asked the question and told rows that people have judged, of each verdict in turn.
+fn model(
     inputs: &[&Name],
     asked: Option<&JudgmentConfig>,
     verdicts: Option<&Name>,
     notes: Option<&Column>,
     rows: &[Row],
-) -> String {
+) -> ModelJudge {
     let question = asked.and_then(|judgment| judgment.question.as_deref()).filter(|text| !text.trim().is_empty());
-    let mut text = cut(question.unwrap_or("Is this good?"), MAX_PART_CHARS);
+    let mut parts = vec![cut(question.unwrap_or("Is this good?"), MAX_PART_CHARS)];
     let mut judged: Vec<(String, Vec<&Row>)> = Vec::new();
     let told = asked.map(|judgment| judgment.verdicts.as_slice()).unwrap_or_default();
     let told = told.iter().take(MAX_KINDS).map(|verdict| cut(verdict.as_str(), MAX_VALUE_CHARS));
     judged.extend(told.map(|verdict| (verdict, Vec::new())));
     for (row, verdict) in rows.iter().filter_map(|row| Some((row, row.get(verdicts?)?))) {
         put(&mut judged, cut(&shown(verdict), MAX_VALUE_CHARS), row);
-    }
-    if !judged.is_empty() {
-        let verdicts: Vec<&str> = judged.iter().map(|(verdict, _)| verdict.as_str()).collect();
-        text.push_str(&format!("\n\nPeople's verdicts are: {}.", verdicts.join(", ")));
     }
     let in_turn = (0..MAX_EXAMPLES)
         .flat_map(|turn| judged.iter().filter_map(move |(verdict, rows)| Some((verdict, *rows.get(turn)?))));
@@ -343,7 +338,15 @@ fn instructions(
         })
         .collect();
     if !examples.is_empty() {
-        text.push_str(&format!("\n\nWhat people said of others:\n{}", examples.join("\n")));
+        parts.push(format!("What people said of others:\n{}", examples.join("\n")));
     }
-    text
+    let named = judged.into_iter().filter_map(|(verdict, _)| Name::try_from(verdict).ok());
+    let verdicts =
+        Some(named.collect::<Vec<Name>>()).filter(|verdicts| verdicts.len() > 1).unwrap_or_else(pass_or_fail);
+    let is_good = |verdict: &&Name| is_good(&Value::String(verdict.as_str().to_owned())) == Some(true);
+    let mut passing: Vec<Name> = verdicts.iter().filter(is_good).cloned().collect();
+    if passing.is_empty() {
+        passing.extend(verdicts.first().cloned());
+    }
+    ModelJudge { instructions: parts.join("\n\n"), verdicts, passing }
 }

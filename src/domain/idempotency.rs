@@ -19,6 +19,9 @@
 //! - when [`IDEMPOTENCY_WINDOW_MS`] is over the nonce is deleted, and nobody can derive the secret any more
 //!   (a backup has the nonce, too, until it is deleted itself).
 //!
+//! A form on the settings pages has an Idempotency-Key, too, but only so that it is sent once: its secret is
+//! drawn from the platform's randomness, has no nonce, and is never told again.
+//!
 //! The first step must not be left out: as a key HMAC takes a text of more than 64 bytes for its SHA-256,
 //! and that is what is stored of keys where there is no pepper.
 
@@ -40,7 +43,8 @@ const LABEL: &[u8] = b"bitting idempotency 1";
 /// `Display` and no `Serialize`, and its `Debug` shows nothing.
 #[derive(Clone)]
 pub struct Repeatable {
-    caller: KeyText,
+    /// `None`: what was made once is not told again.
+    caller: Option<KeyText>,
     key: String,
     fingerprint: [u8; 32],
 }
@@ -50,12 +54,17 @@ impl Repeatable {
     /// the same request when it comes again. `None` if the Idempotency-Key is not 1 to 255 visible ASCII
     /// characters.
     pub fn new(caller: KeyText, key: &str, request: &[&[u8]]) -> Option<Self> {
+        Some(Self { caller: Some(caller), ..Self::once(key, request)? })
+    }
+
+    /// The same for a request that makes something once, and is told then that it was made, but not the secret.
+    pub fn once(key: &str, request: &[&[u8]]) -> Option<Self> {
         if !(1..=MAX_LENGTH).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
         }
         // Each part's own digest, so that none can run into the next.
         let parts = request.iter().fold(Sha256::new(), |all, part| all.chain_update(Sha256::digest(part)));
-        Some(Self { caller, key: key.to_owned(), fingerprint: parts.finalize().into() })
+        Some(Self { caller: None, key: key.to_owned(), fingerprint: parts.finalize().into() })
     }
 
     /// Under what the request is remembered: SHA-256 of the Idempotency-Key, in hexadecimal.
@@ -68,21 +77,27 @@ impl Repeatable {
         hex::encode(self.fingerprint)
     }
 
-    /// Bytes for a new secret: the same ones for the same caller, Idempotency-Key and nonce.
+    /// Whether a secret that it makes can be told again.
+    pub fn tells_again(&self) -> bool {
+        self.caller.is_some()
+    }
+
+    /// Bytes for a new secret: the same ones for the same caller, Idempotency-Key and nonce. `None` if it is
+    /// never told again.
     ///
     /// # Errors
     /// None: HMAC takes keys of any length (RFC 2104).
-    pub fn secret_bytes(&self, nonce: &Nonce) -> impl FnMut(&mut [u8]) -> Result<(), String> + use<> {
-        let (step, key) = (mac(&nonce.0, &[self.caller.expose().as_bytes()]), self.key.clone());
+    pub fn secret_bytes(&self, nonce: &Nonce) -> Option<impl FnMut(&mut [u8]) -> Result<(), String> + use<>> {
+        let (step, key) = (mac(&nonce.0, &[self.caller.as_ref()?.expose().as_bytes()]), self.key.clone());
         let mut number = 0_u32;
-        move |bytes| {
+        Some(move |bytes: &mut [u8]| {
             for chunk in bytes.chunks_mut(32) {
                 let block = mac(step.as_ref().map_err(Clone::clone)?, &[LABEL, &number.to_be_bytes(), key.as_bytes()])?;
                 chunk.iter_mut().zip(block).for_each(|(byte, made)| *byte = made);
                 number += 1;
             }
             Ok(())
-        }
+        })
     }
 }
 

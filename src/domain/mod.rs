@@ -7,6 +7,7 @@ pub mod access;
 pub mod catalogue;
 pub mod dataset;
 pub mod decision;
+pub mod error_analysis;
 pub mod evaluation;
 pub mod feed;
 pub mod generate;

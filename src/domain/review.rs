@@ -95,8 +95,8 @@ impl ReviewItem {
         ];
         let mut row: Vec<(String, Value)> = Vec::new();
         for (name, value) in inputs.0.into_iter().filter(|(_, value)| !value.is_null()) {
-            let takes = |column: &&Column| ![ColumnRole::Judgment, ColumnRole::Notes].contains(&column.role);
-            if columns.named(&name).filter(takes).is_none() {
+            let takes = |column: &Column| ![ColumnRole::Judgment, ColumnRole::Notes].contains(&column.role);
+            if !columns.named(&name).is_some_and(takes) {
                 return Err(format!("the data set has no column `{name}` for what was judged"));
             }
             row.push((name, value));

@@ -95,7 +95,7 @@ pub(crate) async fn list(
 }
 
 /// Events, each on a line of its own.
-fn lines(events: Vec<Recorded>) -> Vec<u8> {
+pub(crate) fn lines(events: Vec<Recorded>) -> Vec<u8> {
     let line = |event| [serde_json::to_vec(&EventBody::new(event)).unwrap_or_default(), b"\n".to_vec()];
     events.into_iter().flat_map(line).flatten().collect()
 }

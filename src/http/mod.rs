@@ -5,6 +5,7 @@ pub(crate) mod bootstrap;
 pub(crate) mod braintrust;
 pub(crate) mod confident;
 pub(crate) mod datasets;
+pub(crate) mod error_analysis;
 pub(crate) mod evaluations;
 pub(crate) mod forward;
 pub(crate) mod input;

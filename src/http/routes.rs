@@ -9,7 +9,8 @@ use crate::{
     app::{App, Principal, live_evaluations::EXECUTE},
     domain::{catalogue::Catalogue, scope::Scope},
     http::{
-        audit, bootstrap, braintrust, confident, datasets, evaluations, invitations, keys, live_evaluations, mcp,
+        audit, bootstrap, braintrust, confident, datasets, error_analysis, evaluations, invitations, keys,
+        live_evaluations, mcp,
         message::{Request, Response},
         openapi::{self, Operation},
         organizations, people,
@@ -189,6 +190,7 @@ const PROJECTS_READ: Option<Scope> = Some(Scope::named("projects:read"));
 const PROJECTS_WRITE: Option<Scope> = Some(Scope::named("projects:write"));
 const DATASETS_READ: Option<Scope> = Some(Scope::named("datasets:read"));
 const DATASETS_WRITE: Option<Scope> = Some(Scope::named("datasets:write"));
+const ERROR_ANALYSIS_EXECUTE: Option<Scope> = Some(Scope::named("error-analysis:execute"));
 const EVALUATIONS_READ: Option<Scope> = Some(Scope::named("evaluations:read"));
 const EVALUATIONS_WRITE: Option<Scope> = Some(Scope::named("evaluations:write"));
 const TRACES_READ: Option<Scope> = Some(Scope::named("traces:read"));
@@ -286,6 +288,10 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("POST" "/api/eval/:live_evaluation" LIVE_EVALUATIONS_EXECUTE runs::execute, "Run a live evaluation"),
     route!("GET" "/api/results" RESULTS_READ runs::list, "List runs, the newest first"),
     route!("GET" "/api/results/:run" RESULTS_READ runs::get, "Get a run"),
+    // What went wrong in them.
+    route!("POST" "/api/error-analysis/suggest-notes" ERROR_ANALYSIS_EXECUTE error_analysis::suggest_notes, "Suggest notes about runs that did not pass"),
+    route!("POST" "/api/error-analysis/suggest-categories" ERROR_ANALYSIS_EXECUTE error_analysis::suggest_categories, "Suggest categories for notes about errors"),
+    route!("POST" "/api/error-analysis/consolidate-categories" ERROR_ANALYSIS_EXECUTE error_analysis::consolidate_categories, "Suggest fewer categories"),
     // The Model Context Protocol.
     route!("POST" "/mcp" ANY_KEY mcp::answer),
     // Braintrust's surface.

@@ -30,6 +30,11 @@ impl Form {
     pub(crate) fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value.trim())
     }
+
+    /// Everything that was chosen in a field that takes more than one.
+    pub(crate) fn all(&self, name: &str) -> Vec<String> {
+        self.0.iter().filter(|(field, _)| field == name).map(|(_, value)| value.clone()).collect()
+    }
 }
 
 /// A parameter of the query; empty if it was not sent.

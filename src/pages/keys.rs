@@ -90,6 +90,7 @@ pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
     let everybody = who.by.administers().is_ok();
     let now = call.app.clock.now();
     let content = html! {
+        p { a.button href="/settings/keys/new" { "New API key" } }
         nav.tabs aria-label="Status" {
             @for (status, name, _) in STATES {
                 a href=(asked.address(status, None)) aria-current=[(status == asked.status.0).then_some("true")] { (name) }
@@ -144,7 +145,7 @@ fn row(key: &Key, owner: &Owner, everybody: bool, now: UnixMillis) -> Markup {
     html! {
         tr role="row" {
             th scope="row" role="rowheader" {
-                span.name { (key.name.as_str()) }
+                a.name href={ "/settings/keys/" (key.id) } { (key.name.as_str()) }
                 code { (key.preview.start) "…" (key.preview.last4) }
             }
             td role="cell" data-label="Scopes" { (scopes(&key.scopes)) }
@@ -174,7 +175,7 @@ fn row(key: &Key, owner: &Owner, everybody: bool, now: UnixMillis) -> Markup {
 }
 
 /// A key's state.
-fn status(state: KeyState) -> Markup {
+pub(crate) fn status(state: KeyState) -> Markup {
     match state {
         KeyState::Active => tag("good", "active"),
         KeyState::Disabled => tag("warning", "disabled"),
@@ -199,7 +200,7 @@ fn scopes(scopes: &Scopes) -> Markup {
 }
 
 /// As whom or what a key acts.
-fn owned_by(key: &Key, owner: &Owner) -> Markup {
+pub(crate) fn owned_by(key: &Key, owner: &Owner) -> Markup {
     html! {
         @match (key.kind, &owner.owner, &owner.project) {
             (_, Some(email), _) => (email),

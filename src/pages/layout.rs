@@ -10,7 +10,7 @@ use crate::{
         problem::Problem,
         routes::Call,
     },
-    pages::assets,
+    pages::{assets, form::query, routes::is_for},
 };
 
 /// Nothing from elsewhere, nothing inline, nobody's frame.
@@ -18,7 +18,15 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; scr
                                        form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The pages that are always at hand: path, name.
-const NAVIGATION: [(&str, &str); 2] = [("/settings/keys", "API keys"), ("/settings/devices", "Devices")];
+const NAVIGATION: [(&str, &str); 7] = [
+    ("/settings/keys", "API keys"),
+    ("/settings/people", "People"),
+    ("/settings/teams", "Teams"),
+    ("/settings/projects", "Projects"),
+    ("/settings/organization", "Organization"),
+    ("/settings/audit", "Audit log"),
+    ("/settings/devices", "Devices"),
+];
 
 /// A page.
 pub(crate) struct Page<'a> {
@@ -78,7 +86,7 @@ fn header(who: &SignedIn, title: &str) -> Markup {
         header {
             p.organization { (who.organization.as_str()) }
             nav aria-label="Settings" {
-                @for (path, name) in NAVIGATION {
+                @for (path, name) in NAVIGATION.into_iter().filter(|(path, _)| is_for(who, "GET", path)) {
                     a href=(path) aria-current=[(name == title).then_some("page")] { (name) }
                 }
             }
@@ -100,6 +108,27 @@ pub(crate) fn see_other(to: &str) -> Response {
 /// What went well, or did not, above everything else on a page.
 pub(crate) fn notice(text: &str) -> Markup {
     html! { p.notice role="status" { (text) } }
+}
+
+/// What was done before this page was asked for, as its address says by one of these codes: code, sentence.
+pub(crate) fn done(call: &Call<'_>, codes: &[(&str, &str)]) -> Markup {
+    let code = query(call.request, "done");
+    let told = codes.iter().find(|(known, _)| *known == code);
+    html! { @if let Some((_, text)) = told { (notice(text)) } }
+}
+
+/// The way back to the page above.
+pub(crate) fn back(path: &str, name: &str) -> Markup {
+    html! { p { a href=(path) { "← " (name) } } }
+}
+
+/// The way to what comes behind the last item of this page, with whatever else was asked.
+pub(crate) fn further(call: &Call<'_>, last: &str, name: &str) -> Markup {
+    let asked = form_urlencoded::parse(call.request.query.as_bytes());
+    let asked = asked.filter(|(name, value)| !value.is_empty() && name != "after" && name != "done");
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    let query = query.extend_pairs(asked).append_pair("after", last).finish();
+    html! { p { a.button.quiet href={ "?" (query) } { (name) } } }
 }
 
 /// A word that stands out; `manner` is `good`, `warning` or `bad`.

@@ -2,13 +2,25 @@
 //! do they do through the use cases, in the name of whoever is signed in.
 
 mod assets;
+mod audit;
+mod chart;
 mod devices;
+mod field;
 mod form;
+mod key;
+mod key_form;
 mod keys;
 mod layout;
+mod new_key;
+mod organization;
+mod people;
+mod projects;
+mod reveal;
 mod routes;
 mod session;
 mod sign_in;
+mod table;
+mod teams;
 mod time;
 
 use std::slice;
@@ -62,6 +74,13 @@ pub fn check(catalogue: &Catalogue) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Notes an attempt that was refused, for the page that answers it itself.
+fn note_refusal(call: &Call<'_>, who: &SignedIn, problem: &Problem) {
+    if let Ok((route, _)) = routes::find(&call.request.method, &call.request.path) {
+        http::note_refusal(call.app, route.method, route.path, &call.params, &who.by, problem);
+    }
 }
 
 async fn answer(

@@ -11,8 +11,7 @@ pub(crate) fn date(at: UnixMillis) -> Markup {
 
 /// A date without the time of the day: `22 Nov 2026`; exactly when shows on hovering.
 pub(crate) fn day(at: UnixMillis) -> Markup {
-    let text = utc(at);
-    html! { time datetime=(at.to_rfc3339()) title=(text) data-day { (text.split(',').next().unwrap_or_default()) } }
+    html! { time datetime=(at.to_rfc3339()) title=(utc(at)) data-day { (day_text(at)) } }
 }
 
 /// How long ago something was, or how long it will take: `3 days ago`; exactly when shows on hovering.
@@ -20,11 +19,14 @@ pub(crate) fn relative(at: UnixMillis, now: UnixMillis) -> Markup {
     html! { time datetime=(at.to_rfc3339()) title=(utc(at)) { (span(at, now)) } }
 }
 
-fn utc(at: UnixMillis) -> String {
+/// The same where no element can stand.
+pub(crate) fn day_text(at: UnixMillis) -> String {
     // `Sun, 22 Nov 2026 09:30:00 GMT`
-    let text = at.to_http_date();
-    let date = text.get(5..16).unwrap_or_default().trim_start_matches('0');
-    format!("{date}, {} UTC", text.get(17..22).unwrap_or_default())
+    at.to_http_date().get(5..16).unwrap_or_default().trim_start_matches('0').to_owned()
+}
+
+fn utc(at: UnixMillis) -> String {
+    format!("{}, {} UTC", day_text(at), at.to_http_date().get(17..22).unwrap_or_default())
 }
 
 fn span(at: UnixMillis, now: UnixMillis) -> String {

@@ -1,6 +1,6 @@
 //! The audit trail: who did what to which key, when, and from where, and who was refused what.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use crate::{
         time::UnixMillis,
     },
     ports::{DatabaseError, Param, Row, Statement},
-    storage::{ToParam, database_now, json_text, statement, typed},
+    storage::{ToParam, database_now, json, json_text, statement, typed},
 };
 
 /// Who does something, and in which request.
@@ -206,6 +206,33 @@ pub(crate) fn list(organization_id: OrganizationId, filter: &Filter, after: Opti
 
 /// Reads the rows of [`list()`].
 pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Recorded>, DatabaseError> {
+    typed(rows)
+}
+
+/// What has a name of its own in an organization.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Named {
+    /// Its id.
+    pub(crate) id: String,
+    /// Its name; of a person the address.
+    pub(crate) name: String,
+}
+
+/// The names of those keys, people, teams and projects of an organization that have one of these ids.
+pub(crate) fn names(organization_id: OrganizationId, ids: &HashSet<&str>) -> Statement {
+    statement!(
+        "SELECT id, name FROM keys WHERE organization_id = ?1 AND id IN (SELECT value FROM json_each(?2)) \
+         UNION ALL SELECT user_id, email FROM memberships JOIN users ON users.id = user_id \
+         WHERE organization_id = ?1 AND user_id IN (SELECT value FROM json_each(?2)) \
+         UNION ALL SELECT id, name FROM teams WHERE organization_id = ?1 AND id IN (SELECT value FROM json_each(?2)) \
+         UNION ALL SELECT id, name FROM projects WHERE organization_id = ?1 AND id IN (SELECT value FROM json_each(?2))",
+        organization_id,
+        json(ids)
+    )
+}
+
+/// Reads the rows of [`names`].
+pub(crate) fn read_names(rows: Vec<Row>) -> Result<Vec<Named>, DatabaseError> {
     typed(rows)
 }
 

@@ -153,6 +153,18 @@ pub(crate) fn get(viewer: Viewer, id: RunId) -> Statement {
     about(sql, viewer, id, [])
 }
 
+/// Those of these runs whose live evaluations may be seen, in any order.
+pub(crate) fn some(viewer: Viewer, ids: &[RunId]) -> Statement {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM runs JOIN live_evaluations ON live_evaluations.id = runs.live_evaluation_id \
+         WHERE runs.id IN (SELECT value FROM json_each(?1)) AND ",
+        access::may!("live_evaluations", "0")
+    );
+    about(sql, viewer, json(&ids), [])
+}
+
 /// The run that was made under an Idempotency-Key, which is the caller's own.
 pub(crate) fn made(by: KeyId, digest: &str) -> Statement {
     statement!(concat!("SELECT ", columns!(), " FROM runs WHERE id = ", subject!()), by, digest)
@@ -195,7 +207,7 @@ pub(crate) fn list(viewer: Viewer, filter: Filter, after: Option<RunId>, limit: 
     about(sql, viewer, of, more)
 }
 
-/// Reads the rows of [`get`], [`made`] and [`list`].
+/// Reads the rows of [`get`], [`some`], [`made`] and [`list`].
 pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Run>, DatabaseError> {
     #[derive(Deserialize)]
     struct RunRow {

@@ -25,6 +25,11 @@ globalThis.Date = class extends RealDate {
   }
 };
 
+// The longest that a timer runs, in ms: what the Worker would wait for longer is over by then.
+const realSetTimeout = setTimeout;
+let longestTimer = Infinity;
+globalThis.setTimeout = (act, ms, ...values) => realSetTimeout(act, Math.min(ms, longestTimer), ...values);
+
 for (const level of ["debug", "log", "info", "warn", "error"]) {
   const real = console[level];
   console[level] = (...values) => {
@@ -129,6 +134,7 @@ async function control(command) {
   const state = { now: RealDate.now() + clockOffset, io: { ...io }, logs, faults };
   if ("clock" in command) clockOffset = command.clock - RealDate.now();
   if ("advance" in command) clockOffset += command.advance;
+  if ("longestTimer" in command) longestTimer = command.longestTimer ?? Infinity;
   if (command.fault) faults.push(command.fault);
   if (command.resetFaults) faults = [];
   if (command.resetIo) resetIo();

@@ -72,6 +72,8 @@ function isolate(url, worker) {
     // The clock goes on from the instant it is set to.
     setClock: (ms) => control({ clock: ms }),
     advance: (ms) => control({ advance: ms }),
+    // Lets timers run no longer than this; null: as long as they are set to.
+    limitTimers: (ms) => control({ longestTimer: ms }),
     now: async () => (await control({})).now,
     // Makes the next calls of `name` ("DB.batch", "CACHE.put", "Date.now") fail: instead of the call, or
     // with `after` once it has been done. Without a message they are only delayed, by `delay` ms.

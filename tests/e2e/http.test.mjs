@@ -99,7 +99,7 @@ test("whatever stands in a path or a query is 200, 400 or 404, and names the par
     const answer = await get(`/v1/keys/${id}`);
     if (answer.status !== 200) assertProblem(answer, 404, "not_found");
   }
-  for (const path of ["//v1/keys", "/v1", "/v1/keys/", "/V1/keys", "/v1/keys/self/more", "/__proto__", "*"]) {
+  for (const path of ["//v1/keys", "/v1", "/v1/keys/", "/V1/keys", "/v1/keys/self/more", "/__proto__"]) {
     assertProblem(await get(path), 404, "not_found");
   }
   // Two of the same, with and without a value, broken escapes, bytes that are no UTF-8.

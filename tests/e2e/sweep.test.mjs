@@ -49,7 +49,7 @@ test("a sweep that D1 fails in the middle leaves whole batches, and the next one
 
 test("a sweep that finds nothing to do reads a handful of rows and writes none", async () => {
   const { rows_read, rows_written } = await sweep();
-  assert.ok(rows_read < 60, `${rows_read} rows read`);
+  assert.ok(rows_read < 100, `${rows_read} rows read`);
   assert.equal(rows_written, 0);
 });
 

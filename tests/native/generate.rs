@@ -4,6 +4,7 @@ use bitting::domain::{
     dataset::{ColumnRole, Columns, Dataset, Row},
     generate::{Agreement, Generated, generate},
     id::{DatasetId, OrganizationId},
+    judge::Judge,
     key::Name,
     time::UnixMillis,
 };
@@ -175,9 +176,10 @@ fn rule_about_one_column_is_taken_if_it_is_more_than_chance() {
     let too_few = judged((0..9).map(|n| (json!(n), n >= 5)));
     let too_alike = judged((0..40).map(|n| (json!("x"), n >= 3)));
     let no_pattern = judged((0..40).map(|n| (json!(n), n % 2 == 0)));
+    let ratings: Vec<Value> = (0..20).map(|n| json!({ "answer": n, "verdict": n % 5 })).collect();
     let other_words: Vec<Value> =
         (0..20).map(|n| json!({ "answer": n, "verdict": if n > 5 { "grounded" } else { "made up" } })).collect();
-    for rows in [too_few, too_alike, no_pattern, other_words] {
+    for rows in [too_few, too_alike, no_pattern, ratings, other_words] {
         let (judge, agreement) = judge(&UNEXPECTED, &rows);
         assert_eq!((&judge["type"], agreement), (&json!("model"), None), "{judge}");
     }
@@ -193,8 +195,6 @@ fn model_is_told_the_question_the_verdicts_and_examples_of_each() {
     let instructions = json!(generated.config.judge)["instructions"].as_str().unwrap().to_owned();
     let expected = "Is it grounded?
 
-People's verdicts are: grounded, made up, unsure.
-
 What people said of others:
 - {\"question\":\"q0\",\"answer\":\"a0\"}: grounded
 - {\"question\":\"q8\",\"answer\":\"a8\"}: made up, because: no source
@@ -203,6 +203,14 @@ What people said of others:
 - {\"question\":\"q2\",\"answer\":\"a2\"}: grounded
 - {\"question\":\"q3\",\"answer\":\"a3\"}: grounded";
     assert_eq!(instructions, expected);
+    let chosen = |judge: &Judge| (json!(judge)["verdicts"].clone(), json!(judge)["passing"].clone());
+    assert_eq!(chosen(&generated.config.judge), (json!(["grounded", "made up", "unsure"]), json!(["grounded"])));
+    let words = from(
+        &UNEXPECTED,
+        json!([]),
+        &[json!({ "answer": 1, "verdict": "wrong" }), json!({ "answer": 2, "verdict": "right" })],
+    );
+    assert_eq!(chosen(&words.unwrap().config.judge), (json!(["wrong", "right"]), json!(["right"])));
     assert_eq!(generated.config.columns.len(), 2, "the model is not told what is expected");
     // However long everything is, the model's instructions are as long as they may be.
     let long = "é".repeat(20_000);
@@ -212,5 +220,8 @@ What people said of others:
         .map(|n| json!({ "question": long, "answer": long, "verdict": format!("{long}{n}"), "notes": long }))
         .collect();
     from(&CHAT, judgments, &rows).unwrap();
-    assert_eq!(judge(&UNEXPECTED, &[]).0, json!({ "type": "model", "instructions": "Is this good?" }));
+    assert_eq!(
+        judge(&UNEXPECTED, &[]).0,
+        json!({ "type": "model", "instructions": "Is this good?", "verdicts": ["pass", "fail"], "passing": ["pass"] })
+    );
 }

@@ -22,15 +22,18 @@ use crate::support::{
 };
 
 /// What makes nothing, or nothing twice.
-const NOT_CREATING: [&str; 11] = [
+const NOT_CREATING: [&str; 14] = [
     "/v1/keys/verify",
     "/v1/keys/:id/rotate/finish",
     "/v1/keys/:id/rotate/cancel",
     "/v1/ingest/batch",
-    "/api/live-evaluations/:live_evaluation/activate",
-    "/api/live-evaluations/:live_evaluation/deactivate",
     // What a tool makes, its route makes.
     "/mcp",
+    "/api/live-evaluations/:live_evaluation/activate",
+    "/api/live-evaluations/:live_evaluation/deactivate",
+    "/api/error-analysis/suggest-notes",
+    "/api/error-analysis/suggest-categories",
+    "/api/error-analysis/consolidate-categories",
     // Whoever repeats these adds again: the header is not for them.
     "/api/datasets/upload",
     "/api/datasets/:dataset/rows",
@@ -463,7 +466,7 @@ fn caller(random: &[u8]) -> KeyText {
 
 fn derived(caller: &KeyText, key: &str, nonce: [u8; 32]) -> Vec<u8> {
     let mut bytes = vec![0; 100];
-    Repeatable::new(caller.clone(), key, &[]).unwrap().secret_bytes(&Nonce::new(nonce))(&mut bytes).unwrap();
+    Repeatable::new(caller.clone(), key, &[]).unwrap().secret_bytes(&Nonce::new(nonce)).unwrap()(&mut bytes).unwrap();
     bytes
 }
 

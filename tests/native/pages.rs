@@ -6,18 +6,18 @@ use serde_json::{Value, json};
 use crate::support::{Answer, OPERATOR_SECRET, World, request};
 
 /// A browser: it keeps the cookie that it was given, and says where its forms come from.
-struct Browser<'a> {
+pub(crate) struct Browser<'a> {
     world: &'a World,
-    cookie: Option<String>,
+    pub(crate) cookie: Option<String>,
 }
 
 impl<'a> Browser<'a> {
-    fn new(world: &'a World) -> Self {
+    pub(crate) fn new(world: &'a World) -> Self {
         Self { world, cookie: None }
     }
 
     /// A browser that was signed in with this key.
-    fn with_key(world: &'a World, key: &str) -> Self {
+    pub(crate) fn with_key(world: &'a World, key: &str) -> Self {
         let mut browser = Self::new(world);
         let answer = browser.post("/sign-in", &[("key", key)]);
         assert_eq!((answer.status, answer.header("location")), (303, Some("/settings/keys")), "{}", answer.json);
@@ -25,14 +25,14 @@ impl<'a> Browser<'a> {
     }
 
     /// A browser that was signed in by this link.
-    fn with_link(world: &'a World, link: &str) -> Self {
+    pub(crate) fn with_link(world: &'a World, link: &str) -> Self {
         let mut browser = Self::new(world);
         let answer = browser.post(link.strip_prefix("https://keys.example.com").unwrap(), &[]);
         assert_eq!((answer.status, answer.header("location")), (303, Some("/settings/keys")), "{}", answer.json);
         browser
     }
 
-    fn send(&mut self, method: &str, path: &str, fields: &[(&str, &str)], origin: Option<&str>) -> Answer {
+    pub(crate) fn send(&mut self, method: &str, path: &str, fields: &[(&str, &str)], origin: Option<&str>) -> Answer {
         let mut request = request(method, path, "", &Value::Null);
         let mut header = |name: &str, value: &str| request.headers.push((name.to_owned(), value.to_owned()));
         header("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/150.0.0.0 Safari/537.36");
@@ -53,16 +53,16 @@ impl<'a> Browser<'a> {
         answer
     }
 
-    fn get(&mut self, path: &str) -> Answer {
+    pub(crate) fn get(&mut self, path: &str) -> Answer {
         self.send("GET", path, &[], None)
     }
 
-    fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(crate) fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
         self.send("POST", path, fields, Some("https://keys.example.com"))
     }
 
     /// Whether somebody is signed in here.
-    fn is_signed_in(&mut self) -> bool {
+    pub(crate) fn is_signed_in(&mut self) -> bool {
         let answer = self.get("/settings/devices");
         if answer.status == 303 {
             assert!(answer.header("location").unwrap().starts_with("/sign-in?to=%2Fsettings%2Fdevices"));
@@ -73,13 +73,13 @@ impl<'a> Browser<'a> {
     }
 }
 
-fn html(answer: &Answer) -> String {
+pub(crate) fn html(answer: &Answer) -> String {
     assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
     answer.json.as_str().unwrap().to_owned()
 }
 
 /// A world with its owner: his key, and the link that signs him in.
-fn world() -> (World, String, String) {
+pub(crate) fn world() -> (World, String, String) {
     let world = World::new();
     let first = json!({ "organization": "Acme", "email": "owner@example.com", "key_name": "first" });
     let answer = world.post("/v1/bootstrap", OPERATOR_SECRET, &first);
@@ -97,6 +97,11 @@ fn paths() -> impl Iterator<Item = (&'static str, String, &'static str)> {
         path.split('/').map(segment).collect::<Vec<_>>().join("/")
     };
     pages::table().into_iter().map(move |(method, template, access)| (method, path(template), access))
+}
+
+/// Whether a path leads to a page, and not to a file.
+fn is_page(path: &str) -> bool {
+    !path.contains("/assets/") && !path.ends_with("/export")
 }
 
 #[test]
@@ -135,7 +140,7 @@ fn every_form_of_a_foreign_origin_is_refused_and_nothing_is_read_or_written() {
 fn every_page_says_what_a_browser_may_do_with_it() {
     let (world, owner, _) = world();
     let mut browser = Browser::with_key(&world, &owner);
-    for (method, path, _) in paths().filter(|(method, path, _)| *method == "GET" && !path.contains("assets")) {
+    for (method, path, _) in paths().filter(|(method, path, _)| *method == "GET" && is_page(path)) {
         let answer = browser.send(method, &path, &[], None);
         if answer.status == 303 {
             continue;
@@ -520,7 +525,7 @@ fn hostile_names_are_text_on_every_page() {
     let pages = paths().filter(|(method, _, _)| *method == "GET").map(|(_, path, _)| path);
     for path in pages.chain([path, format!("/sign-in?to={HOSTILE}&because={HOSTILE}")]) {
         let page = browser.get(&path);
-        if page.status != 303 && !path.contains("/assets/") {
+        if page.status != 303 && is_page(&path) {
             let page = html(&page);
             assert!(!page.contains("<img") && !page.contains("<script>"), "{path}: {page}");
         }
@@ -544,8 +549,8 @@ fn routes_of_the_operator_stay_out_of_the_pages_way() {
 
 /// The names of the keys on a page of the list, in their order.
 fn names(page: &str) -> Vec<&str> {
-    let rows = page.split("<span class=\"name\">").skip(1);
-    rows.map(|row| row.split('<').next().unwrap()).collect()
+    let rows = page.split("<a class=\"name\"").skip(1);
+    rows.map(|row| row.split(['>', '<']).nth(1).unwrap()).collect()
 }
 
 /// The address behind this text.

@@ -174,19 +174,8 @@ pub struct ModelJudge {
     pub passing: Vec<Name>,
 }
 
-impl ModelJudge {
-    /// One that chooses from these verdicts, or from `pass` and `fail` where it is not known which are good ones.
-    pub fn new(instructions: String, verdicts: &[Name], is_good: impl Fn(&Name) -> bool) -> Self {
-        let passing: Vec<Name> = verdicts.iter().filter(|verdict| is_good(verdict)).cloned().collect();
-        let judge = Self { instructions, verdicts: verdicts.to_vec(), passing };
-        if judge.check().is_ok() {
-            return judge;
-        }
-        Self { verdicts: pass_or_fail(), passing: pass(), ..judge }
-    }
-}
-
-fn pass_or_fail() -> Vec<Name> {
+/// The verdicts of a judge that has no others.
+pub(super) fn pass_or_fail() -> Vec<Name> {
     ["pass", "fail"].into_iter().filter_map(|name| Name::try_from(name.to_owned()).ok()).collect()
 }
 

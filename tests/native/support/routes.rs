@@ -29,7 +29,7 @@ pub(crate) struct Targets {
     pub(crate) token: String,
     /// A data set with one row, which is shared with the admin.
     pub(crate) dataset: String,
-    /// An evaluation, which is shared with the admin, a live evaluation of it, and a run of that.
+    /// An evaluation, which is shared with the admin, a live evaluation of it, and a run of that which did not pass.
     pub(crate) evaluation: String,
     pub(crate) live_evaluation: String,
     pub(crate) run: String,
@@ -67,7 +67,7 @@ impl Targets {
         assert_eq!(answer.status, 201, "{}", answer.json);
         let evaluation = answer.text("public_id");
         let (live_evaluation, _) = world.deploy(owner, &evaluation);
-        let inputs = json!({ "inputs": { "answer": "42" } });
+        let inputs = json!({ "inputs": { "answer": "41" } });
         let run = world.post(&format!("/api/eval/{live_evaluation}"), owner, &inputs).text("public_id");
         let targets = Self {
             id,
@@ -186,20 +186,17 @@ impl RouteCall {
     /// How many audit events the call makes.
     pub(crate) fn events(&self) -> i64 {
         match (self.method, self.template) {
-            (_, "/api/datasets/upload")
-            | (
+            (
                 "POST",
                 "/api/datasets"
+                | "/api/datasets/upload"
                 | "/api/evaluations"
                 | "/api/evaluations/generate"
-                | "/api/evaluations/:evaluation/variants",
+                | "/api/evaluations/:evaluation/variants"
+                | "/api/live-evaluations/:live_evaluation/deactivate",
             )
-            | ("DELETE", "/api/datasets/:dataset" | "/api/evaluations/:evaluation")
-            | (_, "/api/live-evaluations/:live_evaluation" | "/api/live-evaluations/:live_evaluation/deactivate")
-                if self.method != "GET" =>
-            {
-                1
-            }
+            | ("PATCH", "/api/live-evaluations/:live_evaluation")
+            | ("DELETE", "/api/datasets/:dataset" | "/api/evaluations/:evaluation") => 1,
             // The live evaluation and its key; the key that ends and the one that begins.
             ("POST", "/api/live-evaluations" | "/api/live-evaluations/:live_evaluation/regenerate") => 2,
             (_, template) if template.starts_with("/api/") => i64::from(template.ends_with("/:grantee")),
@@ -279,6 +276,11 @@ fn with_query(template: &str) -> String {
 /// A body with every field that the route knows and that can be sent together.
 fn body(method: &str, template: &str, targets: &Targets) -> Value {
     match (method, template.trim_start_matches("/v1").trim_start_matches("/v2")) {
+        ("POST", "/api/error-analysis/suggest-notes") => json!({ "runs": [targets.run] }),
+        ("POST", "/api/error-analysis/suggest-categories") => json!({ "notes": ["The price is wrong"] }),
+        ("POST", "/api/error-analysis/consolidate-categories") => {
+            json!({ "categories": [{ "name": "price", "description": "d", "notes": [0] }] })
+        }
         ("POST", "/api/datasets") => json!({
             "name": "made", "description": "d", "columns": [{ "name": "a", "role": "input" }], "rows": [{ "a": 1 }],
         }),

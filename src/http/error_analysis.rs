@@ -1,0 +1,131 @@
+//! Error analysis: `/api/error-analysis`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    app::Principal,
+    domain::{
+        error_analysis::{Category, Consolidated, MAX_CATEGORIES, MAX_NOTE_CHARS, MAX_NOTES, MAX_RUNS, Unconsolidated},
+        id::RunId,
+    },
+    http::{
+        problem::Problem,
+        routes::Call,
+        typed::{InBody, Json},
+    },
+};
+
+/// What a suggestion was made by.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Method {
+    /// The operator's language model.
+    Model,
+    /// The words that texts have in common.
+    Deterministic,
+}
+
+impl Method {
+    fn of(by_model: bool) -> Self {
+        if by_model { Self::Model } else { Self::Deterministic }
+    }
+}
+
+/// Runs to note something about.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "RunsToNote")]
+pub(crate) struct RunsBody {
+    /// The runs, none of which passed.
+    #[schemars(length(min = 1, max = MAX_RUNS))]
+    runs: Vec<RunId>,
+}
+
+/// Suggested notes.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SuggestedNotes")]
+pub(crate) struct SuggestedNotesBody {
+    /// What suggests them.
+    method: Method,
+    /// A note about each run, in the order in which they were sent.
+    notes: Vec<NoteBody>,
+}
+
+/// A note about a run.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SuggestedNote")]
+pub(crate) struct NoteBody {
+    /// The run.
+    run: RunId,
+    /// What went wrong there.
+    note: String,
+}
+
+pub(crate) async fn suggest_notes(
+    call: &Call<'_>,
+    by: &Principal,
+    InBody(RunsBody { runs }): InBody<RunsBody>,
+) -> Result<Json<SuggestedNotesBody>, Problem> {
+    let suggested = call.app.suggest_notes(by, runs).await?;
+    let notes = suggested.items.into_iter().map(|(run, note)| NoteBody { run, note }).collect();
+    Ok(Json(SuggestedNotesBody { method: Method::of(suggested.by_model), notes }))
+}
+
+/// Notes to be sorted.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NotesToSort")]
+pub(crate) struct NotesBody {
+    /// The notes; none is blank.
+    #[schemars(length(min = 1, max = MAX_NOTES), inner(length(min = 1, max = MAX_NOTE_CHARS), regex(pattern = r"\S")))]
+    notes: Vec<String>,
+}
+
+/// Suggested categories.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SuggestedCategories")]
+pub(crate) struct CategoriesBody {
+    /// What suggests them.
+    method: Method,
+    /// The categories; each note is in one.
+    categories: Vec<Category>,
+}
+
+pub(crate) async fn suggest_categories(
+    call: &Call<'_>,
+    by: &Principal,
+    InBody(NotesBody { notes }): InBody<NotesBody>,
+) -> Result<Json<CategoriesBody>, Problem> {
+    let suggested = call.app.suggest_categories(by, &notes).await?;
+    Ok(Json(CategoriesBody { method: Method::of(suggested.by_model), categories: suggested.items }))
+}
+
+/// Categories to be consolidated.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "CategoriesToConsolidate")]
+pub(crate) struct ConsolidateBody {
+    /// The categories.
+    #[schemars(length(min = 1, max = MAX_CATEGORIES))]
+    categories: Vec<Unconsolidated>,
+}
+
+/// Consolidated categories.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ConsolidatedCategories")]
+pub(crate) struct ConsolidatedBody {
+    /// What suggests them.
+    method: Method,
+    /// The categories; each that was sent is in one.
+    categories: Vec<Consolidated>,
+}
+
+pub(crate) async fn consolidate_categories(
+    call: &Call<'_>,
+    by: &Principal,
+    InBody(ConsolidateBody { categories }): InBody<ConsolidateBody>,
+) -> Result<Json<ConsolidatedBody>, Problem> {
+    let suggested = call.app.consolidate_categories(by, &categories).await?;
+    Ok(Json(ConsolidatedBody { method: Method::of(suggested.by_model), categories: suggested.items }))
+}

@@ -1,0 +1,430 @@
+//! One key: what it is, how it is used, and all that can be done to it.
+
+use std::collections::HashMap;
+
+use maud::{Markup, html};
+
+use crate::{
+    app::{
+        error::Error,
+        sessions::{SIGN_IN, SignedIn},
+    },
+    domain::{
+        key::{Key, Name, Rotation},
+        key_text::Preview,
+        scope::{Scope, Scopes},
+        time::UnixMillis,
+    },
+    http::{keys::path_id, message::Response, problem::Problem, routes::Call},
+    pages::{
+        audit::events,
+        chart,
+        form::{Form, query},
+        key_form::{self, Errors, Typed},
+        keys::{owned_by, status},
+        layout::{Page, notice, see_other},
+        new_key::{nonce, once},
+        reveal, time,
+    },
+    storage::{
+        audit::Recorded,
+        keys::{Change, KeyRef, Owner},
+    },
+};
+
+/// How many events stand on the page.
+const EVENTS: i64 = 20;
+/// How long the old secret can go on working, in seconds, as it is offered.
+const GRACES: [(i64, &str); 4] = [(0, "Not at all"), (3_600, "An hour"), (86_400, "A day"), (604_800, "A week")];
+
+pub(crate) async fn show(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let (id, now) = (path_id(call)?, call.app.clock.now());
+    let after = query(call.request, "after").parse().ok();
+    let (key, owner, days, page) = call.app.key_with_history(&who.by, id, after, EVENTS).await?;
+    let names = names(call, who, &key, &page.items).await?;
+    let changeable = key.life.revoked_at.is_none() && who.by.snapshot.scopes.grant(&SIGN_IN);
+    let path = format!("/settings/keys/{id}");
+    let content = html! {
+        @if let Some(text) = done(&query(call.request, "done")) { (notice(text)) }
+        (facts(&key, &owner, now))
+        @if changeable {
+            div.actions {
+                a.button.quiet href={ (path) "/edit" } { "Change" }
+                @if key.life.disabled_at.is_some() { (act(&path, "enable", "Enable", "quiet")) }
+                @else { (act(&path, "disable", "Disable", "quiet")) }
+                a.button.danger href={ (path) "/revoke" } { "Revoke" }
+            }
+            (rotation(call, who, &key, &path, now)?)
+        }
+        section aria-labelledby="use" {
+            h2 #use { "Use" }
+            (chart::of(&days))
+        }
+        section #trail aria-labelledby="events" {
+            h2 #events { "What happened to it" }
+            @if page.items.is_empty() { p { "Nothing that is still on record." } } @else {
+                (events(&page.items, &names, who, now))
+            }
+            p.actions {
+                @if after.is_some() { a href={ (path) "#trail" } { "The newest" } }
+                @if let Some(last) = page.items.last().filter(|_| page.has_more) {
+                    a href={ (path) "?after=" (last.id) "#trail" } { "Older" }
+                }
+            }
+        }
+    };
+    Ok(Page { title: key.name.as_str(), who: Some(who), secret: false, content }.response(200))
+}
+
+/// What people call those whom the events tell of; whoever does not administer the organization knows himself
+/// and the key.
+async fn names(
+    call: &Call<'_>,
+    who: &SignedIn,
+    key: &Key,
+    events: &[Recorded],
+) -> Result<HashMap<String, String>, Error> {
+    if who.by.administers().is_ok() {
+        return call.app.event_names(&who.by, events).await;
+    }
+    let others = events.iter().filter_map(|event| event.actor_user_id.clone());
+    let mut names: HashMap<String, String> = others.map(|id| (id, "Somebody else".to_owned())).collect();
+    names.extend(who.by.snapshot.user_id.map(|id| (id.to_string(), who.name.clone())));
+    names.insert(key.id.to_string(), key.name.as_str().to_owned());
+    Ok(names)
+}
+
+/// What was done on the page before this one.
+fn done(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "changed" => "The key was changed.",
+        "disabled" => "The key is disabled: it is refused until you enable it.",
+        "enabled" => "The key works again.",
+        "finished" => "The rotation is finished: only the new secret works.",
+        "cancelled" => "The rotation was taken back: only the old secret works.",
+        "revoked" => "The key is revoked, for good.",
+        _ => return None,
+    })
+}
+
+fn preview(preview: &Preview) -> Markup {
+    html! { code { (preview.start) "…" (preview.last4) } }
+}
+
+fn facts(key: &Key, owner: &Owner, now: UnixMillis) -> Markup {
+    html! {
+        dl.card {
+            dt { "Status" } dd { (status(key.life.state_at(now))) }
+            dt { "Begins and ends with" } dd { (preview(&key.preview)) }
+            dt { "Whose it is" } dd { (owned_by(key, owner)) }
+            dt { "May do" }
+            dd {
+                @match &key.scopes {
+                    Scopes::Full => { strong { "Full access: " } "everything that its owner may" }
+                    Scopes::List(list) if list.is_empty() => { "Nothing" }
+                    Scopes::List(list) => ul.scopes { @for scope in list { li { code { (scope) } } } }
+                }
+            }
+            dt { "Created" } dd { (time::date(key.created_at)) }
+            dt { "Last used" } dd { @match key.last_used_at { Some(at) => (time::relative(at, now)), None => "Never" } }
+            @if let Some(at) = key.life.revoked_at { dt { "Revoked" } dd { (time::date(at)) } }
+            @if let Some(at) = key.life.disabled_at { dt { "Disabled" } dd { (time::date(at)) } }
+            dt { @if key.life.expires_at.is_some_and(|at| at <= now) { "Expired" } @else { "Expires" } }
+            dd { @match key.life.expires_at { Some(at) => (time::date(at)), None => "Never" } }
+        }
+    }
+}
+
+/// A form that is one button.
+fn act(path: &str, action: &str, label: &str, class: &str) -> Markup {
+    html! { form method="post" action={ (path) "/" (action) } { button class=(class) { (label) } } }
+}
+
+/// A rotation that is under way, or the form that begins one.
+fn rotation(call: &Call<'_>, who: &SignedIn, key: &Key, path: &str, now: UnixMillis) -> Result<Markup, Error> {
+    let under_way = key.rotation.as_ref().filter(|rotation| rotation.rotates_at > now);
+    let content = if let Some(rotation) = under_way {
+        both_secrets(key, rotation, path, now)
+    } else if key.user_id.is_some() && key.user_id != who.by.snapshot.user_id {
+        html! { p { "Its new secret would be shown to you, so only its own user can rotate it." } }
+    } else if key.life.expires_at.is_some_and(|at| at <= now) {
+        html! { p { "It has expired. " a href={ (path) "/edit" } { "Give it more time" } " before you rotate it." } }
+    } else {
+        html! {
+            p { "It gets another secret, and keeps its name, its scopes and its history. You will see the new secret once." }
+            form.actions method="post" action={ (path) "/rotate" } {
+                (nonce(call)?)
+                div {
+                    label for="grace" { "How long the old secret still works" }
+                    select #grace name="grace" {
+                        @for (seconds, label) in GRACES { option value=(seconds) { (label) } }
+                    }
+                }
+                button.quiet { "Rotate" }
+            }
+        }
+    };
+    Ok(html! { section aria-labelledby="rotation" { h2 #rotation { "Rotation" } (content) } })
+}
+
+fn both_secrets(key: &Key, rotation: &Rotation, path: &str, now: UnixMillis) -> Markup {
+    html! {
+        p { "Two secrets work until " (time::date(rotation.rotates_at)) ". Finish when the old one is used no more." }
+        dl.card {
+            dt { "New secret" }
+            dd {
+                (preview(&key.preview)) " "
+                @match key.last_used_at { Some(at) => { "last used " (time::relative(at, now)) }, None => "not used yet" }
+            }
+            dt { "Old secret" }
+            dd {
+                code { (rotation.start) "…" (rotation.last4) } " "
+                @match rotation.last_used_at {
+                    Some(at) => { "used " (rotation.uses) " times since, last " (time::relative(at, now)) }
+                    None => "not used since"
+                }
+            }
+        }
+        div.actions {
+            (act(path, "rotate/finish", "Finish: end the old secret", "quiet"))
+            (act(path, "rotate/cancel", "Cancel: end the new secret", "quiet"))
+        }
+    }
+}
+
+async fn read(call: &Call<'_>, who: &SignedIn) -> Result<Key, Error> {
+    call.app.get_key(&who.by, KeyRef::Id(path_id(call)?)).await
+}
+
+fn back(key: &Key, done: &str) -> Response {
+    see_other(&format!("/settings/keys/{}?done={done}", key.id))
+}
+
+pub(crate) async fn rotate(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let form = Form::read(call.request)?;
+    let grace = GRACES.iter().find(|(seconds, _)| seconds.to_string() == form.get("grace"));
+    let (seconds, _) = grace.ok_or_else(|| Error::invalid("grace", "is none of those that are offered"))?;
+    let key = read(call, who).await?;
+    match call.app.rotate_key(&once(who, &form, call)?, &key, seconds * 1000, None).await {
+        Ok(rotated) => Ok(reveal::page(call, who, &rotated, "Copy the new secret")),
+        Err(Error::Spent(id)) => Ok(reveal::gone(who, &id)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(crate) async fn finish_rotation(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let key = read(call, who).await?;
+    Ok(back(&call.app.finish_rotation(&who.by, &key).await?, "finished"))
+}
+
+pub(crate) async fn cancel_rotation(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let key = read(call, who).await?;
+    Ok(back(&call.app.cancel_rotation(&who.by, &key).await?, "cancelled"))
+}
+
+pub(crate) async fn enable(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let key = read(call, who).await?;
+    let change = Change { enabled: Some(true), ..Change::default() };
+    Ok(back(&call.app.change_key(&who.by, &key, &change, false).await?, "enabled"))
+}
+
+pub(crate) async fn disable(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let forced = !Form::read(call.request)?.get("force").is_empty();
+    let key = read(call, who).await?;
+    let change = Change { enabled: Some(false), ..Change::default() };
+    match call.app.change_key(&who.by, &key, &change, forced).await {
+        Err(Error::Conflict { code: LAST_MANAGING_KEY, .. }) => {
+            let content = html! {
+                form.card method="post" {
+                    (last_key_warning())
+                    input type="hidden" name="force" value="yes";
+                    div.actions {
+                        button.danger autofocus { "Disable it anyway" }
+                        a href={ "/settings/keys/" (key.id) } { "Keep it" }
+                    }
+                }
+            };
+            Ok(Page { title: "Disable the last key?", who: Some(who), secret: false, content }.response(409))
+        }
+        changed => Ok(back(&changed?, "disabled")),
+    }
+}
+
+const LAST_MANAGING_KEY: &str = "last_managing_key";
+
+fn last_key_warning() -> Markup {
+    html! {
+        p role="alert" {
+            strong { "This is the last key of the organization that can manage keys." }
+            " Without it no program can make another. People who can sign in by a link still can, on these pages."
+        }
+    }
+}
+
+pub(crate) async fn show_revoke(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    revoke_page(call, who, "", None, 200).await
+}
+
+pub(crate) async fn revoke(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let form = Form::read(call.request)?;
+    let (key, typed) = (read(call, who).await?, form.get("name"));
+    // As many blanks as one are not to be seen on a page.
+    if !typed.split_whitespace().eq(key.name.as_str().split_whitespace()) {
+        return revoke_page(call, who, typed, Some(Unwilling::AnotherName), 400).await;
+    }
+    match call.app.revoke_key(&who.by, key.id, !form.get("force").is_empty()).await {
+        Err(Error::Conflict { code: LAST_MANAGING_KEY, .. }) => {
+            revoke_page(call, who, typed, Some(Unwilling::LastKey), 409).await
+        }
+        revoked => Ok(back(&revoked?, "revoked")),
+    }
+}
+
+/// Why a key was not revoked.
+enum Unwilling {
+    /// Its name is another one.
+    AnotherName,
+    /// It is the last that can manage keys.
+    LastKey,
+}
+
+async fn revoke_page(
+    call: &Call<'_>,
+    who: &SignedIn,
+    typed: &str,
+    unwilling: Option<Unwilling>,
+    status: u16,
+) -> Result<Response, Problem> {
+    let now = call.app.clock.now();
+    let (key, _, days, _) = call.app.key_with_history(&who.by, path_id(call)?, None, 0).await?;
+    if key.life.revoked_at.is_some() {
+        return Ok(back(&key, "revoked"));
+    }
+    let (uses, name): (i64, &Name) = (days.iter().map(|day| day.uses).sum(), &key.name);
+    let another = matches!(unwilling, Some(Unwilling::AnotherName));
+    let seconds = call.app.config.max_staleness_ms.div_euclid(1000);
+    let content = html! {
+        p {
+            "Whatever uses " strong { (name.as_str()) } " (" (preview(&key.preview)) ") is refused then: here at once, "
+            "and everywhere within " (seconds) " seconds. "
+            strong { "This cannot be undone." } " To stop it for a while, disable it."
+        }
+        p {
+            @match key.last_used_at {
+                None if uses == 0 => "It was not used in the last 30 days."
+                None => { "It was used " (uses) " times in the last 30 days, but not by its newest secret." }
+                Some(at) => {
+                    "It was last used " (time::relative(at, now)) ", and " (uses) " times in the last 30 days."
+                }
+            }
+            @if key.id == who.by.snapshot.key_id { " " strong { "You are signed in with it, and will be signed out." } }
+        }
+        form.card method="post" action={ "/settings/keys/" (key.id) "/revoke" } {
+            @if matches!(unwilling, Some(Unwilling::LastKey)) {
+                (last_key_warning())
+                label.check { input type="checkbox" name="force" value="yes" required autofocus; span { "Revoke it anyway" } }
+            }
+            label for="name" { "To go on, type its name" }
+            p.hint #name-hint { (name.as_str()) }
+            @if another { p.error #name-error { "This is not its name." } }
+            input #name name="name" value=(typed) required autocomplete="off" spellcheck="false"
+                autofocus[!matches!(unwilling, Some(Unwilling::LastKey))]
+                aria-describedby=(if another { "name-error name-hint" } else { "name-hint" })
+                aria-invalid=[another.then_some("true")];
+            div.actions {
+                button.danger { "Revoke it for good" }
+                a href={ "/settings/keys/" (key.id) } { "Keep it" }
+            }
+        }
+    };
+    Ok(Page { title: "Revoke a key", who: Some(who), secret: false, content }.response(status))
+}
+
+pub(crate) async fn show_edit(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let key = read(call, who).await?;
+    let scopes = match &key.scopes {
+        Scopes::List(list) => list.iter().flat_map(|scope| ticked(call, scope)).collect(),
+        Scopes::Full => Vec::new(),
+    };
+    let typed = Typed {
+        name: key.name.as_str().to_owned(),
+        owner: String::new(),
+        scopes,
+        full: key.scopes == Scopes::Full,
+        expires: "keep".to_owned(),
+        date: String::new(),
+    };
+    Ok(edit_page(call, who, &key, &typed, &Errors::default(), 200))
+}
+
+/// The boxes that stand for a scope: for a wildcard its own and those of all that it stands for.
+fn ticked(call: &Call<'_>, held: &Scope) -> Vec<String> {
+    let scopes = call.app.config.catalogue.scopes().map(|(scope, _)| scope);
+    let meant = scopes.filter(|scope| held.grants(scope) && scope != held).map(|scope| scope.to_string());
+    meant.chain([held.to_string()]).collect()
+}
+
+pub(crate) async fn edit(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let (typed, now) = (Typed::read(&Form::read(call.request)?), call.app.clock.now());
+    let key = read(call, who).await?;
+    let mut errors = Errors::default();
+    let name = errors.take("name", key_form::name(&typed));
+    // A key that can do nothing is left so.
+    let nothing = typed.scopes.is_empty() && !typed.full && key.scopes == Scopes::List(Vec::new());
+    let scopes = if nothing { Some(key.scopes.clone()) } else { errors.take("scopes", key_form::scopes(call, &typed)) };
+    let expires_at = if typed.expires == "keep" {
+        Some(key.life.expires_at)
+    } else {
+        errors.take("expires", key_form::expiry(&who.by, now, &typed))
+    };
+    let (Some(name), Some(scopes), Some(expires_at)) = (name, scopes, expires_at) else {
+        return Ok(edit_page(call, who, &key, &typed, &errors, 400));
+    };
+    // What was left as it is is not changed.
+    let change = Change {
+        name: (name != key.name).then_some(name),
+        scopes: (!same(&scopes, &key.scopes)).then(|| without_meant(scopes)),
+        expires_at: (expires_at != key.life.expires_at).then_some(expires_at),
+        ..Change::default()
+    };
+    if change == Change::default() {
+        return Ok(back(&key, "changed"));
+    }
+    match call.app.change_key(&who.by, &key, &change, false).await {
+        Ok(key) => Ok(back(&key, "changed")),
+        Err(error) => {
+            let (errors, status) = Errors::of(call, who, error)?;
+            Ok(edit_page(call, who, &key, &typed, &errors, status))
+        }
+    }
+}
+
+/// Whether two keys with these could do the same, now and later.
+fn same(one: &Scopes, other: &Scopes) -> bool {
+    one.cover(other) && other.cover(one)
+}
+
+/// The scopes without those that a wildcard among them stands for already.
+fn without_meant(scopes: Scopes) -> Scopes {
+    let Scopes::List(list) = scopes else { return scopes };
+    let meant = |scope: &Scope| list.iter().any(|other| other != scope && other.grants(scope));
+    Scopes::List(list.iter().filter(|scope| !meant(scope)).cloned().collect())
+}
+
+fn edit_page(call: &Call<'_>, who: &SignedIn, key: &Key, typed: &Typed, errors: &Errors, status: u16) -> Response {
+    let now = call.app.clock.now();
+    let path = format!("/settings/keys/{}", key.id);
+    let content = html! {
+        (errors.above())
+        form.card.wide method="post" action={ (path) "/edit" } {
+            (key_form::name_field(typed, errors))
+            (key_form::scope_fields(&call.app.config.catalogue, &who.by, Some(&key.scopes), typed, errors))
+            (key_form::expiry_fields(&who.by, now, Some(key.life.expires_at), typed, errors))
+            div.actions {
+                button { "Save" }
+                a href=(path) { "Cancel" }
+            }
+        }
+    };
+    Page { title: "Change a key", who: Some(who), secret: false, content }.response(status)
+}

@@ -1,0 +1,193 @@
+//! Making a key.
+
+use maud::{Markup, html};
+use serde_json::Map;
+
+use crate::{
+    app::{Principal, error::Error, keys::NewKey, sessions::SignedIn},
+    domain::{
+        id::ProjectId,
+        idempotency::Repeatable,
+        key::{KeyKind, Role},
+        scope::{Scope, Scopes},
+    },
+    http::{keys::MAX_LIMIT, message::Response, problem::Problem, routes::Call},
+    pages::{
+        form::{Form, query},
+        key_form::{self, Errors, Typed},
+        layout::{Page, notice},
+        reveal,
+    },
+};
+
+const READ_PROJECTS: Scope = Scope::named("projects:read");
+
+pub(crate) async fn show(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let recipes = recipes(call);
+    let chosen = query(call.request, "recipe").parse::<usize>().ok();
+    let scopes =
+        chosen.and_then(|index| recipes.get(index)).map(|recipe| recipe.scopes.iter().map(ToString::to_string));
+    let typed = Typed {
+        name: String::new(),
+        owner: String::new(),
+        scopes: scopes.map(Iterator::collect).unwrap_or_default(),
+        full: false,
+        expires: key_form::usual_expiry(&who.by, call.app.clock.now()),
+        date: String::new(),
+    };
+    page(call, who, &typed, &Errors::default(), 200, chosen).await
+}
+
+pub(crate) async fn create(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let form = Form::read(call.request)?;
+    let (typed, now) = (Typed::read(&form), call.app.clock.now());
+    let mut errors = Errors::default();
+    let name = errors.take("name", key_form::name(&typed));
+    let owner = errors.take("owner", owner(&typed));
+    let scopes = errors.take("scopes", key_form::scopes(call, &typed));
+    let expires_at = errors.take("expires", key_form::expiry(&who.by, now, &typed));
+    let (Some(name), Some((kind, project_id)), Some(scopes), Some(expires_at)) = (name, owner, scopes, expires_at)
+    else {
+        return page(call, who, &typed, &errors, 400, None).await;
+    };
+    let new = NewKey {
+        name,
+        kind: Some(kind),
+        project_id,
+        label: None,
+        scopes: Some(scopes),
+        expires_at: Some(expires_at),
+        metadata: Map::new(),
+    };
+    match call.app.create_key(&once(who, &form, call)?, new).await {
+        Ok(created) => Ok(reveal::page(call, who, &created, "Copy your new key")),
+        Err(Error::Spent(id)) => Ok(reveal::gone(who, &id)),
+        Err(error) => {
+            let (errors, status) = Errors::of(call, who, error)?;
+            page(call, who, &typed, &errors, status, None).await
+        }
+    }
+}
+
+/// Whoever is signed in, to do once what a form asks: a page that has shown a secret shows none when it is
+/// loaded again, and makes none.
+pub(crate) fn once(who: &SignedIn, form: &Form, call: &Call<'_>) -> Result<Principal, Error> {
+    let request = Repeatable::once(form.get("nonce"), &[call.path.as_bytes()]);
+    let repeatable = Some(request.ok_or_else(|| Error::invalid("nonce", "is missing; open the form anew"))?);
+    Ok(Principal { repeatable, ..who.by.clone() })
+}
+
+/// The field by which a form is known when it is sent again. A browser must not fill it in.
+pub(crate) fn nonce(call: &Call<'_>) -> Result<Markup, Error> {
+    let nonce = hex::encode(call.app.random_bits()?);
+    Ok(html! { input type="hidden" name="nonce" value=(nonce) autocomplete="off"; })
+}
+
+/// What a key is for, and what it needs for that.
+struct Recipe<'a> {
+    title: String,
+    scopes: &'a [Scope],
+    note: &'a str,
+}
+
+/// The operator's recipes, and the bundles, which are recipes without a word.
+fn recipes<'a>(call: &Call<'a>) -> Vec<Recipe<'a>> {
+    let catalogue = &call.app.config.catalogue;
+    let preset = catalogue.presets.iter();
+    let preset =
+        preset.map(|preset| Recipe { title: preset.title.clone(), scopes: &preset.scopes, note: &preset.note });
+    let bundle = catalogue.bundles.iter().filter_map(|(name, scopes)| match scopes {
+        Scopes::List(scopes) => Some(Recipe { title: format!("Bundle {name}"), scopes, note: "" }),
+        Scopes::Full => None,
+    });
+    preset.chain(bundle).collect()
+}
+
+/// Whose a key can be that is made by whoever is signed in.
+async fn owners(call: &Call<'_>, who: &SignedIn) -> Result<Vec<(String, String)>, Error> {
+    let caller = &who.by.snapshot;
+    let mut owners = Vec::new();
+    if caller.user_id.is_some() {
+        owners.push(("me".to_owned(), format!("Yours: {}", who.name)));
+    }
+    if caller.role >= Role::Admin {
+        owners.push(("organization".to_owned(), format!("The organization's: {}", who.organization.as_str())));
+        if caller.scopes.grant(&READ_PROJECTS) {
+            let projects = call.app.list_projects(&who.by, caller.organization_id, None, MAX_LIMIT).await?;
+            let option = |id: ProjectId, name: &str| (id.to_string(), format!("The project's: {name}"));
+            owners.extend(projects.items.iter().map(|project| option(project.id, project.name.as_str())));
+        }
+    }
+    Ok(owners)
+}
+
+/// Whose the key is to be.
+fn owner(typed: &Typed) -> Result<(KeyKind, Option<ProjectId>), String> {
+    match typed.owner.as_str() {
+        "me" => Ok((KeyKind::Pat, None)),
+        "organization" => Ok((KeyKind::Org, None)),
+        project => match ProjectId::parse(project) {
+            Some(id) => Ok((KeyKind::Proj, Some(id))),
+            None => Err("Choose whose it is.".to_owned()),
+        },
+    }
+}
+
+async fn page(
+    call: &Call<'_>,
+    who: &SignedIn,
+    typed: &Typed,
+    errors: &Errors,
+    status: u16,
+    chosen: Option<usize>,
+) -> Result<Response, Problem> {
+    let (owners, now) = (owners(call, who).await?, call.app.clock.now());
+    let content = if owners.is_empty() {
+        notice(
+            "The key that you are signed in with is a project's, which can make no others. Sign in with another one.",
+        )
+    } else {
+        html! {
+            (errors.above())
+            (recipe_list(&recipes(call), &who.by, chosen))
+            form.card.wide method="post" action="/settings/keys/new" {
+                (nonce(call)?)
+                (key_form::name_field(typed, errors))
+                (key_form::owner_field(&owners, typed, errors))
+                (key_form::scope_fields(&call.app.config.catalogue, &who.by, None, typed, errors))
+                (key_form::expiry_fields(&who.by, now, None, typed, errors))
+                div.actions {
+                    button { "Create the key" }
+                    a href="/settings/keys" { "Cancel" }
+                }
+            }
+        }
+    };
+    Ok(Page { title: "New API key", who: Some(who), secret: false, content }.response(status))
+}
+
+fn recipe_list(recipes: &[Recipe<'_>], by: &Principal, chosen: Option<usize>) -> Markup {
+    let texts = |scopes: &[Scope]| scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");
+    let within_reach = |recipe: &Recipe<'_>| by.snapshot.scopes.missing(recipe.scopes).is_empty();
+    html! {
+        section aria-labelledby="recipes" {
+            h2 #recipes { "What is it for?" }
+            p.hint { "Choose one, and what it needs is ticked below. Or tick for yourself." }
+            ul.recipes {
+                @for (index, recipe) in recipes.iter().enumerate().filter(|(_, recipe)| within_reach(recipe)) {
+                    li {
+                        a href={ "/settings/keys/new?recipe=" (index) "#name" } data-scopes=(texts(recipe.scopes))
+                            title=(recipe.note) aria-current=[(chosen == Some(index)).then_some("true")] {
+                            (recipe.title)
+                        }
+                    }
+                }
+            }
+            p.hint role="status" data-recipe {
+                @if let Some(recipe) = chosen.and_then(|index| recipes.get(index)) {
+                    "Ticked: " (texts(recipe.scopes)) ". " (recipe.note)
+                }
+            }
+        }
+    }
+}

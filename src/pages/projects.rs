@@ -1,0 +1,227 @@
+//! Projects: made with a first key, changed, and deleted with all their keys.
+
+use maud::{Markup, html};
+
+use crate::{
+    app::{error::Error, sessions::SignedIn},
+    domain::{
+        id::ProjectId,
+        key::Name,
+        project::{Change, Project},
+    },
+    http::{
+        keys::{DEFAULT_LIMIT, MAX_LIMIT},
+        message::Response,
+        problem::Problem,
+        routes::Call,
+    },
+    pages::{
+        field::{Field, Mistakes},
+        form::{Form, query},
+        layout::{Page, back, done, further, see_other},
+        reveal,
+        routes::{is_for, manages},
+        table::table,
+        time,
+    },
+    storage::keys::{Cursor, Filter},
+};
+
+const PROJECTS: &str = "/settings/projects";
+
+/// What was typed for a project.
+#[derive(Default)]
+struct Typed<'a> {
+    name: &'a str,
+    description: &'a str,
+}
+
+impl<'a> Typed<'a> {
+    fn of(form: &'a Form) -> Self {
+        Self { name: form.get("name"), description: form.get("description") }
+    }
+
+    /// The description; `None`: nothing was typed.
+    fn described(&self) -> Option<String> {
+        (!self.description.is_empty()).then(|| self.description.to_owned())
+    }
+
+    fn fields(&self, mistakes: &Mistakes) -> Markup {
+        let hint = "Whatever people want to know about it. May be left empty.";
+        html! {
+            (mistakes.above())
+            (Field { name: "name", label: "Name", hint: "", mistakes }.text("text", self.name, true))
+            (Field { name: "description", label: "Description", hint, mistakes }.text("text", self.description, false))
+        }
+    }
+}
+
+pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    show(call, who, &Typed::default(), &Mistakes::default()).await
+}
+
+async fn show(call: &Call<'_>, who: &SignedIn, typed: &Typed<'_>, mistakes: &Mistakes) -> Result<Response, Problem> {
+    let after = ProjectId::parse(&query(call.request, "after"));
+    let page = call.app.list_projects(&who.by, who.by.snapshot.organization_id, after, DEFAULT_LIMIT).await?;
+    let now = call.app.clock.now();
+    let content = html! {
+        (done(call, &[("deleted", "The project was deleted, and all its keys have ended.")]))
+        p.hint { "A project's key sees that project and nothing beside it, and works whoever comes and goes." }
+        @if page.items.is_empty() { p { "There are no projects." } } @else {
+            (table(&["Project", "Description", "Made"], page.items.iter().map(|project| vec![
+                html! { a href={ (PROJECTS) "/" (project.id) } { (project.name.as_str()) } },
+                html! { (project.description.as_deref().unwrap_or("–")) },
+                time::relative(project.created_at, now),
+            ])))
+        }
+        @if let (true, Some(last)) = (page.has_more, page.items.last()) {
+            (further(call, &last.id.to_string(), "More projects"))
+        }
+        @if manages(who, PROJECTS) {
+            form.card method="post" action=(PROJECTS) {
+                h2 { "Make a project" }
+                (typed.fields(mistakes))
+                p.hint { "You get its first key, which may do everything in the project. It is shown once." }
+                button { "Make the project" }
+            }
+        } @else {
+            p.hint { "Owners and admins can make projects." }
+        }
+    };
+    Ok(Page { title: "Projects", who: Some(who), secret: false, content }.response(mistakes.status()))
+}
+
+/// Makes a project. The answer has its first key, this once.
+pub(crate) async fn create(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let form = Form::read(call.request)?;
+    let typed = Typed::of(&form);
+    let mut mistakes = Mistakes::default();
+    let Some(name) = mistakes.read("name", Name::try_from(typed.name.to_owned())) else {
+        return show(call, who, &typed, &mistakes).await;
+    };
+    match call.app.create_project(&who.by, who.by.snapshot.organization_id, name, typed.described()).await {
+        Ok((_, created)) => Ok(reveal::page(call, who, &created, "The first key of the project")),
+        Err(error) => show(call, who, &typed, &Mistakes::of(call, who, error, &[])?).await,
+    }
+}
+
+async fn project(call: &Call<'_>, who: &SignedIn) -> Result<Project, Problem> {
+    let id = ProjectId::parse(call.param("project")).ok_or(Error::NotFound)?;
+    Ok(call.app.get_project(&who.by, who.by.snapshot.organization_id, id).await?)
+}
+
+pub(crate) async fn get(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let project = project(call, who).await?;
+    let typed = Typed { name: project.name.as_str(), description: project.description.as_deref().unwrap_or_default() };
+    Ok(one(call, who, &project, &typed, &Mistakes::default()))
+}
+
+fn one(call: &Call<'_>, who: &SignedIn, project: &Project, typed: &Typed<'_>, mistakes: &Mistakes) -> Response {
+    let path = format!("{PROJECTS}/{}", project.id);
+    let content = html! {
+        (back(PROJECTS, "Projects"))
+        (done(call, &[("changed", "The project was changed.")]))
+        @if let Some(description) = &project.description { p { (description) } }
+        dl {
+            dt { "Made" } dd { (time::date(project.created_at)) }
+            dt { "Id" } dd.mono { (project.id) }
+        }
+        @if manages(who, PROJECTS) {
+            form.card method="post" action=(path) {
+                h2 { "Change the project" }
+                (typed.fields(mistakes))
+                button { "Save" }
+            }
+            p { a.button.danger href={ (path) "/delete" } { "Delete the project …" } }
+        } @else {
+            p.hint { "Owners and admins can change projects." }
+        }
+    };
+    Page { title: project.name.as_str(), who: Some(who), secret: false, content }.response(mistakes.status())
+}
+
+pub(crate) async fn change(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let form = Form::read(call.request)?;
+    let (typed, project) = (Typed::of(&form), project(call, who).await?);
+    let mut mistakes = Mistakes::default();
+    let Some(name) = mistakes.read("name", Name::try_from(typed.name.to_owned())) else {
+        return Ok(one(call, who, &project, &typed, &mistakes));
+    };
+    let description = typed.described();
+    let change = Change {
+        name: (name != project.name).then_some(name),
+        description: (description != project.description).then_some(description),
+    };
+    let there = format!("{PROJECTS}/{}", project.id);
+    if change == Change::default() {
+        return Ok(see_other(&there));
+    }
+    match call.app.update_project(&who.by, project.organization_id, project.id, &change).await {
+        Ok(_) => Ok(see_other(&format!("{there}?done=changed"))),
+        Err(error) => Ok(one(call, who, &project, &typed, &Mistakes::of(call, who, error, &[])?)),
+    }
+}
+
+pub(crate) async fn ask_to_delete(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let project = project(call, who).await?;
+    deletion(call, who, &project, "", &Mistakes::default()).await
+}
+
+async fn deletion(
+    call: &Call<'_>,
+    who: &SignedIn,
+    project: &Project,
+    typed: &str,
+    mistakes: &Mistakes,
+) -> Result<Response, Problem> {
+    let keys = keys_of(call, who, project.id).await?;
+    let path = format!("{PROJECTS}/{}", project.id);
+    let name = project.name.as_str().trim();
+    let content = html! {
+        (back(&path, name))
+        form.card method="post" action={ (path) "/delete" } {
+            (mistakes.above())
+            p {
+                "All keys of the project end with it: "
+                @match &keys {
+                    Some(0) => "there are none.",
+                    Some(1) => "one key.",
+                    Some(count) => { strong { (count) " keys" } "." }
+                    None => "whatever uses one of them is refused.",
+                }
+                " Whatever uses one of them is refused at once where the database is asked, and everywhere "
+                (call.app.config.max_staleness_ms / 1000) " seconds later at the latest. This cannot be undone."
+            }
+            (Field { name: "name", label: "Type the project's name to delete it", hint: name, mistakes }
+                .text("text", typed, true))
+            div.bar {
+                button.danger { "Delete the project and end its keys" }
+                a.button.quiet href=(path) { "Cancel" }
+            }
+        }
+    };
+    Ok(Page { title: "Delete a project", who: Some(who), secret: false, content }.response(mistakes.status()))
+}
+
+/// How many keys end with a project, as far as they are counted; `None` for whoever may not see them.
+async fn keys_of(call: &Call<'_>, who: &SignedIn, project_id: ProjectId) -> Result<Option<usize>, Problem> {
+    if !is_for(who, "GET", "/settings/keys") {
+        return Ok(None);
+    }
+    let filter = Filter { project_id: Some(project_id), ..Filter::default() };
+    Ok(Some(call.app.list_keys(&who.by, &filter, Cursor::Start, MAX_LIMIT).await?.items.len()))
+}
+
+pub(crate) async fn delete(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let form = Form::read(call.request)?;
+    let (typed, project) = (form.get("name"), project(call, who).await?);
+    let mut mistakes = Mistakes::default();
+    if typed != project.name.as_str().trim() {
+        mistakes.add("name", "this is not the project's name");
+        return deletion(call, who, &project, typed, &mistakes).await;
+    }
+    match call.app.delete_project(&who.by, project.organization_id, project.id).await {
+        Ok(_) => Ok(see_other("/settings/projects?done=deleted")),
+        Err(error) => deletion(call, who, &project, typed, &Mistakes::of(call, who, error, &[])?).await,
+    }
+}

@@ -1,0 +1,238 @@
+//! Teams: made, renamed, filled and deleted.
+
+use maud::{Markup, html};
+
+use crate::{
+    app::{error::Error, sessions::SignedIn},
+    domain::{
+        id::{TeamId, UserId},
+        key::Name,
+        person::{Member, Team, TeamMember},
+    },
+    http::{
+        keys::{DEFAULT_LIMIT, MAX_LIMIT},
+        message::Response,
+        problem::Problem,
+        routes::Call,
+    },
+    pages::{
+        field::{Field, Mistakes},
+        form::{Form, query},
+        layout::{Page, back, done, further, see_other},
+        routes::manages,
+        table::{ACTIONS, table},
+        time,
+    },
+};
+
+const TEAMS: &str = "/settings/teams";
+/// Where a use case's refusals are told.
+const PLACES: [(&str, &str); 1] = [("team_exists", "name")];
+
+pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    show(call, who, "", &Mistakes::default()).await
+}
+
+async fn show(call: &Call<'_>, who: &SignedIn, name: &str, mistakes: &Mistakes) -> Result<Response, Problem> {
+    let organization_id = who.by.snapshot.organization_id;
+    let after = TeamId::parse(&query(call.request, "after"));
+    let page = match call.app.list_teams(&who.by, organization_id, after, DEFAULT_LIMIT).await {
+        // A key that acts as nobody and does not administer either is in no team.
+        Err(Error::NotFound) => None,
+        page => Some(page?),
+    };
+    let teams = page.as_ref().map_or(&[][..], |page| &page.items);
+    let now = call.app.clock.now();
+    let content = html! {
+        (done(call, &[("deleted", "The team was deleted. Its people are still in the organization.")]))
+        p.hint {
+            "Teams say who belongs together, so that something can be shared with all of them at once."
+            @if who.by.administers().is_err() { " You see the teams that you are in." }
+        }
+        @if teams.is_empty() { p { "There are no teams" @if who.by.administers().is_err() { " that you are in" } "." } }
+        @else {
+            (table(&["Team", "Made"], teams.iter().map(|team| vec![
+                html! { a href={ (TEAMS) "/" (team.id) } { (team.name.as_str()) } },
+                time::relative(team.created_at, now),
+            ])))
+        }
+        @if let (true, Some(last)) = (page.as_ref().is_some_and(|page| page.has_more), teams.last()) {
+            (further(call, &last.id.to_string(), "More teams"))
+        }
+        @if manages(who, TEAMS) {
+            form.card method="post" action=(TEAMS) {
+                h2 { "Make a team" }
+                (mistakes.above())
+                (name_field(name, mistakes))
+                button { "Make the team" }
+            }
+        } @else {
+            p.hint { "Owners and admins can make teams." }
+        }
+    };
+    Ok(Page { title: "Teams", who: Some(who), secret: false, content }.response(mistakes.status()))
+}
+
+fn name_field(name: &str, mistakes: &Mistakes) -> Markup {
+    Field { name: "name", label: "Name", hint: "", mistakes }.text("text", name, true)
+}
+
+pub(crate) async fn create(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let form = Form::read(call.request)?;
+    let typed = form.get("name");
+    let mut mistakes = Mistakes::default();
+    let Some(name) = mistakes.read("name", Name::try_from(typed.to_owned())) else {
+        return show(call, who, typed, &mistakes).await;
+    };
+    match call.app.create_team(&who.by, who.by.snapshot.organization_id, name).await {
+        Ok(team) => Ok(see_other(&format!("{TEAMS}/{}?done=made", team.id))),
+        Err(error) => show(call, who, typed, &Mistakes::of(call, who, error, &PLACES)?).await,
+    }
+}
+
+fn team_id(call: &Call<'_>) -> Result<TeamId, Error> {
+    TeamId::parse(call.param("team")).ok_or(Error::NotFound)
+}
+
+pub(crate) async fn get(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    one(call, who, None, &Mistakes::default()).await
+}
+
+/// One team; `name` is what was typed for its name.
+async fn one(call: &Call<'_>, who: &SignedIn, name: Option<&str>, mistakes: &Mistakes) -> Result<Response, Problem> {
+    let (by, organization_id) = (&who.by, who.by.snapshot.organization_id);
+    let (team, members) = call.app.get_team(by, organization_id, team_id(call)?).await?;
+    let people = call.app.list_members(by, organization_id, None, MAX_LIMIT).await?;
+    let may = manages(who, TEAMS);
+    let path = format!("{TEAMS}/{}", team.id);
+    let outside: Vec<(String, &str)> = people
+        .items
+        .iter()
+        .filter(|person| !members.iter().any(|member| member.user_id == person.user_id))
+        .map(|person| (person.user_id.to_string(), person.email.as_str()))
+        .collect();
+    let content = html! {
+        (back(TEAMS, "Teams"))
+        (done(call, &[
+            ("made", "The team was made."),
+            ("renamed", "The team was renamed."),
+            ("added", "The person is in the team."),
+            ("removed", "The person is no longer in the team."),
+        ]))
+        (in_team(call, &team, &members, &people.items, may))
+        @if may {
+            @if outside.is_empty() { p.hint { "Everybody is in this team." } } @else {
+                form.card method="post" action={ (path) "/members" } {
+                    h2 { "Add somebody" }
+                    (Field { name: "user", label: "Person", hint: "", mistakes }.select(&outside, ""))
+                    button { "Add to the team" }
+                }
+            }
+            form.card method="post" action=(path) {
+                h2 { "Rename the team" }
+                (mistakes.above())
+                (name_field(name.unwrap_or(team.name.as_str()), mistakes))
+                button { "Rename" }
+            }
+            p { a.button.danger href={ (path) "/delete" } { "Delete the team …" } }
+        } @else {
+            p.hint { "Owners and admins can change teams." }
+        }
+    };
+    Ok(Page { title: team.name.as_str(), who: Some(who), secret: false, content }.response(mistakes.status()))
+}
+
+/// Who is in a team. Whoever does not administer the organization knows nobody's address but his own.
+fn in_team(call: &Call<'_>, team: &Team, members: &[TeamMember], people: &[Member], may: bool) -> Markup {
+    let now = call.app.clock.now();
+    let address = |member: &TeamMember| {
+        let person = people.iter().find(|person| person.user_id == member.user_id);
+        person.map_or_else(|| format!("Person {}", member.user_id), |person| person.email.clone())
+    };
+    let take_out = |member: &TeamMember| {
+        html! {
+            form method="post" action={ (TEAMS) "/" (team.id) "/members/" (member.user_id) "/remove" } {
+                button.quiet { "Take out" span.hidden { " " (address(member)) } }
+            }
+        }
+    };
+    let row = |member: &TeamMember| {
+        let mut row = vec![html! { (address(member)) }, time::relative(member.added_at, now)];
+        row.extend(may.then(|| take_out(member)));
+        row
+    };
+    let columns: &[&str] =
+        if may { &["Person", "In the team since", ACTIONS] } else { &["Person", "In the team since"] };
+    html! {
+        @if members.is_empty() { p { "Nobody is in this team yet." } } @else {
+            (table(columns, members.iter().map(row)))
+        }
+    }
+}
+
+pub(crate) async fn rename(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let (form, id) = (Form::read(call.request)?, team_id(call)?);
+    let typed = form.get("name");
+    let mut mistakes = Mistakes::default();
+    let Some(name) = mistakes.read("name", Name::try_from(typed.to_owned())) else {
+        return one(call, who, Some(typed), &mistakes).await;
+    };
+    match call.app.rename_team(&who.by, who.by.snapshot.organization_id, id, &name).await {
+        Ok(_) => Ok(see_other(&format!("{TEAMS}/{id}?done=renamed"))),
+        Err(error) => one(call, who, Some(typed), &Mistakes::of(call, who, error, &PLACES)?).await,
+    }
+}
+
+pub(crate) async fn add(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let (form, id) = (Form::read(call.request)?, team_id(call)?);
+    let mut mistakes = Mistakes::default();
+    let user_id = UserId::parse(form.get("user")).ok_or("choose somebody");
+    let Some(user_id) = mistakes.read("user", user_id) else {
+        return one(call, who, None, &mistakes).await;
+    };
+    match call.app.add_to_team(&who.by, who.by.snapshot.organization_id, id, user_id).await {
+        Ok(()) => Ok(see_other(&format!("{TEAMS}/{id}?done=added"))),
+        Err(error) => one(call, who, None, &Mistakes::of(call, who, error, &[("team_full", "user")])?).await,
+    }
+}
+
+pub(crate) async fn take_out(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let id = team_id(call)?;
+    let user_id = UserId::parse(call.param("user")).ok_or(Error::NotFound)?;
+    match call.app.remove_from_team(&who.by, who.by.snapshot.organization_id, id, user_id).await {
+        // He is out of it, whoever did that.
+        Ok(()) | Err(Error::NotFound) => Ok(see_other(&format!("{TEAMS}/{id}?done=removed"))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(crate) async fn ask_to_delete(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let id = team_id(call)?;
+    let (team, members) = call.app.get_team(&who.by, who.by.snapshot.organization_id, id).await?;
+    let path = format!("{TEAMS}/{id}");
+    let content = html! {
+        (back(&path, team.name.as_str()))
+        form.card method="post" action={ (path) "/delete" } {
+            p {
+                @match members.len() {
+                    0 => "Nobody is in this team.",
+                    1 => "One person is in this team, and stays in the organization with all keys.",
+                    count => { (count) " people are in this team. They stay in the organization with all their keys." }
+                }
+                " What was shared with the team is no longer shared with it. This cannot be undone."
+            }
+            div.bar {
+                button.danger { "Delete the team " (team.name.as_str()) }
+                a.button.quiet href=(path) { "Cancel" }
+            }
+        }
+    };
+    Ok(Page { title: "Delete a team", who: Some(who), secret: false, content }.response(200))
+}
+
+pub(crate) async fn delete(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    match call.app.delete_team(&who.by, who.by.snapshot.organization_id, team_id(call)?).await {
+        Ok(()) | Err(Error::NotFound) => Ok(see_other("/settings/teams?done=deleted")),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,163 @@
+// One key's life on the settings pages, by clicking, with a script and without.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { HOSTILE, api, inspect, open, signIn, visit } from "./browser.mjs";
+
+let world;
+
+before(async () => {
+  world = await open();
+});
+
+after(() => world.close());
+
+const status = async (key) => (await world.app.fetch("/v1/keys/self", { headers: { authorization: `Bearer ${key}` } })).status;
+
+/** Fills the form in and sends it. */
+async function create(page, name) {
+  await page.goto("/settings/keys");
+  await page.getByRole("link", { name: "New API key" }).click();
+  await page.getByRole("link", { name: "Review queue triage tool" }).click();
+  await page.getByLabel("Name").fill(name);
+  await page.getByText("30 days").click();
+  await page.getByRole("button", { name: "Create the key" }).click();
+  await page.getByRole("heading", { name: "Copy your new key" }).waitFor();
+  return page.locator("#key").inputValue();
+}
+
+for (const javaScriptEnabled of [true, false]) {
+  test(`the life of a key ${javaScriptEnabled ? "with" : "without"} a script`, async () => {
+    const { page, close } = await visit(world, { javaScriptEnabled });
+    // Whoever leaves before he has copied the secret is asked; here he always goes.
+    page.on("dialog", (dialog) => dialog.accept());
+    await signIn(page, world.owner);
+    const key = await create(page, HOSTILE);
+    assert.equal(await status(key), 200);
+    await page.getByRole("link", { name: "I have stored it" }).click();
+    await page.getByRole("heading", { name: HOSTILE }).waitFor();
+    assert.ok(!(await page.content()).includes(key));
+    for (const scope of ["review:read", "review:write"]) await page.getByText(scope, { exact: true }).waitFor();
+
+    await page.getByRole("link", { name: "Change" }).click();
+    await page.getByLabel("Name").fill("Triage");
+    await page.getByLabel("review:write").uncheck();
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("The key was changed.").waitFor();
+
+    await page.getByRole("button", { name: "Disable" }).click();
+    await page.getByText("it is refused until you enable it").waitFor();
+    assert.equal(await status(key), 401);
+    await page.getByRole("button", { name: "Enable" }).click();
+    await page.getByText("The key works again.").waitFor();
+
+    await page.getByLabel("How long the old secret still works").selectOption("A day");
+    await page.getByRole("button", { name: "Rotate" }).click();
+    await page.getByRole("heading", { name: "Copy the new secret" }).waitFor();
+    const rotated = await page.locator("#key").inputValue();
+    await page.getByRole("link", { name: "I have stored it" }).click();
+    await page.getByText("Old secret", { exact: true }).waitFor();
+    assert.deepEqual([await status(key), await status(rotated)], [200, 200]);
+    await page.getByRole("button", { name: "Finish: end the old secret" }).click();
+    await page.getByText("only the new secret works").waitFor();
+    assert.deepEqual([await status(key), await status(rotated)], [401, 200]);
+
+    await page.getByRole("link", { name: "Revoke" }).click();
+    await page.getByLabel("To go on, type its name").fill("triage");
+    await page.getByRole("button", { name: "Revoke it for good" }).click();
+    await page.getByText("This is not its name.").waitFor();
+    await page.getByLabel("To go on, type its name").fill("Triage");
+    await page.keyboard.press("Enter");
+    await page.getByText("The key is revoked, for good.").waitFor();
+    assert.equal(await status(rotated), 401);
+    await close();
+  });
+}
+
+test("a secret is shown once: neither loading again nor going back brings it back, or makes another key", async () => {
+  const { page, close } = await visit(world);
+  page.on("dialog", (dialog) => dialog.accept());
+  await signIn(page, world.owner);
+  const key = await create(page, "once");
+  const { keys: before } = await api(world.app, world.owner, "/v1/keys");
+  await page.reload();
+  await page.getByRole("heading", { name: "It was shown once" }).waitFor();
+  assert.ok(!(await page.content()).includes(key));
+  await page.getByRole("link", { name: "Go to the key" }).click();
+  await page.getByRole("heading", { name: "once", exact: true }).waitFor();
+  for (let back = 0; back < 3; back += 1) {
+    // What is behind is the answer to a form, which the browser has not kept and does not send again by itself.
+    await page.goBack().catch((error) => assert.match(error.message, /ERR_CACHE_MISS/));
+    assert.ok(!(await page.content()).includes(key), page.url());
+  }
+  const { keys: behind } = await api(world.app, world.owner, "/v1/keys");
+  assert.equal(behind.length, before.length);
+  await close();
+});
+
+test("leaving before the secret was copied has to be confirmed, and the button says that it copied", async () => {
+  const { page, context, close } = await visit(world);
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await signIn(page, world.owner);
+  const key = await create(page, "copied");
+  let asked = 0;
+  page.on("dialog", (dialog) => {
+    asked += 1;
+    dialog.dismiss();
+  });
+  // Browsers ask nobody who has not touched the page.
+  await page.getByText("Python", { exact: true }).click();
+  await page.getByRole("link", { name: "Devices" }).click();
+  await page.waitForTimeout(200);
+  assert.equal(asked, 1);
+  await page.getByRole("button", { name: "Copy the key" }).click();
+  await page.getByRole("status").filter({ hasText: "Copied" }).waitFor();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), key);
+  await page.getByRole("link", { name: "Devices" }).click();
+  await page.waitForURL("**/settings/devices");
+  assert.equal(asked, 1);
+  await close();
+});
+
+test("every page of a key as a stranger sees it", async () => {
+  const { page, close } = await visit(world);
+  page.on("dialog", (dialog) => dialog.accept());
+  const { app, owner } = world;
+  await api(app, owner, "/v1/projects", { name: `A project ${HOSTILE}` });
+  const { id, key } = await api(app, owner, "/v1/keys", { name: "Nightly export", scopes: ["datasets:read", "results:read"] });
+  for (let day = 9; day >= 0; day -= 1) {
+    const uses = Math.round(400 * Math.abs(Math.sin(day * 2)));
+    await app.db.prepare("INSERT INTO key_uses (day, key_id, uses) VALUES (?1, ?2, ?3)").bind(Math.floor(Date.now() / 86_400_000) - day, id, uses).run();
+  }
+  await signIn(page, owner);
+  await page.goto("/settings/keys/new");
+  await inspect(page, "key-new");
+  await page.goto("/settings/keys/new?recipe=4");
+  await page.getByLabel("Until a date").check();
+  await page.getByRole("button", { name: "Create the key" }).click();
+  // The name is asked for by the browser itself; what it lets through the server sees.
+  await page.locator("form[method=post][action='/settings/keys/new']").evaluate((form) => (form.noValidate = true));
+  await page.getByRole("button", { name: "Create the key" }).click();
+  await page.getByText("Give it a name.").waitFor();
+  await inspect(page, "key-new-errors");
+  await create(page, "CI pipeline");
+  await inspect(page, "key-reveal");
+  await page.goto(`/settings/keys/${id}`);
+  await inspect(page, "key");
+  await page.goto(`/settings/keys/${id}/edit`);
+  await inspect(page, "key-edit");
+  await page.goto(`/settings/keys/${id}/revoke`);
+  await inspect(page, "key-revoke");
+  await page.goto(`/settings/keys/${id}`);
+  await page.getByLabel("How long the old secret still works").selectOption("A week");
+  await page.getByRole("button", { name: "Rotate" }).click();
+  await inspect(page, "key-rotate-reveal");
+  await page.goto(`/settings/keys/${id}`);
+  await inspect(page, "key-rotating");
+  assert.equal(await status(key), 200);
+  const narrow = await api(app, owner, "/v1/keys", { name: "narrow", scopes: ["api-keys:*", "datasets:read"], expires_in_days: 20 });
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await signIn(page, narrow.key);
+  await page.goto("/settings/keys/new");
+  await inspect(page, "key-new-narrow");
+  await close();
+});
