@@ -577,9 +577,21 @@ CREATE TABLE sign_in_links (
   user_id TEXT NOT NULL REFERENCES users (id),
   role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'member')),  -- as that of the session
   key_expires_at INTEGER,               -- as that of the session
-  created_by_user_id TEXT REFERENCES users (id),  -- who must still administer the organization; NULL: nobody
+  created_by_user_id TEXT REFERENCES users (id),  -- NULL: nobody, but the operator or a key without a user
   expires_at INTEGER NOT NULL           -- opens nothing from here on
 ) STRICT, WITHOUT ROWID;
 
 -- The sweep: what has expired.
 CREATE INDEX sign_in_links_due ON sign_in_links (expires_at);
+-- Those of one person, which end with any change of what he may do.
+CREATE INDEX sign_in_links_by_maker ON sign_in_links (created_by_user_id) WHERE created_by_user_id IS NOT NULL;
+
+CREATE TRIGGER sign_in_links_end_with_role AFTER UPDATE ON memberships
+BEGIN
+  DELETE FROM sign_in_links WHERE created_by_user_id = OLD.user_id;
+END;
+
+CREATE TRIGGER sign_in_links_end_with_membership AFTER DELETE ON memberships
+BEGIN
+  DELETE FROM sign_in_links WHERE created_by_user_id = OLD.user_id;
+END;

@@ -37,6 +37,8 @@ pub enum Error {
         /// For people.
         message: &'static str,
     },
+    /// It was asked too often.
+    TooMany,
     /// The Idempotency-Key belongs to another request.
     Reused,
     /// The first request with the Idempotency-Key made what has this id; the answer cannot be given again.

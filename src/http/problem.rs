@@ -154,6 +154,7 @@ impl Problem {
             Self::App(Error::ReadOnly) => (403, "read_only"),
             Self::App(Error::PaymentRequired { code, .. }) => (402, code),
             Self::App(Error::Conflict { code, .. }) => (409, code),
+            Self::App(Error::TooMany) => (429, "rate_limited"),
             Self::App(Error::Reused) => (422, "idempotency_key_reused"),
             Self::App(Error::Spent(_)) => (409, "idempotency_key_spent"),
             Self::App(Error::Flagged(_)) => (409, "already_flagged"),
@@ -209,6 +210,7 @@ impl Problem {
             Self::App(Error::PaymentRequired { message, .. } | Error::Conflict { message, .. }) => {
                 (*message).to_owned()
             }
+            Self::App(Error::TooMany) => "There were too many attempts. Try again in a minute.".to_owned(),
             Self::App(Error::Reused) => {
                 "This Idempotency-Key was sent with another request before. Take a new one for each.".to_owned()
             }
@@ -303,6 +305,7 @@ impl Problem {
             (_, Self::App(Error::JudgeUnavailable(seconds))) => {
                 response.headers.push(("Retry-After".into(), seconds.to_string()));
             }
+            (429, _) => response.headers.push(("Retry-After".into(), "60".to_owned())),
             (503, _) => response.headers.push(("Retry-After".into(), RETRY_AFTER_SECONDS.to_owned())),
             _ => {}
         }
@@ -322,6 +325,7 @@ pub(crate) fn title(status: u16) -> &'static str {
         409 => "Conflict",
         413 => "Content Too Large",
         422 => "Unprocessable Content",
+        429 => "Too Many Requests",
         502 => "Bad Gateway",
         504 => "Gateway Timeout",
         _ => "Service Unavailable",

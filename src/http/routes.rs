@@ -236,6 +236,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("GET" "/v1/organizations/:organization/members/:user" MEMBERS_READ people::get, "Get somebody of an organization"),
     route!("PATCH" "/v1/organizations/:organization/members/:user" MEMBERS_WRITE people::change, "Change somebody's role"),
     route!("DELETE" "/v1/organizations/:organization/members/:user" MEMBERS_WRITE people::remove, "Remove somebody and end all his keys"),
+    route!("POST" "/v1/organizations/:organization/members/:user/sign-in-links" MEMBERS_WRITE people::make_sign_in_link, "Make a link that signs somebody in"),
     route!("GET" "/v1/organizations/:organization/invitations" MEMBERS_READ invitations::list, "List open invitations, the newest first"),
     route!("POST" "/v1/organizations/:organization/invitations" MEMBERS_WRITE invitations::create, "Invite somebody"),
     route!("DELETE" "/v1/organizations/:organization/invitations/:invitation" MEMBERS_WRITE invitations::revoke, "Take an invitation back"),

@@ -387,6 +387,7 @@ fn body(method: &str, template: &str, targets: &Targets) -> Value {
         | (
             "POST",
             "/api/datasets/upload"
+            | "/organizations/:organization/members/:user/sign-in-links"
             | "/api/live-evaluations/:live_evaluation/activate"
             | "/api/live-evaluations/:live_evaluation/deactivate"
             | "/api/live-evaluations/:live_evaluation/regenerate",
