@@ -276,9 +276,8 @@ pub(crate) async fn make_link(call: &Call<'_>, who: &SignedIn) -> Result<Respons
             "Send this link to " strong { (member.email) } ". Whoever opens it first is signed in as this person, so \
              send it where only they read it. It works once, until " (time::date(expires_at)) "."
         }
-        (once::secret("The link", &link))
-        p { "It is shown this once. If it is lost, make another." }
-        p { a.button.quiet href={ (PEOPLE) "/" (member.user_id) } { "Back to the person" } }
+        (reveal::once("The link", &link, "Copy the link", &format!("{PEOPLE}/{}", member.user_id)))
+        p { "If it is lost, make another." }
     };
     Ok(Page { title: "A link to sign in", who: Some(who), secret: true, content }.response(200))
 }
