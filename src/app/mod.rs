@@ -17,6 +17,7 @@ mod model;
 pub mod organizations;
 pub mod people;
 pub mod projects;
+pub mod review;
 pub mod rotation;
 pub mod runs;
 pub mod sessions;

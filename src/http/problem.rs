@@ -157,6 +157,7 @@ impl Problem {
             Self::App(Error::TooMany) => (429, "rate_limited"),
             Self::App(Error::Reused) => (422, "idempotency_key_reused"),
             Self::App(Error::Spent(_)) => (409, "idempotency_key_spent"),
+            Self::App(Error::Flagged(_)) => (409, "already_flagged"),
             Self::App(Error::Running) => (409, "run_in_progress"),
             Self::App(Error::Unavailable(_) | Error::KeyChanged | Error::Repeated) => (503, "unavailable"),
             Self::App(Error::JudgeNotConfigured) => (503, "judge_not_configured"),
@@ -213,6 +214,7 @@ impl Problem {
             Self::App(Error::Reused) => {
                 "This Idempotency-Key was sent with another request before. Take a new one for each.".to_owned()
             }
+            Self::App(Error::Flagged(id)) => format!("This run is in the review queue already, as {id}."),
             Self::App(Error::Spent(id)) => {
                 format!("The first request with this Idempotency-Key made {id}, whose answer cannot be given again.")
             }
