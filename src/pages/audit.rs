@@ -69,6 +69,7 @@ const ACTIONS: &[&str] = &[
     "project.updated",
     "session.created",
     "session.ended",
+    "sign_in_link.created",
     "team.created",
     "team.deleted",
     "team.member_added",
@@ -282,6 +283,7 @@ fn sentence(event: &Recorded, names: &HashMap<String, String>, who: &SignedIn) -
             ("member", "updated") => { " made " (subject) " " (told("role").unwrap_or_default()) }
             ("session", "created") => " signed in to these pages",
             ("session", "ended") => " signed out of these pages",
+            ("sign in link", "created") => { " made a link that signs " (subject) " in" }
             ("invitation", "created") => { " invited " (subject) }
             ("invitation", "revoked") => " took an invitation back",
             ("team", "member_added") => { " put " (somebody.unwrap_or_default()) " into the team " (subject) }

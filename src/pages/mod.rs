@@ -7,6 +7,7 @@ mod chart;
 mod devices;
 mod field;
 mod form;
+mod invitations;
 mod key;
 mod key_form;
 mod keys;
