@@ -745,21 +745,21 @@ fn an_admin_makes_links_for_those_for_whom_he_can_vouch() {
     let owner_id = owner_id.as_str().unwrap();
     let (_, narrow) = world.create(&owner, "narrow", &["members:*"]);
     let path = |id: &str| format!("/v1/organizations/self/members/{id}/sign-in-links");
-    let cases = [
-        (owner.as_str(), owner_id, Ok(())),
-        (&owner, &member_id, Ok(())),
-        (&admin, &admin_id, Ok(())),
-        (&admin, &member_id, Ok(())),
-        (&admin, owner_id, Err((403, "exceeds_own_access"))),
-        (&member, &member_id, Err((403, "exceeds_own_access"))),
-        (&narrow, &member_id, Err((403, "exceeds_own_access"))),
-        (&owner, "01900000-0000-7000-8000-00000000ffff", Err((404, "not_found"))),
-        (&owner, "nobody", Err((404, "not_found"))),
+    let cases: [(&str, &str, Option<(u16, &str)>); 9] = [
+        (&owner, owner_id, None),
+        (&owner, &member_id, None),
+        (&admin, &admin_id, None),
+        (&admin, &member_id, None),
+        (&admin, owner_id, Some((403, "exceeds_own_access"))),
+        (&member, &member_id, Some((403, "exceeds_own_access"))),
+        (&narrow, &member_id, Some((403, "exceeds_own_access"))),
+        (&owner, "01900000-0000-7000-8000-00000000ffff", Some((404, "not_found"))),
+        (&owner, "nobody", Some((404, "not_found"))),
     ];
     for (by, whom, expected) in cases {
         let before = world.database.count("sign_in_links");
         let answer = world.post(&path(whom), by, &Value::Null);
-        if let Err((status, code)) = expected {
+        if let Some((status, code)) = expected {
             assert_problem(&answer, status, code);
             assert_eq!(world.database.count("sign_in_links"), before);
             continue;
@@ -785,7 +785,7 @@ fn a_page_makes_a_link_and_shows_it_once() {
     let answer = browser.post(&format!("{path}/sign-in-link"), &[]);
     assert_eq!((answer.status, answer.header("referrer-policy")), (200, Some("no-referrer")));
     let page = html(&answer);
-    let link = page.split(['<', '>']).find(|text| text.starts_with("https://keys.example.com/sign-in/")).unwrap();
+    let link = page.split(['<', '>', '"']).find(|text| text.starts_with("https://keys.example.com/sign-in/")).unwrap();
     let mut theirs = Browser::with_link(&world, link);
     assert!(!html(&theirs.get(&path)).contains("Make a link"));
     assert_eq!(theirs.post(&format!("{path}/sign-in-link"), &[]).status, 403);
