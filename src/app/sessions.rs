@@ -102,7 +102,8 @@ impl App {
     /// he who makes one vouches for all that the member may do.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such member; [`Error::Exceeds`] when the caller cannot vouch for him.
+    /// [`Error::NotFound`] when there is no such member; [`Error::Exceeds`] when the caller cannot vouch for him;
+    /// [`Error::Spent`] when the same request has made one.
     pub async fn make_sign_in_link(
         &self,
         by: &Principal,
@@ -132,7 +133,14 @@ impl App {
             sessions::insert_link(&link),
             self.record_if_changed(by, &made),
         ];
-        let mut results = self.in_organization(by, organization_id, statements).await?;
+        let made = user_id.to_string();
+        let mut results = match self.in_organization_once(by, organization_id, None, &made, statements).await {
+            Ok(results) => results,
+            Err(error) => {
+                let (first, _) = self.made_before(by, error, &[]).await?;
+                return Err(Error::Spent(first.subject));
+            }
+        };
         let member = people::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)?;
         check_vouches(by, member.role)?;
         Ok((token, expires_at))

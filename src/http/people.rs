@@ -112,6 +112,8 @@ pub(crate) async fn make_sign_in_link(
     by: &Principal,
     InPath(path): InPath<MemberPath>,
 ) -> Result<Confidential<SignInLinkBody, 201>, Problem> {
+    // A link is worth a quarter of an hour: whoever repeats the request gets another.
+    let by = &Principal { repeatable: None, ..by.clone() };
     let (token, expires_at) = call.app.make_sign_in_link(by, path.organization.by(by)?, path.user).await?;
     let link = format!("{}/sign-in/{}", call.request.origin, token.expose());
     Ok(Confidential(SignInLinkBody { link, expires_at: Rfc3339(expires_at) }))

@@ -41,7 +41,7 @@ pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
             }
         }
     };
-    Ok(Page { title: "Devices", who: Some(who), secret: false, content }.response(200))
+    Ok(Page::of(call, who, "Devices", content).response(200))
 }
 
 pub(crate) async fn end(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {

@@ -1,8 +1,15 @@
-//! Forms: where they come from, and what was typed.
+//! Forms: where they come from, what was typed, and that some are sent once.
 
-use crate::http::{
-    message::{Body, MAX_BODY_BYTES, Request},
-    problem::Problem,
+use maud::{Markup, html};
+
+use crate::{
+    app::{Principal, error::Error, sessions::SignedIn},
+    domain::idempotency::Repeatable,
+    http::{
+        message::{Body, MAX_BODY_BYTES, Request},
+        problem::Problem,
+        routes::Call,
+    },
 };
 
 /// Whether a form was sent by a page of this origin. A browser says so itself, and no page of another origin
@@ -31,10 +38,24 @@ impl Form {
         self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value.trim())
     }
 
+    /// Whoever is signed in, to do once what this form asks: loading the answer again, which shows a secret, sends
+    /// the same form again, and that makes nothing and shows none. The form has a [`nonce`].
+    pub(crate) fn once(&self, call: &Call<'_>, who: &SignedIn) -> Result<Principal, Error> {
+        let request = Repeatable::once(self.get("nonce"), &[call.path.as_bytes()]);
+        let repeatable = Some(request.ok_or_else(|| Error::invalid("nonce", "is missing; open the form anew"))?);
+        Ok(Principal { repeatable, ..who.by.clone() })
+    }
+
     /// Everything that was chosen in a field that takes more than one.
     pub(crate) fn all(&self, name: &str) -> Vec<String> {
         self.0.iter().filter(|(field, _)| field == name).map(|(_, value)| value.clone()).collect()
     }
+}
+
+/// The field by which a form is known when it is sent again. A browser must not fill it in.
+pub(crate) fn nonce(call: &Call<'_>) -> Result<Markup, Error> {
+    let nonce = hex::encode(call.app.random_bits()?);
+    Ok(html! { input type="hidden" name="nonce" value=(nonce) autocomplete="off"; })
 }
 
 /// A parameter of the query; empty if it was not sent.

@@ -19,11 +19,11 @@ use crate::{
     pages::{
         audit::events,
         chart,
-        form::{Form, query},
-        key_form::{self, Errors, Typed},
+        field::{FORM, Field, Mistakes},
+        form::{Form, nonce, query},
+        key_form::{self, Typed},
         keys::{owned_by, status},
-        layout::{Page, notice, see_other},
-        new_key::{nonce, once},
+        layout::{Page, done, see_other},
         reveal, time,
     },
     storage::{
@@ -35,9 +35,16 @@ use crate::{
 /// How many events stand on the page.
 const EVENTS: i64 = 20;
 /// How long the old secret can go on working, in seconds, as it is offered.
-const GRACES: [(i64, &str); 4] = [(0, "Not at all"), (3_600, "An hour"), (86_400, "A day"), (604_800, "A week")];
+const GRACES: [(&str, &str); 4] = [("0", "Not at all"), ("3600", "An hour"), ("86400", "A day"), ("604800", "A week")];
+/// The form that rotates a key, and those that end a rotation, as the place of what is wrong with them.
+const ROTATION: &str = "rotation";
 
 pub(crate) async fn show(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    page(call, who, "", &Mistakes::default()).await
+}
+
+/// The page; `grace` is what was chosen to rotate the key.
+async fn page(call: &Call<'_>, who: &SignedIn, grace: &str, mistakes: &Mistakes) -> Result<Response, Problem> {
     let (id, now) = (path_id(call)?, call.app.clock.now());
     let after = query(call.request, "after").parse().ok();
     let (key, owner, days, page) = call.app.key_with_history(&who.by, id, after, EVENTS).await?;
@@ -45,8 +52,16 @@ pub(crate) async fn show(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
     let changeable = key.life.revoked_at.is_none() && who.by.snapshot.scopes.grant(&SIGN_IN);
     let path = format!("/settings/keys/{id}");
     let content = html! {
-        @if let Some(text) = done(&query(call.request, "done")) { (notice(text)) }
+        (done(call, &[
+            ("changed", "The key was changed."),
+            ("disabled", "The key is disabled: it is refused until you enable it."),
+            ("enabled", "The key works again."),
+            ("finished", "The rotation is finished: only the new secret works."),
+            ("cancelled", "The rotation was taken back: only the old secret works."),
+            ("revoked", "The key is revoked, for good."),
+        ]))
         (facts(&key, &owner, now))
+        (mistakes.above(FORM))
         @if changeable {
             div.actions {
                 a.button.quiet href={ (path) "/edit" } { "Change" }
@@ -54,7 +69,9 @@ pub(crate) async fn show(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
                 @else { (act(&path, "disable", "Disable", "quiet")) }
                 a.button.danger href={ (path) "/revoke" } { "Revoke" }
             }
-            (rotation(call, who, &key, &path, now)?)
+            (rotation(call, who, &key, grace, mistakes)?)
+        } @else {
+            (mistakes.above(ROTATION))
         }
         section aria-labelledby="use" {
             h2 #use { "Use" }
@@ -73,7 +90,7 @@ pub(crate) async fn show(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
             }
         }
     };
-    Ok(Page { title: key.name.as_str(), who: Some(who), secret: false, content }.response(200))
+    Ok(Page::of(call, who, key.name.as_str(), content).response(mistakes.status()))
 }
 
 /// What people call those whom the events tell of; whoever does not administer the organization knows himself
@@ -92,19 +109,6 @@ async fn names(
     names.extend(who.by.snapshot.user_id.map(|id| (id.to_string(), who.name.clone())));
     names.insert(key.id.to_string(), key.name.as_str().to_owned());
     Ok(names)
-}
-
-/// What was done on the page before this one.
-fn done(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "changed" => "The key was changed.",
-        "disabled" => "The key is disabled: it is refused until you enable it.",
-        "enabled" => "The key works again.",
-        "finished" => "The rotation is finished: only the new secret works.",
-        "cancelled" => "The rotation was taken back: only the old secret works.",
-        "revoked" => "The key is revoked, for good.",
-        _ => return None,
-    })
 }
 
 fn preview(preview: &Preview) -> Markup {
@@ -141,10 +145,11 @@ fn act(path: &str, action: &str, label: &str, class: &str) -> Markup {
 }
 
 /// A rotation that is under way, or the form that begins one.
-fn rotation(call: &Call<'_>, who: &SignedIn, key: &Key, path: &str, now: UnixMillis) -> Result<Markup, Error> {
+fn rotation(call: &Call<'_>, who: &SignedIn, key: &Key, grace: &str, mistakes: &Mistakes) -> Result<Markup, Error> {
+    let (path, now) = (format!("/settings/keys/{}", key.id), call.app.clock.now());
     let under_way = key.rotation.as_ref().filter(|rotation| rotation.rotates_at > now);
     let content = if let Some(rotation) = under_way {
-        both_secrets(key, rotation, path, now)
+        both_secrets(key, rotation, &path, now)
     } else if key.user_id.is_some() && key.user_id != who.by.snapshot.user_id {
         html! { p { "Its new secret would be shown to you, so only its own user can rotate it." } }
     } else if key.life.expires_at.is_some_and(|at| at <= now) {
@@ -154,17 +159,18 @@ fn rotation(call: &Call<'_>, who: &SignedIn, key: &Key, path: &str, now: UnixMil
             p { "It gets another secret, and keeps its name, its scopes and its history. You will see the new secret once." }
             form.actions method="post" action={ (path) "/rotate" } {
                 (nonce(call)?)
-                div {
-                    label for="grace" { "How long the old secret still works" }
-                    select #grace name="grace" {
-                        @for (seconds, label) in GRACES { option value=(seconds) { (label) } }
-                    }
-                }
+                (Field::new("grace", "How long the old secret still works", mistakes).select(&GRACES, grace))
                 button.quiet { "Rotate" }
             }
         }
     };
-    Ok(html! { section aria-labelledby="rotation" { h2 #rotation { "Rotation" } (content) } })
+    Ok(html! {
+        section aria-labelledby="rotation" {
+            h2 #rotation { "Rotation" }
+            (mistakes.above(ROTATION))
+            (content)
+        }
+    })
 }
 
 fn both_secrets(key: &Key, rotation: &Rotation, path: &str, now: UnixMillis) -> Markup {
@@ -201,31 +207,49 @@ fn back(key: &Key, done: &str) -> Response {
 }
 
 pub(crate) async fn rotate(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    let form = Form::read(call.request)?;
-    let grace = GRACES.iter().find(|(seconds, _)| seconds.to_string() == form.get("grace"));
-    let (seconds, _) = grace.ok_or_else(|| Error::invalid("grace", "is none of those that are offered"))?;
+    let (form, mut mistakes) = (Form::read(call.request)?, Mistakes::default());
+    let typed = form.get("grace");
+    let offered = GRACES.iter().any(|(seconds, _)| *seconds == typed);
+    let seconds = typed.parse::<i64>().ok().filter(|_| offered).ok_or("choose how long the old secret still works");
+    let Some(seconds) = mistakes.read("grace", seconds) else {
+        return page(call, who, typed, &mistakes).await;
+    };
     let key = read(call, who).await?;
-    match call.app.rotate_key(&once(who, &form, call)?, &key, seconds * 1000, None).await {
+    match call.app.rotate_key(&form.once(call, who)?, &key, seconds * 1000, None).await {
         Ok(rotated) => Ok(reveal::page(call, who, &rotated, "Copy the new secret")),
-        Err(Error::Spent(id)) => Ok(reveal::gone(who, &id)),
-        Err(error) => Err(error.into()),
+        Err(Error::Spent(id)) => Ok(reveal::key_gone(call, who, &id)),
+        Err(error) => page(call, who, typed, &Mistakes::of(call, who, error, ROTATION, &[])?).await,
     }
 }
 
 pub(crate) async fn finish_rotation(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
     let key = read(call, who).await?;
-    Ok(back(&call.app.finish_rotation(&who.by, &key).await?, "finished"))
+    answer(call, who, call.app.finish_rotation(&who.by, &key).await, "finished", ROTATION).await
 }
 
 pub(crate) async fn cancel_rotation(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
     let key = read(call, who).await?;
-    Ok(back(&call.app.cancel_rotation(&who.by, &key).await?, "cancelled"))
+    answer(call, who, call.app.cancel_rotation(&who.by, &key).await, "cancelled", ROTATION).await
 }
 
 pub(crate) async fn enable(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
     let key = read(call, who).await?;
     let change = Change { enabled: Some(true), ..Change::default() };
-    Ok(back(&call.app.change_key(&who.by, &key, &change, false).await?, "enabled"))
+    answer(call, who, call.app.change_key(&who.by, &key, &change, false).await, "enabled", FORM).await
+}
+
+/// The page of a key, with what was done to it or, beside the form, why that was not done.
+async fn answer(
+    call: &Call<'_>,
+    who: &SignedIn,
+    changed: Result<Key, Error>,
+    done: &str,
+    form: &'static str,
+) -> Result<Response, Problem> {
+    match changed {
+        Ok(key) => Ok(back(&key, done)),
+        Err(error) => page(call, who, "", &Mistakes::of(call, who, error, form, &[])?).await,
+    }
 }
 
 pub(crate) async fn disable(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
@@ -244,9 +268,9 @@ pub(crate) async fn disable(call: &Call<'_>, who: &SignedIn) -> Result<Response,
                     }
                 }
             };
-            Ok(Page { title: "Disable the last key?", who: Some(who), secret: false, content }.response(409))
+            Ok(Page::of(call, who, "Disable the last key?", content).response(409))
         }
-        changed => Ok(back(&changed?, "disabled")),
+        changed => answer(call, who, changed, "disabled", FORM).await,
     }
 }
 
@@ -262,46 +286,30 @@ fn last_key_warning() -> Markup {
 }
 
 pub(crate) async fn show_revoke(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    revoke_page(call, who, "", None, 200).await
+    revoke_page(call, who, "", &Mistakes::default()).await
 }
 
 pub(crate) async fn revoke(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    let form = Form::read(call.request)?;
+    let (form, mut mistakes) = (Form::read(call.request)?, Mistakes::default());
     let (key, typed) = (read(call, who).await?, form.get("name"));
     // As many blanks as one are not to be seen on a page.
     if !typed.split_whitespace().eq(key.name.as_str().split_whitespace()) {
-        return revoke_page(call, who, typed, Some(Unwilling::AnotherName), 400).await;
+        mistakes.add("name", "this is not its name");
+        return revoke_page(call, who, typed, &mistakes).await;
     }
     match call.app.revoke_key(&who.by, key.id, !form.get("force").is_empty()).await {
-        Err(Error::Conflict { code: LAST_MANAGING_KEY, .. }) => {
-            revoke_page(call, who, typed, Some(Unwilling::LastKey), 409).await
-        }
-        revoked => Ok(back(&revoked?, "revoked")),
+        Ok(key) => Ok(back(&key, "revoked")),
+        Err(error) => revoke_page(call, who, typed, &Mistakes::of(call, who, error, FORM, &[])?).await,
     }
 }
 
-/// Why a key was not revoked.
-enum Unwilling {
-    /// Its name is another one.
-    AnotherName,
-    /// It is the last that can manage keys.
-    LastKey,
-}
-
-async fn revoke_page(
-    call: &Call<'_>,
-    who: &SignedIn,
-    typed: &str,
-    unwilling: Option<Unwilling>,
-    status: u16,
-) -> Result<Response, Problem> {
+async fn revoke_page(call: &Call<'_>, who: &SignedIn, typed: &str, mistakes: &Mistakes) -> Result<Response, Problem> {
     let now = call.app.clock.now();
     let (key, _, days, _) = call.app.key_with_history(&who.by, path_id(call)?, None, 0).await?;
     if key.life.revoked_at.is_some() {
         return Ok(back(&key, "revoked"));
     }
     let (uses, name): (i64, &Name) = (days.iter().map(|day| day.uses).sum(), &key.name);
-    let another = matches!(unwilling, Some(Unwilling::AnotherName));
     let seconds = call.app.config.max_staleness_ms.div_euclid(1000);
     let content = html! {
         p {
@@ -320,24 +328,20 @@ async fn revoke_page(
             @if key.id == who.by.snapshot.key_id { " " strong { "You are signed in with it, and will be signed out." } }
         }
         form.card method="post" action={ "/settings/keys/" (key.id) "/revoke" } {
-            @if matches!(unwilling, Some(Unwilling::LastKey)) {
+            @if mistakes.refused_with(LAST_MANAGING_KEY) {
                 (last_key_warning())
                 label.check { input type="checkbox" name="force" value="yes" required autofocus; span { "Revoke it anyway" } }
+            } @else {
+                (mistakes.above(FORM))
             }
-            label for="name" { "To go on, type its name" }
-            p.hint #name-hint { (name.as_str()) }
-            @if another { p.error #name-error { "This is not its name." } }
-            input #name name="name" value=(typed) required autocomplete="off" spellcheck="false"
-                autofocus[!matches!(unwilling, Some(Unwilling::LastKey))]
-                aria-describedby=(if another { "name-error name-hint" } else { "name-hint" })
-                aria-invalid=[another.then_some("true")];
+            (Field::new("name", "To go on, type its name", mistakes).hint(name.as_str()).text("text", typed, true))
             div.actions {
                 button.danger { "Revoke it for good" }
                 a href={ "/settings/keys/" (key.id) } { "Keep it" }
             }
         }
     };
-    Ok(Page { title: "Revoke a key", who: Some(who), secret: false, content }.response(status))
+    Ok(Page::of(call, who, "Revoke a key", content).response(mistakes.status()))
 }
 
 pub(crate) async fn show_edit(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
@@ -354,7 +358,7 @@ pub(crate) async fn show_edit(call: &Call<'_>, who: &SignedIn) -> Result<Respons
         expires: "keep".to_owned(),
         date: String::new(),
     };
-    Ok(edit_page(call, who, &key, &typed, &Errors::default(), 200))
+    Ok(edit_page(call, who, &key, &typed, &Mistakes::default()))
 }
 
 /// The boxes that stand for a scope: for a wildcard its own and those of all that it stands for.
@@ -367,18 +371,19 @@ fn ticked(call: &Call<'_>, held: &Scope) -> Vec<String> {
 pub(crate) async fn edit(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
     let (typed, now) = (Typed::read(&Form::read(call.request)?), call.app.clock.now());
     let key = read(call, who).await?;
-    let mut errors = Errors::default();
-    let name = errors.take("name", key_form::name(&typed));
+    let mut mistakes = Mistakes::default();
+    let name = mistakes.read("name", key_form::name(&typed));
     // A key that can do nothing is left so.
     let nothing = typed.scopes.is_empty() && !typed.full && key.scopes == Scopes::List(Vec::new());
-    let scopes = if nothing { Some(key.scopes.clone()) } else { errors.take("scopes", key_form::scopes(call, &typed)) };
+    let scopes =
+        if nothing { Some(key.scopes.clone()) } else { mistakes.read("scopes", key_form::scopes(call, &typed)) };
     let expires_at = if typed.expires == "keep" {
         Some(key.life.expires_at)
     } else {
-        errors.take("expires", key_form::expiry(&who.by, now, &typed))
+        mistakes.read("expires", key_form::expiry(&who.by, now, &typed))
     };
     let (Some(name), Some(scopes), Some(expires_at)) = (name, scopes, expires_at) else {
-        return Ok(edit_page(call, who, &key, &typed, &errors, 400));
+        return Ok(edit_page(call, who, &key, &typed, &mistakes));
     };
     // What was left as it is is not changed.
     let change = Change {
@@ -392,10 +397,7 @@ pub(crate) async fn edit(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
     }
     match call.app.change_key(&who.by, &key, &change, false).await {
         Ok(key) => Ok(back(&key, "changed")),
-        Err(error) => {
-            let (errors, status) = Errors::of(call, who, error)?;
-            Ok(edit_page(call, who, &key, &typed, &errors, status))
-        }
+        Err(error) => Ok(edit_page(call, who, &key, &typed, &key_form::mistakes(call, who, error)?)),
     }
 }
 
@@ -411,20 +413,20 @@ fn without_meant(scopes: Scopes) -> Scopes {
     Scopes::List(list.iter().filter(|scope| !meant(scope)).cloned().collect())
 }
 
-fn edit_page(call: &Call<'_>, who: &SignedIn, key: &Key, typed: &Typed, errors: &Errors, status: u16) -> Response {
+fn edit_page(call: &Call<'_>, who: &SignedIn, key: &Key, typed: &Typed, mistakes: &Mistakes) -> Response {
     let now = call.app.clock.now();
     let path = format!("/settings/keys/{}", key.id);
     let content = html! {
-        (errors.above())
+        (mistakes.above(FORM))
         form.card.wide method="post" action={ (path) "/edit" } {
-            (key_form::name_field(typed, errors))
-            (key_form::scope_fields(&call.app.config.catalogue, &who.by, Some(&key.scopes), typed, errors))
-            (key_form::expiry_fields(&who.by, now, Some(key.life.expires_at), typed, errors))
+            (key_form::name_field(typed, mistakes))
+            (key_form::scope_fields(&call.app.config.catalogue, &who.by, Some(&key.scopes), typed, mistakes))
+            (key_form::expiry_fields(&who.by, now, Some(key.life.expires_at), typed, mistakes))
             div.actions {
                 button { "Save" }
                 a href=(path) { "Cancel" }
             }
         }
     };
-    Page { title: "Change a key", who: Some(who), secret: false, content }.response(status)
+    Page::of(call, who, "Change a key", content).response(mistakes.status())
 }

@@ -11,7 +11,12 @@ use crate::{
         time::{DAY_MS, MAX_DAYS, UnixMillis},
     },
     http::{problem::Problem, routes::Call},
-    pages::{self, form::Form, time},
+    pages::{
+        field::{FORM, Field, Mistakes},
+        form::Form,
+        layout::words,
+        time,
+    },
 };
 
 /// The lives that everybody is offered, in days, and the one that is chosen if nobody says.
@@ -44,119 +49,31 @@ impl Typed {
     }
 }
 
-/// What is wrong, by the field; with the field "" it is no single one.
-#[derive(Default)]
-pub(crate) struct Errors(Vec<(&'static str, String)>);
-
-impl Errors {
-    /// Notes that a field is wrong.
-    pub(crate) fn add(&mut self, field: &'static str, message: impl Into<String>) {
-        self.0.push((field, message.into()));
-    }
-
-    /// The value of a field, unless it is wrong, which is noted then.
-    pub(crate) fn take<T>(&mut self, field: &'static str, value: Result<T, String>) -> Option<T> {
-        value.map_err(|message| self.add(field, message)).ok()
-    }
-
-    /// What the use case says of what was typed, and the status for it.
-    ///
-    /// # Errors
-    /// What has nothing to do with that.
-    pub(crate) fn of(call: &Call<'_>, who: &SignedIn, error: Error) -> Result<(Self, u16), Problem> {
-        let problem = Problem::from(error);
-        let (status, _) = problem.status_and_code();
-        let (field, message) = match &problem {
-            Problem::App(Error::Invalid { field: Some(field), message }) => {
-                let field = match field.as_str() {
-                    "name" => "name",
-                    "expires_at" => "expires",
-                    "project_id" => "owner",
-                    field if field.starts_with("scopes") => "scopes",
-                    _ => "",
-                };
-                (field, sentence(message))
-            }
-            Problem::App(Error::Invalid { .. } | Error::Exceeds(_) | Error::Conflict { .. }) => ("", problem.detail()),
-            _ => return Err(problem),
-        };
-        pages::note_refusal(call, who, &problem);
-        Ok((Self(vec![(field, message)]), status))
-    }
-
-    fn get(&self, field: &str) -> Option<&str> {
-        self.0.iter().find(|(wrong, _)| *wrong == field).map(|(_, message)| message.as_str())
-    }
-
-    /// Whether this field is the one to begin with.
-    fn is_first(&self, field: &str) -> bool {
-        ["", "name", "owner", "scopes", "expires"].into_iter().find(|wrong| self.get(wrong).is_some()) == Some(field)
-    }
-
-    /// What is wrong with a field, to stand beside it.
-    fn beside(&self, field: &str) -> Markup {
-        html! { @if let Some(error) = self.get(field) { p.error id={ (field) "-error" } { (error) } } }
-    }
-
-    /// What describes a field: its hint, and what is wrong with it.
-    fn described(&self, field: &str) -> String {
-        if self.get(field).is_some() { format!("{field}-error {field}-hint") } else { format!("{field}-hint") }
-    }
-
-    /// What is wrong with no single field.
-    pub(crate) fn above(&self) -> Markup {
-        html! {
-            @if let Some(error) = self.get("") { p.notice.bad role="alert" tabindex="-1" autofocus { (error) } }
-        }
-    }
+/// What the use case has against what was typed.
+pub(crate) fn mistakes(call: &Call<'_>, who: &SignedIn, error: Error) -> Result<Mistakes, Problem> {
+    let fields = [("name", "name"), ("expires_at", "expires"), ("project_id", "owner"), ("scopes", "scopes")];
+    Mistakes::of(call, who, error, FORM, &fields)
 }
 
-/// A message as a sentence.
-fn sentence(message: &str) -> String {
-    let mut letters = message.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
-}
-
-pub(crate) fn name_field(typed: &Typed, errors: &Errors) -> Markup {
-    html! {
-        div.field {
-            label for="name" { "Name" }
-            p.hint #name-hint { "What or who will use it, so that you know it again: " em { "CI pipeline" } ", " em { "MCP on my laptop" } "." }
-            (errors.beside("name"))
-            input #name name="name" value=(typed.name) required maxlength=(Name::MAX_CHARS) autocomplete="off"
-                autofocus[errors.is_first("name")] aria-describedby=(errors.described("name"))
-                aria-invalid=[errors.get("name").map(|_| "true")];
-        }
-    }
+pub(crate) fn name_field(typed: &Typed, mistakes: &Mistakes) -> Markup {
+    Field::new("name", "Name", mistakes)
+        .hint("What or who will use it, so that you know it again: “CI pipeline”, “MCP on my laptop”.")
+        .text("text", &typed.name, true)
 }
 
 /// The name that was typed.
-pub(crate) fn name(typed: &Typed) -> Result<Name, String> {
-    if typed.name.is_empty() {
-        return Err("Give it a name.".to_owned());
-    }
-    Name::try_from(typed.name.clone()).map_err(sentence)
+pub(crate) fn name(typed: &Typed) -> Result<Name, &'static str> {
+    if typed.name.is_empty() { Err("give it a name") } else { Name::try_from(typed.name.clone()) }
 }
 
 /// Whose the key can be: what is sent, and what is read.
-pub(crate) fn owner_field(owners: &[(String, String)], typed: &Typed, errors: &Errors) -> Markup {
-    html! {
-        div.field {
-            label for="owner" { "Whose it is" }
-            p.hint #owner-hint {
-                "A personal key acts as you, and ends when you leave. The organization's works whoever comes and goes. \
-                 A project's sees that project alone."
-            }
-            (errors.beside("owner"))
-            select #owner name="owner" autofocus[errors.is_first("owner")] aria-describedby=(errors.described("owner"))
-                aria-invalid=[errors.get("owner").map(|_| "true")] {
-                @for (value, label) in owners {
-                    option value=(value) selected[*value == typed.owner] { (label) }
-                }
-            }
-        }
-    }
+pub(crate) fn owner_field(owners: &[(String, String)], typed: &Typed, mistakes: &Mistakes) -> Markup {
+    Field::new("owner", "Whose it is", mistakes)
+        .hint(
+            "A personal key acts as you, and ends when you leave. The organization's works whoever comes and goes. \
+             A project's sees that project alone.",
+        )
+        .select(owners, &typed.owner)
 }
 
 /// The scopes by their resources. What whoever is signed in does not hold cannot be ticked, unless the key
@@ -166,7 +83,7 @@ pub(crate) fn scope_fields(
     by: &Principal,
     before: Option<&Scopes>,
     typed: &Typed,
-    errors: &Errors,
+    mistakes: &Mistakes,
 ) -> Markup {
     let all: Vec<(Scope, &str)> = catalogue.scopes().collect();
     let can_give = |scope: &Scope| by.snapshot.scopes.grant(scope) || before.is_some_and(|before| before.grant(scope));
@@ -178,49 +95,45 @@ pub(crate) fn scope_fields(
         _ => Vec::new(),
     };
     let can_be_full = by.snapshot.scopes == Scopes::Full || before == Some(&Scopes::Full);
-    html! {
-        fieldset #scopes aria-describedby=(errors.described("scopes")) {
-            legend { "What it may do" }
-            p.hint #scopes-hint {
-                "Tick what it needs, and nothing else: whoever finds the key can do no more than that."
-                @if some_missing {
-                    " What cannot be ticked, you do not hold yourself, as you are signed in."
-                }
-            }
-            (errors.beside("scopes"))
-            div.grid {
-                @for group in all.chunk_by(|(one, _), (next, _)| one.resource() == next.resource()) {
-                    @if let Some((first, _)) = group.first() {
-                        div.resource role="group" aria-labelledby={ "resource-" (first.resource()) } {
-                            p.title id={ "resource-" (first.resource()) } { (title(first.resource())) }
-                            @for wildcard in wildcards.iter().filter(|scope| scope.resource() == first.resource()) {
-                                (checkbox("scope", wildcard.as_str(), ticked(wildcard), true, false,
-                                    &html! { code { (wildcard) } " Everything here, also what is added later" }))
-                            }
-                            @for (scope, allows) in group {
-                                (checkbox("scope", scope.as_str(), ticked(scope), can_give(scope),
-                                    errors.is_first("scopes") && Some(scope) == all.first().map(|(scope, _)| scope),
-                                    &html! {
-                                        code { (scope) } " " (allows)
-                                        @if !can_give(scope) { " " span.badge { "you do not hold it" } }
-                                    }))
-                            }
+    let field = Field::new("scopes", "What it may do", mistakes).hint(html! {
+        "Tick what it needs, and nothing else: whoever finds the key can do no more than that."
+        @if some_missing {
+            " What cannot be ticked, you do not hold yourself, as you are signed in."
+        }
+    });
+    field.group(&html! {
+        div.grid {
+            @for group in all.chunk_by(|(one, _), (next, _)| one.resource() == next.resource()) {
+                @if let Some((first, _)) = group.first() {
+                    div.resource role="group" aria-labelledby={ "resource-" (first.resource()) } {
+                        p.title id={ "resource-" (first.resource()) } { (title(first.resource())) }
+                        @for wildcard in wildcards.iter().filter(|scope| scope.resource() == first.resource()) {
+                            (checkbox("scope", wildcard.as_str(), ticked(wildcard), true, false,
+                                &html! { code { (wildcard) } " Everything here, also what is added later" }))
+                        }
+                        @for (scope, allows) in group {
+                            (checkbox("scope", scope.as_str(), ticked(scope), can_give(scope),
+                                field.is_first() && Some(scope) == all.first().map(|(scope, _)| scope),
+                                &html! {
+                                    code { (scope) } " " (allows)
+                                    @if !can_give(scope) { " " span.badge { "you do not hold it" } }
+                                }))
                         }
                     }
                 }
             }
-            @if can_be_full {
-                details open[typed.full] {
-                    summary { "Full access" }
-                    (checkbox("full", "yes", typed.full, true, false, &html! {
-                        "Everything that its owner may do, now and later, whatever is ticked above. "
-                        strong { "Not recommended: " }
-                        "whoever finds the key can do all of it, too."
-                    }))
-                }
+        }
+        @if can_be_full {
+            details open[typed.full] {
+                summary { "Full access" }
+                (checkbox("full", "yes", typed.full, true, false, &html! {
+                    "Everything that its owner may do, now and later, whatever is ticked above. "
+                    strong { "Not recommended: " }
+                    "whoever finds the key can do all of it, too."
+                }))
             }
         }
-    }
+    })
 }
 
 fn checkbox(name: &str, value: &str, checked: bool, enabled: bool, autofocus: bool, label: &Markup) -> Markup {
@@ -237,7 +150,7 @@ fn checkbox(name: &str, value: &str, checked: bool, enabled: bool, autofocus: bo
 fn title(resource: &str) -> String {
     match resource {
         "api-keys" => "API keys".to_owned(),
-        resource => sentence(&resource.replace('-', " ")).trim_end_matches('.').to_owned(),
+        resource => words(resource),
     }
 }
 
@@ -247,9 +160,12 @@ pub(crate) fn scopes(call: &Call<'_>, typed: &Typed) -> Result<Scopes, String> {
         return Ok(Scopes::Full);
     }
     if typed.scopes.is_empty() {
-        return Err("Tick one at least: a key without any can do nothing.".to_owned());
+        return Err("tick one at least: a key without any can do nothing".to_owned());
     }
-    call.app.expand_scopes(&typed.scopes).map_err(|error| Problem::from(error).detail())
+    call.app.expand_scopes(&typed.scopes).map_err(|error| match error {
+        Error::Invalid { message, .. } => message,
+        error => Problem::from(error).detail(),
+    })
 }
 
 /// The latest instant at which a key can end that is made now, and why it is that; `None`: there is none.
@@ -287,7 +203,7 @@ pub(crate) fn expiry_fields(
     now: UnixMillis,
     before: Option<Option<UnixMillis>>,
     typed: &Typed,
-    errors: &Errors,
+    mistakes: &Mistakes,
 ) -> Markup {
     let (latest, longest) = (latest(by, now), by.snapshot.policy.longest_expiry_days);
     let option = |value: &str, label: &Markup| {
@@ -299,44 +215,40 @@ pub(crate) fn expiry_fields(
         }
     };
     let first_day = |at: UnixMillis| at.to_rfc3339().get(..10).unwrap_or_default().to_owned();
-    html! {
-        fieldset #expires aria-describedby=(errors.described("expires")) {
-            legend { "How long it works" }
-            p.hint #expires-hint {
-                "A key that ends by itself cannot be forgotten. "
-                @if let Some(days) = longest { "Keys of this organization last " (days) " days at most. " }
-                @if let Some(at) = by.snapshot.ends_at() {
-                    "None can last longer than what you are signed in with, which ends on " (time::date(at)) "."
-                }
-            }
-            (errors.beside("expires"))
-            @match before {
-                Some(Some(at)) => (option("keep", &html! { "As it is: until " (time::date(at)) })),
-                Some(None) => (option("keep", &html! { "As it is: for ever" })),
-                None => {}
-            }
-            @for days in lives(by, now) {
-                (option(&days.to_string(), &html! {
-                    (days) " days"
-                    @if by.snapshot.policy.default_expiry_days == Some(days) { " " span.badge { "usual here" } }
-                }))
-            }
-            @if by.snapshot.ends_at().is_some() && by.snapshot.ends_at() == latest {
-                @if let Some(at) = latest {
-                    (option("end", &html! { "As long as you can give it: until " (time::date(at)) }))
-                }
-            }
-            div.check-with {
-                (option("date", &html! { "Until a date, at its beginning (UTC):" }))
-                input type="date" name="date" value=(typed.date) aria-label="Date on which it ends"
-                    min=(first_day(in_days(1, now))) max=[latest.map(first_day)] data-chooses="date"
-                    autofocus[errors.is_first("expires")] aria-invalid=[errors.get("expires").map(|_| "true")];
-            }
-            @if latest.is_none() {
-                (option("never", &html! { "For ever, until it is revoked" }))
+    let field = Field::new("expires", "How long it works", mistakes).hint(html! {
+        "A key that ends by itself cannot be forgotten. "
+        @if let Some(days) = longest { "Keys of this organization last " (days) " days at most. " }
+        @if let Some(at) = by.snapshot.ends_at() {
+            "None can last longer than what you are signed in with, which ends on " (time::date(at)) "."
+        }
+    });
+    field.group(&html! {
+        @match before {
+            Some(Some(at)) => (option("keep", &html! { "As it is: until " (time::date(at)) })),
+            Some(None) => (option("keep", &html! { "As it is: for ever" })),
+            None => {}
+        }
+        @for days in lives(by, now) {
+            (option(&days.to_string(), &html! {
+                (days) " days"
+                @if by.snapshot.policy.default_expiry_days == Some(days) { " " span.badge { "usual here" } }
+            }))
+        }
+        @if by.snapshot.ends_at().is_some() && by.snapshot.ends_at() == latest {
+            @if let Some(at) = latest {
+                (option("end", &html! { "As long as you can give it: until " (time::date(at)) }))
             }
         }
-    }
+        div.check-with {
+            (option("date", &html! { "Until a date, at its beginning (UTC):" }))
+            input type="date" name="date" value=(typed.date) aria-label="Date on which it ends"
+                min=(first_day(in_days(1, now))) max=[latest.map(first_day)] data-chooses="date"
+                autofocus[field.is_first()] aria-invalid=[field.invalid()];
+        }
+        @if latest.is_none() {
+            (option("never", &html! { "For ever, until it is revoked" }))
+        }
+    })
 }
 
 /// When the key is to end, as it was chosen; `Ok(None)` is never.
@@ -344,18 +256,18 @@ pub(crate) fn expiry(by: &Principal, now: UnixMillis, typed: &Typed) -> Result<O
     let at = match typed.expires.as_str() {
         "never" => None,
         "end" => by.snapshot.ends_at(),
-        "date" => Some(UnixMillis::parse(&typed.date).ok_or("Give a date: a year, a month and a day.")?),
+        "date" => Some(UnixMillis::parse(&typed.date).ok_or("give a date: a year, a month and a day")?),
         days => match days.parse::<i64>() {
             Ok(days @ 1..=MAX_DAYS) => Some(in_days(days, now)),
-            _ => return Err("Choose how long it works.".to_owned()),
+            _ => return Err("choose how long it works".to_owned()),
         },
     };
     if at.is_some_and(|at| at <= now) {
-        return Err("Choose a date that is still to come.".to_owned());
+        return Err("choose a date that is still to come".to_owned());
     }
     match latest(by, now) {
         Some(latest) if at.is_none_or(|at| at > latest) => {
-            Err(format!("Choose {} or earlier: it cannot last longer.", time::day_text(latest)))
+            Err(format!("choose {} or earlier: it cannot last longer", time::day_text(latest)))
         }
         _ => Ok(at),
     }

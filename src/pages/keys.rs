@@ -100,7 +100,7 @@ pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
         @if page.items.is_empty() { (nothing(&asked, cursor)) } @else { (table(&page.items, everybody, now)) }
         (pages(&asked, &page, cursor))
     };
-    Ok(Page { title: "API keys", who: Some(who), secret: false, content }.response(200))
+    Ok(Page::of(call, who, "API keys", content).response(200))
 }
 
 fn search(asked: &Asked, everybody: bool) -> Markup {

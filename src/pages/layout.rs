@@ -32,15 +32,20 @@ const NAVIGATION: [(&str, &str); 7] = [
 pub(crate) struct Page<'a> {
     /// What it is called.
     pub(crate) title: &'a str,
-    /// Who is signed in.
-    pub(crate) who: Option<&'a SignedIn>,
+    /// Who is signed in, and the path at which he is.
+    pub(crate) who: Option<(&'a SignedIn, &'a str)>,
     /// Whether a secret stands in it or in its address.
     pub(crate) secret: bool,
     /// What is in it, below its title.
     pub(crate) content: Markup,
 }
 
-impl Page<'_> {
+impl<'a> Page<'a> {
+    /// A page for whoever is signed in, without a secret.
+    pub(crate) fn of(call: &'a Call<'_>, who: &'a SignedIn, title: &'a str, content: Markup) -> Self {
+        Self { title, who: Some((who, call.path)), secret: false, content }
+    }
+
     /// The page as an answer.
     pub(crate) fn response(self, status: u16) -> Response {
         let referrer = if self.secret { "no-referrer" } else { "same-origin" };
@@ -70,7 +75,7 @@ impl Page<'_> {
                 }
                 body {
                     a.skip href="#main" { "Skip to the content" }
-                    @if let Some(who) = self.who { (header(who, self.title)) }
+                    @if let Some((who, path)) = self.who { (header(who, path)) }
                     main #main .alone[self.who.is_none()] {
                         h1 { (self.title) }
                         (self.content)
@@ -81,13 +86,18 @@ impl Page<'_> {
     }
 }
 
-fn header(who: &SignedIn, title: &str) -> Markup {
+fn header(who: &SignedIn, path: &str) -> Markup {
+    // The page itself, or the one above it.
+    let current = |section: &str| match path.strip_prefix(section)? {
+        "" => Some("page"),
+        below => below.starts_with('/').then_some("true"),
+    };
     html! {
         header {
             p.organization { (who.organization.as_str()) }
             nav aria-label="Settings" {
-                @for (path, name) in NAVIGATION.into_iter().filter(|(path, _)| is_for(who, "GET", path)) {
-                    a href=(path) aria-current=[(name == title).then_some("page")] { (name) }
+                @for (section, name) in NAVIGATION.into_iter().filter(|(section, _)| is_for(who, "GET", section)) {
+                    a href=(section) aria-current=[current(section)] { (name) }
                 }
             }
             form method="post" action="/sign-out" {
@@ -131,13 +141,24 @@ pub(crate) fn further(call: &Call<'_>, last: &str, name: &str) -> Markup {
     html! { p { a.button.quiet href={ "?" (query) } { (name) } } }
 }
 
+/// A text that begins with a capital letter.
+pub(crate) fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().into_iter().flat_map(char::to_uppercase).chain(characters.as_str().chars()).collect()
+}
+
+/// A name of the API's as people read it: `Key created`, for `key.created`.
+pub(crate) fn words(name: &str) -> String {
+    capitalized(&name.replace(['.', '_', '-'], " "))
+}
+
 /// A word that stands out; `manner` is `good`, `warning` or `bad`.
 pub(crate) fn tag(manner: &str, text: &str) -> Markup {
     html! { span class={ "badge " (manner) } { (text) } }
 }
 
 /// The page of what went wrong.
-pub(crate) fn problem_page(who: Option<&SignedIn>, problem: &Problem) -> Response {
+pub(crate) fn problem_page(who: Option<(&SignedIn, &str)>, problem: &Problem) -> Response {
     let (status, _) = problem.status_and_code();
     let (title, text) = match problem {
         Problem::NoSuchPath | Problem::App(Error::NotFound) => {
@@ -164,6 +185,15 @@ pub(crate) fn problem_page(who: Option<&SignedIn>, problem: &Problem) -> Respons
         _ => {}
     }
     response
+}
+
+/// The answer to whoever does not administer the organization, where only those can do something who do.
+pub(crate) fn for_admins(call: &Call<'_>, who: &SignedIn) -> Response {
+    let content = html! {
+        p { "Only owners and admins of the organization can do this. Ask one of them." }
+        p { a href="/settings/keys" { "Go to the API keys" } }
+    };
+    Page::of(call, who, "Not allowed", content).response(403)
 }
 
 /// The answer to a form that was not sent by one of these pages.

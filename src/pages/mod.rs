@@ -43,7 +43,7 @@ use crate::{
 };
 
 use self::{
-    layout::problem_page,
+    layout::{problem_page, see_other},
     routes::{Access, PageRoute},
 };
 
@@ -58,6 +58,10 @@ pub async fn handle(app: &App, request: &Request) -> Response {
     let request_id = http::request_id(app, request);
     let mut response = match found {
         Ok((route, params)) => answer(app, request, route, params, &request_id).await,
+        // Whoever asks once more for the address of an answer to a form.
+        Err(Problem::MethodNotAllowed(_)) if ["GET", "HEAD"].contains(&request.method.as_str()) => {
+            see_other(routes::above(&request.path).unwrap_or("/"))
+        }
         Err(problem) => problem_page(None, &problem),
     };
     response.headers.push(("X-Request-Id".into(), request_id));
@@ -77,9 +81,9 @@ pub fn check(catalogue: &Catalogue) -> Result<(), String> {
     Ok(())
 }
 
-/// Notes an attempt that was refused, for the page that answers it itself.
+/// Notes an attempt to do something that was refused. Having looked at something is none.
 fn note_refusal(call: &Call<'_>, who: &SignedIn, problem: &Problem) {
-    if let Ok((route, _)) = routes::find(&call.request.method, &call.request.path) {
+    if let Ok((route @ PageRoute { method: "POST", .. }, _)) = routes::find(&call.request.method, &call.request.path) {
         http::note_refusal(call.app, route.method, route.path, &call.params, &who.by, problem);
     }
 }
@@ -93,7 +97,7 @@ async fn answer(
 ) -> Response {
     let failed = |who: Option<&SignedIn>, problem: &Problem| {
         http::log_failure(route.method, route.path, problem, request_id);
-        problem_page(who, problem)
+        problem_page(who.map(|who| (who, request.path.as_str())), problem)
     };
     if route.method == "POST" && !form::is_from_here(request) {
         return layout::foreign_form();
@@ -105,7 +109,7 @@ async fn answer(
     let call = Call { app, request: &request, path: &request.path, params, request_id };
     match &route.access {
         Access::Anybody(handler) => handler(&call).await.unwrap_or_else(|problem| failed(None, &problem)),
-        Access::Session(scope, handler) => {
+        Access::Session(needs, handler) => {
             // The guard stops what acts for a session that has just changed, before anything has happened:
             // then the session is judged by what the database says now, and tries again if it still may.
             for last in [false, true] {
@@ -114,9 +118,15 @@ async fn answer(
                     Ok(None) => return sign_in::ask(&call, None),
                     Err(problem) => return failed(None, &problem),
                 };
-                let admitted = decide(&who.by.snapshot, scope.as_ref().map_or(&[], slice::from_ref), app.clock.now());
-                let answered = match admitted {
-                    Ok(()) => handler(&call, &who).await,
+                let scopes = needs.scope.as_ref().map_or(&[][..], slice::from_ref);
+                let answered = match decide(&who.by.snapshot, scopes, app.clock.now()) {
+                    Ok(()) => match who.by.administers() {
+                        Err(error) if needs.admin => {
+                            note_refusal(&call, &who, &error.into());
+                            Ok(layout::for_admins(&call, &who))
+                        }
+                        _ => handler(&call, &who).await,
+                    },
                     Err(refusal @ Refusal::MissingScopes(_)) => Err(refusal.into()),
                     Err(refusal) => return sign_in::ask(&call, Some(&refusal)),
                 };
@@ -124,9 +134,7 @@ async fn answer(
                     Err(Problem::App(Error::KeyChanged)) if !last => {}
                     Ok(response) => return response,
                     Err(problem) => {
-                        if route.method == "POST" {
-                            http::note_refusal(app, route.method, route.path, &call.params, &who.by, &problem);
-                        }
+                        note_refusal(&call, &who, &problem);
                         return failed(Some(&who), &problem);
                     }
                 }

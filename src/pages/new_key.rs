@@ -7,14 +7,14 @@ use crate::{
     app::{Principal, error::Error, keys::NewKey, sessions::SignedIn},
     domain::{
         id::ProjectId,
-        idempotency::Repeatable,
         key::{KeyKind, Role},
         scope::{Scope, Scopes},
     },
     http::{keys::MAX_LIMIT, message::Response, problem::Problem, routes::Call},
     pages::{
-        form::{Form, query},
-        key_form::{self, Errors, Typed},
+        field::{FORM, Mistakes},
+        form::{Form, nonce, query},
+        key_form::{self, Typed},
         layout::{Page, notice},
         reveal,
     },
@@ -35,20 +35,20 @@ pub(crate) async fn show(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
         expires: key_form::usual_expiry(&who.by, call.app.clock.now()),
         date: String::new(),
     };
-    page(call, who, &typed, &Errors::default(), 200, chosen).await
+    page(call, who, &typed, &Mistakes::default(), chosen).await
 }
 
 pub(crate) async fn create(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
     let (typed, now) = (Typed::read(&form), call.app.clock.now());
-    let mut errors = Errors::default();
-    let name = errors.take("name", key_form::name(&typed));
-    let owner = errors.take("owner", owner(&typed));
-    let scopes = errors.take("scopes", key_form::scopes(call, &typed));
-    let expires_at = errors.take("expires", key_form::expiry(&who.by, now, &typed));
+    let mut mistakes = Mistakes::default();
+    let name = mistakes.read("name", key_form::name(&typed));
+    let owner = mistakes.read("owner", owner(&typed));
+    let scopes = mistakes.read("scopes", key_form::scopes(call, &typed));
+    let expires_at = mistakes.read("expires", key_form::expiry(&who.by, now, &typed));
     let (Some(name), Some((kind, project_id)), Some(scopes), Some(expires_at)) = (name, owner, scopes, expires_at)
     else {
-        return page(call, who, &typed, &errors, 400, None).await;
+        return page(call, who, &typed, &mistakes, None).await;
     };
     let new = NewKey {
         name,
@@ -59,28 +59,11 @@ pub(crate) async fn create(call: &Call<'_>, who: &SignedIn) -> Result<Response, 
         expires_at: Some(expires_at),
         metadata: Map::new(),
     };
-    match call.app.create_key(&once(who, &form, call)?, new).await {
+    match call.app.create_key(&form.once(call, who)?, new).await {
         Ok(created) => Ok(reveal::page(call, who, &created, "Copy your new key")),
-        Err(Error::Spent(id)) => Ok(reveal::gone(who, &id)),
-        Err(error) => {
-            let (errors, status) = Errors::of(call, who, error)?;
-            page(call, who, &typed, &errors, status, None).await
-        }
+        Err(Error::Spent(id)) => Ok(reveal::key_gone(call, who, &id)),
+        Err(error) => page(call, who, &typed, &key_form::mistakes(call, who, error)?, None).await,
     }
-}
-
-/// Whoever is signed in, to do once what a form asks: a page that has shown a secret shows none when it is
-/// loaded again, and makes none.
-pub(crate) fn once(who: &SignedIn, form: &Form, call: &Call<'_>) -> Result<Principal, Error> {
-    let request = Repeatable::once(form.get("nonce"), &[call.path.as_bytes()]);
-    let repeatable = Some(request.ok_or_else(|| Error::invalid("nonce", "is missing; open the form anew"))?);
-    Ok(Principal { repeatable, ..who.by.clone() })
-}
-
-/// The field by which a form is known when it is sent again. A browser must not fill it in.
-pub(crate) fn nonce(call: &Call<'_>) -> Result<Markup, Error> {
-    let nonce = hex::encode(call.app.random_bits()?);
-    Ok(html! { input type="hidden" name="nonce" value=(nonce) autocomplete="off"; })
 }
 
 /// What a key is for, and what it needs for that.
@@ -122,13 +105,13 @@ async fn owners(call: &Call<'_>, who: &SignedIn) -> Result<Vec<(String, String)>
 }
 
 /// Whose the key is to be.
-fn owner(typed: &Typed) -> Result<(KeyKind, Option<ProjectId>), String> {
+fn owner(typed: &Typed) -> Result<(KeyKind, Option<ProjectId>), &'static str> {
     match typed.owner.as_str() {
         "me" => Ok((KeyKind::Pat, None)),
         "organization" => Ok((KeyKind::Org, None)),
         project => match ProjectId::parse(project) {
             Some(id) => Ok((KeyKind::Proj, Some(id))),
-            None => Err("Choose whose it is.".to_owned()),
+            None => Err("choose whose it is"),
         },
     }
 }
@@ -137,8 +120,7 @@ async fn page(
     call: &Call<'_>,
     who: &SignedIn,
     typed: &Typed,
-    errors: &Errors,
-    status: u16,
+    mistakes: &Mistakes,
     chosen: Option<usize>,
 ) -> Result<Response, Problem> {
     let (owners, now) = (owners(call, who).await?, call.app.clock.now());
@@ -148,14 +130,14 @@ async fn page(
         )
     } else {
         html! {
-            (errors.above())
+            (mistakes.above(FORM))
             (recipe_list(&recipes(call), &who.by, chosen))
             form.card.wide method="post" action="/settings/keys/new" {
                 (nonce(call)?)
-                (key_form::name_field(typed, errors))
-                (key_form::owner_field(&owners, typed, errors))
-                (key_form::scope_fields(&call.app.config.catalogue, &who.by, None, typed, errors))
-                (key_form::expiry_fields(&who.by, now, None, typed, errors))
+                (key_form::name_field(typed, mistakes))
+                (key_form::owner_field(&owners, typed, mistakes))
+                (key_form::scope_fields(&call.app.config.catalogue, &who.by, None, typed, mistakes))
+                (key_form::expiry_fields(&who.by, now, None, typed, mistakes))
                 div.actions {
                     button { "Create the key" }
                     a href="/settings/keys" { "Cancel" }
@@ -163,7 +145,7 @@ async fn page(
             }
         }
     };
-    Ok(Page { title: "New API key", who: Some(who), secret: false, content }.response(status))
+    Ok(Page::of(call, who, "New API key", content).response(mistakes.status()))
 }
 
 fn recipe_list(recipes: &[Recipe<'_>], by: &Principal, chosen: Option<usize>) -> Markup {

@@ -11,10 +11,10 @@ use crate::{
     },
     http::{message::Response, problem::Problem, routes::Call},
     pages::{
-        field::{Field, Mistakes},
+        field::{FORM, Field, Mistakes},
         form::Form,
         layout::{Page, done, see_other},
-        routes::manages,
+        routes::is_for,
         time,
     },
 };
@@ -95,7 +95,7 @@ fn show(
 ) -> Response {
     let content = html! {
         (done(call, &[("saved", "The settings were saved.")]))
-        @if manages(who, ORGANIZATION) { (form(organization, typed, mistakes)) } @else {
+        @if is_for(who, "POST", ORGANIZATION) { (form(organization, typed, mistakes)) } @else {
             dl {
                 dt { "Name" } dd { (organization.name.as_str()) }
                 @for setting in &SETTINGS {
@@ -128,19 +128,19 @@ fn show(
             dt { "Id" } dd.mono { (organization.id) }
         }
     };
-    Page { title: "Organization", who: Some(who), secret: false, content }.response(mistakes.status())
+    Page::of(call, who, "Organization", content).response(mistakes.status())
 }
 
 fn form(organization: &Organization, typed: Option<&Form>, mistakes: &Mistakes) -> Markup {
     let value = |field: &str, now: String| typed.map_or(now, |form| form.get(field).to_owned());
     html! {
         form.card method="post" action=(ORGANIZATION) {
-            (mistakes.above())
-            (Field { name: "name", label: "Name", hint: "", mistakes }
+            (mistakes.above(FORM))
+            (Field::new("name", "Name", mistakes)
                 .text("text", &value("name", organization.name.as_str().to_owned()), true))
             @for setting in &SETTINGS {
                 @let now = (setting.now)(organization).map(|value| value.to_string()).unwrap_or_default();
-                (Field { name: setting.field, label: setting.label, hint: setting.hint, mistakes }
+                (Field::new(setting.field, setting.label, mistakes).hint(setting.hint)
                     .number(&value(setting.field, now), setting.most))
             }
             p.hint { "A new limit counts for keys that are made from now on. Keys that there are stay as they are." }
@@ -180,6 +180,6 @@ pub(crate) async fn change(call: &Call<'_>, who: &SignedIn) -> Result<Response, 
     }
     match call.app.update_organization(&who.by, organization.id, &change).await {
         Ok(_) => Ok(see_other("/settings/organization?done=saved")),
-        Err(error) => Ok(show(call, who, &organization, Some(&form), &Mistakes::of(call, who, error, &[])?)),
+        Err(error) => Ok(show(call, who, &organization, Some(&form), &Mistakes::of(call, who, error, FORM, &[])?)),
     }
 }

@@ -21,10 +21,10 @@ use crate::{
     pages::{
         audit::AUDIT,
         field::{FORM, Field, Mistakes},
-        form::{Form, query},
+        form::{Form, nonce, query},
         layout::{Page, back, done, further, see_other},
         reveal,
-        routes::{is_for, manages},
+        routes::is_for,
         table::{ACTIONS, table},
         time,
     },
@@ -35,6 +35,8 @@ const PEOPLE: &str = "/settings/people";
 /// How long an invitation may last: days, name.
 const LASTS: [(&str, &str); 4] = [("1", "1 day"), ("7", "7 days"), ("14", "14 days"), ("30", "30 days")];
 const DEFAULT_LASTS: &str = "7";
+/// The form that makes a link to sign in, as the place of what is wrong with it.
+const LINK: &str = "link";
 /// How many of somebody's keys are named before he is removed.
 const KEYS_NAMED: i64 = 20;
 
@@ -55,7 +57,7 @@ async fn show(call: &Call<'_>, who: &SignedIn, typed: &Typed<'_>, mistakes: &Mis
     let after = UserId::parse(&query(call.request, "after"));
     let members = match call.app.list_members(by, organization_id, after, DEFAULT_LIMIT).await {
         // A key that acts as nobody and does not administer either.
-        Err(Error::NotFound) => return Ok(nobody(who)),
+        Err(Error::NotFound) => return Ok(nobody(call, who)),
         members => members?,
     };
     let administers = by.administers().is_ok();
@@ -80,17 +82,17 @@ async fn show(call: &Call<'_>, who: &SignedIn, typed: &Typed<'_>, mistakes: &Mis
             (further(call, &last.user_id.to_string(), "More people"))
         }
         @if let Some(invitations) = &invitations { (open_invitations(who, &invitations.items)) }
-        @if administers { (invite_form(who, typed, mistakes)) }
+        @if administers { (invite_form(call, who, typed, mistakes)?) }
     };
-    Ok(Page { title: "People", who: Some(who), secret: false, content }.response(mistakes.status()))
+    Ok(Page::of(call, who, "People", content).response(mistakes.status()))
 }
 
-fn nobody(who: &SignedIn) -> Response {
+fn nobody(call: &Call<'_>, who: &SignedIn) -> Response {
     let content = html! {
         p { "You are signed in with a key that belongs to no person and does not administer the organization, so there \
              is nobody here whom you may see. Sign in with a personal key to see yourself." }
     };
-    Page { title: "People", who: Some(who), secret: false, content }.response(200)
+    Page::of(call, who, "People", content).response(200)
 }
 
 fn open_invitations(who: &SignedIn, invitations: &[Invitation]) -> Markup {
@@ -109,19 +111,19 @@ fn open_invitations(who: &SignedIn, invitations: &[Invitation]) -> Markup {
 
 fn take_back_button(who: &SignedIn, invitation: &Invitation) -> Markup {
     html! {
-        @if manages(who, PEOPLE) {
-            form method="post" action={ "/settings/invitations/" (invitation.id) "/revoke" } {
+        @if is_for(who, "POST", PEOPLE) {
+            form method="post" action={ "/settings/people/invitations/" (invitation.id) "/revoke" } {
                 button.quiet { "Take back" span.hidden { " the invitation for " (invitation.email.as_str()) } }
             }
         }
     }
 }
 
-fn invite_form(who: &SignedIn, typed: &Typed<'_>, mistakes: &Mistakes) -> Markup {
-    html! {
+fn invite_form(call: &Call<'_>, who: &SignedIn, typed: &Typed<'_>, mistakes: &Mistakes) -> Result<Markup, Error> {
+    Ok(html! {
         h2 #invite { "Invite somebody" }
-        (mistakes.above())
-        @if !manages(who, PEOPLE) {
+        (mistakes.above(FORM))
+        @if !is_for(who, "POST", PEOPLE) {
             p.hint { "The key that you are signed in with lacks the scope " code { "members:write" } "." }
         } @else if who.by.snapshot.scopes != Scopes::Full {
             p.hint {
@@ -130,14 +132,15 @@ fn invite_form(who: &SignedIn, typed: &Typed<'_>, mistakes: &Mistakes) -> Markup
             }
         } @else {
             form.card method="post" action=(PEOPLE) aria-labelledby="invite" {
-                (Field { name: "email", label: "Address", hint: "No mail is sent: you get a link to pass on.", mistakes }
+                (nonce(call)?)
+                (Field::new("email", "Address", mistakes).hint("No mail is sent: you get a link to pass on.")
                     .text("email", typed.email, true))
-                (Field { name: "role", label: "Role", hint: ROLES, mistakes }.select(&roles(who), typed.role))
-                (Field { name: "lasts", label: "The link works for", hint: "", mistakes }.select(&LASTS, typed.lasts))
+                (Field::new("role", "Role", mistakes).hint(ROLES).select(&roles(who), typed.role))
+                (Field::new("lasts", "The link works for", mistakes).select(&LASTS, typed.lasts))
                 button { "Make the link" }
             }
         }
-    }
+    })
 }
 
 const ROLES: &str = "Members see and manage their own keys, admins all keys and the organization; owners also manage \
@@ -174,11 +177,15 @@ pub(crate) async fn invite(call: &Call<'_>, who: &SignedIn) -> Result<Response, 
         return show(call, who, &typed, &mistakes).await;
     };
     let organization_id = who.by.snapshot.organization_id;
-    match call.app.invite(&who.by, organization_id, email, role, days * DAY_MS).await {
+    match call.app.invite(&form.once(call, who)?, organization_id, email, role, days * DAY_MS).await {
         Ok((invitation, token)) => Ok(invited(call, who, &invitation, &token)),
+        Err(Error::Spent(_)) => {
+            let advice = "take the invitation back and make another.";
+            Ok(reveal::gone(call, who, advice, PEOPLE, "Go to the people"))
+        }
         Err(error) => {
             let places = [("already_invited", "email"), ("already_member", "email")];
-            show(call, who, &typed, &Mistakes::of(call, who, error, &places)?).await
+            show(call, who, &typed, &Mistakes::of(call, who, error, FORM, &places)?).await
         }
     }
 }
@@ -194,7 +201,7 @@ fn invited(call: &Call<'_>, who: &SignedIn, invitation: &Invitation, token: &Inv
         (reveal::once("The link", &link, "Copy the link", PEOPLE))
         p { "If it is lost, take the invitation back and make another." }
     };
-    Page { title: "Invitation", who: Some(who), secret: true, content }.response(200)
+    Page { secret: true, ..Page::of(call, who, "Invitation", content) }.response(200)
 }
 
 pub(crate) async fn take_back(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
@@ -213,7 +220,7 @@ async fn member(call: &Call<'_>, who: &SignedIn) -> Result<Member, Problem> {
 
 pub(crate) async fn get(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
     let member = member(call, who).await?;
-    Ok(person(call, who, &member, member.role.as_str(), &Mistakes::default(), false))
+    person(call, who, &member, member.role.as_str(), &Mistakes::default(), false)
 }
 
 fn person(
@@ -223,7 +230,7 @@ fn person(
     role: &str,
     mistakes: &Mistakes,
     may_force: bool,
-) -> Response {
+) -> Result<Response, Problem> {
     let own = who.by.snapshot.user_id == Some(member.user_id);
     let below = member.role <= who.by.snapshot.role;
     let path = format!("{PEOPLE}/{}", member.user_id);
@@ -238,11 +245,11 @@ fn person(
         @if is_for(who, "GET", AUDIT) {
             p { a href={ (AUDIT) "?person=" (member.user_id) } { "What this person did" } }
         }
-        @if manages(who, PEOPLE) && below {
+        (mistakes.above(FORM))
+        @if is_for(who, "POST", PEOPLE) && below {
             form.card method="post" action=(path) {
                 h2 { "Change the role" }
-                (mistakes.above())
-                (Field { name: "role", label: "Role", hint: ROLES, mistakes }.select(&roles(who), role))
+                (Field::new("role", "Role", mistakes).hint(ROLES).select(&roles(who), role))
                 @if may_force { (force()) }
                 button { "Change the role" }
             }
@@ -251,35 +258,48 @@ fn person(
         } @else {
             p.hint { "Owners and admins can change roles." }
         }
-        @if manages(who, PEOPLE) && below && who.by.snapshot.scopes == Scopes::Full {
+        (mistakes.above(LINK))
+        @if is_for(who, "POST", PEOPLE) && below && who.by.snapshot.scopes == Scopes::Full {
             form.card method="post" action={ (path) "/sign-in-link" } {
                 h2 { "A link to sign in" }
+                (nonce(call)?)
                 p.hint { "It signs " (member.email) " in here without a key, once, within a quarter of an hour." }
                 button.quiet { "Make a link" }
             }
         }
-        @if is_for(who, "POST", PEOPLE) && below && (own || who.by.administers().is_ok()) {
+        @if is_for(who, "POST", &format!("{path}/remove")) && below && (own || who.by.administers().is_ok()) {
             p { a.button.danger href={ (path) "/remove" } { (leave_or_remove(own)) } }
         }
     };
-    Page { title: &member.email, who: Some(who), secret: false, content }.response(mistakes.status())
+    Ok(Page::of(call, who, &member.email, content).response(mistakes.status()))
 }
 
 /// Makes a link that signs somebody in. The answer has it, this once.
 pub(crate) async fn make_link(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    let member = member(call, who).await?;
+    let (form, member) = (Form::read(call.request)?, member(call, who).await?);
+    let path = format!("{PEOPLE}/{}", member.user_id);
     let organization_id = who.by.snapshot.organization_id;
-    let (token, expires_at) = call.app.make_sign_in_link(&who.by, organization_id, member.user_id).await?;
+    let made = call.app.make_sign_in_link(&form.once(call, who)?, organization_id, member.user_id).await;
+    let (token, expires_at) = match made {
+        Ok(made) => made,
+        Err(Error::Spent(_)) => {
+            return Ok(reveal::gone(call, who, "make another.", &path, "Go to the person"));
+        }
+        Err(error) => {
+            let mistakes = Mistakes::of(call, who, error, LINK, &[])?;
+            return person(call, who, &member, member.role.as_str(), &mistakes, false);
+        }
+    };
     let link = format!("{}/sign-in/{}", call.request.origin, token.expose());
     let content = html! {
         p {
             "Send this link to " strong { (member.email) } ". Whoever opens it first is signed in as this person, so \
              send it where only they read it. It works once, until " (time::date(expires_at)) "."
         }
-        (reveal::once("The link", &link, "Copy the link", &format!("{PEOPLE}/{}", member.user_id)))
+        (reveal::once("The link", &link, "Copy the link", &path))
         p { "If it is lost, make another." }
     };
-    Ok(Page { title: "A link to sign in", who: Some(who), secret: true, content }.response(200))
+    Ok(Page { secret: true, ..Page::of(call, who, "A link to sign in", content) }.response(200))
 }
 
 fn leave_or_remove(own: bool) -> &'static str {
@@ -298,7 +318,7 @@ fn force() -> Markup {
 
 /// What is wrong, and whether it can be forced. The message of the API speaks of a parameter.
 fn insisting(call: &Call<'_>, who: &SignedIn, error: Error, field: &'static str) -> Result<(Mistakes, bool), Problem> {
-    let mistakes = Mistakes::of(call, who, error, &[("last_owner", field)])?;
+    let mistakes = Mistakes::of(call, who, error, FORM, &[("last_owner", field)])?;
     if !mistakes.refused_with("last_managing_key") {
         return Ok((mistakes, false));
     }
@@ -311,7 +331,7 @@ pub(crate) async fn change_role(call: &Call<'_>, who: &SignedIn) -> Result<Respo
     let member = member(call, who).await?;
     let mut mistakes = Mistakes::default();
     let Some(role) = mistakes.read("role", read_role(form.get("role"))) else {
-        return Ok(person(call, who, &member, member.role.as_str(), &mistakes, false));
+        return person(call, who, &member, member.role.as_str(), &mistakes, false);
     };
     let organization_id = who.by.snapshot.organization_id;
     let forced = form.get("force") == "yes";
@@ -319,7 +339,7 @@ pub(crate) async fn change_role(call: &Call<'_>, who: &SignedIn) -> Result<Respo
         Ok(_) => Ok(see_other(&format!("{PEOPLE}/{}?done=role", member.user_id))),
         Err(error) => {
             let (mistakes, may_force) = insisting(call, who, error, "role")?;
-            Ok(person(call, who, &member, role.as_str(), &mistakes, may_force))
+            person(call, who, &member, role.as_str(), &mistakes, may_force)
         }
     }
 }
@@ -343,7 +363,7 @@ async fn removal(
     let content = html! {
         (back(&path, &member.email))
         form.card method="post" action={ (path) "/remove" } {
-            (mistakes.above())
+            (mistakes.above(FORM))
             p { "This cannot be undone. With " strong { (member.email) } " end:" }
             ul {
                 li {
@@ -380,7 +400,7 @@ async fn removal(
         }
     };
     let title = if own { "Leave the organization" } else { "Remove a person" };
-    Ok(Page { title, who: Some(who), secret: false, content }.response(mistakes.status()))
+    Ok(Page::of(call, who, title, content).response(mistakes.status()))
 }
 
 /// Somebody's keys that end with him, as far as they are named, and whether there are more; `None` for whoever

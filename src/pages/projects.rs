@@ -16,11 +16,11 @@ use crate::{
         routes::Call,
     },
     pages::{
-        field::{Field, Mistakes},
-        form::{Form, query},
+        field::{FORM, Field, Mistakes},
+        form::{Form, nonce, query},
         layout::{Page, back, done, further, see_other},
         reveal,
-        routes::{is_for, manages},
+        routes::is_for,
         table::table,
         time,
     },
@@ -49,9 +49,9 @@ impl<'a> Typed<'a> {
     fn fields(&self, mistakes: &Mistakes) -> Markup {
         let hint = "Whatever people want to know about it. May be left empty.";
         html! {
-            (mistakes.above())
-            (Field { name: "name", label: "Name", hint: "", mistakes }.text("text", self.name, true))
-            (Field { name: "description", label: "Description", hint, mistakes }.text("text", self.description, false))
+            (mistakes.above(FORM))
+            (Field::new("name", "Name", mistakes).text("text", self.name, true))
+            (Field::new("description", "Description", mistakes).hint(hint).text("text", self.description, false))
         }
     }
 }
@@ -77,9 +77,10 @@ async fn show(call: &Call<'_>, who: &SignedIn, typed: &Typed<'_>, mistakes: &Mis
         @if let (true, Some(last)) = (page.has_more, page.items.last()) {
             (further(call, &last.id.to_string(), "More projects"))
         }
-        @if manages(who, PROJECTS) {
+        @if is_for(who, "POST", PROJECTS) {
             form.card method="post" action=(PROJECTS) {
                 h2 { "Make a project" }
+                (nonce(call)?)
                 (typed.fields(mistakes))
                 p.hint { "You get its first key, which may do everything in the project. It is shown once." }
                 button { "Make the project" }
@@ -88,7 +89,7 @@ async fn show(call: &Call<'_>, who: &SignedIn, typed: &Typed<'_>, mistakes: &Mis
             p.hint { "Owners and admins can make projects." }
         }
     };
-    Ok(Page { title: "Projects", who: Some(who), secret: false, content }.response(mistakes.status()))
+    Ok(Page::of(call, who, "Projects", content).response(mistakes.status()))
 }
 
 /// Makes a project. The answer has its first key, this once.
@@ -99,9 +100,11 @@ pub(crate) async fn create(call: &Call<'_>, who: &SignedIn) -> Result<Response, 
     let Some(name) = mistakes.read("name", Name::try_from(typed.name.to_owned())) else {
         return show(call, who, &typed, &mistakes).await;
     };
-    match call.app.create_project(&who.by, who.by.snapshot.organization_id, name, typed.described()).await {
+    let organization_id = who.by.snapshot.organization_id;
+    match call.app.create_project(&form.once(call, who)?, organization_id, name, typed.described()).await {
         Ok((_, created)) => Ok(reveal::page(call, who, &created, "The first key of the project")),
-        Err(error) => show(call, who, &typed, &Mistakes::of(call, who, error, &[])?).await,
+        Err(Error::Spent(id)) => Ok(reveal::key_gone(call, who, &id)),
+        Err(error) => show(call, who, &typed, &Mistakes::of(call, who, error, FORM, &[])?).await,
     }
 }
 
@@ -126,7 +129,7 @@ fn one(call: &Call<'_>, who: &SignedIn, project: &Project, typed: &Typed<'_>, mi
             dt { "Made" } dd { (time::date(project.created_at)) }
             dt { "Id" } dd.mono { (project.id) }
         }
-        @if manages(who, PROJECTS) {
+        @if is_for(who, "POST", PROJECTS) {
             form.card method="post" action=(path) {
                 h2 { "Change the project" }
                 (typed.fields(mistakes))
@@ -137,7 +140,7 @@ fn one(call: &Call<'_>, who: &SignedIn, project: &Project, typed: &Typed<'_>, mi
             p.hint { "Owners and admins can change projects." }
         }
     };
-    Page { title: project.name.as_str(), who: Some(who), secret: false, content }.response(mistakes.status())
+    Page::of(call, who, project.name.as_str(), content).response(mistakes.status())
 }
 
 pub(crate) async fn change(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
@@ -158,7 +161,7 @@ pub(crate) async fn change(call: &Call<'_>, who: &SignedIn) -> Result<Response, 
     }
     match call.app.update_project(&who.by, project.organization_id, project.id, &change).await {
         Ok(_) => Ok(see_other(&format!("{there}?done=changed"))),
-        Err(error) => Ok(one(call, who, &project, &typed, &Mistakes::of(call, who, error, &[])?)),
+        Err(error) => Ok(one(call, who, &project, &typed, &Mistakes::of(call, who, error, FORM, &[])?)),
     }
 }
 
@@ -180,7 +183,7 @@ async fn deletion(
     let content = html! {
         (back(&path, name))
         form.card method="post" action={ (path) "/delete" } {
-            (mistakes.above())
+            (mistakes.above(FORM))
             p {
                 "All keys of the project end with it: "
                 @match &keys {
@@ -192,7 +195,7 @@ async fn deletion(
                 " Whatever uses one of them is refused at once where the database is asked, and everywhere "
                 (call.app.config.max_staleness_ms / 1000) " seconds later at the latest. This cannot be undone."
             }
-            (Field { name: "name", label: "Type the project's name to delete it", hint: name, mistakes }
+            (Field::new("name", "Type the project's name to delete it", mistakes).hint(name)
                 .text("text", typed, true))
             div.bar {
                 button.danger { "Delete the project and end its keys" }
@@ -200,7 +203,7 @@ async fn deletion(
             }
         }
     };
-    Ok(Page { title: "Delete a project", who: Some(who), secret: false, content }.response(mistakes.status()))
+    Ok(Page::of(call, who, "Delete a project", content).response(mistakes.status()))
 }
 
 /// How many keys end with a project, as far as they are counted; `None` for whoever may not see them.
@@ -222,6 +225,6 @@ pub(crate) async fn delete(call: &Call<'_>, who: &SignedIn) -> Result<Response, 
     }
     match call.app.delete_project(&who.by, project.organization_id, project.id).await {
         Ok(_) => Ok(see_other("/settings/projects?done=deleted")),
-        Err(error) => deletion(call, who, &project, typed, &Mistakes::of(call, who, error, &[])?).await,
+        Err(error) => deletion(call, who, &project, typed, &Mistakes::of(call, who, error, FORM, &[])?).await,
     }
 }

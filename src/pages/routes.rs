@@ -20,8 +20,32 @@ use crate::{
 pub(crate) enum Access {
     /// Whoever comes.
     Anybody(for<'a> fn(&'a Call<'a>) -> Answer<'a>),
-    /// Whoever is signed in, with this scope if one is named: the one that the API asks for the same.
-    Session(Option<Scope>, for<'a> fn(&'a Call<'a>, &'a SignedIn) -> Answer<'a>),
+    /// Whoever is signed in and has what this needs.
+    Session(Needs, for<'a> fn(&'a Call<'a>, &'a SignedIn) -> Answer<'a>),
+}
+
+/// What whoever is signed in needs for a page or a form.
+pub(crate) struct Needs {
+    /// The scope that the API asks for the same.
+    pub(crate) scope: Option<Scope>,
+    /// Whether he must administer the organization.
+    pub(crate) admin: bool,
+}
+
+impl Needs {
+    const fn scope(scope: &'static str) -> Self {
+        Self { scope: Some(Scope::named(scope)), admin: false }
+    }
+
+    const fn admin(scope: &'static str) -> Self {
+        Self { scope: Some(Scope::named(scope)), admin: true }
+    }
+
+    /// Whether whoever is signed in has it.
+    fn are_met(&self, who: &SignedIn) -> bool {
+        self.scope.as_ref().is_none_or(|scope| who.by.snapshot.scopes.grant(scope))
+            && (!self.admin || who.by.administers().is_ok())
+    }
 }
 
 /// A row of the table.
@@ -47,16 +71,17 @@ macro_rules! page {
     };
 }
 
-const ANY: Option<Scope> = None;
-const READ: Option<Scope> = Some(Scope::named("api-keys:read"));
-const WRITE: Option<Scope> = Some(SIGN_IN);
-const MEMBERS_READ: Option<Scope> = Some(Scope::named("members:read"));
-const MEMBERS_WRITE: Option<Scope> = Some(Scope::named("members:write"));
-const PROJECTS_READ: Option<Scope> = Some(Scope::named("projects:read"));
-const PROJECTS_WRITE: Option<Scope> = Some(Scope::named("projects:write"));
-const ORGANIZATION_READ: Option<Scope> = Some(Scope::named("organization:read"));
-const ORGANIZATION_WRITE: Option<Scope> = Some(Scope::named("organization:write"));
-const AUDIT_READ: Option<Scope> = Some(Scope::named("audit:read"));
+const ANY: Needs = Needs { scope: None, admin: false };
+const READ: Needs = Needs::scope("api-keys:read");
+const WRITE: Needs = Needs { scope: Some(SIGN_IN), admin: false };
+const MEMBERS_READ: Needs = Needs::scope("members:read");
+const MEMBERS_WRITE: Needs = Needs::scope("members:write");
+const PROJECTS_READ: Needs = Needs::scope("projects:read");
+const ORGANIZATION_READ: Needs = Needs::scope("organization:read");
+const MANAGE_MEMBERS: Needs = Needs::admin("members:write");
+const MANAGE_PROJECTS: Needs = Needs::admin("projects:write");
+const MANAGE_ORGANIZATION: Needs = Needs::admin("organization:write");
+const AUDIT: Needs = Needs::admin("audit:read");
 
 /// Every page, and every form.
 pub(crate) const PAGES: &[PageRoute] = &[
@@ -85,31 +110,31 @@ pub(crate) const PAGES: &[PageRoute] = &[
     page!("GET" "/settings/devices" ANY devices::list),
     page!("POST" "/settings/devices/:session/end" WRITE devices::end),
     page!("GET" "/settings/people" MEMBERS_READ people::list),
-    page!("POST" "/settings/people" MEMBERS_WRITE people::invite),
+    page!("POST" "/settings/people" MANAGE_MEMBERS people::invite),
     page!("GET" "/settings/people/:user" MEMBERS_READ people::get),
-    page!("POST" "/settings/people/:user" MEMBERS_WRITE people::change_role),
-    page!("POST" "/settings/people/:user/sign-in-link" MEMBERS_WRITE people::make_link),
+    page!("POST" "/settings/people/:user" MANAGE_MEMBERS people::change_role),
+    page!("POST" "/settings/people/:user/sign-in-link" MANAGE_MEMBERS people::make_link),
     page!("GET" "/settings/people/:user/remove" MEMBERS_WRITE people::ask_to_remove),
     page!("POST" "/settings/people/:user/remove" MEMBERS_WRITE people::remove),
-    page!("POST" "/settings/invitations/:invitation/revoke" MEMBERS_WRITE people::take_back),
+    page!("POST" "/settings/people/invitations/:invitation/revoke" MANAGE_MEMBERS people::take_back),
     page!("GET" "/settings/teams" MEMBERS_READ teams::list),
-    page!("POST" "/settings/teams" MEMBERS_WRITE teams::create),
+    page!("POST" "/settings/teams" MANAGE_MEMBERS teams::create),
     page!("GET" "/settings/teams/:team" MEMBERS_READ teams::get),
-    page!("POST" "/settings/teams/:team" MEMBERS_WRITE teams::rename),
-    page!("POST" "/settings/teams/:team/members" MEMBERS_WRITE teams::add),
-    page!("POST" "/settings/teams/:team/members/:user/remove" MEMBERS_WRITE teams::take_out),
-    page!("GET" "/settings/teams/:team/delete" MEMBERS_WRITE teams::ask_to_delete),
-    page!("POST" "/settings/teams/:team/delete" MEMBERS_WRITE teams::delete),
+    page!("POST" "/settings/teams/:team" MANAGE_MEMBERS teams::rename),
+    page!("POST" "/settings/teams/:team/members" MANAGE_MEMBERS teams::add),
+    page!("POST" "/settings/teams/:team/members/:user/remove" MANAGE_MEMBERS teams::take_out),
+    page!("GET" "/settings/teams/:team/delete" MANAGE_MEMBERS teams::ask_to_delete),
+    page!("POST" "/settings/teams/:team/delete" MANAGE_MEMBERS teams::delete),
     page!("GET" "/settings/projects" PROJECTS_READ projects::list),
-    page!("POST" "/settings/projects" PROJECTS_WRITE projects::create),
+    page!("POST" "/settings/projects" MANAGE_PROJECTS projects::create),
     page!("GET" "/settings/projects/:project" PROJECTS_READ projects::get),
-    page!("POST" "/settings/projects/:project" PROJECTS_WRITE projects::change),
-    page!("GET" "/settings/projects/:project/delete" PROJECTS_WRITE projects::ask_to_delete),
-    page!("POST" "/settings/projects/:project/delete" PROJECTS_WRITE projects::delete),
+    page!("POST" "/settings/projects/:project" MANAGE_PROJECTS projects::change),
+    page!("GET" "/settings/projects/:project/delete" MANAGE_PROJECTS projects::ask_to_delete),
+    page!("POST" "/settings/projects/:project/delete" MANAGE_PROJECTS projects::delete),
     page!("GET" "/settings/organization" ORGANIZATION_READ organization::get),
-    page!("POST" "/settings/organization" ORGANIZATION_WRITE organization::change),
-    page!("GET" "/settings/audit" AUDIT_READ audit::list),
-    page!("GET" "/settings/audit/export" AUDIT_READ audit::export),
+    page!("POST" "/settings/organization" MANAGE_ORGANIZATION organization::change),
+    page!("GET" "/settings/audit" AUDIT audit::list),
+    page!("GET" "/settings/audit/export" AUDIT audit::export),
     page!("GET" "/settings/assets/:file" anybody assets::get),
     // What begins like a page belongs to the pages.
     page!("GET" "/settings/*rest" anybody layout::no_such_page),
@@ -140,27 +165,33 @@ pub(crate) fn find<'a>(method: &str, path: &'a str) -> Result<(&'static PageRout
     Err(Problem::MethodNotAllowed(allowed.join(", ")))
 }
 
-/// Whether a page or a form is for whoever is signed in, by its scope and, of the trail, by his role.
-pub(crate) fn is_for(who: &SignedIn, method: &str, path: &str) -> bool {
-    let Ok((page, _)) = find(method, path) else { return false };
-    let held = match &page.access {
-        Access::Anybody(_) | Access::Session(None, _) => true,
-        Access::Session(Some(scope), _) => who.by.snapshot.scopes.grant(scope),
-    };
-    held && (page.path != audit::AUDIT || who.by.administers().is_ok())
+/// The page above a path to which only a form leads: where that form is, or where one finds it.
+pub(crate) fn above(path: &str) -> Option<&str> {
+    let page = BY_PATH.at(path).ok()?.value.first()?;
+    let (mut template, mut path) = (page.path, path);
+    while let (Some((above, _)), Some((shorter, _))) = (template.rsplit_once('/'), path.rsplit_once('/')) {
+        (template, path) = (above, shorter);
+        if PAGES.iter().any(|page| page.method == "GET" && page.path == template) {
+            return Some(path);
+        }
+    }
+    None
 }
 
-/// Whether a form that only those fill in who administer the organization is for whoever is signed in.
-pub(crate) fn manages(who: &SignedIn, path: &str) -> bool {
-    is_for(who, "POST", path) && who.by.administers().is_ok()
+/// Whether a page or a form is for whoever is signed in.
+pub(crate) fn is_for(who: &SignedIn, method: &str, path: &str) -> bool {
+    match find(method, path) {
+        Ok((PageRoute { access: Access::Session(needs, _), .. }, _)) => needs.are_met(who),
+        Ok((PageRoute { access: Access::Anybody(_), .. }, _)) => true,
+        Err(_) => false,
+    }
 }
 
 /// Every page as data: method, path, and the scope or what else it asks for.
 pub fn table() -> Vec<(&'static str, &'static str, &'static str)> {
     let access = |page: &'static PageRoute| match &page.access {
         Access::Anybody(_) => "anybody",
-        Access::Session(None, _) => "any session",
-        Access::Session(Some(scope), _) => scope.as_str(),
+        Access::Session(needs, _) => needs.scope.as_ref().map_or("any session", Scope::as_str),
     };
     PAGES.iter().map(|page| (page.method, page.path, access(page))).collect()
 }

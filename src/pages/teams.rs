@@ -16,16 +16,18 @@ use crate::{
         routes::Call,
     },
     pages::{
-        field::{Field, Mistakes},
+        field::{FORM, Field, Mistakes},
         form::{Form, query},
         layout::{Page, back, done, further, see_other},
-        routes::manages,
+        routes::is_for,
         table::{ACTIONS, table},
         time,
     },
 };
 
 const TEAMS: &str = "/settings/teams";
+/// The form that puts somebody into a team, as the place of what is wrong with it.
+const ADD: &str = "add";
 /// Where a use case's refusals are told.
 const PLACES: [(&str, &str); 1] = [("team_exists", "name")];
 
@@ -59,10 +61,10 @@ async fn show(call: &Call<'_>, who: &SignedIn, name: &str, mistakes: &Mistakes) 
         @if let (true, Some(last)) = (page.as_ref().is_some_and(|page| page.has_more), teams.last()) {
             (further(call, &last.id.to_string(), "More teams"))
         }
-        @if manages(who, TEAMS) {
+        @if is_for(who, "POST", TEAMS) {
             form.card method="post" action=(TEAMS) {
                 h2 { "Make a team" }
-                (mistakes.above())
+                (mistakes.above(FORM))
                 (name_field(name, mistakes))
                 button { "Make the team" }
             }
@@ -70,11 +72,11 @@ async fn show(call: &Call<'_>, who: &SignedIn, name: &str, mistakes: &Mistakes) 
             p.hint { "Owners and admins can make teams." }
         }
     };
-    Ok(Page { title: "Teams", who: Some(who), secret: false, content }.response(mistakes.status()))
+    Ok(Page::of(call, who, "Teams", content).response(mistakes.status()))
 }
 
 fn name_field(name: &str, mistakes: &Mistakes) -> Markup {
-    Field { name: "name", label: "Name", hint: "", mistakes }.text("text", name, true)
+    Field::new("name", "Name", mistakes).text("text", name, true)
 }
 
 pub(crate) async fn create(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
@@ -86,7 +88,7 @@ pub(crate) async fn create(call: &Call<'_>, who: &SignedIn) -> Result<Response, 
     };
     match call.app.create_team(&who.by, who.by.snapshot.organization_id, name).await {
         Ok(team) => Ok(see_other(&format!("{TEAMS}/{}?done=made", team.id))),
-        Err(error) => show(call, who, typed, &Mistakes::of(call, who, error, &PLACES)?).await,
+        Err(error) => show(call, who, typed, &Mistakes::of(call, who, error, FORM, &PLACES)?).await,
     }
 }
 
@@ -103,7 +105,7 @@ async fn one(call: &Call<'_>, who: &SignedIn, name: Option<&str>, mistakes: &Mis
     let (by, organization_id) = (&who.by, who.by.snapshot.organization_id);
     let (team, members) = call.app.get_team(by, organization_id, team_id(call)?).await?;
     let people = call.app.list_members(by, organization_id, None, MAX_LIMIT).await?;
-    let may = manages(who, TEAMS);
+    let may = is_for(who, "POST", TEAMS);
     let path = format!("{TEAMS}/{}", team.id);
     let outside: Vec<(String, &str)> = people
         .items
@@ -124,13 +126,14 @@ async fn one(call: &Call<'_>, who: &SignedIn, name: Option<&str>, mistakes: &Mis
             @if outside.is_empty() { p.hint { "Everybody is in this team." } } @else {
                 form.card method="post" action={ (path) "/members" } {
                     h2 { "Add somebody" }
-                    (Field { name: "user", label: "Person", hint: "", mistakes }.select(&outside, ""))
+                    (mistakes.above(ADD))
+                    (Field::new("user", "Person", mistakes).select(&outside, ""))
                     button { "Add to the team" }
                 }
             }
             form.card method="post" action=(path) {
                 h2 { "Rename the team" }
-                (mistakes.above())
+                (mistakes.above(FORM))
                 (name_field(name.unwrap_or(team.name.as_str()), mistakes))
                 button { "Rename" }
             }
@@ -139,7 +142,7 @@ async fn one(call: &Call<'_>, who: &SignedIn, name: Option<&str>, mistakes: &Mis
             p.hint { "Owners and admins can change teams." }
         }
     };
-    Ok(Page { title: team.name.as_str(), who: Some(who), secret: false, content }.response(mistakes.status()))
+    Ok(Page::of(call, who, team.name.as_str(), content).response(mistakes.status()))
 }
 
 /// Who is in a team. Whoever does not administer the organization knows nobody's address but his own.
@@ -179,7 +182,7 @@ pub(crate) async fn rename(call: &Call<'_>, who: &SignedIn) -> Result<Response, 
     };
     match call.app.rename_team(&who.by, who.by.snapshot.organization_id, id, &name).await {
         Ok(_) => Ok(see_other(&format!("{TEAMS}/{id}?done=renamed"))),
-        Err(error) => one(call, who, Some(typed), &Mistakes::of(call, who, error, &PLACES)?).await,
+        Err(error) => one(call, who, Some(typed), &Mistakes::of(call, who, error, FORM, &PLACES)?).await,
     }
 }
 
@@ -192,7 +195,12 @@ pub(crate) async fn add(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pro
     };
     match call.app.add_to_team(&who.by, who.by.snapshot.organization_id, id, user_id).await {
         Ok(()) => Ok(see_other(&format!("{TEAMS}/{id}?done=added"))),
-        Err(error) => one(call, who, None, &Mistakes::of(call, who, error, &[("team_full", "user")])?).await,
+        // Somebody who has left since; a team that is gone is no page.
+        Err(Error::NotFound) => {
+            mistakes.add("user", "this person is not in the organization any more");
+            one(call, who, None, &mistakes).await
+        }
+        Err(error) => one(call, who, None, &Mistakes::of(call, who, error, ADD, &[("team_full", "user")])?).await,
     }
 }
 
@@ -227,7 +235,7 @@ pub(crate) async fn ask_to_delete(call: &Call<'_>, who: &SignedIn) -> Result<Res
             }
         }
     };
-    Ok(Page { title: "Delete a team", who: Some(who), secret: false, content }.response(200))
+    Ok(Page::of(call, who, "Delete a team", content).response(200))
 }
 
 pub(crate) async fn delete(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {

@@ -63,6 +63,12 @@ impl<'a> Browser<'a> {
         self.send("POST", path, fields, Some("https://keys.example.com"))
     }
 
+    /// Fills in a form that stands on a page and may be sent once.
+    pub(crate) fn fill(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> Answer {
+        let nonce = nonce(&html(&self.get(page)));
+        self.post(action, &[&[("nonce", nonce.as_str())], fields].concat())
+    }
+
     /// Whether somebody is signed in here.
     pub(crate) fn is_signed_in(&mut self) -> bool {
         let answer = self.get("/settings/devices");
@@ -73,6 +79,12 @@ impl<'a> Browser<'a> {
         assert_eq!(answer.status, 200, "{}", answer.json);
         true
     }
+}
+
+/// The value of the hidden field by which a form is sent once.
+pub(crate) fn nonce(page: &str) -> String {
+    let (_, rest) = page.split_once("name=\"nonce\" value=\"").unwrap_or_else(|| panic!("no nonce in {page}"));
+    rest.split('"').next().unwrap().to_owned()
 }
 
 pub(crate) fn html(answer: &Answer) -> String {
@@ -782,7 +794,7 @@ fn a_page_makes_a_link_and_shows_it_once() {
     let path = format!("/settings/people/{member_id}");
     let mut browser = Browser::with_link(&world, &sign_in_link);
     assert!(html(&browser.get(&path)).contains("Make a link"));
-    let answer = browser.post(&format!("{path}/sign-in-link"), &[]);
+    let answer = browser.fill(&path, &format!("{path}/sign-in-link"), &[]);
     assert_eq!((answer.status, answer.header("referrer-policy")), (200, Some("no-referrer")));
     let page = html(&answer);
     let link = page.split(['<', '>', '"']).find(|text| text.starts_with("https://keys.example.com/sign-in/")).unwrap();
