@@ -12,7 +12,7 @@ use crate::{
     http::{
         problem::Problem,
         routes::Call,
-        typed::{InBody, Json},
+        typed::{InBody, Json, NamesInBody},
     },
 };
 
@@ -65,7 +65,7 @@ pub(crate) struct NoteBody {
 pub(crate) async fn suggest_notes(
     call: &Call<'_>,
     by: &Principal,
-    InBody(RunsBody { runs }): InBody<RunsBody>,
+    (InBody(RunsBody { runs }), NamesInBody): (InBody<RunsBody>, NamesInBody),
 ) -> Result<Json<SuggestedNotesBody>, Problem> {
     let suggested = call.app.suggest_notes(by, runs).await?;
     let notes = suggested.items.into_iter().map(|(run, note)| NoteBody { run, note }).collect();

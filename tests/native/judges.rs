@@ -161,6 +161,21 @@ fn rules_about_numbers_pass_what_fits_and_say_why_the_rest_does_not() {
 }
 
 #[test]
+fn the_larger_a_pattern_the_shorter_the_texts_that_it_judges() {
+    let large = judge("regex", json!({ "pattern": "^(?:[a-z]{0,20}){10}!" }));
+    let small = judge("regex", json!({ "pattern": "^(a+)+$" }));
+    let (short, long) = ("a".repeat(5_000), "a".repeat(60_000));
+    assert!(judged(&small, json!({ "a": long })).passed);
+    let explained = |text: &str| judged(&large, json!({ "a": text })).explanation;
+    assert!(explained(&short).ends_with("which does not match."));
+    assert_eq!(explained(&long), "`a` has 60000 bytes, too many for so large a pattern.");
+    let schema = judge("json_schema", json!({ "schema": { "anyOf": [{ "pattern": "^(?:[a-z]{0,20}){10}!" }, true] } }));
+    assert!(judged(&schema, json!({ "a": short })).passed);
+    let judgment = judged(&schema, json!({ "a": long }));
+    assert_eq!(judgment.explanation, "`a` does not fit the schema: the schema takes too long to judge it.");
+}
+
+#[test]
 fn what_is_expected_may_stand_in_another_column() {
     for (name, rest, value, expected, passed) in [
         ("exact_match", json!({}), json!([1]), json!([1.0]), true),

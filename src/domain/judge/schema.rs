@@ -5,12 +5,11 @@
 use std::collections::{HashMap, HashSet};
 
 use percent_encoding::percent_decode_str;
-use regex_lite::Regex;
 use serde_json::{Map, Value};
 
 use super::{
     super::json::{MAX_DEPTH, canonical, depth},
-    pattern,
+    pattern::{MAX_WORK, Pattern},
     text::{cut, quoted},
 };
 
@@ -18,7 +17,7 @@ use super::{
 const MAX_STEPS: usize = 200_000;
 /// The most schemas within each other while a value is judged: a reference may lead to itself.
 const MAX_NESTING: usize = 256;
-/// How many characters of a text count as one step more.
+/// How many bytes of a text count as one step more.
 const STEP_BYTES: usize = 64;
 
 const TYPES: [&str; 7] = ["null", "boolean", "object", "array", "number", "integer", "string"];
@@ -44,7 +43,7 @@ fn check_schema(root: &Value, schema: &Value, path: &str) -> Result<(), (String,
     for (keyword, argument) in keywords {
         let at = format!("{path}.{keyword}");
         let must = |good: bool, what: &str| if good { Ok(()) } else { Err((at.clone(), format!("must be {what}"))) };
-        let compiles = |pattern: &str| pattern::compile(pattern).map_err(|why| (at.clone(), why)).map(drop);
+        let compiles = |pattern: &str| Pattern::compile(pattern).map_err(|why| (at.clone(), why)).map(drop);
         match keyword.as_str() {
             "$schema" => {
                 let known = |url: &str| url.contains("://json-schema.org/draft");
@@ -153,7 +152,7 @@ struct Judging<'a> {
     /// How many steps are left.
     steps: usize,
     nesting: usize,
-    patterns: HashMap<&'a str, Regex>,
+    patterns: HashMap<&'a str, Pattern>,
 }
 
 type Judged = Result<(), Misfit>;
@@ -269,14 +268,17 @@ impl<'a> Judging<'a> {
         }
     }
 
-    /// Whether a text matches. Each of its characters is a step, because each can be much work.
+    /// Whether a text matches.
     fn matches(&mut self, pattern: &'a str, text: &str) -> Result<bool, Misfit> {
-        self.spend(text.len())?;
         if !self.patterns.contains_key(pattern) {
             self.spend(pattern.len())?;
-            self.patterns.insert(pattern, pattern::compile(pattern).map_err(|_| Misfit::Unknown)?);
+            self.patterns.insert(pattern, Pattern::compile(pattern).map_err(|_| Misfit::Unknown)?);
         }
-        Ok(self.patterns.get(pattern).is_some_and(|pattern| pattern.is_match(text)))
+        let Some(pattern) = self.patterns.get(pattern) else { return Err(Misfit::Unknown) };
+        // What is the most work for one text leaves a fourth of the steps to the rest.
+        let steps = pattern.work(text).saturating_mul(MAX_STEPS / 4 * 3) / MAX_WORK;
+        self.steps = self.steps.checked_sub(steps).ok_or(Misfit::Unknown)?;
+        Ok(pattern.regex.is_match(text))
     }
 
     fn of_array(
