@@ -507,6 +507,7 @@ CREATE TABLE review_items (
   flagged_by_key TEXT NOT NULL,
   flagged_by_user TEXT,
   verdict TEXT,                         -- a person's
+  passed INTEGER,                       -- 1 or 0, whether that is a good one; NULL: the person did not say
   notes TEXT,                           -- why, or why it was rejected
   decided_at INTEGER,                   -- when it was judged or rejected
   decided_by_key TEXT,
@@ -520,11 +521,9 @@ CREATE TABLE review_items (
 
 -- A run is flagged once.
 CREATE UNIQUE INDEX review_items_by_run ON review_items (run_id);
--- Lists, newest first: of all of an organization, of one live evaluation; each also by state.
-CREATE INDEX review_items_listed ON review_items (organization_id, id);
-CREATE INDEX review_items_by_state ON review_items (organization_id, state, id);
-CREATE INDEX review_items_by_live_evaluation ON review_items (live_evaluation_id, id);
-CREATE INDEX review_items_by_live_evaluation_and_state ON review_items (live_evaluation_id, state, id);
+-- Lists, newest first: of all of an organization, of one live evaluation. As with runs, a list of all states reads each of them.
+CREATE INDEX review_items_listed ON review_items (organization_id, state, id);
+CREATE INDEX review_items_by_live_evaluation ON review_items (live_evaluation_id, state, id);
 
 -- How often each key was used on each day. The day stands first, so that the sweep finds the oldest and a month of one key is thirty look-ups.
 CREATE TABLE key_uses (
@@ -578,9 +577,21 @@ CREATE TABLE sign_in_links (
   user_id TEXT NOT NULL REFERENCES users (id),
   role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'member')),  -- as that of the session
   key_expires_at INTEGER,               -- as that of the session
-  created_by_user_id TEXT REFERENCES users (id),  -- who must still administer the organization; NULL: nobody
+  created_by_user_id TEXT REFERENCES users (id),  -- NULL: nobody, but the operator or a key without a user
   expires_at INTEGER NOT NULL           -- opens nothing from here on
 ) STRICT, WITHOUT ROWID;
 
 -- The sweep: what has expired.
 CREATE INDEX sign_in_links_due ON sign_in_links (expires_at);
+-- Those of one person, which end with any change of what he may do.
+CREATE INDEX sign_in_links_by_maker ON sign_in_links (created_by_user_id) WHERE created_by_user_id IS NOT NULL;
+
+CREATE TRIGGER sign_in_links_end_with_role AFTER UPDATE ON memberships
+BEGIN
+  DELETE FROM sign_in_links WHERE created_by_user_id = OLD.user_id;
+END;
+
+CREATE TRIGGER sign_in_links_end_with_membership AFTER DELETE ON memberships
+BEGIN
+  DELETE FROM sign_in_links WHERE created_by_user_id = OLD.user_id;
+END;

@@ -147,6 +147,7 @@ CREATE TABLE review_items (
   flagged_by_key TEXT NOT NULL,
   flagged_by_user TEXT,
   verdict TEXT,                         -- a person's
+  passed INTEGER,                       -- 1 or 0, whether that is a good one; NULL: the person did not say
   notes TEXT,                           -- why, or why it was rejected
   decided_at INTEGER,                   -- when it was judged or rejected
   decided_by_key TEXT,
@@ -160,8 +161,6 @@ CREATE TABLE review_items (
 
 -- A run is flagged once.
 CREATE UNIQUE INDEX review_items_by_run ON review_items (run_id);
--- Lists, newest first: of all of an organization, of one live evaluation; each also by state.
-CREATE INDEX review_items_listed ON review_items (organization_id, id);
-CREATE INDEX review_items_by_state ON review_items (organization_id, state, id);
-CREATE INDEX review_items_by_live_evaluation ON review_items (live_evaluation_id, id);
-CREATE INDEX review_items_by_live_evaluation_and_state ON review_items (live_evaluation_id, state, id);
+-- Lists, newest first: of all of an organization, of one live evaluation. As with runs, a list of all states reads each of them.
+CREATE INDEX review_items_listed ON review_items (organization_id, state, id);
+CREATE INDEX review_items_by_live_evaluation ON review_items (live_evaluation_id, state, id);

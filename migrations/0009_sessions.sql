@@ -47,7 +47,7 @@ CREATE TABLE sign_in_links (
   user_id TEXT NOT NULL REFERENCES users (id),
   role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'member')),  -- as that of the session
   key_expires_at INTEGER,               -- as that of the session
-  created_by_user_id TEXT REFERENCES users (id),  -- who must still administer the organization; NULL: nobody
+  created_by_user_id TEXT REFERENCES users (id),  -- NULL: nobody, but the operator or a key without a user
   expires_at INTEGER NOT NULL           -- opens nothing from here on
 ) STRICT, WITHOUT ROWID;
 

@@ -1,5 +1,5 @@
-//! The six things that the outside world gives: a database, a cache, a clock, randomness, work
-//! that goes on behind the answer, and the operator's servers. The same core runs over workerd's, over SQLite in the
+//! The seven things that the outside world gives: a database, a cache, a clock, randomness, work
+//! that goes on behind the answer, the operator's servers, and a count of attempts. The same core runs over workerd's, over SQLite in the
 //! tests, and over a simulated world with delays and failures.
 
 use std::{any::Any, future::Future, pin::Pin, rc::Rc};
@@ -173,4 +173,11 @@ pub trait Upstream {
     /// # Errors
     /// [`UpstreamError`]; the request may have been carried out all the same.
     fn send(&self, request: Outgoing) -> LocalFuture<'_, Result<Incoming, UpstreamError>>;
+}
+
+/// A count of what is attempted how often.
+pub trait Limiter {
+    /// Whether one more attempt from this address is within what the operator allows. How exactly that is
+    /// counted, the platform says; if it cannot count, it is.
+    fn admits(&self, address: String) -> LocalFuture<'_, bool>;
 }

@@ -10,6 +10,7 @@ use crate::{
     platform::{
         d1::D1,
         kv::Kv,
+        limiter::RateLimit,
         message,
         system::{WaitUntil, WallClock, WebCrypto},
         upstream::Fetcher,
@@ -85,6 +86,7 @@ fn app(env: &Env, background: Rc<dyn Background>) -> Option<App> {
         entropy: Rc::new(WebCrypto),
         background,
         upstream: Rc::new(Fetcher(env.clone())),
+        limiter: Rc::new(RateLimit(env.clone())),
         config,
         isolate,
     })

@@ -20,7 +20,8 @@ use crate::{
     ports::{DatabaseError, Statement},
     storage::{
         audit::{self, Actor},
-        organizations, sessions,
+        organizations,
+        sessions::{self, NewLink},
     },
 };
 
@@ -66,7 +67,15 @@ impl App {
         let token = SignInToken::generate(&self.config.brand, source).map_err(Error::Unavailable)?;
         if let Some(user_id) = created.key.user_id {
             let expires_at = created.key.created_at.plus_ms(FIRST_LINK_MS);
-            batch.push(sessions::insert_link(token.digest(), organization.id, user_id, created.key.role, expires_at));
+            batch.push(sessions::insert_link(&NewLink {
+                digest: token.digest(),
+                organization_id: organization.id,
+                user_id,
+                roles: vec![created.key.role],
+                key_expires_at: None,
+                created_by_user_id: None,
+                expires_at,
+            }));
         }
         match self.database.batch(batch).await {
             Ok(_) => Ok((created, token)),

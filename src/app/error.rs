@@ -1,6 +1,9 @@
 //! Why a use case did not do what it was asked.
 
-use crate::{domain::decision::Refusal, ports::DatabaseError};
+use crate::{
+    domain::{decision::Refusal, id::ReviewId},
+    ports::DatabaseError,
+};
 
 /// Why a use case did not do what it was asked. `http` knows how each looks on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,12 +37,16 @@ pub enum Error {
         /// For people.
         message: &'static str,
     },
+    /// It was asked too often.
+    TooMany,
     /// The Idempotency-Key belongs to another request.
     Reused,
     /// The first request with the Idempotency-Key made what has this id; the answer cannot be given again.
     Spent(String),
     /// The first request with the Idempotency-Key has not ended yet.
     Running,
+    /// The run is in the review queue already, as this item.
+    Flagged(ReviewId),
     /// Something that the answer depends on has failed; the text is for the log alone.
     Unavailable(String),
     /// A language model is to judge, and the operator has set up none.

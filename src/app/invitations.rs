@@ -8,6 +8,7 @@ use crate::{
         error::Error,
         keys::{Created, Page},
         people::check_vouches,
+        sessions::{Begun, Visitor},
         take,
     },
     domain::{
@@ -20,9 +21,10 @@ use crate::{
         scope::Scopes,
         token::InvitationToken,
     },
+    ports::{Row, Statement},
     storage::{
         audit::{self, Actor, Event},
-        invitations, keys, people,
+        invitations, keys, people, sessions,
     },
 };
 
@@ -165,14 +167,13 @@ impl App {
         // An invitation never changes: it can only have ended when the batch below asks again.
         let (invitation, _, policy) = self.open_invitation(token).await?;
         let now = self.now();
-        let organization_id = invitation.organization_id;
         let user_id = UserId::new(now, self.random_bits()?);
         let text = KeyText::generate(&self.config.brand, None, KeyKind::Pat, |bytes| self.entropy.fill(bytes))
             .map_err(Error::Unavailable)?;
         let mut key = Key {
             id: KeyId::new(now, self.random_bits()?),
             number: 0,
-            organization_id,
+            organization_id: invitation.organization_id,
             user_id: Some(user_id),
             project_id: None,
             live_evaluation_id: None,
@@ -196,20 +197,51 @@ impl App {
         };
         // He acts by the key that he gets.
         let actor = Actor { key_id: Some(key.id), user_id: Some(user_id), session_id: None, request_id, ip };
-        let retention_ms = self.config.audit_retention_ms;
+        let insert = self.insert_key(&key, &text, policy);
+        let rows = self.join(token, &invitation, user_id, &actor, insert, &Self::created_event(&key)).await?;
+        key.number = keys::read_number(rows)?.ok_or(Error::NotFound)?;
+        Ok(Created { key, text })
+    }
+
+    /// The same for a browser, which gets a session in the place of a key.
+    ///
+    /// # Errors
+    /// As [`App::accept_invitation`] says.
+    pub async fn accept_and_sign_in(&self, token: &InvitationToken, visitor: &Visitor) -> Result<Begun, Error> {
+        let (invitation, ..) = self.open_invitation(token).await?;
+        let now = self.now();
+        let user_id = UserId::new(now, self.random_bits()?);
+        let new = self.new_session(visitor, invitation.key_expires_at, now)?;
+        let insert =
+            sessions::insert_for_member(&new.row(), invitation.organization_id, user_id, invitation.key_expires_at);
+        let created = new.created_event(invitation.organization_id);
+        let rows = self.join(token, &invitation, user_id, &new.actor(user_id), insert, &created).await?;
+        if rows.is_empty() { Err(Error::NotFound) } else { Ok(new.begun) }
+    }
+
+    /// Makes the user whom an invitation is for and gives him, with its event, what he acts by: the rows of the
+    /// statement that does it.
+    async fn join(
+        &self,
+        token: &InvitationToken,
+        invitation: &Invitation,
+        user_id: UserId,
+        actor: &Actor,
+        insert: Statement,
+        inserted: &Event,
+    ) -> Result<Vec<Row>, Error> {
+        let (now, digest, retention_ms) = (inserted.at, token.digest(), self.config.audit_retention_ms);
         let details = json!({ "invitation": invitation.id, "role": invitation.role });
-        let joined = Event::new(organization_id, user_id, "member.joined", details, now);
-        let digest = token.digest();
+        let joined = Event::new(invitation.organization_id, user_id, "member.joined", details, now);
         let batch = vec![
             invitations::insert_user(digest, user_id, now),
             invitations::insert_membership(digest, user_id, now),
-            audit::record_if_changed(&actor, &joined, retention_ms),
-            self.insert_key(&key, &text, policy),
-            audit::record_if_changed(&actor, &Self::created_event(&key), retention_ms),
+            audit::record_if_changed(actor, &joined, retention_ms),
+            insert,
+            audit::record_if_changed(actor, inserted, retention_ms),
             invitations::use_up(digest, user_id),
         ];
         let mut results = self.database.batch(batch).await?;
-        key.number = keys::read_number(take(&mut results, 3))?.ok_or(Error::NotFound)?;
-        Ok(Created { key, text })
+        Ok(take(&mut results, 3))
     }
 }

@@ -17,6 +17,7 @@ mod model;
 pub mod organizations;
 pub mod people;
 pub mod projects;
+pub mod review;
 pub mod rotation;
 pub mod runs;
 pub mod sessions;
@@ -33,7 +34,7 @@ use crate::{
         feed::Feed, idempotency::Repeatable, key::Role, organization::Subscription, snapshot::Snapshot,
         time::UnixMillis,
     },
-    ports::{Background, Cache, Clock, Database, Entropy, Row, Statement, Upstream},
+    ports::{Background, Cache, Clock, Database, Entropy, Limiter, Row, Statement, Upstream},
     storage::{audit::Actor, changes},
 };
 
@@ -54,6 +55,8 @@ pub struct App {
     pub background: Rc<dyn Background>,
     /// The operator's servers.
     pub upstream: Rc<dyn Upstream>,
+    /// The count of attempts to sign in.
+    pub limiter: Rc<dyn Limiter>,
     /// The operator's choices.
     pub config: Rc<Config>,
     /// What this isolate remembers between requests.

@@ -1,16 +1,16 @@
 //! Sessions on the settings pages: begun with a key or a link, read with each request, and ended.
 
-use std::rc::Rc;
+use std::{net::IpAddr, rc::Rc};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
-    app::{App, Principal, error::Error, take, verify::Freshness},
+    app::{App, Principal, error::Error, people::check_vouches, take, verify::Freshness},
     domain::{
         decision::{Refusal, decide},
         feed::Feed,
-        id::SessionId,
-        key::Name,
+        id::{OrganizationId, SessionId, UserId},
+        key::{Name, Role},
         key_text::KeyText,
         scope::Scope,
         session::{MAX_USER_AGENT_CHARS, SEEN_MS, SESSION_MS, Session, SignInLink},
@@ -19,11 +19,13 @@ use crate::{
     },
     storage::{
         audit::{self, Actor, Event},
-        changes,
-        sessions::{self, NewSession, Whose},
+        changes, people,
+        sessions::{self, NewLink, NewSession, Whose},
     },
 };
 
+/// How long a link to sign in works that somebody has made, in milliseconds.
+const LINK_MS: i64 = 15 * 60 * 1000;
 /// What a key must hold whose holder signs in with it.
 pub(crate) const SIGN_IN: Scope = Scope::named("api-keys:write");
 /// The most sessions that are listed. Nobody has as many browsers.
@@ -62,6 +64,15 @@ pub struct SignedIn {
 }
 
 impl App {
+    /// Lets through so many attempts to sign in from one address as the operator allows.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] when there were more.
+    pub async fn count_attempt(&self, visitor: &Visitor) -> Result<(), Error> {
+        let address = visitor.ip.as_deref().map(network).unwrap_or_default();
+        if self.limiter.admits(address).await { Ok(()) } else { Err(Error::TooMany) }
+    }
+
     /// Begins a session with a key. It can do what the key can, and ends with the secret that was shown.
     ///
     /// # Errors
@@ -71,22 +82,60 @@ impl App {
         let now = self.now();
         decide(&found.snapshot, &[SIGN_IN], now).map_err(Error::Refused)?;
         self.note_use(&found.snapshot);
-        let (id, begun) = self.begin(found.snapshot.ends_at(), now)?;
+        let new = self.new_session(visitor, found.snapshot.ends_at(), now)?;
         let by = Principal {
             snapshot: found.snapshot,
             request_id: visitor.request_id.clone(),
             ip: visitor.ip.clone(),
             repeatable: None,
         };
-        let user_agent = shortened(&visitor.user_agent);
-        let insert = sessions::insert_for_key(
-            &new_session(id, &begun, &user_agent, now),
-            by.snapshot.key_id,
-            &self.config.hasher.candidates(text),
-        );
-        let created = Event::new(by.snapshot.organization_id, id, "session.created", details(&user_agent), now);
-        self.guarded(&by, vec![insert, self.record_if_changed(&by, &created)]).await?;
-        Ok(begun)
+        let candidates = self.config.hasher.candidates(text);
+        let statements = vec![
+            sessions::insert_for_key(&new.row(), by.snapshot.key_id, &candidates),
+            self.record_if_changed(&by, &new.created_event(by.snapshot.organization_id)),
+        ];
+        self.guarded(&by, statements).await?;
+        Ok(new.begun)
+    }
+
+    /// Makes a link that signs a member in; gives it, this once, and until when it works. Like whoever invites,
+    /// he who makes one vouches for all that the member may do.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such member; [`Error::Exceeds`] when the caller cannot vouch for him.
+    pub async fn make_sign_in_link(
+        &self,
+        by: &Principal,
+        organization_id: OrganizationId,
+        user_id: UserId,
+    ) -> Result<(SignInToken, UnixMillis), Error> {
+        by.administers()?;
+        let now = self.now();
+        let token = SignInToken::generate(&self.config.brand, |bytes| self.entropy.fill(bytes));
+        let token = token.map_err(Error::Unavailable)?;
+        let key_expires_at = by.snapshot.ends_at();
+        let expires_at = now.plus_ms(LINK_MS);
+        let expires_at = key_expires_at.map_or(expires_at, |key_expires_at| key_expires_at.min(expires_at));
+        let link = NewLink {
+            digest: token.digest(),
+            organization_id,
+            user_id,
+            roles: Role::ALL.into_iter().filter(|role| check_vouches(by, *role).is_ok()).collect(),
+            key_expires_at,
+            created_by_user_id: by.snapshot.user_id,
+            expires_at,
+        };
+        let details = json!({ "expires_at": expires_at.to_rfc3339() });
+        let made = Event::new(organization_id, user_id, "sign_in_link.created", details, now);
+        let statements = vec![
+            people::get(organization_id, user_id),
+            sessions::insert_link(&link),
+            self.record_if_changed(by, &made),
+        ];
+        let mut results = self.in_organization(by, organization_id, statements).await?;
+        let member = people::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)?;
+        check_vouches(by, member.role)?;
+        Ok((token, expires_at))
     }
 
     /// What a link opens.
@@ -106,24 +155,15 @@ impl App {
         let now = self.now();
         let mut results = self.database.batch(vec![sessions::link_by_digest(token.digest(), now)]).await?;
         let (organization_id, link) = sessions::read_link(take(&mut results, 0))?.ok_or(Error::NotFound)?;
-        let (id, begun) = self.begin(link.key_expires_at, now)?;
-        let user_agent = shortened(&visitor.user_agent);
-        // He acts by the session that he gets.
-        let actor = Actor {
-            key_id: Some(id.as_key()),
-            user_id: Some(link.user_id),
-            session_id: Some(id),
-            request_id: visitor.request_id.clone(),
-            ip: visitor.ip.clone(),
-        };
-        let created = Event::new(organization_id, id, "session.created", details(&user_agent), now);
+        let new = self.new_session(visitor, link.key_expires_at, now)?;
+        let created = new.created_event(organization_id);
         let statements = vec![
-            sessions::insert_for_link(&new_session(id, &begun, &user_agent, now), token.digest()),
-            audit::record_if_changed(&actor, &created, self.config.audit_retention_ms),
+            sessions::insert_for_link(&new.row(), token.digest()),
+            audit::record_if_changed(&new.actor(link.user_id), &created, self.config.audit_retention_ms),
             sessions::use_up(token.digest()),
         ];
         let mut results = self.database.batch(statements).await?;
-        if take(&mut results, 0).is_empty() { Err(Error::NotFound) } else { Ok(begun) }
+        if take(&mut results, 0).is_empty() { Err(Error::NotFound) } else { Ok(new.begun) }
     }
 
     /// The session with this token, whatever it may do; `None`: there is no such session, or none any more.
@@ -178,12 +218,22 @@ impl App {
     }
 
     /// A session to be begun, by what lasts until `ends_at`.
-    fn begin(&self, ends_at: Option<UnixMillis>, now: UnixMillis) -> Result<(SessionId, Begun), Error> {
+    pub(super) fn new_session<'a>(
+        &self,
+        visitor: &'a Visitor,
+        ends_at: Option<UnixMillis>,
+        now: UnixMillis,
+    ) -> Result<Beginning<'a>, Error> {
         let token = SessionToken::generate(&self.config.brand, |bytes| self.entropy.fill(bytes));
         let token = token.map_err(Error::Unavailable)?;
         let longest = now.plus_ms(SESSION_MS);
-        let expires_at = ends_at.map_or(longest, |ends_at| ends_at.min(longest));
-        Ok((SessionId::new(now, self.random_bits()?), Begun { token, expires_at }))
+        Ok(Beginning {
+            id: SessionId::new(now, self.random_bits()?),
+            visitor,
+            user_agent: visitor.user_agent.chars().take(MAX_USER_AGENT_CHARS).collect(),
+            created_at: now,
+            begun: Begun { token, expires_at: ends_at.map_or(longest, |ends_at| ends_at.min(longest)) },
+        })
     }
 
     /// Writes down behind the answer that a session is in use.
@@ -197,19 +247,72 @@ impl App {
     }
 }
 
-fn new_session<'a>(id: SessionId, begun: &Begun, user_agent: &'a str, now: UnixMillis) -> NewSession<'a> {
-    NewSession { id, digest: begun.token.digest(), user_agent, created_at: now, expires_at: begun.expires_at }
+/// A session that is about to begin.
+pub(super) struct Beginning<'a> {
+    id: SessionId,
+    visitor: &'a Visitor,
+    user_agent: String,
+    created_at: UnixMillis,
+    /// What is told once it has.
+    pub(super) begun: Begun,
 }
 
-fn shortened(user_agent: &str) -> String {
-    user_agent.chars().take(MAX_USER_AGENT_CHARS).collect()
-}
+impl Beginning<'_> {
+    /// Its row.
+    pub(super) fn row(&self) -> NewSession<'_> {
+        NewSession {
+            id: self.id,
+            digest: self.begun.token.digest(),
+            user_agent: &self.user_agent,
+            created_at: self.created_at,
+            expires_at: self.begun.expires_at,
+        }
+    }
 
-fn details(user_agent: &str) -> Value {
-    json!({ "user_agent": user_agent })
+    /// A user who acts by this session.
+    pub(super) fn actor(&self, user_id: UserId) -> Actor {
+        Actor {
+            key_id: Some(self.id.as_key()),
+            user_id: Some(user_id),
+            session_id: Some(self.id),
+            request_id: self.visitor.request_id.clone(),
+            ip: self.visitor.ip.clone(),
+        }
+    }
+
+    /// That it has begun.
+    pub(super) fn created_event(&self, organization_id: OrganizationId) -> Event {
+        let details = json!({ "user_agent": self.user_agent });
+        Event::new(organization_id, self.id, "session.created", details, self.created_at)
+    }
 }
 
 fn whose(by: &Principal) -> Whose {
     let caller = &by.snapshot;
     Whose { organization_id: caller.organization_id, user_id: caller.user_id, key_id: caller.key_id }
+}
+
+/// What one subscriber of an Internet provider has: an IPv4 address, or a network of 2^64 IPv6 addresses.
+fn network(ip: &str) -> String {
+    let Ok(IpAddr::V6(address)) = ip.parse() else { return ip.to_owned() };
+    let [a, b, c, d, ..] = address.segments();
+    format!("{a:x}:{b:x}:{c:x}:{d:x}::")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::network;
+
+    #[test]
+    fn network_is_the_same_for_all_addresses_of_one_subscriber() {
+        for (ip, expected) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("2001:db8:1:2::", "2001:db8:1:2::"),
+            ("2001:db8::1", "2001:db8:0:0::"),
+            ("", ""),
+        ] {
+            assert_eq!(network(ip), expected, "{ip}");
+        }
+    }
 }

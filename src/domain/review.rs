@@ -40,6 +40,15 @@ pub struct ReviewItem {
     pub promoted: Option<Deed>,
 }
 
+/// Which items to list.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter {
+    /// In this state.
+    pub state: Option<ReviewState>,
+    /// Of this live evaluation.
+    pub live_evaluation_id: Option<LiveEvaluationId>,
+}
+
 /// What has happened to a run in the review queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -55,6 +64,9 @@ pub enum ReviewState {
 }
 
 impl ReviewState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Open, Self::Judged, Self::Rejected, Self::Promoted];
+
     /// The state's name.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -92,7 +92,7 @@ pub(crate) struct CreatedBody {
     about: InvitationBody,
     /// The secret that opens it, shown this once.
     token: String,
-    /// Where it leads to, with the secret in it.
+    /// Where whoever is invited finds a page to accept it, with the secret in it.
     link: String,
 }
 
@@ -107,7 +107,7 @@ pub(crate) async fn create(
     let (invitation, token) = call.app.invite(by, id, body.email, body.role, days * DAY_MS).await?;
     Ok(Confidential(CreatedBody {
         about: InvitationBody::new(invitation),
-        link: format!("{}/v1/invitations/{}", call.request.origin, token.expose()),
+        link: format!("{}/invitations/{}", call.request.origin, token.expose()),
         token: token.expose().to_owned(),
     }))
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     app::{Principal, error::Error, keys::Created, live_evaluations::NewLiveEvaluation},
     domain::{
+        access::Resource,
         evaluation::InputColumn,
         id::{EvaluationId, LiveEvaluationId, ProjectId, UserId},
         judge::Judge,
@@ -18,7 +19,8 @@ use crate::{
         message::Rfc3339,
         problem::Problem,
         routes::Call,
-        typed::{Confidential, InBody, InPath, InQuery, Json, MayRepeat, Whole},
+        shares::{self, GranteePath, NewShare, ShareBody, SharesBody},
+        typed::{Confidential, InBody, InPath, InQuery, Json, MayRepeat, NoContent, Whole},
     },
 };
 
@@ -200,4 +202,28 @@ pub(crate) async fn regenerate(
     (InPath(path), MayRepeat): (InPath<LiveEvaluationPath>, MayRepeat),
 ) -> Result<Confidential<LiveEvaluationBody>, Problem> {
     Ok(Confidential(LiveEvaluationBody::with_key(call.app.regenerate(by, path.live_evaluation).await?)))
+}
+
+pub(crate) async fn list_shares(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(path): InPath<LiveEvaluationPath>,
+) -> Result<Json<SharesBody>, Problem> {
+    shares::list(call, by, Resource::LiveEvaluation(path.live_evaluation)).await
+}
+
+pub(crate) async fn share(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(path), new): (InPath<LiveEvaluationPath>, NewShare),
+) -> Result<Json<ShareBody>, Problem> {
+    shares::share(call, by, Resource::LiveEvaluation(path.live_evaluation), new).await
+}
+
+pub(crate) async fn unshare(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(path), grantee): (InPath<LiveEvaluationPath>, InPath<GranteePath>),
+) -> Result<NoContent, Problem> {
+    shares::unshare(call, by, Resource::LiveEvaluation(path.live_evaluation), grantee).await
 }

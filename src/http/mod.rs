@@ -18,6 +18,7 @@ pub mod openapi;
 pub(crate) mod organizations;
 pub(crate) mod people;
 pub(crate) mod problem;
+pub(crate) mod review;
 pub mod routes;
 pub(crate) mod runs;
 pub(crate) mod shares;

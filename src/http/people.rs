@@ -12,7 +12,7 @@ use crate::{
         organizations::{Asked, OrganizationPath},
         problem::Problem,
         routes::Call,
-        typed::{InBody, InPath, InQuery, Json, Whole},
+        typed::{Confidential, InBody, InPath, InQuery, Json, Whole},
     },
 };
 
@@ -95,6 +95,26 @@ pub(crate) async fn change(
 ) -> Result<Json<MemberBody>, Problem> {
     let member = call.app.set_role(by, path.organization.by(by)?, path.user, role, force).await?;
     Ok(Json(MemberBody::new(member)))
+}
+
+/// A link that signs a member in on the settings pages, once.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SignInLink")]
+pub(crate) struct SignInLinkBody {
+    /// Where he finds a page to sign in. The secret in it is shown this once.
+    link: String,
+    /// From when on it opens nothing.
+    expires_at: Rfc3339,
+}
+
+pub(crate) async fn make_sign_in_link(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(path): InPath<MemberPath>,
+) -> Result<Confidential<SignInLinkBody, 201>, Problem> {
+    let (token, expires_at) = call.app.make_sign_in_link(by, path.organization.by(by)?, path.user).await?;
+    let link = format!("{}/sign-in/{}", call.request.origin, token.expose());
+    Ok(Confidential(SignInLinkBody { link, expires_at: Rfc3339(expires_at) }))
 }
 
 /// Somebody who was removed, and with him all his keys.

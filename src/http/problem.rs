@@ -154,8 +154,10 @@ impl Problem {
             Self::App(Error::ReadOnly) => (403, "read_only"),
             Self::App(Error::PaymentRequired { code, .. }) => (402, code),
             Self::App(Error::Conflict { code, .. }) => (409, code),
+            Self::App(Error::TooMany) => (429, "rate_limited"),
             Self::App(Error::Reused) => (422, "idempotency_key_reused"),
             Self::App(Error::Spent(_)) => (409, "idempotency_key_spent"),
+            Self::App(Error::Flagged(_)) => (409, "already_flagged"),
             Self::App(Error::Running) => (409, "run_in_progress"),
             Self::App(Error::Unavailable(_) | Error::KeyChanged | Error::Repeated) => (503, "unavailable"),
             Self::App(Error::JudgeNotConfigured) => (503, "judge_not_configured"),
@@ -208,9 +210,11 @@ impl Problem {
             Self::App(Error::PaymentRequired { message, .. } | Error::Conflict { message, .. }) => {
                 (*message).to_owned()
             }
+            Self::App(Error::TooMany) => "There were too many attempts. Try again in a minute.".to_owned(),
             Self::App(Error::Reused) => {
                 "This Idempotency-Key was sent with another request before. Take a new one for each.".to_owned()
             }
+            Self::App(Error::Flagged(id)) => format!("This run is in the review queue already, as {id}."),
             Self::App(Error::Spent(id)) => {
                 format!("The first request with this Idempotency-Key made {id}, whose answer cannot be given again.")
             }
@@ -301,6 +305,7 @@ impl Problem {
             (_, Self::App(Error::JudgeUnavailable(seconds))) => {
                 response.headers.push(("Retry-After".into(), seconds.to_string()));
             }
+            (429, _) => response.headers.push(("Retry-After".into(), "60".to_owned())),
             (503, _) => response.headers.push(("Retry-After".into(), RETRY_AFTER_SECONDS.to_owned())),
             _ => {}
         }
@@ -320,6 +325,7 @@ pub(crate) fn title(status: u16) -> &'static str {
         409 => "Conflict",
         413 => "Content Too Large",
         422 => "Unprocessable Content",
+        429 => "Too Many Requests",
         502 => "Bad Gateway",
         504 => "Gateway Timeout",
         _ => "Service Unavailable",

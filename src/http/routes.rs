@@ -15,7 +15,7 @@ use crate::{
         openapi::{self, Operation},
         organizations, people,
         problem::Problem,
-        runs,
+        review, runs,
         surface::Surface,
         teams, trulayer,
         typed::{Input, Output},
@@ -198,6 +198,8 @@ const TRACES_WRITE: Option<Scope> = Some(Scope::named("traces:write"));
 const LIVE_EVALUATIONS_READ: Option<Scope> = Some(Scope::named("live-evaluations:read"));
 const LIVE_EVALUATIONS_WRITE: Option<Scope> = Some(Scope::named("live-evaluations:write"));
 const LIVE_EVALUATIONS_EXECUTE: Option<Scope> = Some(EXECUTE);
+const REVIEW_READ: Option<Scope> = Some(Scope::named("review:read"));
+const REVIEW_WRITE: Option<Scope> = Some(Scope::named("review:write"));
 const RESULTS_READ: Option<Scope> = Some(Scope::named("results:read"));
 const AUDIT_READ: Option<Scope> = Some(Scope::named("audit:read"));
 const ANY_KEY: Option<Scope> = None;
@@ -234,6 +236,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("GET" "/v1/organizations/:organization/members/:user" MEMBERS_READ people::get, "Get somebody of an organization"),
     route!("PATCH" "/v1/organizations/:organization/members/:user" MEMBERS_WRITE people::change, "Change somebody's role"),
     route!("DELETE" "/v1/organizations/:organization/members/:user" MEMBERS_WRITE people::remove, "Remove somebody and end all his keys"),
+    route!("POST" "/v1/organizations/:organization/members/:user/sign-in-links" MEMBERS_WRITE people::make_sign_in_link, "Make a link that signs somebody in"),
     route!("GET" "/v1/organizations/:organization/invitations" MEMBERS_READ invitations::list, "List open invitations, the newest first"),
     route!("POST" "/v1/organizations/:organization/invitations" MEMBERS_WRITE invitations::create, "Invite somebody"),
     route!("DELETE" "/v1/organizations/:organization/invitations/:invitation" MEMBERS_WRITE invitations::revoke, "Take an invitation back"),
@@ -286,6 +289,9 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("POST" "/api/live-evaluations/:live_evaluation/deactivate" LIVE_EVALUATIONS_WRITE live_evaluations::deactivate, "Let a live evaluation run no more"),
     route!("POST" "/api/live-evaluations/:live_evaluation/regenerate" LIVE_EVALUATIONS_WRITE live_evaluations::regenerate, "Give a live evaluation a new key"),
     route!("POST" "/api/eval/:live_evaluation" LIVE_EVALUATIONS_EXECUTE runs::execute, "Run a live evaluation"),
+    route!("GET" "/api/live-evaluations/:live_evaluation/shares" LIVE_EVALUATIONS_READ live_evaluations::list_shares, "List shares"),
+    route!("PUT" "/api/live-evaluations/:live_evaluation/shares/:grantee" LIVE_EVALUATIONS_WRITE live_evaluations::share, "Share a live evaluation"),
+    route!("DELETE" "/api/live-evaluations/:live_evaluation/shares/:grantee" LIVE_EVALUATIONS_WRITE live_evaluations::unshare, "End a share"),
     route!("GET" "/api/results" RESULTS_READ runs::list, "List runs, the newest first"),
     route!("GET" "/api/results/:run" RESULTS_READ runs::get, "Get a run"),
     // What went wrong in them.
@@ -294,6 +300,13 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("POST" "/api/error-analysis/consolidate-categories" ERROR_ANALYSIS_EXECUTE error_analysis::consolidate_categories, "Suggest fewer categories"),
     // The Model Context Protocol.
     route!("POST" "/mcp" ANY_KEY mcp::answer),
+    // The review queue.
+    route!("GET" "/api/review" REVIEW_READ review::list, "List what is in the review queue, the newest first"),
+    route!("POST" "/api/review" REVIEW_WRITE review::flag, "Flag a run, so that people look at it"),
+    route!("GET" "/api/review/:item" REVIEW_READ review::get, "Get an item of the review queue and its run"),
+    route!("POST" "/api/review/:item/judge" REVIEW_WRITE review::judge, "Judge an open item"),
+    route!("POST" "/api/review/:item/reject" REVIEW_WRITE review::reject, "Reject an open item"),
+    route!("POST" "/api/review/:item/promote" REVIEW_WRITE review::promote, "Make a row of a data set of a judged item"),
     // Braintrust's surface.
     route!("GET" "/v1/api_key" READ braintrust::list),
     route!("POST" "/v1/api_key" WRITE braintrust::create),

@@ -24,7 +24,7 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
     } catch {
       if (from.select) from.select();
       else getSelection().selectAllChildren(from);
-      status.textContent = "Your browser does not let this page copy. It is selected: copy it yourself.";
+      status.textContent = "Selected: copy it with Ctrl+C or ⌘C";
     }
   });
 }

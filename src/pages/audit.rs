@@ -69,6 +69,7 @@ const ACTIONS: &[&str] = &[
     "project.updated",
     "session.created",
     "session.ended",
+    "sign_in_link.created",
     "team.created",
     "team.deleted",
     "team.member_added",
@@ -160,9 +161,7 @@ pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
                 @if !page.items.is_empty() { a href={ (AUDIT) "/export?" (newest(call)) } { "Download all of these (NDJSON)" } }
             }
             @if page.items.is_empty() { p.card { "Nothing was found." } } @else {
-                ul.events {
-                    @for event in &page.items { li { (one(event, names, who, now)) } }
-                }
+                (events(&page.items, names, who, now))
             }
             @if let (true, Some(last)) = (page.has_more, page.items.last()) {
                 (further(call, &last.id.to_string(), "Older events"))
@@ -224,10 +223,15 @@ fn title(action: &str) -> String {
     format!("{}{rest}", first.to_uppercase())
 }
 
+/// Events, each a line that can be opened.
+pub(crate) fn events(events: &[Recorded], names: &HashMap<String, String>, who: &SignedIn, now: UnixMillis) -> Markup {
+    html! { ul.events { @for event in events { li { (one(event, names, who, now)) } } } }
+}
+
 /// An event: a sentence, and all there is to it for whoever opens it.
 fn one(event: &Recorded, names: &HashMap<String, String>, who: &SignedIn, now: UnixMillis) -> Markup {
     let about = |parameter: &str, id: &str, text: &str| {
-        html! { a href={ (AUDIT) "?" (parameter) "=" (id) } { (text) } }
+        html! { @if who.by.administers().is_ok() { a href={ (AUDIT) "?" (parameter) "=" (id) } { (text) } } }
     };
     html! {
         details {
@@ -279,6 +283,7 @@ fn sentence(event: &Recorded, names: &HashMap<String, String>, who: &SignedIn) -
             ("member", "updated") => { " made " (subject) " " (told("role").unwrap_or_default()) }
             ("session", "created") => " signed in to these pages",
             ("session", "ended") => " signed out of these pages",
+            ("sign in link", "created") => { " made a link that signs " (subject) " in" }
             ("invitation", "created") => { " invited " (subject) }
             ("invitation", "revoked") => " took an invitation back",
             ("team", "member_added") => { " put " (somebody.unwrap_or_default()) " into the team " (subject) }

@@ -1,5 +1,7 @@
 //! One key: what it is, how it is used, and all that can be done to it.
 
+use std::collections::HashMap;
+
 use maud::{Markup, html};
 
 use crate::{
@@ -15,7 +17,8 @@ use crate::{
     },
     http::{keys::path_id, message::Response, problem::Problem, routes::Call},
     pages::{
-        chart, events,
+        audit::events,
+        chart,
         form::{Form, query},
         key_form::{self, Errors, Typed},
         keys::{owned_by, status},
@@ -23,7 +26,10 @@ use crate::{
         new_key::{nonce, once},
         reveal, time,
     },
-    storage::keys::{Change, KeyRef, Owner},
+    storage::{
+        audit::Recorded,
+        keys::{Change, KeyRef, Owner},
+    },
 };
 
 /// How many events stand on the page.
@@ -35,6 +41,7 @@ pub(crate) async fn show(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
     let (id, now) = (path_id(call)?, call.app.clock.now());
     let after = query(call.request, "after").parse().ok();
     let (key, owner, days, page) = call.app.key_with_history(&who.by, id, after, EVENTS).await?;
+    let names = names(call, who, &key, &page.items).await?;
     let changeable = key.life.revoked_at.is_none() && who.by.snapshot.scopes.grant(&SIGN_IN);
     let path = format!("/settings/keys/{id}");
     let content = html! {
@@ -55,8 +62,9 @@ pub(crate) async fn show(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
         }
         section #trail aria-labelledby="events" {
             h2 #events { "What happened to it" }
-            (events::list(&who.by, &page.items, now))
-            @if page.items.is_empty() { p { "Nothing that is still on record." } }
+            @if page.items.is_empty() { p { "Nothing that is still on record." } } @else {
+                (events(&page.items, &names, who, now))
+            }
             p.actions {
                 @if after.is_some() { a href={ (path) "#trail" } { "The newest" } }
                 @if let Some(last) = page.items.last().filter(|_| page.has_more) {
@@ -66,6 +74,24 @@ pub(crate) async fn show(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
         }
     };
     Ok(Page { title: key.name.as_str(), who: Some(who), secret: false, content }.response(200))
+}
+
+/// What people call those whom the events tell of; whoever does not administer the organization knows himself
+/// and the key.
+async fn names(
+    call: &Call<'_>,
+    who: &SignedIn,
+    key: &Key,
+    events: &[Recorded],
+) -> Result<HashMap<String, String>, Error> {
+    if who.by.administers().is_ok() {
+        return call.app.event_names(&who.by, events).await;
+    }
+    let others = events.iter().filter_map(|event| event.actor_user_id.clone());
+    let mut names: HashMap<String, String> = others.map(|id| (id, "Somebody else".to_owned())).collect();
+    names.extend(who.by.snapshot.user_id.map(|id| (id.to_string(), who.name.clone())));
+    names.insert(key.id.to_string(), key.name.as_str().to_owned());
+    Ok(names)
 }
 
 /// What was done on the page before this one.
@@ -87,28 +113,24 @@ fn preview(preview: &Preview) -> Markup {
 
 fn facts(key: &Key, owner: &Owner, now: UnixMillis) -> Markup {
     html! {
-        dl.facts.card {
-            div { dt { "Status" } dd { (status(key.life.state_at(now))) } }
-            div { dt { "Begins and ends with" } dd { (preview(&key.preview)) } }
-            div { dt { "Whose it is" } dd { (owned_by(key, owner)) } }
-            div {
-                dt { "May do" }
-                dd {
-                    @match &key.scopes {
-                        Scopes::Full => { strong { "Full access: " } "everything that its owner may" }
-                        Scopes::List(list) if list.is_empty() => { "Nothing" }
-                        Scopes::List(list) => ul.scopes { @for scope in list { li { code { (scope) } } } }
-                    }
+        dl.card {
+            dt { "Status" } dd { (status(key.life.state_at(now))) }
+            dt { "Begins and ends with" } dd { (preview(&key.preview)) }
+            dt { "Whose it is" } dd { (owned_by(key, owner)) }
+            dt { "May do" }
+            dd {
+                @match &key.scopes {
+                    Scopes::Full => { strong { "Full access: " } "everything that its owner may" }
+                    Scopes::List(list) if list.is_empty() => { "Nothing" }
+                    Scopes::List(list) => ul.scopes { @for scope in list { li { code { (scope) } } } }
                 }
             }
-            div { dt { "Created" } dd { (time::date(key.created_at)) } }
-            div { dt { "Last used" } dd { @match key.last_used_at { Some(at) => (time::relative(at, now)), None => "Never" } } }
-            @if let Some(at) = key.life.revoked_at { div { dt { "Revoked" } dd { (time::date(at)) } } }
-            @if let Some(at) = key.life.disabled_at { div { dt { "Disabled" } dd { (time::date(at)) } } }
-            div {
-                dt { @if key.life.expires_at.is_some_and(|at| at <= now) { "Expired" } @else { "Expires" } }
-                dd { @match key.life.expires_at { Some(at) => (time::date(at)), None => "Never" } }
-            }
+            dt { "Created" } dd { (time::date(key.created_at)) }
+            dt { "Last used" } dd { @match key.last_used_at { Some(at) => (time::relative(at, now)), None => "Never" } }
+            @if let Some(at) = key.life.revoked_at { dt { "Revoked" } dd { (time::date(at)) } }
+            @if let Some(at) = key.life.disabled_at { dt { "Disabled" } dd { (time::date(at)) } }
+            dt { @if key.life.expires_at.is_some_and(|at| at <= now) { "Expired" } @else { "Expires" } }
+            dd { @match key.life.expires_at { Some(at) => (time::date(at)), None => "Never" } }
         }
     }
 }
@@ -148,22 +170,18 @@ fn rotation(call: &Call<'_>, who: &SignedIn, key: &Key, path: &str, now: UnixMil
 fn both_secrets(key: &Key, rotation: &Rotation, path: &str, now: UnixMillis) -> Markup {
     html! {
         p { "Two secrets work until " (time::date(rotation.rotates_at)) ". Finish when the old one is used no more." }
-        dl.facts.card {
-            div {
-                dt { "New secret" }
-                dd {
-                    (preview(&key.preview)) " "
-                    @match key.last_used_at { Some(at) => { "last used " (time::relative(at, now)) }, None => "not used yet" }
-                }
+        dl.card {
+            dt { "New secret" }
+            dd {
+                (preview(&key.preview)) " "
+                @match key.last_used_at { Some(at) => { "last used " (time::relative(at, now)) }, None => "not used yet" }
             }
-            div {
-                dt { "Old secret" }
-                dd {
-                    code { (rotation.start) "…" (rotation.last4) } " "
-                    @match rotation.last_used_at {
-                        Some(at) => { "used " (rotation.uses) " times since, last " (time::relative(at, now)) }
-                        None => "not used since"
-                    }
+            dt { "Old secret" }
+            dd {
+                code { (rotation.start) "…" (rotation.last4) } " "
+                @match rotation.last_used_at {
+                    Some(at) => { "used " (rotation.uses) " times since, last " (time::relative(at, now)) }
+                    None => "not used since"
                 }
             }
         }
@@ -375,7 +393,7 @@ pub(crate) async fn edit(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
     match call.app.change_key(&who.by, &key, &change, false).await {
         Ok(key) => Ok(back(&key, "changed")),
         Err(error) => {
-            let (errors, status) = Errors::of(error)?;
+            let (errors, status) = Errors::of(call, who, error)?;
             Ok(edit_page(call, who, &key, &typed, &errors, status))
         }
     }

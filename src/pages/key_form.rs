@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::{
-    app::{Principal, error::Error},
+    app::{Principal, error::Error, sessions::SignedIn},
     domain::{
         catalogue::Catalogue,
         key::Name,
@@ -11,7 +11,7 @@ use crate::{
         time::{DAY_MS, MAX_DAYS, UnixMillis},
     },
     http::{problem::Problem, routes::Call},
-    pages::{form::Form, time},
+    pages::{self, form::Form, time},
 };
 
 /// The lives that everybody is offered, in days, and the one that is chosen if nobody says.
@@ -63,7 +63,7 @@ impl Errors {
     ///
     /// # Errors
     /// What has nothing to do with that.
-    pub(crate) fn of(error: Error) -> Result<(Self, u16), Problem> {
+    pub(crate) fn of(call: &Call<'_>, who: &SignedIn, error: Error) -> Result<(Self, u16), Problem> {
         let problem = Problem::from(error);
         let (status, _) = problem.status_and_code();
         let (field, message) = match &problem {
@@ -80,6 +80,7 @@ impl Errors {
             Problem::App(Error::Invalid { .. } | Error::Exceeds(_) | Error::Conflict { .. }) => ("", problem.detail()),
             _ => return Err(problem),
         };
+        pages::note_refusal(call, who, &problem);
         Ok((Self(vec![(field, message)]), status))
     }
 

@@ -150,6 +150,7 @@ pub(crate) fn problem_page(who: Option<&SignedIn>, problem: &Problem) -> Respons
             ("Not allowed", format!("{text}: {}. Sign in with another key, or by a link.", scopes.join(", ")))
         }
         problem if status == 403 => ("Not allowed", problem.detail()),
+        problem if status == 429 => ("Too many attempts", problem.detail()),
         problem if status == 503 => ("Not available", problem.detail()),
         problem => ("Something is wrong", problem.detail()),
     };
@@ -158,6 +159,7 @@ pub(crate) fn problem_page(who: Option<&SignedIn>, problem: &Problem) -> Respons
     let mut response = Page { title, who, secret: false, content }.response(status);
     match problem {
         Problem::MethodNotAllowed(allowed) => response.headers.push(("Allow".into(), allowed.clone())),
+        _ if status == 429 => response.headers.push(("Retry-After".into(), "60".to_owned())),
         _ if status == 503 => response.headers.push(("Retry-After".into(), "2".to_owned())),
         _ => {}
     }

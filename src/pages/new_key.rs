@@ -63,7 +63,7 @@ pub(crate) async fn create(call: &Call<'_>, who: &SignedIn) -> Result<Response, 
         Ok(created) => Ok(reveal::page(call, who, &created, "Copy your new key")),
         Err(Error::Spent(id)) => Ok(reveal::gone(who, &id)),
         Err(error) => {
-            let (errors, status) = Errors::of(error)?;
+            let (errors, status) = Errors::of(call, who, error)?;
             page(call, who, &typed, &errors, status, None).await
         }
     }

@@ -251,11 +251,35 @@ fn person(
         } @else {
             p.hint { "Owners and admins can change roles." }
         }
+        @if manages(who, PEOPLE) && below && who.by.snapshot.scopes == Scopes::Full {
+            form.card method="post" action={ (path) "/sign-in-link" } {
+                h2 { "A link to sign in" }
+                p.hint { "It signs " (member.email) " in here without a key, once, within a quarter of an hour." }
+                button.quiet { "Make a link" }
+            }
+        }
         @if is_for(who, "POST", PEOPLE) && below && (own || who.by.administers().is_ok()) {
             p { a.button.danger href={ (path) "/remove" } { (leave_or_remove(own)) } }
         }
     };
     Page { title: &member.email, who: Some(who), secret: false, content }.response(mistakes.status())
+}
+
+/// Makes a link that signs somebody in. The answer has it, this once.
+pub(crate) async fn make_link(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+    let member = member(call, who).await?;
+    let organization_id = who.by.snapshot.organization_id;
+    let (token, expires_at) = call.app.make_sign_in_link(&who.by, organization_id, member.user_id).await?;
+    let link = format!("{}/sign-in/{}", call.request.origin, token.expose());
+    let content = html! {
+        p {
+            "Send this link to " strong { (member.email) } ". Whoever opens it first is signed in as this person, so \
+             send it where only they read it. It works once, until " (time::date(expires_at)) "."
+        }
+        (reveal::once("The link", &link, "Copy the link", &format!("{PEOPLE}/{}", member.user_id)))
+        p { "If it is lost, make another." }
+    };
+    Ok(Page { title: "A link to sign in", who: Some(who), secret: true, content }.response(200))
 }
 
 fn leave_or_remove(own: bool) -> &'static str {

@@ -11,7 +11,9 @@ use crate::{
         problem::Problem,
         routes::{Answer, Call},
     },
-    pages::{assets, audit, devices, key, keys, layout, new_key, organization, people, projects, sign_in, teams},
+    pages::{
+        assets, audit, devices, invitations, key, keys, layout, new_key, organization, people, projects, sign_in, teams,
+    },
 };
 
 /// Who may see a page, and what answers.
@@ -64,6 +66,8 @@ pub(crate) const PAGES: &[PageRoute] = &[
     page!("GET" "/sign-in/:token" anybody sign_in::show_link),
     page!("POST" "/sign-in/:token" anybody sign_in::with_link),
     page!("POST" "/sign-out" ANY sign_in::out),
+    page!("GET" "/invitations/:token" anybody invitations::show),
+    page!("POST" "/invitations/:token" anybody invitations::accept),
     page!("GET" "/settings" anybody sign_in::home),
     page!("GET" "/settings/keys" READ keys::list),
     page!("GET" "/settings/keys/new" WRITE new_key::show),
@@ -84,6 +88,7 @@ pub(crate) const PAGES: &[PageRoute] = &[
     page!("POST" "/settings/people" MEMBERS_WRITE people::invite),
     page!("GET" "/settings/people/:user" MEMBERS_READ people::get),
     page!("POST" "/settings/people/:user" MEMBERS_WRITE people::change_role),
+    page!("POST" "/settings/people/:user/sign-in-link" MEMBERS_WRITE people::make_link),
     page!("GET" "/settings/people/:user/remove" MEMBERS_WRITE people::ask_to_remove),
     page!("POST" "/settings/people/:user/remove" MEMBERS_WRITE people::remove),
     page!("POST" "/settings/invitations/:invitation/revoke" MEMBERS_WRITE people::take_back),

@@ -3,7 +3,10 @@
 use maud::{Markup, html};
 
 use crate::{
-    app::{error::Error, sessions::SignedIn},
+    app::{
+        error::Error,
+        sessions::{Begun, SignedIn},
+    },
     domain::{decision::Refusal, key_text::KeyText, token::SignInToken},
     http::{
         message::{Request, Response},
@@ -18,7 +21,7 @@ use crate::{
 };
 
 /// Where everybody begins.
-const START: &str = "/settings/keys";
+pub(crate) const START: &str = "/settings/keys";
 
 pub(crate) async fn home(_: &Call<'_>) -> Result<Response, Problem> {
     Ok(see_other(START))
@@ -91,6 +94,13 @@ pub(crate) async fn show(call: &Call<'_>) -> Result<Response, Problem> {
     Ok(Page { title: "Sign in", who: None, secret: false, content }.response(200))
 }
 
+/// Sends whoever has just been signed in to a page, with his cookie.
+pub(crate) fn signed_in_at(call: &Call<'_>, begun: &Begun, to: &str) -> Response {
+    let mut response = see_other(to);
+    response.headers.push(("Set-Cookie".into(), session::set(call.request, begun, call.app.clock.now())));
+    response
+}
+
 fn key_form(to: &str, error: Option<&str>) -> Markup {
     html! {
         form.card method="post" action="/sign-in" {
@@ -114,16 +124,11 @@ pub(crate) async fn with_key(call: &Call<'_>) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
     let to = wanted(form.get("to"));
     let signed_in = match KeyText::parse(form.get("key")) {
-        Ok(text) => call.app.sign_in_with_key(&text, &session::visitor(call)).await,
+        Ok(text) => call.app.sign_in_with_key(&text, &session::attempt(call).await?).await,
         Err(_) => Err(Error::Refused(Refusal::Malformed)),
     };
     match signed_in {
-        Ok(begun) => {
-            let mut response = see_other(to);
-            let cookie = session::set(call.request, &begun, call.app.clock.now());
-            response.headers.push(("Set-Cookie".into(), cookie));
-            Ok(response)
-        }
+        Ok(begun) => Ok(signed_in_at(call, &begun, to)),
         Err(Error::Refused(refusal)) => {
             let error = match refusal {
                 Refusal::MissingScopes(_) => {
@@ -141,6 +146,7 @@ pub(crate) async fn with_key(call: &Call<'_>) -> Result<Response, Problem> {
 /// A page with a button: whatever follows links by itself, as the scanners of mail do, uses none up.
 pub(crate) async fn show_link(call: &Call<'_>) -> Result<Response, Problem> {
     let Some(token) = SignInToken::parse(call.param("token")) else { return Ok(dead_link()) };
+    session::attempt(call).await?;
     let link = match call.app.open_sign_in_link(&token).await {
         Err(Error::NotFound) => return Ok(dead_link()),
         link => link?,
@@ -157,14 +163,9 @@ pub(crate) async fn show_link(call: &Call<'_>) -> Result<Response, Problem> {
 
 pub(crate) async fn with_link(call: &Call<'_>) -> Result<Response, Problem> {
     let Some(token) = SignInToken::parse(call.param("token")) else { return Ok(dead_link()) };
-    match call.app.sign_in_with_link(&token, &session::visitor(call)).await {
+    match call.app.sign_in_with_link(&token, &session::attempt(call).await?).await {
         Err(Error::NotFound) => Ok(dead_link()),
-        begun => {
-            let mut response = see_other(START);
-            let cookie = session::set(call.request, &begun?, call.app.clock.now());
-            response.headers.push(("Set-Cookie".into(), cookie));
-            Ok(response)
-        }
+        begun => Ok(signed_in_at(call, &begun?, START)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod d1;
 pub(crate) mod kv;
+pub(crate) mod limiter;
 pub(crate) mod log;
 pub(crate) mod message;
 pub(crate) mod system;

@@ -201,10 +201,19 @@ pub(crate) fn delete(viewer: Viewer, id: DatasetId, now: UnixMillis) -> Statemen
 /// New rows at the end, at most [`CHUNK_ROWS`] of them; the first statement gives the id of the first, or
 /// no row if the data set may not be changed or would become too large.
 pub(crate) fn append(viewer: Viewer, id: DatasetId, rows: &[Cells], now: UnixMillis) -> [Statement; 3] {
-    let reserve = concat!(
-        "UPDATE datasets SET next_row = next_row + ?5, row_count = row_count + ?5, updated_at = max(?6, updated_at) WHERE ",
-        visible!("1"),
-        " AND row_count + ?5 <= ?7 RETURNING CAST(next_row - ?5 AS INTEGER) AS first_row"
+    append_if("", viewer, id, rows, now)
+}
+
+/// The same if the statement before it in the batch has changed a row.
+pub(crate) fn append_if_changed(viewer: Viewer, id: DatasetId, rows: &[Cells], now: UnixMillis) -> [Statement; 3] {
+    append_if(" AND changes() > 0", viewer, id, rows, now)
+}
+
+fn append_if(condition: &str, viewer: Viewer, id: DatasetId, rows: &[Cells], now: UnixMillis) -> [Statement; 3] {
+    let reserve = format!(
+        "UPDATE datasets SET next_row = next_row + ?5, row_count = row_count + ?5, updated_at = max(?6, updated_at) \
+         WHERE {} AND row_count + ?5 <= ?7{condition} RETURNING CAST(next_row - ?5 AS INTEGER) AS first_row",
+        visible!("1")
     );
     // The ids are taken and no chunk has their rows yet: the last chunk takes them if it has room, else a new one does.
     let last = "(SELECT max(first_row) FROM dataset_chunks WHERE dataset_id = ?1)";

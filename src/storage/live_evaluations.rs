@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::{
     domain::{
-        access::{Part, Standing, Viewer},
+        access::{Part, Sight, Standing, Viewer},
         evaluation::EvaluationConfig,
         id::{EvaluationId, KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
         key::Name,
@@ -35,6 +35,25 @@ macro_rules! visible {
     };
 }
 pub(crate) use visible;
+
+/// For lists of what belongs to live evaluations: a table `live` of those that somebody sees (of this one alone, `?1`, if one is
+/// asked for) with the comma behind it, and the condition that something is of one of these. Who sees all needs no table.
+pub(crate) fn reached(viewer: Viewer, only: Option<LiveEvaluationId>) -> (&'static str, &'static str) {
+    let live = match (only, viewer.sight) {
+        (Some(_), _) => concat!("(SELECT id AS live FROM live_evaluations WHERE ", visible!("0"), "), "),
+        (None, Sight::All) => return ("", "organization_id = ?2"),
+        (None, Sight::Project(_)) => {
+            "(SELECT id AS live FROM live_evaluations WHERE organization_id = ?2 AND project_id = ?4), "
+        }
+        (None, Sight::User(_)) => {
+            "(SELECT id AS live FROM live_evaluations WHERE organization_id = ?2 AND user_id = ?4 \
+             UNION SELECT resource_id FROM shares WHERE grantee_id = ?4 AND resource_id >= 'live_' AND resource_id < 'live`' \
+             UNION SELECT s.resource_id FROM team_members t JOIN shares s ON s.grantee_id = t.team_id \
+             WHERE t.organization_id = ?2 AND t.user_id = ?4 AND s.resource_id >= 'live_' AND s.resource_id < 'live`'), "
+        }
+    };
+    (live, "live_evaluation_id = live")
+}
 
 /// What [`Seen`] is read from.
 macro_rules! seen {

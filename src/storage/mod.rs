@@ -14,6 +14,7 @@ pub mod live_evaluations;
 pub mod organizations;
 pub mod people;
 pub mod projects;
+pub mod review;
 pub mod runs;
 pub mod sessions;
 pub mod snapshots;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::{
     domain::{
-        access::{Sight, Viewer},
+        access::Viewer,
         dataset::Row as Inputs,
         id::{EvaluationId, KeyId, LiveEvaluationId, OrganizationId, RunId, UserId},
         judge::Judgment,
@@ -18,7 +18,7 @@ use crate::{
         database_now,
         idempotency::subject,
         json, json_text, json_text_or_null,
-        live_evaluations::visible,
+        live_evaluations::{self, visible},
         statement, typed,
     },
 };
@@ -174,20 +174,7 @@ pub(crate) fn made(by: KeyId, digest: &str) -> Statement {
 pub(crate) fn list(viewer: Viewer, filter: Filter, after: Option<RunId>, limit: i64) -> Statement {
     // No id lies behind this one.
     let after = after.map_or_else(|| "run_g".to_owned(), |id| id.to_string());
-    let live = match (filter.live_evaluation_id, viewer.sight) {
-        (Some(_), _) => concat!("(SELECT id AS live FROM live_evaluations WHERE ", visible!("0"), "), "),
-        (None, Sight::All) => "",
-        (None, Sight::Project(_)) => {
-            "(SELECT id AS live FROM live_evaluations WHERE organization_id = ?2 AND project_id = ?4), "
-        }
-        (None, Sight::User(_)) => {
-            "(SELECT id AS live FROM live_evaluations WHERE organization_id = ?2 AND user_id = ?4 \
-             UNION SELECT resource_id FROM shares WHERE grantee_id = ?4 AND resource_id >= 'live_' AND resource_id < 'live`' \
-             UNION SELECT s.resource_id FROM team_members t JOIN shares s ON s.grantee_id = t.team_id \
-             WHERE t.organization_id = ?2 AND t.user_id = ?4 AND s.resource_id >= 'live_' AND s.resource_id < 'live`'), "
-        }
-    };
-    let of_each = if live.is_empty() { "organization_id = ?2" } else { "live_evaluation_id = live" };
+    let (live, of_each) = live_evaluations::reached(viewer, filter.live_evaluation_id);
     // Of each live evaluation, and of each end, the newest, and of those the newest. The `+` keeps SQLite from reading
     // all of an organization instead.
     let sql = format!(

@@ -2,6 +2,7 @@
 //! deleted.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     domain::{
@@ -75,15 +76,13 @@ pub(crate) fn insert_for_key(session: &NewSession<'_>, key_id: KeyId, candidates
     )
 }
 
-/// The condition on a link, whose digest is `?1`, that it still opens something at `?2`: its user is in the
-/// organization, and so is, as an admin, whoever made it.
+/// The condition on a link, whose digest is `?1`, that it still opens something at `?2`.
 macro_rules! link {
     () => {
         "FROM sign_in_links l JOIN organizations o ON o.id = l.organization_id AND o.suspended_at IS NULL \
          JOIN memberships m ON m.organization_id = l.organization_id AND m.user_id = l.user_id \
          JOIN users u ON u.id = l.user_id \
-         WHERE l.digest = ?1 AND l.expires_at > ?2 AND (l.created_by_user_id IS NULL OR EXISTS (SELECT 1 FROM memberships a \
-         WHERE a.organization_id = l.organization_id AND a.user_id = l.created_by_user_id AND a.role <> 'member'))"
+         WHERE l.digest = ?1 AND l.expires_at > ?2"
     };
 }
 
@@ -107,21 +106,59 @@ pub(crate) fn insert_for_link(session: &NewSession<'_>, link: Digest) -> Stateme
     )
 }
 
-/// A link for a user of an organization, who is there or about to be.
-pub(crate) fn insert_link(
-    digest: Digest,
+/// A session of a member who has just come; gives its id, or no row if he has not.
+pub(crate) fn insert_for_member(
+    session: &NewSession<'_>,
     organization_id: OrganizationId,
     user_id: UserId,
-    role: Role,
-    expires_at: UnixMillis,
+    key_expires_at: Option<UnixMillis>,
 ) -> Statement {
     statement!(
-        "INSERT INTO sign_in_links (digest, organization_id, user_id, role, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-        digest.to_hex(),
+        "INSERT INTO sessions (id, digest, organization_id, user_id, role, key_expires_at, user_agent, created_at, \
+         last_seen_at, expires_at) SELECT ?1, ?2, organization_id, user_id, role, ?5, ?6, ?7, ?7, ?8 \
+         FROM memberships WHERE organization_id = ?3 AND user_id = ?4 RETURNING id",
+        session.id,
+        session.digest.to_hex(),
         organization_id,
         user_id,
-        role.as_str(),
-        expires_at
+        key_expires_at,
+        session.user_agent,
+        session.created_at,
+        session.expires_at
+    )
+}
+
+/// A link that is to be made.
+pub(crate) struct NewLink {
+    /// The digest of its token.
+    pub(crate) digest: Digest,
+    /// The organization.
+    pub(crate) organization_id: OrganizationId,
+    /// The member whom it signs in.
+    pub(crate) user_id: UserId,
+    /// The roles of which he must have one.
+    pub(crate) roles: Vec<Role>,
+    /// Until when what he makes may last; `None`: for ever.
+    pub(crate) key_expires_at: Option<UnixMillis>,
+    /// Who makes it.
+    pub(crate) created_by_user_id: Option<UserId>,
+    /// From when on it opens nothing.
+    pub(crate) expires_at: UnixMillis,
+}
+
+/// A link for a member, if he has one of the roles.
+pub(crate) fn insert_link(link: &NewLink) -> Statement {
+    statement!(
+        "INSERT INTO sign_in_links (digest, organization_id, user_id, role, key_expires_at, created_by_user_id, expires_at) \
+         SELECT ?1, organization_id, user_id, role, ?5, ?6, ?7 FROM memberships WHERE organization_id = ?2 AND user_id = ?3 \
+         AND role IN (SELECT value FROM json_each(?4))",
+        link.digest.to_hex(),
+        link.organization_id,
+        link.user_id,
+        link.roles.iter().map(|role| role.as_str()).collect::<Value>(),
+        link.key_expires_at,
+        link.created_by_user_id,
+        link.expires_at
     )
 }
 

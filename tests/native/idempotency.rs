@@ -22,7 +22,7 @@ use crate::support::{
 };
 
 /// What makes nothing, or nothing twice.
-const NOT_CREATING: [&str; 14] = [
+const NOT_CREATING: [&str; 18] = [
     "/v1/keys/verify",
     "/v1/keys/:id/rotate/finish",
     "/v1/keys/:id/rotate/cancel",
@@ -31,9 +31,14 @@ const NOT_CREATING: [&str; 14] = [
     "/mcp",
     "/api/live-evaluations/:live_evaluation/activate",
     "/api/live-evaluations/:live_evaluation/deactivate",
+    // A link is worth a quarter of an hour: whoever repeats gets another.
+    "/v1/organizations/:organization/members/:user/sign-in-links",
     "/api/error-analysis/suggest-notes",
     "/api/error-analysis/suggest-categories",
     "/api/error-analysis/consolidate-categories",
+    "/api/review/:item/judge",
+    "/api/review/:item/reject",
+    "/api/review/:item/promote",
     // Whoever repeats these adds again: the header is not for them.
     "/api/datasets/upload",
     "/api/datasets/:dataset/rows",

@@ -39,6 +39,7 @@ mod pages_organization;
 mod people;
 mod projects;
 mod results;
+mod review;
 mod rotation;
 mod simulation;
 mod sweep;

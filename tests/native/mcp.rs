@@ -342,6 +342,7 @@ fn routes_that_stream_or_take_or_give_a_secret_are_no_tools() {
             "keys_rotate",
             "organizations_create",
             "organizations_create_project",
+            "people_make_sign_in_link",
             "invitations_create",
             "datasets_upload",
             "datasets_export",

@@ -1,9 +1,11 @@
 //! The settings pages, as a browser without a script sees them.
 
+use std::{cell::Cell, rc::Rc};
+
 use bitting::{domain::catalogue::Catalogue, http::message::Body, pages};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, OPERATOR_SECRET, World, request};
+use crate::support::{Answer, Count, OPERATOR_SECRET, World, problem::assert_problem, request};
 
 /// A browser: it keeps the cookie that it was given, and says where its forms come from.
 pub(crate) struct Browser<'a> {
@@ -153,7 +155,7 @@ fn every_page_says_what_a_browser_may_do_with_it() {
         assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
-        let secret = path.starts_with("/sign-in/");
+        let secret = path.starts_with("/sign-in/") || path.starts_with("/invitations/");
         let referrer = if secret { "no-referrer" } else { "same-origin" };
         assert_eq!(answer.header("referrer-policy"), Some(referrer), "{path}");
         assert!(answer.header("x-request-id").is_some());
@@ -674,4 +676,169 @@ fn a_list_without_keys_tells_what_they_are_for() {
     assert!(html(&browser.get("/settings/keys")).contains("There is no key that works yet"));
     let page = html(&browser.get("/settings/keys?status=expired"));
     assert!(page.contains("No key fits this.") && link(&page, "Look in every status").is_some(), "{page}");
+}
+
+/// Invites somebody; gives the path of the page behind the link.
+fn invite(world: &World, by: &str, email: &str, role: &str) -> String {
+    let body = json!({ "email": email, "role": role });
+    let answer = world.post("/v1/organizations/self/invitations", by, &body);
+    assert_eq!(answer.status, 201, "{}", answer.json);
+    answer.text("link").strip_prefix("https://keys.example.com").unwrap().to_owned()
+}
+
+#[test]
+fn an_invitation_is_accepted_by_its_button_once_and_signs_in() {
+    let (world, owner, _) = world();
+    let path = invite(&world, &owner, "ann@example.com", "admin");
+    for _ in 0..2 {
+        let page = html(&Browser::new(&world).get(&path));
+        assert!(page.contains("Acme") && page.contains("ann@example.com") && page.contains("admin"), "{page}");
+    }
+    let keys = world.database.count("keys");
+    let mut browser = Browser::with_link(&world, &format!("https://keys.example.com{path}"));
+    assert!(html(&browser.get("/settings/devices")).contains("ann@example.com"));
+    assert_eq!((world.database.count("keys"), world.database.count("invitations")), (keys, 0));
+    assert_eq!(Browser::new(&world).post(&path, &[]).status, 404);
+    assert_eq!(Browser::new(&world).get(&path).status, 404);
+    assert_eq!(Browser::new(&world).get("/invitations/nothing").status, 404);
+    let events = world.get("/v1/audit-events?limit=2", &owner).json["events"].clone();
+    assert_eq!((&events[0]["action"], &events[1]["action"]), (&json!("session.created"), &json!("member.joined")));
+    for event in events.as_array().unwrap() {
+        assert_eq!(event["actor"]["kind"], "session");
+    }
+}
+
+#[test]
+fn of_two_at_once_an_invitation_lets_one_in() {
+    let (mut world, owner, _) = world();
+    let path = invite(&world, &owner, "ann@example.com", "member");
+    world.meddle(1, "DELETE FROM invitations");
+    let answer = Browser::new(&world).post(&path, &[]);
+    assert_eq!((answer.status, world.database.count("sessions"), world.database.count("users")), (404, 0, 1));
+}
+
+#[test]
+fn who_comes_by_a_key_that_expires_has_no_longer_than_that() {
+    let (world, owner, _) = world();
+    let in_days = |days: i64| world.clock.0.get().plus_ms(days * 86_400_000).0;
+    let key = json!({ "name": "short", "scopes": ["full"], "expires_in_days": 3 });
+    let (_, short) = world.create_from(&owner, &key);
+    let path = invite(&world, &short, "ann@example.com", "owner");
+    Browser::with_link(&world, &format!("https://keys.example.com{path}"));
+    let user_id = world.database.value("SELECT id FROM users WHERE email = 'owner@example.com'");
+    let links = format!("/v1/organizations/self/members/{}/sign-in-links", user_id.as_str().unwrap());
+    let made = world.post(&links, &short, &Value::Null);
+    assert_eq!(made.status, 201, "{}", made.json);
+    Browser::with_link(&world, &made.text("link"));
+    for column in ["expires_at", "key_expires_at"] {
+        let bounds = format!("SELECT group_concat(DISTINCT {column}) FROM sessions");
+        assert_eq!(world.database.value(&bounds), in_days(3).to_string(), "{column}");
+    }
+}
+
+#[test]
+fn an_admin_makes_links_for_those_for_whom_he_can_vouch() {
+    let (world, owner, _) = world();
+    let (admin_id, _, admin) = world.colleague(&owner, "admin");
+    let (member_id, _, member) = world.colleague(&owner, "member");
+    let owner_id = world.database.value("SELECT id FROM users WHERE email = 'owner@example.com'");
+    let owner_id = owner_id.as_str().unwrap();
+    let (_, narrow) = world.create(&owner, "narrow", &["members:*"]);
+    let path = |id: &str| format!("/v1/organizations/self/members/{id}/sign-in-links");
+    let cases: [(&str, &str, Option<(u16, &str)>); 9] = [
+        (&owner, owner_id, None),
+        (&owner, &member_id, None),
+        (&admin, &admin_id, None),
+        (&admin, &member_id, None),
+        (&admin, owner_id, Some((403, "exceeds_own_access"))),
+        (&member, &member_id, Some((403, "exceeds_own_access"))),
+        (&narrow, &member_id, Some((403, "exceeds_own_access"))),
+        (&owner, "01900000-0000-7000-8000-00000000ffff", Some((404, "not_found"))),
+        (&owner, "nobody", Some((404, "not_found"))),
+    ];
+    for (by, whom, expected) in cases {
+        let before = world.database.count("sign_in_links");
+        let answer = world.post(&path(whom), by, &Value::Null);
+        if let Some((status, code)) = expected {
+            assert_problem(&answer, status, code);
+            assert_eq!(world.database.count("sign_in_links"), before);
+            continue;
+        }
+        assert_eq!(answer.status, 201, "{}", answer.json);
+        let in_a_quarter = world.clock.0.get().plus_ms(15 * 60 * 1000).to_rfc3339();
+        assert_eq!(answer.text("expires_at"), in_a_quarter);
+        let mut browser = Browser::with_link(&world, &answer.text("link"));
+        assert!(browser.is_signed_in());
+        let users = world.database.value("SELECT group_concat(user_id) FROM sessions");
+        assert_eq!(users, whom);
+        browser.post("/sign-out", &[]);
+    }
+}
+
+#[test]
+fn a_page_makes_a_link_and_shows_it_once() {
+    let (world, owner, sign_in_link) = world();
+    let (member_id, _, member) = world.colleague(&owner, "member");
+    let path = format!("/settings/people/{member_id}");
+    let mut browser = Browser::with_link(&world, &sign_in_link);
+    assert!(html(&browser.get(&path)).contains("Make a link"));
+    let answer = browser.post(&format!("{path}/sign-in-link"), &[]);
+    assert_eq!((answer.status, answer.header("referrer-policy")), (200, Some("no-referrer")));
+    let page = html(&answer);
+    let link = page.split(['<', '>', '"']).find(|text| text.starts_with("https://keys.example.com/sign-in/")).unwrap();
+    let mut theirs = Browser::with_link(&world, link);
+    assert!(!html(&theirs.get(&path)).contains("Make a link"));
+    assert_eq!(theirs.post(&format!("{path}/sign-in-link"), &[]).status, 403);
+    assert!(html(&browser.get("/settings/audit")).contains("made a link that signs"));
+    assert_eq!(Browser::with_key(&world, &member).post(&format!("{path}/sign-in-link"), &[]).status, 403);
+}
+
+#[test]
+fn a_link_ends_with_any_change_of_whoever_made_it() {
+    for ending in ["UPDATE memberships SET role = 'member'", "DELETE FROM memberships"] {
+        let (world, owner, _) = world();
+        let (admin_id, _, admin) = world.colleague(&owner, "admin");
+        let (member_id, ..) = world.colleague(&owner, "member");
+        let made =
+            world.post(&format!("/v1/organizations/self/members/{member_id}/sign-in-links"), &admin, &Value::Null);
+        let path = made.text("link").strip_prefix("https://keys.example.com").unwrap().to_owned();
+        assert_eq!(Browser::new(&world).get(&path).status, 200);
+        world.database.execute(&format!("{ending} WHERE user_id = '{admin_id}'"));
+        assert_eq!(Browser::new(&world).post(&path, &[]).status, 404, "{ending}");
+    }
+}
+
+#[test]
+fn a_session_by_a_link_has_the_role_of_then_at_most() {
+    let (world, owner, _) = world();
+    let (member_id, ..) = world.colleague(&owner, "member");
+    let made = world.post(&format!("/v1/organizations/self/members/{member_id}/sign-in-links"), &owner, &Value::Null);
+    let mut browser = Browser::with_link(&world, &made.text("link"));
+    world.database.execute("UPDATE memberships SET role = 'owner'");
+    assert!(!html(&browser.get("/settings/keys")).contains("Person"), "he is no admin here");
+}
+
+#[test]
+fn attempts_to_sign_in_are_counted_and_those_beyond_ask_nothing() {
+    let (mut world, owner, link) = world();
+    let invitation = invite(&world, &owner, "ann@example.com", "member");
+    let link = link.strip_prefix("https://keys.example.com").unwrap().to_owned();
+    world.app.limiter = Rc::new(Count(Cell::new(2)));
+    let mut browser = Browser::new(&world);
+    // What is no key at all is not counted.
+    for _ in 0..5 {
+        assert_eq!(browser.post("/sign-in", &[("key", "bit_pat_x")]).status, 403);
+        assert_eq!(browser.get("/sign-in/x").status, 404);
+    }
+    assert_eq!(browser.get(&link).status, 200);
+    assert_eq!(browser.post("/sign-in", &[("key", &owner)]).status, 303);
+    browser.cookie = None;
+    for (method, path) in
+        [("POST", "/sign-in"), ("GET", &link), ("POST", &link), ("GET", &invitation), ("POST", &invitation)]
+    {
+        let send = || browser.send(method, path, &[("key", &owner)], Some("https://keys.example.com"));
+        let (answer, io) = world.counted(send);
+        assert_eq!((answer.status, io, answer.header("retry-after")), (429, (0, 0, 0), Some("60")), "{method} {path}");
+        assert!(html(&answer).contains("Try again in a minute"));
+    }
 }

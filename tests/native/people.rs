@@ -78,7 +78,7 @@ fn person_is_invited_comes_works_and_goes() {
     assert_eq!(answer.status, 201, "{}", answer.json);
     let token = answer.text("token");
     assert!(token.starts_with("bit_inv_"), "{token}");
-    assert_eq!(answer.text("link"), format!("https://keys.example.com/v1/invitations/{token}"));
+    assert_eq!(answer.text("link"), format!("https://keys.example.com/invitations/{token}"));
     assert_eq!(last_events(&world, 1), "invitation.created");
     // It is shown this once, and stored nowhere.
     let mut shown = answer.json.clone();

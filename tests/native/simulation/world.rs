@@ -22,7 +22,7 @@ use futures::{
     task::LocalSpawnExt,
 };
 
-use crate::support::{NoUpstream, START, SeededEntropy, sqlite::Sqlite};
+use crate::support::{Count, NoUpstream, START, SeededEntropy, sqlite::Sqlite};
 
 pub(super) const ISOLATES: usize = 3;
 /// Whether each key is good, and whether it is good for a scope that keys lose and get back. This
@@ -198,6 +198,7 @@ impl World {
             entropy: edge.clone(),
             background: edge,
             upstream: Rc::new(NoUpstream),
+            limiter: Rc::new(Count(Cell::new(usize::MAX))),
             config: Rc::clone(&self.stage.config),
             isolate: Rc::clone(&self.isolates[isolate].borrow()),
         }

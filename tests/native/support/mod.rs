@@ -25,7 +25,7 @@ use bitting::{
         routes::check,
     },
     pages,
-    ports::{Background, Cache, Clock, Entropy, Incoming, LocalFuture, Outgoing, Upstream, UpstreamError},
+    ports::{Background, Cache, Clock, Entropy, Incoming, Limiter, LocalFuture, Outgoing, Upstream, UpstreamError},
 };
 use futures::{TryStreamExt, executor::block_on};
 use serde_json::{Value, json};
@@ -135,6 +135,17 @@ impl Upstream for NoUpstream {
     }
 }
 
+/// Counts attempts, and admits so many.
+pub(crate) struct Count(pub(crate) Cell<usize>);
+
+impl Limiter for Count {
+    fn admits(&self, _: String) -> LocalFuture<'_, bool> {
+        let left = self.0.get();
+        self.0.set(left.saturating_sub(1));
+        Box::pin(async move { left > 0 })
+    }
+}
+
 /// One isolate over one database and one KV.
 pub(crate) struct World {
     pub(crate) app: App,
@@ -240,6 +251,7 @@ impl World {
             entropy: Rc::new(SeededEntropy(Cell::new(1))),
             background: later.clone(),
             upstream: Rc::new(NoUpstream),
+            limiter: Rc::new(Count(Cell::new(usize::MAX))),
             config: Rc::new(config(variables)),
             isolate: Rc::default(),
         };

@@ -114,9 +114,16 @@ impl Targets {
         }
     }
 
+    /// The ids of an item of the review queue and of its run, which are like those of the run.
+    fn review(&self, number: &str) -> (String, String) {
+        let digits = self.run.strip_prefix("run_").and_then(|digits| digits.get(..28)).unwrap_or_default();
+        (format!("rev_{digits}{number}"), format!("run_{digits}{number}"))
+    }
+
     /// Takes back what the calls have done to the targets. The rotation is one that never ends.
     pub(crate) fn restore(&self, world: &World) {
         let evaluation = new_evaluation();
+        let ((open, open_run), (judged, judged_run)) = (self.review(OPEN), self.review(JUDGED));
         world.database.execute(&format!(
             "UPDATE keys SET revoked_at = NULL, rotates_at = NULL, outgoing_digest = NULL
              WHERE id IN ('{}', '{}', '{}', '{}');
@@ -129,7 +136,7 @@ impl Targets {
              DELETE FROM team_members WHERE user_id = '{colleague}';
              INSERT OR IGNORE INTO invitations (id, organization_id, email, role, digest, expires_at, created_at, created_by)
              VALUES ('{invitation}', '{organization}', '{invitation}@example.com', 'member', '{invitation}', {later}, 0, '{id}');
-             UPDATE datasets SET ends_at = NULL, columns = '{{\"list\":[{{\"id\":0,\"name\":\"question\",\"role\":\"input\"}}],\"next_id\":1}}',
+             UPDATE datasets SET ends_at = NULL, columns = '{columns}',
              judgments = '[]', row_count = 1, next_row = 2 WHERE id = '{dataset}';
              DELETE FROM dataset_chunks WHERE dataset_id = '{dataset}';
              INSERT INTO dataset_chunks (dataset_id, first_row, row_count, cells) VALUES ('{dataset}', 1, 1, '[{{\"0\":\"why\"}}]');
@@ -138,7 +145,15 @@ impl Targets {
              INSERT OR IGNORE INTO shares (resource_id, grantee_id, organization_id, grantee_kind, access, created_at)
              VALUES ('{dataset}', '{member}', '{organization}', 'user', 'read', 0),
              ('{evaluation}', '{member}', '{organization}', 'user', 'read', 0);
-             UPDATE live_evaluations SET active = 1 WHERE id = '{live_evaluation}'",
+             INSERT OR IGNORE INTO shares (resource_id, grantee_id, organization_id, grantee_kind, access, created_at)
+             VALUES ('{live_evaluation}', '{member}', '{organization}', 'user', 'read', 0);
+             UPDATE live_evaluations SET active = 1 WHERE id = '{live_evaluation}';
+             DELETE FROM review_items WHERE live_evaluation_id = '{live_evaluation}';
+             INSERT OR IGNORE INTO runs SELECT '{open_run}', {run} FROM runs WHERE id = '{run_id}';
+             INSERT OR IGNORE INTO runs SELECT '{judged_run}', {run} FROM runs WHERE id = '{run_id}';
+             INSERT INTO review_items (id, organization_id, run_id, live_evaluation_id, state, flagged_at, flagged_by_key, verdict)
+             VALUES ('{open}', '{organization}', '{open_run}', '{live_evaluation}', 'open', 0, '{id}', NULL),
+             ('{judged}', '{organization}', '{judged_run}', '{live_evaluation}', 'judged', 0, '{id}', 'good')",
             self.id,
             self.rotating,
             self.org_key,
@@ -154,6 +169,17 @@ impl Targets {
             dataset = self.dataset,
             live_evaluation = self.live_evaluation,
             evaluation = self.evaluation,
+            run_id = self.run,
+            run = "organization_id, live_evaluation_id, evaluation_id, key_id, user_id, state, inputs, judgment, passed, charged, \
+                   created_at, finished_at, keep_until",
+            columns = json!({
+                "list": [
+                    { "id": 0, "name": "question", "role": "input" },
+                    { "id": 1, "name": "answer", "role": "input" },
+                    { "id": 2, "name": "verdict", "role": "judgment" },
+                ],
+                "next_id": 3,
+            }),
             config = json!({ "columns": evaluation["columns"], "judge": evaluation["judge"] }),
             id = self.id,
             later = 1_i64 << 50
@@ -221,6 +247,10 @@ pub(crate) fn new_evaluation() -> Value {
     })
 }
 
+/// How the ids of an open and of a judged item of the review queue end.
+const OPEN: &str = "0001";
+const JUDGED: &str = "0002";
+
 /// The id of a trace, as its sender chose it.
 const TRACE: &str = "01a3185c-0000-7000-8000-000000000001";
 
@@ -236,6 +266,7 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
             _ => &targets.id,
         };
         let user = if method == "PUT" { &targets.colleague } else { &targets.member };
+        let (item, _) = targets.review(if template.ends_with("/promote") { JUDGED } else { OPEN });
         let named = [
             (":organization", &targets.organization),
             (":project", &targets.project),
@@ -246,6 +277,7 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
             (":grantee", &targets.member),
             (":dataset", &targets.dataset),
             (":live_evaluation", &targets.live_evaluation),
+            (":item", &item),
             (":run", &targets.run),
             (":evaluation", &targets.evaluation),
             (":column", &"question".to_owned()),
@@ -302,6 +334,10 @@ fn body(method: &str, template: &str, targets: &Targets) -> Value {
         ("PATCH", "/api/evaluations/:evaluation") => json!({
             "name": "changed", "description": "d", "columns": new_evaluation()["columns"], "judge": new_evaluation()["judge"], "draft": false,
         }),
+        ("POST", "/api/review") => json!({ "run": targets.run, "reason": "why" }),
+        ("POST", "/api/review/:item/judge") => json!({ "verdict": "good", "passed": true, "notes": "n" }),
+        ("POST", "/api/review/:item/reject") => json!({ "notes": "n" }),
+        ("POST", "/api/review/:item/promote") => json!({ "dataset": targets.dataset }),
         ("PUT", template) if template.ends_with("/shares/:grantee") => json!({ "access": "write" }),
         ("POST", "/api/live-evaluations") | ("PATCH", "/api/live-evaluations/:live_evaluation") => {
             json!({ "evaluation": targets.evaluation, "name": "deployed", "description": "d" })
@@ -351,6 +387,7 @@ fn body(method: &str, template: &str, targets: &Targets) -> Value {
         | (
             "POST",
             "/api/datasets/upload"
+            | "/organizations/:organization/members/:user/sign-in-links"
             | "/api/live-evaluations/:live_evaluation/activate"
             | "/api/live-evaluations/:live_evaluation/deactivate"
             | "/api/live-evaluations/:live_evaluation/regenerate",

@@ -1,0 +1,235 @@
+//! The review queue: `/api/review`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    app::Principal,
+    domain::{
+        access::Standing,
+        dataset::Row,
+        id::{DatasetId, KeyId, LiveEvaluationId, ReviewId, RunId, UserId},
+        judge::Judgment,
+        key::Name,
+        review::{Deed, Filter, ReviewItem, ReviewState},
+    },
+    http::{
+        keys::Limit,
+        message::Rfc3339,
+        problem::Problem,
+        routes::Call,
+        typed::{InBody, InPath, InQuery, Json, MayRepeat, Whole},
+    },
+};
+
+/// The item that a path names.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ItemPath {
+    /// The item's id.
+    item: ReviewId,
+}
+
+/// Who did something, and when.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Deed")]
+struct DeedBody {
+    /// When.
+    at: Rfc3339,
+    /// The key that did it.
+    key_id: KeyId,
+    /// The user as whom it acted.
+    user_id: Option<UserId>,
+}
+
+impl DeedBody {
+    fn new(deed: Deed) -> Self {
+        Self { at: Rfc3339(deed.at), key_id: deed.key_id, user_id: deed.user_id }
+    }
+}
+
+/// A run that people look at.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ReviewItem")]
+pub(crate) struct ItemBody {
+    /// Its id.
+    public_id: ReviewId,
+    /// The run.
+    run_id: RunId,
+    /// The live evaluation of the run.
+    live_evaluation_id: LiveEvaluationId,
+    /// What has happened to it.
+    state: ReviewState,
+    /// Why it was flagged.
+    reason: Option<String>,
+    /// A person's verdict.
+    verdict: Option<Name>,
+    /// Whether that is a good one, if the person said so.
+    passed: Option<bool>,
+    /// Why, or why it was rejected.
+    notes: Option<String>,
+    /// The data set that it was promoted into.
+    dataset_id: Option<DatasetId>,
+    /// The row there.
+    row_id: Option<i64>,
+    /// Who flagged it.
+    flagged: DeedBody,
+    /// Who judged or rejected it.
+    decided: Option<DeedBody>,
+    /// Who promoted it.
+    promoted: Option<DeedBody>,
+}
+
+impl ItemBody {
+    fn new(item: ReviewItem) -> Self {
+        Self {
+            public_id: item.id,
+            run_id: item.run_id,
+            live_evaluation_id: item.live_evaluation_id,
+            state: item.state,
+            reason: item.reason,
+            verdict: item.verdict,
+            passed: item.passed,
+            notes: item.notes,
+            dataset_id: item.row.map(|(dataset_id, _)| dataset_id),
+            row_id: item.row.map(|(_, row_id)| row_id),
+            flagged: DeedBody::new(item.flagged),
+            decided: item.decided.map(DeedBody::new),
+            promoted: item.promoted.map(DeedBody::new),
+        }
+    }
+}
+
+/// Which items.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    /// What has happened to them; all if you say nothing.
+    state: Option<ReviewState>,
+    /// The live evaluation whose runs they are.
+    live_evaluation: Option<LiveEvaluationId>,
+    /// How many items at most.
+    #[serde(default)]
+    limit: Limit,
+    /// The id of the last item of the page before.
+    starting_after: Option<ReviewId>,
+}
+
+/// A page of the review queue.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ReviewPage")]
+pub(crate) struct PageBody {
+    /// The items, the newest first.
+    items: Vec<ItemBody>,
+    /// Whether there are more.
+    has_more: bool,
+}
+
+pub(crate) async fn list(
+    call: &Call<'_>,
+    by: &Principal,
+    InQuery(query): InQuery<ListQuery>,
+) -> Result<Json<PageBody>, Problem> {
+    let Whole(limit) = query.limit;
+    let filter = Filter { state: query.state, live_evaluation_id: query.live_evaluation };
+    let page = call.app.list_reviews(by, filter, query.starting_after, limit).await?;
+    Ok(Json(PageBody { items: page.items.into_iter().map(ItemBody::new).collect(), has_more: page.has_more }))
+}
+
+/// A run that people look at, with what was judged.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ReviewDetails")]
+pub(crate) struct DetailsBody {
+    #[serde(flatten)]
+    about: ItemBody,
+    /// What was judged.
+    inputs: Row,
+    /// What the judge said.
+    judgment: Option<Judgment>,
+    /// What the key that asks may do with it.
+    access: Standing,
+}
+
+pub(crate) async fn get(
+    call: &Call<'_>,
+    by: &Principal,
+    InPath(ItemPath { item }): InPath<ItemPath>,
+) -> Result<Json<DetailsBody>, Problem> {
+    let seen = call.app.review(by, item).await?;
+    let about = ItemBody::new(seen.item);
+    Ok(Json(DetailsBody { about, inputs: seen.inputs, judgment: seen.judgment, access: seen.standing }))
+}
+
+/// A run to look at.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewReviewItem")]
+pub(crate) struct FlagBody {
+    /// The run's id.
+    run: RunId,
+    /// Why people should look at it.
+    reason: Option<String>,
+}
+
+pub(crate) async fn flag(
+    call: &Call<'_>,
+    by: &Principal,
+    (InBody(body), MayRepeat): (InBody<FlagBody>, MayRepeat),
+) -> Result<Json<ItemBody, 201>, Problem> {
+    Ok(Json(ItemBody::new(call.app.flag_run(by, body.run, body.reason).await?)))
+}
+
+/// What a person says of a run.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewVerdict")]
+pub(crate) struct JudgeBody {
+    /// The verdict.
+    verdict: Name,
+    /// Whether that is a good one.
+    passed: Option<bool>,
+    /// Why.
+    notes: Option<String>,
+}
+
+pub(crate) async fn judge(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(ItemPath { item }), InBody(body)): (InPath<ItemPath>, InBody<JudgeBody>),
+) -> Result<Json<ItemBody>, Problem> {
+    let JudgeBody { verdict, passed, notes } = body;
+    Ok(Json(ItemBody::new(call.app.judge_review(by, item, verdict, passed, notes).await?)))
+}
+
+/// Why there is nothing to judge.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewRejection")]
+pub(crate) struct RejectBody {
+    /// Why.
+    notes: Option<String>,
+}
+
+pub(crate) async fn reject(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(ItemPath { item }), InBody(body)): (InPath<ItemPath>, InBody<RejectBody>),
+) -> Result<Json<ItemBody>, Problem> {
+    Ok(Json(ItemBody::new(call.app.reject_review(by, item, body.notes).await?)))
+}
+
+/// Where a judged run becomes a row.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewPromotion")]
+pub(crate) struct PromoteBody {
+    /// The id of a data set.
+    dataset: DatasetId,
+}
+
+pub(crate) async fn promote(
+    call: &Call<'_>,
+    by: &Principal,
+    (InPath(ItemPath { item }), InBody(body)): (InPath<ItemPath>, InBody<PromoteBody>),
+) -> Result<Json<ItemBody>, Problem> {
+    Ok(Json(ItemBody::new(call.app.promote_review(by, item, body.dataset).await?)))
+}

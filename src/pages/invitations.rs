@@ -1,0 +1,52 @@
+//! The page behind the link of an invitation.
+
+use maud::html;
+
+use crate::{
+    app::error::Error,
+    domain::token::InvitationToken,
+    http::{message::Response, problem::Problem, routes::Call},
+    pages::{
+        layout::Page,
+        session,
+        sign_in::{START, signed_in_at},
+        time,
+    },
+};
+
+/// Where the link leads to. A page with a button, as for links to sign in.
+pub(crate) async fn show(call: &Call<'_>) -> Result<Response, Problem> {
+    let Some(token) = InvitationToken::parse(call.param("token")) else { return Ok(dead()) };
+    session::attempt(call).await?;
+    let (invitation, organization, _) = match call.app.open_invitation(&token).await {
+        Err(Error::NotFound) => return Ok(dead()),
+        opened => opened?,
+    };
+    let content = html! {
+        form.card method="post" {
+            p {
+                strong { (organization.as_str()) } " invites " strong { (invitation.email.as_str()) } " to come in as "
+                strong { (invitation.role.as_str()) } "."
+            }
+            p.hint { "You will be signed in in this browser. The invitation works once, until " (time::date(invitation.expires_at)) "." }
+            button autofocus { "Accept the invitation" }
+        }
+    };
+    Ok(Page { title: "Invitation", who: None, secret: true, content }.response(200))
+}
+
+pub(crate) async fn accept(call: &Call<'_>) -> Result<Response, Problem> {
+    let Some(token) = InvitationToken::parse(call.param("token")) else { return Ok(dead()) };
+    match call.app.accept_and_sign_in(&token, &session::attempt(call).await?).await {
+        Err(Error::NotFound) => Ok(dead()),
+        begun => Ok(signed_in_at(call, &begun?, START)),
+    }
+}
+
+fn dead() -> Response {
+    let content = html! {
+        p { "This invitation was accepted or taken back, has expired, or its link was not copied whole. Ask for another." }
+        p { a href="/sign-in" { "Sign in" } }
+    };
+    Page { title: "This link opens nothing", who: None, secret: true, content }.response(404)
+}

@@ -1,0 +1,23 @@
+//! Cloudflare's rate limiting.
+
+use worker::Env;
+
+use crate::ports::{Limiter, LocalFuture};
+
+/// The binding `SIGN_IN_ATTEMPTS`. It counts in each of Cloudflare's places for itself, and not exactly.
+pub(crate) struct RateLimit(pub(crate) Env);
+
+impl Limiter for RateLimit {
+    fn admits(&self, address: String) -> LocalFuture<'_, bool> {
+        Box::pin(async move {
+            let counted = async { self.0.rate_limiter("SIGN_IN_ATTEMPTS")?.limit(address).await };
+            match counted.await {
+                Ok(outcome) => outcome.success,
+                Err(error) => {
+                    log::warn!("attempts to sign in are not counted: {error}");
+                    true
+                }
+            }
+        })
+    }
+}
