@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use super::{
     super::json::{MAX_DEPTH, canonical, depth},
-    pattern::{MAX_WORK, Pattern},
-    text::{cut, quoted},
+    pattern::Pattern,
+    text::{brief, quoted},
 };
 
 /// The most steps of judging one value: references to references can ask for any number of them.
@@ -19,6 +19,11 @@ const MAX_STEPS: usize = 200_000;
 const MAX_NESTING: usize = 256;
 /// How many bytes of a text count as one step more.
 const STEP_BYTES: usize = 64;
+
+/// How many steps a pattern's work is: the most work for one text leaves a third of all steps to the rest.
+const WORK_STEPS: usize = 2;
+/// How many values of `enum` are shown.
+const SHOWN: usize = 10;
 
 const TYPES: [&str; 7] = ["null", "boolean", "object", "array", "number", "integer", "string"];
 
@@ -55,7 +60,8 @@ fn check_schema(root: &Value, schema: &Value, path: &str) -> Result<(), (String,
             "$id" if std::ptr::eq(schema, root) => {}
             "type" => {
                 let known = |name: &Value| name.as_str().is_some_and(|name| TYPES.contains(&name));
-                let good = known(argument) || argument.as_array().is_some_and(|names| names.iter().all(known));
+                let several = |names: &Vec<Value>| names.len() <= TYPES.len() && names.iter().all(known);
+                let good = known(argument) || argument.as_array().is_some_and(several);
                 must(good, "one of the types of JSON Schema, or an array of them")?;
             }
             "enum" => must(argument.is_array(), "an array")?,
@@ -208,11 +214,17 @@ impl<'a> Judging<'a> {
 
     fn keyword(&mut self, beside: &'a Map<String, Value>, keyword: &str, argument: &'a Value, value: &Value) -> Judged {
         match keyword {
-            "const" => must(value == argument, || format!("must be {}", cut(&argument.to_string(), 0))),
+            "const" => {
+                self.spend(weight(argument))?;
+                must(value == argument, || format!("must be {}", brief(argument)))
+            }
             "enum" => {
-                let allowed = argument.as_array().map(Vec::as_slice).unwrap_or_default();
-                self.spend(allowed.len())?;
-                must(allowed.contains(value), || format!("must be one of {}", cut(&argument.to_string(), 0)))
+                self.spend(weight(argument))?;
+                must(list(argument).contains(value), || {
+                    let shown: Vec<String> = list(argument).iter().take(SHOWN).map(brief).collect();
+                    let more = if list(argument).len() > SHOWN { ", …" } else { "" };
+                    format!("must be one of {}{more}", shown.join(", "))
+                })
             }
             "$ref" => match argument.as_str().and_then(|to| referred(self.root, to)) {
                 Some(schema) => self.schema(schema, value),
@@ -246,7 +258,7 @@ impl<'a> Judging<'a> {
                 Value::Number(number) => of_number(keyword, argument, number.as_f64().unwrap_or(f64::NAN)),
                 Value::String(text) => self.of_text(keyword, argument, text),
                 Value::Array(items) => self.of_array(beside, keyword, argument, items),
-                Value::Object(members) => self.of_object(beside, keyword, argument, members),
+                Value::Object(members) => self.of_object(beside, keyword, argument, value, members),
                 Value::Null | Value::Bool(_) => Ok(()),
             },
         }
@@ -275,9 +287,7 @@ impl<'a> Judging<'a> {
             self.patterns.insert(pattern, Pattern::compile(pattern).map_err(|_| Misfit::Unknown)?);
         }
         let Some(pattern) = self.patterns.get(pattern) else { return Err(Misfit::Unknown) };
-        // What is the most work for one text leaves a fourth of the steps to the rest.
-        let steps = pattern.work(text).saturating_mul(MAX_STEPS / 4 * 3) / MAX_WORK;
-        self.steps = self.steps.checked_sub(steps).ok_or(Misfit::Unknown)?;
+        self.steps = self.steps.checked_sub(pattern.work(text) * WORK_STEPS).ok_or(Misfit::Unknown)?;
         Ok(pattern.regex.is_match(text))
     }
 
@@ -312,12 +322,10 @@ impl<'a> Judging<'a> {
             "minItems" => must(at_least(items.len(), argument), || format!("must have {argument} items or more")),
             "maxItems" => must(at_most(items.len(), argument), || format!("must have {argument} items at most")),
             "uniqueItems" if argument == &Value::Bool(true) => {
-                self.spend(items.len())?;
+                self.spend(items.iter().map(weight).sum())?;
                 let mut seen = HashSet::new();
                 let twice = items.iter().find(|item| !seen.insert(*item));
-                twice.map_or(Ok(()), |item| {
-                    must(false, || format!("must have no item twice, as {}", cut(&item.to_string(), 0)))
-                })
+                twice.map_or(Ok(()), |item| must(false, || format!("must have no item twice, as {}", brief(item))))
             }
             _ => Ok(()),
         }
@@ -328,6 +336,7 @@ impl<'a> Judging<'a> {
         beside: &'a Map<String, Value>,
         keyword: &str,
         argument: &'a Value,
+        value: &Value,
         members: &Map<String, Value>,
     ) -> Judged {
         let has = |name: &Value| name.as_str().is_some_and(|name| members.contains_key(name));
@@ -340,21 +349,20 @@ impl<'a> Judging<'a> {
         let arguments = || argument.as_object().into_iter().flatten();
         match keyword {
             "required" => {
-                self.spend(list(argument).len())?;
+                self.spend(weight(argument))?;
                 has_all(list(argument))
             }
             "dependentRequired" => {
-                self.spend(arguments().count())?;
+                self.spend(weight(argument))?;
                 arguments()
                     .filter(|(name, _)| members.contains_key(*name))
                     .try_for_each(|(_, names)| has_all(list(names)))
             }
             "dependentSchemas" => {
                 self.spend(arguments().count())?;
-                let value = Value::Object(members.clone());
                 arguments()
                     .filter(|(name, _)| members.contains_key(*name))
-                    .try_for_each(|(_, schema)| self.schema(schema, &value))
+                    .try_for_each(|(_, schema)| self.schema(schema, value))
             }
             "properties" => {
                 self.spend(arguments().count())?;
@@ -367,13 +375,16 @@ impl<'a> Judging<'a> {
                     if self.matches(pattern, name)? { within(name, self.schema(schema, value)) } else { Ok(()) }
                 })
             }),
-            "additionalProperties" => members.iter().try_for_each(|(name, value)| {
-                let named = beside.get("properties").is_some_and(|properties| properties.get(name).is_some());
-                if named || self.matches_any(beside.get("patternProperties"), name)? {
-                    return Ok(());
-                }
-                within(name, self.schema(argument, value))
-            }),
+            "additionalProperties" => {
+                self.spend(members.len())?;
+                members.iter().try_for_each(|(name, value)| {
+                    let named = beside.get("properties").is_some_and(|properties| properties.get(name).is_some());
+                    if named || self.matches_any(beside.get("patternProperties"), name)? {
+                        return Ok(());
+                    }
+                    within(name, self.schema(argument, value))
+                })
+            }
             "propertyNames" => {
                 members.keys().try_for_each(|name| within(name, self.schema(argument, &Value::String(name.clone()))))
             }
@@ -394,6 +405,16 @@ impl<'a> Judging<'a> {
             }
         }
         Ok(false)
+    }
+}
+
+/// How many steps it is to look at all of a value.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(weight).sum::<usize>(),
+        Value::Object(members) => 1 + members.values().map(weight).sum::<usize>(),
+        Value::String(text) => 1 + text.len() / STEP_BYTES,
+        _ => 1,
     }
 }
 
@@ -421,7 +442,7 @@ fn of_type(types: &Value, value: &Value) -> Judged {
         _ => false,
     };
     let good = if types.is_array() { list(types).iter().any(is) } else { is(types) };
-    must(good, || format!("must be of type {types}, and is {}", cut(&value.to_string(), 0)))
+    must(good, || format!("must be of type {types}, and is {}", brief(value)))
 }
 
 fn of_number(keyword: &str, argument: &Value, number: f64) -> Judged {
