@@ -23,9 +23,19 @@ schemathesis.openapi.format("date-time", future.map(lambda at: at.isoformat(time
 schemathesis.openapi.format("date", future.map(lambda at: at.date().isoformat()))
 
 
-UPLOADS = {"csv": "question,answer\nwhy,because\n", "json": '[{"question": "why"}]', "jsonl": '{"question": "why"}\n'}
+UPLOADS = {
+    "text/csv": ("csv", "question,answer\nwhy,because\n"),
+    "application/json": ("json", [{"question": "why"}]),
+    "application/x-ndjson": ("jsonl", '{"question": "why"}\n'),
+}
 # What a rule must be like, beside what its schema says.
-RULES = {"regex": {"pattern": "^a+$"}, "json_schema": {"schema": {"type": "string"}}, "numeric_range": {"min": 0, "max": 1}, "length": {"min": 0, "max": 1}}
+RULES = {
+    "model": {"verdicts": ["yes", "no"], "passing": ["yes"]},
+    "regex": {"pattern": "^a+$"},
+    "json_schema": {"schema": {"type": "string"}},
+    "numeric_range": {"min": 0, "max": 1},
+    "length": {"min": 0, "max": 1},
+}
 
 
 @schemathesis.hook
@@ -54,7 +64,7 @@ def before_call(context, case, kwargs):
     if "page" in query:
         query["page"] = next(numbers) % 10 + 1
     if case.path == "/api/datasets/upload":
-        case.body = UPLOADS[query["format"]]
+        query["format"], case.body = UPLOADS[case.media_type]
     if isinstance(case.body, dict):
         fit(case, case.body)
 
