@@ -40,9 +40,9 @@ def targets(app, client):
         for user in users:
             call("PUT", f"{PEOPLE}/teams/{team}/members/{user}")
     columns = ["question", "a", "b", "c"]
-    # What was judged is promoted into the last two.
-    described = [{"name": name} for name in [*columns, "answer"]] + [{"name": "verdict", "role": "judgment"}]
-    data = {"columns": described, "rows": [{"question": "why"} for _ in range(100)]}
+    # What was judged is promoted into these.
+    outcome = [{"name": "answer"}, {"name": "verdict", "role": "judgment"}, {"name": "why", "role": "notes"}]
+    data = {"columns": [{"name": name} for name in columns] + outcome, "rows": [{"question": "why"} for _ in range(100)]}
     datasets = [post("/api/datasets", name="Data", **data)["public_id"] for _ in numbers]
     # What it is asked about does not pass, so that there is something to look at.
     judged = {"columns": [{"name": "answer"}], "judge": {"type": "exact_match", "column": "answer", "expected": "yes"}}
