@@ -1,9 +1,6 @@
 //! The audit trail: written with every change and behind every refused attempt, listed and exported.
 
-use std::{
-    collections::{HashMap, HashSet},
-    rc::Rc,
-};
+use std::{collections::HashMap, rc::Rc};
 
 use futures_util::{
     StreamExt,
@@ -14,13 +11,18 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     app::{App, Principal, error::Error, keys::Page, take},
-    domain::{decision::decide, id::KeyId},
+    domain::{decision::decide, person::Member},
     ports::Statement,
-    storage::audit::{self, Event, Filter, REFUSED, Recorded},
+    storage::{
+        audit::{self, Event, Filter, REFUSED, Recorded},
+        people,
+    },
 };
 
 /// How many events of an export are read at once.
 const EXPORT_PAGE: i64 = 1_000;
+/// How many people one can choose from to see what they did.
+const MAX_PEOPLE: i64 = 100;
 
 /// An attempt to manage something that was refused.
 #[derive(Debug, Clone)]
@@ -33,6 +35,17 @@ pub struct RefusedAttempt {
     pub method: &'static str,
     /// The route's path; not the request's, because people put keys where ids belong.
     pub route: &'static str,
+}
+
+/// A page of the trail, and what people need to read it.
+pub(crate) struct Trail {
+    /// The events.
+    pub(crate) events: Page<Recorded>,
+    /// What people call those keys, people, teams and projects of which the events speak and which are still there,
+    /// by their ids.
+    pub(crate) names: HashMap<String, String>,
+    /// The newest people of the organization.
+    pub(crate) people: Vec<Member>,
 }
 
 impl App {
@@ -87,17 +100,27 @@ impl App {
         Ok(Page::of(audit::read(take(&mut results, 0))?, limit))
     }
 
-    /// What people call those that events are about or were caused by, by their ids: keys, people, teams and
-    /// projects that are still there.
+    /// The same with what people need to read it, in one round trip.
     ///
     /// # Errors
     /// [`Error::Exceeds`] for whoever does not administer the organization.
-    pub async fn event_names(&self, by: &Principal, events: &[Recorded]) -> Result<HashMap<String, String>, Error> {
+    pub(crate) async fn trail(
+        &self,
+        by: &Principal,
+        filter: &Filter,
+        after: Option<i64>,
+        limit: i64,
+    ) -> Result<Trail, Error> {
         by.administers()?;
-        let ids: HashSet<&str> = events.iter().flat_map(ids_in).collect();
-        let mut results = self.guarded(by, vec![audit::names(by.snapshot.organization_id, &ids)]).await?;
-        let found = audit::read_names(take(&mut results, 0))?;
-        Ok(found.into_iter().map(|named| (named.id, named.name)).collect())
+        let organization_id = by.snapshot.organization_id;
+        let list = audit::list(organization_id, filter, after, limit + 1);
+        let statements = vec![list.clone(), audit::names(list), people::list(organization_id, None, None, MAX_PEOPLE)];
+        let mut results = self.guarded(by, statements).await?;
+        Ok(Trail {
+            events: Page::of(audit::read(take(&mut results, 0))?, limit),
+            names: audit::read_names(take(&mut results, 1))?,
+            people: people::read(take(&mut results, 2))?,
+        })
     }
 
     /// All events of the caller's organization behind event `after`, the newest first, piece by piece. The
@@ -125,15 +148,6 @@ impl App {
         });
         Ok(stream::once(ready(Ok(first.items))).chain(rest))
     }
-}
-
-/// What may be the id of something that has a name.
-fn ids_in(event: &Recorded) -> impl Iterator<Item = &str> {
-    let told = event.details.values().filter_map(Value::as_str).filter(|text| KeyId::parse(text).is_some());
-    [Some(event.subject.as_str()), event.actor_id.as_deref(), event.actor_user_id.as_deref()]
-        .into_iter()
-        .flatten()
-        .chain(told)
 }
 
 /// The event behind which the next page starts, if there is one.

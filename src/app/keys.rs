@@ -1,5 +1,7 @@
 //! The life of a key: made, listed, changed, revoked, and the rule that no key gives more than it holds.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -58,6 +60,20 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Whether there are more in the direction of the paging.
     pub has_more: bool,
+}
+
+/// A key and all that people want to know of it.
+pub(crate) struct History {
+    /// The key.
+    pub(crate) key: Key,
+    /// What people call its owner.
+    pub(crate) owner: Owner,
+    /// How often it was used on each of the last 30 days, the oldest first.
+    pub(crate) days: Vec<DailyUses>,
+    /// What happened to it.
+    pub(crate) events: Page<Recorded>,
+    /// Names by ids, as [`crate::app::audit::Trail`] has them.
+    pub(crate) names: HashMap<String, String>,
 }
 
 impl<T> Page<T> {
@@ -228,7 +244,8 @@ impl App {
         Ok(Page::at(cursor, keys::read(take(&mut results, 0))?, limit))
     }
 
-    /// The same, with what people call the owner of each key.
+    /// The same, with what people call the owner of each key, of as many keys as are looked through at once; and,
+    /// if there are more, the last of these.
     ///
     /// # Errors
     /// What the database says.
@@ -238,10 +255,15 @@ impl App {
         filter: &Filter,
         cursor: Cursor,
         limit: i64,
-    ) -> Result<Page<(Key, Owner)>, Error> {
-        let list = keys::list_owned(reach(by, false)?, filter, cursor, limit + 1, self.now());
-        let mut results = self.guarded(by, vec![list]).await?;
-        Ok(Page::at(cursor, keys::read_owned(take(&mut results, 0))?, limit))
+    ) -> Result<(Page<(Key, Owner)>, Option<KeyId>), Error> {
+        let reach = reach(by, false)?;
+        let statements = vec![
+            keys::list_owned(reach, filter, cursor, limit + 1, self.now()),
+            keys::looked_until(reach, filter, cursor),
+        ];
+        let mut results = self.guarded(by, statements).await?;
+        let page = Page::at(cursor, keys::read_owned(take(&mut results, 0))?, limit);
+        Ok((page, keys::read_id(take(&mut results, 1))?))
     }
 
     /// Changes a key that was read as `before`.
@@ -328,8 +350,8 @@ impl App {
         Ok(key_uses::read(take(&mut results, 1))?)
     }
 
-    /// A key with what people call its owner and what [`App::key_usage`] and [`App::key_events`] say of it, in
-    /// one round trip.
+    /// A key with what people call its owner, what [`App::key_usage`] and [`App::key_events`] say of it, and, for
+    /// whoever administers the organization, what people call those of whom the events speak; in one round trip.
     ///
     /// # Errors
     /// [`Error::NotFound`] also when the key is there but the caller may not see it.
@@ -339,18 +361,26 @@ impl App {
         id: KeyId,
         after: Option<i64>,
         limit: i64,
-    ) -> Result<(Key, Owner, Vec<DailyUses>, Page<Recorded>), Error> {
+    ) -> Result<History, Error> {
         let (reach, now) = (reach(by, id == by.snapshot.key_id)?, self.now());
         let this = Filter { ids: Some(vec![id]), status: Status::All, ..Filter::default() };
-        let statements = vec![
+        let mut statements = vec![
             keys::list_owned(reach, &this, Cursor::Start, 1, now),
             key_uses::of_key(id, now),
             events_of(by, id, after, limit),
         ];
+        if by.administers().is_ok() {
+            statements.push(audit::names(events_of(by, id, after, limit)));
+        }
         let mut results = self.guarded(by, statements).await?;
         let (key, owner) = keys::read_owned(take(&mut results, 0))?.pop().ok_or(Error::NotFound)?;
-        let days = key_uses::read(take(&mut results, 1))?;
-        Ok((key, owner, days, Page::of(audit::read(take(&mut results, 2))?, limit)))
+        Ok(History {
+            key,
+            owner,
+            days: key_uses::read(take(&mut results, 1))?,
+            events: Page::of(audit::read(take(&mut results, 2))?, limit),
+            names: audit::read_names(take(&mut results, 3))?,
+        })
     }
 
     /// What happened to a key, the newest first, behind event `after` if it is given.

@@ -7,14 +7,13 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::{
-    app::sessions::SignedIn,
+    app::{audit::Trail, sessions::SignedIn},
     domain::{
         id::{KeyId, UserId},
         time::{DAY_MS, UnixMillis},
     },
     http::{
         audit::lines,
-        keys::MAX_LIMIT,
         message::{NDJSON, Response},
         problem::Problem,
         routes::Call,
@@ -23,7 +22,6 @@ use crate::{
         field::{Field, Mistakes},
         form::query,
         layout::{Page, further, words},
-        routes::is_for,
         time,
     },
     storage::audit::{Filter, Recorded},
@@ -135,30 +133,20 @@ pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
     let asked = Asked::read(call);
     let (filter, mistakes) = asked.filter();
     let after = query(call.request, "after").parse().ok();
-    let people = if is_for(who, "GET", "/settings/people") {
-        call.app.list_members(&who.by, who.by.snapshot.organization_id, None, MAX_LIMIT).await?.items
-    } else {
-        Vec::new()
-    };
-    let people: Vec<(String, String)> =
-        people.into_iter().map(|member| (member.user_id.to_string(), member.email)).collect();
-    let found = if mistakes.is_empty() {
-        let page = call.app.list_events(&who.by, &filter, after, LIMIT).await?;
-        let names = call.app.event_names(&who.by, &page.items).await?;
-        Some((page, names))
-    } else {
-        None
-    };
+    // What cannot be read finds nothing.
+    let limit = if mistakes.is_empty() { LIMIT } else { 0 };
+    let Trail { events: page, names, people } = call.app.trail(&who.by, &filter, after, limit).await?;
+    let people = people.into_iter().map(|member| (member.user_id.to_string(), member.email)).collect();
     let now = call.app.clock.now();
     let content = html! {
         (filters(&asked, people, &mistakes))
-        @if let Some((page, names)) = &found {
+        @if mistakes.is_empty() {
             div.bar {
                 @if after.is_some() { a href={ "?" (newest(call)) } { "Newest events" } }
                 @if !page.items.is_empty() { a href={ (AUDIT) "/export?" (newest(call)) } { "Download all of these (NDJSON)" } }
             }
             @if page.items.is_empty() { p.card { "Nothing was found." } } @else {
-                (events(&page.items, names, who, now))
+                (events(&page.items, &names, who, now))
             }
             @if let (true, Some(last)) = (page.has_more, page.items.last()) {
                 (further(call, &last.id.to_string(), "Older events"))
@@ -224,23 +212,46 @@ fn one(event: &Recorded, names: &HashMap<String, String>, who: &SignedIn, now: U
             }
             dl {
                 dt { "When" } dd { (time::date(event.at)) }
-                dt { "What" } dd { code { (event.action) } }
+                @for (name, value) in &event.details { dt { (words(name)) } dd { (told(name, value, names)) } }
                 @if let Some(code) = &event.refusal { dt { "Refused with" } dd { code { (code) } } }
-                dt { "About" } dd { code { (event.subject) } " " (about("subject", &event.subject, "its events")) }
+                dt { "What" } dd { code { (event.action) } }
+                dt { "About" } dd { (named(&event.subject, names)) " " (about("subject", &event.subject, "its events")) }
                 @if let Some(id) = &event.actor_user_id {
-                    dt { "Person" } dd { code { (id) } " " (about("person", id, "what they did")) }
+                    dt { "Person" } dd { (named(id, names)) " " (about("person", id, "what they did")) }
                 }
                 @if let (Some(id), true) = (&event.actor_id, event.actor_id != event.actor_session_id) {
-                    dt { "Key" } dd { code { (id) } " " (about("key", id, "what it did")) }
+                    dt { "Key" } dd { (named(id, names)) " " (about("key", id, "what it did")) }
                 }
                 @if let Some(id) = &event.actor_session_id { dt { "Session on these pages" } dd { code { (id) } } }
                 @if let Some(ip) = &event.ip { dt { "From" } dd { code { (ip) } } }
                 @if let Some(id) = &event.request_id { dt { "Request" } dd { code { (id) } } }
-                @for (name, value) in &event.details {
-                    dt { (words(name)) }
-                    dd { @match value.as_str() { Some(text) => (text), None => { code { (value.to_string()) } } } }
-                }
             }
+        }
+    }
+}
+
+/// What has an id: its name, if it is known, and the id.
+fn named(id: &str, names: &HashMap<String, String>) -> Markup {
+    html! { @if let Some(name) = names.get(id) { (name) " " } code { (id) } }
+}
+
+/// What something was set to, as people read it.
+fn told(name: &str, value: &Value, names: &HashMap<String, String>) -> Markup {
+    match value {
+        Value::Null if name == "scopes" => html! { "Full access" },
+        Value::Null if name.ends_with("_at") => html! { "Never" },
+        Value::Null => html! { "None" },
+        Value::Bool(yes) => html! { @if *yes { "Yes" } @else { "No" } },
+        Value::Number(number) => html! { (number) },
+        Value::String(text) => match UnixMillis::parse(text).filter(|_| name.ends_with("_at")) {
+            Some(at) => time::date(at),
+            None if names.contains_key(text) => named(text, names),
+            None => html! { (text) },
+        },
+        Value::Array(items) if items.is_empty() => html! { "None" },
+        Value::Array(items) => html! { ul.scopes { @for item in items { li { (told(name, item, names)) } } } },
+        Value::Object(fields) => {
+            html! { dl { @for (name, value) in fields { dt { (name) } dd { (told("", value, names)) } } } }
         }
     }
 }

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use crate::{
     app::{
         error::Error,
+        keys::History,
         sessions::{SIGN_IN, SignedIn},
     },
     domain::{
@@ -47,8 +48,9 @@ pub(crate) async fn show(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
 async fn page(call: &Call<'_>, who: &SignedIn, grace: &str, mistakes: &Mistakes) -> Result<Response, Problem> {
     let (id, now) = (path_id(call)?, call.app.clock.now());
     let after = query(call.request, "after").parse().ok();
-    let (key, owner, days, page) = call.app.key_with_history(&who.by, id, after, EVENTS).await?;
-    let names = names(call, who, &key, &page.items).await?;
+    let History { key, owner, days, events: page, names } =
+        call.app.key_with_history(&who.by, id, after, EVENTS).await?;
+    let names = if who.by.administers().is_ok() { names } else { own_names(who, &key, &page.items) };
     let changeable = key.life.revoked_at.is_none() && who.by.snapshot.scopes.grant(&SIGN_IN);
     let path = format!("/settings/keys/{id}");
     let content = html! {
@@ -93,22 +95,14 @@ async fn page(call: &Call<'_>, who: &SignedIn, grace: &str, mistakes: &Mistakes)
     Ok(Page::of(call, who, key.name.as_str(), content).response(mistakes.status()))
 }
 
-/// What people call those whom the events tell of; whoever does not administer the organization knows himself
+/// What is told of those of whom the events speak to whoever does not administer the organization: he knows himself
 /// and the key.
-async fn names(
-    call: &Call<'_>,
-    who: &SignedIn,
-    key: &Key,
-    events: &[Recorded],
-) -> Result<HashMap<String, String>, Error> {
-    if who.by.administers().is_ok() {
-        return call.app.event_names(&who.by, events).await;
-    }
+fn own_names(who: &SignedIn, key: &Key, events: &[Recorded]) -> HashMap<String, String> {
     let others = events.iter().filter_map(|event| event.actor_user_id.clone());
     let mut names: HashMap<String, String> = others.map(|id| (id, "Somebody else".to_owned())).collect();
     names.extend(who.by.snapshot.user_id.map(|id| (id.to_string(), who.name.clone())));
     names.insert(key.id.to_string(), key.name.as_str().to_owned());
-    Ok(names)
+    names
 }
 
 fn preview(preview: &Preview) -> Markup {
@@ -305,7 +299,7 @@ pub(crate) async fn revoke(call: &Call<'_>, who: &SignedIn) -> Result<Response, 
 
 async fn revoke_page(call: &Call<'_>, who: &SignedIn, typed: &str, mistakes: &Mistakes) -> Result<Response, Problem> {
     let now = call.app.clock.now();
-    let (key, _, days, _) = call.app.key_with_history(&who.by, path_id(call)?, None, 0).await?;
+    let History { key, days, .. } = call.app.key_with_history(&who.by, path_id(call)?, None, 0).await?;
     if key.life.revoked_at.is_some() {
         return Ok(back(&key, "revoked"));
     }

@@ -16,7 +16,7 @@ use crate::{
         layout::{Page, tag},
         time,
     },
-    storage::keys::{Cursor, Filter, Owner, Status},
+    storage::keys::{Cursor, Filter, LOOKED_THROUGH, Owner, Status},
 };
 
 /// How many keys stand on a page.
@@ -86,7 +86,7 @@ pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
         (None, Some(id)) => Cursor::Before(id),
         (None, None) => Cursor::Start,
     };
-    let page = call.app.list_owned_keys(&who.by, &asked.filter(), cursor, LIMIT).await?;
+    let (page, looked_until) = call.app.list_owned_keys(&who.by, &asked.filter(), cursor, LIMIT).await?;
     let everybody = who.by.administers().is_ok();
     let now = call.app.clock.now();
     let content = html! {
@@ -97,8 +97,8 @@ pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
             }
         }
         (search(&asked, everybody))
-        @if page.items.is_empty() { (nothing(&asked, cursor)) } @else { (table(&page.items, everybody, now)) }
-        (pages(&asked, &page, cursor))
+        @if page.items.is_empty() { (nothing(&asked, cursor, looked_until)) } @else { (table(&page.items, everybody, now)) }
+        (pages(&asked, &page, cursor, looked_until))
     };
     Ok(Page::of(call, who, "API keys", content).response(200))
 }
@@ -211,7 +211,10 @@ pub(crate) fn owned_by(key: &Key, owner: &Owner) -> Markup {
     }
 }
 
-fn nothing(asked: &Asked, cursor: Cursor) -> Markup {
+fn nothing(asked: &Asked, cursor: Cursor, looked_until: Option<KeyId>) -> Markup {
+    if looked_until.is_some() {
+        return html! { p.card { "None of the " (LOOKED_THROUGH) " keys that were looked through fits this. There are more." } };
+    }
     let (status, ..) = asked.status;
     let searched = !asked.name.is_empty() || !asked.person.is_empty();
     if searched || cursor != Cursor::Start || status != "active" {
@@ -231,20 +234,23 @@ fn nothing(asked: &Asked, cursor: Cursor) -> Markup {
     }
 }
 
-/// The way to the newer and the older keys.
-fn pages(asked: &Asked, page: &PageOf<(Key, Owner)>, cursor: Cursor) -> Markup {
+/// The way to the newer and the older keys, and on from where nothing was found.
+fn pages(asked: &Asked, page: &PageOf<(Key, Owner)>, cursor: Cursor, looked_until: Option<KeyId>) -> Markup {
     let (status, ..) = asked.status;
-    let (Some((first, _)), Some((last, _))) = (page.items.first(), page.items.last()) else { return html! {} };
+    let first = page.items.first().map(|(key, _)| key.id);
+    let last = page.items.last().map(|(key, _)| key.id);
     let (newer, older) = match cursor {
-        Cursor::Start => (false, page.has_more),
-        Cursor::After(_) => (true, page.has_more),
-        Cursor::Before(_) => (page.has_more, true),
+        Cursor::Start => (None, last.filter(|_| page.has_more).or(looked_until)),
+        Cursor::After(_) => (first, last.filter(|_| page.has_more).or(looked_until)),
+        Cursor::Before(_) => (first.filter(|_| page.has_more).or(looked_until), last),
     };
+    let newest = cursor != Cursor::Start && first.is_none();
     html! {
-        @if newer || older {
+        @if newest || newer.is_some() || older.is_some() {
             nav.pages aria-label="Pages" {
-                @if newer { a.button.quiet href=(asked.address(status, Some(("before", first.id)))) { "Newer" } }
-                @if older { a.button.quiet href=(asked.address(status, Some(("after", last.id)))) { "Older" } }
+                @if newest { a.button.quiet href=(asked.address(status, None)) { "Newest" } }
+                @if let Some(id) = newer { a.button.quiet href=(asked.address(status, Some(("before", id)))) { "Newer" } }
+                @if let Some(id) = older { a.button.quiet href=(asked.address(status, Some(("after", id)))) { "Older" } }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The audit trail: who did what to which key, when, and from where, and who was refused what.
 
-use std::{collections::HashSet, fmt};
+use std::{collections::HashMap, fmt};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use crate::{
         time::UnixMillis,
     },
     ports::{DatabaseError, Param, Row, Statement},
-    storage::{ToParam, database_now, json, json_text, statement, typed},
+    storage::{ToParam, database_now, json_text, statement, typed},
 };
 
 /// Who does something, and in which request.
@@ -209,31 +209,31 @@ pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Recorded>, DatabaseError> {
     typed(rows)
 }
 
-/// What has a name of its own in an organization.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Named {
-    /// Its id.
-    pub(crate) id: String,
-    /// Its name; of a person the address.
-    pub(crate) name: String,
-}
-
-/// The names of those keys, people, teams and projects of an organization that have one of these ids.
-pub(crate) fn names(organization_id: OrganizationId, ids: &HashSet<&str>) -> Statement {
-    statement!(
-        "SELECT id, name FROM keys WHERE organization_id = ?1 AND id IN (SELECT value FROM json_each(?2)) \
+/// The names of those keys, people, teams and projects of the organization of which the events of a [`list()`] speak.
+pub(crate) fn names(list: Statement) -> Statement {
+    let Statement { sql: list, params } = list;
+    let sql = format!(
+        "WITH listed AS MATERIALIZED ({list}), listed_ids AS MATERIALIZED (SELECT subject AS id FROM listed \
+         UNION SELECT actor_id FROM listed UNION SELECT actor_user_id FROM listed \
+         UNION SELECT value FROM listed, json_each(details) WHERE type = 'text') \
+         SELECT id, name FROM keys WHERE organization_id = ?1 AND id IN (SELECT id FROM listed_ids) \
          UNION ALL SELECT user_id, email FROM memberships JOIN users ON users.id = user_id \
-         WHERE organization_id = ?1 AND user_id IN (SELECT value FROM json_each(?2)) \
-         UNION ALL SELECT id, name FROM teams WHERE organization_id = ?1 AND id IN (SELECT value FROM json_each(?2)) \
-         UNION ALL SELECT id, name FROM projects WHERE organization_id = ?1 AND id IN (SELECT value FROM json_each(?2))",
-        organization_id,
-        json(ids)
-    )
+         WHERE organization_id = ?1 AND user_id IN (SELECT id FROM listed_ids) \
+         UNION ALL SELECT id, name FROM teams WHERE organization_id = ?1 AND id IN (SELECT id FROM listed_ids) \
+         UNION ALL SELECT id, name FROM projects WHERE organization_id = ?1 AND id IN (SELECT id FROM listed_ids)"
+    );
+    Statement { sql, params }
 }
 
-/// Reads the rows of [`names`].
-pub(crate) fn read_names(rows: Vec<Row>) -> Result<Vec<Named>, DatabaseError> {
-    typed(rows)
+/// Reads the rows of [`names`]: names by ids; of a person the address.
+pub(crate) fn read_names(rows: Vec<Row>) -> Result<HashMap<String, String>, DatabaseError> {
+    #[derive(Deserialize)]
+    struct Named {
+        id: String,
+        name: String,
+    }
+    let rows: Vec<Named> = typed(rows)?;
+    Ok(rows.into_iter().map(|named| (named.id, named.name)).collect())
 }
 
 /// Deletes events that need not be kept any longer, at most `limit`; gives one row for each. The database's

@@ -214,13 +214,18 @@ pub(crate) enum Cursor {
     Before(KeyId),
 }
 
+impl Cursor {
+    fn order(self) -> &'static str {
+        if matches!(self, Self::Before(_)) { "ASC" } else { "DESC" }
+    }
+}
+
 /// Which keys to list.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
     /// With exactly this name.
     pub(crate) name: Option<String>,
-    /// With this in their name, in whichever case its ASCII letters are. All keys within reach may be looked
-    /// through for that.
+    /// With this in their name, in whichever case its ASCII letters are.
     pub(crate) name_part: Option<String>,
     /// With one of these ids.
     pub(crate) ids: Option<Vec<KeyId>>,
@@ -254,10 +259,18 @@ pub(crate) enum Status {
 /// that the page is the one that touches the cursor. The conditions are put together from what is
 /// asked, so that each combination can use its own index.
 pub(crate) fn list(reach: Reach, filter: &Filter, cursor: Cursor, limit: i64, now: UnixMillis) -> Statement {
-    list_of(concat!("SELECT ", columns!(), " FROM keys"), reach, filter, cursor, limit, now)
+    let (mut within, mut params) = within(reach, filter, cursor);
+    within.push_str(&fitting(filter, now, &mut params));
+    params.push(limit.to_param());
+    let sql = concat!("SELECT ", columns!(), " FROM keys WHERE ").to_owned() + &within;
+    Statement { sql: format!("{sql} ORDER BY id {} LIMIT ?{}", cursor.order(), params.len()), params }
 }
 
-/// The same with what people call the owner of each.
+/// How many keys are looked through for a page at most that lists them with their owners, for people: of those
+/// in one state, or with something in their name, there may be few among many, and no index leads to them.
+pub(crate) const LOOKED_THROUGH: i64 = 5_000;
+
+/// The same with what people call the owner of each, of the first [`LOOKED_THROUGH`] keys at the cursor.
 pub(crate) fn list_owned(reach: Reach, filter: &Filter, cursor: Cursor, limit: i64, now: UnixMillis) -> Statement {
     let select = concat!(
         "SELECT ",
@@ -265,7 +278,36 @@ pub(crate) fn list_owned(reach: Reach, filter: &Filter, cursor: Cursor, limit: i
         ", (SELECT email FROM users WHERE users.id = user_id) AS owner, \
          (SELECT name FROM projects WHERE projects.id = project_id) AS project FROM keys"
     );
-    list_of(select, reach, filter, cursor, limit, now)
+    let Statement { sql: last, mut params } = looked_until(reach, filter, cursor);
+    let (within, _) = within(reach, filter, cursor);
+    let bound = match cursor {
+        Cursor::Before(_) => format!("id <= coalesce(({last}), '~')"),
+        Cursor::Start | Cursor::After(_) => format!("id >= coalesce(({last}), '')"),
+    };
+    let fitting = fitting(filter, now, &mut params);
+    params.push(limit.to_param());
+    let order = cursor.order();
+    let sql = format!("{select} WHERE {within} AND {bound}{fitting} ORDER BY id {order} LIMIT ?{}", params.len());
+    Statement { sql, params }
+}
+
+/// The id of the last key that [`list_owned`] looks through, if there may be more behind it.
+pub(crate) fn looked_until(reach: Reach, filter: &Filter, cursor: Cursor) -> Statement {
+    let (within, mut params) = within(reach, filter, cursor);
+    params.push((LOOKED_THROUGH - 1).to_param());
+    let order = cursor.order();
+    let sql = format!("SELECT id FROM keys WHERE {within} ORDER BY id {order} LIMIT 1 OFFSET ?{}", params.len());
+    Statement { sql, params }
+}
+
+/// Reads the rows of [`looked_until`].
+pub(crate) fn read_id(rows: Vec<Row>) -> Result<Option<KeyId>, DatabaseError> {
+    #[derive(Deserialize)]
+    struct IdRow {
+        id: KeyId,
+    }
+    let rows: Vec<IdRow> = typed(rows)?;
+    Ok(rows.first().map(|row| row.id))
 }
 
 /// What people call the owner of a key.
@@ -283,27 +325,43 @@ pub(crate) fn read_owned(rows: Vec<Row>) -> Result<Vec<(Key, Owner)>, DatabaseEr
     Ok(read(rows)?.into_iter().zip(owners).collect())
 }
 
-fn list_of(select: &str, reach: Reach, filter: &Filter, cursor: Cursor, limit: i64, now: UnixMillis) -> Statement {
-    let mut sql = format!("{select} WHERE organization_id = ?1");
+/// Adds a condition with a parameter, for which `{}` stands.
+fn and(sql: &mut String, params: &mut Vec<Param>, condition: &str, param: Param) {
+    params.push(param);
+    sql.push_str(" AND ");
+    sql.push_str(&condition.replace("{}", &format!("?{}", params.len())));
+}
+
+/// The conditions for which there is an index in the order of a list, and their parameters.
+fn within(reach: Reach, filter: &Filter, cursor: Cursor) -> (String, Vec<Param>) {
+    let mut sql = "organization_id = ?1".to_owned();
     let mut params = vec![reach.organization_id.to_param()];
-    let mut and = |condition: &str, param: Param| {
-        params.push(param);
-        sql.push_str(" AND ");
-        sql.push_str(&condition.replace("{}", &format!("?{}", params.len())));
-    };
+    let mut and = |condition: &str, param: Param| and(&mut sql, &mut params, condition, param);
     for user_id in [reach.user_id, filter.user_id].into_iter().flatten() {
         and("user_id = {}", user_id.to_param());
     }
     for project_id in [reach.project_id, filter.project_id].into_iter().flatten() {
         and("project_id = {}", project_id.to_param());
     }
-    if let Some(kind) = filter.kind {
-        and("kind = {}", kind.as_str().to_param());
-    }
     if let Some(owner) = &filter.owner {
         let newest = "user_id = (SELECT id FROM users WHERE email = {} AND EXISTS (SELECT 1 FROM keys AS own \
                       WHERE own.organization_id = ?1 AND own.user_id = users.id) ORDER BY id DESC LIMIT 1)";
         and(newest, owner.to_lowercase().to_param());
+    }
+    match cursor {
+        Cursor::Start => {}
+        Cursor::After(id) => and("id < {}", id.to_param()),
+        Cursor::Before(id) => and("id > {}", id.to_param()),
+    }
+    (sql, params)
+}
+
+/// The other conditions.
+fn fitting(filter: &Filter, now: UnixMillis, params: &mut Vec<Param>) -> String {
+    let mut sql = String::new();
+    let mut and = |condition: &str, param: Param| and(&mut sql, params, condition, param);
+    if let Some(kind) = filter.kind {
+        and("kind = {}", kind.as_str().to_param());
     }
     if let Some(name) = &filter.name {
         and("name = {}", name.to_param());
@@ -320,11 +378,6 @@ fn list_of(select: &str, reach: Reach, filter: &Filter, cursor: Cursor, limit: i
         // Texts are ASCII, so nothing that starts with the prefix sorts behind this.
         and("start < {}", format!("{prefix}\u{7f}").to_param());
     }
-    match cursor {
-        Cursor::Start => {}
-        Cursor::After(id) => and("id < {}", id.to_param()),
-        Cursor::Before(id) => and("id > {}", id.to_param()),
-    }
     match filter.status {
         Status::Only(KeyState::Active) => and("(expires_at IS NULL OR expires_at > {})", now.to_param()),
         Status::Only(KeyState::Expired) => and("expires_at <= {}", now.to_param()),
@@ -337,9 +390,7 @@ fn list_of(select: &str, reach: Reach, filter: &Filter, cursor: Cursor, limit: i
         Status::Only(KeyState::Revoked) => " AND revoked_at IS NOT NULL",
         Status::All => "",
     });
-    let order = if matches!(cursor, Cursor::Before(_)) { "ASC" } else { "DESC" };
-    params.push(limit.to_param());
-    Statement { sql: format!("{sql} ORDER BY id {order} LIMIT ?{}", params.len()), params }
+    sql
 }
 
 /// What a change sets; `None` leaves as it is.

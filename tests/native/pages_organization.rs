@@ -405,7 +405,9 @@ fn the_trail_reads_as_sentences() {
         &[("email", "owner@example.com"), ("role", "member"), ("lasts", "7")],
     );
     world.settle();
-    let page = html(&browser.get("/settings/audit"));
+    let (answer, io) = world.counted(|| browser.get("/settings/audit"));
+    assert_eq!(io, (2, 0, 0), "the session, and all the rest");
+    let page = html(&answer);
     for sentence in [
         "signed in to these pages".to_owned(),
         "created the team <strong>Core</strong>".to_owned(),
@@ -432,6 +434,33 @@ fn the_trail_reads_as_sentences() {
     browser.post(&format!("/settings/people/{user}/remove"), &[]);
     let page = html(&browser.get("/settings/audit"));
     assert!(page.contains("put somebody who has left into the team"), "{page}");
+}
+
+#[test]
+fn what_was_set_to_what_is_told_without_code() {
+    let (world, owner, _) = world();
+    let metadata = json!({ "owner": { "team": "Core" }, "tags": ["a", 2], "none": null });
+    let body = json!({ "name": "CI", "scopes": ["datasets:read", "results:read"], "metadata": metadata });
+    let (id, _) = world.create_from(&owner, &body);
+    world.change(&owner, &id, &json!({ "metadata": metadata, "expires_in_days": 30, "enabled": false, "scopes": [] }));
+    world.post("/v1/organizations/self/invitations", &owner, &json!({ "email": "a@b.example", "role": "member" }));
+    let page = html(&Browser::with_key(&world, &owner).get("/settings/audit"));
+    for expected in [
+        "<dt>Scopes</dt><dd><ul class=\"scopes\"><li>datasets:read</li><li>results:read</li></ul></dd>",
+        "<dt>Scopes</dt><dd>None</dd>",
+        "<dt>Scopes</dt><dd>Full access</dd>",
+        "<dt>Enabled</dt><dd>No</dd>",
+        "<dt>Expires at</dt><dd>Never</dd>",
+        "<dt>Expires at</dt><dd><time datetime=",
+        "<dt>owner</dt><dd><dl><dt>team</dt><dd>Core</dd></dl></dd>",
+        "<li>a</li><li>2</li>",
+        "<dt>none</dt><dd>None</dd>",
+        &format!("<dt>About</dt><dd>CI <code>{id}</code>"),
+        "<dt>Person</dt><dd>owner@example.com <code>",
+    ] {
+        assert!(page.contains(expected), "{expected}: {page}");
+    }
+    assert!(!page.contains("{&quot;") && !page.contains("[&quot;") && !page.contains(">null<"), "{page}");
 }
 
 #[test]

@@ -130,6 +130,7 @@ fn rooms_import_only_what_they_may() {
                 "storage::keys::Cursor",
                 "storage::keys::Filter",
                 "storage::keys::KeyRef",
+                "storage::keys::LOOKED_THROUGH",
                 "storage::keys::Owner",
                 "storage::keys::Status",
             ],
