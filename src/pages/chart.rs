@@ -24,13 +24,18 @@ pub(crate) fn of(days: &[DailyUses]) -> Markup {
     let height = |uses: i64| if uses == 0 { 0 } else { (uses.saturating_mul(HEIGHT) / most.uses).max(1) };
     html! {
         p { (told) }
-        svg.chart viewBox={ "0 0 " (days.len() * STEP) " " (HEIGHT + 1) } role="img" aria-label=(told) {
-            @for (index, day) in days.iter().enumerate() {
-                rect x=(index * STEP + 1) y=(HEIGHT - height(day.uses)) width=(STEP - 2) height=(height(day.uses)) {
-                    title { (time::day_text(day.day)) ": " (day.uses) }
+        figure.chart {
+            svg viewBox={ "0 0 " (days.len() * STEP) " " (HEIGHT + 1) } role="img" aria-label=(told) {
+                @for (index, day) in days.iter().enumerate() {
+                    rect x=(index * STEP + 1) y=(HEIGHT - height(day.uses)) width=(STEP - 2) height=(height(day.uses)) {
+                        title { (time::day_text(day.day)) ": " (day.uses) }
+                    }
                 }
+                rect.line x="0" y=(HEIGHT) width=(days.len() * STEP) height="1" {}
             }
-            rect.line x="0" y=(HEIGHT) width=(days.len() * STEP) height="1" {}
+            figcaption aria-hidden="true" {
+                @for end in days.first().into_iter().chain(days.last()) { span { (time::day_text(end.day)) } }
+            }
         }
         details {
             summary { "As a table" }

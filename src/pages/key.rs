@@ -24,7 +24,7 @@ use crate::{
         form::{Form, nonce, query},
         key_form::{self, Typed},
         keys::{owned_by, status},
-        layout::{Page, done, see_other},
+        layout::{Page, back, done, see_other},
         reveal, time,
     },
     storage::{
@@ -35,13 +35,14 @@ use crate::{
 
 /// How many events stand on the page.
 const EVENTS: i64 = 20;
-/// How long the old secret can go on working, in seconds, as it is offered.
+/// How long the old secret can go on working, in seconds, as it is offered, and what is chosen if nobody says.
 const GRACES: [(&str, &str); 4] = [("0", "Not at all"), ("3600", "An hour"), ("86400", "A day"), ("604800", "A week")];
+const DEFAULT_GRACE: &str = "86400";
 /// The form that rotates a key, and those that end a rotation, as the place of what is wrong with them.
 const ROTATION: &str = "rotation";
 
 pub(crate) async fn show(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    page(call, who, "", &Mistakes::default()).await
+    page(call, who, DEFAULT_GRACE, &Mistakes::default()).await
 }
 
 /// The page; `grace` is what was chosen to rotate the key.
@@ -54,6 +55,7 @@ async fn page(call: &Call<'_>, who: &SignedIn, grace: &str, mistakes: &Mistakes)
     let changeable = key.life.revoked_at.is_none() && who.by.snapshot.scopes.grant(&SIGN_IN);
     let path = format!("/settings/keys/{id}");
     let content = html! {
+        (back("/settings/keys", "API keys"))
         (done(call, &[
             ("changed", "The key was changed."),
             ("disabled", "The key is disabled: it is refused until you enable it."),
@@ -196,7 +198,7 @@ async fn read(call: &Call<'_>, who: &SignedIn) -> Result<Key, Error> {
     call.app.get_key(&who.by, KeyRef::Id(path_id(call)?)).await
 }
 
-fn back(key: &Key, done: &str) -> Response {
+fn to_page(key: &Key, done: &str) -> Response {
     see_other(&format!("/settings/keys/{}?done={done}", key.id))
 }
 
@@ -241,8 +243,8 @@ async fn answer(
     form: &'static str,
 ) -> Result<Response, Problem> {
     match changed {
-        Ok(key) => Ok(back(&key, done)),
-        Err(error) => page(call, who, "", &Mistakes::of(call, who, error, form, &[])?).await,
+        Ok(key) => Ok(to_page(&key, done)),
+        Err(error) => page(call, who, DEFAULT_GRACE, &Mistakes::of(call, who, error, form, &[])?).await,
     }
 }
 
@@ -280,7 +282,7 @@ fn last_key_warning() -> Markup {
 }
 
 pub(crate) async fn show_revoke(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    revoke_page(call, who, "", &Mistakes::default()).await
+    revoke_page(call, who, DEFAULT_GRACE, &Mistakes::default()).await
 }
 
 pub(crate) async fn revoke(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
@@ -292,7 +294,7 @@ pub(crate) async fn revoke(call: &Call<'_>, who: &SignedIn) -> Result<Response, 
         return revoke_page(call, who, typed, &mistakes).await;
     }
     match call.app.revoke_key(&who.by, key.id, !form.get("force").is_empty()).await {
-        Ok(key) => Ok(back(&key, "revoked")),
+        Ok(key) => Ok(to_page(&key, "revoked")),
         Err(error) => revoke_page(call, who, typed, &Mistakes::of(call, who, error, FORM, &[])?).await,
     }
 }
@@ -301,11 +303,13 @@ async fn revoke_page(call: &Call<'_>, who: &SignedIn, typed: &str, mistakes: &Mi
     let now = call.app.clock.now();
     let History { key, days, .. } = call.app.key_with_history(&who.by, path_id(call)?, None, 0).await?;
     if key.life.revoked_at.is_some() {
-        return Ok(back(&key, "revoked"));
+        return Ok(to_page(&key, "revoked"));
     }
     let (uses, name): (i64, &Name) = (days.iter().map(|day| day.uses).sum(), &key.name);
     let seconds = call.app.config.max_staleness_ms.div_euclid(1000);
+    let path = format!("/settings/keys/{}", key.id);
     let content = html! {
+        (back(&path, name.as_str()))
         p {
             "Whatever uses " strong { (name.as_str()) } " (" (preview(&key.preview)) ") is refused then: here at once, "
             "and everywhere within " (seconds) " seconds. "
@@ -321,7 +325,7 @@ async fn revoke_page(call: &Call<'_>, who: &SignedIn, typed: &str, mistakes: &Mi
             }
             @if key.id == who.by.snapshot.key_id { " " strong { "You are signed in with it, and will be signed out." } }
         }
-        form.card method="post" action={ "/settings/keys/" (key.id) "/revoke" } {
+        form.card method="post" action={ (path) "/revoke" } {
             @if mistakes.refused_with(LAST_MANAGING_KEY) {
                 (last_key_warning())
                 label.check { input type="checkbox" name="force" value="yes" required autofocus; span { "Revoke it anyway" } }
@@ -331,7 +335,7 @@ async fn revoke_page(call: &Call<'_>, who: &SignedIn, typed: &str, mistakes: &Mi
             (Field::new("name", "To go on, type its name", mistakes).hint(name.as_str()).text("text", typed, true))
             div.actions {
                 button.danger { "Revoke it for good" }
-                a href={ "/settings/keys/" (key.id) } { "Keep it" }
+                a href=(path) { "Keep it" }
             }
         }
     };
@@ -387,10 +391,10 @@ pub(crate) async fn edit(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
         ..Change::default()
     };
     if change == Change::default() {
-        return Ok(back(&key, "changed"));
+        return Ok(to_page(&key, "changed"));
     }
     match call.app.change_key(&who.by, &key, &change, false).await {
-        Ok(key) => Ok(back(&key, "changed")),
+        Ok(key) => Ok(to_page(&key, "changed")),
         Err(error) => Ok(edit_page(call, who, &key, &typed, &key_form::mistakes(call, who, error)?)),
     }
 }
@@ -411,6 +415,7 @@ fn edit_page(call: &Call<'_>, who: &SignedIn, key: &Key, typed: &Typed, mistakes
     let now = call.app.clock.now();
     let path = format!("/settings/keys/{}", key.id);
     let content = html! {
+        (back(&path, key.name.as_str()))
         (mistakes.above(FORM))
         form.card.wide method="post" action={ (path) "/edit" } {
             (key_form::name_field(typed, mistakes))

@@ -129,7 +129,7 @@ pub(crate) fn done(call: &Call<'_>, codes: &[(&str, &str)]) -> Markup {
 
 /// The way back to the page above.
 pub(crate) fn back(path: &str, name: &str) -> Markup {
-    html! { p { a href=(path) { "← " (name) } } }
+    html! { p.back { a href=(path) { "← " (name) } } }
 }
 
 /// The way to what comes behind the last item of this page, with whatever else was asked.

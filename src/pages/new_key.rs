@@ -15,7 +15,7 @@ use crate::{
         field::{FORM, Mistakes},
         form::{Form, nonce, query},
         key_form::{self, Typed},
-        layout::{Page, notice},
+        layout::{Page, back, notice},
         reveal,
     },
 };
@@ -130,6 +130,7 @@ async fn page(
         )
     } else {
         html! {
+            (back("/settings/keys", "API keys"))
             (mistakes.above(FORM))
             (recipe_list(&recipes(call), &who.by, chosen))
             form.card.wide method="post" action="/settings/keys/new" {

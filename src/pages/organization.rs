@@ -96,7 +96,7 @@ fn show(
     let content = html! {
         (done(call, &[("saved", "The settings were saved.")]))
         @if is_for(who, "POST", ORGANIZATION) { (form(organization, typed, mistakes)) } @else {
-            dl {
+            dl.card {
                 dt { "Name" } dd { (organization.name.as_str()) }
                 @for setting in &SETTINGS {
                     dt { (setting.label) }
@@ -106,7 +106,7 @@ fn show(
             p.hint { "Owners and admins can change these settings." }
         }
         h2 { "From whoever runs this service" }
-        dl {
+        dl.card {
             dt { "Subscription" }
             dd {
                 @match organization.subscription {

@@ -237,7 +237,7 @@ fn person(
     let content = html! {
         (back(PEOPLE, "People"))
         (done(call, &[("role", "The role was changed.")]))
-        dl {
+        dl.card {
             dt { "Role" } dd { (role_name(member.role)) }
             dt { "Since" } dd { (time::date(member.joined_at)) }
             dt { "Id" } dd.mono { (member.user_id) }

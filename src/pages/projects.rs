@@ -125,7 +125,7 @@ fn one(call: &Call<'_>, who: &SignedIn, project: &Project, typed: &Typed<'_>, mi
         (back(PROJECTS, "Projects"))
         (done(call, &[("changed", "The project was changed.")]))
         @if let Some(description) = &project.description { p { (description) } }
-        dl {
+        dl.card {
             dt { "Made" } dd { (time::date(project.created_at)) }
             dt { "Id" } dd.mono { (project.id) }
         }

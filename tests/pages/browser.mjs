@@ -1,14 +1,8 @@
 // A real browser in front of the real Worker: Chromium, driven by Playwright's core library.
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import axe from "axe-core";
 import { chromium } from "playwright-core";
 import { OPERATOR_SECRET, start } from "../e2e/harness.mjs";
-
-const screenshots = join(dirname(fileURLToPath(import.meta.url)), "../../target/screenshots");
-mkdirSync(screenshots, { recursive: true });
 
 export const HOSTILE = `<img src=x onerror="document.title='owned'">`;
 
@@ -69,24 +63,22 @@ export async function signIn(page, key) {
   await page.waitForURL("**/settings/keys");
 }
 
-/**
- * Looks at the page that is open as a stranger would: axe finds nothing, nothing is cut off, nothing hostile ran;
- * and takes its picture, light and dark, narrow and wide.
- */
+/** What axe finds on the page that is open, and by how many pixels it is too wide, in these colours and at this width. */
+export async function look(page, colorScheme, width) {
+  await page.emulateMedia({ colorScheme });
+  await page.setViewportSize({ width, height: 800 });
+  const overflow = await page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
+  return { overflow, violations: violations.map(({ id, help, nodes }) => ({ id, help, nodes: nodes.map((node) => node.html) })) };
+}
+
+/** Looks at the page that is open as a stranger would: axe finds nothing, nothing is cut off, nothing hostile ran. */
 export async function inspect(page, name) {
-  for (const colorScheme of ["light", "dark"]) {
-    for (const width of [320, 1280]) {
-      await page.emulateMedia({ colorScheme });
-      await page.setViewportSize({ width, height: 800 });
-      const which = `${name}-${colorScheme}-${width}`;
-      await page.screenshot({ path: join(screenshots, `${which}.png`), fullPage: true });
-      const overflow = await page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
-      assert.ok(overflow <= 0, `${which} is ${overflow} pixels too wide`);
-      await page.evaluate(axe.source);
-      const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
-      const told = violations.map(({ id, help, nodes }) => ({ id, help, nodes: nodes.map((node) => node.html) }));
-      assert.deepEqual(told, [], which);
-    }
+  for (const [colorScheme, width] of [["light", 1280], ["dark", 320]]) {
+    const { overflow, violations } = await look(page, colorScheme, width);
+    assert.ok(overflow <= 0, `${name}, ${colorScheme}, is ${overflow} pixels too wide at ${width}`);
+    assert.deepEqual(violations, [], `${name}, ${colorScheme}, ${width}`);
   }
   assert.notEqual(await page.title(), "owned");
 }
