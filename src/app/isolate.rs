@@ -13,6 +13,7 @@ use crate::{
     domain::{
         feed::{Feed, News},
         id::{KeyId, OrganizationId},
+        jwt::PublicKey,
         key_text::Digest,
         snapshot::Snapshot,
         time::UnixMillis,
@@ -62,6 +63,7 @@ pub struct Isolate {
     uses_written_at: Cell<Option<UnixMillis>>,
     refusals: RefCell<Refusals>,
     refresh_started_at: Cell<Option<UnixMillis>>,
+    team_keys: RefCell<Option<(UnixMillis, Rc<[PublicKey]>)>>,
 }
 
 impl Default for Isolate {
@@ -75,6 +77,7 @@ impl Default for Isolate {
             uses_written_at: Cell::new(None),
             refusals: RefCell::default(),
             refresh_started_at: Cell::new(None),
+            team_keys: RefCell::default(),
         }
     }
 }
@@ -184,6 +187,16 @@ impl Isolate {
             self.refresh_started_at.set(Some(now));
         }
         free
+    }
+
+    /// The public keys of the team of Cloudflare Access, and when they were read.
+    pub(crate) fn team_keys(&self) -> Option<(UnixMillis, Rc<[PublicKey]>)> {
+        self.team_keys.borrow().clone()
+    }
+
+    /// Keeps them.
+    pub(crate) fn keep_team_keys(&self, read_at: UnixMillis, keys: Vec<PublicKey>) {
+        *self.team_keys.borrow_mut() = Some((read_at, keys.into()));
     }
 
     /// The refresh is over.

@@ -1,6 +1,7 @@
 //! The settings pages: rendered on the server, usable with the keyboard alone and without a script. What they
 //! do they do through the use cases, in the name of whoever is signed in.
 
+mod access;
 mod assets;
 mod audit;
 mod chart;

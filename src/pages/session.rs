@@ -38,13 +38,18 @@ pub(crate) fn forget(request: &Request) -> String {
     format!("{name}=; Path=/; HttpOnly;{secure} SameSite=Strict; Max-Age=0")
 }
 
-/// Who asks to be signed in, or what a link opens; one attempt of those that he has.
-pub(crate) async fn attempt(call: &Call<'_>) -> Result<Visitor, Problem> {
-    let visitor = Visitor {
+/// Who asks.
+pub(crate) fn visitor(call: &Call<'_>) -> Visitor {
+    Visitor {
         request_id: call.request_id.to_owned(),
         ip: call.request.header("cf-connecting-ip").map(str::to_owned),
         user_agent: call.request.header("user-agent").unwrap_or_default().to_owned(),
-    };
+    }
+}
+
+/// The same of whoever asks to be signed in, or what a link opens: one attempt of those that he has.
+pub(crate) async fn attempt(call: &Call<'_>) -> Result<Visitor, Problem> {
+    let visitor = visitor(call);
     call.app.count_attempt(&visitor).await?;
     Ok(visitor)
 }

@@ -14,6 +14,7 @@ use crate::{
         routes::Call,
     },
     pages::{
+        access,
         form::{Form, query},
         layout::{Page, notice, see_other},
         routes, session, time,
@@ -63,7 +64,7 @@ fn again(request: &Request) -> Response {
 }
 
 /// Where somebody wanted to go before he was asked to sign in, if that is one of the pages here.
-fn wanted(to: &str) -> &str {
+pub(crate) fn wanted(to: &str) -> &str {
     let path = to.split('?').next().unwrap_or_default();
     let is_page = path.starts_with("/settings/") && routes::find("GET", path).is_ok();
     let in_header = to.bytes().all(|byte| byte.is_ascii_graphic());
@@ -87,11 +88,14 @@ pub(crate) async fn show(call: &Call<'_>) -> Result<Response, Problem> {
     ];
     let refusal = refusals.into_iter().find(|refusal| refusal.code() == because);
     let reason = refusal.map(|refusal| Problem::from(refusal).detail());
+    let (said, to) = (access::said(call).await?, query(call.request, "to"));
     let content = html! {
         @if let Some(reason) = reason { (notice(&format!("You were signed out. {reason}"))) }
-        (key_form(wanted(&query(call.request, "to")), None))
+        (said.part(wanted(&to)))
+        (key_form(wanted(&to), None))
     };
-    Ok(Page { title: "Sign in", who: None, secret: false, content }.response(200))
+    let status = if said.is_stranger() { 403 } else { 200 };
+    Ok(Page { title: "Sign in", who: None, secret: false, content }.response(status))
 }
 
 /// Sends whoever has just been signed in to a page, with his cookie.

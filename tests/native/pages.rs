@@ -2,7 +2,11 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use bitting::{domain::catalogue::Catalogue, http::message::Body, pages};
+use bitting::{
+    domain::catalogue::Catalogue,
+    http::message::{Body, Request},
+    pages,
+};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Count, OPERATOR_SECRET, World, problem::assert_problem, request};
@@ -34,7 +38,8 @@ impl<'a> Browser<'a> {
         browser
     }
 
-    pub(crate) fn send(&mut self, method: &str, path: &str, fields: &[(&str, &str)], origin: Option<&str>) -> Answer {
+    /// A request as it sends it.
+    pub(crate) fn request(&self, method: &str, path: &str, fields: &[(&str, &str)], origin: Option<&str>) -> Request {
         let mut request = request(method, path, "", &Value::Null);
         let mut header = |name: &str, value: &str| request.headers.push((name.to_owned(), value.to_owned()));
         header("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/150.0.0.0 Safari/537.36");
@@ -46,7 +51,17 @@ impl<'a> Browser<'a> {
         }
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         request.body = Body::Bytes(body.into_bytes());
-        let answer = self.world.send(&request);
+        request
+    }
+
+    pub(crate) fn send(&mut self, method: &str, path: &str, fields: &[(&str, &str)], origin: Option<&str>) -> Answer {
+        let request = self.request(method, path, fields, origin);
+        self.receive(&request)
+    }
+
+    /// Sends a request, and keeps the cookie that it is given.
+    pub(crate) fn receive(&mut self, request: &Request) -> Answer {
+        let answer = self.world.send(request);
         if let Some(cookie) = answer.header("set-cookie") {
             let (pair, manners) = cookie.split_once(';').unwrap();
             assert!(manners.starts_with(" Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age="), "{cookie}");
@@ -253,7 +268,7 @@ fn a_link_signs_in_once_and_only_by_its_button() {
     }
     let mut browser = Browser::with_link(&world, &link);
     assert!(browser.is_signed_in());
-    assert!(html(&browser.get("/settings/devices")).contains("by a link"));
+    assert!(html(&browser.get("/settings/devices")).contains("without a key"));
     let again = Browser::new(&world).post(path, &[]);
     assert_eq!((again.status, again.header("set-cookie")), (404, None));
     assert_eq!(Browser::new(&world).get(path).status, 404);
