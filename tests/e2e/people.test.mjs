@@ -21,7 +21,9 @@ const invite = async (email) => {
 };
 
 test("the link of an invitation opens, lets one person in, and its key works until he is removed", async () => {
-  const { token, link } = await invite("Ann@Acme.example");
+  const { token, link: page } = await invite("Ann@Acme.example");
+  assert.match(await (await fetch(page)).text(), /Acme/);
+  const link = page.replace("/invitations/", "/v1/invitations/");
   const opened = await fetch(link);
   assert.equal(opened.status, 200);
   const { organization, email, role } = await opened.json();
@@ -50,7 +52,7 @@ test("the link of an invitation opens, lets one person in, and its key works unt
 test("no token stands in a log, also when D1 fails under it", async () => {
   const { token, link } = await invite("bob@acme.example");
   await app.fail("DB.batch", { message: "D1_ERROR: Network connection lost." });
-  assert.equal((await fetch(link)).status, 503);
+  assert.equal((await fetch(link.replace("/invitations/", "/v1/invitations/"))).status, 503);
   const logs = JSON.stringify(await app.logs());
   assert.match(logs, /\/v1\/invitations\/:token failed/);
   assert.ok(!logs.includes(token.slice(-49, -6)));

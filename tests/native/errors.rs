@@ -148,6 +148,7 @@ fn every_route_with_a_scope_names_the_one_that_is_missing() {
         let handing_out = [
             "/v1/organizations",
             "/v1/organizations/:organization/invitations",
+            "/v1/organizations/:organization/members/:user/sign-in-links",
             "/api/live-evaluations",
             "/api/live-evaluations/:live_evaluation/regenerate",
         ];

@@ -760,8 +760,8 @@ fn an_admin_makes_links_for_those_for_whom_he_can_vouch() {
     let owner_id = owner_id.as_str().unwrap();
     let (_, narrow) = world.create(&owner, "narrow", &["members:*"]);
     let path = |id: &str| format!("/v1/organizations/self/members/{id}/sign-in-links");
-    let cases: [(&str, &str, Option<(u16, &str)>); 9] = [
-        (&owner, owner_id, None),
+    let cases = [
+        (owner.as_str(), owner_id, None),
         (&owner, &member_id, None),
         (&admin, &admin_id, None),
         (&admin, &member_id, None),

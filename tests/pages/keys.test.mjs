@@ -87,7 +87,8 @@ test("a secret is shown once: neither loading again nor going back brings it bac
   for (let back = 0; back < 3; back += 1) {
     // What is behind is the answer to a form, which the browser has not kept and does not send again by itself.
     await page.goBack().catch((error) => assert.match(error.message, /ERR_CACHE_MISS/));
-    assert.ok(!(await page.content()).includes(key), page.url());
+    await page.waitForLoadState();
+    assert.ok(!(await page.locator("html").innerHTML()).includes(key), page.url());
   }
   const { keys: behind } = await api(world.app, world.owner, "/v1/keys");
   assert.equal(behind.length, before.length);
