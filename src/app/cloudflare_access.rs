@@ -25,8 +25,9 @@ use crate::{
 
 /// For how long the team's keys are believed to be the same, in milliseconds.
 const KEYS_MS: i64 = 60 * 60 * 1000;
-/// How soon they are asked for again when there is one that is not known, in milliseconds.
-const RETRY_MS: i64 = 60 * 1000;
+/// How soon they are asked for again when one is not known or the answer failed, in milliseconds: a token that
+/// nobody has signed must not cost a request.
+const RETRY_MS: i64 = 10 * 1000;
 /// How long the answer may take to begin, in seconds.
 const TIMEOUT_SECONDS: u32 = 10;
 /// The most bytes of the answer.
@@ -102,18 +103,24 @@ impl App {
     /// A public key of the team, from memory if it is there.
     async fn team_key(&self, issuer: &str, id: &str) -> Result<Option<PublicKey>, Error> {
         let now = self.now();
+        let within = |at: UnixMillis, ms: i64| (0..ms).contains(&now.ms_since(at));
         let find = |keys: &[PublicKey]| keys.iter().find(|key| key.id == id).cloned();
-        if let Some((read_at, keys)) = self.isolate.team_keys() {
-            let age_ms = now.ms_since(read_at);
-            let known = find(&keys);
-            if (known.is_some() && (0..KEYS_MS).contains(&age_ms)) || (0..RETRY_MS).contains(&age_ms) {
-                return Ok(known);
-            }
+        let unavailable =
+            |why: &str| Error::Unavailable(format!("the keys of Cloudflare Access cannot be read: {why}"));
+        let kept = self.isolate.team_keys().filter(|(read_at, _)| within(*read_at, KEYS_MS)).map(|(_, keys)| keys);
+        if let Some(known) = kept.as_deref().and_then(find) {
+            return Ok(Some(known));
         }
-        let keys = self
-            .read_team_keys(issuer)
-            .await
-            .map_err(|why| Error::Unavailable(format!("the keys of Cloudflare Access cannot be read: {why}")))?;
+        if self.isolate.team_keys_asked_at().is_some_and(|asked_at| within(asked_at, RETRY_MS)) {
+            return if kept.is_some() { Ok(None) } else { Err(unavailable("they could not be read a moment ago")) };
+        }
+        // Whoever comes at the same time need not wait for what may not help him; without any keys he must.
+        if kept.is_some() {
+            self.isolate.note_team_keys_asked(now);
+        }
+        let read = self.read_team_keys(issuer).await;
+        self.isolate.note_team_keys_asked(now);
+        let keys = read.map_err(|why| unavailable(&why))?;
         let known = find(&keys);
         self.isolate.keep_team_keys(now, keys);
         Ok(known)

@@ -64,6 +64,7 @@ pub struct Isolate {
     refusals: RefCell<Refusals>,
     refresh_started_at: Cell<Option<UnixMillis>>,
     team_keys: RefCell<Option<(UnixMillis, Rc<[PublicKey]>)>>,
+    team_keys_asked_at: Cell<Option<UnixMillis>>,
 }
 
 impl Default for Isolate {
@@ -78,6 +79,7 @@ impl Default for Isolate {
             refusals: RefCell::default(),
             refresh_started_at: Cell::new(None),
             team_keys: RefCell::default(),
+            team_keys_asked_at: Cell::new(None),
         }
     }
 }
@@ -197,6 +199,16 @@ impl Isolate {
     /// Keeps them.
     pub(crate) fn keep_team_keys(&self, read_at: UnixMillis, keys: Vec<PublicKey>) {
         *self.team_keys.borrow_mut() = Some((read_at, keys.into()));
+    }
+
+    /// When they were asked for last, be it in vain.
+    pub(crate) fn team_keys_asked_at(&self) -> Option<UnixMillis> {
+        self.team_keys_asked_at.get()
+    }
+
+    /// Notes that they are asked for.
+    pub(crate) fn note_team_keys_asked(&self, at: UnixMillis) {
+        self.team_keys_asked_at.set(Some(at));
     }
 
     /// The refresh is over.

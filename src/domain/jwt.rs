@@ -1,12 +1,17 @@
 //! Signed statements of who somebody is: JSON Web Tokens (RFC 7519) that are signed with RS256, and the public
 //! keys of whoever signs them (RFC 7517).
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use super::time::UnixMillis;
 
 /// How far the clock of whoever signs may be ahead, in milliseconds.
 const LEEWAY_MS: i64 = 60_000;
+/// The longest text that is read as a token, in bytes.
+const MAX_BYTES: usize = 16 * 1024;
 
 /// A token, taken apart and not yet believed.
 #[derive(Debug)]
@@ -58,17 +63,20 @@ struct KeySet {
 }
 
 impl Jwt {
-    /// Takes a token apart. `None` for whatever is none, or is not signed with RS256.
+    /// Takes a token apart. `None` for whatever is none, is not signed with RS256, or demands what is not
+    /// understood here.
     pub fn parse(text: &str) -> Option<Self> {
         #[derive(Deserialize)]
         struct Header {
             alg: String,
             kid: String,
+            crit: Option<IgnoredAny>,
         }
+        (text.len() <= MAX_BYTES).then_some(())?;
         let (signed, signature) = text.rsplit_once('.')?;
         let (header, claims) = signed.split_once('.')?;
         let header: Header = json(header)?;
-        (header.alg == "RS256").then_some(())?;
+        (header.alg == "RS256" && header.crit.is_none()).then_some(())?;
         Some(Self {
             key_id: header.kid,
             claims: json(claims)?,
@@ -165,17 +173,26 @@ mod tests {
         let claims = r#"{"iss":"i","aud":["a"],"exp":1}"#;
         let jwt = token(HEADER, claims).unwrap();
         assert_eq!((jwt.key_id.as_str(), jwt.signature.as_slice()), ("one", &b"signature"[..]));
-        for header in
-            [r#"{"alg":"none","kid":"one"}"#, r#"{"alg":"HS256","kid":"one"}"#, r#"{"alg":"RS256"}"#, "{}", "x"]
-        {
+        for header in [
+            r#"{"alg":"none","kid":"one"}"#,
+            r#"{"alg":"HS256","kid":"one"}"#,
+            r#"{"alg":"rs256","kid":"one"}"#,
+            r#"{"alg":"RS256"}"#,
+            r#"{"alg":"RS256","alg":"none","kid":"one"}"#,
+            r#"{"alg":"RS256","kid":"one","crit":["exp"]}"#,
+            "{}",
+            "x",
+        ] {
             assert!(token(header, claims).is_none(), "{header}");
         }
         for claims in ["", "{}", r#"{"iss":"i","aud":1,"exp":1}"#, r#"{"iss":"i","aud":"a"}"#] {
             assert!(token(HEADER, claims).is_none(), "{claims}");
         }
-        for text in ["", ".", "..", "a.b.c", "a"] {
+        for text in ["", ".", "..", "a.b.c", "a", "e30.e30.e30.e30"] {
             assert!(Jwt::parse(text).is_none(), "{text}");
         }
+        let long = |chars| format!(r#"{{"alg":"RS256","kid":"{}"}}"#, "k".repeat(chars));
+        assert!(token(&long(10_000), claims).is_some() && token(&long(20_000), claims).is_none());
     }
 
     #[test]

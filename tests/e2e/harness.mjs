@@ -13,8 +13,9 @@ import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 export const OPERATOR_SECRET = "an-operator-secret-for-tests-only";
 
-// `isolates` copies of the Worker share the database and the cache, but no memory and no clock.
-export async function start({ isolates = 1, vars = {}, services = {}, port = 0 } = {}) {
+// `isolates` copies of the Worker share the database and the cache, but no memory and no clock. What they ask of
+// other servers, `internet` answers if it is given.
+export async function start({ isolates = 1, vars = {}, services = {}, internet, port = 0 } = {}) {
   // Wrangler's own reader of its file would take longer to load than the Worker takes to start.
   const config = readFileSync(join(root, "wrangler.toml"), "utf8");
   const [, compatibilityDate] = /^compatibility_date = "(.+)"/m.exec(config);
@@ -28,6 +29,7 @@ export async function start({ isolates = 1, vars = {}, services = {}, port = 0 }
     d1Databases: { DB: "DB" },
     kvNamespaces: { CACHE: "CACHE" },
     serviceBindings: services,
+    outboundService: internet,
   };
   const miniflare = new Miniflare(convertV4MiniflareOptions({
     host: "127.0.0.1",
