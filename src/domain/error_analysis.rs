@@ -69,20 +69,14 @@ pub struct Consolidated {
 }
 
 /// A category that is to be consolidated with others.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "CategoryToConsolidate")]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Unconsolidated {
     /// Its name.
     pub name: Name,
     /// What it is about.
-    #[serde(default)]
-    #[schemars(length(max = MAX_NOTE_CHARS))]
     pub description: String,
     /// The notes that are in it; of categories that come together the one with most gives the name.
-    #[serde(default)]
-    #[schemars(length(max = MAX_NOTES))]
-    pub notes: Vec<usize>,
+    pub notes: Vec<i64>,
 }
 
 /// What there is to note about a run that did not pass: what its judge said.

@@ -8,13 +8,17 @@ use crate::{
     domain::{
         error_analysis::{Category, Consolidated, MAX_CATEGORIES, MAX_NOTE_CHARS, MAX_NOTES, MAX_RUNS, Unconsolidated},
         id::RunId,
+        key::Name,
     },
     http::{
         problem::Problem,
         routes::Call,
-        typed::{InBody, Json},
+        typed::{InBody, Json, NamesInBody, Whole},
     },
 };
+
+/// The last place that a note can have: the largest whole number that every reader of JSON holds.
+const MAX_PLACE: i64 = 9_007_199_254_740_991;
 
 /// What a suggestion was made by.
 #[derive(Serialize, JsonSchema)]
@@ -65,7 +69,7 @@ pub(crate) struct NoteBody {
 pub(crate) async fn suggest_notes(
     call: &Call<'_>,
     by: &Principal,
-    InBody(RunsBody { runs }): InBody<RunsBody>,
+    (InBody(RunsBody { runs }), NamesInBody): (InBody<RunsBody>, NamesInBody),
 ) -> Result<Json<SuggestedNotesBody>, Problem> {
     let suggested = call.app.suggest_notes(by, runs).await?;
     let notes = suggested.items.into_iter().map(|(run, note)| NoteBody { run, note }).collect();
@@ -101,6 +105,23 @@ pub(crate) async fn suggest_categories(
     Ok(Json(CategoriesBody { method: Method::of(suggested.by_model), categories: suggested.items }))
 }
 
+/// A category to be consolidated.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "CategoryToConsolidate")]
+struct UnconsolidatedBody {
+    /// Its name.
+    name: Name,
+    /// What it is about.
+    #[serde(default)]
+    #[schemars(length(max = MAX_NOTE_CHARS))]
+    description: String,
+    /// The notes that are in it; of categories that come together the one with most gives the name.
+    #[serde(default)]
+    #[schemars(length(max = MAX_NOTES))]
+    notes: Vec<Whole<0, MAX_PLACE>>,
+}
+
 /// Categories to be consolidated.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -108,7 +129,7 @@ pub(crate) async fn suggest_categories(
 pub(crate) struct ConsolidateBody {
     /// The categories.
     #[schemars(length(min = 1, max = MAX_CATEGORIES))]
-    categories: Vec<Unconsolidated>,
+    categories: Vec<UnconsolidatedBody>,
 }
 
 /// Consolidated categories.
@@ -126,6 +147,13 @@ pub(crate) async fn consolidate_categories(
     by: &Principal,
     InBody(ConsolidateBody { categories }): InBody<ConsolidateBody>,
 ) -> Result<Json<ConsolidatedBody>, Problem> {
+    let categories: Vec<Unconsolidated> = categories
+        .into_iter()
+        .map(|UnconsolidatedBody { name, description, notes }| {
+            let notes = notes.into_iter().map(|Whole(place)| place).collect();
+            Unconsolidated { name, description, notes }
+        })
+        .collect();
     let suggested = call.app.consolidate_categories(by, &categories).await?;
     Ok(Json(ConsolidatedBody { method: Method::of(suggested.by_model), categories: suggested.items }))
 }

@@ -7,6 +7,7 @@ use crate::{
     app::{Principal, error::Error, evaluations::EvaluationChange, keys::Page},
     domain::{
         access::{Part, Resource, Standing},
+        dataset::MAX_COLUMNS,
         evaluation::{Evaluation, EvaluationConfig, InputColumn},
         generate::Agreement,
         id::{DatasetId, EvaluationId, ProjectId, UserId},
@@ -20,7 +21,7 @@ use crate::{
         problem::Problem,
         routes::Call,
         shares::{self, GranteePath, NewShare, ShareBody, SharesBody},
-        typed::{InBody, InPath, InQuery, Json, MayRepeat, NoContent, Whole},
+        typed::{InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, NoContent, Whole},
     },
 };
 
@@ -155,6 +156,7 @@ pub(crate) struct NewEvaluationBody {
     /// What to note about it.
     description: Option<String>,
     /// The columns of what is judged, in their order.
+    #[schemars(length(min = 1, max = MAX_COLUMNS))]
     columns: Vec<InputColumn>,
     /// How it is judged.
     judge: Judge,
@@ -193,7 +195,7 @@ pub(crate) struct GeneratedBody {
 pub(crate) async fn generate(
     call: &Call<'_>,
     by: &Principal,
-    (InBody(body), MayRepeat): (InBody<GenerateBody>, MayRepeat),
+    (InBody(body), NamesInBody, MayRepeat): (InBody<GenerateBody>, NamesInBody, MayRepeat),
 ) -> Result<Json<GeneratedBody, 201>, Problem> {
     let (generated, agreement) = call.app.generate_evaluation(by, body.dataset, body.name).await?;
     Ok(Json(GeneratedBody { about: EvaluationBody::new(generated), agreement }))
@@ -221,7 +223,7 @@ pub(crate) struct ChangeBody {
     description: Option<Option<String>>,
     /// The columns of what is judged.
     #[serde(default, deserialize_with = "input::present")]
-    #[schemars(with = "Vec<InputColumn>")]
+    #[schemars(with = "Vec<InputColumn>", length(min = 1, max = MAX_COLUMNS))]
     columns: Option<Vec<InputColumn>>,
     /// How it is judged.
     #[serde(default, deserialize_with = "input::present")]
@@ -279,6 +281,7 @@ pub(crate) struct NewVariantBody {
     #[serde(default, deserialize_with = "input::present")]
     description: Option<Option<String>>,
     /// The columns of what is judged, in their order.
+    #[schemars(length(min = 1, max = MAX_COLUMNS))]
     columns: Option<Vec<InputColumn>>,
     /// How it is judged.
     judge: Option<Judge>,

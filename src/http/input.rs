@@ -25,6 +25,13 @@ use crate::{
 
 /// Reads the body as a `T`.
 pub(crate) fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+    // Read again, straight into the type, which refuses two fields with one name.
+    let mut json = serde_json::Deserializer::from_slice(object(request)?);
+    serde_path_to_error::deserialize(&mut json).map_err(|error| wrong_field(&error))
+}
+
+/// The bytes of a body that is a JSON object.
+fn object(request: &Request) -> Result<&[u8], Problem> {
     // Whatever is still unread was read before the handler was called.
     let Body::Bytes(bytes) = &request.body else {
         return Err(Problem::BodyTooLarge(max_body_bytes(&request.path)));
@@ -37,19 +44,19 @@ pub(crate) fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem>
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(Error::Invalid { field: None, message: "The body must be a JSON object".to_owned() }.into());
     }
-    // Read again, straight into the type, which refuses two fields with one name.
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = Some(error.path().to_string()).filter(|path| path != ".");
-        let message = error.inner().to_string();
-        let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-        // Serde puts what is missing into its message alone, and not into the path.
-        let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
-        match missing.filter(|_| path.is_none()) {
-            Some(field) => Error::invalid(field, "is missing").into(),
-            None => Error::Invalid { field: path, message: message.to_owned() }.into(),
-        }
-    })
+    Ok(bytes)
+}
+
+fn wrong_field(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let path = Some(error.path().to_string()).filter(|path| path != ".");
+    let message = error.inner().to_string();
+    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+    // Serde puts what is missing into its message alone, and not into the path.
+    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+    match missing.filter(|_| path.is_none()) {
+        Some(field) => Error::invalid(field, "is missing").into(),
+        None => Error::Invalid { field: path, message: message.to_owned() }.into(),
+    }
 }
 
 /// Reads the query as a `T`, which has a field for each parameter and denies unknown ones. Of a
@@ -57,12 +64,14 @@ pub(crate) fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem>
 pub(crate) fn query<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
     let pairs: Vec<_> = form_urlencoded::parse(request.query.as_bytes()).collect();
     let pairs = pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
-    serde_path_to_error::deserialize(parameters(pairs)).map_err(|error| {
-        // A list is one parameter: which of its values is wrong, its sender sees.
-        let path = error.path().to_string();
-        let name = path.split('[').next().unwrap_or_default().escape_debug().to_string();
-        Error::invalid(&name, error.inner().to_string()).into()
-    })
+    serde_path_to_error::deserialize(parameters(pairs)).map_err(|error| wrong_parameter(&error))
+}
+
+fn wrong_parameter(error: &serde_path_to_error::Error<de::value::Error>) -> Problem {
+    // A list is one parameter: which of its values is wrong, its sender sees.
+    let path = error.path().to_string();
+    let name = path.split('[').next().unwrap_or_default().escape_debug().to_string();
+    Error::invalid(&name, error.inner().to_string()).into()
 }
 
 /// Parameters, from which a type with a field for each can be read.

@@ -20,7 +20,7 @@ use crate::{
         problem::Problem,
         routes::Call,
         shares::{self, GranteePath, NewShare, ShareBody, SharesBody},
-        typed::{Confidential, InBody, InPath, InQuery, Json, MayRepeat, NoContent, Whole},
+        typed::{Confidential, InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, NoContent, Whole},
     },
 };
 
@@ -103,7 +103,7 @@ pub(crate) struct NewLiveEvaluationBody {
 pub(crate) async fn deploy(
     call: &Call<'_>,
     by: &Principal,
-    (InBody(body), MayRepeat): (InBody<NewLiveEvaluationBody>, MayRepeat),
+    (InBody(body), NamesInBody, MayRepeat): (InBody<NewLiveEvaluationBody>, NamesInBody, MayRepeat),
 ) -> Result<Confidential<LiveEvaluationBody, 201>, Problem> {
     let NewLiveEvaluationBody { evaluation, name, description } = body;
     let new = NewLiveEvaluation { evaluation_id: evaluation, name, description };

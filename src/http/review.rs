@@ -18,7 +18,7 @@ use crate::{
         message::Rfc3339,
         problem::Problem,
         routes::Call,
-        typed::{InBody, InPath, InQuery, Json, MayRepeat, Whole},
+        typed::{InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, Whole},
     },
 };
 
@@ -173,7 +173,7 @@ pub(crate) struct FlagBody {
 pub(crate) async fn flag(
     call: &Call<'_>,
     by: &Principal,
-    (InBody(body), MayRepeat): (InBody<FlagBody>, MayRepeat),
+    (InBody(body), NamesInBody, MayRepeat): (InBody<FlagBody>, NamesInBody, MayRepeat),
 ) -> Result<Json<ItemBody, 201>, Problem> {
     Ok(Json(ItemBody::new(call.app.flag_run(by, body.run, body.reason).await?)))
 }

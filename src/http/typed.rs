@@ -99,6 +99,19 @@ impl Input for MayRepeat {
     }
 }
 
+/// Says that the body names something, which may not be there for the key that asks.
+pub(crate) struct NamesInBody;
+
+impl Input for NamesInBody {
+    fn read(_: &Call<'_>) -> Result<Self, Problem> {
+        Ok(Self)
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.problem(404);
+    }
+}
+
 impl<A: Input, B: Input> Input for (A, B) {
     fn read(call: &Call<'_>) -> Result<Self, Problem> {
         Ok((A::read(call)?, B::read(call)?))

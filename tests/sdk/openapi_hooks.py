@@ -4,6 +4,7 @@ import datetime
 import itertools
 import json
 import os
+import re
 
 import schemathesis
 from hypothesis import strategies
@@ -22,36 +23,90 @@ schemathesis.openapi.format("date-time", future.map(lambda at: at.isoformat(time
 schemathesis.openapi.format("date", future.map(lambda at: at.date().isoformat()))
 
 
+UPLOADS = {
+    "text/csv": ("csv", "question,answer\nwhy,because\n"),
+    "application/json": ("json", [{"question": "why"}]),
+    "application/x-ndjson": ("jsonl", '{"question": "why"}\n'),
+}
+# What a rule must be like, beside what its schema says.
+RULES = {
+    "model": {"verdicts": ["yes", "no"], "passing": ["yes"]},
+    "regex": {"pattern": "^a+$"},
+    "json_schema": {"schema": {"type": "string"}},
+    "numeric_range": {"min": 0, "max": 1},
+    "length": {"min": 0, "max": 1},
+}
+
+
 @schemathesis.hook
 def before_call(context, case, kwargs):
     if not case.meta.generation.mode.is_positive:
         return
     # Whoever is taken out of a team is still there.
-    ends = case.method == "DELETE" and "/teams/{team}/members" not in case.path or case.path.endswith("/accept")
+    ends = case.method == "DELETE" and "/teams/{team}/members" not in case.path or case.path.endswith(("/accept", "/deactivate"))
     path = case.path_parameters or {}
     for name in path:
-        path[name] = next((doomed if ends else lasting)[name])
+        # What the others name goes on without it.
+        last = name == re.findall(r"{(\w+)}", case.path)[-1]
+        path[name] = next((doomed if ends and last else lasting)[name])
     # What else is known is in the owner's organization; the other one is there to be changed itself.
     if "organization" in path and not (case.method == "PATCH" and len(path) == 1):
         path["organization"] = "self"
     # Sent again with another request, it would be refused.
     if "Idempotency-Key" in (case.headers or {}):
         case.headers["Idempotency-Key"] = f"{case.headers['Idempotency-Key'][:200]}{next(numbers)}"
+    query = case.query or {}
     # One of two that exclude each other.
-    if {"starting_after", "ending_before"} <= set(case.query or {}):
-        del case.query["ending_before"]
-    if not isinstance(case.body, dict):
-        return
-    if {"expires_at", "expires_in_days"} <= case.body.keys():
-        del case.body["expires_at"]
-    if case.body.get("scopes"):
-        case.body["scopes"] = [next(scopes) for _ in case.body["scopes"]]
+    if "starting_after" in query:
+        query.pop("ending_before", None)
+        query.pop("page", None)
+    # Pages by number do not go on for ever.
+    if "page" in query:
+        query["page"] = next(numbers) % 10 + 1
+    if case.path == "/api/datasets/upload":
+        query["format"], case.body = UPLOADS[case.media_type]
+    if isinstance(case.body, dict):
+        fit(case, case.body)
+
+
+def fit(case, body):
+    """Lets a body obey the rules that no schema can say."""
+    if {"expires_at", "expires_in_days"} <= body.keys():
+        del body["expires_at"]
+    if body.get("scopes"):
+        body["scopes"] = [next(scopes) for _ in body["scopes"]]
     # A project goes with a project's key, and a real one.
-    if case.body.get("kind") == "proj":
-        case.body["project_id"] = next(lasting["project"])
+    if body.get("kind") == "proj":
+        body["project_id"] = next(lasting["project"])
     else:
-        case.body.pop("project_id", None)
+        body.pop("project_id", None)
     # The default must not be longer than the longest.
-    case.body.pop("default_expiry_days", None)
-    if len(json.dumps(case.body.get("metadata"))) > 2_000:
-        case.body["metadata"] = {}
+    body.pop("default_expiry_days", None)
+    if len(json.dumps(body.get("metadata"))) > 2_000:
+        body["metadata"] = {}
+    for name in {"dataset", "evaluation", "run"} & set(body):
+        body[name] = next(lasting[name])
+    if "runs" in body:
+        body["runs"] = list({next(lasting["run"]) for _ in body["runs"]})
+    # Values are for the columns that are there.
+    if "inputs" in body:
+        body["inputs"] = {"answer": next(iter(body["inputs"].values()), "no")}
+    if case.path.endswith("/rows"):
+        body["rows"] = [{"question": next(iter(row.values()), None)} for row in body["rows"]]
+    if case.path.endswith("/rows/{row}"):
+        case.body = {"question": next(iter(body.values()), None)}
+    if case.path == "/api/datasets":
+        body["rows"] = [{f"column {number}": value for number, value in enumerate(row.values())} for row in body.get("rows", [])]
+    for number, column in enumerate(body.get("columns") or []):
+        column["name"] = f"answer {number}" if number else "answer"
+    for number, judgment in enumerate(body.get("judgments", [])):
+        judgment |= {"name": f"judgment {number}", "column": "question"}
+    if case.path.endswith("/columns/{column}"):
+        # It keeps its name for those who ask about it later.
+        body |= {"name": "question"} if "name" in body else {}
+    elif case.path.endswith("/columns"):
+        body["name"] = f"column {next(numbers)}"
+    if case.path.startswith("/api/evaluations") and (body.get("judge") or body.get("columns")):
+        body["columns"] = body.get("columns") or [{"name": "answer"}]
+        judge = body.setdefault("judge", None) or {"type": "model", "instructions": "Is it good?"}
+        body["judge"] = {**judge, **RULES.get(judge["type"], {}), **{name: "answer" for name in ("column", "expected_column") if name in judge}}

@@ -16,7 +16,10 @@ use super::{
     key::Name,
 };
 
-use self::text::{common, cut, normalized, quoted, text, words};
+use self::{
+    pattern::{MAX_WORK, Pattern},
+    text::{common, cut, normalized, quoted, text, words},
+};
 
 /// The most characters of a text that a judge holds.
 const MAX_TEXT_CHARS: usize = 10_000;
@@ -320,7 +323,7 @@ impl Judge {
                 let mut numbered = texts.iter().enumerate();
                 numbered.try_for_each(|(index, text)| check_text(&format!("expected[{index}]"), text))
             }
-            Self::Regex { pattern, .. } => match pattern::compile(pattern) {
+            Self::Regex { pattern, .. } => match Pattern::compile(pattern) {
                 Ok(_) => Ok(()),
                 Err(why) => Err(wrong("pattern", why)),
             },
@@ -478,11 +481,14 @@ fn contains(column: &str, value: &str, texts: &[String], needs: Needs, ignoring:
 }
 
 fn regex(column: &str, value: &str, pattern: &str) -> Judgment {
-    let compiled = match pattern::compile(pattern) {
-        Ok(compiled) => compiled,
+    let pattern = match Pattern::compile(pattern) {
+        Ok(pattern) => pattern,
         Err(why) => return judged(false, format!("The pattern {why}.")),
     };
-    match compiled.find(value) {
+    if pattern.work(value) > MAX_WORK {
+        return judged(false, format!("`{column}` has {} bytes, too many for so large a pattern.", value.len()));
+    }
+    match pattern.regex.find(value) {
         Some(found) => judged(true, format!("`{column}` matches with {}.", quoted(found.as_str()))),
         None => judged(false, format!("`{column}` is {}, which does not match.", quoted(value))),
     }

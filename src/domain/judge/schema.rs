@@ -5,21 +5,25 @@
 use std::collections::{HashMap, HashSet};
 
 use percent_encoding::percent_decode_str;
-use regex_lite::Regex;
 use serde_json::{Map, Value};
 
 use super::{
     super::json::{MAX_DEPTH, canonical, depth},
-    pattern,
-    text::{cut, quoted},
+    pattern::Pattern,
+    text::{brief, quoted},
 };
 
 /// The most steps of judging one value: references to references can ask for any number of them.
 const MAX_STEPS: usize = 200_000;
 /// The most schemas within each other while a value is judged: a reference may lead to itself.
 const MAX_NESTING: usize = 256;
-/// How many characters of a text count as one step more.
+/// How many bytes of a text count as one step more.
 const STEP_BYTES: usize = 64;
+
+/// How many steps a pattern's work is: the most work for one text leaves a third of all steps to the rest.
+const WORK_STEPS: usize = 2;
+/// How many values of `enum` are shown.
+const SHOWN: usize = 10;
 
 const TYPES: [&str; 7] = ["null", "boolean", "object", "array", "number", "integer", "string"];
 
@@ -44,7 +48,7 @@ fn check_schema(root: &Value, schema: &Value, path: &str) -> Result<(), (String,
     for (keyword, argument) in keywords {
         let at = format!("{path}.{keyword}");
         let must = |good: bool, what: &str| if good { Ok(()) } else { Err((at.clone(), format!("must be {what}"))) };
-        let compiles = |pattern: &str| pattern::compile(pattern).map_err(|why| (at.clone(), why)).map(drop);
+        let compiles = |pattern: &str| Pattern::compile(pattern).map_err(|why| (at.clone(), why)).map(drop);
         match keyword.as_str() {
             "$schema" => {
                 let known = |url: &str| url.contains("://json-schema.org/draft");
@@ -56,7 +60,8 @@ fn check_schema(root: &Value, schema: &Value, path: &str) -> Result<(), (String,
             "$id" if std::ptr::eq(schema, root) => {}
             "type" => {
                 let known = |name: &Value| name.as_str().is_some_and(|name| TYPES.contains(&name));
-                let good = known(argument) || argument.as_array().is_some_and(|names| names.iter().all(known));
+                let several = |names: &Vec<Value>| names.len() <= TYPES.len() && names.iter().all(known);
+                let good = known(argument) || argument.as_array().is_some_and(several);
                 must(good, "one of the types of JSON Schema, or an array of them")?;
             }
             "enum" => must(argument.is_array(), "an array")?,
@@ -153,7 +158,7 @@ struct Judging<'a> {
     /// How many steps are left.
     steps: usize,
     nesting: usize,
-    patterns: HashMap<&'a str, Regex>,
+    patterns: HashMap<&'a str, Pattern>,
 }
 
 type Judged = Result<(), Misfit>;
@@ -209,11 +214,17 @@ impl<'a> Judging<'a> {
 
     fn keyword(&mut self, beside: &'a Map<String, Value>, keyword: &str, argument: &'a Value, value: &Value) -> Judged {
         match keyword {
-            "const" => must(value == argument, || format!("must be {}", cut(&argument.to_string(), 0))),
+            "const" => {
+                self.spend(weight(argument))?;
+                must(value == argument, || format!("must be {}", brief(argument)))
+            }
             "enum" => {
-                let allowed = argument.as_array().map(Vec::as_slice).unwrap_or_default();
-                self.spend(allowed.len())?;
-                must(allowed.contains(value), || format!("must be one of {}", cut(&argument.to_string(), 0)))
+                self.spend(weight(argument))?;
+                must(list(argument).contains(value), || {
+                    let shown: Vec<String> = list(argument).iter().take(SHOWN).map(brief).collect();
+                    let more = if list(argument).len() > SHOWN { ", …" } else { "" };
+                    format!("must be one of {}{more}", shown.join(", "))
+                })
             }
             "$ref" => match argument.as_str().and_then(|to| referred(self.root, to)) {
                 Some(schema) => self.schema(schema, value),
@@ -247,7 +258,7 @@ impl<'a> Judging<'a> {
                 Value::Number(number) => of_number(keyword, argument, number.as_f64().unwrap_or(f64::NAN)),
                 Value::String(text) => self.of_text(keyword, argument, text),
                 Value::Array(items) => self.of_array(beside, keyword, argument, items),
-                Value::Object(members) => self.of_object(beside, keyword, argument, members),
+                Value::Object(members) => self.of_object(beside, keyword, argument, value, members),
                 Value::Null | Value::Bool(_) => Ok(()),
             },
         }
@@ -269,14 +280,15 @@ impl<'a> Judging<'a> {
         }
     }
 
-    /// Whether a text matches. Each of its characters is a step, because each can be much work.
+    /// Whether a text matches.
     fn matches(&mut self, pattern: &'a str, text: &str) -> Result<bool, Misfit> {
-        self.spend(text.len())?;
         if !self.patterns.contains_key(pattern) {
             self.spend(pattern.len())?;
-            self.patterns.insert(pattern, pattern::compile(pattern).map_err(|_| Misfit::Unknown)?);
+            self.patterns.insert(pattern, Pattern::compile(pattern).map_err(|_| Misfit::Unknown)?);
         }
-        Ok(self.patterns.get(pattern).is_some_and(|pattern| pattern.is_match(text)))
+        let Some(pattern) = self.patterns.get(pattern) else { return Err(Misfit::Unknown) };
+        self.steps = self.steps.checked_sub(pattern.work(text) * WORK_STEPS).ok_or(Misfit::Unknown)?;
+        Ok(pattern.regex.is_match(text))
     }
 
     fn of_array(
@@ -310,12 +322,10 @@ impl<'a> Judging<'a> {
             "minItems" => must(at_least(items.len(), argument), || format!("must have {argument} items or more")),
             "maxItems" => must(at_most(items.len(), argument), || format!("must have {argument} items at most")),
             "uniqueItems" if argument == &Value::Bool(true) => {
-                self.spend(items.len())?;
+                self.spend(items.iter().map(weight).sum())?;
                 let mut seen = HashSet::new();
                 let twice = items.iter().find(|item| !seen.insert(*item));
-                twice.map_or(Ok(()), |item| {
-                    must(false, || format!("must have no item twice, as {}", cut(&item.to_string(), 0)))
-                })
+                twice.map_or(Ok(()), |item| must(false, || format!("must have no item twice, as {}", brief(item))))
             }
             _ => Ok(()),
         }
@@ -326,6 +336,7 @@ impl<'a> Judging<'a> {
         beside: &'a Map<String, Value>,
         keyword: &str,
         argument: &'a Value,
+        value: &Value,
         members: &Map<String, Value>,
     ) -> Judged {
         let has = |name: &Value| name.as_str().is_some_and(|name| members.contains_key(name));
@@ -338,21 +349,20 @@ impl<'a> Judging<'a> {
         let arguments = || argument.as_object().into_iter().flatten();
         match keyword {
             "required" => {
-                self.spend(list(argument).len())?;
+                self.spend(weight(argument))?;
                 has_all(list(argument))
             }
             "dependentRequired" => {
-                self.spend(arguments().count())?;
+                self.spend(weight(argument))?;
                 arguments()
                     .filter(|(name, _)| members.contains_key(*name))
                     .try_for_each(|(_, names)| has_all(list(names)))
             }
             "dependentSchemas" => {
                 self.spend(arguments().count())?;
-                let value = Value::Object(members.clone());
                 arguments()
                     .filter(|(name, _)| members.contains_key(*name))
-                    .try_for_each(|(_, schema)| self.schema(schema, &value))
+                    .try_for_each(|(_, schema)| self.schema(schema, value))
             }
             "properties" => {
                 self.spend(arguments().count())?;
@@ -365,13 +375,16 @@ impl<'a> Judging<'a> {
                     if self.matches(pattern, name)? { within(name, self.schema(schema, value)) } else { Ok(()) }
                 })
             }),
-            "additionalProperties" => members.iter().try_for_each(|(name, value)| {
-                let named = beside.get("properties").is_some_and(|properties| properties.get(name).is_some());
-                if named || self.matches_any(beside.get("patternProperties"), name)? {
-                    return Ok(());
-                }
-                within(name, self.schema(argument, value))
-            }),
+            "additionalProperties" => {
+                self.spend(members.len())?;
+                members.iter().try_for_each(|(name, value)| {
+                    let named = beside.get("properties").is_some_and(|properties| properties.get(name).is_some());
+                    if named || self.matches_any(beside.get("patternProperties"), name)? {
+                        return Ok(());
+                    }
+                    within(name, self.schema(argument, value))
+                })
+            }
             "propertyNames" => {
                 members.keys().try_for_each(|name| within(name, self.schema(argument, &Value::String(name.clone()))))
             }
@@ -392,6 +405,16 @@ impl<'a> Judging<'a> {
             }
         }
         Ok(false)
+    }
+}
+
+/// How many steps it is to look at all of a value.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(weight).sum::<usize>(),
+        Value::Object(members) => 1 + members.values().map(weight).sum::<usize>(),
+        Value::String(text) => 1 + text.len() / STEP_BYTES,
+        _ => 1,
     }
 }
 
@@ -419,7 +442,7 @@ fn of_type(types: &Value, value: &Value) -> Judged {
         _ => false,
     };
     let good = if types.is_array() { list(types).iter().any(is) } else { is(types) };
-    must(good, || format!("must be of type {types}, and is {}", cut(&value.to_string(), 0)))
+    must(good, || format!("must be of type {types}, and is {}", brief(value)))
 }
 
 fn of_number(keyword: &str, argument: &Value, number: f64) -> Judged {

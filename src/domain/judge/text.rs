@@ -30,7 +30,7 @@ pub(super) fn words(text: &str) -> HashMap<String, usize> {
 
 /// A text, or the part of it around the character with this number if it is long.
 pub(super) fn cut(text: &str, at: usize) -> String {
-    let from = if text.chars().count() <= SHOWN { 0 } else { at.saturating_sub(BEFORE) };
+    let from = if text.chars().nth(SHOWN).is_none() { 0 } else { at.saturating_sub(BEFORE) };
     let mut rest = text.chars().skip(from);
     let part: String = rest.by_ref().take(SHOWN).collect();
     let (before, after) = (if from > 0 { "…" } else { "" }, if rest.next().is_some() { "…" } else { "" });
@@ -40,6 +40,16 @@ pub(super) fn cut(text: &str, at: usize) -> String {
 /// The beginning of a text, between quotes.
 pub(super) fn quoted(text: &str) -> String {
     format!("{:?}", cut(text, 0))
+}
+
+/// What a value is, in few words.
+pub(super) fn brief(value: &Value) -> String {
+    match value {
+        Value::Array(items) => format!("an array of {}", items.len()),
+        Value::Object(members) => format!("an object of {}", members.len()),
+        Value::String(text) => quoted(text),
+        _ => value.to_string(),
+    }
 }
 
 /// How many characters two texts have in common at their beginning.
