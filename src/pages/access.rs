@@ -73,5 +73,5 @@ pub(crate) async fn sign_in(call: &Call<'_>) -> Result<Response, Problem> {
     let Said::Known(vouched, _) = said(call).await? else { return Ok(see_other("/sign-in")) };
     let user_id = UserId::parse(form.get("user")).ok_or(Error::NotFound)?;
     let begun = call.app.sign_in_vouched(&vouched, user_id, &session::visitor(call)).await?;
-    Ok(signed_in_at(call, &begun, wanted(form.get("to"))))
+    Ok(signed_in_at(call, &begun, wanted(form.get("to"))).await)
 }
