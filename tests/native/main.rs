@@ -42,6 +42,7 @@ mod projects;
 mod results;
 mod review;
 mod rotation;
+mod round_trips;
 mod simulation;
 mod sweep;
 mod tidy;
