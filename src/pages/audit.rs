@@ -206,8 +206,10 @@ fn one(event: &Recorded, names: &HashMap<String, String>, who: &SignedIn, now: U
     html! {
         details {
             summary {
-                span { (sentence(event, names, who)) }
-                @if event.refusal.is_some() { " " span.badge.bad { "refused" } }
+                span {
+                    (sentence(event, names, who))
+                    @if event.refusal.is_some() { " " span.badge.bad { "refused" } }
+                }
                 span.when { (time::relative(event.at, now)) }
             }
             dl {

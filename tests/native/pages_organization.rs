@@ -415,7 +415,7 @@ fn the_trail_reads_as_sentences() {
         format!("made <strong>{user}@example.com</strong> admin"),
         "invited <strong>ann@example.com</strong>".to_owned(),
         "changed the organization <strong>Acme Ltd</strong>".to_owned(),
-        "tried <code>POST /settings/people</code></span> <span class=\"badge bad\">refused".to_owned(),
+        "tried <code>POST /settings/people</code> <span class=\"badge bad\">refused".to_owned(),
     ] {
         assert!(page.contains(&format!("<strong>owner@example.com</strong> {sentence}")), "{sentence}: {page}");
     }
