@@ -22,6 +22,7 @@ use crate::{
         field::{Field, Mistakes},
         form::query,
         layout::{Page, further, words},
+        routes::is_for,
         time,
     },
     storage::audit::{Filter, Recorded},
@@ -136,7 +137,9 @@ pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
     // What cannot be read finds nothing.
     let limit = if mistakes.is_empty() { LIMIT } else { 0 };
     let Trail { events: page, names, people } = call.app.trail(&who.by, &filter, after, limit).await?;
-    let people = people.into_iter().map(|member| (member.user_id.to_string(), member.email)).collect();
+    let may_see_people = is_for(who, "GET", "/settings/people");
+    let people = people.into_iter().filter(|_| may_see_people);
+    let people = people.map(|member| (member.user_id.to_string(), member.email)).collect();
     let now = call.app.clock.now();
     let content = html! {
         (filters(&asked, people, &mistakes))

@@ -282,7 +282,7 @@ fn last_key_warning() -> Markup {
 }
 
 pub(crate) async fn show_revoke(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    revoke_page(call, who, DEFAULT_GRACE, &Mistakes::default()).await
+    revoke_page(call, who, "", &Mistakes::default()).await
 }
 
 pub(crate) async fn revoke(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {

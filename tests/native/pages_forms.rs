@@ -81,7 +81,7 @@ fn whoever_asks_again_for_the_address_of_a_form_comes_to_its_page() {
         if method == "POST" && !bitting::pages::table().iter().any(|row| (row.0, row.1) == ("GET", template)) {
             let to = answer.header("location").unwrap();
             assert!(answer.status == 303 && path.starts_with(to), "{path} leads to {to}");
-            assert!(to == "/" || browser.get(to).header("location").is_none(), "{path} leads to {to}");
+            assert_ne!(browser.get(to).status, 405, "{path} leads to {to}");
         }
     }
     for (path, to) in [

@@ -473,7 +473,11 @@ fn revoke_asks_for_the_name_and_ends_the_key_for_good() {
     let (id, text) = world.create(&owner, "two  blanks", &["datasets:read"]);
     let path = format!("/settings/keys/{id}/revoke");
     let mut browser = Browser::with_key(&world, &owner);
-    assert!(html(&browser.get(&path)).contains("It was not used in the last 30 days"));
+    let page = html(&browser.get(&path));
+    assert!(
+        page.contains("It was not used in the last 30 days") && page.contains("type=\"text\" value=\"\""),
+        "{page}"
+    );
     for typed in ["", "two blank", "TWO BLANKS"] {
         let answer = browser.post(&path, &[("name", typed)]);
         assert!(answer.status == 400 && html(&answer).contains("This is not its name"), "{typed}");

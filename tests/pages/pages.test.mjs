@@ -22,34 +22,28 @@ after(() => world.close());
 test("signing in by a link takes a click, and works once", async () => {
   const { page, close } = await visit(world);
   await page.goto(world.link);
-  await inspect(page, "sign-in-link");
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.waitForURL("**/settings/keys");
   await page.goto(world.link);
   await page.getByRole("heading", { name: "This link opens nothing" }).waitFor();
-  await inspect(page, "sign-in-link-dead");
   await close();
 });
 
 test("signing in with a key says what is wrong beside the field, and goes on to where one wanted to go", async () => {
   const { page, close } = await visit(world);
   await page.goto("/settings/devices");
-  await inspect(page, "sign-in");
   await page.getByLabel("API key").fill("bit_pat_nothing");
   await page.keyboard.press("Enter");
   await page.getByText("its form or its checksum is wrong").waitFor();
-  await inspect(page, "sign-in-error");
   await page.getByLabel("API key").fill(world.owner);
   await page.keyboard.press("Enter");
   await page.waitForURL("**/settings/devices");
-  await inspect(page, "devices");
   await close();
 });
 
 test("the list of keys", async () => {
   const { page, close } = await visit(world);
   await signIn(page, world.owner);
-  await inspect(page, "keys");
   assert.ok(await page.getByText(HOSTILE, { exact: true }).isVisible());
   // In the reader's zone, with the instant on hovering.
   const time = page.locator("tbody time").first();
@@ -59,7 +53,6 @@ test("the list of keys", async () => {
   await page.getByLabel("Name").fill("nothing of this name");
   await page.getByRole("button", { name: "Search" }).click();
   await page.getByText("No key fits this.").waitFor();
-  await inspect(page, "keys-none");
   await close();
 });
 
@@ -126,10 +119,8 @@ test("a form of another origin does nothing, and a link from there finds whoever
 test("what is not there, and what a key may not see", async () => {
   const { page, close } = await visit(world);
   await page.goto("/settings/nothing");
-  await inspect(page, "not-found");
   const { key } = await api(world.app, world.owner, "/v1/keys", { name: "narrow", scopes: ["api-keys:write"] });
   await signIn(page, key);
   await page.getByRole("heading", { name: "Not allowed" }).waitFor();
-  await inspect(page, "not-allowed");
   await close();
 });
