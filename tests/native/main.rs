@@ -34,6 +34,7 @@ mod model;
 mod openapi;
 mod organizations;
 mod pages;
+mod pages_access;
 mod pages_keys;
 mod pages_organization;
 mod people;
