@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use bitting::{
     app::config::Config,
     domain::catalogue::Target,
@@ -50,18 +51,11 @@ fn behind_access() -> (World, Rc<Team>) {
     (world, team)
 }
 
-fn base64url(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let bits: Vec<u8> = bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
-    let digit = |bits: &[u8]| (0..6).fold(0, |sum, index| sum << 1 | bits.get(index).copied().unwrap_or(0));
-    bits.chunks(6).map(|bits| char::from(ALPHABET[usize::from(digit(bits))])).collect()
-}
-
 fn signed(header: &Value, claims: &Value, key: &str) -> String {
-    let part = |json: &Value| base64url(json.to_string().as_bytes());
+    let part = |json: &Value| BASE64_URL_SAFE_NO_PAD.encode(json.to_string());
     let signed = format!("{}.{}", part(header), part(claims));
     let signature = Seal::sign(&format!("{key}-n"), signed.as_bytes());
-    format!("{signed}.{}", base64url(&signature))
+    format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// What Access says of somebody for an hour, with some of it said otherwise.
