@@ -25,8 +25,6 @@ mod table;
 mod teams;
 mod time;
 
-use std::slice;
-
 use matchit::Params;
 
 use crate::{
@@ -125,7 +123,7 @@ async fn answer(
                     Ok(None) => return sign_in::ask(&call, None),
                     Err(problem) => return failed(None, &problem),
                 };
-                let scopes = needs.scope.as_ref().map_or(&[][..], slice::from_ref);
+                let scopes = needs.scope.as_slice();
                 let answered = match decide(&who.by.snapshot, scopes, app.clock.now()) {
                     Ok(()) => match who.by.administers() {
                         Err(error) if needs.admin => {
