@@ -5,6 +5,9 @@ use serde_json::json;
 
 use crate::pages::{Browser, html, nonce, world};
 
+/// What is typed into the fields of a form.
+type Fields<'a> = Vec<(&'a str, &'a str)>;
+
 /// The secret on a page that shows one.
 fn secret(page: &str) -> Option<String> {
     page.split_once("id=\"key\" value=\"")?.1.split('"').next().map(str::to_owned)
@@ -19,7 +22,7 @@ fn a_form_sent_again_makes_nothing_and_shows_no_secret() {
     let new_key = [("name", "new"), ("owner", "me"), ("scope", "datasets:read"), ("expires", "30")];
     for mut browser in [Browser::with_key(&world, &owner), Browser::with_link(&world, &link)] {
         let email = format!("{}@example.com", world.fresh_id());
-        let cases: [(&str, String, Vec<(&str, &str)>, &str); 5] = [
+        let cases: [(&str, String, Fields<'_>, &str); 5] = [
             ("/settings/keys/new", "/settings/keys/new".to_owned(), new_key.to_vec(), "Go to the key"),
             (&key, format!("{key}/rotate"), vec![("grace", "0")], "Go to the key"),
             ("/settings/projects", "/settings/projects".to_owned(), vec![("name", "Website")], "Go to the key"),
@@ -116,7 +119,7 @@ fn what_is_refused_is_told_on_the_page_where_it_was_asked() {
     let begun = browser.fill(&rotating, &format!("{rotating}/rotate"), &[("grace", "86400")]);
     assert_eq!(begun.status, 200);
     let ghost = "01900000-0000-7000-8000-00000000ffff";
-    let cases: [(&str, &str, String, Vec<(&str, &str)>, u16, &str); 12] = [
+    let cases: [(&str, &str, String, Fields<'_>, u16, &str); 12] = [
         (&narrow, &more, format!("{more}/rotate"), vec![("grace", "3600")], 403, "does not hold itself"),
         (&owner, &more, format!("{more}/rotate"), vec![("grace", "3599")], 400, "Choose how long"),
         (&owner, &rotating, format!("{rotating}/rotate"), vec![("grace", "3600")], 409, "is under way"),
