@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::{
     app::{cloudflare_access::Vouched, error::Error},
-    domain::{id::UserId, person::Membership},
+    domain::person::Membership,
     http::{message::Response, problem::Problem, routes::Call},
     pages::{
         form::Form,
@@ -40,6 +40,11 @@ impl Said {
         matches!(self, Self::Known(_, memberships) if memberships.is_empty())
     }
 
+    /// Whether whoever asks can go on without a key.
+    pub(crate) fn lets_in(&self) -> bool {
+        matches!(self, Self::Known(_, memberships) if !memberships.is_empty())
+    }
+
     /// It as a part of the page on which one signs in.
     pub(crate) fn part(&self, to: &str) -> Markup {
         match self {
@@ -54,12 +59,12 @@ impl Said {
             },
             Self::Known(vouched, memberships) => html! {
                 p { "You are " strong { (vouched.email.as_str()) } ", says Cloudflare Access." }
-                @for membership in memberships {
+                @for (index, membership) in memberships.iter().enumerate() {
                     form.card method="post" action="/sign-in/access" {
                         input type="hidden" name="to" value=(to);
                         input type="hidden" name="user" value=(membership.user_id);
-                        button { "Go on to " (membership.organization.as_str()) }
-                        p.hint { "As " (membership.role.as_str()) "." }
+                        p.hint { "Your role there: " (membership.role.as_str()) "." }
+                        button autofocus[index == 0] { "Go on to " (membership.organization.as_str()) }
                     }
                 }
                 h2 { "Or sign in with a key" }
@@ -70,8 +75,8 @@ impl Said {
 
 pub(crate) async fn sign_in(call: &Call<'_>) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
-    let Said::Known(vouched, _) = said(call).await? else { return Ok(see_other("/sign-in")) };
-    let user_id = UserId::parse(form.get("user")).ok_or(Error::NotFound)?;
-    let begun = call.app.sign_in_vouched(&vouched, user_id, &session::visitor(call)).await?;
+    let Said::Known(vouched, memberships) = said(call).await? else { return Ok(see_other("/sign-in")) };
+    let chosen = memberships.iter().find(|membership| membership.user_id.to_string() == form.get("user"));
+    let begun = call.app.sign_in_vouched(&vouched, chosen.ok_or(Error::NotFound)?, &session::visitor(call)).await?;
     Ok(signed_in_at(call, &begun, wanted(form.get("to"))).await)
 }

@@ -216,8 +216,8 @@ pub(crate) fn needs_tls(request: &Request) -> Response {
     let host = request.origin.trim_start_matches("http://");
     let content = html! {
         p {
-            "This address begins with " code { "http://" } ". What is sent over it can be read on the way, so nobody is \
-             signed in here, and no browser would stay it."
+            "This address begins with " code { "http://" } ". What is sent over it can be read on the way, so nobody can \
+             sign in here."
         }
         p { a.button href={ "https://" (host) (request.path) } { "Go on with https" } }
         p.hint {
@@ -225,7 +225,7 @@ pub(crate) fn needs_tls(request: &Request) -> Response {
              it works without, as " code { "http://localhost" } "."
         }
     };
-    Page { title: "This takes https", who: None, secret: false, content }.response(403)
+    Page { title: "This needs https", who: None, secret: false, content }.response(403)
 }
 
 pub(crate) async fn no_such_page(_: &Call<'_>) -> Result<Response, Problem> {

@@ -92,7 +92,7 @@ pub(crate) async fn show(call: &Call<'_>) -> Result<Response, Problem> {
     let content = html! {
         @if let Some(reason) = reason { (notice(&format!("You were signed out. {reason}"))) }
         (said.part(wanted(&to)))
-        (key_form(wanted(&to), None))
+        (key_form(wanted(&to), None, !said.lets_in()))
     };
     let status = if said.is_stranger() { 403 } else { 200 };
     Ok(Page { title: "Sign in", who: None, secret: false, content }.response(status))
@@ -114,7 +114,7 @@ async fn end_session_before(call: &Call<'_>) -> Result<(), Problem> {
     Ok(call.app.end_session(&before.by, before.session_id).await?)
 }
 
-fn key_form(to: &str, error: Option<&str>) -> Markup {
+fn key_form(to: &str, error: Option<&str>, focus: bool) -> Markup {
     html! {
         form.card method="post" action="/sign-in" {
             input type="hidden" name="to" value=(to);
@@ -124,7 +124,7 @@ fn key_form(to: &str, error: Option<&str>) -> Markup {
                  out or it ends. It is not stored in this browser."
             }
             @if let Some(error) = error { p.error #key-error { (error) } }
-            input #key type="password" name="key" required autofocus autocomplete="off" spellcheck="false"
+            input #key type="password" name="key" required autofocus[focus] autocomplete="off" spellcheck="false"
                 aria-describedby=(if error.is_some() { "key-error key-hint" } else { "key-hint" })
                 aria-invalid=[error.map(|_| "true")];
             button { "Sign in" }
@@ -149,7 +149,7 @@ pub(crate) async fn with_key(call: &Call<'_>) -> Result<Response, Problem> {
                 }
                 refusal => Problem::from(refusal).detail(),
             };
-            let page = Page { title: "Sign in", who: None, secret: false, content: key_form(to, Some(&error)) };
+            let page = Page { title: "Sign in", who: None, secret: false, content: key_form(to, Some(&error), true) };
             Ok(page.response(403))
         }
         Err(error) => Err(error.into()),

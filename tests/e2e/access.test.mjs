@@ -1,17 +1,13 @@
 // Cloudflare Access as it is in production: keys of RSA, signatures checked by workerd's own cryptography, and the
 // team's keys from its https address, for which this test answers.
 import assert from "node:assert/strict";
-import { constants, createHmac, generateKeyPairSync, sign } from "node:crypto";
+import { constants, createHmac, sign } from "node:crypto";
 import { after, before, test } from "node:test";
 import { bootstrap, rows } from "./client.mjs";
 import { start } from "./harness.mjs";
+import { DOMAIN, VARS, certs, jwk, pair, signed, text as said } from "./team.mjs";
 
-const TEAM = "acme.cloudflareaccess.com";
-const AUDIENCE = "32eafc7626e974616deaf0dc3ce63d7bcbed58a2731e84d06bc3cdf1b53c4228";
-const pair = (modulusLength = 2048) => generateKeyPairSync("rsa", { modulusLength });
 const [first, second, strangers] = [pair(), pair(4096), pair()];
-const jwk = (id, { publicKey }) => ({ kid: id, alg: "RS256", use: "sig", ...publicKey.export({ format: "jwk" }) });
-const certs = (...keys) => Response.json({ keys, public_cert: { kid: "", cert: "" }, public_certs: [] });
 
 let app;
 let owner;
@@ -20,7 +16,7 @@ let answer = () => certs(jwk("first", first));
 
 before(async () => {
   app = await start({
-    vars: { ACCESS_TEAM_DOMAIN: TEAM, ACCESS_AUDIENCE: AUDIENCE },
+    vars: VARS,
     internet: (request) => {
       asked.push(`${request.method} ${request.url}`);
       return answer(request);
@@ -30,17 +26,7 @@ before(async () => {
 });
 after(() => app.close());
 
-const base64url = (value) => Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
-const HEADER = { alg: "RS256", kid: "first", typ: "JWT" };
-
-/** What Access says of the owner for an hour, with some of it said otherwise. */
-async function text(claims = {}, header = {}) {
-  const now = Math.floor((await app.now()) / 1000);
-  const said = { aud: [AUDIENCE], email: "Owner@Acme.example", exp: now + 3600, iat: now, nbf: now, iss: `https://${TEAM}`, type: "app", sub: "7335d417-61da-459d-899c-0a01c76a2f94", ...claims };
-  return `${base64url({ ...HEADER, ...header })}.${base64url(said)}`;
-}
-const signed = (text, { privateKey }, options = {}) =>
-  `${text}.${sign("sha256", Buffer.from(text), { key: privateKey, padding: constants.RSA_PKCS1_PADDING, ...options }).toString("base64url")}`;
+const text = async (claims, header) => said("Owner@Acme.example", await app.now(), claims, header);
 
 // Each time from another address, because one has so many attempts.
 let people = 0;
@@ -73,7 +59,7 @@ test("whoever Access has let through is signed in with a click, and the team's k
   assert.equal((await app.fetch("/settings/devices", { headers: { cookie } })).status, 200);
   const [event] = await rows(app, "SELECT details FROM audit_events WHERE action = 'session.created'");
   assert.equal(JSON.parse(event.details).by, "cloudflare_access");
-  assert.deepEqual(asked, [`GET https://${TEAM}/cdn-cgi/access/certs`]);
+  assert.deepEqual(asked, [`GET https://${DOMAIN}/cdn-cgi/access/certs`]);
 });
 
 test("a token that the team has not signed just so signs nobody in, and costs no request", async () => {

@@ -557,7 +557,7 @@ fn without_tls_nobody_is_signed_in_and_the_page_says_what_to_do() {
                 let page = html(&answer);
                 assert_eq!((answer.status, answer.header("set-cookie"), io), (403, None, (0, 0, 0)), "{method} {path}");
                 let instead = format!("href=\"https{}{path}\"", origin.strip_prefix("http").unwrap());
-                assert!(page.contains("This takes https") && page.contains(&instead), "{page}");
+                assert!(page.contains("This needs https") && page.contains(&instead), "{page}");
             }
         }
     }
