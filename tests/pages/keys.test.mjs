@@ -36,7 +36,7 @@ for (const javaScriptEnabled of [true, false]) {
     await page.getByRole("link", { name: "I have stored it" }).click();
     await page.getByRole("heading", { name: HOSTILE }).waitFor();
     assert.ok(!(await page.content()).includes(key));
-    for (const scope of ["review:read", "review:write"]) await page.getByText(scope, { exact: true }).waitFor();
+    for (const scope of ["review:read", "review:write"]) await page.locator("dl").first().getByText(scope, { exact: true }).waitFor();
 
     await page.getByRole("link", { name: "Change" }).click();
     await page.getByLabel("Name").fill("Triage");
