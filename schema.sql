@@ -41,6 +41,9 @@ CREATE TABLE memberships (
 -- Is there another owner, and who else can manage keys?
 CREATE INDEX memberships_administering ON memberships (organization_id, role) WHERE role <> 'member';
 
+-- Where is somebody for whom Cloudflare Access vouches?
+CREATE INDEX memberships_by_user ON memberships (user_id);
+
 -- Open invitations: one that is accepted or revoked is no more, and one that has expired goes with the
 -- next that is made.
 CREATE TABLE invitations (

@@ -5,7 +5,7 @@
 //! | room | what is in it | may import |
 //! |---|---|---|
 //! | [`domain`] | what a key, a scope, a snapshot, a feed and a decision are; pure | nothing |
-//! | [`ports`] | the seven things that the outside world gives | `domain` |
+//! | [`ports`] | the eight things that the outside world gives | `domain` |
 //! | [`storage`] | all SQL, and the form of what KV holds | `ports`, `domain` |
 //! | [`app`] | the use cases, free of HTTP | `storage`, `ports`, `domain` |
 //! | [`http`] | one table of routes, authentication, the surfaces, the errors | `app`, `storage`'s types, `domain` |

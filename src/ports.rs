@@ -1,5 +1,6 @@
-//! The seven things that the outside world gives: a database, a cache, a clock, randomness, work
-//! that goes on behind the answer, the operator's servers, and a count of attempts. The same core runs over workerd's, over SQLite in the
+//! The eight things that the outside world gives: a database, a cache, a clock, randomness, work
+//! that goes on behind the answer, the operator's servers, a count of attempts, and the check of
+//! signatures. The same core runs over workerd's, over SQLite in the
 //! tests, and over a simulated world with delays and failures.
 
 use std::{any::Any, future::Future, pin::Pin, rc::Rc};
@@ -10,7 +11,7 @@ use futures_util::{
 };
 use serde_json::{Map, Value};
 
-use crate::domain::{catalogue::Target, time::UnixMillis};
+use crate::domain::{catalogue::Target, jwt::PublicKey, time::UnixMillis};
 
 /// A future of one isolate: workerd runs each isolate on one thread, so none needs to be `Send`.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -180,4 +181,18 @@ pub trait Limiter {
     /// Whether one more attempt from this address is within what the operator allows. How exactly that is
     /// counted, the platform says; if it cannot count, it is.
     fn admits(&self, address: String) -> LocalFuture<'_, bool>;
+}
+
+/// The check of signatures.
+pub trait Verifier {
+    /// Whether this is the key's signature of these bytes: RSASSA-PKCS1-v1_5 with SHA-256.
+    ///
+    /// # Errors
+    /// The platform's message, for the log: the key is none.
+    fn verify_rs256<'a>(
+        &'a self,
+        key: &'a PublicKey,
+        signed: &'a [u8],
+        signature: &'a [u8],
+    ) -> LocalFuture<'a, Result<bool, String>>;
 }

@@ -14,6 +14,7 @@ use crate::{
         message,
         system::{WaitUntil, WallClock, WebCrypto},
         upstream::Fetcher,
+        verifier::Subtle,
     },
     ports::{Background, LocalFuture},
 };
@@ -87,6 +88,7 @@ fn app(env: &Env, background: Rc<dyn Background>) -> Option<App> {
         background,
         upstream: Rc::new(Fetcher(env.clone())),
         limiter: Rc::new(RateLimit(env.clone())),
+        verifier: Rc::new(Subtle),
         config,
         isolate,
     })

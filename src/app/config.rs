@@ -29,8 +29,18 @@ pub struct Config {
     pub catalogue: Catalogue,
     /// The language model (`JUDGE_URL`); `None`: there is none.
     pub model: Option<Model>,
+    /// Who lets people through to the settings pages (`ACCESS_TEAM_DOMAIN`); `None`: nobody.
+    pub access: Option<Access>,
     /// What signs the requests that are forwarded (`FORWARD_SECRET`); `None`: they are not signed.
     pub forward_secret: Option<String>,
+}
+
+/// An application of Cloudflare Access.
+pub struct Access {
+    /// The team's domain: `acme.cloudflareaccess.com`.
+    pub team_domain: String,
+    /// The application's audience tag (`ACCESS_AUDIENCE`).
+    pub audience: String,
 }
 
 /// The language model that judges.
@@ -78,6 +88,14 @@ impl Config {
                 Some(Model { target, path, name, api_key: get("JUDGE_API_KEY") })
             }
         };
+        let access = match (get("ACCESS_TEAM_DOMAIN"), get("ACCESS_AUDIENCE")) {
+            (None, None) => None,
+            (Some(team_domain), Some(audience)) if is_origin(&format!("https://{team_domain}")) => {
+                Some(Access { team_domain, audience })
+            }
+            (Some(_), Some(_)) => return Err("ACCESS_TEAM_DOMAIN must be like `acme.cloudflareaccess.com`".to_owned()),
+            _ => return Err("ACCESS_TEAM_DOMAIN and ACCESS_AUDIENCE must both be set, or neither".to_owned()),
+        };
         let (from, text) = match get("CATALOGUE") {
             Some(text) => ("CATALOGUE", text),
             None => ("catalogue.json", CATALOGUE.to_owned()),
@@ -95,6 +113,7 @@ impl Config {
             },
             catalogue: Catalogue::parse(&text).map_err(|message| format!("{from}: {message}"))?,
             model,
+            access,
             forward_secret: secret("FORWARD_SECRET")?,
         })
     }

@@ -214,7 +214,7 @@ impl App {
         let new = self.new_session(visitor, invitation.key_expires_at, now)?;
         let insert =
             sessions::insert_for_member(&new.row(), invitation.organization_id, user_id, invitation.key_expires_at);
-        let created = new.created_event(invitation.organization_id);
+        let created = new.created_event(invitation.organization_id, "invitation");
         let rows = self.join(token, &invitation, user_id, &new.actor(user_id), insert, &created).await?;
         if rows.is_empty() { Err(Error::NotFound) } else { Ok(new.begun) }
     }

@@ -13,6 +13,7 @@ use crate::{
     domain::{
         feed::{Feed, News},
         id::{KeyId, OrganizationId},
+        jwt::PublicKey,
         key_text::Digest,
         snapshot::Snapshot,
         time::UnixMillis,
@@ -62,6 +63,8 @@ pub struct Isolate {
     uses_written_at: Cell<Option<UnixMillis>>,
     refusals: RefCell<Refusals>,
     refresh_started_at: Cell<Option<UnixMillis>>,
+    team_keys: RefCell<Option<(UnixMillis, Rc<[PublicKey]>)>>,
+    team_keys_asked_at: Cell<Option<UnixMillis>>,
 }
 
 impl Default for Isolate {
@@ -75,6 +78,8 @@ impl Default for Isolate {
             uses_written_at: Cell::new(None),
             refusals: RefCell::default(),
             refresh_started_at: Cell::new(None),
+            team_keys: RefCell::default(),
+            team_keys_asked_at: Cell::new(None),
         }
     }
 }
@@ -184,6 +189,26 @@ impl Isolate {
             self.refresh_started_at.set(Some(now));
         }
         free
+    }
+
+    /// The public keys of the team of Cloudflare Access, and when they were read.
+    pub(crate) fn team_keys(&self) -> Option<(UnixMillis, Rc<[PublicKey]>)> {
+        self.team_keys.borrow().clone()
+    }
+
+    /// Keeps them.
+    pub(crate) fn keep_team_keys(&self, read_at: UnixMillis, keys: Vec<PublicKey>) {
+        *self.team_keys.borrow_mut() = Some((read_at, keys.into()));
+    }
+
+    /// When they were asked for last, be it in vain.
+    pub(crate) fn team_keys_asked_at(&self) -> Option<UnixMillis> {
+        self.team_keys_asked_at.get()
+    }
+
+    /// Notes that they are asked for.
+    pub(crate) fn note_team_keys_asked(&self, at: UnixMillis) {
+        self.team_keys_asked_at.set(Some(at));
     }
 
     /// The refresh is over.

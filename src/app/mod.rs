@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod bootstrap;
+pub mod cloudflare_access;
 pub mod config;
 pub mod datasets;
 pub mod error;
@@ -34,7 +35,7 @@ use crate::{
         feed::Feed, idempotency::Repeatable, key::Role, organization::Subscription, snapshot::Snapshot,
         time::UnixMillis,
     },
-    ports::{Background, Cache, Clock, Database, Entropy, Limiter, Row, Statement, Upstream},
+    ports::{Background, Cache, Clock, Database, Entropy, Limiter, Row, Statement, Upstream, Verifier},
     storage::{audit::Actor, changes},
 };
 
@@ -57,6 +58,8 @@ pub struct App {
     pub upstream: Rc<dyn Upstream>,
     /// The count of attempts to sign in.
     pub limiter: Rc<dyn Limiter>,
+    /// The check of signatures.
+    pub verifier: Rc<dyn Verifier>,
     /// The operator's choices.
     pub config: Rc<Config>,
     /// What this isolate remembers between requests.

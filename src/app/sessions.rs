@@ -92,7 +92,7 @@ impl App {
         let candidates = self.config.hasher.candidates(text);
         let statements = vec![
             sessions::insert_for_key(&new.row(), by.snapshot.key_id, &candidates),
-            self.record_if_changed(&by, &new.created_event(by.snapshot.organization_id)),
+            self.record_if_changed(&by, &new.created_event(by.snapshot.organization_id, "key")),
         ];
         self.guarded(&by, statements).await?;
         Ok(new.begun)
@@ -156,7 +156,7 @@ impl App {
         let mut results = self.database.batch(vec![sessions::link_by_digest(token.digest(), now)]).await?;
         let (organization_id, link) = sessions::read_link(take(&mut results, 0))?.ok_or(Error::NotFound)?;
         let new = self.new_session(visitor, link.key_expires_at, now)?;
-        let created = new.created_event(organization_id);
+        let created = new.created_event(organization_id, "link");
         let statements = vec![
             sessions::insert_for_link(&new.row(), token.digest()),
             audit::record_if_changed(&new.actor(link.user_id), &created, self.config.audit_retention_ms),
@@ -280,9 +280,9 @@ impl Beginning<'_> {
         }
     }
 
-    /// That it has begun.
-    pub(super) fn created_event(&self, organization_id: OrganizationId) -> Event {
-        let details = json!({ "user_agent": self.user_agent });
+    /// That it has begun, by this.
+    pub(super) fn created_event(&self, organization_id: OrganizationId, by: &str) -> Event {
+        let details = json!({ "by": by, "user_agent": self.user_agent });
         Event::new(organization_id, self.id, "session.created", details, self.created_at)
     }
 }

@@ -15,6 +15,7 @@ pub mod id;
 pub mod idempotency;
 pub mod json;
 pub mod judge;
+pub mod jwt;
 pub mod key;
 pub mod key_text;
 pub mod live_evaluation;

@@ -62,6 +62,19 @@ pub struct Member {
     pub joined_at: UnixMillis,
 }
 
+/// That somebody is in an organization.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Membership {
+    /// The organization.
+    pub organization_id: OrganizationId,
+    /// The organization's name.
+    pub organization: Name,
+    /// As which user.
+    pub user_id: UserId,
+    /// What he may do at most.
+    pub role: Role,
+}
+
 /// Somebody who may come into an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Invitation {

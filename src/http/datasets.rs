@@ -20,7 +20,7 @@ use crate::{
     },
     http::{
         input,
-        keys::PageQuery,
+        keys::{PageBody, PageQuery},
         message::{Body, NDJSON, Response, Rfc3339},
         openapi::Operation,
         problem::Problem,
@@ -126,25 +126,14 @@ impl DatasetBody {
     }
 }
 
-/// A page of data sets.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "DatasetPage")]
-pub(crate) struct DatasetPageBody {
-    /// The data sets, the newest first.
-    items: Vec<DatasetBody>,
-    /// Whether there are more.
-    has_more: bool,
-}
-
 pub(crate) async fn list(
     call: &Call<'_>,
     by: &Principal,
     InQuery(query): InQuery<PageQuery<DatasetId>>,
-) -> Result<Json<DatasetPageBody>, Problem> {
+) -> Result<Json<PageBody<DatasetBody>>, Problem> {
     let Whole(limit) = query.limit;
     let page = call.app.list_datasets(by, query.starting_after, limit).await?;
-    let items = page.items.into_iter().map(|seen| DatasetBody::new(seen.dataset)).collect();
-    Ok(Json(DatasetPageBody { items, has_more: page.has_more }))
+    Ok(Json(PageBody::new(page, |seen| DatasetBody::new(seen.dataset))))
 }
 
 /// A data set to be made.

@@ -10,7 +10,7 @@ use crate::{
     app::{
         Principal,
         error::Error,
-        keys::{Created, NewKey},
+        keys::{Created, NewKey, Page},
     },
     domain::{
         catalogue::Preset,
@@ -50,6 +50,22 @@ pub(crate) struct PageQuery<T> {
     pub(crate) limit: Limit,
     /// The id of the last item of the page before.
     pub(crate) starting_after: Option<T>,
+}
+
+/// A page of a list, the newest first.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "{T}Page")]
+pub(crate) struct PageBody<T> {
+    /// What is on it.
+    items: Vec<T>,
+    /// Whether there are more.
+    has_more: bool,
+}
+
+impl<T> PageBody<T> {
+    pub(crate) fn new<U>(page: Page<U>, item: impl FnMut(U) -> T) -> Self {
+        Self { items: page.items.into_iter().map(item).collect(), has_more: page.has_more }
+    }
 }
 
 /// The key that a path names.

@@ -15,7 +15,7 @@ use crate::{
     },
     http::{
         input,
-        keys::PageQuery,
+        keys::{PageBody, PageQuery},
         message::Rfc3339,
         problem::Problem,
         routes::Call,
@@ -110,25 +110,14 @@ pub(crate) async fn deploy(
     Ok(Confidential(LiveEvaluationBody::with_key(call.app.deploy(by, new).await?)))
 }
 
-/// A page of live evaluations.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "LiveEvaluationPage")]
-pub(crate) struct LiveEvaluationPageBody {
-    /// The live evaluations, the newest first.
-    items: Vec<LiveEvaluationBody>,
-    /// Whether there are more.
-    has_more: bool,
-}
-
 pub(crate) async fn list(
     call: &Call<'_>,
     by: &Principal,
     InQuery(query): InQuery<PageQuery<LiveEvaluationId>>,
-) -> Result<Json<LiveEvaluationPageBody>, Problem> {
+) -> Result<Json<PageBody<LiveEvaluationBody>>, Problem> {
     let Whole(limit) = query.limit;
     let page = call.app.list_live_evaluations(by, query.starting_after, limit).await?;
-    let items = page.items.into_iter().map(LiveEvaluationBody::new).collect();
-    Ok(Json(LiveEvaluationPageBody { items, has_more: page.has_more }))
+    Ok(Json(PageBody::new(page, LiveEvaluationBody::new)))
 }
 
 pub(crate) async fn get(

@@ -14,7 +14,7 @@ use crate::{
         review::{Deed, Filter, ReviewItem, ReviewState},
     },
     http::{
-        keys::Limit,
+        keys::{Limit, PageBody},
         message::Rfc3339,
         problem::Problem,
         routes::Call,
@@ -114,25 +114,15 @@ pub(crate) struct ListQuery {
     starting_after: Option<ReviewId>,
 }
 
-/// A page of the review queue.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "ReviewPage")]
-pub(crate) struct PageBody {
-    /// The items, the newest first.
-    items: Vec<ItemBody>,
-    /// Whether there are more.
-    has_more: bool,
-}
-
 pub(crate) async fn list(
     call: &Call<'_>,
     by: &Principal,
     InQuery(query): InQuery<ListQuery>,
-) -> Result<Json<PageBody>, Problem> {
+) -> Result<Json<PageBody<ItemBody>>, Problem> {
     let Whole(limit) = query.limit;
     let filter = Filter { state: query.state, live_evaluation_id: query.live_evaluation };
     let page = call.app.list_reviews(by, filter, query.starting_after, limit).await?;
-    Ok(Json(PageBody { items: page.items.into_iter().map(ItemBody::new).collect(), has_more: page.has_more }))
+    Ok(Json(PageBody::new(page, ItemBody::new)))
 }
 
 /// A run that people look at, with what was judged.

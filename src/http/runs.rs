@@ -12,7 +12,7 @@ use crate::{
     },
     http::{
         admit, identify,
-        keys::Limit,
+        keys::{Limit, PageBody},
         live_evaluations::LiveEvaluationPath,
         message::Rfc3339,
         problem::Problem,
@@ -106,26 +106,15 @@ pub(crate) struct ListQuery {
     passed: Option<bool>,
 }
 
-/// A page of runs.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "RunPage")]
-pub(crate) struct RunPageBody {
-    /// The runs, the newest first.
-    items: Vec<RunBody>,
-    /// Whether there are more.
-    has_more: bool,
-}
-
 pub(crate) async fn list(
     call: &Call<'_>,
     by: &Principal,
     InQuery(query): InQuery<ListQuery>,
-) -> Result<Json<RunPageBody>, Problem> {
+) -> Result<Json<PageBody<RunBody>>, Problem> {
     let Whole(limit) = query.limit;
     let filter = Filter { live_evaluation_id: query.live_evaluation, passed: query.passed };
     let page = call.app.list_runs(by, filter, query.starting_after, limit).await?;
-    let items = page.items.into_iter().map(RunBody::new).collect();
-    Ok(Json(RunPageBody { items, has_more: page.has_more }))
+    Ok(Json(PageBody::new(page, RunBody::new)))
 }
 
 /// The run that a path names.

@@ -27,7 +27,7 @@ pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
                         "Signed in " (time::relative(session.created_at, now))
                         @match &session.key_name {
                             Some(name) => { " with the key " strong { (name.as_str()) } }
-                            None => { " by a link" }
+                            None => " without a key",
                         }
                         ", last used " (time::relative(session.last_seen_at, now)) ". Ends on "
                         (time::date(session.expires_at)) "."

@@ -32,14 +32,14 @@ pub(crate) async fn show(call: &Call<'_>) -> Result<Response, Problem> {
             button autofocus { "Accept the invitation" }
         }
     };
-    Ok(Page { title: "Invitation", who: None, secret: true, content }.response(200))
+    Ok(Page { title: "Invitation", who: None, secret: false, content }.response(200))
 }
 
 pub(crate) async fn accept(call: &Call<'_>) -> Result<Response, Problem> {
     let Some(token) = InvitationToken::parse(call.param("token")) else { return Ok(dead()) };
     match call.app.accept_and_sign_in(&token, &session::attempt(call).await?).await {
         Err(Error::NotFound) => Ok(dead()),
-        begun => Ok(signed_in_at(call, &begun?, START)),
+        begun => Ok(signed_in_at(call, &begun?, START).await),
     }
 }
 
@@ -48,5 +48,5 @@ fn dead() -> Response {
         p { "This invitation was accepted or taken back, has expired, or its link was not copied whole. Ask for another." }
         p { a href="/sign-in" { "Sign in" } }
     };
-    Page { title: "This link opens nothing", who: None, secret: true, content }.response(404)
+    Page { title: "This link opens nothing", who: None, secret: false, content }.response(404)
 }

@@ -6,7 +6,7 @@ use crate::{
     app::{error::Error, sessions::SignedIn},
     domain::{decision::Refusal, scope::Scope},
     http::{
-        message::{Content, Response},
+        message::{Content, Request, Response},
         problem::Problem,
         routes::Call,
     },
@@ -34,7 +34,7 @@ pub(crate) struct Page<'a> {
     pub(crate) title: &'a str,
     /// Who is signed in.
     pub(crate) who: Option<&'a SignedIn>,
-    /// Whether a secret stands in it or in its address.
+    /// Whether a secret stands in it. If one stands in its address, [`keep_address`] is for that.
     pub(crate) secret: bool,
     /// What is in it, below its title.
     pub(crate) content: Markup,
@@ -96,6 +96,12 @@ fn header(who: &SignedIn, title: &str) -> Markup {
             }
         }
     }
+}
+
+/// Lets an answer tell nobody from which address it came: there is a secret in it.
+pub(crate) fn keep_address(response: &mut Response) {
+    response.headers.retain(|(name, _)| name != "Referrer-Policy");
+    response.headers.push(("Referrer-Policy".into(), "no-referrer".to_owned()));
 }
 
 /// A redirect after which the browser asks with GET.
@@ -173,6 +179,23 @@ pub(crate) fn foreign_form() -> Response {
         p { a href="/settings/keys" { "Go to the API keys" } }
     };
     Page { title: "Not allowed", who: None, secret: false, content }.response(403)
+}
+
+/// The answer where the cookie that signs somebody in would not be kept, and what he sends could be read.
+pub(crate) fn needs_tls(request: &Request) -> Response {
+    let host = request.origin.trim_start_matches("http://");
+    let content = html! {
+        p {
+            "This address begins with " code { "http://" } ". What is sent over it can be read on the way, so nobody can \
+             sign in here."
+        }
+        p { a.button href={ "https://" (host) (request.path) } { "Go on with https" } }
+        p.hint {
+            "If nothing answers there, whoever runs this service has to give it a certificate. On one's own machine \
+             it works without, as " code { "http://localhost" } "."
+        }
+    };
+    Page { title: "This needs https", who: None, secret: false, content }.response(403)
 }
 
 pub(crate) async fn no_such_page(_: &Call<'_>) -> Result<Response, Problem> {

@@ -1,6 +1,7 @@
 //! The settings pages: rendered on the server, usable with the keyboard alone and without a script. What they
 //! do they do through the use cases, in the name of whoever is signed in.
 
+mod access;
 mod assets;
 mod audit;
 mod chart;
@@ -60,6 +61,9 @@ pub async fn handle(app: &App, request: &Request) -> Response {
         Ok((route, params)) => answer(app, request, route, params, &request_id).await,
         Err(problem) => problem_page(None, &problem),
     };
+    if request.path.starts_with("/sign-in/") || request.path.starts_with("/invitations/") {
+        layout::keep_address(&mut response);
+    }
     response.headers.push(("X-Request-Id".into(), request_id));
     response
 }
@@ -95,6 +99,9 @@ async fn answer(
         http::log_failure(route.method, route.path, problem, request_id);
         problem_page(who, problem)
     };
+    if !session::can_be_kept(request) && !request.path.starts_with("/settings/assets/") {
+        return layout::needs_tls(request);
+    }
     if route.method == "POST" && !form::is_from_here(request) {
         return layout::foreign_form();
     }

@@ -12,7 +12,8 @@ use crate::{
         routes::{Answer, Call},
     },
     pages::{
-        assets, audit, devices, invitations, key, keys, layout, new_key, organization, people, projects, sign_in, teams,
+        access, assets, audit, devices, invitations, key, keys, layout, new_key, organization, people, projects,
+        sign_in, teams,
     },
 };
 
@@ -63,6 +64,7 @@ pub(crate) const PAGES: &[PageRoute] = &[
     page!("GET" "/" anybody sign_in::home),
     page!("GET" "/sign-in" anybody sign_in::show),
     page!("POST" "/sign-in" anybody sign_in::with_key),
+    page!("POST" "/sign-in/access" anybody access::sign_in),
     page!("GET" "/sign-in/:token" anybody sign_in::show_link),
     page!("POST" "/sign-in/:token" anybody sign_in::with_link),
     page!("POST" "/sign-out" ANY sign_in::out),

@@ -6,14 +6,23 @@ use crate::{
     http::{message::Request, problem::Problem, routes::Call},
 };
 
+/// Whether somebody asks on his own machine, without TLS.
+fn is_on_own_machine(request: &Request) -> bool {
+    const LOOPBACK: [&str; 3] = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+    LOOPBACK
+        .iter()
+        .any(|host| request.origin.strip_prefix(host).is_some_and(|port| port.is_empty() || port.starts_with(':')))
+}
+
+/// Whether a browser would keep the cookie.
+pub(crate) fn can_be_kept(request: &Request) -> bool {
+    request.origin.starts_with("https://") || is_on_own_machine(request)
+}
+
 /// The cookie's name, and what else is said of it. Where it is served over TLS, no other host and no plain
 /// page can set or read it. On one's own machine there is no TLS, and not every browser would keep it then.
 fn manners(request: &Request) -> (&'static str, &'static str) {
-    const LOOPBACK: [&str; 3] = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
-    let own_machine = LOOPBACK
-        .iter()
-        .any(|host| request.origin.strip_prefix(host).is_some_and(|port| port.is_empty() || port.starts_with(':')));
-    if own_machine { ("bitting", "") } else { ("__Host-bitting", " Secure;") }
+    if is_on_own_machine(request) { ("bitting", "") } else { ("__Host-bitting", " Secure;") }
 }
 
 /// Whoever is signed in; `None`: nobody.
@@ -38,13 +47,18 @@ pub(crate) fn forget(request: &Request) -> String {
     format!("{name}=; Path=/; HttpOnly;{secure} SameSite=Strict; Max-Age=0")
 }
 
-/// Who asks to be signed in, or what a link opens; one attempt of those that he has.
-pub(crate) async fn attempt(call: &Call<'_>) -> Result<Visitor, Problem> {
-    let visitor = Visitor {
+/// Who asks.
+pub(crate) fn visitor(call: &Call<'_>) -> Visitor {
+    Visitor {
         request_id: call.request_id.to_owned(),
         ip: call.request.header("cf-connecting-ip").map(str::to_owned),
         user_agent: call.request.header("user-agent").unwrap_or_default().to_owned(),
-    };
+    }
+}
+
+/// The same of whoever asks to be signed in, or what a link opens: one attempt of those that he has.
+pub(crate) async fn attempt(call: &Call<'_>) -> Result<Visitor, Problem> {
+    let visitor = visitor(call);
     call.app.count_attempt(&visitor).await?;
     Ok(visitor)
 }

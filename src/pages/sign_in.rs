@@ -14,6 +14,7 @@ use crate::{
         routes::Call,
     },
     pages::{
+        access,
         form::{Form, query},
         layout::{Page, notice, see_other},
         routes, session, time,
@@ -63,7 +64,7 @@ fn again(request: &Request) -> Response {
 }
 
 /// Where somebody wanted to go before he was asked to sign in, if that is one of the pages here.
-fn wanted(to: &str) -> &str {
+pub(crate) fn wanted(to: &str) -> &str {
     let path = to.split('?').next().unwrap_or_default();
     let is_page = path.starts_with("/settings/") && routes::find("GET", path).is_ok();
     let in_header = to.bytes().all(|byte| byte.is_ascii_graphic());
@@ -87,21 +88,33 @@ pub(crate) async fn show(call: &Call<'_>) -> Result<Response, Problem> {
     ];
     let refusal = refusals.into_iter().find(|refusal| refusal.code() == because);
     let reason = refusal.map(|refusal| Problem::from(refusal).detail());
+    let (said, to) = (access::said(call).await?, query(call.request, "to"));
     let content = html! {
         @if let Some(reason) = reason { (notice(&format!("You were signed out. {reason}"))) }
-        (key_form(wanted(&query(call.request, "to")), None))
+        (said.part(wanted(&to)))
+        (key_form(wanted(&to), None, !said.lets_in()))
     };
-    Ok(Page { title: "Sign in", who: None, secret: false, content }.response(200))
+    let status = if said.is_stranger() { 403 } else { 200 };
+    Ok(Page { title: "Sign in", who: None, secret: false, content }.response(status))
 }
 
-/// Sends whoever has just been signed in to a page, with his cookie.
-pub(crate) fn signed_in_at(call: &Call<'_>, begun: &Begun, to: &str) -> Response {
+/// Sends whoever has just been signed in to a page, with his cookie. It takes the place of the one that he had: that
+/// session nobody could end any more but by the list of devices, so it ends.
+pub(crate) async fn signed_in_at(call: &Call<'_>, begun: &Begun, to: &str) -> Response {
+    if let Err(problem) = end_session_before(call).await {
+        log::warn!("a session goes on for which there is another in its browser: {problem:?}");
+    }
     let mut response = see_other(to);
     response.headers.push(("Set-Cookie".into(), session::set(call.request, begun, call.app.clock.now())));
     response
 }
 
-fn key_form(to: &str, error: Option<&str>) -> Markup {
+async fn end_session_before(call: &Call<'_>) -> Result<(), Problem> {
+    let Some(before) = session::read(call).await? else { return Ok(()) };
+    Ok(call.app.end_session(&before.by, before.session_id).await?)
+}
+
+fn key_form(to: &str, error: Option<&str>, focus: bool) -> Markup {
     html! {
         form.card method="post" action="/sign-in" {
             input type="hidden" name="to" value=(to);
@@ -111,7 +124,7 @@ fn key_form(to: &str, error: Option<&str>) -> Markup {
                  out or it ends. It is not stored in this browser."
             }
             @if let Some(error) = error { p.error #key-error { (error) } }
-            input #key type="password" name="key" required autofocus autocomplete="off" spellcheck="false"
+            input #key type="password" name="key" required autofocus[focus] autocomplete="off" spellcheck="false"
                 aria-describedby=(if error.is_some() { "key-error key-hint" } else { "key-hint" })
                 aria-invalid=[error.map(|_| "true")];
             button { "Sign in" }
@@ -128,7 +141,7 @@ pub(crate) async fn with_key(call: &Call<'_>) -> Result<Response, Problem> {
         Err(_) => Err(Error::Refused(Refusal::Malformed)),
     };
     match signed_in {
-        Ok(begun) => Ok(signed_in_at(call, &begun, to)),
+        Ok(begun) => Ok(signed_in_at(call, &begun, to).await),
         Err(Error::Refused(refusal)) => {
             let error = match refusal {
                 Refusal::MissingScopes(_) => {
@@ -136,7 +149,7 @@ pub(crate) async fn with_key(call: &Call<'_>) -> Result<Response, Problem> {
                 }
                 refusal => Problem::from(refusal).detail(),
             };
-            let page = Page { title: "Sign in", who: None, secret: false, content: key_form(to, Some(&error)) };
+            let page = Page { title: "Sign in", who: None, secret: false, content: key_form(to, Some(&error), true) };
             Ok(page.response(403))
         }
         Err(error) => Err(error.into()),
@@ -158,14 +171,14 @@ pub(crate) async fn show_link(call: &Call<'_>) -> Result<Response, Problem> {
             button autofocus { "Sign in" }
         }
     };
-    Ok(Page { title: "Sign in", who: None, secret: true, content }.response(200))
+    Ok(Page { title: "Sign in", who: None, secret: false, content }.response(200))
 }
 
 pub(crate) async fn with_link(call: &Call<'_>) -> Result<Response, Problem> {
     let Some(token) = SignInToken::parse(call.param("token")) else { return Ok(dead_link()) };
     match call.app.sign_in_with_link(&token, &session::attempt(call).await?).await {
         Err(Error::NotFound) => Ok(dead_link()),
-        begun => Ok(signed_in_at(call, &begun?, START)),
+        begun => Ok(signed_in_at(call, &begun?, START).await),
     }
 }
 
@@ -174,7 +187,7 @@ fn dead_link() -> Response {
         p { "This link was used before, has expired, or was not copied whole. Ask for another." }
         p { a href="/sign-in" { "Sign in with a key" } }
     };
-    Page { title: "This link opens nothing", who: None, secret: true, content }.response(404)
+    Page { title: "This link opens nothing", who: None, secret: false, content }.response(404)
 }
 
 pub(crate) async fn out(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {

@@ -7,3 +7,4 @@ pub(crate) mod log;
 pub(crate) mod message;
 pub(crate) mod system;
 pub(crate) mod upstream;
+pub(crate) mod verifier;

@@ -351,15 +351,20 @@ pub(crate) fn page_after(viewer: Viewer, id: DatasetId, after: i64, limit: i64) 
 }
 
 /// The chunks from the one on in which this row is, or the next: so many at most, and no more than have so many rows.
+/// It goes from chunk to chunk, and looks at none behind the last that it needs.
 pub(crate) fn chunks_after(viewer: Viewer, id: DatasetId, after: i64, rows: i64, chunks: i64) -> Statement {
     let sql = concat!(
-        "SELECT place AS first_row, rows_before, (SELECT cells FROM dataset_chunks WHERE dataset_id = ?1 AND first_row = place) AS cells \
-         FROM (SELECT first_row AS place, sum(row_count) OVER (ORDER BY first_row ROWS UNBOUNDED PRECEDING) - row_count AS rows_before \
-         FROM dataset_chunks WHERE dataset_id = ?1 AND row_count > 0 \
-         AND first_row >= coalesce((SELECT max(first_row) FROM dataset_chunks WHERE dataset_id = ?1 AND first_row <= ?5), 0) LIMIT ?7) \
-         WHERE rows_before < ?6 AND EXISTS (SELECT 1 FROM datasets WHERE ",
+        "WITH RECURSIVE part (place, rows_before, rows_after) AS (\
+         SELECT first_row, 0, row_count FROM dataset_chunks WHERE dataset_id = ?1 \
+         AND first_row = coalesce((SELECT max(first_row) FROM dataset_chunks WHERE dataset_id = ?1 AND first_row <= ?5), \
+         (SELECT min(first_row) FROM dataset_chunks WHERE dataset_id = ?1)) \
+         UNION ALL SELECT first_row, rows_after, rows_after + row_count FROM part JOIN dataset_chunks ON dataset_id = ?1 \
+         AND first_row = (SELECT min(first_row) FROM dataset_chunks WHERE dataset_id = ?1 AND first_row > place) \
+         WHERE rows_after < ?6) \
+         SELECT place AS first_row, rows_before, (SELECT cells FROM dataset_chunks WHERE dataset_id = ?1 AND first_row = place) AS cells \
+         FROM part WHERE rows_after > rows_before AND EXISTS (SELECT 1 FROM datasets WHERE ",
         visible!("0"),
-        ")"
+        ") LIMIT ?7"
     );
     about(sql, viewer, id, [after.to_param(), rows.to_param(), chunks.to_param()])
 }

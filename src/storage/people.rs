@@ -4,7 +4,7 @@ use crate::{
     domain::{
         id::{OrganizationId, UserId},
         key::Role,
-        person::{Email, Member},
+        person::{Email, Member, Membership},
         time::UnixMillis,
     },
     ports::{DatabaseError, Row, Statement},
@@ -76,6 +76,21 @@ pub(crate) fn get(organization_id: OrganizationId, user_id: UserId) -> Statement
 /// The member with this address.
 pub(crate) fn by_email(organization_id: OrganizationId, email: &Email) -> Statement {
     statement!(concat!(select!(), " AND email = ?2"), organization_id, email.as_str())
+}
+
+/// Where somebody with this address is, as one user or several, the newest first.
+pub(crate) fn everywhere(email: &Email) -> Statement {
+    statement!(
+        "SELECT organization_id, organizations.name AS organization, user_id, role FROM users \
+         JOIN memberships ON user_id = users.id JOIN organizations ON organizations.id = organization_id \
+         WHERE email = ?1 AND suspended_at IS NULL ORDER BY users.id DESC LIMIT 100",
+        email.as_str()
+    )
+}
+
+/// Reads the rows of [`everywhere`].
+pub(crate) fn read_everywhere(rows: Vec<Row>) -> Result<Vec<Membership>, DatabaseError> {
+    typed(rows)
 }
 
 /// Reads the rows of [`list`], [`get`] and [`by_email`].

@@ -13,12 +13,14 @@ import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 export const OPERATOR_SECRET = "an-operator-secret-for-tests-only";
 
-// `isolates` copies of the Worker share the database and the cache, but no memory and no clock.
-export async function start({ isolates = 1, vars = {}, services = {}, port = 0 } = {}) {
+// `isolates` copies of the Worker share the database and the cache, but no memory and no clock. What they ask of
+// other servers, `internet` answers if it is given.
+export async function start({ isolates = 1, vars = {}, services = {}, internet, port = 0 } = {}) {
   // Wrangler's own reader of its file would take longer to load than the Worker takes to start.
   const config = readFileSync(join(root, "wrangler.toml"), "utf8");
   const [, compatibilityDate] = /^compatibility_date = "(.+)"/m.exec(config);
   const configured = Object.fromEntries([...config.matchAll(/^([A-Z_]+) = "(.*)"/gm)].map(([, name, value]) => [name, value]));
+  const [, limit, period] = /name = "SIGN_IN_ATTEMPTS"\nnamespace_id = ".+"\nsimple = { limit = (\d+), period = (\d+) }/.exec(config);
   const runtime = [];
   const shared = {
     compatibilityDate,
@@ -27,7 +29,9 @@ export async function start({ isolates = 1, vars = {}, services = {}, port = 0 }
     bindings: { ...configured, OPERATOR_SECRET: OPERATOR_SECRET, ...vars },
     d1Databases: { DB: "DB" },
     kvNamespaces: { CACHE: "CACHE" },
+    ratelimits: { SIGN_IN_ATTEMPTS: { namespace_id: "1001", simple: { limit: Number(limit), period: Number(period) } } },
     serviceBindings: services,
+    outboundService: internet,
   };
   const miniflare = new Miniflare(convertV4MiniflareOptions({
     host: "127.0.0.1",

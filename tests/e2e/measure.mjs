@@ -1,8 +1,8 @@
-// Prints what the Worker asks of D1 and KV, how large it is, and what memory saves.
+// Prints what the Worker asks of D1 and KV, how large it is, what memory saves, and what a large data set takes.
 // Counts are exact and the same on every machine; of times only the ratio is worth anything.
 //
 //   node tests/e2e/measure.mjs
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { bootstrap, call, create, verify } from "./client.mjs";
 import { crowd } from "./crowd.mjs";
@@ -39,7 +39,33 @@ await measure("list, a page of 100", a, () => call(a, "GET", "/v1/keys?limit=100
 await measure("revoke", a, () => call(a, "DELETE", `/v1/keys/${made.id}`, { key: owner }));
 await measure("sweep, 1,000 expired among 100,000", a, () => a.scheduled("*/5 * * * *"));
 await measure("sweep, nothing to do", a, () => a.scheduled("*/5 * * * *"));
+
+// A large data set, in time and in memory of workerd, which holds the local D1 and KV as well.
+const row = (number) => `question ${number},${"an answer ".repeat(3)}${number},pass\n`;
+const csv = `question,answer,verdict\n${Array.from({ length: 100_000 }, (_, number) => row(number)).join("")}`;
+const authorization = `Bearer ${owner}`;
+const workerd = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim().split(" ");
+const megabytes = (field) =>
+  workerd.map((pid) => Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) / 1024).reduce((sum, each) => sum + each);
+const took = {};
+async function large(name, action) {
+  for (const pid of workerd) writeFileSync(`/proc/${pid}/clear_refs`, "5"); // Its peak from now on.
+  const [before, from] = [megabytes("VmRSS"), performance.now()];
+  const result = await measure(name, a, action);
+  took[name] = { seconds: ((performance.now() - from) / 1000).toFixed(1), "MB more at most": Math.round(megabytes("VmHWM") - before) };
+  return result;
+}
+const dataset = await large("upload, 100,000 rows", async () => {
+  const response = await a.fetch("/api/datasets/upload?name=Large&format=csv", { method: "POST", headers: { authorization }, body: csv });
+  return (await response.json()).public_id;
+});
+const path = `/api/datasets/${dataset}`;
+await measure("a page of rows by number, the last", a, () => call(a, "GET", `${path}/rows?page=1000&page_size=100`, { key: owner }));
+await measure("a page of rows by cursor, the last", a, () => call(a, "GET", `${path}/rows?starting_after=99900&page_size=100`, { key: owner }));
+await large("export, 100,000 rows", async () => (await a.fetch(`${path}/export?format=csv`, { headers: { authorization } })).text());
 console.table(table);
+console.log(`${csv.length} bytes of CSV`);
+console.table(took);
 
 const wasm = readFileSync(new URL("../../build/index_bg.wasm", import.meta.url));
 console.log(`wasm: ${wasm.length} bytes, ${gzipSync(wasm).length} gzipped`);

@@ -2,7 +2,11 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use bitting::{domain::catalogue::Catalogue, http::message::Body, pages};
+use bitting::{
+    domain::catalogue::Catalogue,
+    http::message::{Body, Request},
+    pages,
+};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Count, OPERATOR_SECRET, World, problem::assert_problem, request};
@@ -34,7 +38,8 @@ impl<'a> Browser<'a> {
         browser
     }
 
-    pub(crate) fn send(&mut self, method: &str, path: &str, fields: &[(&str, &str)], origin: Option<&str>) -> Answer {
+    /// A request as it sends it.
+    pub(crate) fn request(&self, method: &str, path: &str, fields: &[(&str, &str)], origin: Option<&str>) -> Request {
         let mut request = request(method, path, "", &Value::Null);
         let mut header = |name: &str, value: &str| request.headers.push((name.to_owned(), value.to_owned()));
         header("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/150.0.0.0 Safari/537.36");
@@ -46,7 +51,17 @@ impl<'a> Browser<'a> {
         }
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         request.body = Body::Bytes(body.into_bytes());
-        let answer = self.world.send(&request);
+        request
+    }
+
+    pub(crate) fn send(&mut self, method: &str, path: &str, fields: &[(&str, &str)], origin: Option<&str>) -> Answer {
+        let request = self.request(method, path, fields, origin);
+        self.receive(&request)
+    }
+
+    /// Sends a request, and keeps the cookie that it is given.
+    pub(crate) fn receive(&mut self, request: &Request) -> Answer {
+        let answer = self.world.send(request);
         if let Some(cookie) = answer.header("set-cookie") {
             let (pair, manners) = cookie.split_once(';').unwrap();
             assert!(manners.starts_with(" Path=/; HttpOnly; Secure; SameSite=Strict; Max-Age="), "{cookie}");
@@ -253,7 +268,7 @@ fn a_link_signs_in_once_and_only_by_its_button() {
     }
     let mut browser = Browser::with_link(&world, &link);
     assert!(browser.is_signed_in());
-    assert!(html(&browser.get("/settings/devices")).contains("by a link"));
+    assert!(html(&browser.get("/settings/devices")).contains("without a key"));
     let again = Browser::new(&world).post(path, &[]);
     assert_eq!((again.status, again.header("set-cookie")), (404, None));
     assert_eq!(Browser::new(&world).get(path).status, 404);
@@ -498,8 +513,6 @@ fn on_ones_own_machine_the_cookie_needs_no_tls() {
         ("http://127.0.0.1:8787", "bitting="),
         ("http://localhost:8787", "bitting="),
         ("http://[::1]", "bitting="),
-        ("http://localhost.evil.example", "__Host-bitting="),
-        ("http://keys.example.com", "__Host-bitting="),
         ("https://keys.example.com", "__Host-bitting="),
     ] {
         let mut sign_in = request("POST", "/sign-in", "", &Value::Null);
@@ -511,6 +524,107 @@ fn on_ones_own_machine_the_cookie_needs_no_tls() {
         assert!(cookie.starts_with(expected), "{cookie}");
         assert_eq!(cookie.contains("Secure;"), expected.starts_with("__Host-"), "{cookie}");
         assert!(cookie.contains("HttpOnly;") && cookie.contains("SameSite=Strict;"), "{cookie}");
+    }
+}
+
+#[test]
+fn without_tls_nobody_is_signed_in_and_the_page_says_what_to_do() {
+    let (world, owner, link) = world();
+    let link = link.strip_prefix("https://keys.example.com").unwrap();
+    let invitation = invite(&world, &owner, "ann@example.com", "member");
+    let before = world.database.dump();
+    for origin in ["http://keys.example.com", "http://localhost.evil.example", "http://192.0.2.1:8787"] {
+        for path in ["/", "/sign-in", "/sign-in/access", link, &invitation, "/settings/keys"] {
+            for method in ["GET", "POST"].iter().filter(|method| !(**method == "GET" && path.ends_with("access"))) {
+                if *method == "POST" && (path == "/" || path.starts_with("/settings")) {
+                    continue;
+                }
+                let mut request = Browser::new(&world).request(method, path, &[("key", &owner)], Some(origin));
+                request.origin = origin.to_owned();
+                let (answer, io) = world.counted(|| world.send(&request));
+                let page = html(&answer);
+                assert_eq!((answer.status, answer.header("set-cookie"), io), (403, None, (0, 0, 0)), "{method} {path}");
+                let instead = format!("href=\"https{}{path}\"", origin.strip_prefix("http").unwrap());
+                assert!(page.contains("This needs https") && page.contains(&instead), "{page}");
+            }
+        }
+    }
+    assert_eq!(world.database.dump(), before);
+}
+
+/// All headers of this name.
+fn every_header<'a>(answer: &'a Answer, name: &str) -> Vec<&'a str> {
+    let named = answer.headers.iter().filter(|(header, _)| header.eq_ignore_ascii_case(name));
+    named.map(|(_, value)| value.as_str()).collect()
+}
+
+#[test]
+fn a_token_in_an_address_is_told_to_nobody_and_no_get_uses_it_up() {
+    let (mut world, owner, link) = world();
+    let link = link.strip_prefix("https://keys.example.com").unwrap().to_owned();
+    let invitation = invite(&world, &owner, "ann@example.com", "member");
+    let here = Some("https://keys.example.com");
+    let keeps = |answer: &Answer, expected: u16, what: &str| {
+        assert_eq!(answer.status, expected, "{what}");
+        assert_eq!(every_header(answer, "referrer-policy"), ["no-referrer"], "{what}");
+        assert_eq!(every_header(answer, "cache-control"), ["no-store"], "{what}");
+    };
+    for path in [&link, &invitation] {
+        let before = world.database.dump();
+        for method in ["GET", "HEAD", "GET"] {
+            keeps(&Browser::new(&world).send(method, path, &[], None), 200, path);
+        }
+        keeps(&Browser::new(&world).send("DELETE", path, &[], here), 405, path);
+        keeps(&Browser::new(&world).send("POST", path, &[], Some("https://evil.example")), 403, path);
+        assert_eq!(world.database.dump(), before);
+        for method in ["GET", "POST"] {
+            world.database.fail_next("D1_ERROR: Network connection lost.");
+            keeps(&Browser::new(&world).send(method, path, &[], here), 503, path);
+            world.app.limiter = Rc::new(Count(Cell::new(0)));
+            keeps(&Browser::new(&world).send(method, path, &[], here), 429, path);
+            world.app.limiter = Rc::new(Count(Cell::new(usize::MAX)));
+        }
+        keeps(&Browser::new(&world).post(path, &[]), 303, path);
+        for method in ["GET", "POST"] {
+            keeps(&Browser::new(&world).send(method, path, &[], here), 404, path);
+        }
+    }
+}
+
+#[test]
+fn signing_in_again_ends_the_session_that_the_browser_had() {
+    for by in ["key", "link", "invitation"] {
+        let (world, owner, link) = world();
+        let (path, fields) = match by {
+            "key" => ("/sign-in".to_owned(), vec![("key", owner.as_str())]),
+            "link" => (link.strip_prefix("https://keys.example.com").unwrap().to_owned(), vec![]),
+            _ => (invite(&world, &owner, "ann@example.com", "member"), vec![]),
+        };
+        let mut browser = Browser::with_key(&world, &owner);
+        let mut elsewhere = Browser::with_key(&world, &owner);
+        let mut copy = Browser { world: &world, cookie: browser.cookie.clone() };
+        // What does not sign in ends nothing.
+        assert_eq!(browser.post("/sign-in", &[("key", "bit_pat_x")]).status, 403);
+        assert_eq!(browser.post("/sign-in/nothing", &[]).status, 404);
+        assert!(browser.is_signed_in(), "{by}");
+        assert_eq!(browser.post(&path, &fields).status, 303);
+        assert!(browser.is_signed_in() && elsewhere.is_signed_in() && !copy.is_signed_in(), "{by}");
+        assert_eq!(world.database.count("sessions"), 2, "{by}");
+        let ended = "SELECT count(*) FROM audit_events WHERE action = 'session.ended'";
+        assert_eq!(world.database.value(ended), 1, "{by}");
+    }
+}
+
+#[test]
+fn signing_in_again_works_whatever_becomes_of_the_session_before() {
+    // Before it is read, when it still can be ended, and right before its end, when that fails.
+    for (pass, left) in [(2, 1), (3, 2)] {
+        let (mut world, owner, _) = world();
+        let cookie = Browser::with_key(&world, &owner).cookie;
+        world.meddle(pass, "UPDATE keys SET revoked_at = 1");
+        let mut browser = Browser { world: &world, cookie };
+        assert_eq!(browser.post("/sign-in", &[("key", &owner)]).status, 303);
+        assert_eq!(world.database.count("sessions"), left, "{pass}");
     }
 }
 

@@ -15,7 +15,9 @@ export const HOSTILE = `<img src=x onerror="document.title='owned'">`;
 /** The Worker with its first organization, and a browser. */
 export async function open(options) {
   const app = await start(options);
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+  // A name of this machine that a browser does not take for it.
+  const args = ["--no-sandbox", "--host-resolver-rules=MAP keys.test 127.0.0.1"];
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args });
   const first = await api(app, OPERATOR_SECRET, "/v1/bootstrap", { organization: "Acme", email: "owner@example.com", key_name: "first key" });
   return {
     app,

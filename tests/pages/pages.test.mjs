@@ -66,6 +66,7 @@ test("the list of keys", async () => {
 test("without a script everything works, by the keyboard alone, and dates are in UTC", async () => {
   const { page, close } = await visit(world, { javaScriptEnabled: false });
   await page.goto("/");
+  await page.locator("#key:focus").waitFor();
   await page.keyboard.type(world.owner);
   await page.keyboard.press("Enter");
   await page.waitForURL("**/settings/keys");

@@ -22,7 +22,7 @@ use futures::{
     task::LocalSpawnExt,
 };
 
-use crate::support::{Count, NoUpstream, START, SeededEntropy, sqlite::Sqlite};
+use crate::support::{Count, NoUpstream, START, Seal, SeededEntropy, sqlite::Sqlite};
 
 pub(super) const ISOLATES: usize = 3;
 /// Whether each key is good, and whether it is good for a scope that keys lose and get back. This
@@ -199,6 +199,7 @@ impl World {
             background: edge,
             upstream: Rc::new(NoUpstream),
             limiter: Rc::new(Count(Cell::new(usize::MAX))),
+            verifier: Rc::new(Seal),
             config: Rc::clone(&self.stage.config),
             isolate: Rc::clone(&self.isolates[isolate].borrow()),
         }

@@ -157,8 +157,9 @@ impl Sqlite {
         let parameters = params_from_iter(statement.params.iter().map(to_sql));
         let plan: Vec<String> = explain.query_map(parameters, |row| row.get(3))?.collect::<Result<_, _>>()?;
         for step in &plan {
-            let scans =
-                step.starts_with("SCAN ") && !["CONSTANT ROW", "json_each", "("].iter().any(|free| step.contains(free));
+            // `part` is what a recursive query has gathered itself.
+            let scans = step.starts_with("SCAN ")
+                && !["CONSTANT ROW", "json_each", "(", " part"].iter().any(|free| step.contains(free));
             // A list by prefix reads the keys with that prefix and sorts those. A list of what is one's own and
             // what is shared sorts a page of each, and what is shared with one's teams.
             let bounded = ["start >= ?", " UNION "].iter().any(|part| statement.sql.contains(part));

@@ -1,0 +1,150 @@
+//! Cloudflare Access: whom it has let through says who he is with a token of its own, in a header.
+
+use std::rc::Rc;
+
+use futures_util::StreamExt;
+
+use crate::{
+    app::{
+        App,
+        config::Access,
+        error::Error,
+        sessions::{Begun, Visitor},
+        take,
+    },
+    domain::{
+        catalogue::Target,
+        id::UserId,
+        jwt::{Jwt, PublicKey},
+        person::{Email, Membership},
+        time::UnixMillis,
+    },
+    ports::{ByteSource, Outgoing},
+    storage::{audit, people, sessions},
+};
+
+/// For how long the team's keys are believed to be the same, in milliseconds.
+const KEYS_MS: i64 = 60 * 60 * 1000;
+/// How soon they are asked for again when one is not known or the answer failed, in milliseconds: a token that
+/// nobody has signed must not cost a request.
+const RETRY_MS: i64 = 10 * 1000;
+/// How long the answer may take to begin, in seconds.
+const TIMEOUT_SECONDS: u32 = 10;
+/// The most bytes of the answer.
+const MAX_KEYS_BYTES: usize = 64 * 1024;
+
+/// Somebody whose address Cloudflare Access vouches for.
+#[derive(Debug, Clone)]
+pub struct Vouched {
+    /// The address.
+    pub email: Email,
+    /// Until when it does.
+    pub expires_at: UnixMillis,
+}
+
+impl App {
+    /// Whom a token speaks of; `None` if it is not good, which the log explains.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it cannot be said.
+    pub async fn vouched(&self, access: &Access, token: &str) -> Result<Option<Vouched>, Error> {
+        let refused = |why: &str| {
+            log::warn!("a token of Cloudflare Access is not good: {why}");
+            Ok(None)
+        };
+        let Some(jwt) = Jwt::parse(token) else { return refused("it is none, or not signed with RS256") };
+        let issuer = format!("https://{}", access.team_domain);
+        // First what costs nothing.
+        if !jwt.claims.hold(&issuer, &access.audience, self.now()) {
+            return refused("it is for another application, of another team, or has expired");
+        }
+        let Some(key) = self.team_key(&issuer, &jwt.key_id).await? else {
+            return refused("the team has no key of this id");
+        };
+        let verified = self.verifier.verify_rs256(&key, jwt.signed.as_bytes(), &jwt.signature);
+        if !verified.await.map_err(Error::Unavailable)? {
+            return refused("its signature is wrong");
+        }
+        match jwt.claims.email.clone().map(Email::try_from) {
+            Some(Ok(email)) => Ok(Some(Vouched { email, expires_at: jwt.claims.expires_at() })),
+            _ => refused("it vouches for no address"),
+        }
+    }
+
+    /// The organizations in which somebody with this address is.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn memberships(&self, email: &Email) -> Result<Vec<Membership>, Error> {
+        let mut results = self.database.batch(vec![people::everywhere(email)]).await?;
+        Ok(people::read_everywhere(take(&mut results, 0))?)
+    }
+
+    /// Begins a session of somebody for whom Cloudflare Access vouches, as one of the users who have his address.
+    /// It lasts no longer than that.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when this user has another address, or is nowhere.
+    pub async fn sign_in_vouched(&self, vouched: &Vouched, as_user: UserId, visitor: &Visitor) -> Result<Begun, Error> {
+        let memberships = self.memberships(&vouched.email).await?;
+        let membership = memberships.into_iter().find(|membership| membership.user_id == as_user);
+        let membership = membership.ok_or(Error::NotFound)?;
+        let new = self.new_session(visitor, Some(vouched.expires_at), self.now())?;
+        let (organization_id, user_id) = (membership.organization_id, membership.user_id);
+        let created = new.created_event(organization_id, "cloudflare_access");
+        let statements = vec![
+            sessions::insert_for_member(&new.row(), organization_id, user_id, None),
+            audit::record_if_changed(&new.actor(user_id), &created, self.config.audit_retention_ms),
+        ];
+        let mut results = self.database.batch(statements).await?;
+        if take(&mut results, 0).is_empty() { Err(Error::NotFound) } else { Ok(new.begun) }
+    }
+
+    /// A public key of the team, from memory if it is there.
+    async fn team_key(&self, issuer: &str, id: &str) -> Result<Option<PublicKey>, Error> {
+        let now = self.now();
+        let within = |at: UnixMillis, ms: i64| (0..ms).contains(&now.ms_since(at));
+        let find = |keys: &[PublicKey]| keys.iter().find(|key| key.id == id).cloned();
+        let unavailable =
+            |why: &str| Error::Unavailable(format!("the keys of Cloudflare Access cannot be read: {why}"));
+        let kept = self.isolate.team_keys().filter(|(read_at, _)| within(*read_at, KEYS_MS)).map(|(_, keys)| keys);
+        if let Some(known) = kept.as_deref().and_then(find) {
+            return Ok(Some(known));
+        }
+        if self.isolate.team_keys_asked_at().is_some_and(|asked_at| within(asked_at, RETRY_MS)) {
+            return if kept.is_some() { Ok(None) } else { Err(unavailable("they could not be read a moment ago")) };
+        }
+        // Whoever comes at the same time need not wait for what may not help him; without any keys he must.
+        if kept.is_some() {
+            self.isolate.note_team_keys_asked(now);
+        }
+        let read = self.read_team_keys(issuer).await;
+        self.isolate.note_team_keys_asked(now);
+        let keys = read.map_err(|why| unavailable(&why))?;
+        let known = find(&keys);
+        self.isolate.keep_team_keys(now, keys);
+        Ok(known)
+    }
+
+    async fn read_team_keys(&self, issuer: &str) -> Result<Vec<PublicKey>, String> {
+        let request = Outgoing {
+            method: "GET".to_owned(),
+            target: Target::Upstream(issuer.to_owned()),
+            path: "/cdn-cgi/access/certs".to_owned(),
+            headers: Vec::new(),
+            body: None,
+            timeout_seconds: TIMEOUT_SECONDS,
+        };
+        let answer = self.upstream.send(request).await.map_err(|error| format!("{error:?}"))?;
+        let body: Option<Rc<dyn ByteSource>> = answer.body.filter(|_| answer.status == 200);
+        let body = body.ok_or_else(|| format!("the answer has the status {}", answer.status))?;
+        let (mut pieces, mut bytes) = (body.pieces(), Vec::new());
+        while let Some(piece) = pieces.next().await {
+            bytes.extend(piece?);
+            if bytes.len() > MAX_KEYS_BYTES {
+                return Err("the answer is too long".to_owned());
+            }
+        }
+        PublicKey::set(&bytes).ok_or_else(|| "the answer is no set of keys".to_owned())
+    }
+}
