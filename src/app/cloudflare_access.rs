@@ -14,7 +14,6 @@ use crate::{
     },
     domain::{
         catalogue::Target,
-        id::UserId,
         jwt::{Jwt, PublicKey},
         person::{Email, Membership},
         time::UnixMillis,
@@ -80,15 +79,17 @@ impl App {
         Ok(people::read_everywhere(take(&mut results, 0))?)
     }
 
-    /// Begins a session of somebody for whom Cloudflare Access vouches, as one of the users who have his address.
-    /// It lasts no longer than that.
+    /// Begins a session of somebody for whom Cloudflare Access vouches, by one of his [`App::memberships`]. It lasts
+    /// no longer than that.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when this user has another address, or is nowhere.
-    pub async fn sign_in_vouched(&self, vouched: &Vouched, as_user: UserId, visitor: &Visitor) -> Result<Begun, Error> {
-        let memberships = self.memberships(&vouched.email).await?;
-        let membership = memberships.into_iter().find(|membership| membership.user_id == as_user);
-        let membership = membership.ok_or(Error::NotFound)?;
+    /// [`Error::NotFound`] when it has ended since.
+    pub async fn sign_in_vouched(
+        &self,
+        vouched: &Vouched,
+        membership: &Membership,
+        visitor: &Visitor,
+    ) -> Result<Begun, Error> {
         let new = self.new_session(visitor, Some(vouched.expires_at), self.now())?;
         let (organization_id, user_id) = (membership.organization_id, membership.user_id);
         let created = new.created_event(organization_id, "cloudflare_access");

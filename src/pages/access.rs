@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::{
     app::{cloudflare_access::Vouched, error::Error},
-    domain::{id::UserId, person::Membership},
+    domain::person::Membership,
     http::{message::Response, problem::Problem, routes::Call},
     pages::{
         form::Form,
@@ -75,8 +75,8 @@ impl Said {
 
 pub(crate) async fn sign_in(call: &Call<'_>) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
-    let Said::Known(vouched, _) = said(call).await? else { return Ok(see_other("/sign-in")) };
-    let user_id = UserId::parse(form.get("user")).ok_or(Error::NotFound)?;
-    let begun = call.app.sign_in_vouched(&vouched, user_id, &session::visitor(call)).await?;
+    let Said::Known(vouched, memberships) = said(call).await? else { return Ok(see_other("/sign-in")) };
+    let chosen = memberships.iter().find(|membership| membership.user_id.to_string() == form.get("user"));
+    let begun = call.app.sign_in_vouched(&vouched, chosen.ok_or(Error::NotFound)?, &session::visitor(call)).await?;
     Ok(signed_in_at(call, &begun, wanted(form.get("to"))).await)
 }

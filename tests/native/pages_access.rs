@@ -106,8 +106,9 @@ fn whoever_is_vouched_for_goes_on_with_a_click_for_as_long_as_that_lasts() {
     let answer = show(&world, &token);
     let page = html(&answer);
     assert!(answer.status == 200 && page.contains("Go on to Acme") && page.contains("owner@example.com"), "{page}");
-    let (mut browser, answer) = sign_in(&world, &token, &owner_id(&world));
-    assert_eq!((answer.status, answer.header("location")), (303, Some("/settings/devices")));
+    let owner = owner_id(&world);
+    let ((mut browser, answer), io) = world.counted(|| sign_in(&world, &token, &owner));
+    assert_eq!((answer.status, answer.header("location"), io), (303, Some("/settings/devices"), (2, 0, 0)));
     assert!(answer.header("set-cookie").unwrap().ends_with("Max-Age=3600"));
     assert!(html(&browser.get("/settings/devices")).contains("without a key"));
     // He may do what he may by a link.
@@ -176,6 +177,15 @@ fn whoever_is_in_several_organizations_chooses_and_is_nobody_elses_user() {
         let (_, answer) = sign_in(&world, &token, user);
         assert_eq!((answer.status, answer.header("set-cookie")), (404, None), "{user}");
     }
+}
+
+#[test]
+fn whoever_is_removed_at_that_moment_is_not_signed_in() {
+    let (mut world, _) = behind_access();
+    let (token, owner) = (token("owner@example.com", &json!({})), owner_id(&world));
+    world.meddle(1, "DELETE FROM memberships");
+    let (_, answer) = sign_in(&world, &token, &owner);
+    assert_eq!((answer.status, world.database.count("sessions")), (404, 0));
 }
 
 #[test]
