@@ -11,7 +11,7 @@ use crate::{
     app::{App, Principal, error::Error, keys::Page, take},
     domain::{
         access::{Part, Sight, Standing, Viewer},
-        dataset::{Cells, ColumnRole, Columns, Dataset, JudgmentConfig, MAX_ROWS, Row, check_judgments},
+        dataset::{Cells, ColumnRole, Columns, Dataset, JudgmentConfig, MAX_ROW_BYTES, MAX_ROWS, Row, check_judgments},
         decision::decide,
         id::DatasetId,
         key::{Name, Role},
@@ -33,10 +33,12 @@ pub const MAX_ROWS_AT_ONCE: usize = 1_000;
 const UPLOAD_MS: i64 = DAY_MS;
 /// How many bytes of chunks go into one batch of an upload.
 const BATCH_BYTES: usize = 2_000_000;
+/// The most characters of a description.
+pub const MAX_DESCRIPTION_CHARS: usize = 20_000;
 /// The most rows of a page.
 pub const MAX_PAGE: i64 = 1_000;
-/// How many rows are read at once for an export.
-const EXPORT_ROWS: i64 = 2_000;
+/// How many chunks are read at once for an export: about 5 MB at most, however long the rows are.
+const EXPORT_CHUNKS: i64 = 21;
 
 /// A data set to be made.
 #[derive(Debug, Clone)]
@@ -89,7 +91,11 @@ pub struct Rows {
 fn cells(columns: &mut Columns, rows: Vec<Row>, grow: bool) -> Result<Vec<Cells>, Error> {
     let rows = rows.into_iter().enumerate();
     let read = |(index, row): (usize, Row)| {
-        columns.to_cells(row, grow).map_err(|message| Error::invalid(&format!("rows[{index}]"), message))
+        let cells = columns.to_cells(row, grow).and_then(|cells| match size(&cells) {
+            0..=MAX_ROW_BYTES => Ok(cells),
+            _ => Err(format!("has more than {MAX_ROW_BYTES} bytes")),
+        });
+        cells.map_err(|message| Error::invalid(&format!("rows[{index}]"), message))
     };
     rows.map(read).collect()
 }
@@ -224,6 +230,9 @@ impl App {
     }
 
     fn new_dataset(&self, by: &Principal, viewer: Viewer, new: NewDataset) -> Result<Dataset, Error> {
+        if new.description.as_ref().is_some_and(|text| text.chars().count() > MAX_DESCRIPTION_CHARS) {
+            return Err(Error::invalid("description", format!("must have at most {MAX_DESCRIPTION_CHARS} characters")));
+        }
         let now = self.now();
         Ok(Dataset {
             id: DatasetId::new(now, self.random_bits()?),
@@ -314,18 +323,27 @@ impl App {
         by: &Principal,
         id: DatasetId,
     ) -> Result<(Dataset, LocalBoxStream<'static, Result<Vec<Numbered>, Error>>), Error> {
-        let first = self.dataset_rows_after(by, id, 0, EXPORT_ROWS).await?;
+        let (first, next) = self.export_piece(by, id, 0).await?;
         let dataset = first.dataset.clone();
-        let start = (self.clone(), by.clone(), last(&first));
-        let rest = stream::try_unfold(start, move |(app, by, after)| async move {
+        let rest = stream::try_unfold((self.clone(), by.clone(), next), move |(app, by, after)| async move {
             let Some(after) = after else { return Ok(None) };
             // The guard hears of changes, but not of the passing of time.
             decide(&by.snapshot, &[], app.now()).map_err(Error::Refused)?;
-            let piece = app.dataset_rows_after(&by, id, after, EXPORT_ROWS).await?;
-            let next = last(&piece);
+            let (piece, next) = app.export_piece(&by, id, after).await?;
             Ok(Some((piece.rows, (app, by, next))))
         });
         Ok((dataset, stream::once(ready(Ok(first.rows))).chain(rest).boxed_local()))
+    }
+
+    /// The rows behind this one, as many as are read at once, and the last of them if there may be more.
+    async fn export_piece(&self, by: &Principal, id: DatasetId, after: i64) -> Result<(Rows, Option<i64>), Error> {
+        let viewer = viewer(by)?;
+        let page = datasets::chunks_after(viewer, id, after, MAX_ROWS, EXPORT_CHUNKS);
+        let (seen, chunks) = self.read_rows(by, datasets::get(viewer, id), page).await?;
+        let full = count(chunks.len()) == EXPORT_CHUNKS;
+        let piece = rows(seen, chunks, |_, row| row > after);
+        let last = piece.rows.last().filter(|_| full).map(|(row, _)| *row);
+        Ok((piece, last))
     }
 
     /// Changes what is told of a data set. Two round trips: what is there, and what it becomes.
@@ -441,19 +459,32 @@ impl App {
         let cells =
             dataset.columns.to_cells(values, false).map_err(|why| Error::Invalid { field: None, message: why })?;
         let now = self.now();
-        let statements = vec![
-            datasets::change_row(viewer, id, row, &cells),
-            datasets::count_change(id, false, now),
-            datasets::page_after(viewer, id, row - 1, 1),
-        ];
-        let mut results = self.guarded(by, statements).await?;
-        if take(&mut results, 0).is_empty() {
-            return Err(Error::NotFound);
-        }
-        let chunks = datasets::read_chunks(take(&mut results, 2))?;
+        let change = || {
+            vec![
+                datasets::change_row(viewer, id, row, &cells),
+                datasets::count_change(id, false, now),
+                datasets::page_after(viewer, id, row - 1, 1),
+            ]
+        };
         let seen = Seen { dataset, standing: Standing::Write };
-        let mut changed = rows(seen, chunks, |_, there| there == row).rows;
-        changed.pop().map(|(_, row)| row).ok_or(Error::NotFound)
+        let found = |chunks| {
+            let mut found = rows(seen.clone(), chunks, |_, there| there == row).rows;
+            found.pop().map(|(_, row)| row).ok_or(Error::NotFound)
+        };
+        let mut results = self.guarded(by, change()).await?;
+        let mut changed = found(datasets::read_chunks(take(&mut results, 2))?)?;
+        if take(&mut results, 0).is_empty() {
+            // It is there, so there was no room for it.
+            let mut statements = datasets::make_room(viewer, id, row, &cells).to_vec();
+            let at = statements.len();
+            statements.extend(change());
+            let mut results = self.guarded(by, statements).await?;
+            changed = found(datasets::read_chunks(take(&mut results, at + 2))?)?;
+            if take(&mut results, at).is_empty() {
+                return Err(Error::NotFound);
+            }
+        }
+        Ok(changed)
     }
 
     /// Removes rows; gives the ids of those that were there.
@@ -478,12 +509,6 @@ impl App {
         let removed = gone.into_iter().enumerate();
         Ok(removed.filter(|(index, _)| !take(&mut results, 1 + index * 2).is_empty()).map(|(_, row)| row).collect())
     }
-}
-
-/// The row behind which an export goes on, if it does.
-fn last(piece: &Rows) -> Option<i64> {
-    let full = count(piece.rows.len()) == EXPORT_ROWS;
-    piece.rows.last().filter(|_| full).map(|(row, _)| *row)
 }
 
 /// Those rows of these chunks that are wanted, by their place among all and their id.

@@ -64,6 +64,11 @@ impl Error {
     pub(crate) fn invalid(field: &str, message: impl Into<String>) -> Self {
         Self::Invalid { field: Some(field.to_owned()), message: message.into() }
     }
+
+    /// Whether the caller may not do this, or not any more. Then he is not told either what he did before.
+    pub(crate) fn withdrawn(&self) -> bool {
+        matches!(self, Self::NotFound | Self::ReadOnly)
+    }
 }
 
 impl From<DatabaseError> for Error {

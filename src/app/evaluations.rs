@@ -247,6 +247,7 @@ impl App {
         change: EvaluationChange,
     ) -> Result<(Evaluation, Standing), Error> {
         match self.insert_variant(by, of, change).await {
+            Err(error) if error.withdrawn() => Err(error),
             Err(error) => self.evaluation_made_before(by, error).await,
             made => made,
         }

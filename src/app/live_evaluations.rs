@@ -50,6 +50,7 @@ impl App {
     /// [`Error::NotFound`] when the caller may not see the evaluation; [`Error::Conflict`] when it is a draft;
     /// [`Error::Exceeds`] when the key would hold more than its maker.
     pub async fn deploy(&self, by: &Principal, new: NewLiveEvaluation) -> Result<(LiveEvaluation, Created), Error> {
+        by.subscribed()?;
         match self.deploy_once(by, new).await {
             Err(error) => self.live_key_made_before(by, error).await,
             deployed => deployed,
@@ -93,7 +94,9 @@ impl App {
     /// [`Error::NotFound`], [`Error::ReadOnly`]; [`Error::Exceeds`] when the key would hold more than its maker;
     /// [`Error::Conflict`] when somebody else does the same.
     pub async fn regenerate(&self, by: &Principal, id: LiveEvaluationId) -> Result<(LiveEvaluation, Created), Error> {
+        by.subscribed()?;
         match self.regenerate_once(by, id).await {
+            Err(error) if error.withdrawn() => Err(error),
             Err(error) => self.live_key_made_before(by, error).await,
             regenerated => regenerated,
         }

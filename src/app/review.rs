@@ -48,7 +48,9 @@ impl App {
     /// # Errors
     /// [`Error::Flagged`] if it is there already.
     pub async fn flag_run(&self, by: &Principal, run_id: RunId, reason: Option<String>) -> Result<ReviewItem, Error> {
+        by.subscribed()?;
         match self.insert_review(by, run_id, reason).await {
+            Err(error) if error.withdrawn() => Err(error),
             Err(error) => {
                 let (first, mut results) = self.made_before(by, error, &[review::made]).await?;
                 review::read(take(&mut results, 0))?.pop().ok_or(Error::Spent(first.subject))

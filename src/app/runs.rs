@@ -12,9 +12,11 @@ use crate::{
         dataset::Row,
         feed::Feed,
         id::{LiveEvaluationId, RunId},
+        idempotency::Repeatable,
         json::{MAX_DEPTH, depth},
         run::{Filter, Run, RunState},
     },
+    ports::Statement,
     storage::{
         changes, idempotency,
         live_evaluations::{self, Deployed},
@@ -30,14 +32,20 @@ impl App {
     /// [`Error::Invalid`] when the values do not fit; [`Error::PaymentRequired`] when no credit is left;
     /// [`Error::Running`] when the request is repeated before the first one has ended; what the judge says.
     pub async fn run(&self, by: &Principal, id: LiveEvaluationId, inputs: Row) -> Result<Run, Error> {
-        match self.run_once(by, id, inputs).await {
+        by.subscribed()?;
+        match self.run_once(by, id, inputs.clone()).await {
+            Err(error) if error.withdrawn() => Err(error),
             Err(error) => {
                 let (first, mut results) = self.made_before(by, error, &[runs::made]).await?;
-                let run = runs::read(take(&mut results, 0))?.pop();
-                match run.ok_or(Error::Spent(first.subject.clone()))? {
-                    run if run.state == RunState::Completed => Ok(run),
-                    run if run.state == RunState::Running => Err(Error::Running),
-                    _ => Err(Error::Spent(first.subject)),
+                let run = runs::read(take(&mut results, 0))?.pop().ok_or(Error::Spent(first.subject))?;
+                match run.state {
+                    RunState::Completed => Ok(run),
+                    RunState::Running => Err(Error::Running),
+                    RunState::Failed => {
+                        // The sweep has ended it, which knows of no Idempotency-Key.
+                        self.guarded(by, forget(by, &run)).await?;
+                        self.run_once(by, id, inputs).await
+                    }
                 }
             }
             run => run,
@@ -115,9 +123,7 @@ impl App {
     async fn give_up(&self, by: &Principal, run: &Run) {
         let now = self.now();
         let mut batch = runs::fail(run.organization_id, run.id, now).to_vec();
-        if let Some(request) = &by.repeatable {
-            batch.push(idempotency::forget(by.snapshot.key_id, &request.digest(), now));
-        }
+        batch.extend(forget(by, run));
         if let Err(error) = self.database.batch(batch).await {
             log::warn!("the credit of {} waits for the sweep: {error:?}", run.id);
         }
@@ -146,6 +152,13 @@ impl App {
         let mut results = self.guarded(by, vec![runs::get(viewer(by)?, id)]).await?;
         runs::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
     }
+}
+
+/// Frees the Idempotency-Key under which a run was made that has failed.
+fn forget(by: &Principal, run: &Run) -> Vec<Statement> {
+    let forget =
+        |request: &Repeatable| idempotency::forget_one(by.snapshot.key_id, &request.digest(), &run.id.to_string());
+    by.repeatable.iter().map(forget).collect()
 }
 
 /// As whom the caller sees the live evaluation that he wants to run: its own key sees it and nothing else.

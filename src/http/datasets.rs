@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     app::{
         Principal,
-        datasets::{ColumnChange, DatasetChange, MAX_PAGE, NewDataset, Numbered, Rows},
+        datasets::{ColumnChange, DatasetChange, MAX_DESCRIPTION_CHARS, MAX_PAGE, NewDataset, Numbered, Rows},
         error::Error,
     },
     domain::{
@@ -144,6 +144,7 @@ pub(crate) struct NewDatasetBody {
     /// Its name.
     name: Name,
     /// What to note about it.
+    #[schemars(length(max = MAX_DESCRIPTION_CHARS))]
     description: Option<String>,
     /// Its columns, in their order. Those that the rows have beside these are added.
     #[serde(default)]
@@ -170,6 +171,7 @@ pub(crate) struct UploadQuery {
     /// The data set's name.
     name: Name,
     /// What to note about it.
+    #[schemars(length(max = MAX_DESCRIPTION_CHARS))]
     description: Option<String>,
     /// What the body is.
     format: FormatName,

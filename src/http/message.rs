@@ -23,14 +23,16 @@ pub(crate) const NDJSON: &str = "application/x-ndjson";
 
 /// The most bytes of a body that are read.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
-/// The most bytes of a batch of traces, or of the rows of a data set, that are read.
+/// The most bytes of a batch of traces, or of a data set or rows for one, that are read.
 pub const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// The most bytes of the body that are read of a request with this path.
 pub fn max_body_bytes(path: &str) -> usize {
     match Surface::of(path) {
-        (Surface::Trulayer, Some("/v1/ingest/batch")) => MAX_BATCH_BYTES,
-        (Surface::Native, Some(path)) if path.starts_with("/api/datasets") => MAX_BATCH_BYTES,
+        (Surface::Trulayer, Some("/v1/ingest/batch")) | (Surface::Native, Some("/api/datasets")) => MAX_BATCH_BYTES,
+        (Surface::Native, Some(path)) if path.starts_with("/api/datasets/") && path.ends_with("/rows") => {
+            MAX_BATCH_BYTES
+        }
         _ => MAX_BODY_BYTES,
     }
 }

@@ -154,12 +154,13 @@ pub(crate) fn list<T: fmt::Display>(
     let ids = match viewer.sight {
         Sight::All => own("", "?6 OFFSET ?7"),
         Sight::Project(_) => own(" AND project_id = ?4", "?6 OFFSET ?7"),
-        // Of each of the three places the newest, and of those the newest.
+        // Of what is his own, what is shared with him, and what is with each of his teams the newest, and of those the newest.
         Sight::User(_) => format!(
             "SELECT id FROM (SELECT * FROM ({}) UNION SELECT * FROM (SELECT resource_id FROM shares \
              WHERE grantee_id = ?4 AND resource_id < ?5 AND resource_id >= '{prefix}'{found} ORDER BY resource_id DESC LIMIT ?6 + ?7) \
-             UNION SELECT s.resource_id FROM team_members t JOIN shares s ON s.grantee_id = t.team_id \
-             WHERE t.organization_id = ?2 AND t.user_id = ?4 AND s.resource_id < ?5 AND s.resource_id >= '{prefix}'{found}) \
+             UNION SELECT value FROM team_members t, json_each((SELECT json_group_array(resource_id) FROM (SELECT resource_id FROM shares \
+             WHERE grantee_id = t.team_id AND resource_id < ?5 AND resource_id >= '{prefix}'{found} ORDER BY resource_id DESC LIMIT ?6 + ?7))) \
+             WHERE t.organization_id = ?2 AND t.user_id = ?4) \
              ORDER BY id DESC LIMIT ?6 OFFSET ?7",
             own(" AND user_id = ?4", "?6 + ?7")
         ),

@@ -24,8 +24,10 @@ use crate::{
 pub(crate) const CHUNK_ROWS: usize = 100;
 /// About how many bytes of rows stand in one row of `dataset_chunks`. D1 takes 2,000,000.
 pub(crate) const CHUNK_BYTES: usize = 200_000;
-/// The most that a chunk may become when its rows are changed.
+/// The most bytes that a chunk may become when its rows are changed.
 const MAX_CHUNK_BYTES: i64 = 1_900_000;
+/// How many columns one call of `json_set` sets: D1 passes a function 32 arguments at most.
+const SET_AT_ONCE: usize = 15;
 
 macro_rules! columns {
     () => {
@@ -255,21 +257,52 @@ macro_rules! chunk_of_row {
     };
 }
 
-/// Sets values of one row and leaves its others. Gives a row if it was there and may be changed.
+/// Sets values of one row and leaves its others. Gives a row if it was there, may be changed, and has room in its chunk.
 pub(crate) fn change_row(viewer: Viewer, id: DatasetId, row: i64, cells: &Cells) -> Statement {
-    // The first value is the eighth parameter.
-    let set = cells.keys().zip(8..).map(|(column, parameter)| {
-        format!(", '$[' || CAST(?5 - first_row AS INTEGER) || '].\"{column}\"', json(?{parameter})")
-    });
-    let set: String = set.collect();
-    let mut more = vec![row.to_param(), MAX_CHUNK_BYTES.to_param(), json(cells).to_param()];
-    more.extend(cells.values().map(|value| value.to_string().to_param()));
+    let mut changed = "cells".to_owned();
+    for columns in cells.keys().collect::<Vec<_>>().chunks(SET_AT_ONCE) {
+        let set = columns.iter().map(|column| {
+            format!(", '$[' || CAST(?5 - first_row AS INTEGER) || '].\"{column}\"', ?7 -> '$.\"{column}\"'")
+        });
+        changed = format!("json_set({changed}{})", set.collect::<String>());
+    }
     let sql = format!(
-        "UPDATE dataset_chunks SET cells = json_set(cells{set}) WHERE {}{} AND length(cells) + length(?7) <= ?6 RETURNING 1 AS changed",
+        "UPDATE dataset_chunks SET cells = {changed} WHERE {}{} AND octet_length(cells) + octet_length(?7) <= ?6 RETURNING 1 AS changed",
         chunk_of_row!(),
         changeable!()
     );
-    about(sql, viewer, id, more)
+    about(sql, viewer, id, [row.to_param(), MAX_CHUNK_BYTES.to_param(), json(cells).to_param()])
+}
+
+/// Makes room for these values of a row: if its chunk has none, the rows before it and those behind it go into chunks of
+/// their own, as far as they must. Stands before [`change_row`].
+pub(crate) fn make_room(viewer: Viewer, id: DatasetId, row: i64, cells: &Cells) -> [Statement; 4] {
+    // The chunk that goes on behind the cut, if there is one.
+    let cut = "dataset_id = ?1 AND first_row = (SELECT max(first_row) FROM dataset_chunks WHERE dataset_id = ?1 AND first_row < ?5) \
+         AND json_array_length(cells) > ?5 - first_row";
+    let part = |rows: &str| {
+        format!(
+            "(SELECT count(value) FROM json_each(cells) WHERE key {rows} ?5 - first_row), \
+             (SELECT json_group_array(json(value)) FROM json_each(cells) WHERE key {rows} ?5 - first_row)"
+        )
+    };
+    let start = format!(
+        "INSERT INTO dataset_chunks (dataset_id, first_row, row_count, cells) SELECT dataset_id, ?5, {} FROM dataset_chunks \
+         WHERE {cut} AND octet_length(cells) + octet_length(?7) > ?6 AND{}",
+        part(">="),
+        changeable!()
+    );
+    let shorten = format!(
+        "UPDATE dataset_chunks SET (row_count, cells) = (SELECT {}) WHERE {cut} \
+         AND EXISTS (SELECT 1 FROM dataset_chunks next WHERE next.dataset_id = ?1 AND next.first_row = ?5)",
+        part("<")
+    );
+    let values = json(cells);
+    let start = |at: i64| {
+        about(start.clone(), viewer, id, [at.to_param(), MAX_CHUNK_BYTES.to_param(), values.clone().to_param()])
+    };
+    let shorten = |at: i64| about(shorten.clone(), viewer, id, [at.to_param()]);
+    [start(row), shorten(row), start(row + 1), shorten(row + 1)]
 }
 
 /// Removes one row; its id is not used again. Gives a row if it was there and the data set may be changed.
@@ -310,9 +343,16 @@ pub(crate) fn page(viewer: Viewer, id: DatasetId, offset: i64, limit: i64) -> St
     about(sql, viewer, id, vec![offset.to_param(), limit.to_param()])
 }
 
-/// The chunks with the rows behind one, as far as `limit` rows reach, of a data set that may be seen. It goes from
-/// chunk to chunk, and looks at none behind the last that it needs.
+/// The chunks with the rows behind one, as far as `limit` rows reach, of a data set that may be seen.
 pub(crate) fn page_after(viewer: Viewer, id: DatasetId, after: i64, limit: i64) -> Statement {
+    // The chunk that the row is in may hold nothing behind it, and what is removed fills no page.
+    let most = limit + i64::try_from(CHUNK_ROWS).unwrap_or(i64::MAX);
+    chunks_after(viewer, id, after, most, most)
+}
+
+/// The chunks from the one on in which this row is, or the next: so many at most, and no more than have so many rows.
+/// It goes from chunk to chunk, and looks at none behind the last that it needs.
+pub(crate) fn chunks_after(viewer: Viewer, id: DatasetId, after: i64, rows: i64, chunks: i64) -> Statement {
     let sql = concat!(
         "WITH RECURSIVE part (place, rows_before, rows_after) AS (\
          SELECT first_row, 0, row_count FROM dataset_chunks WHERE dataset_id = ?1 \
@@ -324,11 +364,9 @@ pub(crate) fn page_after(viewer: Viewer, id: DatasetId, after: i64, limit: i64) 
          SELECT place AS first_row, rows_before, (SELECT cells FROM dataset_chunks WHERE dataset_id = ?1 AND first_row = place) AS cells \
          FROM part WHERE rows_after > rows_before AND EXISTS (SELECT 1 FROM datasets WHERE ",
         visible!("0"),
-        ")"
+        ") LIMIT ?7"
     );
-    // The chunk that the row is in may hold nothing behind it, and what is removed fills no page.
-    let chunk_rows = i64::try_from(CHUNK_ROWS).unwrap_or(i64::MAX);
-    about(sql, viewer, id, vec![after.to_param(), (limit + chunk_rows).to_param()])
+    about(sql, viewer, id, [after.to_param(), rows.to_param(), chunks.to_param()])
 }
 
 /// A part of a data set's rows.

@@ -25,6 +25,11 @@ pub(crate) fn forget(by: KeyId, digest: &str, until: UnixMillis) -> Statement {
     statement!("DELETE FROM idempotency_keys WHERE key_id = ?1 AND digest = ?2 AND created_at <= ?3", by, digest, until)
 }
 
+/// Forgets that this was made under this Idempotency-Key.
+pub(crate) fn forget_one(by: KeyId, digest: &str, made: &str) -> Statement {
+    statement!("DELETE FROM idempotency_keys WHERE key_id = ?1 AND digest = ?2 AND subject = ?3", by, digest, made)
+}
+
 /// Remembers what the statement before it in the batch has made, if that has changed a row. Fails, and
 /// the whole batch with it, if the Idempotency-Key was used before.
 pub(crate) fn remember(

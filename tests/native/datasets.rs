@@ -40,16 +40,20 @@ fn upload(world: &World, by: &str, format: &str, body: impl Into<Vec<u8>>) -> An
     world.send(&request)
 }
 
-/// Uploads CSV that comes 64 KiB at a time.
-fn upload_in_pieces(world: &World, by: &str, csv: &str) -> Answer {
+/// A body that comes 64 KiB at a time.
+fn in_pieces(body: &str) -> Body {
     struct Pieces(Vec<Vec<u8>>);
     impl ByteSource for Pieces {
         fn pieces(&self) -> LocalBoxStream<'_, Result<Vec<u8>, String>> {
             stream::iter(self.0.iter().cloned().map(Ok)).boxed_local()
         }
     }
+    Body::Unread(Rc::new(Pieces(body.as_bytes().chunks(65_536).map(<[u8]>::to_vec).collect())))
+}
+
+fn upload_in_pieces(world: &World, by: &str, csv: &str) -> Answer {
     let mut request = request("POST", "/api/datasets/upload?name=up&format=csv", by, &Value::Null);
-    request.body = Body::Unread(Rc::new(Pieces(csv.as_bytes().chunks(65_536).map(<[u8]>::to_vec).collect())));
+    request.body = in_pieces(csv);
     world.send(&request)
 }
 
@@ -409,6 +413,72 @@ fn bad_input_is_refused_by_name_and_changes_nothing() {
 }
 
 #[test]
+fn row_of_every_width_is_changed() {
+    let (world, owner) = world();
+    for width in [1, 15, 16, 31, 200] {
+        let row = |value: &Value| (0..width).map(|n| (format!("c{n}"), value.clone())).collect::<Value>();
+        let id = made(&world, &owner, &json!([row(&json!("before")), row(&json!("other"))]));
+        for value in [json!("after"), json!(null), json!({ "a": [1, null] }), json!(12_345_678_901_234_567_890_u64)] {
+            let path = format!("/api/datasets/{id}/rows/1");
+            let changed = world.call("PATCH", &path, &owner, &row(&value));
+            assert_eq!((changed.status, &changed.json), (200, &row(&value)), "{width} columns");
+            assert_eq!(rows(&world, &owner, &id, "")["rows"], json!([row(&value), row(&json!("other"))]));
+        }
+    }
+}
+
+#[test]
+fn rows_that_grow_beyond_their_chunk_are_changed_and_all_stay_where_they_are() {
+    let (world, owner) = world();
+    let id = made(&world, &owner, &(1..=45).map(|n| json!({ "a": n })).collect());
+    let row = |method: &str, row: i64, body: &Value| {
+        world.call(method, &format!("/api/datasets/{id}/rows/{row}"), &owner, body)
+    };
+    assert_eq!(row("DELETE", 20, &Value::Null).status, 204);
+    // Bytes count, and not characters.
+    let text = json!({ "a": "\u{1F600}".repeat(15_000) });
+    for number in (1..=45).rev().filter(|number| *number != 20) {
+        let changed = row("PATCH", number, &text);
+        assert_eq!(changed.status, 200, "row {number}: {}", changed.json);
+    }
+    assert_problem(&row("PATCH", 20, &text), 404, "not_found");
+    assert_eq!(row("DELETE", 21, &Value::Null).status, 204);
+    let answer = world.post(&format!("/api/datasets/{id}/rows"), &owner, &json!({ "rows": [{ "a": 46 }] }));
+    assert_eq!(answer.json, json!({ "row_ids": [46] }));
+    let ids: Vec<i64> = (1..=46).filter(|number| ![20, 21].contains(number)).collect();
+    let found = rows(&world, &owner, &id, "");
+    assert_eq!((&found["row_ids"], &found["total"]), (&json!(ids), &json!(44)));
+    assert_eq!(found["rows"].as_array().unwrap().iter().filter(|row| **row == text).count(), 43);
+    assert_eq!(rows(&world, &owner, &id, "page=2&page_size=30")["row_ids"], json!(ids[30..]));
+}
+
+#[test]
+fn what_a_database_row_cannot_hold_is_refused_by_name() {
+    let (world, owner) = world();
+    let id = made(&world, &owner, &json!([{ "a": 1 }]));
+    let (long, longer) = ("x".repeat(70_000), "x".repeat(3_000_000));
+    for (path, body, field) in [
+        ("", json!({ "name": "n", "rows": [{ "a": 1 }, { "a": long }] }), "rows[1]"),
+        ("", json!({ "name": "n", "rows": [{ "a": longer }] }), "rows[0]"),
+        ("", json!({ "name": "n", "description": longer }), "description"),
+        (&*format!("/{id}/rows"), json!({ "rows": [{ "a": longer }] }), "rows[0]"),
+    ] {
+        let answer = world.post(&format!("/api/datasets{path}"), &owner, &body);
+        assert_problem(&answer, 400, "validation_failed");
+        assert_eq!(answer.field(), field);
+    }
+    for (below, body) in [
+        ("", json!({ "description": longer })),
+        ("", json!({ "judgments": [{ "name": "j", "column": "a", "question": longer }] })),
+        ("/rows/1", json!({ "a": long })),
+    ] {
+        let mut request = request("PATCH", &format!("/api/datasets/{id}{below}"), &owner, &Value::Null);
+        request.body = in_pieces(&body.to_string());
+        assert_problem(&world.send(&request), 413, "body_too_large");
+    }
+}
+
+#[test]
 fn sweep_takes_the_rows_of_what_was_deleted_and_nothing_else() {
     let (world, owner) = world();
     let gone = upload(&world, &owner, "csv", csv(60_000)).text("public_id");
@@ -432,6 +502,41 @@ fn export_breaks_off_when_its_key_ends() {
     let pieces: Vec<Result<Vec<u8>, String>> = block_on(pieces.collect());
     assert_eq!(pieces.len(), 3, "the header, the first piece, and the end");
     assert_eq!(pieces[2], Err("KeyChanged".to_owned()));
+}
+
+#[test]
+fn export_of_long_rows_comes_in_pieces_that_fit_into_memory() {
+    let (world, owner) = world();
+    let text = "x".repeat(60_000);
+    let id = upload(&world, &owner, "csv", format!("a\n{}", format!("{text}\n").repeat(200))).text("public_id");
+    let request = request("GET", &format!("/api/datasets/{id}/export?format=csv"), &owner, &Value::Null);
+    let Content::Stream(pieces) = block_on(http::handle(&world.app, &request)).body else { panic!("no stream") };
+    let pieces: Vec<Vec<u8>> = block_on(pieces.map(Result::unwrap).collect());
+    assert!(pieces.iter().all(|piece| piece.len() < 6_000_000), "{}", pieces.len());
+    assert_eq!(pieces.concat(), format!("a\r\n{}", format!("{text}\r\n").repeat(200)).into_bytes());
+}
+
+#[test]
+fn list_costs_the_same_however_much_is_shared_with_a_team() {
+    let (world, owner) = world();
+    let (user_id, _, key) = world.colleague(&owner, "member");
+    let teams = "/v1/organizations/self/teams";
+    let team = world.post(teams, &owner, &json!({ "name": "t" })).text("id");
+    assert!(world.call("PUT", &format!("{teams}/{team}/members/{user_id}"), &owner, &Value::Null).status < 300);
+    let id = made(&world, &owner, &json!([]));
+    let shared = |count: i64| {
+        let columns = "organization_id, user_id, name, columns, created_at, updated_at";
+        world.database.execute(&format!(
+            "INSERT INTO datasets (id, {columns}) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
+             SELECT substr(id, 1, 31) || printf('%04x', i), {columns} FROM n, datasets WHERE id = '{id}' ON CONFLICT DO NOTHING;
+             INSERT OR IGNORE INTO shares SELECT id, '{team}', organization_id, 'team', 'read', 0 FROM datasets WHERE id <> '{id}'"
+        ));
+        world
+            .steps(|| assert_eq!(world.get("/api/datasets?limit=10", &key).json["items"].as_array().unwrap().len(), 10))
+    };
+    shared(100);
+    let (few, many) = (shared(200), shared(5_000));
+    assert!(many <= few + 100, "{many} steps, and {few} among few");
 }
 
 #[test]

@@ -434,6 +434,51 @@ fn secret_is_told_again_after_the_pepper_has_changed() {
 }
 
 #[test]
+fn who_has_lost_what_he_did_something_with_is_not_told_of_it_again() {
+    let world = World::new();
+    let owner = world.bootstrap();
+    let (user_id, _, key) = world.colleague(&owner, "member");
+    let judge = json!({ "type": "exact_match", "column": "user_query", "expected": "why" });
+    let evaluation = world.evaluation(&owner, &judge);
+    let (live, _) = world.deploy(&owner, &evaluation);
+    let shares = [
+        format!("/api/evaluations/{evaluation}/shares/{user_id}"),
+        format!("/api/live-evaluations/{live}/shares/{user_id}"),
+    ];
+    let share = |method: &str, access: &Value| {
+        for path in &shares {
+            assert!(world.call(method, path, &owner, access).status < 300);
+        }
+    };
+    share("PUT", &json!({ "access": "write" }));
+    let send = |path: &str, body: &Value| world.send(&with_key(request("POST", path, &key, body), path));
+    let run = world.judge(&owner, &live, "how").text("public_id");
+    let acts = [
+        (format!("/api/evaluations/{evaluation}/variants"), json!({ "name": "v" }), 403),
+        (format!("/api/live-evaluations/{live}/regenerate"), Value::Null, 403),
+        ("/api/review".to_owned(), json!({ "run": run }), 403),
+        (format!("/api/eval/{live}"), json!({ "inputs": { "user_query": "why" } }), 200),
+    ];
+    let first: Vec<Value> = acts.iter().map(|(path, body, _)| send(path, body).json).collect();
+    for ((path, body, _), first) in acts.iter().zip(&first) {
+        assert_eq!(send(path, body).json, *first, "{path}");
+    }
+    world.database.execute("UPDATE organizations SET subscription = 'inactive'");
+    for (path, body, _) in &acts {
+        assert_problem(&send(path, body), 402, "subscription_inactive");
+    }
+    world.database.execute("UPDATE organizations SET subscription = 'active'");
+    share("PUT", &json!({ "access": "read" }));
+    for (path, body, status) in &acts {
+        assert_eq!(send(path, body).status, *status, "{path}");
+    }
+    share("DELETE", &Value::Null);
+    for (path, body, _) in &acts {
+        assert_problem(&send(path, body), 404, "not_found");
+    }
+}
+
+#[test]
 fn malformed_key_is_refused_by_every_route() {
     let scene = Scene::new();
     let rows = scene.rows();

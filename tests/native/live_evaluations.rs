@@ -450,7 +450,12 @@ fn repeated_run_costs_nothing_more() {
     let answer = scene.world.send(&run);
     assert_problem(&answer, 409, "run_in_progress");
     assert_eq!((answer.header("retry-after"), answer.header("x-should-retry")), (Some("2"), None));
-    scene.world.database.execute("UPDATE runs SET state = 'failed'");
+    scene.world.database.execute("UPDATE runs SET state = 'failed'; UPDATE organizations SET credits = 1");
+    let (third, fourth) = (scene.world.send(&run), scene.world.send(&run));
+    assert_eq!((third.status, &third.json), (200, &fourth.json), "another try, once");
+    assert_ne!(third.json["public_id"], first.json["public_id"]);
+    assert_eq!((scene.credits(), scene.runs("completed")), (json!(0), json!(1)));
+    scene.world.database.execute("DELETE FROM runs");
     assert_problem(&scene.world.send(&run), 409, "idempotency_key_spent");
 }
 

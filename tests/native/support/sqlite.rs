@@ -13,6 +13,7 @@ use bitting::ports::{Database, DatabaseError, LocalFuture, Param, Row, Statement
 use rusqlite::{
     Connection, StatementStatus,
     functions::{Context, FunctionFlags},
+    limits::Limit,
     params_from_iter, types,
 };
 use serde_json::{Value, json};
@@ -20,6 +21,14 @@ use serde_json::{Value, json};
 use super::Instant;
 
 const SCHEMA: &str = include_str!("../../../schema.sql");
+
+/// What D1 takes: the bytes of a value or row, those of a statement, its parameters, the arguments of a function.
+const LIMITS: [(Limit, i32); 4] = [
+    (Limit::SQLITE_LIMIT_LENGTH, 2_000_000),
+    (Limit::SQLITE_LIMIT_SQL_LENGTH, 100_000),
+    (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 100),
+    (Limit::SQLITE_LIMIT_FUNCTION_ARG, 32),
+];
 
 /// A database in memory.
 pub(crate) struct Sqlite {
@@ -49,6 +58,9 @@ impl Sqlite {
         connection.create_scalar_function("unixepoch", 1, FunctionFlags::SQLITE_UTF8, seconds).unwrap();
         connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
         connection.execute_batch(SCHEMA).unwrap();
+        for (limit, most) in LIMITS {
+            connection.set_limit(limit, most).unwrap();
+        }
         Self {
             connection: RefCell::new(connection),
             failures: RefCell::default(),
