@@ -65,11 +65,16 @@ export async function signIn(page, key) {
   await page.waitForURL("**/settings/keys");
 }
 
+/** By how many pixels the page that is open is too wide for a window of this width. */
+async function excess(page, width) {
+  await page.setViewportSize({ width, height: 800 });
+  return page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
+}
+
 /** What axe finds on the page that is open, and by how many pixels it is too wide, in these colours and at this width. */
 export async function look(page, colorScheme, width) {
   await page.emulateMedia({ colorScheme });
-  await page.setViewportSize({ width, height: 800 });
-  const overflow = await page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
+  const overflow = await excess(page, width);
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
   return { overflow, violations: violations.map(({ id, help, nodes }) => ({ id, help, nodes: nodes.map((node) => node.html) })) };
@@ -77,6 +82,10 @@ export async function look(page, colorScheme, width) {
 
 /** Looks at the page that is open as a stranger would: axe finds nothing, nothing is cut off, nothing hostile ran. */
 export async function inspect(page, name) {
+  for (const width of [640, 900, 1030]) {
+    const overflow = await excess(page, width);
+    assert.ok(overflow <= 0, `${name} is ${overflow} pixels too wide at ${width}`);
+  }
   for (const [colorScheme, width] of [["light", 1280], ["dark", 320]]) {
     const { overflow, violations } = await look(page, colorScheme, width);
     assert.ok(overflow <= 0, `${name}, ${colorScheme}, is ${overflow} pixels too wide at ${width}`);
