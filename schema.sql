@@ -369,9 +369,6 @@ CREATE TABLE dataset_chunks (
   PRIMARY KEY (dataset_id, first_row)
 ) STRICT;
 
--- Pages by number: where each chunk begins among the rows that are there. Without this every chunk's text would be read.
-CREATE INDEX dataset_chunks_counted ON dataset_chunks (dataset_id, first_row, row_count);
-
 -- Who else may see or change a data set.
 CREATE TABLE shares (
   resource_id TEXT NOT NULL,

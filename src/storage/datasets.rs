@@ -329,16 +329,42 @@ pub(crate) fn count_change(id: DatasetId, removes: bool, now: UnixMillis) -> Sta
     )
 }
 
-/// The chunks with the rows from `offset` on, as far as `limit` rows reach, of a data set that may be seen.
-/// Reads the counts of all chunks in an index, and the text of these alone.
+/// The chunks of a data set that may be seen, from `$start` on, before which `$before` rows stand, until `$until` rows
+/// have gone by, and of those the chunks with more than `$beyond` rows up to their end. It goes from chunk to chunk, and
+/// looks at none behind the last that it needs.
+macro_rules! chunks {
+    ($start:literal, $before:literal, $until:literal, $beyond:literal) => {
+        concat!(
+            "WITH RECURSIVE part (place, rows_before, rows_after) AS (\
+             SELECT first_row, ",
+            $before,
+            ", ",
+            $before,
+            " + row_count FROM dataset_chunks WHERE dataset_id = ?1 AND first_row = ",
+            $start,
+            " UNION ALL SELECT first_row, rows_after, rows_after + row_count FROM part JOIN dataset_chunks ON dataset_id = ?1 \
+             AND first_row = (SELECT min(first_row) FROM dataset_chunks WHERE dataset_id = ?1 AND first_row > place) \
+             WHERE rows_after < ",
+            $until,
+            ") SELECT place AS first_row, rows_before, (SELECT cells FROM dataset_chunks WHERE dataset_id = ?1 AND first_row = place) AS cells \
+             FROM part WHERE rows_after > ",
+            $beyond,
+            " AND EXISTS (SELECT 1 FROM datasets WHERE ",
+            visible!("0"),
+            ")"
+        )
+    };
+}
+
+/// The chunks with the rows from `offset` on, as far as `limit` rows reach, of a data set that may be seen. As long as
+/// no row was removed, a row's id says which it is; then this counts from the first chunk on.
 pub(crate) fn page(viewer: Viewer, id: DatasetId, offset: i64, limit: i64) -> Statement {
-    let sql = concat!(
-        "SELECT place AS first_row, rows_before, (SELECT cells FROM dataset_chunks WHERE dataset_id = ?1 AND first_row = place) AS cells \
-         FROM (SELECT first_row AS place, row_count, sum(row_count) OVER (ORDER BY first_row ROWS UNBOUNDED PRECEDING) - row_count AS rows_before \
-         FROM dataset_chunks WHERE dataset_id = ?1) \
-         WHERE rows_before < ?5 + ?6 AND rows_before + row_count > ?5 AND EXISTS (SELECT 1 FROM datasets WHERE ",
-        visible!("0"),
-        ")"
+    let sql = chunks!(
+        "(SELECT max(first_row) FROM dataset_chunks WHERE dataset_id = ?1 AND first_row <= \
+         (SELECT CASE row_count WHEN next_row - 1 THEN ?5 + 1 ELSE 1 END FROM datasets WHERE id = ?1))",
+        "first_row - 1",
+        "?5 + ?6",
+        "max(?5, rows_before)"
     );
     about(sql, viewer, id, vec![offset.to_param(), limit.to_param()])
 }
@@ -351,20 +377,16 @@ pub(crate) fn page_after(viewer: Viewer, id: DatasetId, after: i64, limit: i64) 
 }
 
 /// The chunks from the one on in which this row is, or the next: so many at most, and no more than have so many rows.
-/// It goes from chunk to chunk, and looks at none behind the last that it needs.
 pub(crate) fn chunks_after(viewer: Viewer, id: DatasetId, after: i64, rows: i64, chunks: i64) -> Statement {
     let sql = concat!(
-        "WITH RECURSIVE part (place, rows_before, rows_after) AS (\
-         SELECT first_row, 0, row_count FROM dataset_chunks WHERE dataset_id = ?1 \
-         AND first_row = coalesce((SELECT max(first_row) FROM dataset_chunks WHERE dataset_id = ?1 AND first_row <= ?5), \
-         (SELECT min(first_row) FROM dataset_chunks WHERE dataset_id = ?1)) \
-         UNION ALL SELECT first_row, rows_after, rows_after + row_count FROM part JOIN dataset_chunks ON dataset_id = ?1 \
-         AND first_row = (SELECT min(first_row) FROM dataset_chunks WHERE dataset_id = ?1 AND first_row > place) \
-         WHERE rows_after < ?6) \
-         SELECT place AS first_row, rows_before, (SELECT cells FROM dataset_chunks WHERE dataset_id = ?1 AND first_row = place) AS cells \
-         FROM part WHERE rows_after > rows_before AND EXISTS (SELECT 1 FROM datasets WHERE ",
-        visible!("0"),
-        ") LIMIT ?7"
+        chunks!(
+            "coalesce((SELECT max(first_row) FROM dataset_chunks WHERE dataset_id = ?1 AND first_row <= ?5), \
+             (SELECT min(first_row) FROM dataset_chunks WHERE dataset_id = ?1))",
+            "0",
+            "?6",
+            "rows_before"
+        ),
+        " LIMIT ?7"
     );
     about(sql, viewer, id, [after.to_param(), rows.to_param(), chunks.to_param()])
 }
