@@ -21,7 +21,7 @@ use crate::{
     ports::Statement,
     storage::{
         audit::{self, Event},
-        datasets::{self, CHUNK_BYTES, CHUNK_ROWS, Chunk, Seen},
+        datasets::{self, CHUNK_BYTES, CHUNK_ROWS, Chunk, NewChunk, Seen},
     },
 };
 
@@ -189,6 +189,7 @@ impl App {
     ) -> Result<Dataset, Error> {
         let (mut upload, mut rows, mut next_row, mut bytes) = (Upload::new(format), Vec::new(), 1, 0);
         let mut statements = vec![datasets::insert(dataset, Some(dataset.created_at.plus_ms(UPLOAD_MS)))];
+        let mut filled = Vec::new();
         while let Some(piece) = pieces.next().await {
             // Either nobody waits for the answer any more, or the key changed and the body cannot be read again.
             let piece = piece.map_err(|why| Error::Unavailable(format!("an upload broke off: {why}")))?;
@@ -203,22 +204,24 @@ impl App {
                 if taken + chunk.len() == rows.len() && chunk.len() < CHUNK_ROWS && chunk_bytes < CHUNK_BYTES {
                     break;
                 }
-                statements.push(datasets::insert_chunk(dataset.id, next_row, chunk));
+                filled.push(NewChunk::new(next_row, chunk));
                 next_row += count(chunk.len());
                 taken += chunk.len();
                 bytes += chunk_bytes;
             }
             rows.drain(..taken);
             if bytes >= BATCH_BYTES {
+                statements.extend(datasets::insert_chunks(dataset.id, &std::mem::take(&mut filled)));
                 self.guarded(by, std::mem::take(&mut statements)).await?;
                 bytes = 0;
             }
         }
         let (columns, row_count) = upload.finish(&mut rows).map_err(bad_row)?;
         for (_, chunk) in chunks(&rows) {
-            statements.push(datasets::insert_chunk(dataset.id, next_row, chunk));
+            filled.push(NewChunk::new(next_row, chunk));
             next_row += count(chunk.len());
         }
+        statements.extend(datasets::insert_chunks(dataset.id, &filled));
         statements.push(datasets::complete(dataset.id, &columns, row_count, self.now()));
         statements.push(self.record_if_changed(by, &self.created(by, dataset)));
         let at = statements.len() - 2;

@@ -26,6 +26,8 @@ pub(crate) const CHUNK_ROWS: usize = 100;
 pub(crate) const CHUNK_BYTES: usize = 200_000;
 /// The most bytes that a chunk may become when its rows are changed.
 const MAX_CHUNK_BYTES: i64 = 1_900_000;
+/// How many chunks one statement stores: three parameters each, and D1 binds 100 at most.
+const CHUNKS_AT_ONCE: usize = 33;
 /// How many columns one call of `json_set` sets: D1 passes a function 32 arguments at most.
 const SET_AT_ONCE: usize = 15;
 
@@ -67,15 +69,34 @@ pub(crate) fn insert(dataset: &Dataset, ends_at: Option<UnixMillis>) -> Statemen
     )
 }
 
-/// A chunk of an upload's rows, of which the first has this id.
-pub(crate) fn insert_chunk(id: DatasetId, first_row: i64, rows: &[Cells]) -> Statement {
-    statement!(
-        "INSERT INTO dataset_chunks (dataset_id, first_row, row_count, cells) VALUES (?1, ?2, ?3, ?4)",
-        id,
-        first_row,
-        i64::try_from(rows.len()).unwrap_or(i64::MAX),
-        json(&rows)
-    )
+/// A chunk of an upload's rows, as it is stored.
+pub(crate) struct NewChunk {
+    first_row: i64,
+    row_count: i64,
+    cells: String,
+}
+
+impl NewChunk {
+    /// These rows, of which the first has this id.
+    pub(crate) fn new(first_row: i64, rows: &[Cells]) -> Self {
+        Self { first_row, row_count: i64::try_from(rows.len()).unwrap_or(i64::MAX), cells: json(&rows) }
+    }
+}
+
+/// Stores chunks, many with each statement: D1 also limits how many statements a request may send.
+pub(crate) fn insert_chunks(id: DatasetId, chunks: &[NewChunk]) -> Vec<Statement> {
+    let insert = |chunks: &[NewChunk]| {
+        let mut params = vec![id.to_param()];
+        let rows = chunks.iter().map(|chunk| {
+            let at = params.len();
+            params.extend([chunk.first_row.to_param(), chunk.row_count.to_param(), chunk.cells.to_param()]);
+            format!("(?1, ?{}, ?{}, ?{})", at + 1, at + 2, at + 3)
+        });
+        let rows = rows.collect::<Vec<_>>().join(", ");
+        let sql = format!("INSERT INTO dataset_chunks (dataset_id, first_row, row_count, cells) VALUES {rows}");
+        Statement { sql: sql.into(), params }
+    };
+    chunks.chunks(CHUNKS_AT_ONCE).map(insert).collect()
 }
 
 /// The end of an upload: from here on the data set is seen, with these columns and this many rows. Gives no row
