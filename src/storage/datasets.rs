@@ -94,7 +94,7 @@ pub(crate) fn insert_chunks(id: DatasetId, chunks: &[NewChunk]) -> Vec<Statement
         });
         let rows = rows.collect::<Vec<_>>().join(", ");
         let sql = format!("INSERT INTO dataset_chunks (dataset_id, first_row, row_count, cells) VALUES {rows}");
-        Statement { sql: sql.into(), params }
+        Statement { sql, params }
     };
     chunks.chunks(CHUNKS_AT_ONCE).map(insert).collect()
 }
