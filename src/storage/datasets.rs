@@ -378,7 +378,8 @@ macro_rules! chunks {
 }
 
 /// The chunks with the rows from `offset` on, as far as `limit` rows reach, of a data set that may be seen. As long as
-/// no row was removed, a row's id says which it is; then this counts from the first chunk on.
+/// no row was removed, a row's id says which it is. Behind a removed one this counts from the first chunk on, which is
+/// never deleted before its data set.
 pub(crate) fn page(viewer: Viewer, id: DatasetId, offset: i64, limit: i64) -> Statement {
     let sql = chunks!(
         "(SELECT max(first_row) FROM dataset_chunks WHERE dataset_id = ?1 AND first_row <= \
@@ -423,7 +424,7 @@ pub(crate) struct Chunk {
     pub(crate) rows: Vec<Option<Cells>>,
 }
 
-/// Reads the rows of [`page`] and [`page_after`].
+/// Reads the rows of [`page`], [`page_after`] and [`chunks_after`].
 pub(crate) fn read_chunks(rows: Vec<Row>) -> Result<Vec<Chunk>, DatabaseError> {
     #[derive(Deserialize)]
     struct ChunkRow {
