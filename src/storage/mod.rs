@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod batch;
 pub mod changes;
 pub mod datasets;
 pub mod evaluations;
@@ -24,7 +25,7 @@ pub mod traces;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::ports::{DatabaseError, Param, Row};
+use crate::ports::{DatabaseError, Param, Row, Statement};
 
 /// A statement with its parameters in order.
 macro_rules! statement {
@@ -33,6 +34,53 @@ macro_rules! statement {
     };
 }
 pub(crate) use statement;
+
+/// A statement with its parameters by name: `named!("SELECT … WHERE id = :id AND at > :since", id, since: now)`.
+macro_rules! named {
+    ($sql:expr $(, $name:ident $(: $param:expr)?)* $(,)?) => {
+        $crate::storage::by_name(
+            &$sql,
+            vec![$((stringify!($name), $crate::storage::ToParam::to_param(&$crate::storage::named!(@ $name $($param)?)))),*],
+        )
+    };
+    (@ $name:ident) => { $name };
+    (@ $name:ident $param:expr) => { $param };
+}
+pub(crate) use named;
+
+/// Writes `?1` for the name of the first parameter and so on, because D1 knows parameters by number alone. A name
+/// that stands for no parameter stays, and no database takes it.
+pub(crate) fn by_name(sql: &str, params: Vec<(&'static str, Param)>) -> Statement {
+    let mut text = String::with_capacity(sql.len());
+    // Every second part is a text of SQL's own, between single quotes.
+    for (index, part) in sql.split('\'').enumerate() {
+        if index > 0 {
+            text.push('\'');
+        }
+        if index % 2 == 1 {
+            text.push_str(part);
+            continue;
+        }
+        let mut pieces = part.split(':');
+        text.push_str(pieces.next().unwrap_or_default());
+        for piece in pieces {
+            let end = piece.find(|next: char| !next.is_ascii_alphanumeric() && next != '_').unwrap_or(piece.len());
+            let (name, rest) = piece.split_at_checked(end).unwrap_or((piece, ""));
+            match params.iter().position(|(param, _)| *param == name) {
+                Some(position) => {
+                    text.push('?');
+                    text.push_str(&(position + 1).to_string());
+                }
+                None => {
+                    text.push(':');
+                    text.push_str(name);
+                }
+            }
+            text.push_str(rest);
+        }
+    }
+    Statement { sql: text, params: params.into_iter().map(|(_, param)| param).collect() }
+}
 
 /// The database's own clock, in milliseconds: what the schema's triggers go by, too.
 macro_rules! database_now {

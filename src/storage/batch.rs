@@ -1,0 +1,131 @@
+//! Batches whose results are taken by handle: a statement goes in together with the reader of its rows,
+//! and what comes back for it is asked for by the handle that this gave.
+
+use std::collections::VecDeque;
+
+use serde::de::DeserializeOwned;
+
+use crate::{
+    ports::{Database, DatabaseError, Row, Statement},
+    storage::typed,
+};
+
+/// A statement, and the reader of its rows.
+pub struct Query<T> {
+    statement: Statement,
+    read: Reader<T>,
+}
+
+/// Reads the rows of one statement.
+pub(crate) type Reader<T> = fn(Vec<Row>) -> Result<T, DatabaseError>;
+
+impl<T> Query<T> {
+    /// A statement whose rows `read` reads.
+    pub(crate) fn new(statement: Statement, read: Reader<T>) -> Self {
+        Self { statement, read }
+    }
+}
+
+impl<T: DeserializeOwned> Query<Vec<T>> {
+    /// A statement of which every row is wanted.
+    pub(crate) fn rows(statement: Statement) -> Self {
+        Self::new(statement, typed)
+    }
+}
+
+impl<T: DeserializeOwned> Query<Option<T>> {
+    /// A statement of which the first row is wanted, if there is one.
+    pub(crate) fn first(statement: Statement) -> Self {
+        Self::new(statement, |rows| Ok(typed(rows)?.into_iter().next()))
+    }
+}
+
+impl Query<usize> {
+    /// A statement of which the number of rows is wanted: with `RETURNING`, of the rows that it changed.
+    pub(crate) fn count(statement: Statement) -> Self {
+        Self::new(statement, |rows| Ok(rows.len()))
+    }
+}
+
+impl Query<bool> {
+    /// A statement of which it is wanted whether it gives a row: with `RETURNING`, whether it changed one.
+    pub(crate) fn any(statement: Statement) -> Self {
+        Self::new(statement, |rows| Ok(!rows.is_empty()))
+    }
+}
+
+/// Statements that run in order, in one transaction and one round trip.
+#[derive(Default)]
+pub struct Batch {
+    statements: VecDeque<Statement>,
+    /// The number of statements that were put before the first.
+    prepended: isize,
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a statement at the end; the handle takes its result.
+    pub(crate) fn add<T>(&mut self, query: Query<T>) -> Handle<T> {
+        let index = isize::try_from(self.statements.len()).unwrap_or(isize::MAX) - self.prepended;
+        self.statements.push_back(query.statement);
+        Handle { index, read: query.read }
+    }
+
+    /// Puts a statement before all others; the handle takes its result. Handles that were given before stay good.
+    pub(crate) fn prepend<T>(&mut self, query: Query<T>) -> Handle<T> {
+        self.prepended += 1;
+        self.statements.push_front(query.statement);
+        Handle { index: -self.prepended, read: query.read }
+    }
+
+    /// Adds a statement at the end whose result nobody looks at.
+    pub(crate) fn execute(&mut self, statement: Statement) {
+        self.statements.push_back(statement);
+    }
+
+    /// Puts a statement before all others whose result nobody looks at.
+    pub(crate) fn execute_first(&mut self, statement: Statement) {
+        self.prepended += 1;
+        self.statements.push_front(statement);
+    }
+
+    /// Runs the batch.
+    ///
+    /// # Errors
+    /// The database's; then no statement has had any effect.
+    pub(crate) async fn run(self, database: &dyn Database) -> Result<Results, DatabaseError> {
+        let Self { statements, prepended } = self;
+        let rows = database.batch(statements.into()).await?;
+        Ok(Results { rows, prepended })
+    }
+}
+
+/// The place of a statement's result in the results of its batch. It takes the result once.
+#[must_use = "a statement whose result nobody looks at is added by `execute`"]
+pub(crate) struct Handle<T> {
+    /// Counted from the first statement that was added; negative for those that were put before it.
+    index: isize,
+    read: Reader<T>,
+}
+
+/// The rows that a batch gave.
+pub(crate) struct Results {
+    rows: Vec<Vec<Row>>,
+    prepended: isize,
+}
+
+impl Results {
+    /// The result of the statement for which the batch gave this handle.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Failed`] if a row is not what the statement selects.
+    pub(crate) fn take<T>(&mut self, handle: Handle<T>) -> Result<T, DatabaseError> {
+        let position = usize::try_from(handle.index + self.prepended).ok();
+        let rows = position.and_then(|position| self.rows.get_mut(position)).map(std::mem::take);
+        (handle.read)(rows.ok_or_else(|| DatabaseError::Failed("the database gave too few results".to_owned()))?)
+    }
+}
