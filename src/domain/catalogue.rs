@@ -3,7 +3,6 @@
 
 use std::{fmt, marker::PhantomData};
 
-use matchit::Router;
 use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -23,15 +22,51 @@ const MAX_TIMEOUT_SECONDS: u32 = 300;
 
 /// The catalogue, checked.
 pub struct Catalogue {
+    /// The surfaces that are served, each once.
+    pub surfaces: Vec<Surface>,
     resources: Vec<(String, Entries<String>)>,
     /// Sets of scopes by their names; the scopes are those that were meant when the catalogue was read.
     pub bundles: Vec<(String, Scopes)>,
     /// Recipes for keys that can do what they are for, and no more.
     pub presets: Vec<Preset>,
-    /// The operator's own routes.
+    /// The operator's own routes, in the file's order.
     pub routes: Vec<Route>,
-    /// The paths of the routes, each leading to itself.
-    paths: Router<String>,
+}
+
+/// A part of the service that a deployment can do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Surface {
+    /// The evaluation platform: data sets, evaluations, live evaluations, results, review, traces.
+    Evaluations,
+    /// The API that Braintrust's libraries ask.
+    Braintrust,
+    /// The API that Confident AI's libraries ask.
+    Confident,
+    /// The API that TruLayer's libraries ask.
+    Trulayer,
+    /// The settings pages.
+    Pages,
+    /// The Model Context Protocol.
+    Mcp,
+}
+
+impl Surface {
+    /// Every surface.
+    pub const ALL: [Self; 6] =
+        [Self::Evaluations, Self::Braintrust, Self::Confident, Self::Trulayer, Self::Pages, Self::Mcp];
+
+    /// The surface's name in the catalogue, which is also that of its Cargo feature.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Evaluations => "evaluations",
+            Self::Braintrust => "braintrust",
+            Self::Confident => "confident",
+            Self::Trulayer => "trulayer",
+            Self::Pages => "pages",
+            Self::Mcp => "mcp",
+        }
+    }
 }
 
 /// A recipe for a key.
@@ -74,10 +109,22 @@ pub enum Target {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    surfaces: Vec<Surface>,
     resources: Entries<Entries<String>>,
     bundles: Entries<Option<Vec<String>>>,
     presets: Vec<Preset>,
+    /// More of the same, for a service that serves [`Surface::Evaluations`].
+    evaluations: Option<Section>,
     routes: Vec<RouteEntry>,
+}
+
+/// The scopes of one surface, and what is made of them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Section {
+    resources: Entries<Entries<String>>,
+    bundles: Entries<Option<Vec<String>>>,
+    presets: Vec<Preset>,
 }
 
 #[derive(Deserialize)]
@@ -101,29 +148,40 @@ impl Catalogue {
     /// What is wrong, and where.
     pub fn parse(text: &str) -> Result<Self, String> {
         let file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        for (index, surface) in file.surfaces.iter().enumerate() {
+            if file.surfaces.iter().take(index).any(|earlier| earlier == surface) {
+                return Err(format!("surfaces[{index}]: `{}` is there twice", surface.as_str()));
+            }
+        }
+        let evaluations = file.evaluations.filter(|_| file.surfaces.contains(&Surface::Evaluations));
+        let own = Section { resources: file.resources, bundles: file.bundles, presets: file.presets };
         let mut catalogue = Self {
-            resources: file.resources.0,
+            surfaces: file.surfaces,
+            resources: Vec::new(),
             bundles: Vec::new(),
-            presets: file.presets,
+            presets: Vec::new(),
             routes: Vec::new(),
-            paths: Router::new(),
         };
-        for (resource, actions) in &catalogue.resources {
-            if actions.0.is_empty() || actions.0.iter().any(|(action, _)| action == "*") {
-                return Err(format!("resources.{resource}: must list its actions by their names"));
+        let mut named = Vec::new();
+        for (place, section) in [("", Some(own)), ("evaluations.", evaluations)] {
+            let Some(Section { resources, bundles, presets }) = section else { continue };
+            for (name, actions) in resources.0 {
+                let wrong = |message| format!("{place}resources.{name}{message}");
+                catalogue.add_resource(&name, actions).map_err(wrong)?;
             }
-            for (action, _) in &actions.0 {
-                Scope::try_from(format!("{resource}:{action}"))
-                    .map_err(|message| format!("resources.{resource}.{action}: {message}"))?;
+            named.push((place, bundles.0, presets));
+        }
+        // A bundle may name every scope that only reads, so all scopes are known before the first bundle is read.
+        for (place, bundles, presets) in named {
+            for (name, entries) in bundles {
+                let scopes = catalogue.bundle(&name, entries);
+                let scopes = scopes.map_err(|message| format!("{place}bundles.{name}: {message}"))?;
+                catalogue.bundles.push((name, scopes));
             }
-        }
-        for (name, entries) in file.bundles.0 {
-            let scopes = catalogue.bundle(&name, entries).map_err(|message| format!("bundles.{name}: {message}"))?;
-            catalogue.bundles.push((name, scopes));
-        }
-        for (index, preset) in catalogue.presets.iter().enumerate() {
-            for scope in &preset.scopes {
-                catalogue.check(scope).map_err(|message| format!("presets[{index}].scopes: {message}"))?;
+            for (index, preset) in presets.into_iter().enumerate() {
+                let wrong = |message| format!("{place}presets[{index}].scopes: {message}");
+                preset.scopes.iter().try_for_each(|scope| catalogue.check(scope)).map_err(wrong)?;
+                catalogue.presets.push(preset);
             }
         }
         for (index, entry) in file.routes.into_iter().enumerate() {
@@ -194,10 +252,11 @@ impl Catalogue {
         Ok(Scopes::List(list))
     }
 
-    /// The operator's routes at a path.
+    /// The operator's routes at a path: those of the most specific template that matches it.
     pub fn routes_at(&self, path: &str) -> Vec<&Route> {
-        let Ok(found) = self.paths.at(path) else { return Vec::new() };
-        self.routes.iter().filter(|route| route.path == *found.value).collect()
+        let matching = self.routes.iter().filter(|route| matches(&route.path, path));
+        let Some(found) = matching.min_by_key(|route| specificity(&route.path)) else { return Vec::new() };
+        self.routes.iter().filter(|route| route.path == found.path).collect()
     }
 
     /// Whether there is such a scope.
@@ -212,11 +271,29 @@ impl Catalogue {
         self.scopes().map(|(scope, _)| scope).filter(move |scope| scope.action() == wanted)
     }
 
+    /// Adds a resource. An error begins with the place in it that is wrong, if one is, and a colon.
+    fn add_resource(&mut self, name: &str, actions: Entries<String>) -> Result<(), String> {
+        if self.resources.iter().any(|(known, _)| known == name) {
+            return Err(": is there twice".to_owned());
+        }
+        if actions.0.is_empty() || actions.0.iter().any(|(action, _)| action == "*") {
+            return Err(": must list its actions by their names".to_owned());
+        }
+        for (action, _) in &actions.0 {
+            Scope::try_from(format!("{name}:{action}")).map_err(|message| format!(".{action}: {message}"))?;
+        }
+        self.resources.push((name.to_owned(), actions));
+        Ok(())
+    }
+
     /// A bundle's scopes; `*:read` stands for every scope with that action.
     fn bundle(&self, name: &str, entries: Option<Vec<String>>) -> Result<Scopes, String> {
         let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
         if name.is_empty() || !name.bytes().all(fits) {
             return Err("a name has lower-case letters, digits, `_` and `-`, and nothing else".to_owned());
+        }
+        if self.bundles.iter().any(|(known, _)| known == name) {
+            return Err("is there twice".to_owned());
         }
         let Some(entries) = entries else { return Ok(Scopes::Full) };
         let mut list: Vec<Scope> = Vec::new();
@@ -243,7 +320,6 @@ impl Catalogue {
         let RouteEntry { methods, path, scope, upstream, service, timeout_seconds } = entry;
         let mut seen: Vec<&String> =
             self.routes.iter().filter(|route| route.path == path).flat_map(|route| &route.methods).collect();
-        let path_is_new = seen.is_empty();
         for method in &methods {
             if !METHODS.contains(&method.as_str()) {
                 return Err(("methods", format!("`{method}` is none of {}", METHODS.join(", "))));
@@ -275,8 +351,11 @@ impl Catalogue {
         if !(1..=MAX_TIMEOUT_SECONDS).contains(&timeout_seconds) {
             return Err(("timeout_seconds", format!("must be from 1 to {MAX_TIMEOUT_SECONDS}")));
         }
-        if path_is_new {
-            self.paths.insert(path.clone(), path.clone()).map_err(|error| ("path", error.to_string()))?;
+        let shape = specificity(&path);
+        let same =
+            |route: &&Route| route.path != path && specificity(&route.path) == shape && overlap(&route.path, &path);
+        if let Some(other) = self.routes.iter().find(same) {
+            return Err(("path", format!("{path} and {} match the same paths", other.path)));
         }
         self.routes.push(Route { methods, path, scope, target, timeout_seconds });
         Ok(())
@@ -298,6 +377,39 @@ fn is_path(path: &str) -> bool {
         Some(("*", name)) => is_word(name) && number == last,
         Some(_) => plain(segment),
     })
+}
+
+/// How specific a path's template is, segment by segment. Of two that match the same path the lesser one is the more
+/// specific: a text before a `:name`, and that before a `*name`.
+fn specificity(template: &str) -> Vec<u8> {
+    let rank = |segment: &str| match segment.bytes().next() {
+        Some(b':') => 1,
+        Some(b'*') => 2,
+        _ => 0,
+    };
+    template.split('/').map(rank).collect()
+}
+
+/// Whether two templates of the same specificity have the same texts at the same places.
+fn overlap(one: &str, other: &str) -> bool {
+    one.split('/').zip(other.split('/')).all(|(one, other)| one == other || one.starts_with([':', '*']))
+}
+
+/// Whether a template matches a path. A `:name` stands for a segment that is not empty, a `*name` for all that follows,
+/// which is not empty either.
+fn matches(template: &str, path: &str) -> bool {
+    let (mut templates, mut segments) = (template.split('/'), path.split('/'));
+    loop {
+        match (templates.next(), segments.next()) {
+            (None, None) => return true,
+            (Some(template), Some(segment)) if template.starts_with('*') => {
+                return !segment.is_empty() || segments.next().is_some();
+            }
+            (Some(template), Some(segment)) if template.starts_with(':') && !segment.is_empty() => {}
+            (Some(template), Some(segment)) if template == segment => {}
+            _ => return false,
+        }
+    }
 }
 
 /// Whether a text is a scheme, a host and perhaps a port.
@@ -349,7 +461,8 @@ mod tests {
     /// The repository's catalogue with this at a place.
     fn with(pointer: &str, value: Value) -> Result<Catalogue, String> {
         let mut file: Value = serde_json::from_str(FILE).unwrap();
-        *file.pointer_mut(pointer).unwrap() = value;
+        let (place, name) = pointer.rsplit_once('/').unwrap();
+        file.pointer_mut(place).unwrap()[name] = value;
         Catalogue::parse(&file.to_string())
     }
 
@@ -404,13 +517,14 @@ mod tests {
         for (text, says) in [
             ("{", "line 1 column 1"),
             ("[]", "line 1 column 2"),
-            (r#"{"resources": {}, "bundles": {}, "presets": []}"#, "missing field `routes`"),
+            (r#"{"resources": {}, "bundles": {}, "presets": [], "routes": []}"#, "missing field `surfaces`"),
+            (r#"{"surfaces": [], "resources": {}, "bundles": {}, "presets": []}"#, "missing field `routes`"),
             (
-                r#"{"resources": {"a": {"x": "", "x": ""}}, "bundles": {}, "presets": [], "routes": []}"#,
+                r#"{"surfaces": [], "resources": {"a": {"x": "", "x": ""}}, "bundles": {}, "presets": [], "routes": []}"#,
                 "`x` is there twice",
             ),
             (
-                r#"{"resources": {"a": {"x": ""}, "a": {}}, "bundles": {}, "presets": [], "routes": []}"#,
+                r#"{"surfaces": [], "resources": {"a": {"x": ""}, "a": {}}, "bundles": {}, "presets": [], "routes": []}"#,
                 "`a` is there twice",
             ),
         ] {
@@ -418,15 +532,27 @@ mod tests {
             assert!(message.contains(says), "{text}: {message}");
         }
         for (pointer, value, says) in [
-            ("/resources/results", json!({}), "resources.results: must list"),
-            ("/resources/results", json!({ "*": "all" }), "resources.results: must list"),
-            ("/resources/results", json!({ "Read": "R" }), "resources.results.Read: `results:Read` is no scope"),
+            ("/surfaces", json!(["mcp", "mcp"]), "surfaces[1]: `mcp` is there twice"),
+            ("/surfaces", json!(["shop"]), "unknown variant `shop`"),
+            ("/evaluations/resources/audit", json!({ "read": "R" }), "evaluations.resources.audit: is there twice"),
+            ("/evaluations/bundles/full", json!(null), "evaluations.bundles.full: is there twice"),
+            ("/evaluations/resources/results", json!({}), "evaluations.resources.results: must list"),
+            ("/evaluations/resources/results", json!({ "*": "all" }), "resources.results: must list"),
+            (
+                "/evaluations/resources/results",
+                json!({ "Read": "R" }),
+                "resources.results.Read: `results:Read` is no scope",
+            ),
             ("/bundles", json!({ "a:b": [] }), "bundles.a:b: a name has"),
             ("/bundles", json!({ "a": ["x:read"] }), "bundles.a: there is no scope `x:read`"),
             ("/bundles", json!({ "a": ["*:fly"] }), "bundles.a: there is no scope that `*:fly` stands for"),
             ("/bundles", json!({ "a": ["*:read", "datasets:read"] }), "bundles.a: `datasets:read` is there twice"),
-            ("/presets/1/scopes", json!(["x:read"]), "presets[1].scopes: there is no scope `x:read`"),
-            ("/presets/1/scopes", json!(["x"]), "`x` is no scope"),
+            (
+                "/evaluations/presets/1/scopes",
+                json!(["x:read"]),
+                "evaluations.presets[1].scopes: there is no scope `x:read`",
+            ),
+            ("/evaluations/presets/1/scopes", json!(["x"]), "`x` is no scope"),
         ] {
             let message = with(pointer, value).err().unwrap();
             assert!(message.contains(says), "{pointer}: {message}");
@@ -501,6 +627,52 @@ mod tests {
         let twice = with_second(json!(["POST", "GET"]), "/orders/:id").unwrap();
         assert_eq!(twice, "routes[1].methods: GET /orders/:id is there twice");
         let other = with_second(json!(["POST"]), "/orders/:name").unwrap();
-        assert!(other.starts_with("routes[1].path: "), "{other}");
+        assert_eq!(other, "routes[1].path: /orders/:name and /orders/:id match the same paths");
+    }
+
+    #[test]
+    fn routes_at_gives_the_most_specific_route_of_those_that_match() {
+        let mut routes = Vec::new();
+        for path in ["/orders/*rest", "/orders/:id", "/orders/new", "/orders/:id/items", "/", "/a/:b/*rest", "/a/:b/c"]
+        {
+            let mut route = route();
+            route["path"] = json!(path);
+            routes.push(route);
+        }
+        let catalogue = with_routes(json!(routes)).unwrap();
+        for (path, expected) in [
+            ("/orders/new", Some("/orders/new")),
+            ("/orders/7", Some("/orders/:id")),
+            ("/orders/7/items", Some("/orders/:id/items")),
+            ("/orders/new/items", Some("/orders/:id/items")),
+            ("/orders/7/items/1", Some("/orders/*rest")),
+            ("/orders/7/", Some("/orders/*rest")),
+            ("/orders/", None),
+            ("/orders", None),
+            ("/a/1/c", Some("/a/:b/c")),
+            ("/a/1/c/d", Some("/a/:b/*rest")),
+            ("/a//c", None),
+            ("/", Some("/")),
+            ("//", None),
+            ("", None),
+        ] {
+            let found = catalogue.routes_at(path);
+            assert_eq!(found.first().map(|route| &*route.path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn parse_leaves_out_what_belongs_to_a_surface_that_is_not_served() {
+        let catalogue = with("/surfaces", json!(["pages"])).unwrap();
+        assert!(catalogue.scopes().all(|(scope, _)| scope.resource() != "datasets"));
+        assert!(catalogue.presets.is_empty() && catalogue.bundles.iter().all(|(name, _)| name != "mcp"));
+        assert!(with_routes(json!([route()])).is_ok());
+        let served = |surfaces: Value| {
+            let mut file: Value = serde_json::from_str(FILE).unwrap();
+            (file["surfaces"], file["routes"]) = (surfaces, json!([route()]));
+            Catalogue::parse(&file.to_string()).err()
+        };
+        assert_eq!(served(json!(["evaluations"])), None);
+        assert_eq!(served(json!([])).unwrap(), "routes[0].scope: there is no scope `datasets:read`");
     }
 }

@@ -346,7 +346,7 @@ fn check_refuses_routes_in_the_way_of_built_in_ones_and_a_catalogue_without_thei
         assert!(result.err().is_none_or(|message| message == format!("routes[0].path: {path} is Bitting's own")));
     }
     let mut file: Value = serde_json::from_str(&catalogue(&json!([]))).unwrap();
-    file["resources"].as_object_mut().unwrap().remove("traces");
+    file["evaluations"]["resources"].as_object_mut().unwrap().remove("traces");
     let message = checked(&file.to_string()).unwrap_err();
     assert!(message.contains("there is no scope `traces:write`, and POST /v1/ingest/batch needs it"), "{message}");
 }

@@ -665,7 +665,7 @@ fn hostile_names_are_text_on_every_page() {
 fn routes_of_the_operator_stay_out_of_the_pages_way() {
     let catalogue = |path: &str| {
         let routes = json!([{ "methods": ["POST"], "path": path, "scope": "a:b", "service": "S" }]);
-        let catalogue = json!({ "resources": { "a": { "b": "c" } }, "bundles": {}, "presets": [], "routes": routes });
+        let catalogue = json!({ "surfaces": [], "resources": { "a": { "b": "c" } }, "bundles": {}, "presets": [], "routes": routes });
         Catalogue::parse(&catalogue.to_string()).unwrap()
     };
     for path in ["/", "/settings", "/settings/mine", "/settings/:id", "/sign-in", "/sign-in/:name", "/:any/*rest"] {
