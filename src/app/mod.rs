@@ -32,11 +32,19 @@ use std::rc::Rc;
 
 use crate::{
     domain::{
-        feed::Feed, idempotency::Repeatable, key::Role, organization::Subscription, snapshot::Snapshot,
+        feed::{Feed, News},
+        idempotency::Repeatable,
+        key::Role,
+        organization::Subscription,
+        snapshot::Snapshot,
         time::UnixMillis,
     },
     ports::{Background, Cache, Clock, Database, Entropy, Limiter, Row, Statement, Upstream, Verifier},
-    storage::{audit::Actor, changes},
+    storage::{
+        audit::Actor,
+        batch::{Batch, Query, Results},
+        changes,
+    },
 };
 
 use self::{config::Config, error::Error, isolate::Isolate};
@@ -134,6 +142,31 @@ impl App {
         self.isolate.hear(&changes::read_news(asked, sent_at, news)?);
         results.drain(..results.len().min(1));
         Ok(results)
+    }
+
+    /// Runs a batch in the name of a key, behind the guard: if anything behind the key has changed
+    /// since it was verified, nothing is read and nothing is written. The batch ends with the feed's
+    /// news, so that this isolate knows at once what it has changed itself.
+    ///
+    /// # Errors
+    /// [`Error::KeyChanged`] when the guard stopped it; otherwise what the database says.
+    pub(crate) async fn guarded_batch(&self, principal: &Principal, mut batch: Batch) -> Result<Results, Error> {
+        let (asked, sent_at) = (self.isolate.feed(Feed::head), self.now());
+        batch.execute_first(changes::guard(&principal.snapshot));
+        let news = batch.add(changes::since(asked));
+        let mut results = batch.run(&*self.database).await?;
+        self.isolate.hear(&News { asked, sent_at, changes: results.take(news)? });
+        Ok(results)
+    }
+
+    /// Runs one query in the name of a key, behind the guard.
+    ///
+    /// # Errors
+    /// As [`App::guarded_batch`].
+    pub(crate) async fn query<T>(&self, principal: &Principal, query: Query<T>) -> Result<T, Error> {
+        let mut batch = Batch::new();
+        let handle = batch.add(query);
+        Ok(self.guarded_batch(principal, batch).await?.take(handle)?)
     }
 
     /// The guard's stand-in where the database was read without it: the read brought the feed's news,

@@ -20,6 +20,7 @@ use crate::{
     storage::{
         access,
         audit::Event,
+        batch::{Batch, Query, Results},
         invitations, organizations,
         people::{self, Leave},
         teams,
@@ -157,6 +158,21 @@ impl App {
         statements: Vec<Statement>,
     ) -> Result<Vec<Vec<Row>>, Error> {
         of_organization(self.guarded(by, about_organization(id, statements)).await?)
+    }
+
+    /// Runs a batch about an organization, behind the guard.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such organization; nothing about it was written then.
+    pub(super) async fn in_organization_batch(
+        &self,
+        principal: &Principal,
+        id: OrganizationId,
+        mut batch: Batch,
+    ) -> Result<Results, Error> {
+        let organization = batch.prepend(Query::any(organizations::get(id)));
+        let mut results = self.guarded_batch(principal, batch).await?;
+        if results.take(organization)? { Ok(results) } else { Err(Error::NotFound) }
     }
 
     /// Like [`App::in_organization`], and once alone if the request has an Idempotency-Key.

@@ -11,7 +11,7 @@ use crate::{
         time::UnixMillis,
     },
     ports::{DatabaseError, Row, Statement},
-    storage::{statement, typed},
+    storage::{batch::Query, named, statement, typed},
 };
 
 /// The newest changes from `asked` on, that one included, so that the answer always tells the head.
@@ -29,6 +29,20 @@ pub(crate) fn read_news(asked: Seq, sent_at: UnixMillis, rows: Vec<Row>) -> Resu
     let changes: Vec<Change> = typed(rows)?;
     let changes = changes.into_iter().map(|change| (change.seq, Subject::parse(&change.subject))).collect();
     Ok(News { asked, sent_at, changes })
+}
+
+/// The newest changes from `asked` on, `asked` included, so that the answer always tells the head.
+pub(crate) fn since(asked: Seq) -> Query<Vec<(Seq, Subject)>> {
+    #[derive(Deserialize)]
+    struct ChangeRow {
+        seq: Seq,
+        subject: String,
+    }
+    let newest = "SELECT seq, subject FROM changes WHERE seq >= :asked ORDER BY seq DESC LIMIT :page";
+    Query::new(named!(newest, asked, page: PAGE), |rows| {
+        let rows: Vec<ChangeRow> = typed(rows)?;
+        Ok(rows.into_iter().map(|row| (row.seq, Subject::parse(&row.subject))).collect())
+    })
 }
 
 /// The first statement of every batch that acts for a key. It fails, and the whole batch with it, if

@@ -9,7 +9,7 @@ use crate::{
         time::UnixMillis,
     },
     ports::{DatabaseError, Row, Statement},
-    storage::{statement, typed},
+    storage::{batch::Query, statement, typed},
 };
 
 /// The id of what was made under the Idempotency-Key of digest `?2` by the key `?1`.
@@ -70,6 +70,11 @@ pub(crate) fn get(by: KeyId, digest: &str, since: UnixMillis) -> Statement {
         digest,
         since
     )
+}
+
+/// What was made under this Idempotency-Key after `since`.
+pub(crate) fn first(key_id: KeyId, digest: &str, since: UnixMillis) -> Query<Option<First>> {
+    Query::first(get(key_id, digest, since))
 }
 
 /// Reads the rows of [`get`].

@@ -12,7 +12,9 @@ use crate::{
         time::UnixMillis,
     },
     ports::{DatabaseError, Param, Row, Statement},
-    storage::{ToParam, audit::keep_until, idempotency::subject, json_text, json_text_or_null, statement, typed},
+    storage::{
+        ToParam, audit::keep_until, batch::Query, idempotency::subject, json_text, json_text_or_null, statement, typed,
+    },
 };
 
 /// The columns of a [`Key`].
@@ -133,6 +135,12 @@ pub(crate) fn get(reach: Reach, key: KeyRef) -> Statement {
 /// The key that was made, or given a new secret, under an Idempotency-Key, which is the caller's own.
 pub(crate) fn made(by: KeyId, digest: &str) -> Statement {
     statement!(concat!("SELECT ", columns!(), ", digest FROM keys WHERE id = ", subject!()), by, digest)
+}
+
+/// The key that was made, or given a new secret, under an Idempotency-Key, which is the caller's own, and the
+/// digest of its newest secret as it is stored.
+pub(crate) fn made_key(key_id: KeyId, digest: &str) -> Query<Option<(Key, String)>> {
+    Query::new(made(key_id, digest), read_made)
 }
 
 /// Reads the rows of [`made`]: the key, and the digest of its newest secret as it is stored.
