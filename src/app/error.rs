@@ -1,9 +1,6 @@
 //! Why a use case did not do what it was asked.
 
-use crate::{
-    domain::{decision::Refusal, id::ReviewId},
-    ports::DatabaseError,
-};
+use crate::{domain::decision::Refusal, ports::DatabaseError};
 
 /// Why a use case did not do what it was asked. `http` knows how each looks on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +18,7 @@ pub enum Error {
     Exceeds(String),
     /// There is no such thing, or none that the caller may see.
     NotFound,
-    /// It is shared with the caller to read, not to change.
+    /// It is there, but the caller may not change it.
     ReadOnly,
     /// The organization has to pay first.
     PaymentRequired {
@@ -37,22 +34,37 @@ pub enum Error {
         /// For people.
         message: &'static str,
     },
+    /// It is there already.
+    AlreadyExists {
+        /// For programs.
+        code: &'static str,
+        /// For people: names what is there.
+        message: String,
+    },
+    /// It does not fit what is there now, and the same request may fit in a moment.
+    InProgress {
+        /// For programs.
+        code: &'static str,
+        /// For people.
+        message: &'static str,
+    },
+    /// Something that the answer depends on cannot be asked, and the caller is told so.
+    Unready {
+        /// For programs.
+        code: &'static str,
+        /// For people.
+        message: &'static str,
+        /// The number of seconds after which it may be; `None`: nobody knows.
+        retry_after_seconds: Option<u32>,
+    },
     /// It was asked too often.
     TooMany,
     /// The Idempotency-Key belongs to another request.
     Reused,
     /// The first request with the Idempotency-Key made what has this id; the answer cannot be given again.
     Spent(String),
-    /// The first request with the Idempotency-Key has not ended yet.
-    Running,
-    /// The run is in the review queue already, as this item.
-    Flagged(ReviewId),
     /// Something that the answer depends on has failed; the text is for the log alone.
     Unavailable(String),
-    /// A language model is to judge, and the operator has set up none.
-    JudgeNotConfigured,
-    /// The language model does not answer, or not what it was asked for; it may after so many seconds.
-    JudgeUnavailable(u32),
     /// The caller's key has changed since it was verified: verify anew, then try again.
     KeyChanged,
     /// The Idempotency-Key was used before: answer with what was made then.
@@ -65,7 +77,7 @@ impl Error {
         Self::Invalid { field: Some(field.to_owned()), message: message.into() }
     }
 
-    /// Whether the caller may not do this, or not any more. Then he is not told either what he did before.
+    /// Whether the caller may not do this, or not any more. Then they are not told either what they did before.
     pub(crate) fn withdrawn(&self) -> bool {
         matches!(self, Self::NotFound | Self::ReadOnly)
     }

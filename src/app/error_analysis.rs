@@ -1,5 +1,5 @@
 //! Error analysis: notes about runs that did not pass, categories of notes, fewer of these. By the operator's
-//! language model if he has set one up, and else by the words. Who has a model is never answered without it: the
+//! language model if there is one, and else by the words. Where there is a model nothing is answered without it: the
 //! same question would have answers of two kinds.
 
 use std::collections::HashMap;
@@ -10,10 +10,9 @@ use serde_json::{Value, json};
 use crate::{
     app::{
         App, Principal,
-        datasets::viewer,
         error::Error,
         model::{Question, object_of},
-        take,
+        shares::viewer,
     },
     domain::{
         error_analysis::{
@@ -23,21 +22,21 @@ use crate::{
         id::RunId,
         run::Run,
     },
-    storage::runs,
+    storage::{batch::Batch, runs},
 };
 
 /// How many characters of what was judged a model is shown of each run.
 const SHOWN_INPUT_CHARS: usize = 2_000;
 
-/// What is suggested, and whether a model did that.
+/// Suggestions, and whether a model made them.
 pub(crate) struct Suggestion<T> {
     /// Whether a model did.
     pub(crate) by_model: bool,
-    /// What is suggested.
+    /// The suggestions.
     pub(crate) items: Vec<T>,
 }
 
-/// What a model must answer.
+/// The answer of a model.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Answer<T> {
@@ -57,17 +56,15 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] also when one is there but the caller may not see it; [`Error::Invalid`] for one that
-    /// passed; [`Error::JudgeUnavailable`].
+    /// passed; [`Error::Unready`].
     pub(crate) async fn suggest_notes(
         &self,
-        by: &Principal,
+        principal: &Principal,
         ids: Vec<RunId>,
     ) -> Result<Suggestion<(RunId, String)>, Error> {
         check_count("runs", ids.len(), MAX_RUNS)?;
-        let viewer = viewer(by)?;
-        let mut results = self.guarded(by, vec![runs::some(viewer, &ids)]).await?;
-        let found: HashMap<RunId, Run> =
-            runs::read(take(&mut results, 0))?.into_iter().map(|run| (run.id, run)).collect();
+        let found = self.query(principal, runs::some(viewer(principal)?, &ids)).await?;
+        let found: HashMap<RunId, Run> = found.into_iter().map(|run| (run.id, run)).collect();
         let mut failed = Vec::new();
         for (at, id) in ids.iter().enumerate() {
             let run = found.get(id).ok_or(Error::NotFound)?;
@@ -103,10 +100,10 @@ impl App {
     /// Categories for notes, each note in one.
     ///
     /// # Errors
-    /// [`Error::Invalid`] or [`Error::JudgeUnavailable`].
+    /// [`Error::Invalid`] or [`Error::Unready`].
     pub(crate) async fn suggest_categories(
         &self,
-        by: &Principal,
+        principal: &Principal,
         notes: &[String],
     ) -> Result<Suggestion<Category>, Error> {
         check_count("notes", notes.len(), MAX_NOTES)?;
@@ -114,8 +111,8 @@ impl App {
             let message = format!("must have 1 to {MAX_NOTE_CHARS} characters and not be blank");
             return Err(Error::invalid(&format!("notes[{at}]"), message));
         }
-        viewer(by)?;
-        self.guarded(by, Vec::new()).await?;
+        viewer(principal)?;
+        self.guarded_batch(principal, Batch::new()).await?;
         if self.config.model.is_none() {
             return Ok(Suggestion { by_model: false, items: categorize(notes) });
         }
@@ -133,10 +130,10 @@ impl App {
     /// Fewer categories, each for one or several of these.
     ///
     /// # Errors
-    /// [`Error::Invalid`] or [`Error::JudgeUnavailable`].
+    /// [`Error::Invalid`] or [`Error::Unready`].
     pub(crate) async fn consolidate_categories(
         &self,
-        by: &Principal,
+        principal: &Principal,
         categories: &[Unconsolidated],
     ) -> Result<Suggestion<Consolidated>, Error> {
         check_count("categories", categories.len(), MAX_CATEGORIES)?;
@@ -150,8 +147,8 @@ impl App {
                 return Err(Error::invalid(&format!("categories[{at}].notes"), message));
             }
         }
-        viewer(by)?;
-        self.guarded(by, Vec::new()).await?;
+        viewer(principal)?;
+        self.guarded_batch(principal, Batch::new()).await?;
         if self.config.model.is_none() {
             return Ok(Suggestion { by_model: false, items: consolidate(categories) });
         }
@@ -169,7 +166,7 @@ impl App {
         .await
     }
 
-    /// What the model suggests: a list of such items.
+    /// The suggestions of the model: a list of such items.
     async fn suggested<T: DeserializeOwned>(
         &self,
         instructions: &str,

@@ -10,15 +10,15 @@ use crate::{
         model::{Question, object_of},
     },
     domain::{
-        dataset::Row,
-        judge::{Judge, Judgment, ModelJudge},
+        dataset::DatasetRow,
+        judge::{Judge, Judgment, ModelJudge, Ruling},
     },
 };
 
 /// The most characters of an explanation that are kept.
 const MAX_EXPLANATION_CHARS: usize = 2_000;
 
-/// What a model must answer.
+/// The answer of a model.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Answer {
@@ -27,15 +27,14 @@ struct Answer {
 }
 
 impl App {
-    /// What a judge says of these values.
+    /// Judges these values.
     ///
     /// # Errors
-    /// [`Error::JudgeNotConfigured`] or [`Error::JudgeUnavailable`] when a model is to judge and there is none, or
-    /// none that answers.
-    pub async fn judge(&self, judge: &Judge, inputs: &Row) -> Result<Judgment, Error> {
+    /// [`Error::Unready`] when a model is to judge and there is none, or none that answers.
+    pub async fn judge(&self, judge: &Judge, inputs: &DatasetRow) -> Result<Judgment, Error> {
         let ModelJudge { instructions, verdicts, passing } = match judge.by_rule(inputs) {
-            Ok(judgment) => return Ok(judgment),
-            Err(model) => model,
+            Ruling::Judged(judgment) => return Ok(judgment),
+            Ruling::Model(model) => model,
         };
         let question = Question {
             instructions: format!(

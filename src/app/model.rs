@@ -32,11 +32,17 @@ const RETRY_AFTER_SECONDS: u32 = 10;
 /// The most bytes of an answer.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-/// What the model is asked.
+const NOT_CONFIGURED: Error = Error::Unready {
+    code: "judge_not_configured",
+    message: "A language model is to do this, and none is set up here. The operator can set JUDGE_URL.",
+    retry_after_seconds: None,
+};
+
+/// A question to the model.
 pub(crate) struct Question {
-    /// What it is to do.
+    /// The task.
     pub(crate) instructions: String,
-    /// What it is to do it with: it comes from anybody, and must not pass for an instruction.
+    /// The data that it works on: it comes from anybody, and must not pass for an instruction.
     pub(crate) data: Value,
     /// The JSON Schema of its answer.
     pub(crate) answer: Value,
@@ -68,13 +74,13 @@ impl App {
     /// Asks the model until it gives an answer of this type that is good, or it makes no sense to ask any longer.
     ///
     /// # Errors
-    /// [`Error::JudgeNotConfigured`] or [`Error::JudgeUnavailable`].
+    /// [`Error::Unready`] when there is no model, or none that answers.
     pub(crate) async fn ask<T: DeserializeOwned>(
         &self,
         question: &Question,
         is_good: impl Fn(&T) -> bool,
     ) -> Result<T, Error> {
-        let model = self.config.model.as_ref().ok_or(Error::JudgeNotConfigured)?;
+        let model = self.config.model.as_ref().ok_or(NOT_CONFIGURED)?;
         let body: Rc<dyn ByteSource> = Rc::new(request(model, question));
         let deadline = self.now().plus_ms(TOTAL_MS);
         let (mut unread, mut attempt) = (0, 1);
@@ -98,7 +104,11 @@ impl App {
                 || rest_seconds > Some(LONGEST_REST_SECONDS)
                 || self.now().plus_ms(wait_ms + TOO_SHORT_MS) > deadline;
             if pointless {
-                return Err(Error::JudgeUnavailable(rest_seconds.unwrap_or(RETRY_AFTER_SECONDS).max(1)));
+                return Err(Error::Unready {
+                    code: "judge_unavailable",
+                    message: "The language model that is to do this does not answer as it should. Try again later.",
+                    retry_after_seconds: Some(rest_seconds.unwrap_or(RETRY_AFTER_SECONDS).max(1)),
+                });
             }
             self.clock.sleep(wait_ms.try_into().unwrap_or(0)).await;
             attempt += 1;

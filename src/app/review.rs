@@ -1,19 +1,24 @@
-//! The review queue: runs are flagged, judged by people or rejected, and become rows of data sets. Who did what
-//! and when stands in each item, so none of it is told again in the audit trail.
+//! The review queue: runs are flagged, judged by people or rejected, and become rows of data sets. Each item says
+//! who did that and when, so the audit log does not.
 
 use crate::{
-    app::{App, Principal, datasets::viewer, error::Error, keys::Page, take},
+    app::{
+        App, Principal,
+        error::Error,
+        keys::Page,
+        shares::{viewer, writable},
+    },
     domain::{
-        access::Standing,
+        access::{Permission, Permitted, Viewer},
         dataset::{Cells, Dataset, MAX_ROWS},
         id::{DatasetId, ReviewId, RunId},
         key::Name,
-        review::{Deed, Filter, ReviewItem, ReviewState},
+        review::{Attribution, ReviewFilter, ReviewItem, ReviewState},
     },
-    ports::Row,
     storage::{
-        datasets,
-        review::{self, Decision, Seen},
+        batch::{Batch, Handle, Results},
+        datasets::{self, NewChunk},
+        review::{self, ReviewDecision, ReviewDetails, RunStatus},
     },
 };
 
@@ -21,60 +26,63 @@ impl App {
     /// A page of the review queue, the newest first.
     ///
     /// # Errors
-    /// What the database says.
+    /// The database's.
     pub async fn list_reviews(
         &self,
-        by: &Principal,
-        filter: Filter,
+        principal: &Principal,
+        filter: ReviewFilter,
         after: Option<ReviewId>,
         limit: i64,
     ) -> Result<Page<ReviewItem>, Error> {
-        let list = review::list(viewer(by)?, filter, after, limit + 1);
-        let mut results = self.guarded(by, vec![list]).await?;
-        Ok(Page::of(review::read(take(&mut results, 0))?, limit))
+        let found = self.query(principal, review::list(viewer(principal)?, filter, after, limit + 1)).await?;
+        Ok(Page::of(found, limit))
     }
 
     /// An item with its run.
     ///
     /// # Errors
     /// [`Error::NotFound`] also when it is there but the caller may not see it.
-    pub(crate) async fn review(&self, by: &Principal, id: ReviewId) -> Result<Seen, Error> {
-        let mut results = self.guarded(by, vec![review::get(viewer(by)?, id)]).await?;
-        review::read_seen(take(&mut results, 0))?.ok_or(Error::NotFound)
+    pub(crate) async fn review(&self, principal: &Principal, id: ReviewId) -> Result<Permitted<ReviewDetails>, Error> {
+        self.query(principal, review::get(viewer(principal)?, id)).await?.ok_or(Error::NotFound)
     }
 
     /// Puts a run into the queue.
     ///
     /// # Errors
-    /// [`Error::Flagged`] if it is there already.
-    pub async fn flag_run(&self, by: &Principal, run_id: RunId, reason: Option<String>) -> Result<ReviewItem, Error> {
-        by.subscribed()?;
-        match self.insert_review(by, run_id, reason).await {
-            Err(error) if error.withdrawn() => Err(error),
-            Err(error) => {
-                let (first, mut results) = self.made_before(by, error, &[review::made]).await?;
-                review::read(take(&mut results, 0))?.pop().ok_or(Error::Spent(first.subject))
-            }
-            flagged => flagged,
-        }
+    /// [`Error::AlreadyExists`] if it is there already.
+    pub async fn flag_run(
+        &self,
+        principal: &Principal,
+        run_id: RunId,
+        reason: Option<String>,
+    ) -> Result<ReviewItem, Error> {
+        let viewer = viewer(principal)?;
+        self.once(
+            principal,
+            review::made,
+            |_, item| Ok(item),
+            async |attempt| {
+                let id = ReviewId::new(self.now(), self.random_bits()?);
+                let mut batch = Batch::new();
+                let status = batch.add(review::run_status(viewer, run_id));
+                let item = batch.add(review::flag(viewer, id, run_id, reason.as_deref(), self.attribution(principal)));
+                let mut results = attempt.run(id, batch).await?;
+                let RunStatus { permission, item_id } = results.take(status)?.ok_or(Error::NotFound)?;
+                match (results.take(item)?, item_id) {
+                    (Some(item), _) => Ok(item),
+                    (None, Some(item_id)) if permission >= Permission::Write => Err(Error::AlreadyExists {
+                        code: "already_flagged",
+                        message: format!("This run is in the review queue already, as {item_id}."),
+                    }),
+                    (None, _) => Err(Error::ReadOnly),
+                }
+            },
+        )
+        .await
     }
 
-    async fn insert_review(&self, by: &Principal, run_id: RunId, reason: Option<String>) -> Result<ReviewItem, Error> {
-        let viewer = viewer(by)?;
-        let id = ReviewId::new(self.now(), self.random_bits()?);
-        let flag = review::flag(viewer, id, run_id, reason.as_deref(), self.deed(by));
-        let statements = vec![review::of_run(viewer, run_id), flag];
-        let mut results = self.guarded_once(by, None, &id.to_string(), statements).await?;
-        let (standing, before) = review::read_of_run(take(&mut results, 0))?.ok_or(Error::NotFound)?;
-        match (review::read(take(&mut results, 1))?.pop(), before) {
-            (Some(item), _) => Ok(item),
-            (None, Some(before)) if standing >= Standing::Write => Err(Error::Flagged(before)),
-            (None, _) => Err(Error::ReadOnly),
-        }
-    }
-
-    fn deed(&self, by: &Principal) -> Deed {
-        Deed { at: self.now(), key_id: by.snapshot.key_id, user_id: by.snapshot.user_id }
+    fn attribution(&self, principal: &Principal) -> Attribution {
+        Attribution { at: self.now(), key_id: principal.snapshot.key_id, user_id: principal.snapshot.user_id }
     }
 
     /// Judges an open item.
@@ -83,14 +91,14 @@ impl App {
     /// [`Error::Conflict`] if it is not open.
     pub async fn judge_review(
         &self,
-        by: &Principal,
+        principal: &Principal,
         id: ReviewId,
         verdict: Name,
         passed: Option<bool>,
         notes: Option<String>,
     ) -> Result<ReviewItem, Error> {
-        let decision = Decision { state: ReviewState::Judged, verdict: Some(verdict), passed, notes };
-        self.decide_review(by, id, &decision).await
+        let decision = ReviewDecision { state: ReviewState::Judged, verdict: Some(verdict), passed, notes };
+        self.decide_review(principal, id, &decision).await
     }
 
     /// Rejects an open item: there is nothing to judge.
@@ -99,20 +107,27 @@ impl App {
     /// [`Error::Conflict`] if it is not open.
     pub async fn reject_review(
         &self,
-        by: &Principal,
+        principal: &Principal,
         id: ReviewId,
         notes: Option<String>,
     ) -> Result<ReviewItem, Error> {
-        let decision = Decision { state: ReviewState::Rejected, verdict: None, passed: None, notes };
-        self.decide_review(by, id, &decision).await
+        let decision = ReviewDecision { state: ReviewState::Rejected, verdict: None, passed: None, notes };
+        self.decide_review(principal, id, &decision).await
     }
 
-    async fn decide_review(&self, by: &Principal, id: ReviewId, decision: &Decision) -> Result<ReviewItem, Error> {
-        let viewer = viewer(by)?;
-        let statements = vec![review::get(viewer, id), review::decide(viewer, id, decision, self.deed(by))];
-        let mut results = self.guarded(by, statements).await?;
-        writable(take(&mut results, 0))?;
-        let decided = review::read(take(&mut results, 1))?.pop();
+    async fn decide_review(
+        &self,
+        principal: &Principal,
+        id: ReviewId,
+        decision: &ReviewDecision,
+    ) -> Result<ReviewItem, Error> {
+        let viewer = viewer(principal)?;
+        let mut batch = Batch::new();
+        let before = batch.add(review::get(viewer, id));
+        let decided = batch.add(review::decide(viewer, id, decision, self.attribution(principal)));
+        let mut results = self.guarded_batch(principal, batch).await?;
+        writable(results.take(before)?)?;
+        let decided = results.take(decided)?;
         decided.ok_or(Error::Conflict { code: "not_open", message: "This was judged or rejected before." })
     }
 
@@ -124,37 +139,49 @@ impl App {
     /// or was promoted before.
     pub async fn promote_review(
         &self,
-        by: &Principal,
+        principal: &Principal,
         id: ReviewId,
         dataset_id: DatasetId,
     ) -> Result<ReviewItem, Error> {
-        let viewer = viewer(by)?;
-        let read = || vec![review::get(viewer, id), datasets::get(viewer, dataset_id)];
-        let mut results = self.guarded(by, read()).await?;
-        let row = promotable(&mut results)?;
-        let mut statements = read();
-        statements.push(review::promote(viewer, id, dataset_id, self.deed(by)));
-        statements.extend(datasets::append_if_changed(viewer, dataset_id, &[row], self.now()));
-        let mut results = self.guarded(by, statements).await?;
+        let viewer = viewer(principal)?;
+        let mut batch = Batch::new();
+        let promotion = Promotion::add(&mut batch, viewer, id, dataset_id);
+        let row = promotion.row(&mut self.guarded_batch(principal, batch).await?)?;
+        let (first_row, store) = datasets::append_if_changed(viewer, dataset_id, &NewChunk::of(&row), self.now());
+        let mut batch = Batch::new();
+        let promotion = Promotion::add(&mut batch, viewer, id, dataset_id);
+        let promoted = batch.add(review::promote(viewer, id, dataset_id, self.attribution(principal)));
+        batch.execute(first_row);
+        batch.extend(store);
+        let mut results = self.guarded_batch(principal, batch).await?;
         // Somebody else may have been there in between.
-        promotable(&mut results)?;
-        review::read(take(&mut results, 2))?.pop().ok_or(Error::NotFound)
+        promotion.row(&mut results)?;
+        results.take(promoted)?.ok_or(Error::NotFound)
     }
 }
 
-/// The item, if it may be changed.
-fn writable(rows: Vec<Row>) -> Result<Seen, Error> {
-    let seen = review::read_seen(rows)?.ok_or(Error::NotFound)?;
-    if seen.standing < Standing::Write { Err(Error::ReadOnly) } else { Ok(seen) }
+/// An item and the data set into which it is to be promoted.
+struct Promotion {
+    item: Handle<Option<Permitted<ReviewDetails>>>,
+    dataset: Handle<Option<Permitted<Dataset>>>,
 }
 
-/// The row that an item becomes in a data set, if it can: the results are those of both.
-fn promotable(results: &mut [Vec<Row>]) -> Result<Cells, Error> {
-    let Seen { item, inputs, .. } = writable(take(results, 0))?;
-    let dataset = datasets::read(take(results, 1))?.pop().ok_or(Error::NotFound)?;
-    if dataset.standing < Standing::Write {
-        return Err(Error::ReadOnly);
+impl Promotion {
+    /// Adds the statements that read both.
+    fn add(batch: &mut Batch, viewer: Viewer, id: ReviewId, dataset_id: DatasetId) -> Self {
+        Self { item: batch.add(review::get(viewer, id)), dataset: batch.add(datasets::get(viewer, dataset_id)) }
     }
+
+    /// The row that the item becomes in the data set, if it can.
+    fn row(self, results: &mut Results) -> Result<Cells, Error> {
+        let details = writable(results.take(self.item)?)?;
+        promotable(details, writable(results.take(self.dataset)?)?)
+    }
+}
+
+/// The row that an item becomes in a data set, if it can.
+fn promotable(details: ReviewDetails, dataset: Dataset) -> Result<Cells, Error> {
+    let ReviewDetails { item, inputs, .. } = details;
     match item.state {
         ReviewState::Judged => {}
         ReviewState::Promoted => {
@@ -168,7 +195,7 @@ fn promotable(results: &mut [Vec<Row>]) -> Result<Cells, Error> {
             });
         }
     }
-    let Dataset { mut columns, row_count, .. } = dataset.dataset;
+    let Dataset { mut columns, row_count, .. } = dataset;
     let row = item.to_row(inputs, &columns).and_then(|row| columns.to_cells(row, false));
     let row = row.map_err(|why| Error::invalid("dataset", why))?;
     if row_count >= MAX_ROWS {

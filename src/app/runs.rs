@@ -1,4 +1,4 @@
-//! Runs: a live evaluation judges what is sent to it, for one credit, and what it said can be read later.
+//! Runs: a live evaluation judges what is sent to it, for one credit, and its judgment can be read later.
 //!
 //! The credit and the run's row are one batch, so neither is without the other. What a rule judges is in the
 //! row from the start. What a model judges is a row that says `running`, then the model is asked, then the row
@@ -6,20 +6,19 @@
 //! credit goes back in the batch that says so.
 
 use crate::{
-    app::{App, Principal, datasets::viewer, error::Error, keys::Page, take},
+    app::{App, Principal, error::Error, keys::Page, shares::viewer},
     domain::{
         access::{Sight, Viewer},
-        dataset::Row,
-        feed::Feed,
+        dataset::DatasetRow,
+        feed::{Feed, News},
         id::{LiveEvaluationId, RunId},
-        idempotency::Repeatable,
         json::{MAX_DEPTH, depth},
-        run::{Filter, Run, RunState},
+        run::{Run, RunFilter, RunState},
     },
-    ports::Statement,
     storage::{
+        batch::Batch,
         changes, idempotency,
-        live_evaluations::{self, Deployed},
+        live_evaluations::{self, Deployment},
         runs,
     },
 };
@@ -30,86 +29,99 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`] when the caller may not see it; [`Error::Conflict`] when it is inactive;
     /// [`Error::Invalid`] when the values do not fit; [`Error::PaymentRequired`] when no credit is left;
-    /// [`Error::Running`] when the request is repeated before the first one has ended; what the judge says.
-    pub async fn run(&self, by: &Principal, id: LiveEvaluationId, inputs: Row) -> Result<Run, Error> {
-        by.subscribed()?;
-        match self.run_once(by, id, inputs.clone()).await {
-            Err(error) if error.withdrawn() => Err(error),
-            Err(error) => {
-                let (first, mut results) = self.made_before(by, error, &[runs::made]).await?;
-                let run = runs::read(take(&mut results, 0))?.pop().ok_or(Error::Spent(first.subject))?;
-                match run.state {
-                    RunState::Completed => Ok(run),
-                    RunState::Running => Err(Error::Running),
-                    RunState::Failed => {
-                        // The sweep has ended it, which knows of no Idempotency-Key.
-                        self.guarded(by, forget(by, &run)).await?;
-                        self.run_once(by, id, inputs).await
+    /// [`Error::InProgress`] when the request is repeated before the first one has ended; the judge's.
+    pub async fn run(&self, principal: &Principal, id: LiveEvaluationId, inputs: DatasetRow) -> Result<Run, Error> {
+        let viewer = runner(principal, id)?;
+        let mut run = self.run_once(principal, viewer, id, inputs.clone()).await?;
+        if run.state == RunState::Failed {
+            // The sweep has ended it, which knows of no Idempotency-Key.
+            let mut batch = Batch::new();
+            forget(&mut batch, principal, &run);
+            self.guarded_batch(principal, batch).await?;
+            run = self.run_once(principal, viewer, id, inputs).await?;
+        }
+        match run.state {
+            RunState::Completed => Ok(run),
+            RunState::Running | RunState::Failed => Err(Error::InProgress {
+                code: "run_in_progress",
+                message: "The first request with this Idempotency-Key is still being judged. \
+                          Send it again in a moment.",
+            }),
+        }
+    }
+
+    /// A new run that has ended, or that of the first request with the same Idempotency-Key, in whatever state.
+    async fn run_once(
+        &self,
+        principal: &Principal,
+        viewer: Viewer,
+        id: LiveEvaluationId,
+        inputs: DatasetRow,
+    ) -> Result<Run, Error> {
+        self.once(
+            principal,
+            runs::made,
+            |_, run| Ok(run),
+            async |attempt| {
+                let deployed = self.query(principal, live_evaluations::deployment(viewer, id)).await?;
+                let Deployment { evaluation_id, config, .. } = runnable(deployed)?;
+                config.check_inputs(&inputs)?;
+                if let Some((name, _)) = inputs.0.iter().find(|(_, value)| depth(value) > MAX_DEPTH) {
+                    let message = format!("is nested more than {MAX_DEPTH} levels deep");
+                    return Err(Error::invalid(&format!("inputs.{name}"), message));
+                }
+                let now = self.now();
+                let judgment = config.judge.by_rule(&inputs).judgment();
+                let ended = judgment.is_some();
+                let run = Run {
+                    id: RunId::new(now, self.random_bits()?),
+                    organization_id: viewer.organization_id,
+                    live_evaluation_id: id,
+                    evaluation_id,
+                    key_id: principal.snapshot.key_id,
+                    user_id: principal.snapshot.user_id,
+                    state: if ended { RunState::Completed } else { RunState::Running },
+                    inputs,
+                    judgment,
+                    created_at: now,
+                    finished_at: ended.then_some(now),
+                };
+                let mut batch = Batch::new();
+                let deployed = batch.add(live_evaluations::deployment(viewer, id));
+                batch.execute(runs::charge(viewer, id));
+                let inserted = batch.add(runs::insert(viewer, &run, self.config.trace_retention_ms));
+                let mut results = attempt.run(run.id, batch).await?;
+                if !results.take(inserted)? {
+                    // It was stopped or taken away since it was read, or the last credit was spent.
+                    runnable(results.take(deployed)?)?;
+                    return Err(Error::Unavailable("a run that could be paid was not stored".to_owned()));
+                }
+                if ended {
+                    return Ok(run);
+                }
+                match self.judge(&config.judge, &run.inputs).await {
+                    Ok(judgment) => self.complete(Run { judgment: Some(judgment), ..run }).await,
+                    Err(error) => {
+                        self.give_up(principal, &run).await;
+                        Err(error)
                     }
                 }
-            }
-            run => run,
-        }
+            },
+        )
+        .await
     }
 
-    async fn run_once(&self, by: &Principal, id: LiveEvaluationId, inputs: Row) -> Result<Run, Error> {
-        let viewer = runner(by, id)?;
-        let mut results = self.guarded(by, vec![live_evaluations::deployed(viewer, id)]).await?;
-        let Deployed { evaluation_id, config, .. } = runnable(live_evaluations::read_deployed(take(&mut results, 0))?)?;
-        let invalid = |(field, message): (String, String)| Error::Invalid { field: Some(field), message };
-        config.check_inputs(&inputs).map_err(invalid)?;
-        if let Some((name, _)) = inputs.0.iter().find(|(_, value)| depth(value) > MAX_DEPTH) {
-            let message = format!("is nested more than {MAX_DEPTH} levels deep");
-            return Err(Error::invalid(&format!("inputs.{name}"), message));
-        }
-        let now = self.now();
-        let judgment = config.judge.by_rule(&inputs).ok();
-        let ended = judgment.is_some();
-        let run = Run {
-            id: RunId::new(now, self.random_bits()?),
-            organization_id: by.snapshot.organization_id,
-            live_evaluation_id: id,
-            evaluation_id,
-            key_id: by.snapshot.key_id,
-            user_id: by.snapshot.user_id,
-            state: if ended { RunState::Completed } else { RunState::Running },
-            inputs,
-            judgment,
-            created_at: now,
-            finished_at: ended.then_some(now),
-        };
-        let statements = vec![
-            live_evaluations::deployed(viewer, id),
-            runs::charge(viewer, id),
-            runs::insert(viewer, &run, self.config.trace_retention_ms),
-        ];
-        let mut results = self.guarded_once(by, None, &run.id.to_string(), statements).await?;
-        if take(&mut results, 2).is_empty() {
-            // It was stopped or taken away since it was read, or the last credit was spent.
-            runnable(live_evaluations::read_deployed(take(&mut results, 0))?)?;
-            return Err(Error::Unavailable("a run that could be paid was not stored".to_owned()));
-        }
-        if ended {
-            return Ok(run);
-        }
-        match self.judge(&config.judge, &run.inputs).await {
-            Ok(judgment) => self.complete(Run { judgment: Some(judgment), ..run }).await,
-            Err(error) => {
-                self.give_up(by, &run).await;
-                Err(error)
-            }
-        }
-    }
-
-    /// Stores what a model has said. The credit is spent and the model was asked, so this needs no guard: whether
+    /// Stores the judgment of a model. The credit is spent and the model was asked, so this needs no guard: whether
     /// the key that asked may still be told is the question of [`App::still_good`], for which it brings the news.
     async fn complete(&self, run: Run) -> Result<Run, Error> {
         let Some(judgment) = &run.judgment else { return Ok(run) };
         let (asked, now) = (self.isolate.feed(Feed::head), self.now());
-        let batch = vec![runs::complete(run.id, judgment, now), changes::news(asked)];
-        let mut results = self.database.batch(batch).await?;
-        self.isolate.hear(&changes::read_news(asked, now, take(&mut results, 1))?);
-        if take(&mut results, 0).is_empty() {
+        let mut batch = Batch::new();
+        let completed = batch.add(runs::complete(run.id, judgment, now));
+        let changes = batch.add(changes::since(asked));
+        let mut results = batch.run(&*self.database).await?;
+        self.isolate.hear(&News { asked, sent_at: now, changes: results.take(changes)? });
+        if !results.take(completed)? {
             return Err(Error::Unavailable(format!(
                 "the judge of {} was too slow, and the sweep has ended it",
                 run.id
@@ -120,11 +132,12 @@ impl App {
 
     /// Ends a run whose judge has failed: the credit goes back, and the Idempotency-Key is free again, so that the
     /// same request can be sent once more. If this fails too, the sweep finds the run.
-    async fn give_up(&self, by: &Principal, run: &Run) {
+    async fn give_up(&self, principal: &Principal, run: &Run) {
         let now = self.now();
-        let mut batch = runs::fail(run.organization_id, run.id, now).to_vec();
-        batch.extend(forget(by, run));
-        if let Err(error) = self.database.batch(batch).await {
+        let mut batch = Batch::new();
+        batch.extend(runs::fail(run.organization_id, run.id, now));
+        forget(&mut batch, principal, run);
+        if let Err(error) = batch.run(&*self.database).await {
             log::warn!("the credit of {} waits for the sweep: {error:?}", run.id);
         }
     }
@@ -132,51 +145,51 @@ impl App {
     /// A page of at most `limit` runs of live evaluations that the caller may see, the newest first.
     ///
     /// # Errors
-    /// What the database says.
+    /// The database's.
     pub(crate) async fn list_runs(
         &self,
-        by: &Principal,
-        filter: Filter,
+        principal: &Principal,
+        filter: RunFilter,
         after: Option<RunId>,
         limit: i64,
     ) -> Result<Page<Run>, Error> {
-        let mut results = self.guarded(by, vec![runs::list(viewer(by)?, filter, after, limit + 1)]).await?;
-        Ok(Page::of(runs::read(take(&mut results, 0))?, limit))
+        let found = self.query(principal, runs::list(viewer(principal)?, filter, after, limit + 1)).await?;
+        Ok(Page::of(found, limit))
     }
 
     /// One run.
     ///
     /// # Errors
     /// [`Error::NotFound`] also when the caller may not see its live evaluation.
-    pub async fn run_details(&self, by: &Principal, id: RunId) -> Result<Run, Error> {
-        let mut results = self.guarded(by, vec![runs::get(viewer(by)?, id)]).await?;
-        runs::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
+    pub async fn run_details(&self, principal: &Principal, id: RunId) -> Result<Run, Error> {
+        self.query(principal, runs::get(viewer(principal)?, id)).await?.ok_or(Error::NotFound)
     }
 }
 
 /// Frees the Idempotency-Key under which a run was made that has failed.
-fn forget(by: &Principal, run: &Run) -> Vec<Statement> {
-    let forget =
-        |request: &Repeatable| idempotency::forget_one(by.snapshot.key_id, &request.digest(), &run.id.to_string());
-    by.repeatable.iter().map(forget).collect()
+fn forget(batch: &mut Batch, principal: &Principal, run: &Run) {
+    if let Some(request) = &principal.repeatable {
+        let key_id = principal.snapshot.key_id;
+        batch.execute(idempotency::forget_one(key_id, &request.digest(), &run.id.to_string()));
+    }
 }
 
-/// As whom the caller sees the live evaluation that he wants to run: its own key sees it and nothing else.
-fn runner(by: &Principal, id: LiveEvaluationId) -> Result<Viewer, Error> {
-    match by.snapshot.live_evaluation_id {
-        None => viewer(by),
+/// The viewer as whom the caller runs a live evaluation: its own key sees it and nothing else.
+fn runner(principal: &Principal, id: LiveEvaluationId) -> Result<Viewer, Error> {
+    match principal.snapshot.live_evaluation_id {
+        None => viewer(principal),
         Some(own) if own == id => {
-            by.subscribed()?;
-            Ok(Viewer { organization_id: by.snapshot.organization_id, sight: Sight::All })
+            principal.subscribed()?;
+            Ok(Viewer { organization_id: principal.snapshot.organization_id, sight: Sight::All })
         }
         Some(_) => Err(Error::NotFound),
     }
 }
 
 /// Whether a live evaluation can run now.
-fn runnable(deployed: Option<Deployed>) -> Result<Deployed, Error> {
+fn runnable(deployed: Option<Deployment>) -> Result<Deployment, Error> {
     let deployed = deployed.ok_or(Error::NotFound)?;
-    if deployed.active == 0 {
+    if !deployed.active {
         return Err(Error::Conflict {
             code: "live_evaluation_inactive",
             message: "This live evaluation is inactive. Whoever may change it can activate it.",

@@ -1,86 +1,126 @@
-//! With whom people share what they have made.
+//! The right to what people have made, and the shares by which they give it to others.
 
 use serde_json::{Value, json};
 
 use crate::{
-    app::{App, Principal, datasets::viewer, error::Error, take},
-    domain::access::{Access, Resource, Share, Standing, Viewer},
-    ports::{Row, Statement},
-    storage::{access, audit::Event},
+    app::{App, Principal, error::Error},
+    domain::{
+        access::{Permission, Permitted, Resource, Share, ShareAccess, Sight, Viewer},
+        key::Role,
+    },
+    storage::{
+        access,
+        audit::Event,
+        batch::{Batch, Query},
+    },
 };
 
+/// The viewer as whom the caller sees what people have made.
+///
+/// # Errors
+/// [`Error::NotFound`] for a key that acts as nobody; [`Error::PaymentRequired`].
+pub(crate) fn viewer(principal: &Principal) -> Result<Viewer, Error> {
+    principal.subscribed()?;
+    let caller = &principal.snapshot;
+    let sight = match (caller.project_id, caller.user_id) {
+        (Some(id), _) => Sight::Project(id),
+        (None, Some(id)) => Sight::User(id),
+        (None, None) if caller.role >= Role::Admin => Sight::All,
+        (None, None) => return Err(Error::NotFound),
+    };
+    Ok(Viewer { organization_id: caller.organization_id, sight })
+}
+
+/// Something that the viewer may change.
+///
+/// # Errors
+/// [`Error::NotFound`] when they do not see it; [`Error::ReadOnly`] when they may not change it.
+pub(crate) fn writable<T>(found: Option<Permitted<T>>) -> Result<T, Error> {
+    let Permitted { item, permission } = found.ok_or(Error::NotFound)?;
+    if permission < Permission::Write { Err(Error::ReadOnly) } else { Ok(item) }
+}
+
 impl App {
-    /// With whom something is shared.
+    /// An event about something that people share.
+    pub(super) fn resource_event(
+        &self,
+        principal: &Principal,
+        resource: Resource,
+        action: &'static str,
+        details: Value,
+    ) -> Event {
+        Event::new(principal.snapshot.organization_id, resource, action, details, self.now())
+    }
+
+    /// The shares of something.
     ///
     /// # Errors
     /// [`Error::NotFound`] also when it is there but the caller may not see it.
-    pub async fn list_shares(&self, by: &Principal, resource: Resource) -> Result<Vec<Share>, Error> {
-        let viewer = viewer(by)?;
-        let statements = vec![access::standing_of(viewer, resource), access::shares(viewer, resource)];
-        let mut results = self.guarded(by, statements).await?;
-        if take(&mut results, 0).is_empty() {
-            return Err(Error::NotFound);
-        }
-        Ok(access::read(take(&mut results, 1))?)
+    pub async fn list_shares(&self, principal: &Principal, resource: Resource) -> Result<Vec<Share>, Error> {
+        let viewer = viewer(principal)?;
+        let mut batch = Batch::new();
+        let permission = batch.add(access::permission(viewer, resource));
+        let shares = batch.add(access::shares(viewer, resource));
+        let mut results = self.guarded_batch(principal, batch).await?;
+        results.take(permission)?.ok_or(Error::NotFound)?;
+        Ok(results.take(shares)?)
     }
 
     /// Shares something with a member or a team of the organization, or changes what that allows.
     ///
     /// # Errors
-    /// [`Error::Exceeds`] for whoever does not own it; [`Error::NotFound`] also when there is nobody to
+    /// [`Error::Exceeds`] for a caller who does not own it; [`Error::NotFound`] also when there is nobody to
     /// share it with.
     pub async fn share(
         &self,
-        by: &Principal,
+        principal: &Principal,
         resource: Resource,
         grantee_id: &str,
-        access: Access,
+        access: ShareAccess,
     ) -> Result<Share, Error> {
-        let viewer = viewer(by)?;
-        let share = access::share(viewer, resource, grantee_id, access, self.now());
+        let share = access::share(viewer(principal)?, resource, grantee_id, access, self.now());
         let action = match resource {
             Resource::Dataset(_) => "dataset.shared",
             Resource::Evaluation(_) => "evaluation.shared",
             Resource::LiveEvaluation(_) => "live_evaluation.shared",
         };
         let details = json!({ "with": grantee_id, "access": access });
-        let mut results = self.change_shares(by, viewer, resource, share, action, details).await?;
-        access::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
+        self.change_shares(principal, resource, share, action, details).await?.ok_or(Error::NotFound)
     }
 
     /// Ends a share.
     ///
     /// # Errors
-    /// [`Error::Exceeds`] for whoever does not own what is shared.
-    pub async fn unshare(&self, by: &Principal, resource: Resource, grantee_id: &str) -> Result<(), Error> {
-        let viewer = viewer(by)?;
-        let unshare = access::unshare(viewer, resource, grantee_id);
+    /// [`Error::Exceeds`] for a caller who does not own what is shared.
+    pub async fn unshare(&self, principal: &Principal, resource: Resource, grantee_id: &str) -> Result<(), Error> {
+        let unshare = access::unshare(viewer(principal)?, resource, grantee_id);
         let action = match resource {
             Resource::Dataset(_) => "dataset.unshared",
             Resource::Evaluation(_) => "evaluation.unshared",
             Resource::LiveEvaluation(_) => "live_evaluation.unshared",
         };
         let details = json!({ "with": grantee_id });
-        let mut results = self.change_shares(by, viewer, resource, unshare, action, details).await?;
-        if take(&mut results, 0).is_empty() { Err(Error::NotFound) } else { Ok(()) }
+        let ended = self.change_shares(principal, resource, unshare, action, details).await?;
+        if ended { Ok(()) } else { Err(Error::NotFound) }
     }
 
-    async fn change_shares(
+    async fn change_shares<T>(
         &self,
-        by: &Principal,
-        viewer: Viewer,
+        principal: &Principal,
         resource: Resource,
-        change: Statement,
+        change: Query<T>,
         action: &'static str,
         details: Value,
-    ) -> Result<Vec<Vec<Row>>, Error> {
-        let event = Event::new(by.snapshot.organization_id, resource, action, details, self.now());
-        let statements = vec![change, self.record_if_changed(by, &event), access::standing_of(viewer, resource)];
-        let mut results = self.guarded(by, statements).await?;
-        let standing = access::read_standing(take(&mut results, 2))?.ok_or(Error::NotFound)?;
-        if standing < Standing::Own {
+    ) -> Result<T, Error> {
+        let event = self.resource_event(principal, resource, action, details);
+        let mut batch = Batch::new();
+        let changed = batch.add(change);
+        batch.execute(self.record_if_changed(principal, &event));
+        let permission = batch.add(access::permission(viewer(principal)?, resource));
+        let mut results = self.guarded_batch(principal, batch).await?;
+        if results.take(permission)?.ok_or(Error::NotFound)? < Permission::Own {
             return Err(Error::Exceeds("Only its owner can share this.".to_owned()));
         }
-        Ok(results)
+        Ok(results.take(changed)?)
     }
 }

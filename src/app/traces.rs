@@ -4,13 +4,16 @@
 use serde_json::value::RawValue;
 
 use crate::{
-    app::{App, Principal, error::Error, take},
+    app::{App, Principal, error::Error},
     domain::{
         id::{EvalId, FeedbackId, TraceId},
         key::Name,
         trace::{EvalRequest, Feedback, GivenFeedback, Place, Trace},
     },
-    storage::traces::{self, TraceReach},
+    storage::{
+        batch::Batch,
+        traces::{self, TraceReach},
+    },
 };
 
 /// The most traces in one batch.
@@ -37,7 +40,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Invalid`] when there are too many, or one is too long.
-    pub async fn ingest(&self, by: &Principal, traces: &[Trace]) -> Result<(), Error> {
+    pub async fn ingest(&self, principal: &Principal, traces: &[Trace]) -> Result<(), Error> {
         if traces.len() > MAX_TRACES {
             let message = format!("has {}; at most {MAX_TRACES} are taken at once", traces.len());
             return Err(Error::invalid("traces", message));
@@ -47,7 +50,9 @@ impl App {
             let message = format!("has {bytes} bytes as JSON; at most {MAX_TRACE_BYTES} are kept");
             return Err(Error::invalid(&format!("traces[{index}]"), message));
         }
-        self.guarded(by, traces::insert(reach(by), traces, self.now(), self.config.trace_retention_ms)).await?;
+        let mut batch = Batch::new();
+        batch.extend(traces::insert(reach(principal), traces, self.now(), self.config.trace_retention_ms));
+        self.guarded_batch(principal, batch).await?;
         Ok(())
     }
 
@@ -57,7 +62,7 @@ impl App {
     /// [`Error::Invalid`] when it is too long.
     pub async fn give_feedback(
         &self,
-        by: &Principal,
+        principal: &Principal,
         trace_id: TraceId,
         feedback: Feedback,
     ) -> Result<FeedbackId, Error> {
@@ -66,44 +71,55 @@ impl App {
             let message = format!("The feedback has {bytes} bytes as JSON; at most {MAX_FEEDBACK_BYTES} are kept");
             return Err(Error::Invalid { field: None, message });
         }
-        let now = self.now();
-        let given = GivenFeedback { id: FeedbackId::new(now, self.random_bits()?), trace_id, feedback };
-        let insert = traces::insert_feedback(reach(by), &given, now, self.config.trace_retention_ms);
-        match self.guarded_once(by, None, &given.id.to_string(), vec![insert]).await {
-            Ok(_) => Ok(given.id),
-            Err(error) => self.id_made_before(by, error, FeedbackId::parse).await,
-        }
+        self.once_id(principal, FeedbackId::parse, async |attempt| {
+            let now = self.now();
+            let given = GivenFeedback { id: FeedbackId::new(now, self.random_bits()?), trace_id, feedback };
+            let insert = traces::insert_feedback(reach(principal), &given, now, self.config.trace_retention_ms);
+            let mut batch = Batch::new();
+            batch.execute(insert);
+            attempt.run(given.id, batch).await?;
+            Ok(given.id)
+        })
+        .await
     }
 
     /// Stores a request to evaluate a trace, which need not be there yet.
     ///
     /// # Errors
-    /// What the database says.
+    /// The database's.
     pub async fn request_eval(
         &self,
-        by: &Principal,
+        principal: &Principal,
         trace_id: TraceId,
         evaluator_type: Name,
         metric_name: Name,
     ) -> Result<EvalId, Error> {
-        let now = self.now();
-        let request = EvalRequest { id: EvalId::new(now, self.random_bits()?), trace_id, evaluator_type, metric_name };
-        let insert = traces::insert_eval(reach(by), &request, now, self.config.trace_retention_ms);
-        match self.guarded_once(by, None, &request.id.to_string(), vec![insert]).await {
-            Ok(_) => Ok(request.id),
-            Err(error) => self.id_made_before(by, error, EvalId::parse).await,
-        }
+        self.once_id(principal, EvalId::parse, async |attempt| {
+            let now = self.now();
+            let id = EvalId::new(now, self.random_bits()?);
+            let request = EvalRequest { id, trace_id, evaluator_type, metric_name };
+            let insert = traces::insert_eval(reach(principal), &request, now, self.config.trace_retention_ms);
+            let mut batch = Batch::new();
+            batch.execute(insert);
+            attempt.run(id, batch).await?;
+            Ok(id)
+        })
+        .await
     }
 
     /// A page of at most `limit` traces, and fewer when they are long.
     ///
     /// # Errors
-    /// What the database says.
-    pub async fn list_traces(&self, by: &Principal, after: Option<Place>, limit: usize) -> Result<TracePage, Error> {
+    /// The database's.
+    pub async fn list_traces(
+        &self,
+        principal: &Principal,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<TracePage, Error> {
         // One more than asked tells whether there are more.
         let asked = i64::try_from(limit).unwrap_or(0) + 1;
-        let mut results = self.guarded(by, vec![traces::list(reach(by), after, asked, FULL_PAGE_BYTES)]).await?;
-        let rows = traces::read(take(&mut results, 0))?;
+        let rows = self.query(principal, traces::list(reach(principal), after, asked, FULL_PAGE_BYTES)).await?;
         let more = rows.len();
         let mut page = TracePage { traces: Vec::new(), next: None };
         let mut last = None;
@@ -118,7 +134,7 @@ impl App {
     }
 }
 
-/// What the caller may see and send.
-fn reach(by: &Principal) -> TraceReach {
-    TraceReach { organization_id: by.snapshot.organization_id, project_id: by.snapshot.project_id }
+/// The traces that the caller may see and send.
+fn reach(principal: &Principal) -> TraceReach {
+    TraceReach { organization_id: principal.snapshot.organization_id, project_id: principal.snapshot.project_id }
 }

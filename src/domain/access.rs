@@ -1,4 +1,4 @@
-//! Who may see and change what people make: data sets and whatever comes beside them.
+//! The right to see and change what people make: data sets, evaluations and live evaluations.
 
 use std::fmt;
 
@@ -10,28 +10,28 @@ use super::{
     time::UnixMillis,
 };
 
-/// In whose name somebody looks at what an organization's people have made.
+/// The name in which a request looks at what an organization's people have made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Viewer {
     /// The organization: nobody sees beyond it.
     pub organization_id: OrganizationId,
-    /// What of it.
+    /// The part of it that is seen.
     pub sight: Sight,
 }
 
-/// What of an organization somebody sees.
+/// The part of an organization that a viewer sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sight {
     /// All: a key of the organization.
     All,
-    /// What belongs to this project: a project's key.
+    /// All that belongs to this project: a project's key.
     Project(ProjectId),
-    /// What this user owns, and what is shared with him or with one of his teams: a personal key.
+    /// All that this user owns, and all that is shared with them or with one of their teams: a personal key.
     User(UserId),
 }
 
 impl Viewer {
-    /// The user, if somebody looks as one.
+    /// The user, if the viewer is one.
     pub fn user_id(&self) -> Option<UserId> {
         match self.sight {
             Sight::User(id) => Some(id),
@@ -39,7 +39,7 @@ impl Viewer {
         }
     }
 
-    /// The project, if somebody looks as one.
+    /// The project, if the viewer is one.
     pub fn project_id(&self) -> Option<ProjectId> {
         match self.sight {
             Sight::Project(id) => Some(id),
@@ -70,41 +70,52 @@ impl fmt::Display for Resource {
     }
 }
 
-/// What somebody may do with what he sees, the least first.
+/// The most that a viewer may do with something that they see, the least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-pub enum Standing {
+pub enum Permission {
     /// To see it.
     Read,
     /// To change it, too.
     Write,
-    /// To share it, too: it is his own.
+    /// To share it, too: it is the viewer's own.
     Own,
 }
 
-/// Which part of a list, the newest first.
+/// Something that a viewer sees, and what they may do with it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Permitted<T> {
+    /// What they see.
+    #[serde(flatten)]
+    pub item: T,
+    /// The most that they may do with it.
+    pub permission: Permission,
+}
+
+/// A part of a list, the newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part<T> {
-    /// Behind what has this id.
+    /// The id behind which it begins.
     pub after: Option<T>,
-    /// How many are left out at its beginning.
+    /// The number of items that are left out at its beginning.
     pub skip: i64,
-    /// How many at most.
+    /// The most items.
     pub limit: i64,
 }
 
 /// What a share allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Access {
+#[schemars(rename = "Access")]
+pub enum ShareAccess {
     /// To see it.
     Read,
     /// To change it, too.
     Write,
 }
 
-impl Access {
+impl ShareAccess {
     /// The access's name.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -114,13 +125,13 @@ impl Access {
     }
 }
 
-/// With whom something is shared.
+/// The kind of a grantee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GranteeKind {
     /// A member of the organization.
     User,
-    /// All who are in a team.
+    /// Everybody in a team.
     Team,
 }
 
@@ -129,10 +140,10 @@ pub enum GranteeKind {
 pub struct Share {
     /// The user's id, or the team's.
     pub grantee_id: String,
-    /// Which of both.
+    /// The kind of the grantee.
     pub grantee_kind: GranteeKind,
-    /// What it allows.
-    pub access: Access,
-    /// Since when; a change of the access does not change it.
+    /// The access that it gives.
+    pub access: ShareAccess,
+    /// The time from which on it is shared; a change of the access does not change it.
     pub created_at: UnixMillis,
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     id::{DatasetId, OrganizationId, ProjectId, UserId},
-    json::{MAX_DEPTH, depth},
+    json::{self, MAX_DEPTH, depth},
     key::Name,
     schema::json_schema,
     time::UnixMillis,
@@ -28,7 +28,7 @@ pub const MAX_ROWS: i64 = 1_000_000;
 pub const MAX_ROW_BYTES: usize = 64 * 1024;
 
 /// A data set, without its rows.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Dataset {
     /// Its id.
     pub id: DatasetId,
@@ -43,8 +43,10 @@ pub struct Dataset {
     /// What a person wrote about it.
     pub description: Option<String>,
     /// Its columns, in their order.
+    #[serde(deserialize_with = "json::text")]
     pub columns: Columns,
     /// How its rows are to be judged.
+    #[serde(deserialize_with = "json::text")]
     pub judgments: Vec<JudgmentConfig>,
     /// How many rows it has.
     pub row_count: i64,
@@ -84,40 +86,40 @@ pub struct Column {
 
 /// A row: values by the names of their columns, in their order. What is null, or not there, has no value.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row(pub Vec<(String, Value)>);
+pub struct DatasetRow(pub Vec<(String, Value)>);
 
-json_schema!(Row, "Row", {
+json_schema!(DatasetRow, "Row", {
     "type": "object",
     "description": "Values by the names of their columns.",
     "maxProperties": MAX_COLUMNS,
     "additionalProperties": true,
 });
 
-impl Row {
+impl DatasetRow {
     /// What a column holds, if that is a value.
     pub fn get(&self, column: &Name) -> Option<&Value> {
         self.0.iter().find(|(name, value)| name == column.as_str() && !value.is_null()).map(|(_, value)| value)
     }
 }
 
-impl Serialize for Row {
+impl Serialize for DatasetRow {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
 }
 
-impl<'de> Deserialize<'de> for Row {
+impl<'de> Deserialize<'de> for DatasetRow {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Entries;
 
         impl<'de> Visitor<'de> for Entries {
-            type Value = Row;
+            type Value = DatasetRow;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object of column names and values")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Row, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<DatasetRow, A::Error> {
                 let mut row = Vec::new();
                 while let Some((name, value)) = map.next_entry::<String, Value>()? {
                     if row.iter().any(|(given, _)| *given == name) {
@@ -128,7 +130,7 @@ impl<'de> Deserialize<'de> for Row {
                     }
                     row.push((name, value));
                 }
-                Ok(Row(row))
+                Ok(DatasetRow(row))
             }
         }
 
@@ -203,7 +205,7 @@ impl Columns {
     ///
     /// # Errors
     /// What is wrong, for people.
-    pub fn to_cells(&mut self, row: Row, grow: bool) -> Result<Cells, String> {
+    pub fn to_cells(&mut self, row: DatasetRow, grow: bool) -> Result<Cells, String> {
         let mut cells = Cells::new();
         for (name, value) in row.0 {
             let id = match self.named(&name) {
@@ -223,9 +225,9 @@ impl Columns {
     }
 
     /// A stored row by the names of its columns: every column is there, null where it has no value.
-    pub fn to_row(&self, mut cells: Cells) -> Row {
+    pub fn to_row(&self, mut cells: Cells) -> DatasetRow {
         let value = |column: &Column| (column.name.as_str().to_owned(), cells.remove(&column.id).unwrap_or_default());
-        Row(self.list.iter().map(value).collect())
+        DatasetRow(self.list.iter().map(value).collect())
     }
 }
 
@@ -266,13 +268,13 @@ pub fn check_judgments(judgments: &[JudgmentConfig], columns: &Columns) -> Resul
 mod tests {
     use serde_json::json;
 
-    use super::{ColumnRole, Columns, Name, Row};
+    use super::{ColumnRole, Columns, DatasetRow, Name};
 
     fn name(text: &str) -> Name {
         Name::try_from(text.to_owned()).unwrap()
     }
 
-    fn row(value: serde_json::Value) -> Row {
+    fn row(value: serde_json::Value) -> DatasetRow {
         serde_json::from_value(value).unwrap()
     }
 

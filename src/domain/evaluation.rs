@@ -7,15 +7,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    dataset::{MAX_COLUMNS, Row},
+    dataset::{DatasetRow, MAX_COLUMNS},
     id::{DatasetId, EvaluationId, OrganizationId, ProjectId, UserId},
-    judge::Judge,
+    json,
+    judge::{InvalidField, Judge},
     key::Name,
     time::UnixMillis,
 };
 
 /// An evaluation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Evaluation {
     /// Its id.
     pub id: EvaluationId,
@@ -34,8 +35,10 @@ pub struct Evaluation {
     /// What a person wrote about it.
     pub description: Option<String>,
     /// What it judges, and how.
+    #[serde(deserialize_with = "json::text")]
     pub config: EvaluationConfig,
     /// Whether it was generated and nobody has looked at it yet; then it cannot be deployed.
+    #[serde(deserialize_with = "json::flag")]
     pub draft: bool,
     /// When it was made.
     pub created_at: UnixMillis,
@@ -122,42 +125,47 @@ impl EvaluationConfig {
     /// Whether its parts fit each other.
     ///
     /// # Errors
-    /// Where it is wrong, and what is.
-    pub fn check(&self) -> Result<(), (String, String)> {
+    /// The first field that is wrong.
+    pub fn check(&self) -> Result<(), InvalidField> {
         if self.columns.is_empty() || self.columns.len() > MAX_COLUMNS {
-            return Err(("columns".to_owned(), format!("must be 1 to {MAX_COLUMNS} columns")));
+            return Err(InvalidField::new("columns", format!("must be 1 to {MAX_COLUMNS} columns")));
         }
         let mut names = HashSet::new();
         for (index, column) in self.columns.iter().enumerate() {
             if !names.insert(column.name.as_str()) {
                 let message = format!("there are two columns `{}`", column.name.as_str());
-                return Err((format!("columns[{index}].name"), message));
+                return Err(InvalidField::new(format!("columns[{index}].name"), message));
             }
         }
         for (field, name) in self.judge.columns() {
             if !names.contains(name.as_str()) {
-                return Err((format!("judge.{field}"), format!("there is no column `{}`", name.as_str())));
+                return Err(InvalidField::new(
+                    format!("judge.{field}"),
+                    format!("there is no column `{}`", name.as_str()),
+                ));
             }
         }
-        self.judge.check().map_err(|(field, message)| (format!("judge.{field}"), message))
+        self.judge
+            .check()
+            .map_err(|InvalidField { field, message }| InvalidField::new(format!("judge.{field}"), message))
     }
 
     /// Whether these values fit the columns.
     ///
     /// # Errors
-    /// Where they do not, and why.
-    pub fn check_inputs(&self, inputs: &Row) -> Result<(), (String, String)> {
-        let at = |name: &str| format!("inputs.{name}");
+    /// The first value that does not fit.
+    pub fn check_inputs(&self, inputs: &DatasetRow) -> Result<(), InvalidField> {
+        let invalid = |name: &str, message: &str| InvalidField::new(format!("inputs.{name}"), message);
         let column_of = |name: &str| self.columns.iter().find(|column| column.name.as_str() == name);
         for (name, value) in &inputs.0 {
-            let column = column_of(name).ok_or_else(|| (at(name), "the evaluation has no such column".to_owned()))?;
+            let column = column_of(name).ok_or_else(|| invalid(name, "the evaluation has no such column"))?;
             let there = !value.is_null();
             if there && !column.value_type.has(value) {
-                return Err((at(name), format!("must be {}", column.value_type.described())));
+                return Err(invalid(name, &format!("must be {}", column.value_type.described())));
             }
         }
         match self.columns.iter().find(|column| column.required && inputs.get(&column.name).is_none()) {
-            Some(column) => Err((at(column.name.as_str()), "is required".to_owned())),
+            Some(column) => Err(invalid(column.name.as_str(), "is required")),
             None => Ok(()),
         }
     }

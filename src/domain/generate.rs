@@ -25,7 +25,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    dataset::{Column, ColumnRole, Dataset, JudgmentConfig, Row},
+    dataset::{Column, ColumnRole, Dataset, DatasetRow, JudgmentConfig},
     evaluation::{EvaluationConfig, InputColumn, ValueType},
     judge::{Judge, ModelJudge, Needs, Unit, pass_or_fail},
     key::Name,
@@ -79,7 +79,7 @@ pub struct Agreement {
 ///
 /// # Errors
 /// What the data set lacks, for people.
-pub fn generate(dataset: &Dataset, rows: &[Row]) -> Result<Generated, String> {
+pub fn generate(dataset: &Dataset, rows: &[DatasetRow]) -> Result<Generated, String> {
     let of_role = |role: ColumnRole| dataset.columns.iter().filter(move |column| column.role == role);
     let inputs: Vec<&Name> = of_role(ColumnRole::Input).map(|column| &column.name).collect();
     if inputs.is_empty() {
@@ -93,7 +93,7 @@ pub fn generate(dataset: &Dataset, rows: &[Row]) -> Result<Generated, String> {
     };
     let mut bytes = 0;
     let judged = rows.iter().filter_map(|row| Some((row, is_good(row.get(verdicts?)?))));
-    let judged: Vec<(&Row, Option<bool>)> = judged
+    let judged: Vec<(&DatasetRow, Option<bool>)> = judged
         .take_while(|(row, _)| {
             bytes += json(row).len();
             bytes <= MAX_JUDGED_BYTES
@@ -113,7 +113,7 @@ pub fn generate(dataset: &Dataset, rows: &[Row]) -> Result<Generated, String> {
     Ok(Generated { config: EvaluationConfig { columns, judge }, agreement })
 }
 
-fn input_column(name: &Name, rows: &[Row]) -> InputColumn {
+fn input_column(name: &Name, rows: &[DatasetRow]) -> InputColumn {
     let values: Vec<Option<&Value>> = rows.iter().take(TYPED_ROWS).map(|row| row.get(name)).collect();
     let mut types = values.iter().flatten().map(|value| ValueType::of(value));
     let first = types.next().unwrap_or_default();
@@ -133,10 +133,10 @@ fn is_good(verdict: &Value) -> Option<bool> {
 fn rule(
     inputs: &[&Name],
     expected: Option<&Name>,
-    rows: &[Row],
-    judged: &[(&Row, Option<bool>)],
+    rows: &[DatasetRow],
+    judged: &[(&DatasetRow, Option<bool>)],
 ) -> Option<(Judge, usize)> {
-    let known: Vec<(&Row, bool)> = judged.iter().filter_map(|(row, good)| Some((*row, (*good)?))).collect();
+    let known: Vec<(&DatasetRow, bool)> = judged.iter().filter_map(|(row, good)| Some((*row, (*good)?))).collect();
     let inputs = inputs.get(..MAX_TRIED_COLUMNS).unwrap_or(inputs);
     let mut candidates = Vec::new();
     if let Some(expected) = expected {
@@ -165,7 +165,8 @@ fn rule(
         candidates.extend(inputs.iter().flat_map(|column| of_one_column(column, &known)));
     }
     let agreed = |judge: &Judge| {
-        let agrees = |(row, good): &&(&Row, bool)| judge.by_rule(row).is_ok_and(|it| it.passed == *good);
+        let agrees =
+            |(row, good): &&(&DatasetRow, bool)| judge.by_rule(row).judgment().is_some_and(|it| it.passed == *good);
         known.iter().filter(agrees).count()
     };
     // Of those that agree with as many, `max_by_key` takes the last.
@@ -185,12 +186,12 @@ fn in_common(column: &Name, expected: &Name, threshold: f64) -> Judge {
 }
 
 /// How much a column has in common with the expected one in a row.
-fn score(row: &Row, column: &Name, expected: &Name) -> Option<f64> {
-    in_common(column, expected, 0.0).by_rule(row).ok()?.score
+fn score(row: &DatasetRow, column: &Name, expected: &Name) -> Option<f64> {
+    in_common(column, expected, 0.0).by_rule(row).judgment()?.score
 }
 
 /// The columns, that which has most in common with the expected one first; if that says nothing, the last one.
-fn most_alike<'a>(inputs: &[&'a Name], expected: &Name, rows: &[Row]) -> Vec<&'a Name> {
+fn most_alike<'a>(inputs: &[&'a Name], expected: &Name, rows: &[DatasetRow]) -> Vec<&'a Name> {
     let likeness =
         |column: &Name| -> f64 { rows.iter().take(TYPED_ROWS).filter_map(|row| score(row, column, expected)).sum() };
     let mut scored: Vec<(f64, &Name)> = inputs.iter().rev().map(|column| (likeness(column), *column)).collect();
@@ -199,7 +200,7 @@ fn most_alike<'a>(inputs: &[&'a Name], expected: &Name, rows: &[Row]) -> Vec<&'a
 }
 
 /// The overlap with the expected column from which on most rows are good.
-fn enough_in_common(column: &Name, expected: &Name, judged: &[(&Row, bool)]) -> Option<Judge> {
+fn enough_in_common(column: &Name, expected: &Name, judged: &[(&DatasetRow, bool)]) -> Option<Judge> {
     let scores = judged.iter().map(|(row, good)| (score(row, column, expected).unwrap_or(0.0), *good));
     // A little less is easier to read, and says the same of these rows if none is between.
     let threshold = (least(scores.collect())? * 100.0).floor() / 100.0;
@@ -207,7 +208,7 @@ fn enough_in_common(column: &Name, expected: &Name, judged: &[(&Row, bool)]) -> 
 }
 
 /// The rules about one column that could explain what people have said.
-fn of_one_column(column: &Name, judged: &[(&Row, bool)]) -> Vec<Judge> {
+fn of_one_column(column: &Name, judged: &[(&DatasetRow, bool)]) -> Vec<Judge> {
     let mut rules = Vec::new();
     let mut values = Vec::new();
     for value in judged.iter().filter(|(_, good)| *good).filter_map(|(row, _)| row.get(column)) {
@@ -239,7 +240,7 @@ fn of_one_column(column: &Name, judged: &[(&Row, bool)]) -> Vec<Judge> {
 /// From which measure of a column on most rows are good, and up to which; nothing if one cannot be measured.
 fn bounds(
     column: &Name,
-    judged: &[(&Row, bool)],
+    judged: &[(&DatasetRow, bool)],
     measure: fn(&Value) -> Option<f64>,
 ) -> Vec<(Option<f64>, Option<f64>)> {
     let measured = judged.iter().map(|(row, good)| Some((measure(row.get(column)?)?, *good)));
@@ -296,7 +297,7 @@ fn put<T>(kinds: &mut Vec<(String, Vec<T>)>, kind: String, item: T) {
     }
 }
 
-fn json(row: &Row) -> String {
+fn json(row: &DatasetRow) -> String {
     serde_json::to_string(row).unwrap_or_default()
 }
 
@@ -315,11 +316,11 @@ fn model(
     asked: Option<&JudgmentConfig>,
     verdicts: Option<&Name>,
     notes: Option<&Column>,
-    rows: &[Row],
+    rows: &[DatasetRow],
 ) -> ModelJudge {
     let question = asked.and_then(|judgment| judgment.question.as_deref()).filter(|text| !text.trim().is_empty());
     let mut parts = vec![cut(question.unwrap_or("Is this good?"), MAX_PART_CHARS)];
-    let mut judged: Vec<(String, Vec<&Row>)> = Vec::new();
+    let mut judged: Vec<(String, Vec<&DatasetRow>)> = Vec::new();
     let told = asked.map(|judgment| judgment.verdicts.as_slice()).unwrap_or_default();
     let told = told.iter().take(MAX_KINDS).map(|verdict| cut(verdict.as_str(), MAX_VALUE_CHARS));
     judged.extend(told.map(|verdict| (verdict, Vec::new())));
@@ -333,7 +334,7 @@ fn model(
         .map(|(verdict, row)| {
             let seen = inputs.iter().filter_map(|name| Some((name.as_str().to_owned(), row.get(name)?.clone())));
             let why = notes.and_then(|column| row.get(&column.name)).map(|why| format!(", because: {}", shown(why)));
-            let seen = cut(&json(&Row(seen.collect())), MAX_PART_CHARS);
+            let seen = cut(&json(&DatasetRow(seen.collect())), MAX_PART_CHARS);
             format!("- {seen}: {verdict}{}", cut(&why.unwrap_or_default(), MAX_PART_CHARS / 4))
         })
         .collect();

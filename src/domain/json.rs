@@ -1,5 +1,9 @@
-//! What is asked of JSON that people may shape as they like.
+//! What is asked of JSON that people may shape as they like, and how it is read from the text that a column holds.
 
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeOwned},
+};
 use serde_json::Value;
 
 /// The most objects and arrays within each other. Readers of JSON have such a limit, and one value must not
@@ -32,3 +36,28 @@ pub fn canonical(value: &Value) -> Value {
 
 /// Whole numbers below this fit into an `i64`: 2⁶³.
 const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
+
+/// Reads a value from its JSON in a text.
+///
+/// # Errors
+/// The deserializer's.
+pub fn text<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    serde_json::from_str(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+}
+
+/// Reads a value from its JSON in a text, and `null` from null.
+///
+/// # Errors
+/// The deserializer's.
+pub fn text_or_null<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    let text: Option<String> = Option::deserialize(deserializer)?;
+    serde_json::from_str(text.as_deref().unwrap_or("null")).map_err(de::Error::custom)
+}
+
+/// Reads a truth value from 1, or 0: SQLite has no other.
+///
+/// # Errors
+/// The deserializer's.
+pub fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(i64::deserialize(deserializer)? == 1)
+}

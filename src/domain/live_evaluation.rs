@@ -5,12 +5,13 @@ use serde::Deserialize;
 use super::{
     evaluation::EvaluationConfig,
     id::{EvaluationId, KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
+    json,
     key::Name,
     time::UnixMillis,
 };
 
 /// A live evaluation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct LiveEvaluation {
     /// Its id.
     pub id: LiveEvaluationId,
@@ -27,10 +28,13 @@ pub struct LiveEvaluation {
     /// What a person wrote about it.
     pub description: Option<String>,
     /// What it judges, and how: as the evaluation was when it was deployed.
+    #[serde(deserialize_with = "json::text")]
     pub config: EvaluationConfig,
     /// Whether it runs.
+    #[serde(deserialize_with = "json::flag")]
     pub active: bool,
     /// The key of its own that works, if there is one.
+    #[serde(deserialize_with = "json::text_or_null")]
     pub key: Option<WorkingKey>,
     /// When it was deployed.
     pub created_at: UnixMillis,
@@ -49,7 +53,7 @@ pub struct WorkingKey {
 
 /// What to change of a live evaluation; `None` leaves as it is.
 #[derive(Debug, Clone, Default)]
-pub struct Change {
+pub struct LiveEvaluationChange {
     /// The name.
     pub name: Option<Name>,
     /// The description; `Some(None)`: none.

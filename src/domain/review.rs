@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    dataset::{Column, ColumnRole, Columns, Row},
+    dataset::{Column, ColumnRole, Columns, DatasetRow},
     id::{DatasetId, KeyId, LiveEvaluationId, ReviewId, RunId, UserId},
     key::Name,
     time::UnixMillis,
@@ -33,16 +33,16 @@ pub struct ReviewItem {
     /// The data set that it was promoted into, and the row there.
     pub row: Option<(DatasetId, i64)>,
     /// Who flagged it.
-    pub flagged: Deed,
+    pub flagged: Attribution,
     /// Who judged or rejected it.
-    pub decided: Option<Deed>,
+    pub decided: Option<Attribution>,
     /// Who promoted it.
-    pub promoted: Option<Deed>,
+    pub promoted: Option<Attribution>,
 }
 
 /// Which items to list.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Filter {
+pub struct ReviewFilter {
     /// In this state.
     pub state: Option<ReviewState>,
     /// Of this live evaluation.
@@ -80,7 +80,7 @@ impl ReviewState {
 
 /// Who did something, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deed {
+pub struct Attribution {
     /// When.
     pub at: UnixMillis,
     /// The key that did it.
@@ -95,7 +95,7 @@ impl ReviewItem {
     ///
     /// # Errors
     /// Which column is missing, for people.
-    pub fn to_row(&self, inputs: Row, columns: &Columns) -> Result<Row, String> {
+    pub fn to_row(&self, inputs: DatasetRow, columns: &Columns) -> Result<DatasetRow, String> {
         let of_role = |role: ColumnRole, name: &str| {
             let column = columns.iter().find(|column| column.role == role);
             column.ok_or_else(|| format!("the data set has no column of the role `{name}`"))
@@ -118,6 +118,6 @@ impl ReviewItem {
                 row.push((of_role(role, name)?.name.as_str().to_owned(), value));
             }
         }
-        Ok(Row(row))
+        Ok(DatasetRow(row))
     }
 }

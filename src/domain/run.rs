@@ -4,14 +4,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    dataset::Row,
+    dataset::DatasetRow,
     id::{EvaluationId, KeyId, LiveEvaluationId, OrganizationId, RunId, UserId},
+    json,
     judge::Judgment,
     time::UnixMillis,
 };
 
 /// What a live evaluation has judged, or is about to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Run {
     /// Its id.
     pub id: RunId,
@@ -28,8 +29,10 @@ pub struct Run {
     /// How far it is.
     pub state: RunState,
     /// What was judged.
-    pub inputs: Row,
+    #[serde(deserialize_with = "json::text")]
+    pub inputs: DatasetRow,
     /// What the judge said.
+    #[serde(deserialize_with = "json::text_or_null")]
     pub judgment: Option<Judgment>,
     /// When it began.
     pub created_at: UnixMillis,
@@ -62,7 +65,7 @@ impl RunState {
 
 /// Which runs to list.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Filter {
+pub struct RunFilter {
     /// Of this live evaluation.
     pub live_evaluation_id: Option<LiveEvaluationId>,
     /// Those that passed, or did not.

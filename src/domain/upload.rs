@@ -5,7 +5,7 @@ use csv_core::{ReadFieldResult, Reader as CsvReader};
 use serde_json::Value;
 
 use super::{
-    dataset::{Cells, ColumnRole, Columns, MAX_ROW_BYTES, MAX_ROWS, Row},
+    dataset::{Cells, ColumnRole, Columns, DatasetRow, MAX_ROW_BYTES, MAX_ROWS},
     key::Name,
 };
 
@@ -276,7 +276,7 @@ impl Json {
 
 fn parse(text: &[u8], columns: &mut Columns, row: i64) -> Result<Cells, BadRow> {
     check_count(row)?;
-    let read: Row = serde_json::from_slice(text).map_err(|error| {
+    let read: DatasetRow = serde_json::from_slice(text).map_err(|error| {
         let message = error.to_string();
         bad(row, message.split(" at line ").next().unwrap_or_default())
     })?;

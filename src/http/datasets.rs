@@ -1,5 +1,8 @@
 //! Data sets: `/api/datasets`.
 
+use std::borrow::Cow;
+
+use csv_core::{Terminator, WriterBuilder};
 use futures_util::{StreamExt, TryStreamExt, future::ready, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,12 +11,12 @@ use serde_json::{Value, json};
 use crate::{
     app::{
         Principal,
-        datasets::{ColumnChange, DatasetChange, MAX_DESCRIPTION_CHARS, MAX_PAGE, NewDataset, Numbered, Rows},
+        datasets::{ColumnChange, DatasetChange, MAX_DESCRIPTION_CHARS, MAX_PAGE, NewDataset, NumberedRow, Rows},
         error::Error,
     },
     domain::{
-        access::{Resource, Standing},
-        dataset::{Column, ColumnRole, Dataset, JudgmentConfig, Row},
+        access::{Permission, Resource},
+        dataset::{Column, ColumnRole, Dataset, DatasetRow, JudgmentConfig},
         id::{DatasetId, ProjectId, UserId},
         key::Name,
         upload::Format,
@@ -25,16 +28,24 @@ use crate::{
         openapi::Operation,
         problem::Problem,
         routes::Call,
-        shares::{self, GranteePath, NewShare, ShareBody, SharesBody},
+        shares::ResourcePath,
         typed::{InBody, InPath, InQuery, Input, Json, MayRepeat, NoContent, Output, Whole},
     },
 };
+
+pub(crate) use crate::http::shares::{list_shares, share, unshare};
 
 /// The data set that a path names.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct DatasetPath {
     /// The data set's id.
     dataset: DatasetId,
+}
+
+impl ResourcePath for DatasetPath {
+    fn resource(&self) -> Resource {
+        Resource::Dataset(self.dataset)
+    }
 }
 
 /// The row that a path names.
@@ -128,12 +139,12 @@ impl DatasetBody {
 
 pub(crate) async fn list(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InQuery(query): InQuery<PageQuery<DatasetId>>,
 ) -> Result<Json<PageBody<DatasetBody>>, Problem> {
     let Whole(limit) = query.limit;
-    let page = call.app.list_datasets(by, query.starting_after, limit).await?;
-    Ok(Json(PageBody::new(page, |seen| DatasetBody::new(seen.dataset))))
+    let page = call.app.list_datasets(principal, query.starting_after, limit).await?;
+    Ok(Json(PageBody::new(page, DatasetBody::new)))
 }
 
 /// A data set to be made.
@@ -151,17 +162,17 @@ pub(crate) struct NewDatasetBody {
     columns: Vec<NewColumnBody>,
     /// Its rows.
     #[serde(default)]
-    rows: Vec<Row>,
+    rows: Vec<DatasetRow>,
 }
 
 pub(crate) async fn create(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InBody(body), MayRepeat): (InBody<NewDatasetBody>, MayRepeat),
 ) -> Result<Json<DatasetBody, 201>, Problem> {
     let new = NewDataset { name: body.name, description: body.description };
     let columns = body.columns.into_iter().map(|column| (column.name, column.role)).collect();
-    Ok(Json(DatasetBody::new(call.app.create_dataset(by, new, columns, body.rows).await?)))
+    Ok(Json(DatasetBody::new(call.app.create_dataset(principal, new, columns, body.rows).await?)))
 }
 
 /// What an upload becomes, and how to read it.
@@ -204,7 +215,7 @@ impl Input for Upload {
 
 pub(crate) async fn upload(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InQuery(query), Upload): (InQuery<UploadQuery>, Upload),
 ) -> Result<Json<DatasetBody, 201>, Problem> {
     let format = match query.format {
@@ -218,7 +229,7 @@ pub(crate) async fn upload(
         Body::TooLarge => stream::empty().boxed_local(),
     };
     let new = NewDataset { name: query.name, description: query.description };
-    Ok(Json(DatasetBody::new(call.app.upload_dataset(by, new, format, pieces).await?)))
+    Ok(Json(DatasetBody::new(call.app.upload_dataset(principal, new, format, pieces).await?)))
 }
 
 /// A data set with its first rows.
@@ -228,21 +239,21 @@ pub(crate) struct DetailsBody {
     #[serde(flatten)]
     about: DatasetBody,
     /// What the key that asks may do with it.
-    access: Standing,
+    access: Permission,
     /// Its first rows, 10 at most.
-    preview: Vec<Row>,
+    preview: Vec<DatasetRow>,
     /// The ids of these rows.
     preview_row_ids: Vec<i64>,
 }
 
 pub(crate) async fn get(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(DatasetPath { dataset }): InPath<DatasetPath>,
 ) -> Result<Json<DetailsBody>, Problem> {
-    let Rows { dataset, standing, rows } = call.app.dataset(by, dataset).await?;
+    let Rows { dataset, permission, rows } = call.app.dataset(principal, dataset).await?;
     let (preview_row_ids, preview) = rows.into_iter().unzip();
-    Ok(Json(DetailsBody { about: DatasetBody::new(dataset), access: standing, preview, preview_row_ids }))
+    Ok(Json(DetailsBody { about: DatasetBody::new(dataset), access: permission, preview, preview_row_ids }))
 }
 
 /// What to change of a data set.
@@ -265,7 +276,7 @@ pub(crate) struct ChangeBody {
 
 pub(crate) async fn change(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(DatasetPath { dataset }), InBody(body)): (InPath<DatasetPath>, InBody<ChangeBody>),
 ) -> Result<Json<DatasetBody>, Problem> {
     let ChangeBody { name, description, judgments } = body;
@@ -273,34 +284,34 @@ pub(crate) async fn change(
         return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
     }
     let change = DatasetChange { name, description, judgments, columns: None };
-    Ok(Json(DatasetBody::new(call.app.change_dataset(by, dataset, change).await?)))
+    Ok(Json(DatasetBody::new(call.app.change_dataset(principal, dataset, change).await?)))
 }
 
 pub(crate) async fn delete(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(DatasetPath { dataset }): InPath<DatasetPath>,
 ) -> Result<NoContent, Problem> {
-    call.app.delete_dataset(by, dataset).await?;
+    call.app.delete_dataset(principal, dataset).await?;
     Ok(NoContent)
 }
 
 async fn change_columns(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     dataset: DatasetId,
     columns: ColumnChange,
 ) -> Result<DatasetBody, Problem> {
     let change = DatasetChange { columns: Some(columns), ..DatasetChange::default() };
-    Ok(DatasetBody::new(call.app.change_dataset(by, dataset, change).await?))
+    Ok(DatasetBody::new(call.app.change_dataset(principal, dataset, change).await?))
 }
 
 pub(crate) async fn add_column(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(DatasetPath { dataset }), InBody(body)): (InPath<DatasetPath>, InBody<NewColumnBody>),
 ) -> Result<Json<DatasetBody, 201>, Problem> {
-    Ok(Json(change_columns(call, by, dataset, ColumnChange::Add(body.name, body.role)).await?))
+    Ok(Json(change_columns(call, principal, dataset, ColumnChange::Add(body.name, body.role)).await?))
 }
 
 /// What to change of a column.
@@ -320,21 +331,21 @@ pub(crate) struct ChangeColumnBody {
 
 pub(crate) async fn change_column(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(ColumnPath { dataset, column }), InBody(body)): (InPath<ColumnPath>, InBody<ChangeColumnBody>),
 ) -> Result<Json<DatasetBody>, Problem> {
     if body.name.is_none() && body.role.is_none() {
         return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
     }
-    Ok(Json(change_columns(call, by, dataset, ColumnChange::Change(column, body.name, body.role)).await?))
+    Ok(Json(change_columns(call, principal, dataset, ColumnChange::Change(column, body.name, body.role)).await?))
 }
 
 pub(crate) async fn remove_column(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(ColumnPath { dataset, column }): InPath<ColumnPath>,
 ) -> Result<Json<DatasetBody>, Problem> {
-    Ok(Json(change_columns(call, by, dataset, ColumnChange::Remove(column)).await?))
+    Ok(Json(change_columns(call, principal, dataset, ColumnChange::Remove(column)).await?))
 }
 
 /// Which rows.
@@ -355,7 +366,7 @@ pub(crate) struct RowsQuery {
 #[schemars(rename = "RowPage")]
 pub(crate) struct RowPageBody {
     /// The rows.
-    rows: Vec<Row>,
+    rows: Vec<DatasetRow>,
     /// The ids of these rows.
     row_ids: Vec<i64>,
     /// How many rows there are in all.
@@ -370,7 +381,7 @@ pub(crate) struct RowPageBody {
 
 pub(crate) async fn list_rows(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(DatasetPath { dataset }), InQuery(query)): (InPath<DatasetPath>, InQuery<RowsQuery>),
 ) -> Result<Json<RowPageBody>, Problem> {
     let Whole(page_size) = query.page_size;
@@ -378,10 +389,10 @@ pub(crate) async fn list_rows(
         (Some(_), Some(_)) => {
             return Err(Error::invalid("page", "give either `page` or `starting_after`, not both").into());
         }
-        (None, Some(Whole(after))) => (None, call.app.dataset_rows_after(by, dataset, after, page_size).await?),
+        (None, Some(Whole(after))) => (None, call.app.dataset_rows_after(principal, dataset, after, page_size).await?),
         (page, None) => {
             let Whole(page) = page.unwrap_or_default();
-            (Some(page), call.app.dataset_rows(by, dataset, (page - 1) * page_size, page_size).await?)
+            (Some(page), call.app.dataset_rows(principal, dataset, (page - 1) * page_size, page_size).await?)
         }
     };
     let total = found.dataset.row_count;
@@ -397,7 +408,7 @@ pub(crate) async fn list_rows(
 pub(crate) struct NewRowsBody {
     /// The rows: values by the names of their columns.
     #[schemars(length(min = 1, max = 1_000))]
-    rows: Vec<Row>,
+    rows: Vec<DatasetRow>,
 }
 
 /// The ids of some rows.
@@ -410,26 +421,26 @@ pub(crate) struct RowIdsBody {
 
 pub(crate) async fn add_rows(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(DatasetPath { dataset }), InBody(body)): (InPath<DatasetPath>, InBody<NewRowsBody>),
 ) -> Result<Json<RowIdsBody, 201>, Problem> {
-    Ok(Json(RowIdsBody { row_ids: call.app.add_rows(by, dataset, body.rows).await? }))
+    Ok(Json(RowIdsBody { row_ids: call.app.add_rows(principal, dataset, body.rows).await? }))
 }
 
 pub(crate) async fn change_row(
     call: &Call<'_>,
-    by: &Principal,
-    (InPath(RowPath { dataset, row: Whole(row) }), InBody(values)): (InPath<RowPath>, InBody<Row>),
-) -> Result<Json<Row>, Problem> {
-    Ok(Json(call.app.change_row(by, dataset, row, values).await?))
+    principal: &Principal,
+    (InPath(RowPath { dataset, row: Whole(row) }), InBody(values)): (InPath<RowPath>, InBody<DatasetRow>),
+) -> Result<Json<DatasetRow>, Problem> {
+    Ok(Json(call.app.change_row(principal, dataset, row, values).await?))
 }
 
 pub(crate) async fn remove_row(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(RowPath { dataset, row: Whole(row) }): InPath<RowPath>,
 ) -> Result<NoContent, Problem> {
-    let removed = call.app.remove_rows(by, dataset, vec![row]).await?;
+    let removed = call.app.remove_rows(principal, dataset, vec![row]).await?;
     if removed.is_empty() { Err(Error::NotFound.into()) } else { Ok(NoContent) }
 }
 
@@ -446,11 +457,11 @@ pub(crate) struct RemovedRowsBody {
 /// Answers with the ids of those that were there.
 pub(crate) async fn remove_rows(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(DatasetPath { dataset }), InBody(body)): (InPath<DatasetPath>, InBody<RemovedRowsBody>),
 ) -> Result<Json<RowIdsBody>, Problem> {
     let gone = body.row_ids.into_iter().map(|Whole(row)| row).collect();
-    Ok(Json(RowIdsBody { row_ids: call.app.remove_rows(by, dataset, gone).await? }))
+    Ok(Json(RowIdsBody { row_ids: call.app.remove_rows(principal, dataset, gone).await? }))
 }
 
 /// The form of an export.
@@ -486,70 +497,55 @@ impl Output for Export {
 
 pub(crate) async fn export(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(DatasetPath { dataset }), InQuery(query)): (InPath<DatasetPath>, InQuery<ExportQuery>),
 ) -> Result<Export, Problem> {
-    let (dataset, pieces) = call.app.export_dataset(by, dataset).await?;
+    let (dataset, pieces) = call.app.export_dataset(principal, dataset).await?;
     let csv = query.format == ExportFormat::Csv;
-    let names = dataset.columns.iter().map(|column| field(column.name.as_str()));
-    let header = if csv { csv_line(names) } else { Vec::new() };
-    let write = move |piece: Vec<Numbered>| {
-        let rows = piece.into_iter().map(|(_, row)| row);
-        rows.flat_map(|row| if csv { csv_line(row.0.iter().map(|(_, value)| csv_field(value))) } else { line(&row) })
-            .collect::<Vec<u8>>()
+    let names = dataset.columns.iter().map(|column| Cow::Borrowed(column.name.as_str()));
+    let header = if csv { csv_record(&names.collect::<Vec<_>>()) } else { Vec::new() };
+    let line = move |row: DatasetRow| {
+        if !csv {
+            return json_line(&row);
+        }
+        let fields: Vec<_> = row.0.iter().map(|(_, value)| csv_field(value)).collect();
+        csv_record(&fields)
     };
+    let write = move |piece: Vec<NumberedRow>| piece.into_iter().flat_map(|(_, row)| line(row)).collect::<Vec<u8>>();
     let pieces = pieces.map_ok(write).map_err(|error| format!("{error:?}"));
     let pieces = stream::once(ready(Ok(header))).chain(pieces);
     let content_type = if csv { "text/csv; charset=utf-8" } else { NDJSON };
     Ok(Export(Response::stream(content_type, pieces)))
 }
 
-fn line(row: &Row) -> Vec<u8> {
+fn json_line(row: &DatasetRow) -> Vec<u8> {
     let mut line = serde_json::to_vec(row).unwrap_or_default();
     line.push(b'\n');
     line
 }
 
-fn csv_line(fields: impl Iterator<Item = String>) -> Vec<u8> {
-    let mut line = fields.collect::<Vec<_>>().join(",");
-    line.push_str("\r\n");
-    line.into_bytes()
+/// A record of CSV.
+fn csv_record(fields: &[Cow<'_, str>]) -> Vec<u8> {
+    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).build();
+    // Room for all: a quoted field has two quotes and a delimiter beside its bytes, which double if all are quotes.
+    let room = fields.iter().map(|field| 2 * field.len() + 3).sum::<usize>() + 4;
+    let (mut record, mut length) = (vec![0; room], 0);
+    for (index, field) in fields.iter().enumerate() {
+        if index > 0 {
+            length += writer.delimiter(record.get_mut(length..).unwrap_or_default()).1;
+        }
+        length += writer.field(field.as_bytes(), record.get_mut(length..).unwrap_or_default()).2;
+    }
+    length += writer.terminator(record.get_mut(length..).unwrap_or_default()).1;
+    record.truncate(length);
+    record
 }
 
 /// A value as a field: texts as they are, nothing for null, and anything else as JSON.
-fn csv_field(value: &Value) -> String {
+fn csv_field(value: &Value) -> Cow<'_, str> {
     match value {
-        Value::Null => String::new(),
-        Value::String(text) => field(text),
-        other => field(&other.to_string()),
+        Value::Null => Cow::Borrowed(""),
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
     }
-}
-
-/// A field of CSV (RFC 4180, section 2).
-fn field(text: &str) -> String {
-    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
-}
-
-pub(crate) async fn list_shares(
-    call: &Call<'_>,
-    by: &Principal,
-    InPath(DatasetPath { dataset }): InPath<DatasetPath>,
-) -> Result<Json<SharesBody>, Problem> {
-    shares::list(call, by, Resource::Dataset(dataset)).await
-}
-
-pub(crate) async fn share(
-    call: &Call<'_>,
-    by: &Principal,
-    (InPath(DatasetPath { dataset }), new): (InPath<DatasetPath>, NewShare),
-) -> Result<Json<ShareBody>, Problem> {
-    shares::share(call, by, Resource::Dataset(dataset), new).await
-}
-
-pub(crate) async fn unshare(
-    call: &Call<'_>,
-    by: &Principal,
-    (InPath(DatasetPath { dataset }), grantee): (InPath<DatasetPath>, InPath<GranteePath>),
-) -> Result<NoContent, Problem> {
-    shares::unshare(call, by, Resource::Dataset(dataset), grantee).await
 }

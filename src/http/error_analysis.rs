@@ -68,10 +68,10 @@ pub(crate) struct NoteBody {
 
 pub(crate) async fn suggest_notes(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InBody(RunsBody { runs }), NamesInBody): (InBody<RunsBody>, NamesInBody),
 ) -> Result<Json<SuggestedNotesBody>, Problem> {
-    let suggested = call.app.suggest_notes(by, runs).await?;
+    let suggested = call.app.suggest_notes(principal, runs).await?;
     let notes = suggested.items.into_iter().map(|(run, note)| NoteBody { run, note }).collect();
     Ok(Json(SuggestedNotesBody { method: Method::of(suggested.by_model), notes }))
 }
@@ -98,10 +98,10 @@ pub(crate) struct CategoriesBody {
 
 pub(crate) async fn suggest_categories(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InBody(NotesBody { notes }): InBody<NotesBody>,
 ) -> Result<Json<CategoriesBody>, Problem> {
-    let suggested = call.app.suggest_categories(by, &notes).await?;
+    let suggested = call.app.suggest_categories(principal, &notes).await?;
     Ok(Json(CategoriesBody { method: Method::of(suggested.by_model), categories: suggested.items }))
 }
 
@@ -144,7 +144,7 @@ pub(crate) struct ConsolidatedBody {
 
 pub(crate) async fn consolidate_categories(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InBody(ConsolidateBody { categories }): InBody<ConsolidateBody>,
 ) -> Result<Json<ConsolidatedBody>, Problem> {
     let categories: Vec<Unconsolidated> = categories
@@ -154,6 +154,6 @@ pub(crate) async fn consolidate_categories(
             Unconsolidated { name, description, notes }
         })
         .collect();
-    let suggested = call.app.consolidate_categories(by, &categories).await?;
+    let suggested = call.app.consolidate_categories(principal, &categories).await?;
     Ok(Json(ConsolidatedBody { method: Method::of(suggested.by_model), categories: suggested.items }))
 }

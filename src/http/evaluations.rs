@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     app::{Principal, error::Error, evaluations::EvaluationChange, keys::Page},
     domain::{
-        access::{Part, Resource, Standing},
+        access::{Part, Permission, Permitted, Resource},
         dataset::MAX_COLUMNS,
         evaluation::{Evaluation, EvaluationConfig, InputColumn},
         generate::Agreement,
@@ -20,7 +20,7 @@ use crate::{
         message::Rfc3339,
         problem::Problem,
         routes::Call,
-        shares::{self, GranteePath, NewShare, ShareBody, SharesBody},
+        shares::ResourcePath,
         typed::{InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, NoContent, Whole},
     },
 };
@@ -28,11 +28,19 @@ use crate::{
 /// How far pages go by number. Further on they are found by an id, which costs the same however far it is.
 const MAX_NUMBERED: i64 = 10_000;
 
+pub(crate) use crate::http::shares::{list_shares, share, unshare};
+
 /// The evaluation that a path names.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct EvaluationPath {
     /// The evaluation's id.
     evaluation: EvaluationId,
+}
+
+impl ResourcePath for EvaluationPath {
+    fn resource(&self) -> Resource {
+        Resource::Evaluation(self.evaluation)
+    }
 }
 
 /// An evaluation.
@@ -60,7 +68,7 @@ pub(crate) struct EvaluationBody {
     /// The project whose it is.
     project_id: Option<ProjectId>,
     /// What the key that asks may do with it.
-    access: Standing,
+    access: Permission,
     /// When it was made.
     created_at: Rfc3339,
     /// When it was last changed.
@@ -68,7 +76,7 @@ pub(crate) struct EvaluationBody {
 }
 
 impl EvaluationBody {
-    fn new((evaluation, access): (Evaluation, Standing)) -> Self {
+    fn new(Permitted { item: evaluation, permission: access }: Permitted<Evaluation>) -> Self {
         Self {
             public_id: evaluation.id,
             name: evaluation.name,
@@ -118,7 +126,7 @@ pub(crate) struct EvaluationPageBody {
 }
 
 impl EvaluationPageBody {
-    fn new(found: Page<(Evaluation, Standing)>, page: Option<i64>, page_size: i64) -> Self {
+    fn new(found: Page<Permitted<Evaluation>>, page: Option<i64>, page_size: i64) -> Self {
         let items = found.items.into_iter().map(EvaluationBody::new).collect();
         Self { items, page, page_size, has_more: found.has_more }
     }
@@ -126,7 +134,7 @@ impl EvaluationPageBody {
 
 pub(crate) async fn list(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InQuery(query): InQuery<ListQuery>,
 ) -> Result<Json<EvaluationPageBody>, Problem> {
     let Whole(limit) = query.page_size;
@@ -142,7 +150,7 @@ pub(crate) async fn list(
         let message = format!("pages by number end at {MAX_NUMBERED} evaluations; go on with `starting_after`");
         return Err(Error::invalid("page", message).into());
     }
-    let found = call.app.list_evaluations(by, query.base_only, Part { after, skip, limit }).await?;
+    let found = call.app.list_evaluations(principal, query.base_only, Part { after, skip, limit }).await?;
     Ok(Json(EvaluationPageBody::new(found, page, limit)))
 }
 
@@ -164,11 +172,11 @@ pub(crate) struct NewEvaluationBody {
 
 pub(crate) async fn create(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InBody(body), MayRepeat): (InBody<NewEvaluationBody>, MayRepeat),
 ) -> Result<Json<EvaluationBody, 201>, Problem> {
     let config = EvaluationConfig { columns: body.columns, judge: body.judge };
-    Ok(Json(EvaluationBody::new(call.app.create_evaluation(by, body.name, body.description, config).await?)))
+    Ok(Json(EvaluationBody::new(call.app.create_evaluation(principal, body.name, body.description, config).await?)))
 }
 
 /// What to generate an evaluation from.
@@ -194,19 +202,19 @@ pub(crate) struct GeneratedBody {
 
 pub(crate) async fn generate(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InBody(body), NamesInBody, MayRepeat): (InBody<GenerateBody>, NamesInBody, MayRepeat),
 ) -> Result<Json<GeneratedBody, 201>, Problem> {
-    let (generated, agreement) = call.app.generate_evaluation(by, body.dataset, body.name).await?;
+    let (generated, agreement) = call.app.generate_evaluation(principal, body.dataset, body.name).await?;
     Ok(Json(GeneratedBody { about: EvaluationBody::new(generated), agreement }))
 }
 
 pub(crate) async fn get(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(EvaluationPath { evaluation }): InPath<EvaluationPath>,
 ) -> Result<Json<EvaluationBody>, Problem> {
-    Ok(Json(EvaluationBody::new(call.app.evaluation(by, evaluation).await?)))
+    Ok(Json(EvaluationBody::new(call.app.evaluation(principal, evaluation).await?)))
 }
 
 /// What to change of an evaluation.
@@ -237,7 +245,7 @@ pub(crate) struct ChangeBody {
 
 pub(crate) async fn change(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(EvaluationPath { evaluation }), InBody(body)): (InPath<EvaluationPath>, InBody<ChangeBody>),
 ) -> Result<Json<EvaluationBody>, Problem> {
     let ChangeBody { name, description, columns, judge, draft } = body;
@@ -248,25 +256,25 @@ pub(crate) async fn change(
         return Err(Error::invalid("draft", "must be false: only what was generated is a draft").into());
     }
     let change = EvaluationChange { name, description, columns, judge, reviewed: draft.is_some() };
-    Ok(Json(EvaluationBody::new(call.app.change_evaluation(by, evaluation, change).await?)))
+    Ok(Json(EvaluationBody::new(call.app.change_evaluation(principal, evaluation, change).await?)))
 }
 
 pub(crate) async fn delete(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(EvaluationPath { evaluation }): InPath<EvaluationPath>,
 ) -> Result<NoContent, Problem> {
-    call.app.delete_evaluation(by, evaluation).await?;
+    call.app.delete_evaluation(principal, evaluation).await?;
     Ok(NoContent)
 }
 
 pub(crate) async fn list_variants(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(EvaluationPath { evaluation }), InQuery(query)): (InPath<EvaluationPath>, InQuery<PageQuery<EvaluationId>>),
 ) -> Result<Json<EvaluationPageBody>, Problem> {
     let Whole(limit) = query.limit;
-    let found = call.app.list_variants(by, evaluation, query.starting_after, limit).await?;
+    let found = call.app.list_variants(principal, evaluation, query.starting_after, limit).await?;
     Ok(Json(EvaluationPageBody::new(found, None, limit)))
 }
 
@@ -289,7 +297,7 @@ pub(crate) struct NewVariantBody {
 
 pub(crate) async fn create_variant(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(EvaluationPath { evaluation }), InBody(body), MayRepeat): (
         InPath<EvaluationPath>,
         InBody<NewVariantBody>,
@@ -298,29 +306,5 @@ pub(crate) async fn create_variant(
 ) -> Result<Json<EvaluationBody, 201>, Problem> {
     let NewVariantBody { name, description, columns, judge } = body;
     let change = EvaluationChange { name: Some(name), description, columns, judge, reviewed: false };
-    Ok(Json(EvaluationBody::new(call.app.create_variant(by, evaluation, change).await?)))
-}
-
-pub(crate) async fn list_shares(
-    call: &Call<'_>,
-    by: &Principal,
-    InPath(EvaluationPath { evaluation }): InPath<EvaluationPath>,
-) -> Result<Json<SharesBody>, Problem> {
-    shares::list(call, by, Resource::Evaluation(evaluation)).await
-}
-
-pub(crate) async fn share(
-    call: &Call<'_>,
-    by: &Principal,
-    (InPath(EvaluationPath { evaluation }), new): (InPath<EvaluationPath>, NewShare),
-) -> Result<Json<ShareBody>, Problem> {
-    shares::share(call, by, Resource::Evaluation(evaluation), new).await
-}
-
-pub(crate) async fn unshare(
-    call: &Call<'_>,
-    by: &Principal,
-    (InPath(EvaluationPath { evaluation }), grantee): (InPath<EvaluationPath>, InPath<GranteePath>),
-) -> Result<NoContent, Problem> {
-    shares::unshare(call, by, Resource::Evaluation(evaluation), grantee).await
+    Ok(Json(EvaluationBody::new(call.app.create_variant(principal, evaluation, change).await?)))
 }

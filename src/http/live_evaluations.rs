@@ -11,7 +11,7 @@ use crate::{
         id::{EvaluationId, LiveEvaluationId, ProjectId, UserId},
         judge::Judge,
         key::Name,
-        live_evaluation::{Change, LiveEvaluation},
+        live_evaluation::{LiveEvaluation, LiveEvaluationChange},
     },
     http::{
         input,
@@ -19,16 +19,24 @@ use crate::{
         message::Rfc3339,
         problem::Problem,
         routes::Call,
-        shares::{self, GranteePath, NewShare, ShareBody, SharesBody},
-        typed::{Confidential, InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, NoContent, Whole},
+        shares::ResourcePath,
+        typed::{Confidential, InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, Whole},
     },
 };
+
+pub(crate) use crate::http::shares::{list_shares, share, unshare};
 
 /// The live evaluation that a path names.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct LiveEvaluationPath {
     /// The live evaluation's id.
     pub(crate) live_evaluation: LiveEvaluationId,
+}
+
+impl ResourcePath for LiveEvaluationPath {
+    fn resource(&self) -> Resource {
+        Resource::LiveEvaluation(self.live_evaluation)
+    }
 }
 
 /// A live evaluation.
@@ -102,30 +110,30 @@ pub(crate) struct NewLiveEvaluationBody {
 
 pub(crate) async fn deploy(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InBody(body), NamesInBody, MayRepeat): (InBody<NewLiveEvaluationBody>, NamesInBody, MayRepeat),
 ) -> Result<Confidential<LiveEvaluationBody, 201>, Problem> {
     let NewLiveEvaluationBody { evaluation, name, description } = body;
     let new = NewLiveEvaluation { evaluation_id: evaluation, name, description };
-    Ok(Confidential(LiveEvaluationBody::with_key(call.app.deploy(by, new).await?)))
+    Ok(Confidential(LiveEvaluationBody::with_key(call.app.deploy(principal, new).await?)))
 }
 
 pub(crate) async fn list(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InQuery(query): InQuery<PageQuery<LiveEvaluationId>>,
 ) -> Result<Json<PageBody<LiveEvaluationBody>>, Problem> {
     let Whole(limit) = query.limit;
-    let page = call.app.list_live_evaluations(by, query.starting_after, limit).await?;
+    let page = call.app.list_live_evaluations(principal, query.starting_after, limit).await?;
     Ok(Json(PageBody::new(page, LiveEvaluationBody::new)))
 }
 
 pub(crate) async fn get(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(path): InPath<LiveEvaluationPath>,
 ) -> Result<Json<LiveEvaluationBody>, Problem> {
-    Ok(Json(LiveEvaluationBody::new(call.app.live_evaluation(by, path.live_evaluation).await?)))
+    Ok(Json(LiveEvaluationBody::new(call.app.live_evaluation(principal, path.live_evaluation).await?)))
 }
 
 /// What to change of a live evaluation.
@@ -148,71 +156,47 @@ pub(crate) struct ChangeBody {
 
 pub(crate) async fn change(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(path), InBody(body)): (InPath<LiveEvaluationPath>, InBody<ChangeBody>),
 ) -> Result<Json<LiveEvaluationBody>, Problem> {
     let ChangeBody { name, description, evaluation } = body;
     if name.is_none() && description.is_none() && evaluation.is_none() {
         return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
     }
-    let change = Change { name, description, evaluation_id: evaluation, active: None };
-    Ok(Json(LiveEvaluationBody::new(call.app.change_live_evaluation(by, path.live_evaluation, change).await?)))
+    let change = LiveEvaluationChange { name, description, evaluation_id: evaluation, active: None };
+    Ok(Json(LiveEvaluationBody::new(call.app.change_live_evaluation(principal, path.live_evaluation, change).await?)))
 }
 
 async fn switch(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     id: LiveEvaluationId,
     active: bool,
 ) -> Result<Json<LiveEvaluationBody>, Problem> {
-    let change = Change { active: Some(active), ..Change::default() };
-    Ok(Json(LiveEvaluationBody::new(call.app.change_live_evaluation(by, id, change).await?)))
+    let change = LiveEvaluationChange { active: Some(active), ..LiveEvaluationChange::default() };
+    Ok(Json(LiveEvaluationBody::new(call.app.change_live_evaluation(principal, id, change).await?)))
 }
 
 pub(crate) async fn activate(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(path): InPath<LiveEvaluationPath>,
 ) -> Result<Json<LiveEvaluationBody>, Problem> {
-    switch(call, by, path.live_evaluation, true).await
+    switch(call, principal, path.live_evaluation, true).await
 }
 
 pub(crate) async fn deactivate(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(path): InPath<LiveEvaluationPath>,
 ) -> Result<Json<LiveEvaluationBody>, Problem> {
-    switch(call, by, path.live_evaluation, false).await
+    switch(call, principal, path.live_evaluation, false).await
 }
 
 pub(crate) async fn regenerate(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(path), MayRepeat): (InPath<LiveEvaluationPath>, MayRepeat),
 ) -> Result<Confidential<LiveEvaluationBody>, Problem> {
-    Ok(Confidential(LiveEvaluationBody::with_key(call.app.regenerate(by, path.live_evaluation).await?)))
-}
-
-pub(crate) async fn list_shares(
-    call: &Call<'_>,
-    by: &Principal,
-    InPath(path): InPath<LiveEvaluationPath>,
-) -> Result<Json<SharesBody>, Problem> {
-    shares::list(call, by, Resource::LiveEvaluation(path.live_evaluation)).await
-}
-
-pub(crate) async fn share(
-    call: &Call<'_>,
-    by: &Principal,
-    (InPath(path), new): (InPath<LiveEvaluationPath>, NewShare),
-) -> Result<Json<ShareBody>, Problem> {
-    shares::share(call, by, Resource::LiveEvaluation(path.live_evaluation), new).await
-}
-
-pub(crate) async fn unshare(
-    call: &Call<'_>,
-    by: &Principal,
-    (InPath(path), grantee): (InPath<LiveEvaluationPath>, InPath<GranteePath>),
-) -> Result<NoContent, Problem> {
-    shares::unshare(call, by, Resource::LiveEvaluation(path.live_evaluation), grantee).await
+    Ok(Confidential(LiveEvaluationBody::with_key(call.app.regenerate(principal, path.live_evaluation).await?)))
 }

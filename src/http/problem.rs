@@ -153,15 +153,14 @@ impl Problem {
             Self::App(Error::Exceeds(_)) => (403, "exceeds_own_access"),
             Self::App(Error::ReadOnly) => (403, "read_only"),
             Self::App(Error::PaymentRequired { code, .. }) => (402, code),
-            Self::App(Error::Conflict { code, .. }) => (409, code),
+            Self::App(
+                Error::Conflict { code, .. } | Error::AlreadyExists { code, .. } | Error::InProgress { code, .. },
+            ) => (409, code),
+            Self::App(Error::Unready { code, .. }) => (503, code),
             Self::App(Error::TooMany) => (429, "rate_limited"),
             Self::App(Error::Reused) => (422, "idempotency_key_reused"),
             Self::App(Error::Spent(_)) => (409, "idempotency_key_spent"),
-            Self::App(Error::Flagged(_)) => (409, "already_flagged"),
-            Self::App(Error::Running) => (409, "run_in_progress"),
             Self::App(Error::Unavailable(_) | Error::KeyChanged | Error::Repeated) => (503, "unavailable"),
-            Self::App(Error::JudgeNotConfigured) => (503, "judge_not_configured"),
-            Self::App(Error::JudgeUnavailable(_)) => (503, "judge_unavailable"),
             Self::App(Error::Refused(refusal)) => {
                 let status = match refusal {
                     Refusal::MissingScopes(_) | Refusal::OrganizationSuspended => 403,
@@ -202,34 +201,26 @@ impl Problem {
             Self::MalformedJson(message) => format!("The body is not JSON: {message}."),
             Self::App(Error::Invalid { field: Some(field), message }) => format!("`{field}`: {message}."),
             Self::App(Error::Invalid { field: None, message }) => format!("{message}."),
-            Self::App(Error::Exceeds(message)) => message.clone(),
+            Self::App(Error::Exceeds(message) | Error::AlreadyExists { message, .. }) => message.clone(),
             Self::App(Error::NotFound) => "There is no such thing, or this key may not see it.".to_owned(),
             Self::App(Error::ReadOnly) => {
                 "This is shared with you to read. Ask its owner to share it with you to write.".to_owned()
             }
-            Self::App(Error::PaymentRequired { message, .. } | Error::Conflict { message, .. }) => {
-                (*message).to_owned()
-            }
+            Self::App(
+                Error::PaymentRequired { message, .. }
+                | Error::Conflict { message, .. }
+                | Error::InProgress { message, .. }
+                | Error::Unready { message, .. },
+            ) => (*message).to_owned(),
             Self::App(Error::TooMany) => "There were too many attempts. Try again in a minute.".to_owned(),
             Self::App(Error::Reused) => {
                 "This Idempotency-Key was sent with another request before. Take a new one for each.".to_owned()
             }
-            Self::App(Error::Flagged(id)) => format!("This run is in the review queue already, as {id}."),
             Self::App(Error::Spent(id)) => {
                 format!("The first request with this Idempotency-Key made {id}, whose answer cannot be given again.")
             }
-            Self::App(Error::Running) => {
-                "The first request with this Idempotency-Key is still being judged. Send it again in a moment."
-                    .to_owned()
-            }
             Self::App(Error::Unavailable(_) | Error::KeyChanged | Error::Repeated) => {
                 "Something that this answer depends on is not available. Try again in a moment.".to_owned()
-            }
-            Self::App(Error::JudgeNotConfigured) => {
-                "A language model is to do this, and none is set up here. The operator can set JUDGE_URL.".to_owned()
-            }
-            Self::App(Error::JudgeUnavailable(_)) => {
-                "The language model that is to do this does not answer as it should. Try again later.".to_owned()
             }
             Self::App(Error::Refused(refusal)) => refusal_detail(refusal),
         }
@@ -296,13 +287,13 @@ impl Problem {
                     .headers
                     .push(("WWW-Authenticate".into(), "Bearer realm=\"bitting\", error=\"invalid_token\"".to_owned()));
             }
-            (409, Self::App(Error::Running)) => {
+            (409, Self::App(Error::InProgress { .. })) => {
                 response.headers.push(("Retry-After".into(), RETRY_AFTER_SECONDS.to_owned()));
             }
             (405, Self::MethodNotAllowed(allowed)) => response.headers.push(("Allow".into(), allowed.clone())),
             // Clients of the Stainless family try a 409 again, which cannot help here.
             (409, _) => response.headers.push(("X-Should-Retry".into(), "false".to_owned())),
-            (_, Self::App(Error::JudgeUnavailable(seconds))) => {
+            (_, Self::App(Error::Unready { retry_after_seconds: Some(seconds), .. })) => {
                 response.headers.push(("Retry-After".into(), seconds.to_string()));
             }
             (429, _) => response.headers.push(("Retry-After".into(), "60".to_owned())),

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     app::Principal,
     domain::{
-        access::Standing,
-        dataset::Row,
+        access::{Permission, Permitted},
+        dataset::DatasetRow,
         id::{DatasetId, KeyId, LiveEvaluationId, ReviewId, RunId, UserId},
         judge::Judgment,
         key::Name,
-        review::{Deed, Filter, ReviewItem, ReviewState},
+        review::{Attribution, ReviewFilter, ReviewItem, ReviewState},
     },
     http::{
         keys::{Limit, PageBody},
@@ -32,7 +32,7 @@ pub(crate) struct ItemPath {
 /// Who did something, and when.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Deed")]
-struct DeedBody {
+struct AttributionBody {
     /// When.
     at: Rfc3339,
     /// The key that did it.
@@ -41,8 +41,8 @@ struct DeedBody {
     user_id: Option<UserId>,
 }
 
-impl DeedBody {
-    fn new(deed: Deed) -> Self {
+impl AttributionBody {
+    fn new(deed: Attribution) -> Self {
         Self { at: Rfc3339(deed.at), key_id: deed.key_id, user_id: deed.user_id }
     }
 }
@@ -72,11 +72,11 @@ pub(crate) struct ItemBody {
     /// The row there.
     row_id: Option<i64>,
     /// Who flagged it.
-    flagged: DeedBody,
+    flagged: AttributionBody,
     /// Who judged or rejected it.
-    decided: Option<DeedBody>,
+    decided: Option<AttributionBody>,
     /// Who promoted it.
-    promoted: Option<DeedBody>,
+    promoted: Option<AttributionBody>,
 }
 
 impl ItemBody {
@@ -92,9 +92,9 @@ impl ItemBody {
             notes: item.notes,
             dataset_id: item.row.map(|(dataset_id, _)| dataset_id),
             row_id: item.row.map(|(_, row_id)| row_id),
-            flagged: DeedBody::new(item.flagged),
-            decided: item.decided.map(DeedBody::new),
-            promoted: item.promoted.map(DeedBody::new),
+            flagged: AttributionBody::new(item.flagged),
+            decided: item.decided.map(AttributionBody::new),
+            promoted: item.promoted.map(AttributionBody::new),
         }
     }
 }
@@ -116,12 +116,12 @@ pub(crate) struct ListQuery {
 
 pub(crate) async fn list(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InQuery(query): InQuery<ListQuery>,
 ) -> Result<Json<PageBody<ItemBody>>, Problem> {
     let Whole(limit) = query.limit;
-    let filter = Filter { state: query.state, live_evaluation_id: query.live_evaluation };
-    let page = call.app.list_reviews(by, filter, query.starting_after, limit).await?;
+    let filter = ReviewFilter { state: query.state, live_evaluation_id: query.live_evaluation };
+    let page = call.app.list_reviews(principal, filter, query.starting_after, limit).await?;
     Ok(Json(PageBody::new(page, ItemBody::new)))
 }
 
@@ -132,21 +132,21 @@ pub(crate) struct DetailsBody {
     #[serde(flatten)]
     about: ItemBody,
     /// What was judged.
-    inputs: Row,
+    inputs: DatasetRow,
     /// What the judge said.
     judgment: Option<Judgment>,
     /// What the key that asks may do with it.
-    access: Standing,
+    access: Permission,
 }
 
 pub(crate) async fn get(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(ItemPath { item }): InPath<ItemPath>,
 ) -> Result<Json<DetailsBody>, Problem> {
-    let seen = call.app.review(by, item).await?;
-    let about = ItemBody::new(seen.item);
-    Ok(Json(DetailsBody { about, inputs: seen.inputs, judgment: seen.judgment, access: seen.standing }))
+    let Permitted { item: details, permission: access } = call.app.review(principal, item).await?;
+    let about = ItemBody::new(details.item);
+    Ok(Json(DetailsBody { about, inputs: details.inputs, judgment: details.judgment, access }))
 }
 
 /// A run to look at.
@@ -162,10 +162,10 @@ pub(crate) struct FlagBody {
 
 pub(crate) async fn flag(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InBody(body), NamesInBody, MayRepeat): (InBody<FlagBody>, NamesInBody, MayRepeat),
 ) -> Result<Json<ItemBody, 201>, Problem> {
-    Ok(Json(ItemBody::new(call.app.flag_run(by, body.run, body.reason).await?)))
+    Ok(Json(ItemBody::new(call.app.flag_run(principal, body.run, body.reason).await?)))
 }
 
 /// What a person says of a run.
@@ -183,11 +183,11 @@ pub(crate) struct JudgeBody {
 
 pub(crate) async fn judge(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(ItemPath { item }), InBody(body)): (InPath<ItemPath>, InBody<JudgeBody>),
 ) -> Result<Json<ItemBody>, Problem> {
     let JudgeBody { verdict, passed, notes } = body;
-    Ok(Json(ItemBody::new(call.app.judge_review(by, item, verdict, passed, notes).await?)))
+    Ok(Json(ItemBody::new(call.app.judge_review(principal, item, verdict, passed, notes).await?)))
 }
 
 /// Why there is nothing to judge.
@@ -201,10 +201,10 @@ pub(crate) struct RejectBody {
 
 pub(crate) async fn reject(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(ItemPath { item }), InBody(body)): (InPath<ItemPath>, InBody<RejectBody>),
 ) -> Result<Json<ItemBody>, Problem> {
-    Ok(Json(ItemBody::new(call.app.reject_review(by, item, body.notes).await?)))
+    Ok(Json(ItemBody::new(call.app.reject_review(principal, item, body.notes).await?)))
 }
 
 /// Where a judged run becomes a row.
@@ -218,8 +218,8 @@ pub(crate) struct PromoteBody {
 
 pub(crate) async fn promote(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(ItemPath { item }), InBody(body)): (InPath<ItemPath>, InBody<PromoteBody>),
 ) -> Result<Json<ItemBody>, Problem> {
-    Ok(Json(ItemBody::new(call.app.promote_review(by, item, body.dataset).await?)))
+    Ok(Json(ItemBody::new(call.app.promote_review(principal, item, body.dataset).await?)))
 }

@@ -9,8 +9,13 @@ use crate::{
     app::{App, Principal, live_evaluations::EXECUTE},
     domain::{catalogue::Catalogue, scope::Scope},
     http::{
-        audit, bootstrap, braintrust, confident, datasets, error_analysis, evaluations, invitations, keys,
-        live_evaluations, mcp,
+        audit, bootstrap, braintrust, confident,
+        datasets::{self, DatasetPath},
+        error_analysis,
+        evaluations::{self, EvaluationPath},
+        invitations, keys,
+        live_evaluations::{self, LiveEvaluationPath},
+        mcp,
         message::{Request, Response},
         openapi::{self, Operation},
         organizations, people,
@@ -86,7 +91,9 @@ pub(crate) struct Document {
 impl Document {
     /// The name of the operation, and of the tool: `keys_create`.
     pub(crate) fn operation_id(&self) -> String {
-        self.handler.replace("::", "_")
+        // Without the type that a generic handler is for.
+        let (name, _) = self.handler.split_once("::<").unwrap_or((self.handler, ""));
+        name.replace("::", "_")
     }
 }
 
@@ -265,9 +272,9 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("PATCH" "/api/datasets/:dataset/rows/:row" DATASETS_WRITE datasets::change_row, "Change a row"),
     route!("DELETE" "/api/datasets/:dataset/rows/:row" DATASETS_WRITE datasets::remove_row, "Remove a row"),
     route!("GET" "/api/datasets/:dataset/export" DATASETS_READ datasets::export, "Export all rows"),
-    route!("GET" "/api/datasets/:dataset/shares" DATASETS_READ datasets::list_shares, "List shares"),
-    route!("PUT" "/api/datasets/:dataset/shares/:grantee" DATASETS_WRITE datasets::share, "Share a data set"),
-    route!("DELETE" "/api/datasets/:dataset/shares/:grantee" DATASETS_WRITE datasets::unshare, "End a share"),
+    route!("GET" "/api/datasets/:dataset/shares" DATASETS_READ datasets::list_shares::<DatasetPath>, "List shares"),
+    route!("PUT" "/api/datasets/:dataset/shares/:grantee" DATASETS_WRITE datasets::share::<DatasetPath>, "Share a data set"),
+    route!("DELETE" "/api/datasets/:dataset/shares/:grantee" DATASETS_WRITE datasets::unshare::<DatasetPath>, "End a share"),
     // Evaluations.
     route!("GET" "/api/evaluations" EVALUATIONS_READ evaluations::list, "List evaluations"),
     route!("POST" "/api/evaluations" EVALUATIONS_WRITE evaluations::create, "Make an evaluation"),
@@ -277,9 +284,9 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("DELETE" "/api/evaluations/:evaluation" EVALUATIONS_WRITE evaluations::delete, "Delete an evaluation and its variants"),
     route!("GET" "/api/evaluations/:evaluation/variants" EVALUATIONS_READ evaluations::list_variants, "List variants, the newest first"),
     route!("POST" "/api/evaluations/:evaluation/variants" EVALUATIONS_WRITE evaluations::create_variant, "Make a variant"),
-    route!("GET" "/api/evaluations/:evaluation/shares" EVALUATIONS_READ evaluations::list_shares, "List shares"),
-    route!("PUT" "/api/evaluations/:evaluation/shares/:grantee" EVALUATIONS_WRITE evaluations::share, "Share an evaluation and its variants"),
-    route!("DELETE" "/api/evaluations/:evaluation/shares/:grantee" EVALUATIONS_WRITE evaluations::unshare, "End a share"),
+    route!("GET" "/api/evaluations/:evaluation/shares" EVALUATIONS_READ evaluations::list_shares::<EvaluationPath>, "List shares"),
+    route!("PUT" "/api/evaluations/:evaluation/shares/:grantee" EVALUATIONS_WRITE evaluations::share::<EvaluationPath>, "Share an evaluation and its variants"),
+    route!("DELETE" "/api/evaluations/:evaluation/shares/:grantee" EVALUATIONS_WRITE evaluations::unshare::<EvaluationPath>, "End a share"),
     // Live evaluations, and what they have judged.
     route!("GET" "/api/live-evaluations" LIVE_EVALUATIONS_READ live_evaluations::list, "List live evaluations"),
     route!("POST" "/api/live-evaluations" LIVE_EVALUATIONS_WRITE live_evaluations::deploy, "Deploy an evaluation"),
@@ -289,9 +296,9 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("POST" "/api/live-evaluations/:live_evaluation/deactivate" LIVE_EVALUATIONS_WRITE live_evaluations::deactivate, "Let a live evaluation run no more"),
     route!("POST" "/api/live-evaluations/:live_evaluation/regenerate" LIVE_EVALUATIONS_WRITE live_evaluations::regenerate, "Give a live evaluation a new key"),
     route!("POST" "/api/eval/:live_evaluation" LIVE_EVALUATIONS_EXECUTE runs::execute, "Run a live evaluation"),
-    route!("GET" "/api/live-evaluations/:live_evaluation/shares" LIVE_EVALUATIONS_READ live_evaluations::list_shares, "List shares"),
-    route!("PUT" "/api/live-evaluations/:live_evaluation/shares/:grantee" LIVE_EVALUATIONS_WRITE live_evaluations::share, "Share a live evaluation"),
-    route!("DELETE" "/api/live-evaluations/:live_evaluation/shares/:grantee" LIVE_EVALUATIONS_WRITE live_evaluations::unshare, "End a share"),
+    route!("GET" "/api/live-evaluations/:live_evaluation/shares" LIVE_EVALUATIONS_READ live_evaluations::list_shares::<LiveEvaluationPath>, "List shares"),
+    route!("PUT" "/api/live-evaluations/:live_evaluation/shares/:grantee" LIVE_EVALUATIONS_WRITE live_evaluations::share::<LiveEvaluationPath>, "Share a live evaluation"),
+    route!("DELETE" "/api/live-evaluations/:live_evaluation/shares/:grantee" LIVE_EVALUATIONS_WRITE live_evaluations::unshare::<LiveEvaluationPath>, "End a share"),
     route!("GET" "/api/results" RESULTS_READ runs::list, "List runs, the newest first"),
     route!("GET" "/api/results/:run" RESULTS_READ runs::get, "Get a run"),
     // What went wrong in them.

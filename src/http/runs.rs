@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     app::{Principal, live_evaluations::EXECUTE, verify::Freshness},
     domain::{
-        dataset::Row,
+        dataset::DatasetRow,
         id::{EvaluationId, KeyId, LiveEvaluationId, RunId, UserId},
-        run::{Filter, Run, RunState},
+        run::{Run, RunFilter, RunState},
     },
     http::{
         admit, identify,
@@ -74,17 +74,17 @@ impl RunBody {
 #[schemars(rename = "NewRun")]
 pub(crate) struct NewRunBody {
     /// Values by the names of the evaluation's columns.
-    inputs: Row,
+    inputs: DatasetRow,
 }
 
 pub(crate) async fn execute(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(path), InBody(body), MayRepeat): (InPath<LiveEvaluationPath>, InBody<NewRunBody>, MayRepeat),
 ) -> Result<Json<RunBody>, Problem> {
-    let run = call.app.run(by, path.live_evaluation, body.inputs).await?;
+    let run = call.app.run(principal, path.live_evaluation, body.inputs).await?;
     // A model takes its time. The run is stored and paid for, and nobody is told of it whose key ended meanwhile.
-    if call.app.still_good(by).is_err() {
+    if call.app.still_good(principal).is_err() {
         let again = identify(call.app, call.request, call.request_id, Freshness::Strong).await?;
         admit(call.app, &again, Some(&EXECUTE), true)?;
     }
@@ -108,12 +108,12 @@ pub(crate) struct ListQuery {
 
 pub(crate) async fn list(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InQuery(query): InQuery<ListQuery>,
 ) -> Result<Json<PageBody<RunBody>>, Problem> {
     let Whole(limit) = query.limit;
-    let filter = Filter { live_evaluation_id: query.live_evaluation, passed: query.passed };
-    let page = call.app.list_runs(by, filter, query.starting_after, limit).await?;
+    let filter = RunFilter { live_evaluation_id: query.live_evaluation, passed: query.passed };
+    let page = call.app.list_runs(principal, filter, query.starting_after, limit).await?;
     Ok(Json(PageBody::new(page, RunBody::new)))
 }
 
@@ -131,7 +131,7 @@ pub(crate) struct DetailsBody {
     #[serde(flatten)]
     about: RunBody,
     /// What was judged.
-    inputs: Row,
+    inputs: DatasetRow,
     /// The key that ran it.
     key_id: KeyId,
     /// The user as whom that key acted; null: none.
@@ -140,10 +140,10 @@ pub(crate) struct DetailsBody {
 
 pub(crate) async fn get(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(RunPath { run }): InPath<RunPath>,
 ) -> Result<Json<DetailsBody>, Problem> {
-    let run = call.app.run_details(by, run).await?;
+    let run = call.app.run_details(principal, run).await?;
     let (inputs, key_id, user_id) = (run.inputs.clone(), run.key_id, run.user_id);
     Ok(Json(DetailsBody { about: RunBody::new(run), inputs, key_id, user_id }))
 }

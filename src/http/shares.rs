@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     app::Principal,
-    domain::access::{Access, GranteeKind, Resource, Share},
+    domain::access::{GranteeKind, Resource, Share, ShareAccess},
     http::{
         message::Rfc3339,
         problem::Problem,
@@ -30,7 +30,7 @@ pub(crate) struct ShareBody {
     /// Which of both.
     grantee_kind: GranteeKind,
     /// What it allows.
-    access: Access,
+    access: ShareAccess,
     /// Since when.
     created_at: Rfc3339,
 }
@@ -50,8 +50,19 @@ pub(crate) struct SharesBody {
     shares: Vec<ShareBody>,
 }
 
-pub(crate) async fn list(call: &Call<'_>, by: &Principal, resource: Resource) -> Result<Json<SharesBody>, Problem> {
-    let shares = call.app.list_shares(by, resource).await?;
+/// The path of something that people share.
+pub(crate) trait ResourcePath {
+    /// The resource that it names.
+    fn resource(&self) -> Resource;
+}
+
+/// Lists the shares of something.
+pub(crate) async fn list_shares<P: ResourcePath>(
+    call: &Call<'_>,
+    principal: &Principal,
+    InPath(path): InPath<P>,
+) -> Result<Json<SharesBody>, Problem> {
+    let shares = call.app.list_shares(principal, path.resource()).await?;
     Ok(Json(SharesBody { shares: shares.into_iter().map(ShareBody::new).collect() }))
 }
 
@@ -61,27 +72,25 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal, resource: Resource) ->
 #[schemars(rename = "NewShare")]
 pub(crate) struct NewShareBody {
     /// To see it, or to change it, too.
-    access: Access,
+    access: ShareAccess,
 }
 
-/// With whom to share, and what that is to allow.
-pub(crate) type NewShare = (InPath<GranteePath>, InBody<NewShareBody>);
-
-pub(crate) async fn share(
+/// Shares something, or changes what that allows.
+pub(crate) async fn share<P: ResourcePath>(
     call: &Call<'_>,
-    by: &Principal,
-    resource: Resource,
-    (InPath(GranteePath { grantee }), InBody(body)): NewShare,
+    principal: &Principal,
+    (InPath(path), (InPath(grantee), InBody(body))): (InPath<P>, (InPath<GranteePath>, InBody<NewShareBody>)),
 ) -> Result<Json<ShareBody>, Problem> {
-    Ok(Json(ShareBody::new(call.app.share(by, resource, &grantee, body.access).await?)))
+    let share = call.app.share(principal, path.resource(), &grantee.grantee, body.access).await?;
+    Ok(Json(ShareBody::new(share)))
 }
 
-pub(crate) async fn unshare(
+/// Ends a share.
+pub(crate) async fn unshare<P: ResourcePath>(
     call: &Call<'_>,
-    by: &Principal,
-    resource: Resource,
-    InPath(GranteePath { grantee }): InPath<GranteePath>,
+    principal: &Principal,
+    (InPath(path), InPath(grantee)): (InPath<P>, InPath<GranteePath>),
 ) -> Result<NoContent, Problem> {
-    call.app.unshare(by, resource, &grantee).await?;
+    call.app.unshare(principal, path.resource(), &grantee.grantee).await?;
     Ok(NoContent)
 }

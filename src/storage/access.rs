@@ -1,102 +1,68 @@
-//! Who may see or change what people have made: the one condition that says so, the lists of what somebody
+//! The right to see or change what people have made: the one condition that says so, the lists of what a viewer
 //! sees, and the table `shares`.
 
 use std::fmt;
 
-use serde::Deserialize;
-
 use crate::{
     domain::{
-        access::{Access, Part, Resource, Share, Sight, Standing, Viewer},
+        access::{Part, Permission, Resource, Share, ShareAccess, Sight, Viewer},
         id::OrganizationId,
         time::UnixMillis,
     },
-    ports::{DatabaseError, Param, Row, Statement},
-    storage::{ToParam, statement, typed},
+    ports::{Param, Statement},
+    storage::{ToParam, batch::Query, named},
 };
 
-/// With how many something can be shared.
+/// The most grantees of one thing.
 const MAX_SHARES: i64 = 1_000;
 
-/// The condition that the row of this table may be seen; with `1` for `$write`, changed. Reads the
-/// parameters of [`sight`]: `?2` to `?4`.
-macro_rules! may {
-    ($table:literal, $write:literal) => {
-        concat!(
-            "(", $table, ".organization_id = ?2 AND CASE ?3 WHEN 'all' THEN 1 WHEN 'project' THEN ", $table, ".project_id IS ?4 \
-             ELSE ", $table, ".user_id IS ?4 \
-             OR EXISTS (SELECT 1 FROM shares s WHERE s.resource_id = ", $table, ".id AND s.grantee_id = ?4 AND (s.access = 'write' OR NOT ", $write, ")) \
-             OR EXISTS (SELECT 1 FROM team_members t JOIN shares s ON s.grantee_id = t.team_id AND s.resource_id = ", $table, ".id \
-             WHERE t.organization_id = ?2 AND t.user_id = ?4 AND (s.access = 'write' OR NOT ", $write, ")) END)"
-        )
-    };
-}
-pub(crate) use may;
+/// The columns of a share.
+const SHARE: &str = "grantee_id, grantee_kind, access, created_at";
 
-/// The condition that what is in the row of this table belongs to whoever asks, so that he may share it.
-macro_rules! owns {
-    ($table:literal) => {
-        concat!(
-            "(",
-            $table,
-            ".organization_id = ?2 AND CASE ?3 WHEN 'all' THEN 1 WHEN 'project' THEN ",
-            $table,
-            ".project_id IS ?4 ELSE ",
-            $table,
-            ".user_id IS ?4 END)"
+/// A statement in the name of a viewer. Beside the parameters that are given it has `:organization`, `:sight` and
+/// `:viewer`, which the conditions of a [`Table`] read.
+macro_rules! viewed {
+    ($viewer:expr, $sql:expr $(, $name:ident $(: $param:expr)?)* $(,)?) => {
+        $crate::storage::by_name(
+            &$sql,
+            $crate::storage::access::viewer_params($viewer)
+                .into_iter()
+                .chain([$((
+                    stringify!($name),
+                    $crate::storage::ToParam::to_param(&$crate::storage::named!(@ $name $($param)?)),
+                )),*])
+                .collect(),
         )
     };
 }
-pub(crate) use owns;
+pub(crate) use viewed;
 
-/// What whoever asks may do with what is in the row of this table, if he may see it, as [`Standing`].
-macro_rules! standing {
-    ($table:literal) => {
-        concat!(
-            "CASE WHEN ",
-            $crate::storage::access::owns!($table),
-            " THEN 'own' WHEN ",
-            $crate::storage::access::may!($table, "1"),
-            " THEN 'write' ELSE 'read' END AS standing"
-        )
+/// The parameters that the conditions of a [`Table`] read.
+pub(crate) fn viewer_params(viewer: Viewer) -> [(&'static str, Param); 3] {
+    let (sight, id) = match viewer.sight {
+        Sight::All => ("all", Param::Null),
+        Sight::Project(id) => ("project", id.to_param()),
+        Sight::User(id) => ("user", id.to_param()),
     };
+    [("organization", viewer.organization_id.to_param()), ("sight", sight.to_param()), ("viewer", id)]
 }
-pub(crate) use standing;
 
 /// A table of what people make and share.
 #[derive(Clone, Copy)]
 pub(crate) struct Table {
-    /// Its name.
     name: &'static str,
-    /// What its ids begin with.
+    /// The beginning of its ids.
     prefix: &'static str,
-    /// The condition that what is in a row is there, with its `AND`; empty if every row is.
-    there: &'static str,
-    /// [`may!`] see, [`owns!`] and [`standing!`].
-    visible: &'static str,
-    owned: &'static str,
-    standing: &'static str,
-}
-
-macro_rules! table {
-    ($name:literal, $prefix:literal, $there:literal) => {
-        Table {
-            name: $name,
-            prefix: $prefix,
-            there: $there,
-            visible: may!($name, "0"),
-            owned: owns!($name),
-            standing: standing!($name),
-        }
-    };
+    /// The condition that a row counts, with its `AND`; empty if every row does.
+    present: &'static str,
 }
 
 /// Data sets.
-pub(crate) const DATASETS: Table = table!("datasets", "ds_", " AND ends_at IS NULL");
+pub(crate) const DATASETS: Table = Table { name: "datasets", prefix: "ds_", present: " AND ends_at IS NULL" };
 /// Evaluations.
-pub(crate) const EVALUATIONS: Table = table!("evaluations", "eval_", "");
+pub(crate) const EVALUATIONS: Table = Table { name: "evaluations", prefix: "eval_", present: "" };
 /// Live evaluations.
-pub(crate) const LIVE_EVALUATIONS: Table = table!("live_evaluations", "live_", "");
+pub(crate) const LIVE_EVALUATIONS: Table = Table { name: "live_evaluations", prefix: "live_", present: "" };
 
 impl Table {
     fn of(resource: Resource) -> Self {
@@ -107,153 +73,194 @@ impl Table {
         }
     }
 
-    /// What follows `FROM`: the row `?1`, if it is there and this holds for it.
-    fn one(self, holds: &str) -> String {
-        let Self { name, there, .. } = self;
-        format!("{name} WHERE {name}.id = ?1{there} AND {holds}")
+    /// The condition that the viewer may see a row.
+    pub(crate) fn may_see(self) -> String {
+        self.permits("")
     }
-}
 
-/// A statement about one thing, in somebody's name: `?1` is its id, `?2` to `?4` are what [`may!`] and
-/// [`owns!`] read, and `more` follows.
-pub(crate) fn about(
-    sql: impl Into<String>,
-    viewer: Viewer,
-    id: impl fmt::Display,
-    more: impl IntoIterator<Item = Param>,
-) -> Statement {
-    let (sight, whose) = sight(viewer);
-    let params = [id.to_string().to_param(), viewer.organization_id.to_param(), sight, whose];
-    Statement { sql: sql.into(), params: params.into_iter().chain(more).collect() }
-}
+    /// The condition that the viewer may change a row.
+    pub(crate) fn may_change(self) -> String {
+        self.permits(" AND s.access = 'write'")
+    }
 
-/// A part of what somebody sees of a table, the newest first: these columns of it. With `only`, a
-/// condition with its `AND`, nothing else.
-pub(crate) fn list<T: fmt::Display>(
-    table: Table,
-    columns: &str,
-    only: &str,
-    viewer: Viewer,
-    part: Part<T>,
-) -> Statement {
-    let Table { name, prefix, .. } = table;
-    // No id lies behind this one.
-    let after = part.after.map_or_else(|| format!("{prefix}g"), |id| id.to_string());
-    let listed = format!("{}{only}", table.there);
-    // What is not listed may be shared all the same, and must not take the place of what is.
-    let found = if listed.is_empty() {
-        String::new()
-    } else {
-        format!(" AND EXISTS (SELECT 1 FROM {name} WHERE id = resource_id{listed})")
-    };
-    let own = |column: &str, limit: &str| {
+    /// The condition that a row is the viewer's own, or shared with them by a share `s` of which this holds.
+    fn permits(self, share: &str) -> String {
+        let name = self.name;
         format!(
-            "SELECT id FROM {name} WHERE organization_id = ?2{column} AND id < ?5{listed} ORDER BY id DESC LIMIT {limit}"
+            "({name}.organization_id = :organization AND CASE :sight \
+             WHEN 'all' THEN 1 \
+             WHEN 'project' THEN {name}.project_id IS :viewer \
+             ELSE {name}.user_id IS :viewer \
+             OR EXISTS (SELECT 1 FROM shares s \
+             WHERE s.resource_id = {name}.id AND s.grantee_id = :viewer{share}) \
+             OR EXISTS (SELECT 1 FROM team_members t JOIN shares s ON s.grantee_id = t.team_id \
+             AND s.resource_id = {name}.id \
+             WHERE t.organization_id = :organization AND t.user_id = :viewer{share}) END)"
         )
-    };
-    let ids = match viewer.sight {
-        Sight::All => own("", "?6 OFFSET ?7"),
-        Sight::Project(_) => own(" AND project_id = ?4", "?6 OFFSET ?7"),
-        // Of what is his own, what is shared with him, and what is with each of his teams the newest, and of those the newest.
-        Sight::User(_) => format!(
-            "SELECT id FROM (SELECT * FROM ({}) UNION SELECT * FROM (SELECT resource_id FROM shares \
-             WHERE grantee_id = ?4 AND resource_id < ?5 AND resource_id >= '{prefix}'{found} ORDER BY resource_id DESC LIMIT ?6 + ?7) \
-             UNION SELECT value FROM team_members t, json_each((SELECT json_group_array(resource_id) FROM (SELECT resource_id FROM shares \
-             WHERE grantee_id = t.team_id AND resource_id < ?5 AND resource_id >= '{prefix}'{found} ORDER BY resource_id DESC LIMIT ?6 + ?7))) \
-             WHERE t.organization_id = ?2 AND t.user_id = ?4) \
-             ORDER BY id DESC LIMIT ?6 OFFSET ?7",
-            own(" AND user_id = ?4", "?6 + ?7")
-        ),
-    };
-    let sql =
-        format!("SELECT {columns} FROM {name} WHERE id IN ({ids}) AND organization_id = ?2{listed} ORDER BY id DESC");
-    about(sql, viewer, "", [after.to_param(), part.limit.to_param(), part.skip.to_param()])
-}
-
-/// What somebody may do with something, if he may see it.
-pub(crate) fn standing_of(viewer: Viewer, resource: Resource) -> Statement {
-    let table = Table::of(resource);
-    about(format!("SELECT {} FROM {}", table.standing, table.one(table.visible)), viewer, resource, [])
-}
-
-/// Reads the rows of [`standing_of`].
-pub(crate) fn read_standing(rows: Vec<Row>) -> Result<Option<Standing>, DatabaseError> {
-    #[derive(Deserialize)]
-    struct StandingRow {
-        standing: Standing,
     }
-    let rows: Vec<StandingRow> = typed(rows)?;
-    Ok(rows.first().map(|row| row.standing))
+
+    /// The condition that a row is the viewer's own, so that they may share it.
+    fn owns(self) -> String {
+        let name = self.name;
+        format!(
+            "({name}.organization_id = :organization AND CASE :sight \
+             WHEN 'all' THEN 1 \
+             WHEN 'project' THEN {name}.project_id IS :viewer \
+             ELSE {name}.user_id IS :viewer END)"
+        )
+    }
+
+    /// The column `permission`: the most that the viewer may do with a row that they see, as [`Permission`].
+    pub(crate) fn permission(self) -> String {
+        let (owns, may_change) = (self.owns(), self.may_change());
+        format!("CASE WHEN {owns} THEN 'own' WHEN {may_change} THEN 'write' ELSE 'read' END AS permission")
+    }
+
+    /// The condition that a row is `:id`, is present, and that the viewer may see it.
+    pub(crate) fn visible(self) -> String {
+        self.by_id(&self.may_see())
+    }
+
+    /// The condition that a row is `:id`, is present, and that the viewer may change it.
+    pub(crate) fn changeable(self) -> String {
+        self.by_id(&self.may_change())
+    }
+
+    fn by_id(self, condition: &str) -> String {
+        let Self { name, present, .. } = self;
+        format!("{name}.id = :id{present} AND {condition}")
+    }
+
+    /// Selects these columns of a part of the rows that a viewer may see, the newest first. `condition`, with its
+    /// `AND`, must hold for them.
+    pub(crate) fn list<T: fmt::Display>(
+        self,
+        columns: &str,
+        condition: &str,
+        viewer: Viewer,
+        part: Part<T>,
+    ) -> Statement {
+        let Self { name, prefix, present } = self;
+        // No id lies behind this one.
+        let after = part.after.map_or_else(|| format!("{prefix}g"), |id| id.to_string());
+        let listed = format!("{present}{condition}");
+        let own = |owner: &str| {
+            format!(
+                "SELECT id FROM {name} WHERE organization_id = :organization{owner} AND id < :after{listed} \
+                 ORDER BY id DESC"
+            )
+        };
+        let ids = match viewer.sight {
+            Sight::All => format!("{} LIMIT :limit OFFSET :skip", own("")),
+            Sight::Project(_) => format!("{} LIMIT :limit OFFSET :skip", own(" AND project_id = :viewer")),
+            Sight::User(_) => {
+                // A share of something that is not listed must not take the place of another.
+                let exists = match listed.as_str() {
+                    "" => String::new(),
+                    _ => format!(" AND EXISTS (SELECT 1 FROM {name} WHERE id = resource_id{listed})"),
+                };
+                let shared = |grantee: &str| {
+                    format!(
+                        "SELECT resource_id FROM shares WHERE grantee_id = {grantee} \
+                         AND resource_id < :after AND resource_id >= '{prefix}'{exists} \
+                         ORDER BY resource_id DESC LIMIT :limit + :skip"
+                    )
+                };
+                // The newest of the user's own, of those shared with the user, and of those shared with each of
+                // their teams; and of all these the newest.
+                format!(
+                    "SELECT id FROM (SELECT * FROM ({} LIMIT :limit + :skip) \
+                     UNION SELECT * FROM ({}) \
+                     UNION SELECT value FROM team_members t, \
+                     json_each((SELECT json_group_array(resource_id) FROM ({}))) \
+                     WHERE t.organization_id = :organization AND t.user_id = :viewer) \
+                     ORDER BY id DESC LIMIT :limit OFFSET :skip",
+                    own(" AND user_id = :viewer"),
+                    shared(":viewer"),
+                    shared("t.team_id"),
+                )
+            }
+        };
+        let sql = format!(
+            "SELECT {columns} FROM {name} WHERE id IN ({ids}) AND organization_id = :organization{listed} \
+             ORDER BY id DESC"
+        );
+        viewed!(viewer, sql, after, limit: part.limit, skip: part.skip)
+    }
+}
+
+/// The most that a viewer may do with something, if they may see it.
+pub(crate) fn permission(viewer: Viewer, resource: Resource) -> Query<Option<Permission>> {
+    let table = Table::of(resource);
+    let sql = format!("SELECT {} FROM {} WHERE {}", table.permission(), table.name, table.visible());
+    Query::scalar(viewed!(viewer, sql, id: resource.to_string()))
 }
 
 /// Shares something with a member or a team of its organization, or changes what that allows. Gives the
-/// share, or no row if it is not the caller's, if there is nobody with this id, or if it is shared
-/// with as many as it can be.
+/// share, or nothing if the viewer does not own what is shared, if there is no such grantee, or if there are
+/// [`MAX_SHARES`] others.
 pub(crate) fn share(
     viewer: Viewer,
     resource: Resource,
     grantee_id: &str,
-    access: Access,
+    access: ShareAccess,
     now: UnixMillis,
-) -> Statement {
+) -> Query<Option<Share>> {
     let table = Table::of(resource);
     let sql = format!(
         "INSERT INTO shares (resource_id, grantee_id, organization_id, grantee_kind, access, created_at) \
-         SELECT {}.id, ?5, ?2, CASE WHEN EXISTS (SELECT 1 FROM teams WHERE id = ?5) THEN 'team' ELSE 'user' END, ?6, ?7 \
-         FROM {} AND (EXISTS (SELECT 1 FROM teams WHERE id = ?5 AND organization_id = ?2) \
-         OR EXISTS (SELECT 1 FROM memberships WHERE organization_id = ?2 AND user_id = ?5)) \
-         AND (SELECT count(*) FROM shares WHERE resource_id = ?1 AND grantee_id <> ?5) < ?8 \
+         SELECT {name}.id, :grantee, :organization, \
+         CASE WHEN EXISTS (SELECT 1 FROM teams WHERE id = :grantee) THEN 'team' ELSE 'user' END, :access, :now \
+         FROM {name} WHERE {owned} \
+         AND (EXISTS (SELECT 1 FROM teams WHERE id = :grantee AND organization_id = :organization) \
+         OR EXISTS (SELECT 1 FROM memberships WHERE organization_id = :organization AND user_id = :grantee)) \
+         AND (SELECT count(*) FROM shares WHERE resource_id = :id AND grantee_id <> :grantee) < :most \
          ON CONFLICT (resource_id, grantee_id) DO UPDATE SET access = excluded.access \
-         RETURNING grantee_id, grantee_kind, access, created_at",
+         RETURNING {SHARE}",
+        name = table.name,
+        owned = table.by_id(&table.owns()),
+    );
+    Query::first(viewed!(
+        viewer,
+        sql,
+        id: resource.to_string(),
+        grantee: grantee_id,
+        access: access.as_str(),
+        now,
+        most: MAX_SHARES,
+    ))
+}
+
+/// Ends a share, if the viewer owns what is shared.
+pub(crate) fn unshare(viewer: Viewer, resource: Resource, grantee_id: &str) -> Query<bool> {
+    let table = Table::of(resource);
+    let sql = format!(
+        "DELETE FROM shares WHERE resource_id = :id AND grantee_id = :grantee \
+         AND EXISTS (SELECT 1 FROM {} WHERE {}) RETURNING grantee_id",
         table.name,
-        table.one(table.owned)
+        table.by_id(&table.owns()),
     );
-    let more = [grantee_id.to_param(), access.as_str().to_param(), now.to_param(), MAX_SHARES.to_param()];
-    about(sql, viewer, resource, more)
+    Query::any(viewed!(viewer, sql, id: resource.to_string(), grantee: grantee_id))
 }
 
-/// Ends a share. Gives a row if it was there and what is shared is the caller's.
-pub(crate) fn unshare(viewer: Viewer, resource: Resource, grantee_id: &str) -> Statement {
+/// The shares of something, if the viewer may see it.
+pub(crate) fn shares(viewer: Viewer, resource: Resource) -> Query<Vec<Share>> {
     let table = Table::of(resource);
     let sql = format!(
-        "DELETE FROM shares WHERE resource_id = ?1 AND grantee_id = ?5 AND EXISTS (SELECT 1 FROM {}) RETURNING grantee_id",
-        table.one(table.owned)
+        "SELECT {SHARE} FROM shares WHERE resource_id = :id AND EXISTS (SELECT 1 FROM {} WHERE {}) ORDER BY grantee_id",
+        table.name,
+        table.visible(),
     );
-    about(sql, viewer, resource, [grantee_id.to_param()])
+    Query::rows(viewed!(viewer, sql, id: resource.to_string()))
 }
 
-/// With whom something is shared that may be seen.
-pub(crate) fn shares(viewer: Viewer, resource: Resource) -> Statement {
-    let table = Table::of(resource);
-    let sql = format!(
-        "SELECT grantee_id, grantee_kind, access, created_at FROM shares WHERE resource_id = ?1 \
-         AND EXISTS (SELECT 1 FROM {}) ORDER BY grantee_id",
-        table.one(table.visible)
-    );
-    about(sql, viewer, resource, [])
-}
-
-/// Ends all that is shared with a user or a team who is in the organization no more.
+/// Ends all shares with a user or a team that is no longer in the organization.
 pub(crate) fn forget_grantee(organization_id: OrganizationId, grantee_id: &str) -> Statement {
-    statement!(
-        "DELETE FROM shares WHERE grantee_id = ?2 AND organization_id = ?1 \
-         AND NOT EXISTS (SELECT 1 FROM memberships WHERE organization_id = ?1 AND user_id = ?2) \
-         AND NOT EXISTS (SELECT 1 FROM teams WHERE id = ?2)",
-        organization_id,
-        grantee_id
+    named!(
+        "DELETE FROM shares WHERE grantee_id = :grantee AND organization_id = :organization \
+         AND NOT EXISTS (SELECT 1 FROM memberships WHERE organization_id = :organization AND user_id = :grantee) \
+         AND NOT EXISTS (SELECT 1 FROM teams WHERE id = :grantee)",
+        organization: organization_id,
+        grantee: grantee_id,
     )
-}
-
-/// Reads the rows of [`share`] and [`shares`].
-pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Share>, DatabaseError> {
-    typed(rows)
-}
-
-/// What [`may!`] and [`owns!`] read at `?3` and `?4`.
-fn sight(viewer: Viewer) -> (Param, Param) {
-    match viewer.sight {
-        Sight::All => ("all".to_param(), Param::Null),
-        Sight::Project(id) => ("project".to_param(), id.to_param()),
-        Sight::User(id) => ("user".to_param(), id.to_param()),
-    }
 }

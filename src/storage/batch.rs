@@ -40,6 +40,17 @@ impl<T: DeserializeOwned> Query<Option<T>> {
     }
 }
 
+impl<T: DeserializeOwned> Query<Option<T>> {
+    /// A statement with one column, of whose first row it is wanted, if there is one.
+    pub(crate) fn scalar(statement: Statement) -> Self {
+        Self::new(statement, |rows| {
+            let value = rows.into_iter().next().and_then(|row| row.into_iter().next());
+            let value = value.map(|(_, value)| serde_json::from_value(value)).transpose();
+            value.map_err(|error| DatabaseError::Failed(format!("a column is not what the statement selects: {error}")))
+        })
+    }
+}
+
 impl Query<usize> {
     /// A statement of which the number of rows is wanted: with `RETURNING`, of the rows that it changed.
     pub(crate) fn count(statement: Statement) -> Self {
@@ -51,6 +62,13 @@ impl Query<bool> {
     /// A statement of which it is wanted whether it gives a row: with `RETURNING`, whether it changed one.
     pub(crate) fn any(statement: Statement) -> Self {
         Self::new(statement, |rows| Ok(!rows.is_empty()))
+    }
+}
+
+impl<T> From<Query<T>> for Statement {
+    /// The statement alone, for whoever does not look at its result.
+    fn from(query: Query<T>) -> Self {
+        query.statement
     }
 }
 
@@ -83,8 +101,8 @@ impl Batch {
     }
 
     /// Adds a statement at the end whose result nobody looks at.
-    pub(crate) fn execute(&mut self, statement: Statement) {
-        self.statements.push_back(statement);
+    pub(crate) fn execute(&mut self, statement: impl Into<Statement>) {
+        self.statements.push_back(statement.into());
     }
 
     /// Puts a statement before all others whose result nobody looks at.
@@ -101,6 +119,13 @@ impl Batch {
         let Self { statements, prepended } = self;
         let rows = database.batch(statements.into()).await?;
         Ok(Results { rows, prepended })
+    }
+}
+
+impl Extend<Statement> for Batch {
+    /// Adds statements at the end whose results nobody looks at.
+    fn extend<I: IntoIterator<Item = Statement>>(&mut self, statements: I) {
+        self.statements.extend(statements);
     }
 }
 
@@ -123,6 +148,7 @@ impl Results {
     ///
     /// # Errors
     /// [`DatabaseError::Failed`] if a row is not what the statement selects.
+    #[expect(clippy::needless_pass_by_value, reason = "a handle takes its result once")]
     pub(crate) fn take<T>(&mut self, handle: Handle<T>) -> Result<T, DatabaseError> {
         let position = usize::try_from(handle.index + self.prepended).ok();
         let rows = position.and_then(|position| self.rows.get_mut(position)).map(std::mem::take);

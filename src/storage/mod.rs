@@ -25,6 +25,8 @@ pub mod traces;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+pub(crate) use crate::domain::json::{text as json_text, text_or_null as json_text_or_null};
+
 use crate::ports::{DatabaseError, Param, Row, Statement};
 
 /// A statement with its parameters in order.
@@ -66,15 +68,12 @@ pub(crate) fn by_name(sql: &str, params: Vec<(&'static str, Param)>) -> Statemen
         for piece in pieces {
             let end = piece.find(|next: char| !next.is_ascii_alphanumeric() && next != '_').unwrap_or(piece.len());
             let (name, rest) = piece.split_at_checked(end).unwrap_or((piece, ""));
-            match params.iter().position(|(param, _)| *param == name) {
-                Some(position) => {
-                    text.push('?');
-                    text.push_str(&(position + 1).to_string());
-                }
-                None => {
-                    text.push(':');
-                    text.push_str(name);
-                }
+            if let Some(position) = params.iter().position(|(param, _)| *param == name) {
+                text.push('?');
+                text.push_str(&(position + 1).to_string());
+            } else {
+                text.push(':');
+                text.push_str(name);
             }
             text.push_str(rest);
         }
@@ -162,24 +161,4 @@ pub(crate) fn typed<T: DeserializeOwned>(rows: Vec<Row>) -> Result<Vec<T>, Datab
 /// What a text column holds of something that is kept as JSON.
 pub(crate) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
-}
-
-/// The JSON that a text column holds.
-pub(crate) fn json_text<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: DeserializeOwned,
-{
-    let text: String = serde::Deserialize::deserialize(deserializer)?;
-    serde_json::from_str(&text).map_err(serde::de::Error::custom)
-}
-
-/// The JSON that a text column holds, `null` for NULL.
-pub(crate) fn json_text_or_null<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: DeserializeOwned,
-{
-    let text: Option<String> = serde::Deserialize::deserialize(deserializer)?;
-    serde_json::from_str(text.as_deref().unwrap_or("null")).map_err(serde::de::Error::custom)
 }

@@ -9,17 +9,17 @@ use crate::{
         time::UnixMillis,
         trace::{EvalRequest, GivenFeedback, Place, Trace},
     },
-    ports::{DatabaseError, Row, Statement},
-    storage::{ToParam, database_now, json_text_or_null, statement, typed},
+    ports::Statement,
+    storage::{batch::Query, database_now, json, json_text_or_null, named},
 };
 
 /// The most bytes of traces in one parameter. D1 takes values of up to 2,000,000; what stands around a
 /// trace in the parameter has far less than the rest.
 const MAX_PARAM_BYTES: usize = 1_800_000;
-/// The most feedback, and the most requests for an evaluation, that a list tells of one trace.
-const MAX_TOLD: i64 = 10;
+/// The most feedback, and the most requests for an evaluation, that a list has of one trace.
+const MAX_LISTED: i64 = 10;
 
-/// Whose traces somebody may see and send: all of an organization, or one project's in it.
+/// The traces that a key may see and send: all of an organization, or one project's in it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TraceReach {
     /// The organization.
@@ -28,18 +28,10 @@ pub(crate) struct TraceReach {
     pub(crate) project_id: Option<ProjectId>,
 }
 
-/// Until when a trace, and what was said of it, is kept: as the organization `?1` says, else as the
-/// deployment does. Both are SQL; `$retention` is the deployment's, in milliseconds, or NULL: for ever.
-macro_rules! keep_until {
-    ($at:literal, $retention:literal) => {
-        concat!(
-            $at,
-            " + coalesce((SELECT trace_retention_days FROM organizations WHERE organizations.id = ?1) * 86400000, ",
-            $retention,
-            ")"
-        )
-    };
-}
+/// The instant until which a trace, and what was said of it, is kept that came `:now`: as the organization
+/// `:organization` says, else as the deployment does by `:retention`, in milliseconds, or NULL: for ever.
+const KEEP_UNTIL: &str = ":now + coalesce(\
+     (SELECT trace_retention_days FROM organizations WHERE organizations.id = :organization) * 86400000, :retention)";
 
 /// The rows of new traces, to be kept for `retention_ms` (`None`: for ever), in as few statements as their
 /// length allows. A trace that is there already stays as it is.
@@ -70,18 +62,19 @@ pub(crate) fn insert(
     }
     let insert = |rows: Vec<&Trace>| {
         let rows = rows.into_iter().map(|trace| NewRow { trace, bytes: trace.trace.get().len() });
-        statement!(
-            concat!(
-                "INSERT INTO traces (organization_id, id, project_id, trace, bytes, started_at, received_at, keep_until) \
-                 SELECT ?1, value ->> '$.id', ?2, value -> '$.trace', value ->> '$.bytes', value ->> '$.started_at', ?3, ",
-                keep_until!("?3", "?5"),
-                " FROM json_each(?4) WHERE true ON CONFLICT (organization_id, id) DO NOTHING"
+        named!(
+            format!(
+                "INSERT INTO traces (organization_id, id, project_id, trace, bytes, started_at, received_at, \
+                 keep_until) \
+                 SELECT :organization, value ->> '$.id', :project, value -> '$.trace', value ->> '$.bytes', \
+                 value ->> '$.started_at', :now, {KEEP_UNTIL} \
+                 FROM json_each(:traces) WHERE true ON CONFLICT (organization_id, id) DO NOTHING"
             ),
-            reach.organization_id,
-            reach.project_id,
+            organization: reach.organization_id,
+            project: reach.project_id,
             now,
-            serde_json::to_string(&rows.collect::<Vec<_>>()).unwrap_or_default(),
-            retention_ms
+            traces: json(&rows.collect::<Vec<_>>()),
+            retention: retention_ms,
         )
     };
     parameters.into_iter().map(insert).collect()
@@ -94,20 +87,18 @@ pub(crate) fn insert_feedback(
     now: UnixMillis,
     retention_ms: Option<i64>,
 ) -> Statement {
-    statement!(
-        concat!(
+    named!(
+        format!(
             "INSERT INTO feedback (organization_id, trace_id, id, project_id, feedback, created_at, keep_until) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ",
-            keep_until!("?6", "?7"),
-            ")"
+             VALUES (:organization, :trace, :id, :project, :feedback, :now, {KEEP_UNTIL})"
         ),
-        reach.organization_id,
-        given.trace_id,
-        given.id,
-        reach.project_id,
-        serde_json::to_value(&given.feedback).unwrap_or_default(),
+        organization: reach.organization_id,
+        trace: given.trace_id,
+        id: given.id,
+        project: reach.project_id,
+        feedback: json(&given.feedback),
         now,
-        retention_ms
+        retention: retention_ms,
     )
 }
 
@@ -118,52 +109,48 @@ pub(crate) fn insert_eval(
     now: UnixMillis,
     retention_ms: Option<i64>,
 ) -> Statement {
-    statement!(
-        concat!(
+    named!(
+        format!(
             "INSERT INTO evals (organization_id, trace_id, id, project_id, evaluator_type, metric_name, created_at, \
-             keep_until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ",
-            keep_until!("?7", "?8"),
-            ")"
+             keep_until) \
+             VALUES (:organization, :trace, :id, :project, :evaluator_type, :metric_name, :now, {KEEP_UNTIL})"
         ),
-        reach.organization_id,
-        request.trace_id,
-        request.id,
-        reach.project_id,
-        request.evaluator_type.as_str(),
-        request.metric_name.as_str(),
+        organization: reach.organization_id,
+        trace: request.trace_id,
+        id: request.id,
+        project: reach.project_id,
+        evaluator_type: request.evaluator_type.as_str(),
+        metric_name: request.metric_name.as_str(),
         now,
-        retention_ms
+        retention: retention_ms,
     )
 }
 
-macro_rules! prune {
-    ($name:ident, $what:literal, $table:literal, $key:literal) => {
-        #[doc = concat!("Deletes ", $what, " that need not be kept any longer, at most `limit`; gives one row for each.")]
-        pub(crate) fn $name(limit: i64) -> Statement {
-            statement!(
-                concat!(
-                    "DELETE FROM ",
-                    $table,
-                    " WHERE (",
-                    $key,
-                    ") IN (SELECT ",
-                    $key,
-                    " FROM ",
-                    $table,
-                    " WHERE keep_until IS NOT NULL AND keep_until <= ",
-                    database_now!(),
-                    " ORDER BY keep_until LIMIT ?1) RETURNING id"
-                ),
-                limit
-            )
-        }
-    };
+/// Deletes traces that need not be kept any longer, at most `limit`; gives one row for each.
+pub(crate) fn prune(limit: i64) -> Statement {
+    prune_table("traces", "organization_id, id", limit)
 }
-prune!(prune, "traces", "traces", "organization_id, id");
-prune!(prune_feedback, "feedback", "feedback", "organization_id, trace_id, id");
-prune!(prune_evals, "requests for an evaluation", "evals", "organization_id, trace_id, id");
 
-/// A trace as a list tells it.
+/// Deletes feedback that need not be kept any longer, at most `limit`; gives one row for each.
+pub(crate) fn prune_feedback(limit: i64) -> Statement {
+    prune_table("feedback", "organization_id, trace_id, id", limit)
+}
+
+/// Deletes requests for an evaluation that need not be kept any longer, at most `limit`; gives one row for each.
+pub(crate) fn prune_evals(limit: i64) -> Statement {
+    prune_table("evals", "organization_id, trace_id, id", limit)
+}
+
+fn prune_table(table: &str, key: &str, limit: i64) -> Statement {
+    let sql = format!(
+        "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} \
+         WHERE keep_until IS NOT NULL AND keep_until <= {} ORDER BY keep_until LIMIT :limit) RETURNING id",
+        database_now!(),
+    );
+    named!(sql, limit)
+}
+
+/// A trace in a list.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct ListedTrace {
     id: TraceId,
@@ -174,66 +161,52 @@ pub(crate) struct ListedTrace {
 }
 
 impl ListedTrace {
-    /// Where it stands.
+    /// Its place in lists.
     pub(crate) fn place(&self) -> Place {
         Place { started_at: self.started_at, id: self.id }
     }
 }
 
-/// The rows of one trace in another table that a list tells: the newest, from the same project or from
-/// a key that has none. The outer `json` is there because a subquery's value counts as a mere text.
-macro_rules! told {
-    ($json:literal, $table:literal) => {
-        concat!(
-            "json((SELECT json_group_array(json(told)) FROM (SELECT ",
-            $json,
-            " AS told FROM ",
-            $table,
-            " WHERE organization_id = traces.organization_id AND trace_id = traces.id \
-             AND (project_id IS NULL OR project_id = traces.project_id) ORDER BY id DESC LIMIT ?6)))"
-        )
-    };
-}
-
-macro_rules! list {
-    ($project:literal) => {
-        concat!(
-            "SELECT place AS id, started_at, CASE WHEN bytes_before < ?5 THEN (SELECT json_set(trace, '$.feedback', ",
-            told!(
-                "json_set(feedback, '$.id', id, \
-                 '$.created_at', strftime('%Y-%m-%dT%H:%M:%fZ', created_at / 1000.0, 'unixepoch'))",
-                "feedback"
-            ),
-            ", '$.evals', ",
-            told!(
-                "json_object('eval_id', id, 'evaluator_type', evaluator_type, 'metric_name', metric_name, 'status', 'pending', \
-                 'created_at', strftime('%Y-%m-%dT%H:%M:%fZ', created_at / 1000.0, 'unixepoch'))",
-                "evals"
-            ),
-            ") FROM traces WHERE organization_id = ?1 AND id = place) END AS trace FROM (SELECT id AS place, started_at, \
-             sum(bytes) OVER (ORDER BY started_at DESC, id DESC ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before \
-             FROM traces WHERE organization_id = ?1",
-            $project,
-            " AND (started_at, id) < (?2, ?3) ORDER BY started_at DESC, id DESC LIMIT ?4)"
-        )
-    };
+/// Selects the newest rows of a trace in another table, as JSON: those of the same project, or of a key without one.
+/// The outer `json` is there because a subquery's value counts as a mere text.
+fn newest(json: &str, table: &str) -> String {
+    format!(
+        "json((SELECT json_group_array(json(listed)) FROM (SELECT {json} AS listed FROM {table} \
+         WHERE organization_id = traces.organization_id AND trace_id = traces.id \
+         AND (project_id IS NULL OR project_id = traces.project_id) ORDER BY id DESC LIMIT :most)))"
+    )
 }
 
 /// The traces within reach behind a place, the newest first, at most `limit`. Those that begin where
 /// `max_bytes` are full come without their text, which is not even read then.
-pub(crate) fn list(reach: TraceReach, after: Option<Place>, limit: i64, max_bytes: i64) -> Statement {
-    // No instant lies behind this one, and D1 still passes it as it is.
-    let started_at = after.map_or(1 << 53, |place| place.started_at.0);
-    let id = after.map(|place| place.id.to_string()).unwrap_or_default();
-    let mut statement = statement!(list!(""), reach.organization_id, started_at, id, limit, max_bytes, MAX_TOLD);
-    if let Some(project_id) = reach.project_id {
-        list!(" AND project_id = ?7").clone_into(&mut statement.sql);
-        statement.params.push(project_id.to_param());
-    }
-    statement
-}
-
-/// Reads the rows of [`list()`].
-pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<ListedTrace>, DatabaseError> {
-    typed(rows)
+pub(crate) fn list(reach: TraceReach, after: Option<Place>, limit: i64, max_bytes: i64) -> Query<Vec<ListedTrace>> {
+    let created_at = "strftime('%Y-%m-%dT%H:%M:%fZ', created_at / 1000.0, 'unixepoch')";
+    let feedback = format!("json_set(feedback, '$.id', id, '$.created_at', {created_at})");
+    let evals = format!(
+        "json_object('eval_id', id, 'evaluator_type', evaluator_type, 'metric_name', metric_name, \
+         'status', 'pending', 'created_at', {created_at})"
+    );
+    let project = reach.project_id.map_or("", |_| " AND project_id = :project");
+    let sql = format!(
+        "SELECT place AS id, started_at, CASE WHEN bytes_before < :max_bytes THEN (\
+         SELECT json_set(trace, '$.feedback', {}, '$.evals', {}) FROM traces \
+         WHERE organization_id = :organization AND id = place) END AS trace \
+         FROM (SELECT id AS place, started_at, \
+         sum(bytes) OVER (ORDER BY started_at DESC, id DESC ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before \
+         FROM traces WHERE organization_id = :organization{project} AND (started_at, id) < (:started_at, :id) \
+         ORDER BY started_at DESC, id DESC LIMIT :limit)",
+        newest(&feedback, "feedback"),
+        newest(&evals, "evals"),
+    );
+    Query::rows(named!(
+        sql,
+        organization: reach.organization_id,
+        project: reach.project_id,
+        // No instant lies behind this one, and D1 still passes it as it is.
+        started_at: after.map_or(1 << 53, |place| place.started_at.0),
+        id: after.map(|place| place.id.to_string()).unwrap_or_default(),
+        limit,
+        max_bytes,
+        most: MAX_LISTED,
+    ))
 }

@@ -1,7 +1,7 @@
 //! What is generated from a data set: the columns, and the judge that explains what people have said of its rows.
 
 use bitting::domain::{
-    dataset::{ColumnRole, Columns, Dataset, Row},
+    dataset::{ColumnRole, Columns, Dataset, DatasetRow},
     generate::{Agreement, Generated, generate},
     id::{DatasetId, OrganizationId},
     judge::Judge,
@@ -33,7 +33,7 @@ fn from(columns: &[(&str, ColumnRole)], judgments: Value, rows: &[Value]) -> Res
         created_at: UnixMillis(0),
         updated_at: UnixMillis(0),
     };
-    let rows: Vec<Row> = rows.iter().map(|row| serde_json::from_value(row.clone()).unwrap()).collect();
+    let rows: Vec<DatasetRow> = rows.iter().map(|row| serde_json::from_value(row.clone()).unwrap()).collect();
     let generated = generate(&dataset, &rows)?;
     generated.config.check().unwrap();
     assert_eq!(generate(&dataset, &rows), Ok(generated.clone()), "the same again");

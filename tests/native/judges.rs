@@ -1,14 +1,14 @@
 //! Judges that are rules: what passes, what fails and why, and which cannot be written.
 
 use bitting::domain::{
-    dataset::Row,
+    dataset::DatasetRow,
     evaluation::EvaluationConfig,
-    judge::{Judge, Judgment},
+    judge::{InvalidField, Judge, Judgment},
 };
 use proptest::prelude::{Strategy, any, prop, prop_oneof, proptest};
 use serde_json::{Map, Value, json};
 
-fn row(value: Value) -> Row {
+fn row(value: Value) -> DatasetRow {
     serde_json::from_value(value).unwrap()
 }
 
@@ -22,7 +22,7 @@ fn judge(name: &str, rest: Value) -> Judge {
 }
 
 fn judged(judge: &Judge, inputs: Value) -> Judgment {
-    let judgment = judge.by_rule(&row(inputs)).unwrap();
+    let judgment = judge.by_rule(&row(inputs)).judgment().unwrap();
     assert_eq!(judgment.verdict, if judgment.passed { "pass" } else { "fail" });
     assert!(judgment.explanation.chars().count() < 1_000, "{}", judgment.explanation);
     judgment
@@ -300,7 +300,7 @@ fn judges_that_cannot_judge_are_refused_with_the_field() {
     ] {
         let config: EvaluationConfig =
             serde_json::from_value(json!({ "columns": [{ "name": "a" }], "judge": judge })).unwrap();
-        let (at, why) = config.check().unwrap_err();
+        let InvalidField { field: at, message: why } = config.check().unwrap_err();
         assert!(at == field && why.contains(message), "{judge}: {at}: {why}");
     }
 }
@@ -415,7 +415,7 @@ fn schemas_that_cannot_be_used_are_refused_with_the_place() {
     ] {
         let judge: Judge =
             serde_json::from_value(json!({ "type": "json_schema", "column": "a", "schema": schema })).unwrap();
-        let (at, why) = judge.check().unwrap_err();
+        let InvalidField { field: at, message: why } = judge.check().unwrap_err();
         assert!(at == field && why.contains(message), "{schema}: {at}: {why}");
     }
 }

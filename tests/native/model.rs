@@ -3,7 +3,7 @@
 use bitting::{
     app::{config::Config, error::Error},
     domain::{
-        dataset::Row,
+        dataset::DatasetRow,
         judge::{Judge, Judgment},
     },
     ports::UpstreamError,
@@ -24,8 +24,18 @@ fn judge() -> Judge {
 }
 
 fn judged(world: &World, inputs: Value) -> Result<Judgment, Error> {
-    let inputs: Row = serde_json::from_value(inputs).unwrap();
+    let inputs: DatasetRow = serde_json::from_value(inputs).unwrap();
     block_on(world.app.judge(&judge(), &inputs))
+}
+
+fn not_configured() -> Error {
+    let message = "A language model is to do this, and none is set up here. The operator can set JUDGE_URL.";
+    Error::Unready { code: "judge_not_configured", message, retry_after_seconds: None }
+}
+
+fn unavailable(seconds: u32) -> Error {
+    let message = "The language model that is to do this does not answer as it should. Try again later.";
+    Error::Unready { code: "judge_unavailable", message, retry_after_seconds: Some(seconds) }
 }
 
 fn good() -> Turn {
@@ -102,7 +112,7 @@ fn what_is_no_answer_is_asked_for_once_more_and_is_never_a_verdict() {
     for (number, [first, second]) in all.enumerate() {
         let mut world = World::new();
         let model = Model::of(&mut world, [first, second]);
-        assert_eq!(judged(&world, json!({})), Err(Error::JudgeUnavailable(10)), "{number}");
+        assert_eq!(judged(&world, json!({})), Err(unavailable(10)), "{number}");
         assert_eq!(model.asked.borrow().len(), 2, "{number}");
     }
     let mut world = World::new();
@@ -135,7 +145,7 @@ fn what_may_pass_is_asked_again_after_a_while() {
     let waits = model.waits();
     assert!((500..1_000).contains(&waits[0]) && (1_000..2_000).contains(&waits[1]), "{waits:?}");
     let model = Model::of(&mut world, [failed(), Turn::status(429), Turn::status(502)]);
-    assert_eq!(judged(&world, json!({})), Err(Error::JudgeUnavailable(10)));
+    assert_eq!(judged(&world, json!({})), Err(unavailable(10)));
     assert_eq!(model.asked.borrow().len(), 3);
 }
 
@@ -147,7 +157,7 @@ fn retry_after_is_kept_up_to_a_bound_and_told_beyond_it() {
     assert!(judged(&world, json!({})).unwrap().passed);
     assert_eq!(model.waits(), [20_000]);
     let model = Model::of(&mut world, [busy("21")]);
-    assert_eq!(judged(&world, json!({})), Err(Error::JudgeUnavailable(21)));
+    assert_eq!(judged(&world, json!({})), Err(unavailable(21)));
     assert_eq!(model.asked.borrow().len(), 1);
 }
 
@@ -158,7 +168,7 @@ fn all_attempts_together_end_in_time() {
         let mut world = World::new();
         let began = world.clock.0.get();
         let model = Model::of(&mut world, turns);
-        assert_eq!(judged(&world, json!({})), Err(Error::JudgeUnavailable(10)));
+        assert_eq!(judged(&world, json!({})), Err(unavailable(10)));
         assert_eq!(model.asked.borrow().len(), 2);
         let took = world.clock.0.get().0 - began.0;
         assert!((59_000..=60_000).contains(&took), "{took}");
@@ -170,14 +180,14 @@ fn a_refusal_is_not_asked_again() {
     for status in [201, 302, 400, 401, 403, 404, 422] {
         let mut world = World::new();
         let model = Model::of(&mut world, [Turn::status(status)]);
-        assert_eq!(judged(&world, json!({})), Err(Error::JudgeUnavailable(10)), "{status}");
+        assert_eq!(judged(&world, json!({})), Err(unavailable(10)), "{status}");
         assert_eq!(model.asked.borrow().len(), 1, "{status}");
     }
 }
 
 #[test]
 fn without_a_model_nobody_is_asked() {
-    assert_eq!(judged(&World::new(), json!({})), Err(Error::JudgeNotConfigured));
+    assert_eq!(judged(&World::new(), json!({})), Err(not_configured()));
 }
 
 #[test]

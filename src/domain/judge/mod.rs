@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
 use super::{
-    dataset::Row,
+    dataset::DatasetRow,
     json::{MAX_DEPTH, canonical, depth},
     key::Name,
 };
@@ -256,50 +256,89 @@ fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::E
     Ok(Some(whole))
 }
 
-type Wrong = (String, String);
+/// A field that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidField {
+    /// Its path: `judge.expected[1]`.
+    pub field: String,
+    /// The fault, and what to do.
+    pub message: String,
+}
 
-fn wrong(field: &str, message: impl Into<String>) -> Wrong {
-    (field.to_owned(), message.into())
+impl InvalidField {
+    /// A wrong field.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+/// The decision about some values.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ruling<'a> {
+    /// A rule has judged them.
+    Judged(Judgment),
+    /// A model is to judge them.
+    Model(&'a ModelJudge),
+}
+
+impl Ruling<'_> {
+    /// The judgment, if a rule has judged.
+    pub fn judgment(self) -> Option<Judgment> {
+        match self {
+            Self::Judged(judgment) => Some(judgment),
+            Self::Model(_) => None,
+        }
+    }
+}
+
+/// The columns that a judge reads.
+enum Reads<'a> {
+    /// The column that a rule judges, and the one that it compares it with.
+    Columns(&'a Name, Option<&'a Name>),
+    /// All.
+    All(&'a ModelJudge),
 }
 
 impl Judge {
     /// The names of the columns that it reads, and the field that says each.
     pub fn columns(&self) -> impl Iterator<Item = (&'static str, &Name)> {
         let (column, expected) = match self.reads() {
-            Ok((column, expected)) => (Some(column), expected),
-            Err(_) => (None, None),
+            Reads::Columns(column, expected) => (Some(column), expected),
+            Reads::All(_) => (None, None),
         };
         column.map(|name| ("column", name)).into_iter().chain(expected.map(|name| ("expected_column", name)))
     }
 
-    /// The column that a rule judges, and the one that it compares it with.
-    fn reads(&self) -> Result<(&Name, Option<&Name>), &ModelJudge> {
+    fn reads(&self) -> Reads<'_> {
         match self {
             Self::ExactMatch { column, expected_column, .. }
             | Self::NormalizedMatch { column, expected_column, .. }
             | Self::Contains { column, expected_column, .. }
-            | Self::TokenOverlap { column, expected_column, .. } => Ok((column, expected_column.as_ref())),
+            | Self::TokenOverlap { column, expected_column, .. } => Reads::Columns(column, expected_column.as_ref()),
             Self::Regex { column, .. }
             | Self::JsonSchema { column, .. }
             | Self::NumericRange { column, .. }
-            | Self::Length { column, .. } => Ok((column, None)),
-            Self::Model(model) => Err(model),
+            | Self::Length { column, .. } => Reads::Columns(column, None),
+            Self::Model(model) => Reads::All(model),
         }
     }
 
     /// Whether it can judge.
     ///
     /// # Errors
-    /// Which field is wrong, and what to do.
-    pub fn check(&self) -> Result<(), Wrong> {
+    /// The first field that is wrong.
+    pub fn check(&self) -> Result<(), InvalidField> {
         match self {
             Self::ExactMatch { expected, expected_column, .. } => {
                 one_of(expected.as_ref(), expected_column.as_ref())?;
                 match expected {
-                    Some(Value::Null) => Err(wrong("expected", "must not be null: what has no value never passes")),
-                    Some(value) if depth(value) > MAX_DEPTH => {
-                        Err(wrong("expected", format!("must not be nested more than {MAX_DEPTH} levels deep")))
+                    Some(Value::Null) => {
+                        Err(InvalidField::new("expected", "must not be null: what has no value never passes"))
                     }
+                    Some(value) if depth(value) > MAX_DEPTH => Err(InvalidField::new(
+                        "expected",
+                        format!("must not be nested more than {MAX_DEPTH} levels deep"),
+                    )),
                     Some(value) => check_bytes("expected", value),
                     None => Ok(()),
                 }
@@ -312,20 +351,20 @@ impl Judge {
                 one_of(expected.as_ref(), expected_column.as_ref())?;
                 expected.iter().try_for_each(|text| check_text("expected", text))?;
                 let good = (0.0..=1.0).contains(threshold);
-                if good { Ok(()) } else { Err(wrong("threshold", "must be a number from 0 to 1")) }
+                if good { Ok(()) } else { Err(InvalidField::new("threshold", "must be a number from 0 to 1")) }
             }
             Self::Contains { expected, expected_column, .. } => {
                 one_of(expected.as_ref(), expected_column.as_ref())?;
                 let texts = expected.as_deref().unwrap_or_default();
                 if expected.is_some() && !(1..=MAX_TEXTS).contains(&texts.len()) {
-                    return Err(wrong("expected", format!("must be 1 to {MAX_TEXTS} texts")));
+                    return Err(InvalidField::new("expected", format!("must be 1 to {MAX_TEXTS} texts")));
                 }
                 let mut numbered = texts.iter().enumerate();
                 numbered.try_for_each(|(index, text)| check_text(&format!("expected[{index}]"), text))
             }
             Self::Regex { pattern, .. } => match Pattern::compile(pattern) {
                 Ok(_) => Ok(()),
-                Err(why) => Err(wrong("pattern", why)),
+                Err(why) => Err(InvalidField::new("pattern", why)),
             },
             Self::JsonSchema { schema, .. } => {
                 check_bytes("schema", schema)?;
@@ -337,24 +376,29 @@ impl Judge {
         }
     }
 
-    /// What a rule says of these values.
-    ///
-    /// # Errors
-    /// The judge, if that is no rule.
-    pub fn by_rule(&self, inputs: &Row) -> Result<Judgment, &ModelJudge> {
-        let (column, expected_column) = self.reads()?;
+    /// Judges these values, if it is a rule.
+    pub fn by_rule(&self, inputs: &DatasetRow) -> Ruling<'_> {
+        let (column, expected_column) = match self.reads() {
+            Reads::Columns(column, expected) => (column, expected),
+            Reads::All(model) => return Ruling::Model(model),
+        };
         let Some(value) = inputs.get(column) else {
-            return Ok(judged(false, format!("`{}` has no value.", column.as_str())));
+            return Ruling::Judged(judged(false, format!("`{}` has no value.", column.as_str())));
         };
         let expected = match expected_column {
             Some(other) => match inputs.get(other) {
                 Some(expected) => expected.clone(),
-                None => return Ok(judged(false, format!("`{}` has no value to compare with.", other.as_str()))),
+                None => {
+                    return Ruling::Judged(judged(
+                        false,
+                        format!("`{}` has no value to compare with.", other.as_str()),
+                    ));
+                }
             },
             None => self.literal(),
         };
         let column = column.as_str();
-        Ok(match self {
+        Ruling::Judged(match self {
             Self::ExactMatch { .. } => exact_match(column, value, &expected),
             Self::NormalizedMatch { .. } => same_text(column, &normalized(&text(value)), &normalized(&text(&expected))),
             Self::Contains { needs, normalized, .. } => {
@@ -369,11 +413,11 @@ impl Judge {
             Self::NumericRange { min, max, .. } => numeric_range(column, value, *min, *max),
             Self::Length { unit, min, max, .. } => length(column, &text(value), *unit, *min, *max),
             Self::TokenOverlap { threshold, .. } => token_overlap(column, &text(value), &text(&expected), *threshold),
-            Self::Model(model) => return Err(model),
+            Self::Model(model) => return Ruling::Model(model),
         })
     }
 
-    /// What it compares with, if that is no column's.
+    /// The value that it compares with, if that is no column's.
     fn literal(&self) -> Value {
         match self {
             Self::ExactMatch { expected, .. } => expected.clone().into(),
@@ -385,22 +429,22 @@ impl Judge {
 }
 
 impl ModelJudge {
-    fn check(&self) -> Result<(), Wrong> {
+    fn check(&self) -> Result<(), InvalidField> {
         check_text("instructions", &self.instructions)?;
         if !(2..=MAX_VERDICTS).contains(&self.verdicts.len()) {
-            return Err(wrong("verdicts", format!("must be 2 to {MAX_VERDICTS} verdicts")));
+            return Err(InvalidField::new("verdicts", format!("must be 2 to {MAX_VERDICTS} verdicts")));
         }
         if self.passing.is_empty() {
-            return Err(wrong("passing", "must be one verdict at least"));
+            return Err(InvalidField::new("passing", "must be one verdict at least"));
         }
         for (field, names) in [("verdicts", &self.verdicts), ("passing", &self.passing)] {
             let mut seen = HashSet::new();
             for (index, name) in names.iter().enumerate() {
                 if !seen.insert(name.as_str()) {
-                    return Err(wrong(&format!("{field}[{index}]"), "is there before"));
+                    return Err(InvalidField::new(format!("{field}[{index}]"), "is there before"));
                 }
                 if !self.verdicts.contains(name) {
-                    return Err(wrong(&format!("{field}[{index}]"), "must be one of `verdicts`"));
+                    return Err(InvalidField::new(format!("{field}[{index}]"), "must be one of `verdicts`"));
                 }
             }
         }
@@ -408,31 +452,31 @@ impl ModelJudge {
     }
 }
 
-fn one_of<T>(expected: Option<&T>, expected_column: Option<&Name>) -> Result<(), Wrong> {
+fn one_of<T>(expected: Option<&T>, expected_column: Option<&Name>) -> Result<(), InvalidField> {
     if expected.is_some() == expected_column.is_some() {
-        return Err(wrong("expected", "say either `expected` or `expected_column`"));
+        return Err(InvalidField::new("expected", "say either `expected` or `expected_column`"));
     }
     Ok(())
 }
 
-fn check_text(field: &str, text: &str) -> Result<(), Wrong> {
+fn check_text(field: &str, text: &str) -> Result<(), InvalidField> {
     if text.is_empty() || text.chars().count() > MAX_TEXT_CHARS {
-        return Err(wrong(field, format!("must have 1 to {MAX_TEXT_CHARS} characters")));
+        return Err(InvalidField::new(field, format!("must have 1 to {MAX_TEXT_CHARS} characters")));
     }
     Ok(())
 }
 
-fn check_bytes(field: &str, value: &Value) -> Result<(), Wrong> {
+fn check_bytes(field: &str, value: &Value) -> Result<(), InvalidField> {
     if value.to_string().len() > MAX_JSON_BYTES {
-        return Err(wrong(field, format!("must have at most {MAX_JSON_BYTES} bytes")));
+        return Err(InvalidField::new(field, format!("must have at most {MAX_JSON_BYTES} bytes")));
     }
     Ok(())
 }
 
-fn check_bounds<T: PartialOrd>(min: Option<T>, max: Option<T>) -> Result<(), Wrong> {
+fn check_bounds<T: PartialOrd>(min: Option<T>, max: Option<T>) -> Result<(), InvalidField> {
     match (min, max) {
-        (None, None) => Err(wrong("min", "say `min`, `max` or both")),
-        (Some(min), Some(max)) if min > max => Err(wrong("min", "must not be above `max`")),
+        (None, None) => Err(InvalidField::new("min", "say `min`, `max` or both")),
+        (Some(min), Some(max)) if min > max => Err(InvalidField::new("min", "must not be above `max`")),
         _ => Ok(()),
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{
     super::json::{MAX_DEPTH, canonical, depth},
+    InvalidField,
     pattern::Pattern,
     text::{brief, quoted},
 };
@@ -31,24 +32,25 @@ const TYPES: [&str; 7] = ["null", "boolean", "object", "array", "number", "integ
 ///
 /// # Errors
 /// Where it is not, beginning with `path`, and why.
-pub(super) fn check(schema: &Value, path: &str) -> Result<(), (String, String)> {
+pub(super) fn check(schema: &Value, path: &str) -> Result<(), InvalidField> {
     if depth(schema) > MAX_DEPTH {
-        return Err((path.to_owned(), format!("must not be nested more than {MAX_DEPTH} levels deep")));
+        return Err(InvalidField::new(path, format!("must not be nested more than {MAX_DEPTH} levels deep")));
     }
     let schema = canonical(schema);
     check_schema(&schema, &schema, path)
 }
 
-fn check_schema(root: &Value, schema: &Value, path: &str) -> Result<(), (String, String)> {
+fn check_schema(root: &Value, schema: &Value, path: &str) -> Result<(), InvalidField> {
     let keywords = match schema {
         Value::Bool(_) => return Ok(()),
         Value::Object(keywords) => keywords,
-        _ => return Err((path.to_owned(), "must be a schema: an object, true or false".to_owned())),
+        _ => return Err(InvalidField::new(path, "must be a schema: an object, true or false")),
     };
     for (keyword, argument) in keywords {
         let at = format!("{path}.{keyword}");
-        let must = |good: bool, what: &str| if good { Ok(()) } else { Err((at.clone(), format!("must be {what}"))) };
-        let compiles = |pattern: &str| Pattern::compile(pattern).map_err(|why| (at.clone(), why)).map(drop);
+        let invalid = |message: String| InvalidField::new(&at, message);
+        let must = |good: bool, what: &str| if good { Ok(()) } else { Err(invalid(format!("must be {what}"))) };
+        let compiles = |pattern: &str| Pattern::compile(pattern).map_err(invalid).map(drop);
         match keyword.as_str() {
             "$schema" => {
                 let known = |url: &str| url.contains("://json-schema.org/draft");
@@ -104,7 +106,7 @@ fn check_schema(root: &Value, schema: &Value, path: &str) -> Result<(), (String,
                     check_schema(root, schema, &format!("{at}.{name}"))?;
                 }
             }
-            _ => return Err((at, "is a keyword that is not known here".to_owned())),
+            _ => return Err(invalid("is a keyword that is not known here".to_owned())),
         }
     }
     Ok(())
