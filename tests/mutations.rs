@@ -59,21 +59,21 @@ const MUTATIONS: [[&str; 4]; 18] = [
     [
         "seq_after_read",
         VERIFY,
-        "let news = changes::read_news(asked, sent_at, take(&mut results, 0))?;",
-        "if MUTATED { results[0] = self.database.batch(vec![changes::news(asked)]).await?.remove(0); }
-        let news = changes::read_news(asked, sent_at, take(&mut results, 0))?;",
+        "let changes = results.take(changes)?;",
+        "let mut changes = results.take(changes)?;
+        if MUTATED { changes = changes::since(asked).run(&*self.database).await?; }",
     ],
     [
         "read_at_after",
         VERIFY,
-        "let news = changes::read_news(asked, sent_at,",
-        "let news = changes::read_news(asked, if MUTATED { self.now() } else { sent_at },",
+        "let news = News { asked, sent_at, changes };",
+        "let news = News { asked, sent_at: if MUTATED { self.now() } else { sent_at }, changes };",
     ],
     [
         "refreshed_at_after",
         VERIFY,
-        "|mut results| changes::read_news(asked, sent_at,",
-        "|mut results| changes::read_news(asked, if MUTATED { app.now() } else { sent_at },",
+        "app.isolate.hear(&News { asked, sent_at, changes })",
+        "app.isolate.hear(&News { asked, sent_at: if MUTATED { app.now() } else { sent_at }, changes })",
     ],
     [
         "late_answer_believed",
@@ -96,9 +96,8 @@ const MUTATIONS: [[&str; 4]; 18] = [
     [
         "no_guard",
         "src/app/mod.rs",
-        "let mut results = self.database.batch(batch).await?;",
-        "if MUTATED { batch[0].sql = \"SELECT 1\".into(); batch[0].params.clear(); }
-        let mut results = self.database.batch(batch).await?;",
+        "batch.execute_first(changes::guard(&principal.snapshot));",
+        "if !MUTATED { batch.execute_first(changes::guard(&principal.snapshot)); }",
     ],
     [
         "caller_not_judged_again",

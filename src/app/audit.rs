@@ -1,4 +1,4 @@
-//! The audit trail: written with every change and behind every refused attempt, listed and exported.
+//! The audit log: written with every change and behind every refused attempt, listed and exported.
 
 use std::{collections::HashMap, rc::Rc};
 
@@ -10,13 +10,14 @@ use futures_util::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    app::{App, Principal, error::Error, keys::Page, take},
-    domain::{decision::decide, person::Member},
-    ports::Statement,
-    storage::{
-        audit::{self, Event, Filter, REFUSED, Recorded},
-        people,
+    app::{App, Principal, error::Error, keys::Page},
+    domain::{
+        audit::{AuditEvent, AuditFilter, AuditRecord, REFUSED},
+        decision::decide,
+        person::Member,
     },
+    ports::Statement,
+    storage::{audit, batch::Batch, people},
 };
 
 /// How many events of an export are read at once.
@@ -37,12 +38,12 @@ pub struct RefusedAttempt {
     pub route: &'static str,
 }
 
-/// A page of the trail, and what people need to read it.
-pub(crate) struct Trail {
+/// A page of the audit log, and what people need to read it.
+pub(crate) struct AuditPage {
     /// The events.
-    pub(crate) events: Page<Recorded>,
-    /// What people call those keys, people, teams and projects of which the events speak and which are still there,
-    /// by their ids.
+    pub(crate) events: Page<AuditRecord>,
+    /// The names by ids of those keys, people, teams and projects of which the events speak and which are still
+    /// there.
     pub(crate) names: HashMap<String, String>,
     /// The newest people of the organization.
     pub(crate) people: Vec<Member>,
@@ -50,14 +51,14 @@ pub(crate) struct Trail {
 
 impl App {
     /// Writes an event if the statement before it in the batch has changed a row.
-    pub(super) fn record_if_changed(&self, by: &Principal, event: &Event) -> Statement {
-        audit::record_if_changed(&by.actor(), event, self.config.audit_retention_ms)
+    pub(super) fn record_if_changed(&self, principal: &Principal, event: &AuditEvent) -> Statement {
+        audit::record_if_changed(&principal.actor(), event, self.config.audit_retention_ms)
     }
 
-    /// Records a refused attempt in the trail of whoever made it, behind the answer. In a flood most are
+    /// Records a refused attempt in the audit log of whoever made it, behind the answer. In a flood most are
     /// only counted; see [`crate::app::isolate::Isolate::claim_refusal`].
-    pub(crate) fn note_refusal(&self, by: &Principal, attempt: &RefusedAttempt) {
-        let (now, organization_id) = (self.now(), by.snapshot.organization_id);
+    pub(crate) fn note_refusal(&self, principal: &Principal, attempt: &RefusedAttempt) {
+        let (now, organization_id) = (self.now(), principal.snapshot.organization_id);
         let Some(omitted) = self.isolate.claim_refusal(organization_id, now) else {
             return;
         };
@@ -66,14 +67,14 @@ impl App {
         if omitted > 0 {
             details.insert("omitted".to_owned(), json!(omitted));
         }
-        let event = Event {
+        let event = AuditEvent {
             organization_id,
             subject: attempt.subject.clone().unwrap_or_else(|| organization_id.to_string()),
             action: REFUSED,
             details: Value::Object(details),
             at: now,
         };
-        let record = audit::record_refusal(&by.actor(), &event, attempt.code, self.config.audit_retention_ms);
+        let record = audit::record_refusal(&principal.actor(), &event, attempt.code, self.config.audit_retention_ms);
         let database = Rc::clone(&self.database);
         self.background.spawn(Box::pin(async move {
             if let Err(error) = database.batch(vec![record]).await {
@@ -89,37 +90,38 @@ impl App {
     /// [`Error::Exceeds`] for whoever does not administer the organization.
     pub async fn list_events(
         &self,
-        by: &Principal,
-        filter: &Filter,
+        principal: &Principal,
+        filter: &AuditFilter,
         after: Option<i64>,
         limit: i64,
-    ) -> Result<Page<Recorded>, Error> {
-        by.administers()?;
-        let list = audit::list(by.snapshot.organization_id, filter, after, limit + 1);
-        let mut results = self.guarded(by, vec![list]).await?;
-        Ok(Page::of(audit::read(take(&mut results, 0))?, limit))
+    ) -> Result<Page<AuditRecord>, Error> {
+        principal.administers()?;
+        let list = audit::list(principal.snapshot.organization_id, filter, after, limit + 1);
+        Ok(Page::of(self.query(principal, list).await?, limit))
     }
 
     /// The same with what people need to read it, in one round trip.
     ///
     /// # Errors
     /// [`Error::Exceeds`] for whoever does not administer the organization.
-    pub(crate) async fn trail(
+    pub(crate) async fn audit_page(
         &self,
-        by: &Principal,
-        filter: &Filter,
+        principal: &Principal,
+        filter: &AuditFilter,
         after: Option<i64>,
         limit: i64,
-    ) -> Result<Trail, Error> {
-        by.administers()?;
-        let organization_id = by.snapshot.organization_id;
-        let list = audit::list(organization_id, filter, after, limit + 1);
-        let statements = vec![list.clone(), audit::names(list), people::list(organization_id, None, None, MAX_PEOPLE)];
-        let mut results = self.guarded(by, statements).await?;
-        Ok(Trail {
-            events: Page::of(audit::read(take(&mut results, 0))?, limit),
-            names: audit::read_names(take(&mut results, 1))?,
-            people: people::read(take(&mut results, 2))?,
+    ) -> Result<AuditPage, Error> {
+        principal.administers()?;
+        let organization_id = principal.snapshot.organization_id;
+        let mut batch = Batch::new();
+        let events = batch.add(audit::list(organization_id, filter, after, limit + 1));
+        let names = batch.add(audit::names(organization_id, filter, after, limit + 1));
+        let people = batch.add(people::list(organization_id, None, None, MAX_PEOPLE));
+        let mut results = self.guarded_batch(principal, batch).await?;
+        Ok(AuditPage {
+            events: Page::of(results.take(events)?, limit),
+            names: results.take(names)?,
+            people: results.take(people)?,
         })
     }
 
@@ -130,27 +132,27 @@ impl App {
     /// [`Error::Exceeds`] for whoever does not administer the organization.
     pub async fn export_events(
         &self,
-        by: &Principal,
-        filter: Filter,
+        principal: &Principal,
+        filter: AuditFilter,
         after: Option<i64>,
-    ) -> Result<impl Stream<Item = Result<Vec<Recorded>, Error>> + use<>, Error> {
-        let first = self.list_events(by, &filter, after, EXPORT_PAGE).await?;
-        let start = (self.clone(), by.clone(), filter, last(&first));
-        let rest = stream::try_unfold(start, |(app, by, filter, after)| async move {
+    ) -> Result<impl Stream<Item = Result<Vec<AuditRecord>, Error>> + use<>, Error> {
+        let first = self.list_events(principal, &filter, after, EXPORT_PAGE).await?;
+        let start = (self.clone(), principal.clone(), filter, last(&first));
+        let rest = stream::try_unfold(start, |(app, principal, filter, after)| async move {
             if after.is_none() {
                 return Ok(None);
             }
             // The guard hears of changes, but not of the passing of time.
-            decide(&by.snapshot, &[], app.now()).map_err(Error::Refused)?;
-            let page = app.list_events(&by, &filter, after, EXPORT_PAGE).await?;
+            decide(&principal.snapshot, &[], app.now()).map_err(Error::Refused)?;
+            let page = app.list_events(&principal, &filter, after, EXPORT_PAGE).await?;
             let next = last(&page);
-            Ok(Some((page.items, (app, by, filter, next))))
+            Ok(Some((page.items, (app, principal, filter, next))))
         });
         Ok(stream::once(ready(Ok(first.items))).chain(rest))
     }
 }
 
 /// The event behind which the next page starts, if there is one.
-fn last(page: &Page<Recorded>) -> Option<i64> {
+fn last(page: &Page<AuditRecord>) -> Option<i64> {
     page.items.last().filter(|_| page.has_more).map(|event| event.id)
 }

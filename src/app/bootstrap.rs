@@ -1,4 +1,4 @@
-//! An organization with its owner and his key: the first one, made once with the operator's secret, and
+//! An organization with its owner and their key: the first one, made once with the operator's secret, and
 //! what every other one begins with, too.
 
 use serde_json::Map;
@@ -8,21 +8,19 @@ use subtle::ConstantTimeEq;
 use crate::{
     app::{App, error::Error, keys::Created},
     domain::{
+        audit::Actor,
         id::{KeyId, OrganizationId, UserId},
         key::{Key, KeyKind, Life, Name, Role},
         key_text::KeyText,
         organization::{Organization, Policy, Subscription},
         person::Email,
         scope::Scopes,
+        session::NewSignInLink,
         time::DAY_MS,
         token::SignInToken,
     },
-    ports::{DatabaseError, Statement},
-    storage::{
-        audit::{self, Actor},
-        organizations,
-        sessions::{self, NewLink},
-    },
+    ports::DatabaseError,
+    storage::{audit, batch::Batch, organizations, sessions},
 };
 
 /// How long the first link works, in milliseconds.
@@ -35,7 +33,7 @@ pub struct NewOrganization {
     pub name: Name,
     /// Its owner's address.
     pub email: Email,
-    /// The name of his key.
+    /// The name of the owner's key.
     pub key_name: Name,
 }
 
@@ -50,7 +48,7 @@ impl App {
     }
 
     /// Makes the operator's organization, its owner, the owner's first key, which has full access, and what
-    /// signs him in on the settings pages.
+    /// signs them in on the settings pages.
     /// Whoever calls has proved to be the operator. Of two at once, one wins.
     ///
     /// # Errors
@@ -67,7 +65,7 @@ impl App {
         let token = SignInToken::generate(&self.config.brand, source).map_err(Error::Unavailable)?;
         if let Some(user_id) = created.key.user_id {
             let expires_at = created.key.created_at.plus_ms(FIRST_LINK_MS);
-            batch.push(sessions::insert_link(&NewLink {
+            batch.execute(sessions::insert_link(&NewSignInLink {
                 digest: token.digest(),
                 organization_id: organization.id,
                 user_id,
@@ -77,7 +75,7 @@ impl App {
                 expires_at,
             }));
         }
-        match self.database.batch(batch).await {
+        match batch.run(&*self.database).await {
             Ok(_) => Ok((created, token)),
             Err(DatabaseError::Unique) => Err(Error::Conflict {
                 code: "already_bootstrapped",
@@ -87,15 +85,15 @@ impl App {
         }
     }
 
-    /// An organization, its owner's first key, whose secret comes from `source`, and the statements that
-    /// make them. A new organization asks nothing of its keys, and so nothing of this one.
+    /// An organization, its owner's first key, whose secret comes from `source`, and the batch that
+    /// makes them. A new organization asks nothing of its keys, and so nothing of this one.
     pub(super) fn found(
         &self,
         new: NewOrganization,
         operator: bool,
         actor: &Actor,
         source: impl FnMut(&mut [u8]) -> Result<(), String>,
-    ) -> Result<(Organization, Created, Vec<Statement>), Error> {
+    ) -> Result<(Organization, Created, Batch), Error> {
         let now = self.now();
         let organization = Organization {
             id: OrganizationId::new(now, self.random_bits()?),
@@ -130,13 +128,12 @@ impl App {
             last_used_at: None,
             rotation: None,
         };
-        let batch = vec![
-            organizations::insert(&organization, operator),
-            organizations::insert_user(user_id, new.email.as_str(), now),
-            organizations::insert_membership(organization.id, user_id, Role::Owner, now),
-            self.insert_key(&key, &text, organization.policy),
-            audit::record(actor, &Self::created_event(&key), self.config.audit_retention_ms),
-        ];
+        let mut batch = Batch::new();
+        batch.execute(organizations::insert(&organization, operator));
+        batch.execute(organizations::insert_user(user_id, &new.email, now));
+        batch.execute(organizations::insert_membership(organization.id, user_id, Role::Owner, now));
+        batch.execute(self.insert_key(&key, &text, organization.policy));
+        batch.execute(audit::record(actor, &Self::created_event(&key), self.config.audit_retention_ms));
         Ok((organization, Created { key, text }, batch))
     }
 }

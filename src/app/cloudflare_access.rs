@@ -10,7 +10,6 @@ use crate::{
         config::Access,
         error::Error,
         sessions::{Begun, Visitor},
-        take,
     },
     domain::{
         catalogue::Target,
@@ -19,7 +18,7 @@ use crate::{
         time::UnixMillis,
     },
     ports::{ByteSource, Outgoing},
-    storage::{audit, people, sessions},
+    storage::{audit, batch::Batch, people, sessions},
 };
 
 /// For how long the team's keys are believed to be the same, in milliseconds.
@@ -75,8 +74,7 @@ impl App {
     /// # Errors
     /// What the database says.
     pub async fn memberships(&self, email: &Email) -> Result<Vec<Membership>, Error> {
-        let mut results = self.database.batch(vec![people::everywhere(email)]).await?;
-        Ok(people::read_everywhere(take(&mut results, 0))?)
+        Ok(people::everywhere(email).run(&*self.database).await?)
     }
 
     /// Begins a session of somebody for whom Cloudflare Access vouches, by one of his [`App::memberships`]. It lasts
@@ -93,12 +91,11 @@ impl App {
         let new = self.new_session(visitor, Some(vouched.expires_at), self.now())?;
         let (organization_id, user_id) = (membership.organization_id, membership.user_id);
         let created = new.created_event(organization_id, "cloudflare_access");
-        let statements = vec![
-            sessions::insert_for_member(&new.row(), organization_id, user_id, None),
-            audit::record_if_changed(&new.actor(user_id), &created, self.config.audit_retention_ms),
-        ];
-        let mut results = self.database.batch(statements).await?;
-        if take(&mut results, 0).is_empty() { Err(Error::NotFound) } else { Ok(new.begun) }
+        let mut batch = Batch::new();
+        let begun = batch.add(sessions::insert_for_member(&new.row(), organization_id, user_id, None));
+        let retention_ms = self.config.audit_retention_ms;
+        batch.execute(audit::record_if_changed(&new.actor(user_id), &created, retention_ms));
+        if batch.run(&*self.database).await?.take(begun)? { Ok(new.begun) } else { Err(Error::NotFound) }
     }
 
     /// A public key of the team, from memory if it is there.

@@ -15,7 +15,7 @@ use crate::{
     },
     domain::{
         id::{KeyId, OrganizationId},
-        idempotency::{IDEMPOTENCY_WINDOW_MS, Nonce, Repeatable},
+        idempotency::{FirstRequest, IDEMPOTENCY_WINDOW_MS, Nonce, Repeatable},
         key::{Key, Role},
         key_text::KeyText,
         time::UnixMillis,
@@ -23,8 +23,7 @@ use crate::{
     ports::{Row, Statement},
     storage::{
         batch::{Batch, Query, Results},
-        idempotency::{self, First},
-        keys, organizations,
+        idempotency, keys, organizations, typed,
     },
 };
 
@@ -75,7 +74,7 @@ impl<'a> Attempt<'a> {
         made: impl ToString,
         mut batch: Batch,
     ) -> Result<Results, Error> {
-        let organization = batch.prepend(Query::any(organizations::get(id)));
+        let organization = batch.prepend(organizations::exists(id));
         let mut results = self.run(made, batch).await?;
         if results.take(organization)? { Ok(results) } else { Err(Error::NotFound) }
     }
@@ -97,7 +96,7 @@ impl App {
         &self,
         principal: &Principal,
         made: impl FnOnce(KeyId, &str) -> Query<Option<M>>,
-        answer: impl FnOnce(First, M) -> Result<T, Error>,
+        answer: impl FnOnce(FirstRequest, M) -> Result<T, Error>,
         attempt: impl AsyncFnOnce(Attempt<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let error = match attempt(Attempt::new(self, principal)).await {
@@ -177,7 +176,7 @@ impl App {
         principal: &Principal,
         error: Error,
         ask: impl FnOnce(&mut Batch, KeyId, &str) -> H,
-    ) -> Result<(First, Results, H), Error> {
+    ) -> Result<(FirstRequest, Results, H), Error> {
         let Some(request) = &principal.repeatable else { return Err(error) };
         if error.withdrawn() || matches!(error, Error::Unavailable(_) | Error::KeyChanged) {
             return Err(error);
@@ -198,7 +197,7 @@ impl App {
     fn created_before(
         &self,
         principal: &Principal,
-        first: &First,
+        first: &FirstRequest,
         made: Option<(Key, String)>,
     ) -> Result<Created, Error> {
         let spent = || Error::Spent(first.subject.clone());
@@ -224,7 +223,7 @@ impl App {
     pub(super) fn secret_bytes_again(
         &self,
         principal: &Principal,
-        first: &First,
+        first: &FirstRequest,
     ) -> Result<impl FnMut(&mut [u8]) -> Result<(), String>, Error> {
         let nonce = first.nonce.as_deref().and_then(Nonce::parse).ok_or_else(|| Error::Spent(first.subject.clone()))?;
         Ok(self.secret_bytes(principal, Some(&nonce)))
@@ -289,16 +288,16 @@ impl App {
         by: &Principal,
         error: Error,
         read: &[fn(KeyId, &str) -> Statement],
-    ) -> Result<(First, Vec<Vec<Row>>), Error> {
+    ) -> Result<(FirstRequest, Vec<Vec<Row>>), Error> {
         let Some(request) = &by.repeatable else { return Err(error) };
         if matches!(error, Error::Unavailable(_) | Error::KeyChanged) {
             return Err(error);
         }
         let (key_id, digest) = (by.snapshot.key_id, request.digest());
-        let mut statements = vec![idempotency::get(key_id, &digest, self.window_start())];
+        let mut statements = vec![idempotency::first(key_id, &digest, self.window_start()).into()];
         statements.extend(read.iter().map(|read| read(key_id, &digest)));
         let mut results = self.guarded(by, statements).await?;
-        let first = idempotency::read(take(&mut results, 0))?.ok_or(error)?;
+        let first = typed::<FirstRequest>(take(&mut results, 0))?.pop().ok_or(error)?;
         if first.fingerprint != request.fingerprint() {
             return Err(Error::Reused);
         }
@@ -331,11 +330,11 @@ impl App {
         error: Error,
         beside: &[fn(KeyId, &str) -> Statement],
     ) -> Result<(Created, Vec<Row>), Error> {
-        let mut read: Vec<fn(KeyId, &str) -> Statement> = vec![keys::made];
+        let mut read: Vec<fn(KeyId, &str) -> Statement> = vec![|key_id, digest| keys::made_key(key_id, digest).into()];
         read.extend(beside);
         let (first, mut results) = self.made_before(by, error, &read).await?;
         let spent = || Error::Spent(first.subject.clone());
-        let (key, digest) = keys::read_made(take(&mut results, 0))?.ok_or_else(spent)?;
+        let (key, digest) = keys::read_made_key(take(&mut results, 0))?.ok_or_else(spent)?;
         let nonce = first.nonce.as_deref().and_then(Nonce::parse).ok_or_else(spent)?;
         let source = self.secret_bytes(by, Some(&nonce));
         let text = KeyText::renew(key.preview.stem.clone(), key.kind, source).map_err(Error::Unavailable)?;

@@ -6,14 +6,15 @@ use crate::{
     app::{
         App, Principal,
         error::Error,
+        idempotency::Attempt,
         keys::{Created, Page},
         people::check_vouches,
         sessions::{Begun, Visitor},
-        take,
     },
     domain::{
+        audit::{Actor, AuditEvent},
         id::{InvitationId, KeyId, OrganizationId, UserId},
-        idempotency::Nonce,
+        idempotency::FirstRequest,
         key::{Key, KeyKind, Life, Name, Role},
         key_text::KeyText,
         organization::Policy,
@@ -21,10 +22,10 @@ use crate::{
         scope::Scopes,
         token::InvitationToken,
     },
-    ports::{Row, Statement},
     storage::{
-        audit::{self, Actor, Event},
-        invitations, keys, people, sessions,
+        audit,
+        batch::{Batch, Query},
+        invitations, people, sessions,
     },
 };
 
@@ -44,20 +45,40 @@ impl App {
     /// with this address is a member or invited already.
     pub async fn invite(
         &self,
-        by: &Principal,
+        principal: &Principal,
         organization_id: OrganizationId,
         email: Email,
         role: Role,
         lasts_ms: i64,
     ) -> Result<(Invitation, InvitationToken), Error> {
-        by.administers()?;
-        check_vouches(by, role)?;
+        principal.administers()?;
+        check_vouches(principal, role)?;
+        let answer = |first: FirstRequest, (invitation, digest): (Invitation, String)| {
+            let source = self.secret_bytes_again(principal, &first)?;
+            let token = InvitationToken::generate(&self.config.brand, source).map_err(Error::Unavailable)?;
+            let same = token.digest().to_hex() == digest;
+            if same { Ok((invitation, token)) } else { Err(Error::Spent(first.subject)) }
+        };
+        self.once(principal, invitations::made, answer, async |attempt| {
+            self.invite_once(attempt, principal, organization_id, email, role, lasts_ms).await
+        })
+        .await
+    }
+
+    async fn invite_once(
+        &self,
+        mut attempt: Attempt<'_>,
+        principal: &Principal,
+        organization_id: OrganizationId,
+        email: Email,
+        role: Role,
+        lasts_ms: i64,
+    ) -> Result<(Invitation, InvitationToken), Error> {
         let now = self.now();
         // No key makes another that lasts longer than itself, in this way neither.
-        let key_expires_at = by.snapshot.ends_at();
+        let key_expires_at = principal.snapshot.ends_at();
         let ends_at = now.plus_ms(lasts_ms);
-        let nonce = self.nonce(by)?;
-        let source = self.secret_bytes(by, nonce.as_ref());
+        let source = attempt.secret_bytes()?;
         let token = InvitationToken::generate(&self.config.brand, source).map_err(Error::Unavailable)?;
         let invitation = Invitation {
             id: InvitationId::new(now, self.random_bits()?),
@@ -67,41 +88,24 @@ impl App {
             expires_at: key_expires_at.map_or(ends_at, |key_expires_at| key_expires_at.min(ends_at)),
             key_expires_at,
             created_at: now,
-            created_by: by.snapshot.key_id,
+            created_by: principal.snapshot.key_id,
         };
         let details = json!({
             "email": invitation.email,
             "role": role,
             "expires_at": invitation.expires_at.to_rfc3339(),
         });
-        let created = Event::new(organization_id, invitation.id, "invitation.created", details, now);
-        let statements = vec![
-            people::by_email(organization_id, &invitation.email),
-            invitations::forget_expired(organization_id, now),
-            invitations::insert(&invitation, token.digest(), by.snapshot.user_id),
-            self.record_if_changed(by, &created),
-        ];
-        let id = invitation.id.to_string();
-        let error = match self.in_organization_once(by, organization_id, nonce, &id, statements).await {
-            Ok(mut results) => match (take(&mut results, 0).is_empty(), take(&mut results, 2).is_empty()) {
-                (_, false) => return Ok((invitation, token)),
-                (false, true) => ALREADY_MEMBER,
-                (true, true) => ALREADY_INVITED,
-            },
-            Err(error) => error,
-        };
-        self.invited_before(by, error).await
-    }
-
-    /// The invitation that the first request with this Idempotency-Key made, with its token.
-    async fn invited_before(&self, by: &Principal, error: Error) -> Result<(Invitation, InvitationToken), Error> {
-        let (first, mut results) = self.made_before(by, error, &[invitations::made]).await?;
-        let spent = || Error::Spent(first.subject.clone());
-        let (invitation, digest) = invitations::read_made(take(&mut results, 0))?.ok_or_else(spent)?;
-        let nonce = first.nonce.as_deref().and_then(Nonce::parse).ok_or_else(spent)?;
-        let source = self.secret_bytes(by, Some(&nonce));
-        let token = InvitationToken::generate(&self.config.brand, source).map_err(Error::Unavailable)?;
-        if token.digest().to_hex() == digest { Ok((invitation, token)) } else { Err(spent()) }
+        let created = AuditEvent::new(organization_id, invitation.id, "invitation.created", details, now);
+        let mut batch = Batch::new();
+        let is_member = batch.add(people::is_member(organization_id, &invitation.email));
+        batch.execute(invitations::forget_expired(organization_id, now));
+        let inserted = batch.add(invitations::insert(&invitation, token.digest(), principal.snapshot.user_id));
+        batch.execute(self.record_if_changed(principal, &created));
+        let mut results = attempt.run_in_organization(organization_id, invitation.id, batch).await?;
+        if results.take(inserted)? {
+            return Ok((invitation, token));
+        }
+        Err(if results.take(is_member)? { ALREADY_MEMBER } else { ALREADY_INVITED })
     }
 
     /// A page of at most `limit` open invitations, the newest first.
@@ -110,15 +114,16 @@ impl App {
     /// [`Error::Exceeds`] for whoever does not administer the organization.
     pub async fn list_invitations(
         &self,
-        by: &Principal,
+        principal: &Principal,
         organization_id: OrganizationId,
         before: Option<InvitationId>,
         limit: i64,
     ) -> Result<Page<Invitation>, Error> {
-        by.administers()?;
-        let list = invitations::list(organization_id, before, limit + 1, self.now());
-        let mut results = self.in_organization(by, organization_id, vec![list]).await?;
-        Ok(Page::of(invitations::read(take(&mut results, 0))?, limit))
+        principal.administers()?;
+        let mut batch = Batch::new();
+        let list = batch.add(invitations::list(organization_id, before, limit + 1, self.now()));
+        let mut results = self.in_organization(principal, organization_id, batch).await?;
+        Ok(Page::of(results.take(list)?, limit))
     }
 
     /// Takes an invitation back.
@@ -127,18 +132,18 @@ impl App {
     /// [`Error::NotFound`] also when it was accepted or has expired.
     pub async fn revoke_invitation(
         &self,
-        by: &Principal,
+        principal: &Principal,
         organization_id: OrganizationId,
         id: InvitationId,
     ) -> Result<(), Error> {
-        by.administers()?;
+        principal.administers()?;
         let now = self.now();
-        let statements = vec![
-            invitations::revoke(organization_id, id, now),
-            self.record_if_changed(by, &Event::new(organization_id, id, "invitation.revoked", json!({}), now)),
-        ];
-        let mut results = self.in_organization(by, organization_id, statements).await?;
-        if take(&mut results, 0).is_empty() { Err(Error::NotFound) } else { Ok(()) }
+        let event = AuditEvent::new(organization_id, id, "invitation.revoked", json!({}), now);
+        let mut batch = Batch::new();
+        let revoked = batch.add(invitations::revoke(organization_id, id, now));
+        batch.execute(self.record_if_changed(principal, &event));
+        let mut results = self.in_organization(principal, organization_id, batch).await?;
+        if results.take(revoked)? { Ok(()) } else { Err(Error::NotFound) }
     }
 
     /// The invitation that a token opens, with its organization's name and policy.
@@ -146,14 +151,14 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`] when it opens none, or none any more.
     pub async fn open_invitation(&self, token: &InvitationToken) -> Result<(Invitation, Name, Policy), Error> {
-        let mut results = self.database.batch(vec![invitations::by_digest(token.digest(), self.now())]).await?;
-        invitations::read_open(take(&mut results, 0))?.ok_or(Error::NotFound)
+        let invitation = invitations::by_digest(token.digest(), self.now());
+        invitation.run(&*self.database).await?.ok_or(Error::NotFound)
     }
 
-    /// Lets in whoever has the token, as a new user with a key of his own. Of two at once, one is let in.
+    /// Lets in whoever has the token, as a new user with a key of their own. Of two at once, one is let in.
     ///
     /// The user is a new one even if there is one with this address in another organization: who holds
-    /// a link has not proved that the address is his, and would come into what is not.
+    /// a link has not proved that the address is theirs, and would come into what is not.
     ///
     /// # Errors
     /// [`Error::NotFound`] when the token opens no invitation, or none any more.
@@ -180,7 +185,7 @@ impl App {
             kind: KeyKind::Pat,
             name: key_name,
             preview: text.preview(),
-            // Whoever invited held full access himself.
+            // Whoever invited held full access, too.
             scopes: Scopes::Full,
             role: invitation.role,
             metadata: Map::new(),
@@ -195,11 +200,11 @@ impl App {
             last_used_at: None,
             rotation: None,
         };
-        // He acts by the key that he gets.
+        // They act by the key that they get.
         let actor = Actor { key_id: Some(key.id), user_id: Some(user_id), session_id: None, request_id, ip };
         let insert = self.insert_key(&key, &text, policy);
-        let rows = self.join(token, &invitation, user_id, &actor, insert, &Self::created_event(&key)).await?;
-        key.number = keys::read_number(rows)?.ok_or(Error::NotFound)?;
+        let number = self.join(token, &invitation, user_id, &actor, insert, &Self::created_event(&key)).await?;
+        key.number = number.ok_or(Error::NotFound)?;
         Ok(Created { key, text })
     }
 
@@ -215,33 +220,31 @@ impl App {
         let insert =
             sessions::insert_for_member(&new.row(), invitation.organization_id, user_id, invitation.key_expires_at);
         let created = new.created_event(invitation.organization_id, "invitation");
-        let rows = self.join(token, &invitation, user_id, &new.actor(user_id), insert, &created).await?;
-        if rows.is_empty() { Err(Error::NotFound) } else { Ok(new.begun) }
+        let joined = self.join(token, &invitation, user_id, &new.actor(user_id), insert, &created).await?;
+        if joined { Ok(new.begun) } else { Err(Error::NotFound) }
     }
 
-    /// Makes the user whom an invitation is for and gives him, with its event, what he acts by: the rows of the
-    /// statement that does it.
-    async fn join(
+    /// Creates the user whom an invitation is for and gives them, with its event, the key or the session by which
+    /// they act.
+    async fn join<T>(
         &self,
         token: &InvitationToken,
         invitation: &Invitation,
         user_id: UserId,
         actor: &Actor,
-        insert: Statement,
-        inserted: &Event,
-    ) -> Result<Vec<Row>, Error> {
+        insert: Query<T>,
+        inserted: &AuditEvent,
+    ) -> Result<T, Error> {
         let (now, digest, retention_ms) = (inserted.at, token.digest(), self.config.audit_retention_ms);
         let details = json!({ "invitation": invitation.id, "role": invitation.role });
-        let joined = Event::new(invitation.organization_id, user_id, "member.joined", details, now);
-        let batch = vec![
-            invitations::insert_user(digest, user_id, now),
-            invitations::insert_membership(digest, user_id, now),
-            audit::record_if_changed(actor, &joined, retention_ms),
-            insert,
-            audit::record_if_changed(actor, inserted, retention_ms),
-            invitations::use_up(digest, user_id),
-        ];
-        let mut results = self.database.batch(batch).await?;
-        Ok(take(&mut results, 3))
+        let joined = AuditEvent::new(invitation.organization_id, user_id, "member.joined", details, now);
+        let mut batch = Batch::new();
+        batch.execute(invitations::insert_user(digest, user_id, now));
+        batch.execute(invitations::insert_membership(digest, user_id, now));
+        batch.execute(audit::record_if_changed(actor, &joined, retention_ms));
+        let result = batch.add(insert);
+        batch.execute(audit::record_if_changed(actor, inserted, retention_ms));
+        batch.execute(invitations::use_up(digest, user_id));
+        Ok(batch.run(&*self.database).await?.take(result)?)
     }
 }

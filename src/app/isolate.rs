@@ -9,16 +9,14 @@ use std::{
 
 use lru::LruCache;
 
-use crate::{
-    domain::{
-        feed::{Feed, News},
-        id::{KeyId, OrganizationId},
-        jwt::PublicKey,
-        key_text::Digest,
-        snapshot::Snapshot,
-        time::UnixMillis,
-    },
-    storage::key_uses::Used,
+use crate::domain::{
+    feed::{Feed, News},
+    id::{KeyId, OrganizationId},
+    jwt::PublicKey,
+    key_text::Digest,
+    key_use::SecretUses,
+    snapshot::Snapshot,
+    time::UnixMillis,
 };
 
 /// The most snapshots in memory: at about half a kilobyte each, 5 MB of an isolate's 128.
@@ -153,14 +151,14 @@ impl Isolate {
     }
 
     /// The uses that wait to be written, if it is time to write them; the time counts from `now`.
-    pub(crate) fn claim_uses(&self, now: UnixMillis) -> Option<Vec<Used>> {
+    pub(crate) fn claim_uses(&self, now: UnixMillis) -> Option<Vec<SecretUses>> {
         let due = self.uses_written_at.get().is_none_or(|at| is_over(at, USES_INTERVAL_MS, now));
         if !due || self.uses.borrow().is_empty() {
             return None;
         }
         self.uses_written_at.set(Some(now));
         let uses = self.uses.take().into_iter();
-        Some(uses.map(|((id, outgoing), (at, count))| Used { id, outgoing, at, count }).collect())
+        Some(uses.map(|((id, outgoing), (at, count))| SecretUses { id, outgoing, at, count }).collect())
     }
 
     /// Whether one more refused attempt may be written to this organization's trail: a flood of them must not

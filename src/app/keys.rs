@@ -5,21 +5,23 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    app::{App, Principal, error::Error, take},
+    app::{App, Principal, error::Error, idempotency::Attempt},
     domain::{
-        id::{KeyId, OrganizationId, ProjectId},
+        audit::{AuditEvent, AuditFilter, AuditRecord},
+        id::{KeyId, OrganizationId, ProjectId, UserId},
         json::{MAX_DEPTH, depth},
-        key::{Key, KeyKind, Life, Name, Role},
+        key::{Key, KeyChange, KeyKind, Life, Name, Role},
+        key_list::{KeyCursor, KeyFilter, KeyOwner, KeyReach, KeyRef, StatusFilter},
         key_text::{KeyText, Word},
+        key_use::DailyUses,
         organization::Policy,
         scope::{Scope, Scopes},
         time::UnixMillis,
     },
-    ports::{Row, Statement},
     storage::{
-        audit::{self, Event, Recorded},
-        key_uses::{self, DailyUses},
-        keys::{self, Change, Cursor, Filter, KeyRef, Owner, Reach, Status},
+        audit,
+        batch::{Batch, Query},
+        key_uses, keys,
     },
 };
 
@@ -66,13 +68,13 @@ pub struct Page<T> {
 pub(crate) struct History {
     /// The key.
     pub(crate) key: Key,
-    /// What people call its owner.
-    pub(crate) owner: Owner,
-    /// How often it was used on each of the last 30 days, the oldest first.
+    /// The name by which people know its owner.
+    pub(crate) owner: KeyOwner,
+    /// Its uses on each of the last 30 days, the oldest first.
     pub(crate) days: Vec<DailyUses>,
-    /// What happened to it.
-    pub(crate) events: Page<Recorded>,
-    /// Names by ids, as [`crate::app::audit::Trail`] has them.
+    /// Its events.
+    pub(crate) events: Page<AuditRecord>,
+    /// The names by ids, as [`crate::app::audit::AuditPage`] has them.
     pub(crate) names: HashMap<String, String>,
 }
 
@@ -86,9 +88,9 @@ impl<T> Page<T> {
     }
 
     /// The same of items that come in the order of a cursor, the oldest first before it.
-    fn at(cursor: Cursor, items: Vec<T>, limit: i64) -> Self {
+    fn at(cursor: KeyCursor, items: Vec<T>, limit: i64) -> Self {
         let mut page = Self::of(items, limit);
-        if matches!(cursor, Cursor::Before(_)) {
+        if matches!(cursor, KeyCursor::Before(_)) {
             page.items.reverse();
         }
         page
@@ -115,60 +117,40 @@ impl App {
         Ok(())
     }
 
-    /// Makes a key.
+    /// Creates a key.
     ///
     /// # Errors
     /// [`Error::Invalid`]; [`Error::Exceeds`] when it would hold more than its maker; [`Error::Conflict`]
     /// when its user has as many keys as the organization allows.
-    pub async fn create_key(&self, by: &Principal, new: NewKey) -> Result<Created, Error> {
-        let (organization_id, policy) = (by.snapshot.organization_id, by.snapshot.policy);
-        match self.create_key_after(by, organization_id, policy, new, Vec::new()).await {
-            Err(error) => Ok(self.key_made_before(by, error, &[]).await?.0),
-            created => created,
-        }
+    pub async fn create_key(&self, principal: &Principal, new: NewKey) -> Result<Created, Error> {
+        let (organization_id, policy) = (principal.snapshot.organization_id, principal.snapshot.policy);
+        self.once_key(principal, async |attempt| {
+            self.create_key_after(attempt, principal, organization_id, policy, new, Batch::new()).await
+        })
+        .await
     }
 
-    /// Makes a key of an organization that has this policy, in one batch with, and behind, other
-    /// statements. An error may come from repeating what was done before: ask [`App::key_made_before`].
+    /// Creates a key of an organization that has this policy, behind what is in the batch already.
     pub(super) async fn create_key_after(
         &self,
-        by: &Principal,
+        mut attempt: Attempt<'_>,
+        principal: &Principal,
         organization_id: OrganizationId,
         policy: Policy,
         new: NewKey,
-        mut statements: Vec<Statement>,
+        mut batch: Batch,
     ) -> Result<Created, Error> {
-        let maker = &by.snapshot;
+        let maker = &principal.snapshot;
         let now = self.now();
-        let kind = new.kind.unwrap_or(maker.kind);
-        let user_id = match kind {
-            KeyKind::Pat => Some(maker.user_id.ok_or_else(|| {
-                Error::Exceeds("A personal key acts as a user, and this key has none: ask for kind `org`.".to_owned())
-            })?),
-            KeyKind::Org | KeyKind::Proj if maker.role < Role::Admin => {
-                return Err(Error::Exceeds(format!(
-                    "Only an owner or an admin can make a key of kind `{}`.",
-                    kind.as_str()
-                )));
-            }
-            KeyKind::Org | KeyKind::Proj => None,
-            KeyKind::Sk => {
-                let message = "a live evaluation has its own: deploy one by POST /api/live-evaluations";
-                return Err(Error::invalid("kind", message));
-            }
-        };
-        if new.project_id.is_some() != (kind == KeyKind::Proj) {
-            return Err(Error::invalid("project_id", "belongs to a key of kind `proj`, and to no other"));
-        }
+        let (kind, user_id) = kind_and_user(principal, &new)?;
         // A project's key sees its project and administers nothing.
         let role = if kind == KeyKind::Proj { Role::Member } else { maker.role };
         let scopes = new.scopes.unwrap_or_else(|| maker.scopes.clone());
         check_metadata(&new.metadata)?;
         let expires_at = new.expires_at.unwrap_or_else(|| policy.expiry_unasked(maker.ends_at(), now));
         check_expiry(policy, expires_at, now)?;
-        check_holds(by, &scopes, maker.role, expires_at)?;
-        let nonce = self.nonce(by)?;
-        let source = self.secret_bytes(by, nonce.as_ref());
+        check_holds(principal, &scopes, maker.role, expires_at)?;
+        let source = attempt.secret_bytes()?;
         let text =
             KeyText::generate(&self.config.brand, new.label.as_ref(), kind, source).map_err(Error::Unavailable)?;
         let mut key = Key {
@@ -191,23 +173,23 @@ impl App {
             last_used_at: None,
             rotation: None,
         };
-        let created = Self::created_event(&key);
-        let at = statements.len();
-        statements.extend([self.insert_key(&key, &text, policy), self.record_if_changed(by, &created)]);
-        let mut results = self.guarded_once(by, nonce, &key.id.to_string(), statements).await?;
-        key.number = keys::read_number(take(&mut results, at))?.ok_or_else(|| match kind {
+        let number = batch.add(self.insert_key(&key, &text, policy));
+        batch.execute(self.record_if_changed(principal, &Self::created_event(&key)));
+        let mut results = attempt.run(key.id, batch).await?;
+        key.number = results.take(number)?.ok_or_else(|| match kind {
             KeyKind::Pat => KEY_LIMIT,
             _ => Error::invalid("project_id", "there is no such project in this organization"),
         })?;
         Ok(Created { key, text })
     }
 
-    pub(super) fn insert_key(&self, key: &Key, text: &KeyText, policy: Policy) -> Statement {
+    /// A new key's row; gives its number.
+    pub(super) fn insert_key(&self, key: &Key, text: &KeyText, policy: Policy) -> Query<Option<i64>> {
         let (digest, pepper_version) = self.config.hasher.current(text);
         keys::insert(key, digest, pepper_version, policy.max_keys_per_user)
     }
 
-    pub(super) fn created_event(key: &Key) -> Event {
+    pub(super) fn created_event(key: &Key) -> AuditEvent {
         let details = json!({
             "name": key.name,
             "kind": key.kind,
@@ -221,49 +203,45 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] also when it is there but the caller may not see it.
-    pub(crate) async fn get_key(&self, by: &Principal, key: KeyRef) -> Result<Key, Error> {
-        let own = matches!(key, KeyRef::Id(id) if id == by.snapshot.key_id);
-        let mut results = self.guarded(by, vec![keys::get(reach(by, own)?, key)]).await?;
-        keys::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
+    pub(crate) async fn get_key(&self, principal: &Principal, key: KeyRef) -> Result<Key, Error> {
+        let own = matches!(key, KeyRef::Id(id) if id == principal.snapshot.key_id);
+        self.query(principal, keys::get(reach(principal, own)?, key)).await?.ok_or(Error::NotFound)
     }
 
     /// A page of at most `limit` keys, the newest first.
     ///
     /// # Errors
-    /// What the database says.
+    /// The database's.
     pub(crate) async fn list_keys(
         &self,
-        by: &Principal,
-        filter: &Filter,
-        cursor: Cursor,
+        principal: &Principal,
+        filter: &KeyFilter,
+        cursor: KeyCursor,
         limit: i64,
     ) -> Result<Page<Key>, Error> {
         // One more than asked tells whether there are more.
-        let list = keys::list(reach(by, false)?, filter, cursor, limit + 1, self.now());
-        let mut results = self.guarded(by, vec![list]).await?;
-        Ok(Page::at(cursor, keys::read(take(&mut results, 0))?, limit))
+        let list = keys::list(reach(principal, false)?, filter, cursor, limit + 1, self.now());
+        Ok(Page::at(cursor, self.query(principal, list).await?, limit))
     }
 
-    /// The same, with what people call the owner of each key, of as many keys as are looked through at once; and,
-    /// if there are more, the last of these.
+    /// The same, with the name by which people know the owner of each key, of as many keys as are looked through at
+    /// once; and, if there are more, the last of these.
     ///
     /// # Errors
-    /// What the database says.
+    /// The database's.
     pub(crate) async fn list_owned_keys(
         &self,
-        by: &Principal,
-        filter: &Filter,
-        cursor: Cursor,
+        principal: &Principal,
+        filter: &KeyFilter,
+        cursor: KeyCursor,
         limit: i64,
-    ) -> Result<(Page<(Key, Owner)>, Option<KeyId>), Error> {
-        let reach = reach(by, false)?;
-        let statements = vec![
-            keys::list_owned(reach, filter, cursor, limit + 1, self.now()),
-            keys::looked_until(reach, filter, cursor),
-        ];
-        let mut results = self.guarded(by, statements).await?;
-        let page = Page::at(cursor, keys::read_owned(take(&mut results, 0))?, limit);
-        Ok((page, keys::read_id(take(&mut results, 1))?))
+    ) -> Result<(Page<(Key, KeyOwner)>, Option<KeyId>), Error> {
+        let reach = reach(principal, false)?;
+        let mut batch = Batch::new();
+        let owned = batch.add(keys::list_owned(reach, filter, cursor, limit + 1, self.now()));
+        let looked_until = batch.add(keys::looked_until(reach, filter, cursor));
+        let mut results = self.guarded_batch(principal, batch).await?;
+        Ok((Page::at(cursor, results.take(owned)?, limit), results.take(looked_until)?))
     }
 
     /// Changes a key that was read as `before`.
@@ -273,9 +251,9 @@ impl App {
     /// it is revoked, or was changed by someone else since it was read.
     pub(crate) async fn change_key(
         &self,
-        by: &Principal,
+        principal: &Principal,
         before: &Key,
-        change: &Change,
+        change: &KeyChange,
         force: bool,
     ) -> Result<Key, Error> {
         let now = self.now();
@@ -283,9 +261,9 @@ impl App {
             check_metadata(metadata)?;
         }
         if let Some(expires_at) = change.expires_at {
-            check_expiry(by.snapshot.policy, expires_at, now)?;
+            check_expiry(principal.snapshot.policy, expires_at, now)?;
         }
-        if *change == Change::default() {
+        if *change == KeyChange::default() {
             return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() });
         }
         check_changeable(before)?;
@@ -293,18 +271,18 @@ impl App {
             return Err(Error::invalid("scopes", "the key of a live evaluation runs it, and can do nothing else"));
         }
         // Whoever makes a key do more, work again or last longer vouches for all that it can do then, as
-        // if he made it. Taking away needs nothing but the scope to do it.
+        // if they made it. Taking away needs nothing but the scope to do it.
         let scopes = change.scopes.as_ref().unwrap_or(&before.scopes);
         let expires_at = change.expires_at.unwrap_or(before.life.expires_at);
         let revives = change.enabled == Some(true) && before.life.disabled_at.is_some();
         if revives || !before.scopes.cover(scopes) || lasts_longer(expires_at, before.life.expires_at) {
-            check_holds(by, scopes, before.role, expires_at)?;
+            check_holds(principal, scopes, before.role, expires_at)?;
         }
-        let update = keys::update(reach_to_change(by, before.id)?, before, change, force, now);
-        match self.carry_out(by, update, &event(before, "key.updated", described(change), now)).await {
+        let update = keys::update(reach_to_change(principal, before.id)?, before, change, force, now);
+        match self.carry_out(principal, update, &event(before, "key.updated", described(change), now)).await {
             Err(Error::Conflict { .. })
                 if change.enabled == Some(false)
-                    && self.get_key(by, KeyRef::Id(before.id)).await?.updated_at == before.updated_at =>
+                    && self.get_key(principal, KeyRef::Id(before.id)).await?.updated_at == before.updated_at =>
             {
                 Err(LAST_MANAGING_KEY)
             }
@@ -314,8 +292,16 @@ impl App {
 
     /// Carries out a change of a key that was read before, with its event, and gives the key as it is
     /// then. Of two at once, one finds the key changed.
-    pub(super) async fn carry_out(&self, by: &Principal, change: Statement, event: &Event) -> Result<Key, Error> {
-        changed(self.guarded(by, vec![change, self.record_if_changed(by, event)]).await?)
+    pub(super) async fn carry_out(
+        &self,
+        principal: &Principal,
+        change: Query<Option<Key>>,
+        event: &AuditEvent,
+    ) -> Result<Key, Error> {
+        let mut batch = Batch::new();
+        let changed = batch.add(change);
+        batch.execute(self.record_if_changed(principal, event));
+        self.guarded_batch(principal, batch).await?.take(changed)?.ok_or(CHANGED_MEANWHILE)
     }
 
     /// Ends a key for good. Revoking a revoked key changes nothing and is no error.
@@ -323,99 +309,121 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`] also when it is there but the caller may not see it; [`Error::Conflict`] when it
     /// is the last key that can manage keys, unless this is forced.
-    pub async fn revoke_key(&self, by: &Principal, id: KeyId, force: bool) -> Result<Key, Error> {
+    pub async fn revoke_key(&self, principal: &Principal, id: KeyId, force: bool) -> Result<Key, Error> {
         let now = self.now();
-        let reach = reach_to_change(by, id)?;
-        let revoked = Event::new(by.snapshot.organization_id, id, "key.revoked", json!({}), now);
-        let statements = vec![
-            keys::revoke(reach, id, force, now),
-            self.record_if_changed(by, &revoked),
-            keys::get(reach, KeyRef::Id(id)),
-        ];
-        let mut results = self.guarded(by, statements).await?;
-        let key = keys::read(take(&mut results, 2))?.pop().ok_or(Error::NotFound)?;
+        let reach = reach_to_change(principal, id)?;
+        let revoked = AuditEvent::new(principal.snapshot.organization_id, id, "key.revoked", json!({}), now);
+        let mut batch = Batch::new();
+        batch.execute(keys::revoke(reach, id, force, now));
+        batch.execute(self.record_if_changed(principal, &revoked));
+        let key = batch.add(keys::get(reach, KeyRef::Id(id)));
+        let key = self.guarded_batch(principal, batch).await?.take(key)?.ok_or(Error::NotFound)?;
         if key.life.revoked_at.is_none() { Err(LAST_MANAGING_KEY) } else { Ok(key) }
     }
 
-    /// How often a key was used on each of the last 30 days, the oldest first.
+    /// The uses of a key on each of the last 30 days, the oldest first.
     ///
     /// # Errors
     /// [`Error::NotFound`] also when the key is there but the caller may not see it.
-    pub async fn key_usage(&self, by: &Principal, id: KeyId) -> Result<Vec<DailyUses>, Error> {
-        let get = keys::get(reach(by, id == by.snapshot.key_id)?, KeyRef::Id(id));
-        let mut results = self.guarded(by, vec![get, key_uses::of_key(id, self.now())]).await?;
-        if take(&mut results, 0).is_empty() {
-            return Err(Error::NotFound);
-        }
-        Ok(key_uses::read(take(&mut results, 1))?)
+    pub async fn key_usage(&self, principal: &Principal, id: KeyId) -> Result<Vec<DailyUses>, Error> {
+        self.about_key(principal, id, key_uses::daily(id, self.now())).await
     }
 
-    /// A key with what people call its owner, what [`App::key_usage`] and [`App::key_events`] say of it, and, for
-    /// whoever administers the organization, what people call those of whom the events speak; in one round trip.
+    /// A key with the name by which people know its owner, its [`App::key_usage`] and its [`App::key_events`], and,
+    /// for whoever administers the organization, the names of those of whom the events speak; in one round trip.
     ///
     /// # Errors
     /// [`Error::NotFound`] also when the key is there but the caller may not see it.
     pub(crate) async fn key_with_history(
         &self,
-        by: &Principal,
+        principal: &Principal,
         id: KeyId,
         after: Option<i64>,
         limit: i64,
     ) -> Result<History, Error> {
-        let (reach, now) = (reach(by, id == by.snapshot.key_id)?, self.now());
-        let this = Filter { ids: Some(vec![id]), status: Status::All, ..Filter::default() };
-        let mut statements = vec![
-            keys::list_owned(reach, &this, Cursor::Start, 1, now),
-            key_uses::of_key(id, now),
-            events_of(by, id, after, limit),
-        ];
-        if by.administers().is_ok() {
-            statements.push(audit::names(events_of(by, id, after, limit)));
-        }
-        let mut results = self.guarded(by, statements).await?;
-        let (key, owner) = keys::read_owned(take(&mut results, 0))?.pop().ok_or(Error::NotFound)?;
+        let (reach, now) = (reach(principal, id == principal.snapshot.key_id)?, self.now());
+        let organization_id = principal.snapshot.organization_id;
+        let this = KeyFilter { ids: Some(vec![id]), status: StatusFilter::All, ..KeyFilter::default() };
+        let of_key = events_of(id);
+        let mut batch = Batch::new();
+        let owned = batch.add(keys::list_owned(reach, &this, KeyCursor::Start, 1, now));
+        let days = batch.add(key_uses::daily(id, now));
+        let events = batch.add(audit::list(organization_id, &of_key, after, limit + 1));
+        let names = principal.administers().is_ok();
+        let names = names.then(|| batch.add(audit::names(organization_id, &of_key, after, limit + 1)));
+        let mut results = self.guarded_batch(principal, batch).await?;
+        let (key, owner) = results.take(owned)?.pop().ok_or(Error::NotFound)?;
         Ok(History {
             key,
             owner,
-            days: key_uses::read(take(&mut results, 1))?,
-            events: Page::of(audit::read(take(&mut results, 2))?, limit),
-            names: audit::read_names(take(&mut results, 3))?,
+            days: results.take(days)?,
+            events: Page::of(results.take(events)?, limit),
+            names: names.map(|names| results.take(names)).transpose()?.unwrap_or_default(),
         })
     }
 
-    /// What happened to a key, the newest first, behind event `after` if it is given.
+    /// The events of a key, the newest first, behind event `after` if it is given.
     ///
     /// # Errors
     /// [`Error::NotFound`] also when the key is there but the caller may not see it.
     pub async fn key_events(
         &self,
-        by: &Principal,
+        principal: &Principal,
         id: KeyId,
         after: Option<i64>,
         limit: i64,
-    ) -> Result<Page<Recorded>, Error> {
-        let get = keys::get(reach(by, id == by.snapshot.key_id)?, KeyRef::Id(id));
-        let mut results = self.guarded(by, vec![get, events_of(by, id, after, limit)]).await?;
-        if take(&mut results, 0).is_empty() {
-            return Err(Error::NotFound);
-        }
-        Ok(Page::of(audit::read(take(&mut results, 1))?, limit))
+    ) -> Result<Page<AuditRecord>, Error> {
+        let list = audit::list(principal.snapshot.organization_id, &events_of(id), after, limit + 1);
+        Ok(Page::of(self.about_key(principal, id, list).await?, limit))
+    }
+
+    /// Runs a query about a key that the caller may see.
+    async fn about_key<T>(&self, principal: &Principal, id: KeyId, query: Query<T>) -> Result<T, Error> {
+        let mut batch = Batch::new();
+        let key = batch.add(keys::get(reach(principal, id == principal.snapshot.key_id)?, KeyRef::Id(id)));
+        let result = batch.add(query);
+        let mut results = self.guarded_batch(principal, batch).await?;
+        results.take(key)?.ok_or(Error::NotFound)?;
+        Ok(results.take(result)?)
     }
 }
 
-/// A page of a key's events, and one more, to see whether there are more.
-fn events_of(by: &Principal, id: KeyId, after: Option<i64>, limit: i64) -> Statement {
-    let of_key = audit::Filter { subject: Some(id.to_string()), ..audit::Filter::default() };
-    audit::list(by.snapshot.organization_id, &of_key, after, limit + 1)
+/// The events of one key.
+fn events_of(id: KeyId) -> AuditFilter {
+    AuditFilter { subject: Some(id.to_string()), ..AuditFilter::default() }
 }
 
-/// The key as it is behind a change, which was the first statement.
-pub(super) fn changed(mut results: Vec<Vec<Row>>) -> Result<Key, Error> {
-    keys::read(take(&mut results, 0))?.pop().ok_or(Error::Conflict {
-        code: "conflict",
-        message: "Someone else changed this key at the same time. Read it again, then decide.",
-    })
+/// The kind of a new key, and the user as whom it acts.
+fn kind_and_user(principal: &Principal, new: &NewKey) -> Result<(KeyKind, Option<UserId>), Error> {
+    let maker = &principal.snapshot;
+    let kind = new.kind.unwrap_or(maker.kind);
+    let user_id = match kind {
+        KeyKind::Pat => Some(maker.user_id.ok_or_else(|| {
+            Error::Exceeds("A personal key acts as a user, and this key has none: ask for kind `org`.".to_owned())
+        })?),
+        KeyKind::Org | KeyKind::Proj if maker.role < Role::Admin => {
+            return Err(Error::Exceeds(format!(
+                "Only an owner or an admin can make a key of kind `{}`.",
+                kind.as_str()
+            )));
+        }
+        KeyKind::Org | KeyKind::Proj => None,
+        KeyKind::Sk => {
+            let message = "a live evaluation has its own: deploy one by POST /api/live-evaluations";
+            return Err(Error::invalid("kind", message));
+        }
+    };
+    if new.project_id.is_some() != (kind == KeyKind::Proj) {
+        return Err(Error::invalid("project_id", "belongs to a key of kind `proj`, and to no other"));
+    }
+    Ok((kind, user_id))
 }
+
+/// Two changes came at once.
+pub(super) const CHANGED_MEANWHILE: Error = Error::Conflict {
+    code: "conflict",
+    message: "Someone else changed this key at the same time. Read it again, then decide.",
+};
 
 const KEY_LIMIT: Error = Error::Conflict {
     code: "key_limit",
@@ -431,26 +439,26 @@ const LAST_MANAGING_KEY: Error = Error::Conflict {
 
 /// The keys that the caller may see: all of its organization for an admin, else its user's, or its
 /// project's. Every key may see itself, `own` says that it is about that.
-fn reach(by: &Principal, own: bool) -> Result<Reach, Error> {
-    let caller = &by.snapshot;
-    let all = Reach { organization_id: caller.organization_id, user_id: None, project_id: None };
+fn reach(principal: &Principal, own: bool) -> Result<KeyReach, Error> {
+    let caller = &principal.snapshot;
+    let all = KeyReach { organization_id: caller.organization_id, user_id: None, project_id: None };
     if caller.role >= Role::Admin || own {
         return Ok(all);
     }
     match (caller.user_id, caller.project_id) {
         (None, None) => Err(Error::NotFound),
-        (user_id, project_id) => Ok(Reach { user_id, project_id, ..all }),
+        (user_id, project_id) => Ok(KeyReach { user_id, project_id, ..all }),
     }
 }
 
 /// The keys that the caller may change: those that it may see, but a project's key, which works in
 /// many places, can change none but itself.
-pub(super) fn reach_to_change(by: &Principal, id: KeyId) -> Result<Reach, Error> {
-    let own = id == by.snapshot.key_id;
-    if by.snapshot.project_id.is_some() && !own {
-        by.administers()?;
+pub(super) fn reach_to_change(principal: &Principal, id: KeyId) -> Result<KeyReach, Error> {
+    let own = id == principal.snapshot.key_id;
+    if principal.snapshot.project_id.is_some() && !own {
+        principal.administers()?;
     }
-    reach(by, own)
+    reach(principal, own)
 }
 
 /// What is revoked stays as it is.
@@ -461,12 +469,12 @@ pub(super) fn check_changeable(key: &Key) -> Result<(), Error> {
     Err(Error::Conflict { code: "key_revoked", message: "A revoked key cannot be changed. Make a new one." })
 }
 
-pub(super) fn event(key: &Key, action: &'static str, details: Value, at: UnixMillis) -> Event {
-    Event::new(key.organization_id, key.id, action, details, at)
+pub(super) fn event(key: &Key, action: &'static str, details: Value, at: UnixMillis) -> AuditEvent {
+    AuditEvent::new(key.organization_id, key.id, action, details, at)
 }
 
 /// The change as its audit event tells it.
-fn described(change: &Change) -> Value {
+fn described(change: &KeyChange) -> Value {
     let mut details = Map::new();
     let mut tell = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -520,18 +528,18 @@ fn lasts_longer(this: Option<UnixMillis>, other: Option<UnixMillis>) -> bool {
 
 /// The role that a caller must hold to be told a key's secret: the key's own, or, if it is the caller itself,
 /// what that is worth now that its user may have been lowered.
-pub(super) fn role_to_hold(by: &Principal, key: &Key) -> Role {
-    if key.id == by.snapshot.key_id { by.snapshot.role } else { key.role }
+pub(super) fn role_to_hold(principal: &Principal, key: &Key) -> Role {
+    if key.id == principal.snapshot.key_id { principal.snapshot.role } else { key.role }
 }
 
 /// The rule: no key gives another more than it holds: neither scopes, nor a role, nor time.
 pub(super) fn check_holds(
-    by: &Principal,
+    principal: &Principal,
     scopes: &Scopes,
     role: Role,
     expires_at: Option<UnixMillis>,
 ) -> Result<(), Error> {
-    let holder = &by.snapshot;
+    let holder = &principal.snapshot;
     if !holder.scopes.cover(scopes) {
         let beyond = match scopes {
             Scopes::Full => "full access".to_owned(),

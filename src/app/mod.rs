@@ -32,6 +32,7 @@ use std::rc::Rc;
 
 use crate::{
     domain::{
+        audit::Actor,
         feed::{Feed, News},
         idempotency::Repeatable,
         key::Role,
@@ -41,7 +42,6 @@ use crate::{
     },
     ports::{Background, Cache, Clock, Database, Entropy, Limiter, Row, Statement, Upstream, Verifier},
     storage::{
-        audit::Actor,
         batch::{Batch, Query, Results},
         changes,
     },
@@ -113,7 +113,7 @@ impl Principal {
         }
     }
 
-    /// Who the audit trail says it was.
+    /// The actor of its events in the audit log.
     pub(crate) fn actor(&self) -> Actor {
         Actor {
             key_id: Some(self.snapshot.key_id),
@@ -174,8 +174,8 @@ impl App {
     ///
     /// # Errors
     /// [`Error::KeyChanged`] when they do.
-    pub(crate) fn still_good(&self, by: &Principal) -> Result<(), Error> {
-        if self.isolate.feed(|feed| feed.permits(&by.snapshot)) { Ok(()) } else { Err(Error::KeyChanged) }
+    pub(crate) fn still_good(&self, principal: &Principal) -> Result<(), Error> {
+        if self.isolate.feed(|feed| feed.permits(&principal.snapshot)) { Ok(()) } else { Err(Error::KeyChanged) }
     }
 
     /// The random part of a new id.

@@ -8,39 +8,39 @@ use crate::{
         bootstrap::NewOrganization,
         error::Error,
         keys::{Created, Page, check_holds},
-        take,
     },
     domain::{
+        audit::AuditEvent,
         id::OrganizationId,
         key::Role,
-        organization::{Change, Organization},
+        organization::{Organization, OrganizationChange},
         scope::Scopes,
     },
-    storage::{audit::Event, organizations},
+    storage::{batch::Batch, organizations},
 };
 
-/// The organization that a caller means: his own, or, for whoever administers the operator's own
+/// The organization that a caller means: its own, or, for whoever administers the operator's own
 /// organization, any.
 ///
 /// # Errors
 /// [`Error::NotFound`] for somebody else's.
-pub(crate) fn organization_of(by: &Principal, asked: Option<OrganizationId>) -> Result<OrganizationId, Error> {
-    let own = by.snapshot.organization_id;
+pub(crate) fn organization_of(principal: &Principal, asked: Option<OrganizationId>) -> Result<OrganizationId, Error> {
+    let own = principal.snapshot.organization_id;
     match asked {
         None => Ok(own),
-        Some(id) if id == own || operates(by) => Ok(id),
+        Some(id) if id == own || operates(principal) => Ok(id),
         Some(_) => Err(Error::NotFound),
     }
 }
 
 /// Whether a caller administers the operator's own organization.
-fn operates(by: &Principal) -> bool {
-    let caller = &by.snapshot;
+fn operates(principal: &Principal) -> bool {
+    let caller = &principal.snapshot;
     caller.operator && caller.role >= Role::Admin && caller.project_id.is_none()
 }
 
-fn check_operates(by: &Principal) -> Result<(), Error> {
-    if operates(by) {
+fn check_operates(principal: &Principal) -> Result<(), Error> {
+    if operates(principal) {
         return Ok(());
     }
     Err(Error::Exceeds("Only an owner or admin of the operator's own organization can do this.".to_owned()))
@@ -53,26 +53,23 @@ impl App {
     /// [`Error::Exceeds`] for whoever does not administer the operator's own organization with full access.
     pub async fn create_organization(
         &self,
-        by: &Principal,
+        principal: &Principal,
         new: NewOrganization,
     ) -> Result<(Organization, Created), Error> {
-        check_operates(by)?;
+        check_operates(principal)?;
         // The answer hands out a key that may do everything in its organization and never expires.
-        check_holds(by, &Scopes::Full, Role::Admin, None)?;
-        let nonce = self.nonce(by)?;
-        let source = self.secret_bytes(by, nonce.as_ref());
-        let (organization, created, mut batch) = self.found(new, false, &by.actor(), source)?;
-        let details = json!({ "name": organization.name });
-        let event =
-            Event::new(organization.id, organization.id, "organization.created", details, organization.created_at);
-        batch.push(self.record_if_changed(by, &event));
-        match self.guarded_once(by, nonce, &created.key.id.to_string(), batch).await {
-            Ok(_) => Ok((organization, created)),
-            Err(error) => {
-                let (created, organization) = self.key_made_before(by, error, &[organizations::made]).await?;
-                Ok((organizations::read(organization)?.pop().ok_or(Error::NotFound)?, created))
-            }
-        }
+        check_holds(principal, &Scopes::Full, Role::Admin, None)?;
+        self.once_key_with(principal, organizations::made, async |mut attempt| {
+            let source = attempt.secret_bytes()?;
+            let (organization, created, mut batch) = self.found(new, false, &principal.actor(), source)?;
+            let details = json!({ "name": organization.name });
+            let (id, now) = (organization.id, organization.created_at);
+            let event = AuditEvent::new(id, id, "organization.created", details, now);
+            batch.execute(self.record_if_changed(principal, &event));
+            attempt.run(created.key.id, batch).await?;
+            Ok((organization, created))
+        })
+        .await
     }
 
     /// A page of at most `limit` organizations, the newest first: the caller's own, or, for whoever
@@ -82,17 +79,15 @@ impl App {
     /// What the database says.
     pub async fn list_organizations(
         &self,
-        by: &Principal,
+        principal: &Principal,
         before: Option<OrganizationId>,
         limit: i64,
     ) -> Result<Page<Organization>, Error> {
-        let list = if operates(by) {
-            organizations::list(before, limit + 1)
-        } else {
-            organizations::get(by.snapshot.organization_id)
-        };
-        let mut results = self.guarded(by, vec![list]).await?;
-        let mut found = organizations::read(take(&mut results, 0))?;
+        if operates(principal) {
+            return Ok(Page::of(self.query(principal, organizations::list(before, limit + 1)).await?, limit));
+        }
+        let own = self.query(principal, organizations::get(principal.snapshot.organization_id)).await?;
+        let mut found = Vec::from_iter(own);
         found.retain(|organization| before.is_none_or(|before| organization.id < before));
         Ok(Page::of(found, limit))
     }
@@ -101,9 +96,8 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] when it is not there.
-    pub async fn organization(&self, by: &Principal, id: OrganizationId) -> Result<Organization, Error> {
-        let mut results = self.guarded(by, vec![organizations::get(id)]).await?;
-        organizations::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
+    pub async fn organization(&self, principal: &Principal, id: OrganizationId) -> Result<Organization, Error> {
+        self.query(principal, organizations::get(id)).await?.ok_or(Error::NotFound)
     }
 
     /// Changes an organization. Suspending it is one row of the feed, however many keys it has.
@@ -113,18 +107,18 @@ impl App {
     /// operator may; [`Error::Conflict`] when the operator's own would be suspended.
     pub async fn update_organization(
         &self,
-        by: &Principal,
+        principal: &Principal,
         id: OrganizationId,
-        change: &Change,
+        change: &OrganizationChange,
     ) -> Result<Organization, Error> {
-        by.administers()?;
-        if *change == Change::default() {
+        principal.administers()?;
+        if *change == OrganizationChange::default() {
             return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() });
         }
         if change.is_operators() {
-            check_operates(by)?;
+            check_operates(principal)?;
             // There is one operator's organization, and it is that of whoever passed the check.
-            if change.suspended.is_some() && id == by.snapshot.organization_id {
+            if change.suspended.is_some() && id == principal.snapshot.organization_id {
                 return Err(Error::Conflict {
                     code: "operator_organization",
                     message: "The operator's own organization cannot be suspended: nobody could resume it.",
@@ -132,15 +126,19 @@ impl App {
             }
         }
         let now = self.now();
-        let updated = Event::new(id, id, "organization.updated", json!(change), now);
-        let statements =
-            vec![organizations::update(id, change, now), self.record_if_changed(by, &updated), organizations::get(id)];
-        let mut results = self.guarded(by, statements).await?;
-        if let Some(changed) = organizations::read(take(&mut results, 0))?.pop() {
+        let updated = AuditEvent::new(id, id, "organization.updated", json!(change), now);
+        let mut batch = Batch::new();
+        let changed = batch.add(organizations::update(id, change, now));
+        batch.execute(self.record_if_changed(principal, &updated));
+        let exists = batch.add(organizations::exists(id));
+        let mut results = self.guarded_batch(principal, batch).await?;
+        if let Some(changed) = results.take(changed)? {
             return Ok(changed);
         }
+        if !results.take(exists)? {
+            return Err(Error::NotFound);
+        }
         // It is there and was not changed, so its two expiries did not fit each other.
-        organizations::read(take(&mut results, 2))?.pop().ok_or(Error::NotFound)?;
         Err(match change.default_expiry_days {
             Some(_) => Error::invalid("default_expiry_days", "must not be longer than `longest_expiry_days`"),
             None => Error::invalid("longest_expiry_days", "must not be shorter than `default_expiry_days`"),

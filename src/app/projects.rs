@@ -7,15 +7,15 @@ use crate::{
         App, Principal,
         error::Error,
         keys::{Created, NewKey, Page},
-        take,
     },
     domain::{
+        audit::AuditEvent,
         id::{OrganizationId, ProjectId},
         key::{KeyKind, Name},
-        project::{Change, Project},
+        project::{Project, ProjectChange},
         time::UnixMillis,
     },
-    storage::{audit::Event, organizations, projects},
+    storage::{batch::Batch, organizations, projects},
 };
 
 impl App {
@@ -25,46 +25,46 @@ impl App {
     /// [`Error::Exceeds`] for whoever does not administer the organization.
     pub async fn create_project(
         &self,
-        by: &Principal,
+        principal: &Principal,
         organization_id: OrganizationId,
         name: Name,
         description: Option<String>,
     ) -> Result<(Project, Created), Error> {
-        by.administers()?;
-        // The caller's snapshot knows the policy of his own organization alone. Another's is read first.
+        principal.administers()?;
+        // The caller's snapshot knows the policy of its own organization alone. Another's is read first.
         // It cannot go away before the project is made: nothing deletes an organization.
-        let policy = if organization_id == by.snapshot.organization_id {
-            by.snapshot.policy
+        let policy = if organization_id == principal.snapshot.organization_id {
+            principal.snapshot.policy
         } else {
-            self.organization(by, organization_id).await?.policy
+            self.organization(principal, organization_id).await?.policy
         };
-        let now = self.now();
-        let project = Project {
-            id: ProjectId::new(now, self.random_bits()?),
-            organization_id,
-            name,
-            description,
-            created_at: now,
-        };
-        let details = json!({ "name": project.name, "description": project.description });
-        let created = Event::new(organization_id, project.id, "project.created", details, now);
-        let first_key = NewKey {
-            name: project.name.clone(),
-            kind: Some(KeyKind::Proj),
-            project_id: Some(project.id),
-            label: None,
-            scopes: None,
-            expires_at: None,
-            metadata: Map::new(),
-        };
-        let before = vec![projects::insert(&project), self.record_if_changed(by, &created)];
-        match self.create_key_after(by, organization_id, policy, first_key, before).await {
-            Ok(key) => Ok((project, key)),
-            Err(error) => {
-                let (key, project) = self.key_made_before(by, error, &[projects::made]).await?;
-                Ok((projects::read(project)?.pop().ok_or_else(|| Error::Spent(key.key.id.to_string()))?, key))
-            }
-        }
+        self.once_key_with(principal, projects::made, async |attempt| {
+            let now = self.now();
+            let project = Project {
+                id: ProjectId::new(now, self.random_bits()?),
+                organization_id,
+                name,
+                description,
+                created_at: now,
+            };
+            let details = json!({ "name": project.name, "description": project.description });
+            let created = AuditEvent::new(organization_id, project.id, "project.created", details, now);
+            let first_key = NewKey {
+                name: project.name.clone(),
+                kind: Some(KeyKind::Proj),
+                project_id: Some(project.id),
+                label: None,
+                scopes: None,
+                expires_at: None,
+                metadata: Map::new(),
+            };
+            let mut batch = Batch::new();
+            batch.execute(projects::insert(&project));
+            batch.execute(self.record_if_changed(principal, &created));
+            let key = self.create_key_after(attempt, principal, organization_id, policy, first_key, batch).await?;
+            Ok((project, key))
+        })
+        .await
     }
 
     /// A page of at most `limit` of an organization's projects, the newest first; for a project's key
@@ -74,22 +74,16 @@ impl App {
     /// [`Error::NotFound`] when the organization is not there.
     pub async fn list_projects(
         &self,
-        by: &Principal,
+        principal: &Principal,
         organization_id: OrganizationId,
         before: Option<ProjectId>,
         limit: i64,
     ) -> Result<Page<Project>, Error> {
-        let list = match by.snapshot.project_id {
-            Some(own) => projects::get(organization_id, own),
-            None => projects::list(organization_id, before, limit + 1),
-        };
-        let mut results = self.guarded(by, vec![organizations::get(organization_id), list]).await?;
-        if take(&mut results, 0).is_empty() {
-            return Err(Error::NotFound);
-        }
-        let mut found = projects::read(take(&mut results, 1))?;
-        found.retain(|project| before.is_none_or(|before| project.id < before));
-        Ok(Page::of(found, limit))
+        let mut batch = Batch::new();
+        let exists = batch.add(organizations::exists(organization_id));
+        let list = batch.add(projects::list(organization_id, principal.snapshot.project_id, before, limit + 1));
+        let mut results = self.guarded_batch(principal, batch).await?;
+        if results.take(exists)? { Ok(Page::of(results.take(list)?, limit)) } else { Err(Error::NotFound) }
     }
 
     /// One project.
@@ -98,15 +92,14 @@ impl App {
     /// [`Error::NotFound`] also when it is there but the caller may not see it.
     pub async fn get_project(
         &self,
-        by: &Principal,
+        principal: &Principal,
         organization_id: OrganizationId,
         id: ProjectId,
     ) -> Result<Project, Error> {
-        if by.snapshot.project_id.is_some_and(|own| own != id) {
+        if principal.snapshot.project_id.is_some_and(|own| own != id) {
             return Err(Error::NotFound);
         }
-        let mut results = self.guarded(by, vec![projects::get(organization_id, id)]).await?;
-        projects::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
+        self.query(principal, projects::get(organization_id, id)).await?.ok_or(Error::NotFound)
     }
 
     /// Changes a project.
@@ -115,16 +108,17 @@ impl App {
     /// [`Error::Exceeds`] for whoever does not administer the organization.
     pub async fn update_project(
         &self,
-        by: &Principal,
+        principal: &Principal,
         organization_id: OrganizationId,
         id: ProjectId,
-        change: &Change,
+        change: &ProjectChange,
     ) -> Result<Project, Error> {
-        by.administers()?;
-        let updated = Event::new(organization_id, id, "project.updated", json!(change), self.now());
-        let statements = vec![projects::update(organization_id, id, change), self.record_if_changed(by, &updated)];
-        let mut results = self.guarded(by, statements).await?;
-        projects::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)
+        principal.administers()?;
+        let updated = AuditEvent::new(organization_id, id, "project.updated", json!(change), self.now());
+        let mut batch = Batch::new();
+        let project = batch.add(projects::update(organization_id, id, change));
+        batch.execute(self.record_if_changed(principal, &updated));
+        self.guarded_batch(principal, batch).await?.take(project)?.ok_or(Error::NotFound)
     }
 
     /// Ends a project and all its keys: the feed tells everybody of the project, and so of them all.
@@ -134,16 +128,17 @@ impl App {
     /// [`Error::Exceeds`] for whoever does not administer the organization.
     pub async fn delete_project(
         &self,
-        by: &Principal,
+        principal: &Principal,
         organization_id: OrganizationId,
         id: ProjectId,
     ) -> Result<(Project, UnixMillis), Error> {
-        by.administers()?;
+        principal.administers()?;
         let now = self.now();
-        let deleted = Event::new(organization_id, id, "project.deleted", json!({}), now);
-        let statements = vec![projects::delete(organization_id, id, now), self.record_if_changed(by, &deleted)];
-        let mut results = self.guarded(by, statements).await?;
-        let project = projects::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)?;
+        let deleted = AuditEvent::new(organization_id, id, "project.deleted", json!({}), now);
+        let mut batch = Batch::new();
+        let project = batch.add(projects::delete(organization_id, id, now));
+        batch.execute(self.record_if_changed(principal, &deleted));
+        let project = self.guarded_batch(principal, batch).await?.take(project)?.ok_or(Error::NotFound)?;
         Ok((project, now))
     }
 }

@@ -8,10 +8,18 @@ use crate::{
     app::{
         App, Principal,
         error::Error,
-        keys::{Created, changed, check_changeable, check_expiry, check_holds, event, reach_to_change, role_to_hold},
+        idempotency::Attempt,
+        keys::{
+            CHANGED_MEANWHILE, Created, check_changeable, check_expiry, check_holds, event, reach_to_change,
+            role_to_hold,
+        },
     },
-    domain::{key::Key, key_text::KeyText, time::UnixMillis},
-    storage::keys::{self, NewSecret},
+    domain::{
+        key::{Key, NewSecret},
+        key_text::KeyText,
+        time::UnixMillis,
+    },
+    storage::{batch::Batch, keys},
 };
 
 impl App {
@@ -19,31 +27,32 @@ impl App {
     /// the key's expiry; 0 ends it at once. `expires_at` sets a new expiry, and revives an expired key.
     ///
     /// # Errors
-    /// [`Error::Exceeds`] when the caller could not have made such a key himself, since the answer
-    /// hands it to him; [`Error::Conflict`] when a rotation is under way or someone else was faster.
+    /// [`Error::Exceeds`] when the caller could not have made such a key, since the answer
+    /// hands it out; [`Error::Conflict`] when a rotation is under way or someone else was faster.
     pub async fn rotate_key(
         &self,
-        by: &Principal,
+        principal: &Principal,
         before: &Key,
         grace_ms: i64,
         expires_at: Option<Option<UnixMillis>>,
     ) -> Result<Created, Error> {
-        match self.rotate_key_once(by, before, grace_ms, expires_at).await {
-            Err(error) => Ok(self.key_made_before(by, error, &[]).await?.0),
-            rotated => rotated,
-        }
+        self.once_key(principal, async |attempt| {
+            self.rotate_key_once(attempt, principal, before, grace_ms, expires_at).await
+        })
+        .await
     }
 
     async fn rotate_key_once(
         &self,
-        by: &Principal,
+        mut attempt: Attempt<'_>,
+        principal: &Principal,
         before: &Key,
         grace_ms: i64,
         expires_at: Option<Option<UnixMillis>>,
     ) -> Result<Created, Error> {
         let now = self.now();
         check_changeable(before)?;
-        if before.user_id.is_some() && before.user_id != by.snapshot.user_id {
+        if before.user_id.is_some() && before.user_id != principal.snapshot.user_id {
             return Err(Error::Exceeds("A personal key can be rotated by its own user alone.".to_owned()));
         }
         if before.rotation.as_ref().is_some_and(|rotation| rotation.rotates_at > now) {
@@ -53,7 +62,7 @@ impl App {
             });
         }
         if let Some(expires_at) = expires_at {
-            check_expiry(by.snapshot.policy, expires_at, now)?;
+            check_expiry(principal.snapshot.policy, expires_at, now)?;
         }
         let expired = before.life.expires_at.is_some_and(|expires_at| expires_at <= now);
         if expired && expires_at.is_none() {
@@ -63,51 +72,51 @@ impl App {
             return Err(Error::invalid("grace_period_seconds", "an expired key's old secret cannot go on working"));
         }
         let expires_at = expires_at.unwrap_or(before.life.expires_at);
-        check_holds(by, &before.scopes, role_to_hold(by, before), expires_at)?;
+        check_holds(principal, &before.scopes, role_to_hold(principal, before), expires_at)?;
         let rotates_at = (grace_ms > 0).then(|| {
             let end = now.plus_ms(grace_ms);
             expires_at.map_or(end, |expires_at| expires_at.min(end))
         });
         let stem = before.preview.stem.clone();
-        let nonce = self.nonce(by)?;
-        let source = self.secret_bytes(by, nonce.as_ref());
-        let text = KeyText::renew(stem, before.kind, source).map_err(Error::Unavailable)?;
+        let text = KeyText::renew(stem, before.kind, attempt.secret_bytes()?).map_err(Error::Unavailable)?;
         let (digest, pepper_version) = self.config.hasher.current(&text);
         let new = NewSecret { digest, pepper_version, preview: text.preview() };
         let details = json!({
             "rotates_at": rotates_at.map(UnixMillis::to_rfc3339),
             "expires_at": expires_at.map(UnixMillis::to_rfc3339),
         });
-        let rotate = keys::rotate(reach_to_change(by, before.id)?, before, &new, rotates_at, expires_at, now);
-        let rotated = self.record_if_changed(by, &event(before, "key.rotated", details, now));
-        let results = self.guarded_once(by, nonce, &before.id.to_string(), vec![rotate, rotated]).await?;
-        Ok(Created { key: changed(results)?, text })
+        let rotate = keys::rotate(reach_to_change(principal, before.id)?, before, &new, rotates_at, expires_at, now);
+        let mut batch = Batch::new();
+        let key = batch.add(rotate);
+        batch.execute(self.record_if_changed(principal, &event(before, "key.rotated", details, now)));
+        let key = attempt.run(before.id, batch).await?.take(key)?.ok_or(CHANGED_MEANWHILE)?;
+        Ok(Created { key, text })
     }
 
     /// Ends the outgoing secret of a rotation before its time.
     ///
     /// # Errors
     /// [`Error::Conflict`] when no rotation is under way.
-    pub async fn finish_rotation(&self, by: &Principal, before: &Key) -> Result<Key, Error> {
+    pub async fn finish_rotation(&self, principal: &Principal, before: &Key) -> Result<Key, Error> {
         let now = self.now();
         check_rotating(before, now)?;
-        let finish = keys::finish_rotation(reach_to_change(by, before.id)?, before, now);
-        self.carry_out(by, finish, &event(before, "key.rotation_finished", json!({}), now)).await
+        let finish = keys::finish_rotation(reach_to_change(principal, before.id)?, before, now);
+        self.carry_out(principal, finish, &event(before, "key.rotation_finished", json!({}), now)).await
     }
 
     /// Takes a rotation back: the outgoing secret stays, the new one ends.
     ///
     /// # Errors
     /// [`Error::Conflict`] when no rotation is under way.
-    pub async fn cancel_rotation(&self, by: &Principal, before: &Key) -> Result<Key, Error> {
+    pub async fn cancel_rotation(&self, principal: &Principal, before: &Key) -> Result<Key, Error> {
         let now = self.now();
         check_rotating(before, now)?;
-        if by.snapshot.outgoing_until.is_some() {
+        if principal.snapshot.outgoing_until.is_some() {
             let message = "A secret that is on its way out cannot keep itself alive: use the new one, or another key.";
             return Err(Error::Exceeds(message.to_owned()));
         }
-        let cancel = keys::cancel_rotation(reach_to_change(by, before.id)?, before, now);
-        self.carry_out(by, cancel, &event(before, "key.rotation_cancelled", json!({}), now)).await
+        let cancel = keys::cancel_rotation(reach_to_change(principal, before.id)?, before, now);
+        self.carry_out(principal, cancel, &event(before, "key.rotation_cancelled", json!({}), now)).await
     }
 }
 

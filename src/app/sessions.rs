@@ -5,23 +5,22 @@ use std::{net::IpAddr, rc::Rc};
 use serde_json::json;
 
 use crate::{
-    app::{App, Principal, error::Error, people::check_vouches, take, verify::Freshness},
+    app::{App, Principal, error::Error, people::check_vouches, verify::Freshness},
     domain::{
+        audit::{Actor, AuditEvent},
         decision::{Refusal, decide},
-        feed::Feed,
+        feed::{Feed, News},
         id::{OrganizationId, SessionId, UserId},
         key::{Name, Role},
         key_text::KeyText,
         scope::Scope,
-        session::{MAX_USER_AGENT_CHARS, SEEN_MS, SESSION_MS, Session, SignInLink},
+        session::{
+            MAX_USER_AGENT_CHARS, NewSession, NewSignInLink, SEEN_MS, SESSION_MS, Session, SessionReach, SignInLink,
+        },
         time::UnixMillis,
         token::{SessionToken, SignInToken},
     },
-    storage::{
-        audit::{self, Actor, Event},
-        changes, people,
-        sessions::{self, NewLink, NewSession, Whose},
-    },
+    storage::{audit, batch::Batch, changes, people, sessions},
 };
 
 /// How long a link to sign in works that somebody has made, in milliseconds.
@@ -53,13 +52,13 @@ pub struct Begun {
 /// Whoever is signed in.
 #[derive(Debug, Clone)]
 pub struct SignedIn {
-    /// In whose name he acts.
+    /// The principal as whom they act.
     pub by: Principal,
     /// The session.
     pub session_id: SessionId,
-    /// The name of his organization.
+    /// The name of their organization.
     pub organization: Name,
-    /// His address, or else the name of the key by which he was signed in.
+    /// Their address, or else the name of the key by which they were signed in.
     pub name: String,
 }
 
@@ -83,66 +82,62 @@ impl App {
         decide(&found.snapshot, &[SIGN_IN], now).map_err(Error::Refused)?;
         self.note_use(&found.snapshot);
         let new = self.new_session(visitor, found.snapshot.ends_at(), now)?;
-        let by = Principal {
+        let principal = Principal {
             snapshot: found.snapshot,
             request_id: visitor.request_id.clone(),
             ip: visitor.ip.clone(),
             repeatable: None,
         };
         let candidates = self.config.hasher.candidates(text);
-        let statements = vec![
-            sessions::insert_for_key(&new.row(), by.snapshot.key_id, &candidates),
-            self.record_if_changed(&by, &new.created_event(by.snapshot.organization_id, "key")),
-        ];
-        self.guarded(&by, statements).await?;
+        let mut batch = Batch::new();
+        batch.execute(sessions::insert_for_key(&new.row(), principal.snapshot.key_id, &candidates));
+        let created = new.created_event(principal.snapshot.organization_id, "key");
+        batch.execute(self.record_if_changed(&principal, &created));
+        self.guarded_batch(&principal, batch).await?;
         Ok(new.begun)
     }
 
-    /// Makes a link that signs a member in; gives it, this once, and until when it works. Like whoever invites,
-    /// he who makes one vouches for all that the member may do.
+    /// Creates a link that signs a member in; gives it, this once, and the instant at which it ends. Like whoever
+    /// invites, whoever makes one vouches for all that the member may do.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such member; [`Error::Exceeds`] when the caller cannot vouch for him;
+    /// [`Error::NotFound`] when there is no such member; [`Error::Exceeds`] when the caller cannot vouch for them;
     /// [`Error::Spent`] when the same request has made one.
     pub async fn make_sign_in_link(
         &self,
-        by: &Principal,
+        principal: &Principal,
         organization_id: OrganizationId,
         user_id: UserId,
     ) -> Result<(SignInToken, UnixMillis), Error> {
-        by.administers()?;
+        principal.administers()?;
         let now = self.now();
         let token = SignInToken::generate(&self.config.brand, |bytes| self.entropy.fill(bytes));
         let token = token.map_err(Error::Unavailable)?;
-        let key_expires_at = by.snapshot.ends_at();
+        let key_expires_at = principal.snapshot.ends_at();
         let expires_at = now.plus_ms(LINK_MS);
         let expires_at = key_expires_at.map_or(expires_at, |key_expires_at| key_expires_at.min(expires_at));
-        let link = NewLink {
+        let link = NewSignInLink {
             digest: token.digest(),
             organization_id,
             user_id,
-            roles: Role::ALL.into_iter().filter(|role| check_vouches(by, *role).is_ok()).collect(),
+            roles: Role::ALL.into_iter().filter(|role| check_vouches(principal, *role).is_ok()).collect(),
             key_expires_at,
-            created_by_user_id: by.snapshot.user_id,
+            created_by_user_id: principal.snapshot.user_id,
             expires_at,
         };
         let details = json!({ "expires_at": expires_at.to_rfc3339() });
-        let made = Event::new(organization_id, user_id, "sign_in_link.created", details, now);
-        let statements = vec![
-            people::get(organization_id, user_id),
-            sessions::insert_link(&link),
-            self.record_if_changed(by, &made),
-        ];
-        let made = user_id.to_string();
-        let mut results = match self.in_organization_once(by, organization_id, None, &made, statements).await {
-            Ok(results) => results,
-            Err(error) => {
-                let (first, _) = self.made_before(by, error, &[]).await?;
-                return Err(Error::Spent(first.subject));
-            }
-        };
-        let member = people::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)?;
-        check_vouches(by, member.role)?;
+        let created = AuditEvent::new(organization_id, user_id, "sign_in_link.created", details, now);
+        let mut batch = Batch::new();
+        let member = batch.add(people::get(organization_id, user_id));
+        batch.execute(sessions::insert_link(&link));
+        batch.execute(self.record_if_changed(principal, &created));
+        // A link is never told again.
+        let again = |_: &str| None;
+        let member = self.once_id(principal, again, async |attempt| {
+            let mut results = attempt.run_in_organization(organization_id, user_id, batch).await?;
+            results.take(member)?.ok_or(Error::NotFound)
+        });
+        check_vouches(principal, member.await?.role)?;
         Ok((token, expires_at))
     }
 
@@ -151,8 +146,8 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`] when it opens nothing, or nothing any more.
     pub async fn open_sign_in_link(&self, token: &SignInToken) -> Result<SignInLink, Error> {
-        let mut results = self.database.batch(vec![sessions::link_by_digest(token.digest(), self.now())]).await?;
-        sessions::read_link(take(&mut results, 0))?.map(|(_, link)| link).ok_or(Error::NotFound)
+        let link = sessions::link_by_digest(token.digest(), self.now()).run(&*self.database).await?;
+        link.map(|(_, link)| link).ok_or(Error::NotFound)
     }
 
     /// Begins a session with a link, which opens nothing more then. Of two at once, one is signed in.
@@ -161,17 +156,16 @@ impl App {
     /// [`Error::NotFound`] when the link opens nothing, or nothing any more.
     pub async fn sign_in_with_link(&self, token: &SignInToken, visitor: &Visitor) -> Result<Begun, Error> {
         let now = self.now();
-        let mut results = self.database.batch(vec![sessions::link_by_digest(token.digest(), now)]).await?;
-        let (organization_id, link) = sessions::read_link(take(&mut results, 0))?.ok_or(Error::NotFound)?;
+        let link = sessions::link_by_digest(token.digest(), now).run(&*self.database).await?;
+        let (organization_id, link) = link.ok_or(Error::NotFound)?;
         let new = self.new_session(visitor, link.key_expires_at, now)?;
         let created = new.created_event(organization_id, "link");
-        let statements = vec![
-            sessions::insert_for_link(&new.row(), token.digest()),
-            audit::record_if_changed(&new.actor(link.user_id), &created, self.config.audit_retention_ms),
-            sessions::use_up(token.digest()),
-        ];
-        let mut results = self.database.batch(statements).await?;
-        if take(&mut results, 0).is_empty() { Err(Error::NotFound) } else { Ok(new.begun) }
+        let retention_ms = self.config.audit_retention_ms;
+        let mut batch = Batch::new();
+        let begun = batch.add(sessions::insert_for_link(&new.row(), token.digest()));
+        batch.execute(audit::record_if_changed(&new.actor(link.user_id), &created, retention_ms));
+        batch.execute(sessions::use_up(token.digest()));
+        if batch.run(&*self.database).await?.take(begun)? { Ok(new.begun) } else { Err(Error::NotFound) }
     }
 
     /// The session with this token, whatever it may do; `None`: there is no such session, or none any more.
@@ -186,43 +180,47 @@ impl App {
         ip: Option<&str>,
     ) -> Result<Option<SignedIn>, Error> {
         let (asked, now) = (self.isolate.feed(Feed::head), self.now());
-        let read = vec![changes::news(asked), sessions::by_digest(token.digest(), now)];
-        let mut results = self.database.batch(read).await?;
-        let news = changes::read_news(asked, now, take(&mut results, 0))?;
+        let mut batch = Batch::new();
+        let changes = batch.add(changes::since(asked));
+        let session = batch.add(sessions::by_digest(token.digest(), now));
+        let mut results = batch.run(&*self.database).await?;
+        let news = News { asked, sent_at: now, changes: results.take(changes)? };
         self.isolate.hear(&news);
-        let Some((snapshot, who)) = sessions::read(news.head(), take(&mut results, 1))? else { return Ok(None) };
+        let Some(session) = results.take(session)? else { return Ok(None) };
+        let (last_seen_at, organization) = (session.last_seen_at, session.organization.clone());
+        let name = session.email.clone().or_else(|| session.key_name.as_ref().map(|name| name.as_str().to_owned()));
+        let snapshot = session.snapshot(news.head());
         let Some(session_id) = snapshot.session_id else { return Ok(None) };
-        if now.ms_since(who.last_seen_at) >= SEEN_MS {
+        if now.ms_since(last_seen_at) >= SEEN_MS {
             self.note_seen(session_id, now);
         }
-        let name = who.email.or(who.key_name.map(|name| name.as_str().to_owned())).unwrap_or_default();
         let by = Principal {
             snapshot: Rc::new(snapshot),
             request_id: request_id.to_owned(),
             ip: ip.map(str::to_owned),
             repeatable: None,
         };
-        Ok(Some(SignedIn { by, session_id, organization: who.organization, name }))
+        Ok(Some(SignedIn { by, session_id, organization, name: name.unwrap_or_default() }))
     }
 
     /// The open sessions of whoever asks, the newest first.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn list_sessions(&self, by: &Principal) -> Result<Vec<Session>, Error> {
-        let mut results = self.guarded(by, vec![sessions::list(whose(by), MAX_SESSIONS, self.now())]).await?;
-        Ok(sessions::read_list(take(&mut results, 0))?)
+    pub async fn list_sessions(&self, principal: &Principal) -> Result<Vec<Session>, Error> {
+        self.query(principal, sessions::list(reach(principal), MAX_SESSIONS, self.now())).await
     }
 
     /// Ends a session of whoever asks.
     ///
     /// # Errors
     /// [`Error::NotFound`] also when it is somebody else's.
-    pub async fn end_session(&self, by: &Principal, id: SessionId) -> Result<(), Error> {
-        let ended = Event::new(by.snapshot.organization_id, id, "session.ended", json!({}), self.now());
-        let statements = vec![sessions::end(whose(by), id), self.record_if_changed(by, &ended)];
-        let mut results = self.guarded(by, statements).await?;
-        if take(&mut results, 0).is_empty() { Err(Error::NotFound) } else { Ok(()) }
+    pub async fn end_session(&self, principal: &Principal, id: SessionId) -> Result<(), Error> {
+        let event = AuditEvent::new(principal.snapshot.organization_id, id, "session.ended", json!({}), self.now());
+        let mut batch = Batch::new();
+        let ended = batch.add(sessions::end(reach(principal), id));
+        batch.execute(self.record_if_changed(principal, &event));
+        if self.guarded_batch(principal, batch).await?.take(ended)? { Ok(()) } else { Err(Error::NotFound) }
     }
 
     /// A session to be begun, by what lasts until `ends_at`.
@@ -288,16 +286,17 @@ impl Beginning<'_> {
         }
     }
 
-    /// That it has begun, by this.
-    pub(super) fn created_event(&self, organization_id: OrganizationId, by: &str) -> Event {
-        let details = json!({ "by": by, "user_agent": self.user_agent });
-        Event::new(organization_id, self.id, "session.created", details, self.created_at)
+    /// The event of its beginning, by these means.
+    pub(super) fn created_event(&self, organization_id: OrganizationId, means: &str) -> AuditEvent {
+        let details = json!({ "by": means, "user_agent": self.user_agent });
+        AuditEvent::new(organization_id, self.id, "session.created", details, self.created_at)
     }
 }
 
-fn whose(by: &Principal) -> Whose {
-    let caller = &by.snapshot;
-    Whose { organization_id: caller.organization_id, user_id: caller.user_id, key_id: caller.key_id }
+/// The sessions that the caller sees.
+fn reach(principal: &Principal) -> SessionReach {
+    let caller = &principal.snapshot;
+    SessionReach { organization_id: caller.organization_id, user_id: caller.user_id, key_id: caller.key_id }
 }
 
 /// What one subscriber of an Internet provider has: an IPv4 address, or a network of 2^64 IPv6 addresses.

@@ -3,13 +3,14 @@
 use serde_json::json;
 
 use crate::{
-    app::{App, Principal, error::Error, keys::Page, people::sees, take},
+    app::{App, Principal, error::Error, keys::Page, people::visible_user},
     domain::{
+        audit::AuditEvent,
         id::{OrganizationId, TeamId, UserId},
         key::Name,
         person::{Team, TeamMember},
     },
-    storage::{access, audit::Event, people, teams},
+    storage::{access, batch::Batch, people, teams},
 };
 
 /// The most people in a team, so that it can be read and ended in one go.
@@ -19,48 +20,53 @@ const TEAM_EXISTS: Error =
     Error::Conflict { code: "team_exists", message: "Another team of the organization has this name." };
 
 impl App {
-    /// Makes a team.
+    /// Creates a team.
     ///
     /// # Errors
     /// [`Error::Exceeds`] for whoever does not administer the organization; [`Error::Conflict`] when
     /// another has the name.
     pub async fn create_team(
         &self,
-        by: &Principal,
+        principal: &Principal,
         organization_id: OrganizationId,
         name: Name,
     ) -> Result<Team, Error> {
-        by.administers()?;
-        let now = self.now();
-        let team = Team { id: TeamId::new(now, self.random_bits()?), name, created_at: now };
-        let created = Event::new(organization_id, team.id, "team.created", json!({ "name": team.name }), now);
-        let statements = vec![teams::insert(organization_id, &team), self.record_if_changed(by, &created)];
-        let made = self.in_organization_once(by, organization_id, None, &team.id.to_string(), statements).await;
-        let made = made.and_then(|mut results| teams::read(take(&mut results, 0))?.pop().ok_or(TEAM_EXISTS));
-        match made {
-            Err(error) => {
-                let (first, mut results) = self.made_before(by, error, &[teams::made]).await?;
-                teams::read(take(&mut results, 0))?.pop().ok_or(Error::Spent(first.subject))
-            }
-            made => made,
-        }
+        principal.administers()?;
+        self.once(
+            principal,
+            teams::made,
+            |_, team| Ok(team),
+            async |attempt| {
+                let now = self.now();
+                let team = Team { id: TeamId::new(now, self.random_bits()?), name, created_at: now };
+                let created =
+                    AuditEvent::new(organization_id, team.id, "team.created", json!({ "name": team.name }), now);
+                let mut batch = Batch::new();
+                let inserted = batch.add(teams::insert(organization_id, &team));
+                batch.execute(self.record_if_changed(principal, &created));
+                let mut results = attempt.run_in_organization(organization_id, team.id, batch).await?;
+                results.take(inserted)?.ok_or(TEAM_EXISTS)
+            },
+        )
+        .await
     }
 
     /// A page of at most `limit` teams, the newest first; for whoever does not administer the organization
-    /// those that he is in.
+    /// those that they are in.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a key without a user that does not administer either.
     pub async fn list_teams(
         &self,
-        by: &Principal,
+        principal: &Principal,
         organization_id: OrganizationId,
         before: Option<TeamId>,
         limit: i64,
     ) -> Result<Page<Team>, Error> {
-        let list = teams::list(organization_id, sees(by)?, before, limit + 1);
-        let mut results = self.in_organization(by, organization_id, vec![list]).await?;
-        Ok(Page::of(teams::read(take(&mut results, 0))?, limit))
+        let mut batch = Batch::new();
+        let teams = batch.add(teams::list(organization_id, visible_user(principal)?, before, limit + 1));
+        let mut results = self.in_organization(principal, organization_id, batch).await?;
+        Ok(Page::of(results.take(teams)?, limit))
     }
 
     /// One team and its people.
@@ -69,15 +75,16 @@ impl App {
     /// [`Error::NotFound`] also when it is there but the caller may not see it.
     pub async fn get_team(
         &self,
-        by: &Principal,
+        principal: &Principal,
         organization_id: OrganizationId,
         id: TeamId,
     ) -> Result<(Team, Vec<TeamMember>), Error> {
-        let statements =
-            vec![teams::get(organization_id, id, sees(by)?), teams::members(organization_id, id, MAX_TEAM_MEMBERS)];
-        let mut results = self.in_organization(by, organization_id, statements).await?;
-        let team = teams::read(take(&mut results, 0))?.pop().ok_or(Error::NotFound)?;
-        Ok((team, teams::read_members(take(&mut results, 1))?))
+        let mut batch = Batch::new();
+        let team = batch.add(teams::get(organization_id, id, visible_user(principal)?));
+        let members = batch.add(teams::members(organization_id, id, MAX_TEAM_MEMBERS));
+        let mut results = self.in_organization(principal, organization_id, batch).await?;
+        let team = results.take(team)?.ok_or(Error::NotFound)?;
+        Ok((team, results.take(members)?))
     }
 
     /// Renames a team.
@@ -87,22 +94,21 @@ impl App {
     /// another has the name.
     pub async fn rename_team(
         &self,
-        by: &Principal,
+        principal: &Principal,
         organization_id: OrganizationId,
         id: TeamId,
         name: &Name,
     ) -> Result<Team, Error> {
-        by.administers()?;
-        let renamed = Event::new(organization_id, id, "team.updated", json!({ "name": name }), self.now());
-        let statements = vec![
-            teams::rename(organization_id, id, name),
-            self.record_if_changed(by, &renamed),
-            teams::get(organization_id, id, None),
-        ];
-        let mut results = self.in_organization(by, organization_id, statements).await?;
-        match teams::read(take(&mut results, 0))?.pop() {
+        principal.administers()?;
+        let updated = AuditEvent::new(organization_id, id, "team.updated", json!({ "name": name }), self.now());
+        let mut batch = Batch::new();
+        let renamed = batch.add(teams::rename(organization_id, id, name));
+        batch.execute(self.record_if_changed(principal, &updated));
+        let team = batch.add(teams::get(organization_id, id, None));
+        let mut results = self.in_organization(principal, organization_id, batch).await?;
+        match results.take(renamed)? {
             Some(team) => Ok(team),
-            None if take(&mut results, 2).is_empty() => Err(Error::NotFound),
+            None if results.take(team)?.is_none() => Err(Error::NotFound),
             None => Err(TEAM_EXISTS),
         }
     }
@@ -111,45 +117,48 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Exceeds`] for whoever does not administer the organization.
-    pub async fn delete_team(&self, by: &Principal, organization_id: OrganizationId, id: TeamId) -> Result<(), Error> {
-        by.administers()?;
-        let deleted = Event::new(organization_id, id, "team.deleted", json!({}), self.now());
-        let statements = vec![
-            teams::empty(organization_id, id),
-            teams::delete(organization_id, id),
-            self.record_if_changed(by, &deleted),
-            access::forget_grantee(organization_id, &id.to_string()),
-        ];
-        let mut results = self.in_organization(by, organization_id, statements).await?;
-        if take(&mut results, 1).is_empty() { Err(Error::NotFound) } else { Ok(()) }
+    pub async fn delete_team(
+        &self,
+        principal: &Principal,
+        organization_id: OrganizationId,
+        id: TeamId,
+    ) -> Result<(), Error> {
+        principal.administers()?;
+        let event = AuditEvent::new(organization_id, id, "team.deleted", json!({}), self.now());
+        let mut batch = Batch::new();
+        batch.execute(teams::empty(organization_id, id));
+        let deleted = batch.add(teams::delete(organization_id, id));
+        batch.execute(self.record_if_changed(principal, &event));
+        batch.execute(access::forget_grantee(organization_id, &id.to_string()));
+        let mut results = self.in_organization(principal, organization_id, batch).await?;
+        if results.take(deleted)? { Ok(()) } else { Err(Error::NotFound) }
     }
 
-    /// Puts a member of the organization into a team. If he is in it already, nothing changes.
+    /// Puts a member of the organization into a team. If they are in it already, nothing changes.
     ///
     /// # Errors
-    /// [`Error::NotFound`] also when he is no member; [`Error::Conflict`] when the team is full.
+    /// [`Error::NotFound`] also when they are no member; [`Error::Conflict`] when the team is full.
     pub async fn add_to_team(
         &self,
-        by: &Principal,
+        principal: &Principal,
         organization_id: OrganizationId,
         id: TeamId,
         user_id: UserId,
     ) -> Result<(), Error> {
-        by.administers()?;
+        principal.administers()?;
         let now = self.now();
-        let added = Event::new(organization_id, id, "team.member_added", json!({ "user_id": user_id }), now);
-        let statements = vec![
-            teams::get(organization_id, id, None),
-            people::get(organization_id, user_id),
-            teams::add(organization_id, id, user_id, MAX_TEAM_MEMBERS, now),
-            self.record_if_changed(by, &added),
-            teams::member(organization_id, id, user_id),
-        ];
-        let mut results = self.in_organization(by, organization_id, statements).await?;
-        if take(&mut results, 0).is_empty() || take(&mut results, 1).is_empty() {
+        let added = AuditEvent::new(organization_id, id, "team.member_added", json!({ "user_id": user_id }), now);
+        let mut batch = Batch::new();
+        let team = batch.add(teams::get(organization_id, id, None));
+        let member = batch.add(people::get(organization_id, user_id));
+        batch.execute(teams::add(organization_id, id, user_id, MAX_TEAM_MEMBERS, now));
+        batch.execute(self.record_if_changed(principal, &added));
+        let is_in_team = batch.add(teams::has_member(organization_id, id, user_id));
+        let mut results = self.in_organization(principal, organization_id, batch).await?;
+        if results.take(team)?.is_none() || results.take(member)?.is_none() {
             return Err(Error::NotFound);
         }
-        if take(&mut results, 4).is_empty() {
+        if !results.take(is_in_team)? {
             return Err(Error::Conflict { code: "team_full", message: "A team has at most 1,000 people." });
         }
         Ok(())
@@ -158,18 +167,21 @@ impl App {
     /// Takes somebody out of a team.
     ///
     /// # Errors
-    /// [`Error::NotFound`] also when he is not in it.
+    /// [`Error::NotFound`] also when they are not in it.
     pub async fn remove_from_team(
         &self,
-        by: &Principal,
+        principal: &Principal,
         organization_id: OrganizationId,
         id: TeamId,
         user_id: UserId,
     ) -> Result<(), Error> {
-        by.administers()?;
-        let removed = Event::new(organization_id, id, "team.member_removed", json!({ "user_id": user_id }), self.now());
-        let statements = vec![teams::remove(organization_id, id, user_id), self.record_if_changed(by, &removed)];
-        let mut results = self.in_organization(by, organization_id, statements).await?;
-        if take(&mut results, 0).is_empty() { Err(Error::NotFound) } else { Ok(()) }
+        principal.administers()?;
+        let details = json!({ "user_id": user_id });
+        let event = AuditEvent::new(organization_id, id, "team.member_removed", details, self.now());
+        let mut batch = Batch::new();
+        let removed = batch.add(teams::remove(organization_id, id, user_id));
+        batch.execute(self.record_if_changed(principal, &event));
+        let mut results = self.in_organization(principal, organization_id, batch).await?;
+        if results.take(removed)? { Ok(()) } else { Err(Error::NotFound) }
     }
 }

@@ -7,15 +7,15 @@
 use std::rc::Rc;
 
 use crate::{
-    app::{App, error::Error, take},
+    app::{App, error::Error},
     domain::{
-        feed::Feed,
+        feed::{Feed, News},
         key_text::{Digest, KeyText},
         snapshot::Snapshot,
         time::UnixMillis,
     },
     ports::DatabaseError,
-    storage::{changes, key_uses, snapshots},
+    storage::{batch::Batch, changes, key_uses, snapshots},
 };
 
 /// How often the database is asked when its answers come too late or were overtaken.
@@ -167,10 +167,14 @@ impl App {
     async fn read_snapshot(&self, key: &KeyText, sent_at: UnixMillis) -> Result<Option<Snapshot>, DatabaseError> {
         let asked = self.isolate.feed(Feed::head);
         let candidates = self.config.hasher.candidates(key);
-        let mut results = self.database.batch(vec![changes::news(asked), snapshots::by_digest(&candidates)]).await?;
-        let news = changes::read_news(asked, sent_at, take(&mut results, 0))?;
+        let mut batch = Batch::new();
+        let changes = batch.add(changes::since(asked));
+        let found = batch.add(snapshots::by_digest(&candidates));
+        let mut results = batch.run(&*self.database).await?;
+        let changes = results.take(changes)?;
+        let news = News { asked, sent_at, changes };
         self.isolate.hear(&news);
-        snapshots::read(news.head(), take(&mut results, 1))
+        Ok(results.take(found)?.map(|row| row.at(news.head())))
     }
 
     fn refresh_behind(&self, now: UnixMillis) {
@@ -181,9 +185,8 @@ impl App {
         self.background.spawn(Box::pin(async move {
             let asked = app.isolate.feed(Feed::head);
             let sent_at = app.now();
-            let results = app.database.batch(vec![changes::news(asked)]).await;
-            match results.and_then(|mut results| changes::read_news(asked, sent_at, take(&mut results, 0))) {
-                Ok(news) => app.isolate.hear(&news),
+            match changes::since(asked).run(&*app.database).await {
+                Ok(changes) => app.isolate.hear(&News { asked, sent_at, changes }),
                 Err(error) => log::warn!("the feed was not refreshed; the next request asks the database: {error:?}"),
             }
             app.isolate.release_refresh();

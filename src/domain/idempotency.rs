@@ -28,6 +28,7 @@
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{key_text::KeyText, time::DAY_MS};
@@ -105,6 +106,17 @@ impl fmt::Debug for Repeatable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Repeatable(hidden)")
     }
+}
+
+/// The first request with an Idempotency-Key, as it is remembered.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct FirstRequest {
+    /// Its fingerprint.
+    pub(crate) fingerprint: String,
+    /// The nonce of the secret that it made, if that can be told again; see [`Nonce::parse`].
+    pub(crate) nonce: Option<String>,
+    /// The id of what it made.
+    pub(crate) subject: String,
 }
 
 /// What the database adds to a derivation: worth nothing without the caller's text.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
-    key_text::Preview,
+    key_text::{Digest, Preview},
     schema::json_schema,
     scope::Scopes,
     time::UnixMillis,
@@ -164,6 +164,31 @@ pub struct Key {
     pub last_used_at: Option<UnixMillis>,
     /// The rotation that is under way.
     pub rotation: Option<Rotation>,
+}
+
+/// A change of a key; `None` leaves as it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct KeyChange {
+    /// The name.
+    pub(crate) name: Option<Name>,
+    /// The scopes.
+    pub(crate) scopes: Option<Scopes>,
+    /// The metadata.
+    pub(crate) metadata: Option<Map<String, Value>>,
+    /// The expiry; `Some(None)`: never.
+    pub(crate) expires_at: Option<Option<UnixMillis>>,
+    /// Whether it is switched on.
+    pub(crate) enabled: Option<bool>,
+}
+
+/// A secret as it is stored.
+pub(crate) struct NewSecret {
+    /// Its digest.
+    pub(crate) digest: Digest,
+    /// The version of the pepper in it.
+    pub(crate) pepper_version: i64,
+    /// The parts of its text that are kept.
+    pub(crate) preview: Preview,
 }
 
 /// A rotation whose outgoing secret may still work.

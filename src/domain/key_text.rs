@@ -113,7 +113,7 @@ impl fmt::Debug for KeyText {
 }
 
 /// The parts of a key's text that are kept, for people to tell keys apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Preview {
     /// Everything before the secret: `bit_pat_`.
     pub stem: String,

@@ -4,6 +4,7 @@
 //! time and randomness come in as arguments. Imports nothing else of the crate.
 
 pub mod access;
+pub mod audit;
 pub mod catalogue;
 pub mod dataset;
 pub mod decision;
@@ -17,7 +18,9 @@ pub mod json;
 pub mod judge;
 pub mod jwt;
 pub mod key;
+pub mod key_list;
 pub mod key_text;
+pub mod key_use;
 pub mod live_evaluation;
 pub mod organization;
 pub mod person;

@@ -15,7 +15,7 @@ pub const MAX_CREDITS: i64 = 1_000_000_000_000;
 pub const MAX_KEYS_PER_USER: i64 = 1_000_000;
 
 /// An organization.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Organization {
     /// Its id.
     pub id: OrganizationId,
@@ -25,7 +25,8 @@ pub struct Organization {
     pub suspended_at: Option<UnixMillis>,
     /// When it was made.
     pub created_at: UnixMillis,
-    /// What it asks of keys.
+    /// Its demands on keys.
+    #[serde(flatten)]
     pub policy: Policy,
     /// Whether it may use the resource routes.
     pub subscription: Subscription,
@@ -84,10 +85,10 @@ fn in_days(days: Option<i64>, now: UnixMillis) -> Option<UnixMillis> {
     days.map(|days| now.plus_ms(days.saturating_mul(DAY_MS)))
 }
 
-/// What to change of an organization: what is not `None`; an inner `None` takes a setting back. Its JSON
-/// is what the audit trail tells of it.
+/// A change of an organization: whatever is not `None`; an inner `None` takes a setting back. Its JSON
+/// stands in the audit log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Change {
+pub struct OrganizationChange {
     /// The name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
@@ -117,7 +118,7 @@ pub struct Change {
     pub credits: Option<Option<i64>>,
 }
 
-impl Change {
+impl OrganizationChange {
     /// Whether it changes what only the operator may.
     pub fn is_operators(&self) -> bool {
         self.suspended.is_some() || self.subscription.is_some() || self.credits.is_some()

@@ -75,6 +75,15 @@ pub struct Membership {
     pub role: Role,
 }
 
+/// The right to take a role from somebody.
+#[derive(Debug, Clone)]
+pub(crate) struct RoleRemoval {
+    /// The roles that the caller may take.
+    pub(crate) roles: Vec<Role>,
+    /// Whether the organization may be left without a key that can manage keys.
+    pub(crate) force: bool,
+}
+
 /// Somebody who may come into an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Invitation {

@@ -1,6 +1,6 @@
 //! Projects, as people see them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     id::{OrganizationId, ProjectId},
@@ -9,7 +9,7 @@ use super::{
 };
 
 /// A project: what a project's key sees, and nothing beside it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Project {
     /// Its id.
     pub id: ProjectId,
@@ -23,9 +23,9 @@ pub struct Project {
     pub created_at: UnixMillis,
 }
 
-/// What to change of a project: what is not `None`. Its JSON is what the audit trail tells of it.
+/// A change of a project: whatever is not `None`. Its JSON stands in the audit log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Change {
+pub struct ProjectChange {
     /// The name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 
 use super::{
-    id::{SessionId, UserId},
+    id::{KeyId, OrganizationId, SessionId, UserId},
     key::{Name, Role},
+    key_text::Digest,
     time::{DAY_MS, UnixMillis},
 };
 
@@ -49,4 +50,47 @@ pub struct SignInLink {
     pub expires_at: UnixMillis,
     /// Until when what he makes may last; `None`: for ever.
     pub key_expires_at: Option<UnixMillis>,
+}
+
+/// A session that is about to begin.
+pub(crate) struct NewSession<'a> {
+    /// Its id.
+    pub(crate) id: SessionId,
+    /// The digest of its token.
+    pub(crate) digest: Digest,
+    /// The browser's name for itself.
+    pub(crate) user_agent: &'a str,
+    /// The present instant.
+    pub(crate) created_at: UnixMillis,
+    /// The instant at which it ends.
+    pub(crate) expires_at: UnixMillis,
+}
+
+/// A link that is about to be made.
+pub(crate) struct NewSignInLink {
+    /// The digest of its token.
+    pub(crate) digest: Digest,
+    /// The organization.
+    pub(crate) organization_id: OrganizationId,
+    /// The member whom it signs in.
+    pub(crate) user_id: UserId,
+    /// The roles of which the member must have one.
+    pub(crate) roles: Vec<Role>,
+    /// The latest expiry of the keys that the member makes; `None`: none.
+    pub(crate) key_expires_at: Option<UnixMillis>,
+    /// The user who makes it.
+    pub(crate) created_by_user_id: Option<UserId>,
+    /// The instant from which it opens nothing.
+    pub(crate) expires_at: UnixMillis,
+}
+
+/// The sessions that a caller sees: those of its user, or of its key, if it has no user.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SessionReach {
+    /// The organization.
+    pub(crate) organization_id: OrganizationId,
+    /// The user.
+    pub(crate) user_id: Option<UserId>,
+    /// The key.
+    pub(crate) key_id: KeyId,
 }

@@ -7,7 +7,10 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     app::{Principal, error::Error, keys::Page},
-    domain::id::{KeyId, UserId},
+    domain::{
+        audit::{AuditFilter, AuditRecord},
+        id::{KeyId, UserId},
+    },
     http::{
         keys::{DEFAULT_LIMIT, MAX_LIMIT},
         message::{NDJSON, Request, Response, Rfc3339},
@@ -16,7 +19,6 @@ use crate::{
         routes::Call,
         typed::{InQuery, Json, Output, Whole},
     },
-    storage::audit::{Filter, Recorded},
 };
 
 /// Which events to list.
@@ -72,7 +74,7 @@ pub(crate) async fn list(
     by: &Principal,
     InQuery(query): InQuery<ListQuery>,
 ) -> Result<Events, Problem> {
-    let filter = Filter {
+    let filter = AuditFilter {
         action: query.action,
         subject: query.subject,
         actor_id: query.actor_id,
@@ -95,7 +97,7 @@ pub(crate) async fn list(
 }
 
 /// Events, each on a line of its own.
-pub(crate) fn lines(events: Vec<Recorded>) -> Vec<u8> {
+pub(crate) fn lines(events: Vec<AuditRecord>) -> Vec<u8> {
     let line = |event| [serde_json::to_vec(&EventBody::new(event)).unwrap_or_default(), b"\n".to_vec()];
     events.into_iter().flat_map(line).flatten().collect()
 }
@@ -117,7 +119,7 @@ pub(crate) struct EventPageBody {
 }
 
 impl EventPageBody {
-    pub(crate) fn new(page: Page<Recorded>) -> Self {
+    pub(crate) fn new(page: Page<AuditRecord>) -> Self {
         Self { events: page.items.into_iter().map(EventBody::new).collect(), has_more: page.has_more }
     }
 }
@@ -170,7 +172,7 @@ impl ActorBody {
 }
 
 impl EventBody {
-    fn new(event: Recorded) -> Self {
+    fn new(event: AuditRecord) -> Self {
         Self {
             id: event.id,
             subject: event.subject,

@@ -10,6 +10,7 @@ use crate::{
     domain::{
         id::{KeyId, OrganizationId, UserId},
         key::{Key, Name},
+        key_list::{KeyFilter, KeyRef},
     },
     http::{
         input::{self, Query},
@@ -18,7 +19,6 @@ use crate::{
         problem::Problem,
         routes::Call,
     },
-    storage::keys::{Filter, KeyRef},
 };
 
 /// A key as Braintrust's clients know it.
@@ -57,10 +57,10 @@ struct Objects<'a> {
 /// Iteration ends only on an empty page, and the last id of each page is the next cursor.
 pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
     let query = Query::lenient(call.request);
-    let filter = Filter {
+    let filter = KeyFilter {
         name: query.get("api_key_name").map(str::to_owned),
         ids: query.list("ids", "a key id, or several", KeyId::parse)?,
-        ..Filter::default()
+        ..KeyFilter::default()
     };
     let cursor = cursor(&query)?;
     // The document names no largest limit; a page shorter than what was asked ends no iteration.

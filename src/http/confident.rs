@@ -13,7 +13,9 @@ use crate::{
     },
     domain::{
         id::{KeyId, OrganizationId, ProjectId},
+        key::KeyChange,
         key::{Key, KeyKind, KeyState, Name},
+        key_list::{KeyCursor, KeyFilter, KeyRef},
         organization::{self, Organization},
         project::{self, Project},
         time::{DAY_MS, MAX_DAYS, UnixMillis},
@@ -25,7 +27,6 @@ use crate::{
         problem::Problem,
         routes::Call,
     },
-    storage::keys::{Change, Cursor, Filter, KeyRef},
 };
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
@@ -129,8 +130,8 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
         call.app.get_project(by, by.snapshot.organization_id, id).await?;
     }
     let kind = project_id.is_none().then_some(KeyKind::Org);
-    let filter = Filter { project_id, kind, ..Filter::default() };
-    let page = call.app.list_keys(by, &filter, Cursor::Start, MAX_LIMIT).await?;
+    let filter = KeyFilter { project_id, kind, ..KeyFilter::default() };
+    let page = call.app.list_keys(by, &filter, KeyCursor::Start, MAX_LIMIT).await?;
     let now = call.app.clock.now();
     let keys: Vec<ApiKey<'_>> = page.items.iter().map(|key| ApiKey::new(key, now)).collect();
     Ok(success(&json!({ "apiKeys": keys })))
@@ -182,7 +183,7 @@ pub(crate) async fn update(call: &Call<'_>, by: &Principal) -> Result<Response, 
     }
     let Body { valid } = input::body(call.request)?;
     let before = path_key(call, by).await?;
-    let change = Change { enabled: Some(valid), ..Change::default() };
+    let change = KeyChange { enabled: Some(valid), ..KeyChange::default() };
     let key = call.app.change_key(by, &before, &change, false).await?;
     Ok(one(call, "apiKey", &ApiKey::new(&key, call.app.clock.now())))
 }
@@ -259,7 +260,7 @@ pub(crate) async fn update_organization(call: &Call<'_>, by: &Principal) -> Resu
         name: Name,
     }
     let Body { name } = input::body(call.request)?;
-    let change = organization::Change { name: Some(name), ..organization::Change::default() };
+    let change = organization::OrganizationChange { name: Some(name), ..organization::OrganizationChange::default() };
     let renamed = call.app.update_organization(by, by.snapshot.organization_id, &change).await?;
     Ok(organization(call, &renamed))
 }
@@ -327,7 +328,7 @@ pub(crate) async fn update_project(call: &Call<'_>, by: &Principal) -> Result<Re
         description: Option<String>,
     }
     let body: Body = input::body(call.request)?;
-    let change = project::Change { name: body.name, description: body.description.map(Some) };
+    let change = project::ProjectChange { name: body.name, description: body.description.map(Some) };
     let project = call.app.update_project(by, by.snapshot.organization_id, project_id(call)?, &change).await?;
     Ok(one(call, "project", &ProjectBody::new(&project)))
 }

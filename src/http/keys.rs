@@ -15,7 +15,9 @@ use crate::{
     domain::{
         catalogue::Preset,
         id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
+        key::KeyChange,
         key::{Key, KeyKind, KeyState, Name, Role, Rotation},
+        key_list::{KeyCursor, KeyFilter, KeyRef, StatusFilter},
         key_text::Word,
         schema::json_schema,
         scope::{Scope, Scopes},
@@ -29,7 +31,6 @@ use crate::{
         routes::Call,
         typed::{Confidential, InBody, InPath, InQuery, Json, MayRepeat, Whole},
     },
-    storage::keys::{Change, Cursor, Filter, KeyRef, Status},
 };
 
 /// The most items on a page, and how many there are when nobody says.
@@ -371,21 +372,21 @@ pub(crate) async fn list(
     by: &Principal,
     InQuery(query): InQuery<ListQuery>,
 ) -> Result<Json<KeyPageBody>, Problem> {
-    let filter = Filter {
+    let filter = KeyFilter {
         name: query.name,
         ids: query.id,
         user_id: query.user_id,
         project_id: query.project_id,
         prefix: query.prefix.map(|Prefix(prefix)| prefix),
         status: match query.status {
-            None => Status::Current,
-            Some(StatusName::All) => Status::All,
-            Some(StatusName::Active) => Status::Only(KeyState::Active),
-            Some(StatusName::Disabled) => Status::Only(KeyState::Disabled),
-            Some(StatusName::Expired) => Status::Only(KeyState::Expired),
-            Some(StatusName::Revoked) => Status::Only(KeyState::Revoked),
+            None => StatusFilter::Current,
+            Some(StatusName::All) => StatusFilter::All,
+            Some(StatusName::Active) => StatusFilter::Only(KeyState::Active),
+            Some(StatusName::Disabled) => StatusFilter::Only(KeyState::Disabled),
+            Some(StatusName::Expired) => StatusFilter::Only(KeyState::Expired),
+            Some(StatusName::Revoked) => StatusFilter::Only(KeyState::Revoked),
         },
-        ..Filter::default()
+        ..KeyFilter::default()
     };
     let Whole(limit) = query.limit;
     let page = call.app.list_keys(by, &filter, between(query.starting_after, query.ending_before)?, limit).await?;
@@ -395,17 +396,17 @@ pub(crate) async fn list(
 }
 
 /// `starting_after` or `ending_before`. The key itself need not be there any more: ids are ordered.
-pub(crate) fn cursor(query: &Query) -> Result<Cursor, Problem> {
+pub(crate) fn cursor(query: &Query) -> Result<KeyCursor, Problem> {
     let after = query.read("starting_after", "a key id", KeyId::parse)?;
     let before = query.read("ending_before", "a key id", KeyId::parse)?;
     Ok(between(after, before)?)
 }
 
-fn between(after: Option<KeyId>, before: Option<KeyId>) -> Result<Cursor, Error> {
+fn between(after: Option<KeyId>, before: Option<KeyId>) -> Result<KeyCursor, Error> {
     match (after, before) {
-        (None, None) => Ok(Cursor::Start),
-        (Some(id), None) => Ok(Cursor::After(id)),
-        (None, Some(id)) => Ok(Cursor::Before(id)),
+        (None, None) => Ok(KeyCursor::Start),
+        (Some(id), None) => Ok(KeyCursor::After(id)),
+        (None, Some(id)) => Ok(KeyCursor::Before(id)),
         (Some(_), Some(_)) => {
             Err(Error::invalid("ending_before", "you may only pass one of `starting_after` and `ending_before`"))
         }
@@ -461,7 +462,7 @@ pub(crate) async fn change(
     ),
 ) -> Result<Json<KeyBody>, Problem> {
     let now = call.app.clock.now();
-    let change = Change {
+    let change = KeyChange {
         name: body.name,
         scopes: body.scopes.map(|scopes| call.app.expand_scopes(&scopes)).transpose()?,
         metadata: body.metadata,

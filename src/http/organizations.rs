@@ -206,7 +206,7 @@ pub(crate) async fn change(
     (InPath(path), InBody(body)): (InPath<OrganizationPath>, InBody<ChangeBody>),
 ) -> Result<Json<OrganizationBody>, Problem> {
     let days = |days: Option<Option<Days>>| days.map(|days| days.map(|Whole(days)| days));
-    let change = organization::Change {
+    let change = organization::OrganizationChange {
         name: body.name,
         default_expiry_days: days(body.default_expiry_days),
         longest_expiry_days: days(body.longest_expiry_days),
@@ -339,8 +339,8 @@ pub(crate) async fn change_project(
     by: &Principal,
     (InPath(path), InBody(body)): (InPath<ProjectPath>, InBody<ProjectChangeBody>),
 ) -> Result<Json<ProjectBody>, Problem> {
-    let change = project::Change { name: body.name, description: body.description };
-    if change == project::Change::default() {
+    let change = project::ProjectChange { name: body.name, description: body.description };
+    if change == project::ProjectChange::default() {
         return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
     }
     let project = call.app.update_project(by, path.organization.by(by)?, path.project, &change).await?;

@@ -13,6 +13,7 @@ use crate::{
         catalogue,
         id::{KeyId, TraceId},
         key::{Key, Name},
+        key_list::{KeyCursor, KeyFilter, KeyRef, StatusFilter},
         scope::{Scope, Scopes},
         time::UnixMillis,
         trace::{Feedback, Place, Trace},
@@ -24,7 +25,6 @@ use crate::{
         problem::Problem,
         routes::Call,
     },
-    storage::keys::{Cursor, Filter, KeyRef, Status},
 };
 
 /// The most traces on a page, and how many there are when nobody says.
@@ -108,8 +108,8 @@ fn revealed(call: &Call<'_>, status: u16, created: &Created) -> Response {
 /// All keys within reach, the newest first, also those that were revoked; its clients know no pages, so
 /// 1,000 at most.
 pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let filter = Filter { status: Status::All, ..Filter::default() };
-    let page = call.app.list_keys(by, &filter, Cursor::Start, MAX_LIMIT).await?;
+    let filter = KeyFilter { status: StatusFilter::All, ..KeyFilter::default() };
+    let page = call.app.list_keys(by, &filter, KeyCursor::Start, MAX_LIMIT).await?;
     let now = call.app.clock.now();
     Ok(Response::json(200, &page.items.iter().map(|key| ApiKey::new(key, now)).collect::<Vec<_>>()))
 }

@@ -7,8 +7,9 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::{
-    app::{audit::Trail, sessions::SignedIn},
+    app::{audit::AuditPage, sessions::SignedIn},
     domain::{
+        audit::{AuditFilter, AuditRecord},
         id::{KeyId, UserId},
         time::{DAY_MS, UnixMillis},
     },
@@ -25,7 +26,6 @@ use crate::{
         routes::is_for,
         time,
     },
-    storage::audit::{Filter, Recorded},
 };
 
 /// The path of the page.
@@ -102,7 +102,7 @@ impl Asked {
     }
 
     /// The same for the database. What cannot be read finds nothing, so it is told.
-    fn filter(&self) -> (Filter, Mistakes) {
+    fn filter(&self) -> (AuditFilter, Mistakes) {
         let mut mistakes = Mistakes::default();
         let mut instant = |field, text: &str| {
             let read = (!text.is_empty()).then(|| UnixMillis::parse(text).ok_or("must be a date, like 2027-01-31"));
@@ -113,7 +113,7 @@ impl Asked {
         let until = until.map(|until| if self.until.len() > 10 { until } else { until.plus_ms(DAY_MS) });
         let key = (!self.key.is_empty()).then(|| KeyId::parse(&self.key).ok_or("must be the id of a key"));
         let person = (!self.person.is_empty()).then(|| UserId::parse(&self.person).ok_or("must be the id of a person"));
-        let filter = Filter {
+        let filter = AuditFilter {
             action: some(&self.action),
             subject: some(&self.subject),
             actor_id: key.and_then(|key| mistakes.read("key", key)),
@@ -136,7 +136,7 @@ pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
     let after = query(call.request, "after").parse().ok();
     // What cannot be read finds nothing.
     let limit = if mistakes.is_empty() { LIMIT } else { 0 };
-    let Trail { events: page, names, people } = call.app.trail(&who.by, &filter, after, limit).await?;
+    let AuditPage { events: page, names, people } = call.app.audit_page(&who.by, &filter, after, limit).await?;
     let may_see_people = is_for(who, "GET", "/settings/people");
     let people = people.into_iter().filter(|_| may_see_people);
     let people = people.map(|member| (member.user_id.to_string(), member.email)).collect();
@@ -197,12 +197,17 @@ fn filters(asked: &Asked, people: Vec<(String, String)>, mistakes: &Mistakes) ->
 }
 
 /// Events, each a line that can be opened.
-pub(crate) fn events(events: &[Recorded], names: &HashMap<String, String>, who: &SignedIn, now: UnixMillis) -> Markup {
+pub(crate) fn events(
+    events: &[AuditRecord],
+    names: &HashMap<String, String>,
+    who: &SignedIn,
+    now: UnixMillis,
+) -> Markup {
     html! { ul.events { @for event in events { li { (one(event, names, who, now)) } } } }
 }
 
 /// An event: a sentence, and all there is to it for whoever opens it.
-fn one(event: &Recorded, names: &HashMap<String, String>, who: &SignedIn, now: UnixMillis) -> Markup {
+fn one(event: &AuditRecord, names: &HashMap<String, String>, who: &SignedIn, now: UnixMillis) -> Markup {
     let about = |parameter: &str, id: &str, text: &str| {
         html! { @if who.by.administers().is_ok() { a href={ (AUDIT) "?" (parameter) "=" (id) } { (text) } } }
     };
@@ -262,7 +267,7 @@ fn told(name: &str, value: &Value, names: &HashMap<String, String>) -> Markup {
 }
 
 /// What happened, as one would tell it.
-fn sentence(event: &Recorded, names: &HashMap<String, String>, who: &SignedIn) -> Markup {
+fn sentence(event: &AuditRecord, names: &HashMap<String, String>, who: &SignedIn) -> Markup {
     let (noun, verb) = event.action.split_once('.').unwrap_or(("", &event.action));
     let (noun, own) = (noun.replace('_', " "), who.by.snapshot.organization_id.to_string());
     let called = |id: &str| names.get(id).map(String::as_str).or((id == own).then_some(who.organization.as_str()));
@@ -300,7 +305,7 @@ fn sentence(event: &Recorded, names: &HashMap<String, String>, who: &SignedIn) -
 }
 
 /// Who did it.
-fn actor(event: &Recorded, names: &HashMap<String, String>) -> String {
+fn actor(event: &AuditRecord, names: &HashMap<String, String>) -> String {
     let called = |id: &Option<String>| id.as_ref().and_then(|id| names.get(id)).cloned();
     match event.actor_kind.as_str() {
         "operator" => "Whoever runs this service".to_owned(),

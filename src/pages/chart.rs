@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::{pages::time, storage::key_uses::DailyUses};
+use crate::{domain::key_use::DailyUses, pages::time};
 
 /// The picture's measures: how high the highest bar is, and how far one is from the next.
 const HEIGHT: i64 = 60;

@@ -11,7 +11,10 @@ use crate::{
         sessions::{SIGN_IN, SignedIn},
     },
     domain::{
+        audit::AuditRecord,
+        key::KeyChange,
         key::{Key, Name, Rotation},
+        key_list::{KeyOwner, KeyRef},
         key_text::Preview,
         scope::{Scope, Scopes},
         time::UnixMillis,
@@ -26,10 +29,6 @@ use crate::{
         keys::{owned_by, status},
         layout::{Page, back, done, see_other},
         reveal, time,
-    },
-    storage::{
-        audit::Recorded,
-        keys::{Change, KeyRef, Owner},
     },
 };
 
@@ -99,7 +98,7 @@ async fn page(call: &Call<'_>, who: &SignedIn, grace: &str, mistakes: &Mistakes)
 
 /// What is told of those of whom the events speak to whoever does not administer the organization: he knows himself
 /// and the key.
-fn own_names(who: &SignedIn, key: &Key, events: &[Recorded]) -> HashMap<String, String> {
+fn own_names(who: &SignedIn, key: &Key, events: &[AuditRecord]) -> HashMap<String, String> {
     let others = events.iter().filter_map(|event| event.actor_user_id.clone());
     let mut names: HashMap<String, String> = others.map(|id| (id, "Somebody else".to_owned())).collect();
     names.extend(who.by.snapshot.user_id.map(|id| (id.to_string(), who.name.clone())));
@@ -111,7 +110,7 @@ fn preview(preview: &Preview) -> Markup {
     html! { code { (preview.start) "…" (preview.last4) } }
 }
 
-fn facts(key: &Key, owner: &Owner, now: UnixMillis) -> Markup {
+fn facts(key: &Key, owner: &KeyOwner, now: UnixMillis) -> Markup {
     html! {
         dl.card {
             dt { "Status" } dd { (status(key.life.state_at(now))) }
@@ -230,7 +229,7 @@ pub(crate) async fn cancel_rotation(call: &Call<'_>, who: &SignedIn) -> Result<R
 
 pub(crate) async fn enable(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
     let key = read(call, who).await?;
-    let change = Change { enabled: Some(true), ..Change::default() };
+    let change = KeyChange { enabled: Some(true), ..KeyChange::default() };
     answer(call, who, call.app.change_key(&who.by, &key, &change, false).await, "enabled", FORM).await
 }
 
@@ -251,7 +250,7 @@ async fn answer(
 pub(crate) async fn disable(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
     let forced = !Form::read(call.request)?.get("force").is_empty();
     let key = read(call, who).await?;
-    let change = Change { enabled: Some(false), ..Change::default() };
+    let change = KeyChange { enabled: Some(false), ..KeyChange::default() };
     match call.app.change_key(&who.by, &key, &change, forced).await {
         Err(Error::Conflict { code: LAST_MANAGING_KEY, .. }) => {
             let content = html! {
@@ -384,13 +383,13 @@ pub(crate) async fn edit(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
         return Ok(edit_page(call, who, &key, &typed, &mistakes));
     };
     // What was left as it is is not changed.
-    let change = Change {
+    let change = KeyChange {
         name: (name != key.name).then_some(name),
         scopes: (!same(&scopes, &key.scopes)).then(|| without_meant(scopes)),
         expires_at: (expires_at != key.life.expires_at).then_some(expires_at),
-        ..Change::default()
+        ..KeyChange::default()
     };
-    if change == Change::default() {
+    if change == KeyChange::default() {
         return Ok(to_page(&key, "changed"));
     }
     match call.app.change_key(&who.by, &key, &change, false).await {

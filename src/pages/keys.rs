@@ -7,6 +7,7 @@ use crate::{
     domain::{
         id::KeyId,
         key::{Key, KeyKind, KeyState},
+        key_list::{KeyCursor, KeyFilter, KeyOwner, MAX_LOOKED_THROUGH, StatusFilter},
         scope::Scopes,
         time::{DAY_MS, UnixMillis},
     },
@@ -16,7 +17,6 @@ use crate::{
         layout::{Page, tag},
         time,
     },
-    storage::keys::{Cursor, Filter, LOOKED_THROUGH, Owner, Status},
 };
 
 /// How many keys stand on a page.
@@ -30,17 +30,17 @@ const MAX_SCOPES: usize = 4;
 
 /// The states by which the list can be asked for, the first if nothing is said: in the address, for people,
 /// and as they are asked for.
-const STATES: [(&str, &str, Status); 5] = [
-    ("active", "Active", Status::Only(KeyState::Active)),
-    ("disabled", "Disabled", Status::Only(KeyState::Disabled)),
-    ("expired", "Expired", Status::Only(KeyState::Expired)),
-    ("revoked", "Revoked", Status::Only(KeyState::Revoked)),
-    ("all", "All", Status::All),
+const STATES: [(&str, &str, StatusFilter); 5] = [
+    ("active", "Active", StatusFilter::Only(KeyState::Active)),
+    ("disabled", "Disabled", StatusFilter::Only(KeyState::Disabled)),
+    ("expired", "Expired", StatusFilter::Only(KeyState::Expired)),
+    ("revoked", "Revoked", StatusFilter::Only(KeyState::Revoked)),
+    ("all", "All", StatusFilter::All),
 ];
 
 /// What is asked for, as it stands in the address. What is not understood there counts as not said.
 struct Asked {
-    status: (&'static str, &'static str, Status),
+    status: (&'static str, &'static str, StatusFilter),
     name: String,
     person: String,
 }
@@ -71,10 +71,10 @@ impl Asked {
         format!("/settings/keys?{}", query.finish())
     }
 
-    fn filter(&self) -> Filter {
+    fn filter(&self) -> KeyFilter {
         let said = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         let (.., status) = self.status;
-        Filter { name_part: said(&self.name), owner: said(&self.person), status, ..Filter::default() }
+        KeyFilter { name_part: said(&self.name), owner: said(&self.person), status, ..KeyFilter::default() }
     }
 }
 
@@ -82,9 +82,9 @@ pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
     let asked = Asked::read(call);
     let id = |parameter: &str| KeyId::parse(&query(call.request, parameter));
     let cursor = match (id("after"), id("before")) {
-        (Some(id), _) => Cursor::After(id),
-        (None, Some(id)) => Cursor::Before(id),
-        (None, None) => Cursor::Start,
+        (Some(id), _) => KeyCursor::After(id),
+        (None, Some(id)) => KeyCursor::Before(id),
+        (None, None) => KeyCursor::Start,
     };
     let (page, looked_until) = call.app.list_owned_keys(&who.by, &asked.filter(), cursor, LIMIT).await?;
     let everybody = who.by.administers().is_ok();
@@ -119,7 +119,7 @@ fn search(asked: &Asked, everybody: bool) -> Markup {
     }
 }
 
-fn table(keys: &[(Key, Owner)], everybody: bool, now: UnixMillis) -> Markup {
+fn table(keys: &[(Key, KeyOwner)], everybody: bool, now: UnixMillis) -> Markup {
     // The roles say what the stylesheet takes away where a screen is narrow and each row becomes a card.
     html! {
         table.keys role="table" aria-label="API keys" {
@@ -137,7 +137,7 @@ fn table(keys: &[(Key, Owner)], everybody: bool, now: UnixMillis) -> Markup {
     }
 }
 
-fn row(key: &Key, owner: &Owner, everybody: bool, now: UnixMillis) -> Markup {
+fn row(key: &Key, owner: &KeyOwner, everybody: bool, now: UnixMillis) -> Markup {
     let state = key.life.state_at(now);
     let active = state == KeyState::Active;
     let unused = active && now.ms_since(key.last_used_at.unwrap_or(key.created_at)) >= UNUSED_MS;
@@ -200,7 +200,7 @@ fn scopes(scopes: &Scopes) -> Markup {
 }
 
 /// As whom or what a key acts.
-pub(crate) fn owned_by(key: &Key, owner: &Owner) -> Markup {
+pub(crate) fn owned_by(key: &Key, owner: &KeyOwner) -> Markup {
     html! {
         @match (key.kind, &owner.owner, &owner.project) {
             (_, Some(email), _) => (email),
@@ -211,13 +211,13 @@ pub(crate) fn owned_by(key: &Key, owner: &Owner) -> Markup {
     }
 }
 
-fn nothing(asked: &Asked, cursor: Cursor, looked_until: Option<KeyId>) -> Markup {
+fn nothing(asked: &Asked, cursor: KeyCursor, looked_until: Option<KeyId>) -> Markup {
     if looked_until.is_some() {
-        return html! { p.card { "None of the " (LOOKED_THROUGH) " keys that were looked through fits this. There are more." } };
+        return html! { p.card { "None of the " (MAX_LOOKED_THROUGH) " keys that were looked through fits this. There are more." } };
     }
     let (status, ..) = asked.status;
     let searched = !asked.name.is_empty() || !asked.person.is_empty();
-    if searched || cursor != Cursor::Start || status != "active" {
+    if searched || cursor != KeyCursor::Start || status != "active" {
         let all = asked.address("all", None);
         return html! { p.card { "No key fits this. " @if status != "all" { a href=(all) { "Look in every status" } } } };
     }
@@ -235,16 +235,16 @@ fn nothing(asked: &Asked, cursor: Cursor, looked_until: Option<KeyId>) -> Markup
 }
 
 /// The way to the newer and the older keys, and on from where nothing was found.
-fn pages(asked: &Asked, page: &PageOf<(Key, Owner)>, cursor: Cursor, looked_until: Option<KeyId>) -> Markup {
+fn pages(asked: &Asked, page: &PageOf<(Key, KeyOwner)>, cursor: KeyCursor, looked_until: Option<KeyId>) -> Markup {
     let (status, ..) = asked.status;
     let first = page.items.first().map(|(key, _)| key.id);
     let last = page.items.last().map(|(key, _)| key.id);
     let (newer, older) = match cursor {
-        Cursor::Start => (None, last.filter(|_| page.has_more).or(looked_until)),
-        Cursor::After(_) => (first, last.filter(|_| page.has_more).or(looked_until)),
-        Cursor::Before(_) => (first.filter(|_| page.has_more).or(looked_until), last),
+        KeyCursor::Start => (None, last.filter(|_| page.has_more).or(looked_until)),
+        KeyCursor::After(_) => (first, last.filter(|_| page.has_more).or(looked_until)),
+        KeyCursor::Before(_) => (first.filter(|_| page.has_more).or(looked_until), last),
     };
-    let newest = cursor != Cursor::Start && first.is_none();
+    let newest = cursor != KeyCursor::Start && first.is_none();
     html! {
         @if newest || newer.is_some() || older.is_some() {
             nav.pages aria-label="Pages" {

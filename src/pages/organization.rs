@@ -6,7 +6,7 @@ use crate::{
     app::sessions::SignedIn,
     domain::{
         key::Name,
-        organization::{Change, MAX_KEYS_PER_USER, Organization, Subscription},
+        organization::{MAX_KEYS_PER_USER, Organization, OrganizationChange, Subscription},
         time::MAX_DAYS,
     },
     http::{message::Response, problem::Problem, routes::Call},
@@ -29,7 +29,7 @@ struct Setting {
     unset: &'static str,
     most: i64,
     now: fn(&Organization) -> Option<i64>,
-    change: fn(&mut Change, Option<i64>),
+    change: fn(&mut OrganizationChange, Option<i64>),
 }
 
 const SETTINGS: [Setting; 5] = [
@@ -152,7 +152,7 @@ fn form(organization: &Organization, typed: Option<&Form>, mistakes: &Mistakes) 
 pub(crate) async fn change(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
     let organization = call.app.organization(&who.by, who.by.snapshot.organization_id).await?;
-    let (mut change, mut mistakes) = (Change::default(), Mistakes::default());
+    let (mut change, mut mistakes) = (OrganizationChange::default(), Mistakes::default());
     let name = mistakes.read("name", Name::try_from(form.get("name").to_owned()));
     change.name = name.filter(|name| *name != organization.name);
     for setting in &SETTINGS {
@@ -175,7 +175,7 @@ pub(crate) async fn change(call: &Call<'_>, who: &SignedIn) -> Result<Response, 
     if !mistakes.is_empty() {
         return Ok(show(call, who, &organization, Some(&form), &mistakes));
     }
-    if change == Change::default() {
+    if change == OrganizationChange::default() {
         return Ok(see_other(ORGANIZATION));
     }
     match call.app.update_organization(&who.by, organization.id, &change).await {

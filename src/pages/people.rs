@@ -7,6 +7,7 @@ use crate::{
     domain::{
         id::{InvitationId, UserId},
         key::{Key, Role},
+        key_list::{KeyCursor, KeyFilter},
         person::{Email, Invitation, Member},
         scope::Scopes,
         time::DAY_MS,
@@ -28,7 +29,6 @@ use crate::{
         table::{ACTIONS, table},
         time,
     },
-    storage::keys::{Cursor, Filter},
 };
 
 const PEOPLE: &str = "/settings/people";
@@ -409,8 +409,8 @@ async fn keys_of(call: &Call<'_>, who: &SignedIn, user_id: UserId) -> Result<Opt
     if !is_for(who, "GET", "/settings/keys") {
         return Ok(None);
     }
-    let filter = Filter { user_id: Some(user_id), ..Filter::default() };
-    let page = call.app.list_keys(&who.by, &filter, Cursor::Start, KEYS_NAMED).await?;
+    let filter = KeyFilter { user_id: Some(user_id), ..KeyFilter::default() };
+    let page = call.app.list_keys(&who.by, &filter, KeyCursor::Start, KEYS_NAMED).await?;
     Ok(Some((page.items, page.has_more)))
 }
 

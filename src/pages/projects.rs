@@ -7,7 +7,8 @@ use crate::{
     domain::{
         id::ProjectId,
         key::Name,
-        project::{Change, Project},
+        key_list::{KeyCursor, KeyFilter},
+        project::{Project, ProjectChange},
     },
     http::{
         keys::{DEFAULT_LIMIT, MAX_LIMIT},
@@ -24,7 +25,6 @@ use crate::{
         table::table,
         time,
     },
-    storage::keys::{Cursor, Filter},
 };
 
 const PROJECTS: &str = "/settings/projects";
@@ -151,12 +151,12 @@ pub(crate) async fn change(call: &Call<'_>, who: &SignedIn) -> Result<Response, 
         return Ok(one(call, who, &project, &typed, &mistakes));
     };
     let description = typed.described();
-    let change = Change {
+    let change = ProjectChange {
         name: (name != project.name).then_some(name),
         description: (description != project.description).then_some(description),
     };
     let there = format!("{PROJECTS}/{}", project.id);
-    if change == Change::default() {
+    if change == ProjectChange::default() {
         return Ok(see_other(&there));
     }
     match call.app.update_project(&who.by, project.organization_id, project.id, &change).await {
@@ -211,8 +211,8 @@ async fn keys_of(call: &Call<'_>, who: &SignedIn, project_id: ProjectId) -> Resu
     if !is_for(who, "GET", "/settings/keys") {
         return Ok(None);
     }
-    let filter = Filter { project_id: Some(project_id), ..Filter::default() };
-    Ok(Some(call.app.list_keys(&who.by, &filter, Cursor::Start, MAX_LIMIT).await?.items.len()))
+    let filter = KeyFilter { project_id: Some(project_id), ..KeyFilter::default() };
+    Ok(Some(call.app.list_keys(&who.by, &filter, KeyCursor::Start, MAX_LIMIT).await?.items.len()))
 }
 
 pub(crate) async fn delete(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {

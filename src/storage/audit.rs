@@ -1,250 +1,154 @@
-//! The audit trail: who did what to which key, when, and from where, and who was refused what.
+//! The audit log: who did what to which key, when, and from where, and who was refused what.
 
-use std::{collections::HashMap, fmt};
+use std::collections::HashMap;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+
+// For the evaluations' use cases.
+pub(crate) use crate::domain::audit::AuditEvent as Event;
 
 use crate::{
     domain::{
-        id::{KeyId, OrganizationId, SessionId, UserId},
-        time::UnixMillis,
+        audit::{Actor, AuditEvent, AuditFilter, AuditRecord, REFUSED},
+        id::OrganizationId,
     },
-    ports::{DatabaseError, Param, Row, Statement},
-    storage::{ToParam, database_now, json_text, statement, typed},
+    ports::Statement,
+    storage::{Conditions, DATABASE_NOW, batch::Query, named, typed},
 };
 
-/// Who does something, and in which request.
-#[derive(Debug, Clone)]
-pub(crate) struct Actor {
-    /// The key that acts; `None`: the operator.
-    pub(crate) key_id: Option<KeyId>,
-    /// The user as whom it acts.
-    pub(crate) user_id: Option<UserId>,
-    /// The session on the settings pages in which it acts.
-    pub(crate) session_id: Option<SessionId>,
-    /// The request.
-    pub(crate) request_id: String,
-    /// The address that the platform saw.
-    pub(crate) ip: Option<String>,
-}
-
-/// What happened to a key, a project or an organization.
-#[derive(Debug, Clone)]
-pub(crate) struct Event {
-    /// The organization in whose trail it stands.
-    pub(crate) organization_id: OrganizationId,
-    /// The id of what it happened to.
-    pub(crate) subject: String,
-    /// What happened: `key.created`.
-    pub(crate) action: &'static str,
-    /// What was set to what; never a secret.
-    pub(crate) details: Value,
-    /// When.
-    pub(crate) at: UnixMillis,
-}
-
-impl Event {
-    /// An event about what has this id.
-    pub(crate) fn new(
-        organization_id: OrganizationId,
-        subject: impl fmt::Display,
-        action: &'static str,
-        details: Value,
-        at: UnixMillis,
-    ) -> Self {
-        Self { organization_id, subject: subject.to_string(), action, details, at }
-    }
-}
-
-/// Until when an event is kept: as its organization says, else as the deployment does. All three are SQL;
-/// `$retention` is the deployment's, in milliseconds.
-macro_rules! keep_until {
-    ($organization:literal, $at:literal, $retention:literal) => {
-        concat!(
-            $at,
-            " + coalesce((SELECT audit_retention_days FROM organizations WHERE organizations.id = ",
-            $organization,
-            ") * 86400000, ",
-            $retention,
-            ")"
-        )
-    };
-}
-pub(crate) use keep_until;
-
-macro_rules! insert {
-    () => {
-        concat!(
-            "INSERT INTO audit_events (organization_id, subject, action, actor_kind, actor_id, actor_user_id, actor_session_id, ip, \
-             request_id, details, refusal, at, keep_until) \
-             SELECT ?1, ?2, ?3, CASE WHEN ?4 IS NULL THEN 'operator' ELSE 'key' END, ?4, ?5, ?12, ?6, ?7, ?8, ?9, ?10, ",
-            keep_until!("?1", "?10", "?11")
-        )
-    };
+/// The instant until which an event is kept: as its organization says, else as the deployment does, by
+/// `:retention_ms`. Both arguments are SQL.
+pub(crate) fn keep_until(organization_id: &str, at: &str) -> String {
+    format!(
+        "{at} + coalesce((SELECT audit_retention_days FROM organizations \
+         WHERE organizations.id = {organization_id}) * 86400000, :retention_ms)"
+    )
 }
 
 /// Writes an event, to be kept for `retention_ms`.
-pub(crate) fn record(actor: &Actor, event: &Event, retention_ms: i64) -> Statement {
-    insert(insert!(), actor, event, None, retention_ms)
+pub(crate) fn record(actor: &Actor, event: &AuditEvent, retention_ms: i64) -> Statement {
+    insert("", actor, event, None, retention_ms)
 }
 
 /// Writes an event if the statement before it in the batch has changed a row: what did not happen
 /// is not recorded.
-pub(crate) fn record_if_changed(actor: &Actor, event: &Event, retention_ms: i64) -> Statement {
-    insert(concat!(insert!(), " WHERE changes() > 0"), actor, event, None, retention_ms)
+pub(crate) fn record_if_changed(actor: &Actor, event: &AuditEvent, retention_ms: i64) -> Statement {
+    insert(" WHERE changes() > 0", actor, event, None, retention_ms)
 }
-
-/// The action of every attempt that was refused.
-pub(crate) const REFUSED: &str = "refused";
 
 /// Writes an attempt, whose action is [`REFUSED`], and the code with which it was refused.
-pub(crate) fn record_refusal(actor: &Actor, event: &Event, code: &str, retention_ms: i64) -> Statement {
-    insert(insert!(), actor, event, Some(code), retention_ms)
+pub(crate) fn record_refusal(actor: &Actor, event: &AuditEvent, code: &str, retention_ms: i64) -> Statement {
+    insert("", actor, event, Some(code), retention_ms)
 }
 
-fn insert(sql: &'static str, actor: &Actor, event: &Event, refusal: Option<&str>, retention_ms: i64) -> Statement {
-    statement!(
+fn insert(condition: &str, actor: &Actor, event: &AuditEvent, refusal: Option<&str>, retention_ms: i64) -> Statement {
+    let sql = format!(
+        "INSERT INTO audit_events (organization_id, subject, action, actor_kind, \
+         actor_id, actor_user_id, actor_session_id, ip, request_id, details, refusal, at, keep_until) \
+         SELECT :organization_id, :subject, :action, CASE WHEN :actor_id IS NULL THEN 'operator' ELSE 'key' END, \
+         :actor_id, :actor_user_id, :actor_session_id, :ip, :request_id, :details, :refusal, :at, {}{condition}",
+        keep_until(":organization_id", ":at")
+    );
+    named!(
         sql,
-        event.organization_id,
-        event.subject,
-        event.action,
-        actor.key_id,
-        actor.user_id,
-        actor.ip,
-        actor.request_id,
-        event.details,
+        organization_id: event.organization_id,
+        subject: event.subject,
+        action: event.action,
+        actor_id: actor.key_id,
+        actor_user_id: actor.user_id,
+        actor_session_id: actor.session_id,
+        ip: actor.ip,
+        request_id: actor.request_id,
+        details: event.details,
         refusal,
-        event.at,
-        retention_ms,
-        actor.session_id
+        at: event.at,
+        retention_ms
     )
 }
 
-/// An event as it is read back.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Recorded {
-    /// Its number: what is written later has a higher one.
-    pub id: i64,
-    /// The id of what it happened to.
-    pub subject: String,
-    /// What happened.
-    pub action: String,
-    /// `key`, `operator` or `system`.
-    pub actor_kind: String,
-    /// The key that acted.
-    pub actor_id: Option<String>,
-    /// The user as whom it acted.
-    pub actor_user_id: Option<String>,
-    /// The session on the settings pages in which it acted.
-    pub actor_session_id: Option<String>,
-    /// From where.
-    pub ip: Option<String>,
-    /// In which request.
-    pub request_id: Option<String>,
-    /// What was set to what.
-    #[serde(deserialize_with = "json_text")]
-    pub details: Map<String, Value>,
-    /// The code with which an attempt was refused.
-    pub refusal: Option<String>,
-    /// When.
-    pub at: UnixMillis,
-}
-
-/// Which events to list.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// What happened.
-    pub action: Option<String>,
-    /// The id of what it happened to.
-    pub subject: Option<String>,
-    /// The key that acted.
-    pub actor_id: Option<KeyId>,
-    /// The user as whom it acted.
-    pub user_id: Option<UserId>,
-    /// From this instant on.
-    pub since: Option<UnixMillis>,
-    /// Before this instant.
-    pub until: Option<UnixMillis>,
-    /// Whether attempts that were refused, or what was done; `None`: both.
-    pub refused: Option<bool>,
-}
-
 /// An organization's events, the newest first, those behind event `after` if it is given; behind one that
-/// is not there (any more) there are none. The conditions are put together from what is asked, so that
-/// each can use its own index; a `+` keeps one from being preferred to another that finds fewer rows.
-pub(crate) fn list(organization_id: OrganizationId, filter: &Filter, after: Option<i64>, limit: i64) -> Statement {
-    let mut sql =
-        "SELECT id, subject, action, actor_kind, actor_id, actor_user_id, actor_session_id, ip, request_id, details, refusal, at \
-                   FROM audit_events WHERE organization_id = ?1"
-            .to_owned();
-    let mut params = vec![organization_id.to_param()];
-    let mut and = |condition: &str, param: Option<Param>| {
-        if let Some(param) = param {
-            params.push(param);
-            sql.push_str(" AND ");
-            sql.push_str(&condition.replace("{}", &format!("?{}", params.len())));
-        }
-    };
-    and("subject = {}", filter.subject.as_ref().map(ToParam::to_param));
-    and("actor_id = {}", filter.actor_id.as_ref().map(ToParam::to_param));
-    and("actor_user_id = {}", filter.user_id.as_ref().map(ToParam::to_param));
-    let narrow = filter.subject.is_some() || filter.actor_id.is_some() || filter.user_id.is_some();
-    let of_kind = if narrow { "+action = {}" } else { "action = {}" };
-    and(of_kind, filter.action.as_ref().map(ToParam::to_param));
-    // Every refused attempt has this action, and so an index.
-    let refused = if filter.refused == Some(false) { "action <> {}" } else { of_kind };
-    and(refused, filter.refused.map(|_| REFUSED.to_param()));
-    and("at >= {}", filter.since.as_ref().map(ToParam::to_param));
-    let until = if after.is_some() { "+at < {}" } else { "at < {}" };
-    and(until, filter.until.as_ref().map(ToParam::to_param));
-    let behind = "(at, id) < (SELECT at, id FROM audit_events WHERE id = {} AND organization_id = ?1)";
-    and(behind, after.as_ref().map(ToParam::to_param));
-    params.push(limit.to_param());
-    Statement { sql: format!("{sql} ORDER BY at DESC, id DESC LIMIT ?{}", params.len()), params }
+/// is not there (any more) there are none.
+pub(crate) fn list(
+    organization_id: OrganizationId,
+    filter: &AuditFilter,
+    after: Option<i64>,
+    limit: i64,
+) -> Query<Vec<AuditRecord>> {
+    let (conditions, sql) = select(organization_id, filter, after, limit);
+    Query::rows(conditions.statement(&sql))
 }
 
-/// Reads the rows of [`list()`].
-pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Recorded>, DatabaseError> {
-    typed(rows)
-}
-
-/// The names of those keys, people, teams and projects of the organization of which the events of a [`list()`] speak.
-pub(crate) fn names(list: Statement) -> Statement {
-    let Statement { sql: list, params } = list;
+/// The names by ids of those keys, people, teams and projects of the organization of which the events of the same
+/// [`list`] speak; of a person the address.
+pub(crate) fn names(
+    organization_id: OrganizationId,
+    filter: &AuditFilter,
+    after: Option<i64>,
+    limit: i64,
+) -> Query<HashMap<String, String>> {
+    #[derive(Deserialize)]
+    struct NameRow {
+        id: String,
+        name: String,
+    }
+    let (conditions, list) = select(organization_id, filter, after, limit);
     let sql = format!(
         "WITH listed AS MATERIALIZED ({list}), listed_ids AS MATERIALIZED (SELECT subject AS id FROM listed \
          UNION SELECT actor_id FROM listed UNION SELECT actor_user_id FROM listed \
          UNION SELECT value FROM listed, json_each(details) WHERE type = 'text') \
-         SELECT id, name FROM keys WHERE organization_id = ?1 AND id IN (SELECT id FROM listed_ids) \
+         SELECT id, name FROM keys WHERE organization_id = :organization_id AND id IN (SELECT id FROM listed_ids) \
          UNION ALL SELECT user_id, email FROM memberships JOIN users ON users.id = user_id \
-         WHERE organization_id = ?1 AND user_id IN (SELECT id FROM listed_ids) \
-         UNION ALL SELECT id, name FROM teams WHERE organization_id = ?1 AND id IN (SELECT id FROM listed_ids) \
-         UNION ALL SELECT id, name FROM projects WHERE organization_id = ?1 AND id IN (SELECT id FROM listed_ids)"
+         WHERE organization_id = :organization_id AND user_id IN (SELECT id FROM listed_ids) \
+         UNION ALL SELECT id, name FROM teams \
+         WHERE organization_id = :organization_id AND id IN (SELECT id FROM listed_ids) \
+         UNION ALL SELECT id, name FROM projects \
+         WHERE organization_id = :organization_id AND id IN (SELECT id FROM listed_ids)"
     );
-    Statement { sql, params }
+    Query::new(conditions.statement(&sql), |rows| {
+        Ok(typed::<NameRow>(rows)?.into_iter().map(|row| (row.id, row.name)).collect())
+    })
 }
 
-/// Reads the rows of [`names`]: names by ids; of a person the address.
-pub(crate) fn read_names(rows: Vec<Row>) -> Result<HashMap<String, String>, DatabaseError> {
-    #[derive(Deserialize)]
-    struct Named {
-        id: String,
-        name: String,
-    }
-    let rows: Vec<Named> = typed(rows)?;
-    Ok(rows.into_iter().map(|named| (named.id, named.name)).collect())
+/// The SQL of a list. The conditions are put together from what is asked, so that each can use its own index; a
+/// `+` keeps one from being preferred to another that finds fewer rows.
+fn select(
+    organization_id: OrganizationId,
+    filter: &AuditFilter,
+    after: Option<i64>,
+    limit: i64,
+) -> (Conditions, String) {
+    let mut conditions = Conditions::new("organization_id = :organization_id", "organization_id", organization_id);
+    conditions.and_if("subject = :subject", "subject", filter.subject.as_ref());
+    conditions.and_if("actor_id = :actor_id", "actor_id", filter.actor_id);
+    conditions.and_if("actor_user_id = :actor_user_id", "actor_user_id", filter.user_id);
+    let plus = if filter.subject.is_some() || filter.actor_id.is_some() || filter.user_id.is_some() { "+" } else { "" };
+    conditions.and_if(&format!("{plus}action = :action"), "action", filter.action.as_ref());
+    // Every refused attempt has this action, and so an index.
+    let refused = match filter.refused {
+        Some(false) => "action <> :refused".to_owned(),
+        _ => format!("{plus}action = :refused"),
+    };
+    conditions.and_if(&refused, "refused", filter.refused.map(|_| REFUSED));
+    conditions.and_if("at >= :since", "since", filter.since);
+    conditions.and_if(if after.is_some() { "+at < :until" } else { "at < :until" }, "until", filter.until);
+    let behind =
+        "(at, id) < (SELECT at, id FROM audit_events WHERE id = :after AND organization_id = :organization_id)";
+    conditions.and_if(behind, "after", after);
+    conditions.with("limit", limit);
+    let sql = format!(
+        "SELECT id, subject, action, actor_kind, actor_id, actor_user_id, actor_session_id, ip, request_id, details, \
+         refusal, at FROM audit_events WHERE {} ORDER BY at DESC, id DESC LIMIT :limit",
+        conditions.sql()
+    );
+    (conditions, sql)
 }
 
 /// Deletes events that need not be kept any longer, at most `limit`; gives one row for each. The database's
 /// own clock says so, as in the trigger that would refuse the others.
 pub(crate) fn prune(limit: i64) -> Statement {
-    statement!(
-        concat!(
-            "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE keep_until <= ",
-            database_now!(),
-            " ORDER BY keep_until LIMIT ?1) RETURNING id"
-        ),
-        limit
-    )
+    let sql = format!(
+        "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE keep_until <= {DATABASE_NOW} \
+         ORDER BY keep_until LIMIT :limit) RETURNING id"
+    );
+    named!(sql, limit)
 }

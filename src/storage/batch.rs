@@ -24,6 +24,15 @@ impl<T> Query<T> {
     pub(crate) fn new(statement: Statement, read: Reader<T>) -> Self {
         Self { statement, read }
     }
+
+    /// Runs the query alone.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn run(self, database: &dyn Database) -> Result<T, DatabaseError> {
+        let rows = database.batch(vec![self.statement]).await?.pop();
+        (self.read)(rows.unwrap_or_default())
+    }
 }
 
 impl<T: DeserializeOwned> Query<Vec<T>> {
@@ -48,13 +57,6 @@ impl<T: DeserializeOwned> Query<Option<T>> {
             let value = value.map(|(_, value)| serde_json::from_value(value)).transpose();
             value.map_err(|error| DatabaseError::Failed(format!("a column is not what the statement selects: {error}")))
         })
-    }
-}
-
-impl Query<usize> {
-    /// A statement of which the number of rows is wanted: with `RETURNING`, of the rows that it changed.
-    pub(crate) fn count(statement: Statement) -> Self {
-        Self::new(statement, |rows| Ok(rows.len()))
     }
 }
 

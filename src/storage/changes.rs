@@ -50,26 +50,24 @@ pub(crate) fn since(asked: Seq) -> Query<Vec<(Seq, Subject)>> {
 /// reaches back that far. SQLite has no statement that fails on a condition outside a trigger;
 /// `abs()` of the least integer is its one scalar that always does, with "integer overflow".
 pub(crate) fn guard(snapshot: &Snapshot) -> Statement {
-    statement!(
-        "SELECT CASE WHEN EXISTS (SELECT 1 FROM changes WHERE subject IN (?2, ?3, ?4, ?5, ?6) AND seq > ?1) \
-         OR (SELECT min(seq) FROM changes) > ?1 + 1 \
+    named!(
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM changes \
+         WHERE subject IN (:key_id, :organization_id, :user_id, :project_id, :session_id) AND seq > :seq) \
+         OR (SELECT min(seq) FROM changes) > :seq + 1 \
          THEN abs(-9223372036854775808) ELSE 1 END",
-        snapshot.seq,
-        snapshot.key_id,
-        snapshot.organization_id,
-        snapshot.user_id,
-        snapshot.project_id,
-        snapshot.session_id
+        seq: snapshot.seq,
+        key_id: snapshot.key_id,
+        organization_id: snapshot.organization_id,
+        user_id: snapshot.user_id,
+        project_id: snapshot.project_id,
+        session_id: snapshot.session_id
     )
 }
 
-/// Deletes the oldest changes but for the newest `keep`, at most `limit` of them.
+/// Deletes the oldest changes but for the newest `keep`, at most `limit` of them; gives one row for each.
 pub(crate) fn prune(keep: i64, limit: i64) -> Statement {
     // `keep` is at least 1, so the newest row, which tells the head, always stays.
-    statement!(
-        "DELETE FROM changes WHERE seq IN (SELECT seq FROM changes \
-         WHERE seq <= (SELECT max(seq) FROM changes) - ?1 ORDER BY seq LIMIT ?2) RETURNING seq",
-        keep.max(1),
-        limit
-    )
+    let sql = "DELETE FROM changes WHERE seq IN (SELECT seq FROM changes \
+               WHERE seq <= (SELECT max(seq) FROM changes) - :keep ORDER BY seq LIMIT :limit) RETURNING seq";
+    named!(sql, keep: keep.max(1), limit)
 }

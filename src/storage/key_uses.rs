@@ -1,62 +1,51 @@
-//! When keys were last used, and the table `key_uses`: how often on each day.
+//! The last uses of keys, and the table `key_uses`: how often each was used on each day.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
     domain::{
         id::KeyId,
+        key_use::{DailyUses, SecretUses},
         time::{DAY_MS, UnixMillis},
     },
-    ports::{DatabaseError, Row, Statement},
-    storage::{statement, typed},
+    ports::Statement,
+    storage::{batch::Query, named},
 };
 
-/// How many days are told of, today included.
+/// The number of days that are told of, today included.
 const DAYS: i64 = 30;
 
-/// One secret's uses since they were last written.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct Used {
-    /// The key.
-    pub(crate) id: KeyId,
-    /// Whether by its outgoing secret.
-    pub(crate) outgoing: bool,
-    /// When last.
-    pub(crate) at: UnixMillis,
-    /// How often.
-    pub(crate) count: i64,
-}
-
 /// Writes uses down. No trigger writes to the feed for it.
-pub(crate) fn record(uses: &[Used]) -> Vec<Statement> {
+pub(crate) fn record(uses: &[SecretUses]) -> Vec<Statement> {
     // A statement changes a row once, so a key's two secrets need two.
-    let (outgoing, newest): (Vec<Used>, Vec<Used>) = uses.iter().partition(|used| used.outgoing);
+    let (outgoing, newest): (Vec<SecretUses>, Vec<SecretUses>) = uses.iter().partition(|used| used.outgoing);
     vec![last_uses(&newest), last_uses(&outgoing), daily_uses(uses)]
 }
 
 /// Writes down when secrets were last used, of each key at most one. No trigger writes to the feed for it.
-fn last_uses(uses: &[Used]) -> Statement {
-    statement!(
+fn last_uses(uses: &[SecretUses]) -> Statement {
+    named!(
         "UPDATE keys SET \
          last_used_at = CASE WHEN used.outgoing THEN last_used_at ELSE max(coalesce(last_used_at, 0), used.at) END, \
          outgoing_last_used_at = CASE WHEN used.outgoing AND rotates_at IS NOT NULL \
          THEN max(coalesce(outgoing_last_used_at, 0), used.at) ELSE outgoing_last_used_at END, \
-         outgoing_uses = CASE WHEN used.outgoing AND rotates_at IS NOT NULL THEN outgoing_uses + used.count ELSE outgoing_uses END \
+         outgoing_uses = CASE WHEN used.outgoing AND rotates_at IS NOT NULL \
+         THEN outgoing_uses + used.count ELSE outgoing_uses END \
          FROM (SELECT value ->> '$.id' AS id, value ->> '$.outgoing' AS outgoing, value ->> '$.at' AS at, \
-         value ->> '$.count' AS count FROM json_each(?1)) AS used WHERE keys.id = used.id",
-        json(uses)
+         value ->> '$.count' AS count FROM json_each(:uses)) AS used WHERE keys.id = used.id",
+        uses: json(uses)
     )
 }
 
-fn daily_uses(uses: &[Used]) -> Statement {
+fn daily_uses(uses: &[SecretUses]) -> Statement {
     // A key that was deleted by hand must not stop all the others.
     let sql = format!(
         "INSERT INTO key_uses (day, key_id, uses) SELECT (value ->> '$.at') / {DAY_MS}, keys.id, value ->> '$.count' \
-         FROM json_each(?1) JOIN keys ON keys.id = value ->> '$.id' WHERE true \
+         FROM json_each(:uses) JOIN keys ON keys.id = value ->> '$.id' WHERE true \
          ON CONFLICT (day, key_id) DO UPDATE SET uses = uses + excluded.uses"
     );
-    statement!(sql, json(uses))
+    named!(sql, uses: json(uses))
 }
 
 /// The day of an instant, counted since 1970 (UTC).
@@ -69,36 +58,20 @@ fn json(list: &[impl Serialize]) -> Value {
 }
 
 /// The uses of a key on each of the last [`DAYS`] days, the oldest first; days without any as well.
-pub(crate) fn of_key(id: KeyId, now: UnixMillis) -> Statement {
+pub(crate) fn daily(key_id: KeyId, now: UnixMillis) -> Query<Vec<DailyUses>> {
     let today = day(now);
     let days: Vec<i64> = (today - DAYS + 1..=today).collect();
     let sql = format!(
         "SELECT json_each.value * {DAY_MS} AS day, coalesce(uses, 0) AS uses \
-         FROM json_each(?2) LEFT JOIN key_uses ON key_uses.day = json_each.value AND key_id = ?1"
+         FROM json_each(:days) LEFT JOIN key_uses ON key_uses.day = json_each.value AND key_id = :key_id"
     );
-    statement!(sql, id, json(&days))
-}
-
-/// How often a key was used on one day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub struct DailyUses {
-    /// The beginning of the day (UTC).
-    pub day: UnixMillis,
-    /// How often.
-    pub uses: i64,
-}
-
-/// Reads the rows of [`of_key`].
-pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<DailyUses>, DatabaseError> {
-    typed(rows)
+    Query::rows(named!(sql, key_id, days: json(&days)))
 }
 
 /// Forgets at most `limit` days of keys that are told of no more; gives one row for each.
 pub(crate) fn prune(now: UnixMillis, limit: i64) -> Statement {
-    statement!(
-        "DELETE FROM key_uses WHERE (day, key_id) IN \
-         (SELECT day, key_id FROM key_uses WHERE day <= ?1 ORDER BY day, key_id LIMIT ?2) RETURNING 1 AS pruned",
-        day(now) - DAYS,
-        limit
-    )
+    let sql = "DELETE FROM key_uses WHERE (day, key_id) IN \
+               (SELECT day, key_id FROM key_uses WHERE day <= :last_day ORDER BY day, key_id LIMIT :limit) \
+               RETURNING 1 AS pruned";
+    named!(sql, last_day: day(now) - DAYS, limit)
 }

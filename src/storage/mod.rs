@@ -81,6 +81,9 @@ pub(crate) fn by_name(sql: &str, params: Vec<(&'static str, Param)>) -> Statemen
     Statement { sql: text, params: params.into_iter().map(|(_, param)| param).collect() }
 }
 
+/// The database's own clock, in milliseconds, by which the schema's triggers go, too.
+pub(crate) const DATABASE_NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+
 /// The database's own clock, in milliseconds: what the schema's triggers go by, too.
 macro_rules! database_now {
     () => {
@@ -113,6 +116,42 @@ impl ToParam for crate::domain::feed::Seq {
     }
 }
 
+impl ToParam for bool {
+    /// 1 or 0, which SQL takes for true and false.
+    fn to_param(&self) -> Param {
+        Param::Integer(i64::from(*self))
+    }
+}
+
+impl ToParam for crate::domain::key_text::Digest {
+    fn to_param(&self) -> Param {
+        Param::Text(self.to_hex())
+    }
+}
+
+macro_rules! name_params {
+    ($($kind:ty),* $(,)?) => {
+        $(impl ToParam for $kind {
+            fn to_param(&self) -> Param {
+                Param::Text(self.as_str().to_owned())
+            }
+        })*
+    };
+}
+name_params!(
+    crate::domain::key::KeyKind,
+    crate::domain::key::Name,
+    crate::domain::key::Role,
+    crate::domain::organization::Subscription,
+    crate::domain::person::Email,
+);
+
+impl<T: ToParam + ?Sized> ToParam for &T {
+    fn to_param(&self) -> Param {
+        (*self).to_param()
+    }
+}
+
 macro_rules! text_params {
     ($($kind:ty),*) => {
         $(impl ToParam for $kind {
@@ -124,7 +163,6 @@ macro_rules! text_params {
 }
 text_params!(
     str,
-    &str,
     String,
     crate::domain::id::DatasetId,
     crate::domain::id::EvalId,
@@ -147,6 +185,48 @@ text_params!(
 impl<T: ToParam> ToParam for Option<T> {
     fn to_param(&self) -> Param {
         self.as_ref().map_or(Param::Null, ToParam::to_param)
+    }
+}
+
+/// The conditions of a list, put together from what is asked, and their parameters by name.
+pub(crate) struct Conditions {
+    sql: String,
+    params: Vec<(&'static str, Param)>,
+}
+
+impl Conditions {
+    /// The condition that always stands.
+    pub(crate) fn new(condition: &str, name: &'static str, value: impl ToParam) -> Self {
+        Self { sql: condition.to_owned(), params: vec![(name, value.to_param())] }
+    }
+
+    /// Adds a condition without a parameter of its own.
+    pub(crate) fn and(&mut self, condition: &str) {
+        self.sql.push_str(" AND ");
+        self.sql.push_str(condition);
+    }
+
+    /// Adds a condition on a parameter, if there is a value for it.
+    pub(crate) fn and_if<T: ToParam>(&mut self, condition: &str, name: &'static str, value: Option<T>) {
+        if let Some(value) = value {
+            self.and(condition);
+            self.params.push((name, value.to_param()));
+        }
+    }
+
+    /// Adds a parameter that stands behind the conditions, such as a limit.
+    pub(crate) fn with(&mut self, name: &'static str, value: impl ToParam) {
+        self.params.push((name, value.to_param()));
+    }
+
+    /// The conditions as SQL.
+    pub(crate) fn sql(&self) -> &str {
+        &self.sql
+    }
+
+    /// The statement with these parameters.
+    pub(crate) fn statement(self, sql: &str) -> Statement {
+        by_name(sql, self.params)
     }
 }
 

@@ -1,40 +1,37 @@
 //! Organizations, users and memberships.
 
-use serde::Deserialize;
-
 use crate::{
     domain::{
         id::{KeyId, OrganizationId, UserId},
-        key::{Name, Role},
-        organization::{Change, Organization, Policy, Subscription},
+        key::Role,
+        organization::{Organization, OrganizationChange},
+        person::Email,
         time::UnixMillis,
     },
-    ports::{DatabaseError, Row, Statement},
-    storage::{idempotency::subject, statement, typed},
+    ports::Statement,
+    storage::{batch::Query, idempotency::SUBJECT, named},
 };
 
-macro_rules! columns {
-    () => {
-        "id, name, suspended_at, created_at, default_expiry_days, longest_expiry_days, max_keys_per_user, \
-         subscription, credits, audit_retention_days, trace_retention_days"
-    };
-}
+/// The columns of an [`Organization`].
+const COLUMNS: &str = "id, name, suspended_at, created_at, default_expiry_days, longest_expiry_days, \
+    max_keys_per_user, subscription, credits, audit_retention_days, trace_retention_days";
 
 /// A new organization's row. Of the operator's own there can be one: a second is refused by a unique
 /// index, and its whole batch with it.
 pub(crate) fn insert(organization: &Organization, operator: bool) -> Statement {
-    statement!(
-        "INSERT INTO organizations (id, name, operator, created_at) VALUES (?1, ?2, ?3, ?4)",
-        organization.id,
-        organization.name.as_str(),
-        i64::from(operator),
-        organization.created_at
+    named!(
+        "INSERT INTO organizations (id, name, operator, created_at) VALUES (:id, :name, :operator, :created_at)",
+        id: organization.id,
+        name: organization.name,
+        operator,
+        created_at: organization.created_at
     )
 }
 
 /// A user.
-pub(crate) fn insert_user(id: UserId, email: &str, now: UnixMillis) -> Statement {
-    statement!("INSERT INTO users (id, email, created_at) VALUES (?1, ?2, ?3)", id, email, now)
+pub(crate) fn insert_user(id: UserId, email: &Email, created_at: UnixMillis) -> Statement {
+    let sql = "INSERT INTO users (id, email, created_at) VALUES (:id, :email, :created_at)";
+    named!(sql, id, email, created_at)
 }
 
 /// Makes a user a member.
@@ -42,125 +39,88 @@ pub(crate) fn insert_membership(
     organization_id: OrganizationId,
     user_id: UserId,
     role: Role,
-    now: UnixMillis,
+    created_at: UnixMillis,
 ) -> Statement {
-    statement!(
-        "INSERT INTO memberships (organization_id, user_id, role, created_at) VALUES (?1, ?2, ?3, ?4)",
+    named!(
+        "INSERT INTO memberships (organization_id, user_id, role, created_at) \
+         VALUES (:organization_id, :user_id, :role, :created_at)",
         organization_id,
         user_id,
-        role.as_str(),
-        now
+        role,
+        created_at
     )
 }
 
 /// One organization.
-pub(crate) fn get(id: OrganizationId) -> Statement {
-    statement!(concat!("SELECT ", columns!(), " FROM organizations WHERE id = ?1"), id)
+pub(crate) fn get(id: OrganizationId) -> Query<Option<Organization>> {
+    Query::first(named!(format!("SELECT {COLUMNS} FROM organizations WHERE id = :id"), id))
+}
+
+/// Whether there is such an organization.
+pub(crate) fn exists(id: OrganizationId) -> Query<bool> {
+    Query::any(named!("SELECT 1 FROM organizations WHERE id = :id", id))
 }
 
 /// The organization of the key that was made under an Idempotency-Key, which is the caller's own.
-pub(crate) fn made(by: KeyId, digest: &str) -> Statement {
-    statement!(
-        concat!(
-            "SELECT ",
-            columns!(),
-            " FROM organizations WHERE id = (SELECT organization_id FROM keys WHERE id = ",
-            subject!(),
-            ")"
-        ),
-        by,
-        digest
-    )
+pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<Organization>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM organizations WHERE id = (SELECT organization_id FROM keys WHERE id = {SUBJECT})"
+    );
+    Query::first(named!(sql, key_id, digest))
 }
 
 /// The newest organizations, those from before `before` if it is given.
-pub(crate) fn list(before: Option<OrganizationId>, limit: i64) -> Statement {
+pub(crate) fn list(before: Option<OrganizationId>, limit: i64) -> Query<Vec<Organization>> {
     // Ids are hexadecimal, so they all sort before the letter g.
-    statement!(
-        concat!("SELECT ", columns!(), " FROM organizations WHERE id < coalesce(?1, 'g') ORDER BY id DESC LIMIT ?2"),
-        before,
-        limit
-    )
+    let sql =
+        format!("SELECT {COLUMNS} FROM organizations WHERE id < coalesce(:before, 'g') ORDER BY id DESC LIMIT :limit");
+    Query::rows(named!(sql, before, limit))
 }
 
-/// A setting after the change: the second parameter if the first says so.
-macro_rules! after {
-    ($changes:literal, $new:literal, $column:literal) => {
-        concat!("CASE WHEN ", $changes, " THEN ", $new, " ELSE ", $column, " END")
-    };
+/// A setting after the change: the parameter of its name, if `:sets_…` says so.
+fn after(column: &str) -> String {
+    format!("CASE WHEN :sets_{column} THEN :{column} ELSE {column} END")
 }
 
 /// Changes what is not `None`. Gives the organization as it is then; no row if it is not there, or if
 /// its default expiry would come to be longer than its longest.
-pub(crate) fn update(id: OrganizationId, change: &Change, now: UnixMillis) -> Statement {
-    statement!(
-        concat!(
-            "UPDATE organizations SET name = coalesce(?2, name), default_expiry_days = ",
-            after!("?3", "?4", "default_expiry_days"),
-            ", longest_expiry_days = ",
-            after!("?5", "?6", "longest_expiry_days"),
-            ", max_keys_per_user = ",
-            after!("?7", "?8", "max_keys_per_user"),
-            ", audit_retention_days = ",
-            after!("?9", "?10", "audit_retention_days"),
-            ", trace_retention_days = ",
-            after!("?11", "?12", "trace_retention_days"),
-            ", suspended_at = CASE ?13 WHEN 1 THEN coalesce(suspended_at, ?14) WHEN 0 THEN NULL ELSE suspended_at END, \
-             subscription = coalesce(?15, subscription), credits = ",
-            after!("?16", "?17", "credits"),
-            " WHERE id = ?1 AND coalesce(",
-            after!("?3", "?4", "default_expiry_days"),
-            " <= ",
-            after!("?5", "?6", "longest_expiry_days"),
-            ", 1) RETURNING ",
-            columns!()
-        ),
+pub(crate) fn update(id: OrganizationId, change: &OrganizationChange, now: UnixMillis) -> Query<Option<Organization>> {
+    let settings = [
+        "default_expiry_days",
+        "longest_expiry_days",
+        "max_keys_per_user",
+        "audit_retention_days",
+        "trace_retention_days",
+        "credits",
+    ];
+    let settings: Vec<String> = settings.iter().map(|column| format!("{column} = {}", after(column))).collect();
+    let sql = format!(
+        "UPDATE organizations SET name = coalesce(:name, name), {}, \
+         suspended_at = CASE :suspended WHEN 1 THEN coalesce(suspended_at, :now) WHEN 0 THEN NULL ELSE suspended_at END, \
+         subscription = coalesce(:subscription, subscription) \
+         WHERE id = :id AND coalesce({} <= {}, 1) RETURNING {COLUMNS}",
+        settings.join(", "),
+        after("default_expiry_days"),
+        after("longest_expiry_days")
+    );
+    Query::first(named!(
+        sql,
         id,
-        change.name.as_ref().map(Name::as_str),
-        i64::from(change.default_expiry_days.is_some()),
-        change.default_expiry_days.flatten(),
-        i64::from(change.longest_expiry_days.is_some()),
-        change.longest_expiry_days.flatten(),
-        i64::from(change.max_keys_per_user.is_some()),
-        change.max_keys_per_user.flatten(),
-        i64::from(change.audit_retention_days.is_some()),
-        change.audit_retention_days.flatten(),
-        i64::from(change.trace_retention_days.is_some()),
-        change.trace_retention_days.flatten(),
-        change.suspended.map(i64::from),
-        now,
-        change.subscription.map(Subscription::as_str),
-        i64::from(change.credits.is_some()),
-        change.credits.flatten()
-    )
-}
-
-/// Reads the rows of [`get`], [`list`] and [`update`].
-pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Organization>, DatabaseError> {
-    #[derive(Deserialize)]
-    struct OrganizationRow {
-        id: OrganizationId,
-        name: Name,
-        suspended_at: Option<UnixMillis>,
-        created_at: UnixMillis,
-        #[serde(flatten)]
-        policy: Policy,
-        subscription: Subscription,
-        credits: Option<i64>,
-        audit_retention_days: Option<i64>,
-        trace_retention_days: Option<i64>,
-    }
-    let rows: Vec<OrganizationRow> = typed(rows)?;
-    let organization = |row: OrganizationRow| Organization {
-        id: row.id,
-        name: row.name,
-        suspended_at: row.suspended_at,
-        created_at: row.created_at,
-        policy: row.policy,
-        subscription: row.subscription,
-        credits: row.credits,
-        audit_retention_days: row.audit_retention_days,
-        trace_retention_days: row.trace_retention_days,
-    };
-    Ok(rows.into_iter().map(organization).collect())
+        name: change.name,
+        sets_default_expiry_days: change.default_expiry_days.is_some(),
+        default_expiry_days: change.default_expiry_days.flatten(),
+        sets_longest_expiry_days: change.longest_expiry_days.is_some(),
+        longest_expiry_days: change.longest_expiry_days.flatten(),
+        sets_max_keys_per_user: change.max_keys_per_user.is_some(),
+        max_keys_per_user: change.max_keys_per_user.flatten(),
+        sets_audit_retention_days: change.audit_retention_days.is_some(),
+        audit_retention_days: change.audit_retention_days.flatten(),
+        sets_trace_retention_days: change.trace_retention_days.is_some(),
+        trace_retention_days: change.trace_retention_days.flatten(),
+        sets_credits: change.credits.is_some(),
+        credits: change.credits.flatten(),
+        suspended: change.suspended,
+        subscription: change.subscription,
+        now
+    ))
 }

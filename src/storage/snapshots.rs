@@ -14,99 +14,100 @@ use crate::{
         snapshot::{Snapshot, Standing},
         time::UnixMillis,
     },
-    ports::{DatabaseError, Row, Statement},
-    storage::{json_text, json_text_or_null, statement, typed},
+    storage::{batch::Query, json_text, json_text_or_null, named},
 };
 
-/// What stands behind a snapshot: its organization `o`, its membership `m` and its project `p`.
-macro_rules! behind {
-    () => {
-        "o.operator, o.suspended_at, o.default_expiry_days, o.longest_expiry_days, o.max_keys_per_user, o.subscription, \
-         m.role AS user_role, p.deleted_at AS project_deleted_at"
-    };
-}
-pub(crate) use behind;
+/// The columns that stand behind a snapshot: those of its organization `o`, its membership `m` and its project `p`.
+pub(crate) const BEHIND: &str = "o.operator, o.suspended_at, o.default_expiry_days, o.longest_expiry_days, \
+    o.max_keys_per_user, o.subscription, m.role AS user_role, p.deleted_at AS project_deleted_at";
 
-/// The key with one of these digests, as its own or its outgoing one, and what stands behind it. Goes
-/// into one batch with [`crate::storage::changes::news`], whose head is the snapshot's `seq`.
-pub(crate) fn by_digest(candidates: &[Digest]) -> Statement {
-    let digests: Vec<String> = candidates.iter().map(|digest| digest.to_hex()).collect();
-    // There are at most three: under the pepper, under the one before, and without.
-    let digest = |index: usize| digests.get(index).cloned();
-    statement!(
-        concat!(
-            "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.live_evaluation_id, k.kind, k.name, k.scopes, k.role, k.metadata, \
-             k.expires_at, k.disabled_at, k.revoked_at, \
-             CASE WHEN k.digest IN (?1, ?2, ?3) THEN NULL ELSE k.rotates_at END AS outgoing_until, ",
-            behind!(),
-            " FROM keys k JOIN organizations o ON o.id = k.organization_id \
-             LEFT JOIN memberships m ON m.organization_id = k.organization_id AND m.user_id = k.user_id \
-             LEFT JOIN projects p ON p.id = k.project_id \
-             WHERE k.digest IN (?1, ?2, ?3) OR k.outgoing_digest IN (?1, ?2, ?3)"
-        ),
-        digest(0),
-        digest(1),
-        digest(2)
-    )
+/// A key, and whatever stands behind it.
+#[derive(Deserialize)]
+pub(crate) struct SnapshotRow {
+    session_id: Option<SessionId>,
+    id: KeyId,
+    organization_id: OrganizationId,
+    user_id: Option<UserId>,
+    project_id: Option<ProjectId>,
+    live_evaluation_id: Option<LiveEvaluationId>,
+    kind: KeyKind,
+    name: Name,
+    #[serde(deserialize_with = "json_text_or_null")]
+    scopes: Scopes,
+    role: Role,
+    #[serde(deserialize_with = "json_text")]
+    metadata: Map<String, Value>,
+    #[serde(flatten)]
+    life: Life,
+    outgoing_until: Option<UnixMillis>,
+    operator: i64,
+    #[serde(flatten)]
+    policy: Policy,
+    subscription: Subscription,
+    suspended_at: Option<UnixMillis>,
+    user_role: Option<Role>,
+    project_deleted_at: Option<UnixMillis>,
 }
 
-/// Reads the rows of [`by_digest`], and of [`crate::storage::sessions::by_digest`].
-pub(crate) fn read(seq: Seq, rows: Vec<Row>) -> Result<Option<Snapshot>, DatabaseError> {
-    #[derive(Deserialize)]
-    struct SnapshotRow {
-        session_id: Option<SessionId>,
-        id: KeyId,
-        organization_id: OrganizationId,
-        user_id: Option<UserId>,
-        project_id: Option<ProjectId>,
-        live_evaluation_id: Option<LiveEvaluationId>,
-        kind: KeyKind,
-        name: Name,
-        #[serde(deserialize_with = "json_text_or_null")]
-        scopes: Scopes,
-        role: Role,
-        #[serde(deserialize_with = "json_text")]
-        metadata: Map<String, Value>,
-        #[serde(flatten)]
-        life: Life,
-        outgoing_until: Option<UnixMillis>,
-        operator: i64,
-        #[serde(flatten)]
-        policy: Policy,
-        subscription: Subscription,
-        suspended_at: Option<UnixMillis>,
-        user_role: Option<Role>,
-        project_deleted_at: Option<UnixMillis>,
-    }
-    let rows: Vec<SnapshotRow> = typed(rows)?;
-    Ok(rows.into_iter().next().map(|row| Snapshot {
-        seq,
-        session_id: row.session_id,
-        key_id: row.id,
-        organization_id: row.organization_id,
-        operator: row.operator == 1,
-        policy: row.policy,
-        subscription: row.subscription,
-        user_id: row.user_id,
-        project_id: row.project_id,
-        live_evaluation_id: row.live_evaluation_id,
-        kind: row.kind,
-        name: row.name,
-        scopes: row.scopes,
-        role: row.user_role.map_or(row.role, |user_role| user_role.min(row.role)),
-        metadata: row.metadata,
-        life: row.life,
-        outgoing_until: row.outgoing_until,
-        standing: if row.suspended_at.is_some() {
+impl SnapshotRow {
+    /// The snapshot, which was read at `seq`.
+    pub(crate) fn at(self, seq: Seq) -> Snapshot {
+        let standing = if self.suspended_at.is_some() {
             Standing::OrganizationSuspended
-        } else if row.user_id.is_some() && row.user_role.is_none() {
+        } else if self.user_id.is_some() && self.user_role.is_none() {
             Standing::UserRemoved
-        } else if row.project_deleted_at.is_some() {
+        } else if self.project_deleted_at.is_some() {
             Standing::ProjectDeleted
         } else {
             Standing::Good
-        },
-    }))
+        };
+        Snapshot {
+            seq,
+            session_id: self.session_id,
+            key_id: self.id,
+            organization_id: self.organization_id,
+            operator: self.operator == 1,
+            policy: self.policy,
+            subscription: self.subscription,
+            user_id: self.user_id,
+            project_id: self.project_id,
+            live_evaluation_id: self.live_evaluation_id,
+            kind: self.kind,
+            name: self.name,
+            scopes: self.scopes,
+            role: self.user_role.map_or(self.role, |user_role| user_role.min(self.role)),
+            metadata: self.metadata,
+            life: self.life,
+            outgoing_until: self.outgoing_until,
+            standing,
+        }
+    }
+}
+
+/// One of the digests that a secret may have. There are at most three: under the pepper, under the one before, and
+/// without.
+pub(crate) fn candidate(candidates: &[Digest], index: usize) -> Option<Digest> {
+    candidates.get(index).copied()
+}
+
+/// The key with one of these digests, as its own or its outgoing one, and what stands behind it. Goes
+/// into one batch with [`crate::storage::changes::since`], whose head is the snapshot's `seq`.
+pub(crate) fn by_digest(candidates: &[Digest]) -> Query<Option<SnapshotRow>> {
+    let sql = format!(
+        "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.live_evaluation_id, k.kind, k.name, k.scopes, k.role, \
+         k.metadata, k.expires_at, k.disabled_at, k.revoked_at, \
+         CASE WHEN k.digest IN (:first, :second, :third) THEN NULL ELSE k.rotates_at END AS outgoing_until, {BEHIND} \
+         FROM keys k JOIN organizations o ON o.id = k.organization_id \
+         LEFT JOIN memberships m ON m.organization_id = k.organization_id AND m.user_id = k.user_id \
+         LEFT JOIN projects p ON p.id = k.project_id \
+         WHERE k.digest IN (:first, :second, :third) OR k.outgoing_digest IN (:first, :second, :third)"
+    );
+    Query::first(named!(
+        sql,
+        first: candidate(candidates, 0),
+        second: candidate(candidates, 1),
+        third: candidate(candidates, 2)
+    ))
 }
 
 /// How long KV keeps a snapshot, in seconds. The feed's window, and not this, decides whether it is

@@ -7,150 +7,141 @@ use crate::{
         person::{Team, TeamMember},
         time::UnixMillis,
     },
-    ports::{DatabaseError, Row, Statement},
-    storage::{idempotency::subject, statement, typed},
+    ports::Statement,
+    storage::{batch::Query, idempotency::SUBJECT, named},
 };
 
+/// The columns of a [`Team`].
+const COLUMNS: &str = "id, name, created_at";
+
+/// The columns of a [`TeamMember`].
+const MEMBER_COLUMNS: &str = "user_id, created_at AS added_at";
+
 /// A new team's row; gives it, or no row if another has this name.
-pub(crate) fn insert(organization_id: OrganizationId, team: &Team) -> Statement {
-    statement!(
-        "INSERT INTO teams (id, organization_id, name, created_at) SELECT ?1, id, ?3, ?4 FROM organizations WHERE id = ?2 \
-         ON CONFLICT (organization_id, name) DO NOTHING RETURNING id, name, created_at",
-        team.id,
-        organization_id,
-        team.name.as_str(),
-        team.created_at
-    )
+pub(crate) fn insert(organization_id: OrganizationId, team: &Team) -> Query<Option<Team>> {
+    let sql = format!(
+        "INSERT INTO teams (id, organization_id, name, created_at) \
+         SELECT :id, id, :name, :created_at FROM organizations WHERE id = :organization_id \
+         ON CONFLICT (organization_id, name) DO NOTHING RETURNING {COLUMNS}"
+    );
+    Query::first(named!(sql, id: team.id, organization_id, name: team.name, created_at: team.created_at))
 }
 
 /// The team that was made under an Idempotency-Key, which is the caller's own.
-pub(crate) fn made(by: KeyId, digest: &str) -> Statement {
-    statement!(concat!("SELECT id, name, created_at FROM teams WHERE id = ", subject!()), by, digest)
+pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<Team>> {
+    Query::first(named!(format!("SELECT {COLUMNS} FROM teams WHERE id = {SUBJECT}"), key_id, digest))
 }
 
 /// A page of an organization's teams, the newest first; those alone that this user is in, if one is given.
 pub(crate) fn list(
     organization_id: OrganizationId,
-    of: Option<UserId>,
+    member: Option<UserId>,
     before: Option<TeamId>,
     limit: i64,
-) -> Statement {
-    let sql = match of {
-        None => {
-            "SELECT id, name, created_at FROM teams WHERE organization_id = ?1 AND id < coalesce(?3, '~') AND ?2 IS NULL \
-             ORDER BY id DESC LIMIT ?4"
-        }
-        Some(_) => {
+) -> Query<Vec<Team>> {
+    Query::rows(match member {
+        None => named!(
+            "SELECT id, name, created_at FROM teams \
+             WHERE organization_id = :organization_id AND id < coalesce(:before, '~') ORDER BY id DESC LIMIT :limit",
+            organization_id,
+            before,
+            limit
+        ),
+        Some(user_id) => named!(
             "SELECT id, name, teams.created_at FROM team_members AS place CROSS JOIN teams ON id = team_id \
-             WHERE place.organization_id = ?1 AND user_id = ?2 AND team_id < coalesce(?3, '~') \
-             ORDER BY team_id DESC LIMIT ?4"
-        }
-    };
-    statement!(sql, organization_id, of, before, limit)
+             WHERE place.organization_id = :organization_id AND user_id = :user_id \
+             AND team_id < coalesce(:before, '~') ORDER BY team_id DESC LIMIT :limit",
+            organization_id,
+            user_id,
+            before,
+            limit
+        ),
+    })
 }
 
 /// One team; for a user who is in it alone, if one is given.
-pub(crate) fn get(organization_id: OrganizationId, id: TeamId, of: Option<UserId>) -> Statement {
-    statement!(
-        "SELECT id, name, created_at FROM teams WHERE id = ?2 AND organization_id = ?1 \
-         AND (?3 IS NULL OR EXISTS (SELECT 1 FROM team_members WHERE team_id = ?2 AND user_id = ?3))",
-        organization_id,
-        id,
-        of
-    )
+pub(crate) fn get(organization_id: OrganizationId, id: TeamId, member: Option<UserId>) -> Query<Option<Team>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM teams WHERE id = :id AND organization_id = :organization_id \
+         AND (:user_id IS NULL OR EXISTS (SELECT 1 FROM team_members WHERE team_id = :id AND user_id = :user_id))"
+    );
+    Query::first(named!(sql, organization_id, id, user_id: member))
 }
 
 /// Renames a team; gives it as it is then, or no row if there is none or another has this name.
-pub(crate) fn rename(organization_id: OrganizationId, id: TeamId, name: &Name) -> Statement {
-    statement!(
-        "UPDATE teams SET name = ?3 WHERE id = ?2 AND organization_id = ?1 AND NOT EXISTS (SELECT 1 FROM teams AS other \
-         WHERE other.organization_id = ?1 AND other.name = ?3 AND other.id <> ?2) RETURNING id, name, created_at",
-        organization_id,
-        id,
-        name.as_str()
-    )
-}
-
-/// Reads the rows of all of these.
-pub(crate) fn read(rows: Vec<Row>) -> Result<Vec<Team>, DatabaseError> {
-    typed(rows)
+pub(crate) fn rename(organization_id: OrganizationId, id: TeamId, name: &Name) -> Query<Option<Team>> {
+    let sql = format!(
+        "UPDATE teams SET name = :name WHERE id = :id AND organization_id = :organization_id \
+         AND NOT EXISTS (SELECT 1 FROM teams AS other \
+         WHERE other.organization_id = :organization_id AND other.name = :name AND other.id <> :id) \
+         RETURNING {COLUMNS}"
+    );
+    Query::first(named!(sql, organization_id, id, name))
 }
 
 /// Empties a team.
 pub(crate) fn empty(organization_id: OrganizationId, id: TeamId) -> Statement {
-    statement!("DELETE FROM team_members WHERE team_id = ?2 AND organization_id = ?1", organization_id, id)
+    let sql = "DELETE FROM team_members WHERE team_id = :id AND organization_id = :organization_id";
+    named!(sql, organization_id, id)
 }
 
-/// Ends an empty team; gives a row if it was there.
-pub(crate) fn delete(organization_id: OrganizationId, id: TeamId) -> Statement {
-    statement!("DELETE FROM teams WHERE id = ?2 AND organization_id = ?1 RETURNING id", organization_id, id)
+/// Ends an empty team; gives whether it was there.
+pub(crate) fn delete(organization_id: OrganizationId, id: TeamId) -> Query<bool> {
+    let sql = "DELETE FROM teams WHERE id = :id AND organization_id = :organization_id RETURNING id";
+    Query::any(named!(sql, organization_id, id))
 }
 
 /// The first people of a team.
-pub(crate) fn members(organization_id: OrganizationId, id: TeamId, limit: i64) -> Statement {
-    statement!(
-        "SELECT user_id, created_at AS added_at FROM team_members WHERE team_id = ?2 AND organization_id = ?1 \
-         ORDER BY user_id LIMIT ?3",
-        organization_id,
-        id,
-        limit
-    )
+pub(crate) fn members(organization_id: OrganizationId, id: TeamId, limit: i64) -> Query<Vec<TeamMember>> {
+    let sql = format!(
+        "SELECT {MEMBER_COLUMNS} FROM team_members WHERE team_id = :id AND organization_id = :organization_id \
+         ORDER BY user_id LIMIT :limit"
+    );
+    Query::rows(named!(sql, organization_id, id, limit))
 }
 
-/// One of a team's people.
-pub(crate) fn member(organization_id: OrganizationId, id: TeamId, user_id: UserId) -> Statement {
-    statement!(
-        "SELECT user_id, created_at AS added_at FROM team_members \
-         WHERE team_id = ?2 AND user_id = ?3 AND organization_id = ?1",
-        organization_id,
-        id,
-        user_id
-    )
+/// Whether this user is in a team.
+pub(crate) fn has_member(organization_id: OrganizationId, id: TeamId, user_id: UserId) -> Query<bool> {
+    let sql = "SELECT 1 FROM team_members \
+               WHERE team_id = :id AND user_id = :user_id AND organization_id = :organization_id";
+    Query::any(named!(sql, organization_id, id, user_id))
 }
 
-/// Reads the rows of [`members`] and [`member`].
-pub(crate) fn read_members(rows: Vec<Row>) -> Result<Vec<TeamMember>, DatabaseError> {
-    typed(rows)
-}
-
-/// Puts a member of the organization into a team, unless he is in it or it has `most` people.
+/// Puts a member of the organization into a team, unless they are in it or it has `most` people.
 pub(crate) fn add(
     organization_id: OrganizationId,
     id: TeamId,
     user_id: UserId,
     most: i64,
-    now: UnixMillis,
+    created_at: UnixMillis,
 ) -> Statement {
-    statement!(
+    named!(
         "INSERT INTO team_members (team_id, user_id, organization_id, created_at) \
-         SELECT teams.id, user_id, memberships.organization_id, ?5 \
-         FROM teams JOIN memberships ON memberships.organization_id = teams.organization_id AND user_id = ?3 \
-         WHERE teams.id = ?2 AND teams.organization_id = ?1 \
-         AND (SELECT count(*) FROM team_members WHERE team_id = ?2) < ?4 \
+         SELECT teams.id, user_id, memberships.organization_id, :created_at \
+         FROM teams JOIN memberships ON memberships.organization_id = teams.organization_id AND user_id = :user_id \
+         WHERE teams.id = :id AND teams.organization_id = :organization_id \
+         AND (SELECT count(*) FROM team_members WHERE team_id = :id) < :most \
          ON CONFLICT (team_id, user_id) DO NOTHING",
         organization_id,
         id,
         user_id,
         most,
-        now
+        created_at
     )
 }
 
-/// Takes somebody out of a team; gives a row if he was in it.
-pub(crate) fn remove(organization_id: OrganizationId, id: TeamId, user_id: UserId) -> Statement {
-    statement!(
-        "DELETE FROM team_members WHERE team_id = ?2 AND user_id = ?3 AND organization_id = ?1 RETURNING user_id",
-        organization_id,
-        id,
-        user_id
-    )
+/// Takes somebody out of a team; gives whether they were in it.
+pub(crate) fn remove(organization_id: OrganizationId, id: TeamId, user_id: UserId) -> Query<bool> {
+    let sql = "DELETE FROM team_members \
+               WHERE team_id = :id AND user_id = :user_id AND organization_id = :organization_id RETURNING user_id";
+    Query::any(named!(sql, organization_id, id, user_id))
 }
 
 /// Takes somebody who is no longer a member out of all the organization's teams.
 pub(crate) fn remove_from_all(organization_id: OrganizationId, user_id: UserId) -> Statement {
-    statement!(
-        "DELETE FROM team_members WHERE organization_id = ?1 AND user_id = ?2 \
-         AND NOT EXISTS (SELECT 1 FROM memberships WHERE organization_id = ?1 AND user_id = ?2)",
+    named!(
+        "DELETE FROM team_members WHERE organization_id = :organization_id AND user_id = :user_id \
+         AND NOT EXISTS (SELECT 1 FROM memberships WHERE organization_id = :organization_id AND user_id = :user_id)",
         organization_id,
         user_id
     )
