@@ -383,6 +383,17 @@ CREATE TABLE shares (
 -- Lists of what is shared with a user or a team.
 CREATE INDEX shares_by_grantee ON shares (grantee_id, resource_id, access);
 
+-- Nothing stays shared with a person who leaves the organization, or with a team that ends.
+CREATE TRIGGER shares_end_with_membership AFTER DELETE ON memberships
+BEGIN
+  DELETE FROM shares WHERE grantee_id = OLD.user_id AND organization_id = OLD.organization_id;
+END;
+
+CREATE TRIGGER shares_end_with_team AFTER DELETE ON teams
+BEGIN
+  DELETE FROM shares WHERE grantee_id = OLD.id AND organization_id = OLD.organization_id;
+END;
+
 -- Evaluations: which columns something has that is to be judged, and how it is judged. Their ids are public: `eval_` and a UUIDv7.
 CREATE TABLE evaluations (
   id TEXT PRIMARY KEY,

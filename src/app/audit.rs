@@ -78,7 +78,7 @@ impl App {
         let database = Rc::clone(&self.database);
         self.background.spawn(Box::pin(async move {
             if let Err(error) = database.batch(vec![record]).await {
-                log::warn!("a refused attempt is not in the audit trail: {error:?}");
+                log::warn!("a refused attempt is not in the audit log: {error:?}");
             }
         }));
     }
@@ -117,7 +117,7 @@ impl App {
         let events = batch.add(audit::list(organization_id, filter, after, limit + 1));
         let names = batch.add(audit::names(organization_id, filter, after, limit + 1));
         let people = batch.add(people::list(organization_id, None, None, MAX_PEOPLE));
-        let mut results = self.guarded_batch(principal, batch).await?;
+        let mut results = self.guarded(principal, batch).await?;
         Ok(AuditPage {
             events: Page::of(results.take(events)?, limit),
             names: results.take(names)?,

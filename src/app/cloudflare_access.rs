@@ -1,4 +1,4 @@
-//! Cloudflare Access: whom it has let through says who he is with a token of its own, in a header.
+//! Cloudflare Access: whoever it has let through is named by a token of its own, in a header.
 
 use std::rc::Rc;
 
@@ -36,12 +36,12 @@ const MAX_KEYS_BYTES: usize = 64 * 1024;
 pub struct Vouched {
     /// The address.
     pub email: Email,
-    /// Until when it does.
+    /// The instant at which that ends.
     pub expires_at: UnixMillis,
 }
 
 impl App {
-    /// Whom a token speaks of; `None` if it is not good, which the log explains.
+    /// The person of whom a token speaks; `None` if it is not good, which the log explains.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when it cannot be said.
@@ -77,7 +77,7 @@ impl App {
         Ok(people::everywhere(email).run(&*self.database).await?)
     }
 
-    /// Begins a session of somebody for whom Cloudflare Access vouches, by one of his [`App::memberships`]. It lasts
+    /// Begins a session of somebody for whom Cloudflare Access vouches, by one of their [`App::memberships`]. It lasts
     /// no longer than that.
     ///
     /// # Errors
@@ -112,7 +112,7 @@ impl App {
         if self.isolate.team_keys_asked_at().is_some_and(|asked_at| within(asked_at, RETRY_MS)) {
             return if kept.is_some() { Ok(None) } else { Err(unavailable("they could not be read a moment ago")) };
         }
-        // Whoever comes at the same time need not wait for what may not help him; without any keys he must.
+        // Whoever comes at the same time need not wait for what may not help them; without any keys they must.
         if kept.is_some() {
             self.isolate.note_team_keys_asked(now);
         }

@@ -192,7 +192,7 @@ impl App {
             rows.drain(..).for_each(|row| chunks.push(&storage::json(&row)));
             if chunks.full_bytes() >= BATCH_BYTES {
                 next_row = insert_chunks(&mut batch, dataset.id, next_row, &chunks.take_full());
-                self.guarded_batch(principal, mem::take(&mut batch)).await?;
+                self.guarded(principal, mem::take(&mut batch)).await?;
             }
         }
         let (columns, row_count) = upload.finish(&mut rows).map_err(bad_row)?;
@@ -200,7 +200,7 @@ impl App {
         insert_chunks(&mut batch, dataset.id, next_row, &chunks.finish());
         let completed = batch.add(datasets::complete(dataset.id, &columns, row_count, self.now()));
         batch.execute(self.record_if_changed(principal, &self.dataset_created(principal, dataset)));
-        if !self.guarded_batch(principal, batch).await?.take(completed)? {
+        if !self.guarded(principal, batch).await?.take(completed)? {
             return Err(Error::Invalid { field: None, message: "The upload took longer than a day".to_owned() });
         }
         Ok(Dataset { columns, row_count, ..dataset.clone() })
@@ -298,7 +298,7 @@ impl App {
         let mut batch = Batch::new();
         let dataset = batch.add(datasets::get(viewer(principal)?, id));
         let chunks = batch.add(page);
-        let mut results = self.guarded_batch(principal, batch).await?;
+        let mut results = self.guarded(principal, batch).await?;
         Ok((results.take(dataset)?.ok_or(Error::NotFound)?, results.take(chunks)?))
     }
 
@@ -397,7 +397,7 @@ impl App {
         let dataset = batch.add(datasets::get(viewer, id));
         batch.execute(datasets::delete(viewer, id, self.now()));
         batch.execute(self.record_if_changed(principal, &deleted));
-        writable(self.guarded_batch(principal, batch).await?.take(dataset)?)
+        writable(self.guarded(principal, batch).await?.take(dataset)?)
     }
 
     /// Adds rows at the end, all or none; gives their ids.
@@ -427,7 +427,7 @@ impl App {
             appended.push((batch.add(first_row), chunk.row_count));
             batch.extend(store);
         }
-        let mut results = self.guarded_batch(principal, batch).await?;
+        let mut results = self.guarded(principal, batch).await?;
         let mut ids = Vec::new();
         for (first_row, row_count) in appended {
             // The right to write may have ended in between, and then all of them found nothing to change.
@@ -459,7 +459,7 @@ impl App {
             let changed = batch.add(datasets::change_row(viewer, id, row, &cells));
             batch.execute(datasets::count_change(id, false, self.now()));
             let chunks = batch.add(datasets::page_after(viewer, id, row - 1, 1));
-            let mut results = self.guarded_batch(principal, batch).await?;
+            let mut results = self.guarded(principal, batch).await?;
             let mut chunks = results.take(chunks)?.into_iter();
             let cells = chunks.find_map(|chunk| chunk.numbered().find(|(number, _)| *number == row));
             let (_, cells) = cells.ok_or(Error::NotFound)?;
@@ -491,7 +491,7 @@ impl App {
             handles.push((row, batch.add(datasets::remove_row(viewer, id, row))));
             batch.execute(datasets::count_change(id, true, now));
         }
-        let mut results = self.guarded_batch(principal, batch).await?;
+        let mut results = self.guarded(principal, batch).await?;
         writable(results.take(dataset)?)?;
         let mut removed = Vec::new();
         for (row, handle) in handles {

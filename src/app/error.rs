@@ -67,8 +67,6 @@ pub enum Error {
     Unavailable(String),
     /// The caller's key has changed since it was verified: verify anew, then try again.
     KeyChanged,
-    /// The Idempotency-Key was used before: answer with what was made then.
-    Repeated,
 }
 
 impl Error {
@@ -87,7 +85,8 @@ impl From<DatabaseError> for Error {
     fn from(error: DatabaseError) -> Self {
         match error {
             DatabaseError::Guard => Self::KeyChanged,
-            DatabaseError::Repeated => Self::Repeated,
+            // `App::once` looks whether it was the same request.
+            DatabaseError::Repeated => Self::Reused,
             DatabaseError::Unique => Self::Unavailable("a unique index refused a row".to_owned()),
             DatabaseError::Failed(message) => Self::Unavailable(message),
         }

@@ -112,7 +112,7 @@ impl App {
             return Err(Error::invalid(&format!("notes[{at}]"), message));
         }
         viewer(principal)?;
-        self.guarded_batch(principal, Batch::new()).await?;
+        self.guarded(principal, Batch::new()).await?;
         if self.config.model.is_none() {
             return Ok(Suggestion { by_model: false, items: categorize(notes) });
         }
@@ -148,7 +148,7 @@ impl App {
             }
         }
         viewer(principal)?;
-        self.guarded_batch(principal, Batch::new()).await?;
+        self.guarded(principal, Batch::new()).await?;
         if self.config.model.is_none() {
             return Ok(Suggestion { by_model: false, items: consolidate(categories) });
         }

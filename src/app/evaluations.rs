@@ -15,6 +15,7 @@ use crate::{
         evaluation::{Evaluation, EvaluationConfig, InputColumn},
         generate::{Agreement, SAMPLE_ROWS, generate},
         id::{DatasetId, EvaluationId},
+        idempotency::FirstRequest,
         judge::{InvalidField, Judge},
         key::Name,
     },
@@ -23,7 +24,6 @@ use crate::{
         audit::{self, Event},
         batch::Batch,
         evaluations,
-        idempotency::First,
     },
 };
 
@@ -88,7 +88,7 @@ impl App {
         config: EvaluationConfig,
     ) -> Result<Permitted<Evaluation>, Error> {
         check(&config)?;
-        let answer = |_: First, evaluation| made(principal, evaluation);
+        let answer = |_: FirstRequest, evaluation| made(principal, evaluation);
         self.once(principal, evaluations::made, answer, async |attempt| {
             self.insert_evaluation(attempt, principal, name, description, config, None).await
         })
@@ -107,7 +107,7 @@ impl App {
         name: Option<Name>,
     ) -> Result<(Permitted<Evaluation>, Option<Agreement>), Error> {
         let mut agreement = None;
-        let answer = |_: First, evaluation| made(principal, evaluation);
+        let answer = |_: FirstRequest, evaluation| made(principal, evaluation);
         let generated = self
             .once(principal, evaluations::made, answer, async |attempt| {
                 let found = self.dataset_rows(principal, dataset_id, 0, SAMPLE_ROWS).await?;
@@ -218,7 +218,7 @@ impl App {
         let permission = batch.add(access::permission(viewer, resource));
         batch.execute(evaluations::delete(viewer, id));
         batch.execute(self.record_if_changed(principal, &deleted));
-        let permission = self.guarded_batch(principal, batch).await?.take(permission)?.ok_or(Error::NotFound)?;
+        let permission = self.guarded(principal, batch).await?.take(permission)?.ok_or(Error::NotFound)?;
         if permission < Permission::Write { Err(Error::ReadOnly) } else { Ok(()) }
     }
 
@@ -237,7 +237,7 @@ impl App {
         let mut batch = Batch::new();
         let base = batch.add(access::permission(viewer, Resource::Evaluation(id)));
         let variants = batch.add(evaluations::variants(viewer, id, after, limit + 1));
-        let mut results = self.guarded_batch(principal, batch).await?;
+        let mut results = self.guarded(principal, batch).await?;
         results.take(base)?.ok_or(Error::NotFound)?;
         Ok(Page::of(results.take(variants)?, limit))
     }
@@ -253,7 +253,7 @@ impl App {
         original: EvaluationId,
         change: EvaluationChange,
     ) -> Result<Permitted<Evaluation>, Error> {
-        let answer = |_: First, evaluation| made(principal, evaluation);
+        let answer = |_: FirstRequest, evaluation| made(principal, evaluation);
         self.once(principal, evaluations::made, answer, async |attempt| {
             let viewer = viewer(principal)?;
             let Permitted { item: mut variant, .. } = self.evaluation(principal, original).await?;

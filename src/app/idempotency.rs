@@ -1,17 +1,14 @@
 //! Requests that may be repeated; [`crate::domain::idempotency`] says how a secret can be told again
 //! that is stored nowhere.
 //!
-//! A use case that makes something runs its batch by `guarded_once` instead of `guarded`. If that or any
-//! check before it gives an error, it asks `made_before` with the statements that read what it makes
-//! (`subject!` of `storage` is its id), or `id_made_before` if the id is all that it answers with, and
-//! answers with what comes back. A new secret is filled by `secret_bytes`, with a `nonce`.
+//! A use case that makes something does it in an [`Attempt`], which [`App::once`] and its kin alone give: they
+//! take care that it succeeds once, and answer with what was made before when it fails.
 
 use crate::{
     app::{
         App, Principal,
         error::Error,
         keys::{Created, check_holds, role_to_hold},
-        take,
     },
     domain::{
         id::{KeyId, OrganizationId},
@@ -20,10 +17,9 @@ use crate::{
         key_text::KeyText,
         time::UnixMillis,
     },
-    ports::{Row, Statement},
     storage::{
         batch::{Batch, Query, Results},
-        idempotency, keys, organizations, typed,
+        idempotency, keys, organizations,
     },
 };
 
@@ -53,7 +49,7 @@ impl<'a> Attempt<'a> {
     /// only if it was made: an insertion, or the event of one.
     ///
     /// # Errors
-    /// As [`App::guarded_batch`]; one that [`App::once`] knows when the Idempotency-Key was used before.
+    /// As [`App::guarded`]; [`Error::Reused`], of whatever request, when the Idempotency-Key was used before.
     pub(super) async fn run(self, made: impl ToString, mut batch: Batch) -> Result<Results, Error> {
         let Self { app, principal, nonce } = self;
         if let Some(request) = &principal.repeatable {
@@ -61,7 +57,7 @@ impl<'a> Attempt<'a> {
             batch.execute_first(idempotency::forget(key_id, &request.digest(), app.window_start()));
             batch.execute(idempotency::remember(key_id, request, nonce, &made.to_string(), app.now()));
         }
-        app.guarded_batch(principal, batch).await
+        app.guarded(principal, batch).await
     }
 
     /// Like [`Attempt::run`], in an organization.
@@ -170,7 +166,7 @@ impl App {
         Ok((beside, created))
     }
 
-    /// What the first request with the same Idempotency-Key made, and the results of the queries that `ask` adds.
+    /// The first request with the same Idempotency-Key, and the results of the queries that `ask` adds.
     async fn first<H>(
         &self,
         principal: &Principal,
@@ -185,7 +181,7 @@ impl App {
         let mut batch = Batch::new();
         let first = batch.add(idempotency::first(key_id, &digest, self.window_start()));
         let handles = ask(&mut batch, key_id, &digest);
-        let mut results = self.guarded_batch(principal, batch).await?;
+        let mut results = self.guarded(principal, batch).await?;
         let first = results.take(first)?.ok_or(error)?;
         if first.fingerprint != request.fingerprint() {
             return Err(Error::Reused);
@@ -229,9 +225,9 @@ impl App {
         Ok(self.secret_bytes(principal, Some(&nonce)))
     }
 
-    /// What a new secret is derived with, if the request may be repeated and is told it again.
-    pub(super) fn nonce(&self, by: &Principal) -> Result<Option<Nonce>, Error> {
-        if !by.repeatable.as_ref().is_some_and(Repeatable::tells_again) {
+    /// The nonce of a new secret, if the request may be repeated and is told it again.
+    pub(super) fn nonce(&self, principal: &Principal) -> Result<Option<Nonce>, Error> {
+        if !principal.repeatable.as_ref().is_some_and(Repeatable::tells_again) {
             return Ok(None);
         }
         let mut random = [0; 32];
@@ -253,105 +249,8 @@ impl App {
         }
     }
 
-    /// Runs a batch that makes what has this id, in the name of a key and behind the guard, and once
-    /// alone if the request has an Idempotency-Key. Its last statement changes a row only if it was made:
-    /// an insertion, or the event of one.
-    ///
-    /// # Errors
-    /// [`Error::Repeated`] when the Idempotency-Key was used before; otherwise like [`App::guarded`].
-    pub(super) async fn guarded_once(
-        &self,
-        by: &Principal,
-        nonce: Option<Nonce>,
-        made: &str,
-        mut statements: Vec<Statement>,
-    ) -> Result<Vec<Vec<Row>>, Error> {
-        let Some(request) = &by.repeatable else {
-            return self.guarded(by, statements).await;
-        };
-        let key_id = by.snapshot.key_id;
-        statements.insert(0, idempotency::forget(key_id, &request.digest(), self.window_start()));
-        statements.push(idempotency::remember(key_id, request, nonce, made, self.now()));
-        let mut results = self.guarded(by, statements).await?;
-        results.drain(..results.len().min(1));
-        Ok(results)
-    }
-
-    /// What the first request with the same Idempotency-Key made, and the rows that `read` gives of it.
-    /// Asked on every error, because what is refused now may be refused for having been done: a rotation
-    /// is under way, an expiry has passed.
-    ///
-    /// # Errors
-    /// `error` if there was none; [`Error::Reused`] if it was another request.
-    pub(super) async fn made_before(
-        &self,
-        by: &Principal,
-        error: Error,
-        read: &[fn(KeyId, &str) -> Statement],
-    ) -> Result<(FirstRequest, Vec<Vec<Row>>), Error> {
-        let Some(request) = &by.repeatable else { return Err(error) };
-        if matches!(error, Error::Unavailable(_) | Error::KeyChanged) {
-            return Err(error);
-        }
-        let (key_id, digest) = (by.snapshot.key_id, request.digest());
-        let mut statements = vec![idempotency::first(key_id, &digest, self.window_start()).into()];
-        statements.extend(read.iter().map(|read| read(key_id, &digest)));
-        let mut results = self.guarded(by, statements).await?;
-        let first = typed::<FirstRequest>(take(&mut results, 0))?.pop().ok_or(error)?;
-        if first.fingerprint != request.fingerprint() {
-            return Err(Error::Reused);
-        }
-        results.drain(..results.len().min(1));
-        Ok((first, results))
-    }
-
-    /// The id of what the first request made, as `parse` reads it.
-    ///
-    /// # Errors
-    /// Like [`App::made_before`].
-    pub(super) async fn id_made_before<T>(
-        &self,
-        by: &Principal,
-        error: Error,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<T, Error> {
-        let (first, _) = self.made_before(by, error, &[]).await?;
-        parse(&first.subject).ok_or(Error::Spent(first.subject))
-    }
-
-    /// The key that the first request made or rotated, with its secret, and the rows that `beside` gives.
-    ///
-    /// # Errors
-    /// Like [`App::made_before`]; [`Error::Spent`] if the secret is the key's newest one no more, or was
-    /// derived from another secret of the caller; [`Error::Exceeds`] if the caller holds less by now.
-    pub(super) async fn key_made_before(
-        &self,
-        by: &Principal,
-        error: Error,
-        beside: &[fn(KeyId, &str) -> Statement],
-    ) -> Result<(Created, Vec<Row>), Error> {
-        let mut read: Vec<fn(KeyId, &str) -> Statement> = vec![|key_id, digest| keys::made_key(key_id, digest).into()];
-        read.extend(beside);
-        let (first, mut results) = self.made_before(by, error, &read).await?;
-        let spent = || Error::Spent(first.subject.clone());
-        let (key, digest) = keys::read_made_key(take(&mut results, 0))?.ok_or_else(spent)?;
-        let nonce = first.nonce.as_deref().and_then(Nonce::parse).ok_or_else(spent)?;
-        let source = self.secret_bytes(by, Some(&nonce));
-        let text = KeyText::renew(key.preview.stem.clone(), key.kind, source).map_err(Error::Unavailable)?;
-        let newest = self.config.hasher.candidates(&text).iter().any(|candidate| candidate.to_hex() == digest);
-        if key.life.revoked_at.is_some() || !newest {
-            return Err(spent());
-        }
-        // How long it lasts does not matter: a key that rotated itself asks by its outgoing secret.
-        // What a role is worth in one organization says nothing of another, which the operator has made.
-        let own = key.organization_id == by.snapshot.organization_id;
-        let role = if own { role_to_hold(by, &key) } else { Role::Admin };
-        check_holds(by, &key.scopes, role, by.snapshot.ends_at())?;
-        Ok((Created { key, text }, take(&mut results, 1)))
-    }
-
-    /// Until when something was made that cannot be asked for again.
-    fn window_start(&self) -> UnixMillis {
+    /// The instant up to which what was made cannot be asked for again.
+    pub(super) fn window_start(&self) -> UnixMillis {
         self.now().plus_ms(-IDEMPOTENCY_WINDOW_MS)
     }
 }

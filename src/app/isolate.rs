@@ -1,4 +1,4 @@
-//! What one isolate remembers between requests: the feed, snapshots, and digests that no key has.
+//! The memory of one isolate between requests: the feed, snapshots, and digests that no key has.
 //! All of it can be lost at any moment and costs a read of the database then.
 
 use std::{
@@ -36,7 +36,7 @@ struct Held {
     cached_at: Option<UnixMillis>,
 }
 
-/// How many refused attempts are written to the audit trail in one interval; those beyond are counted.
+/// How many refused attempts are written to the audit log in one interval; those beyond are counted.
 const MAX_REFUSALS: u32 = 100;
 /// The interval in which refused attempts are counted, in milliseconds.
 const REFUSALS_INTERVAL_MS: i64 = 60 * 1000;
@@ -48,11 +48,11 @@ const MAX_OMITTED: usize = 5_000;
 struct Refusals {
     since: Option<UnixMillis>,
     written: u32,
-    /// How many were left out of each organization's trail since it was last written to.
+    /// How many were left out of each organization's audit log since it was last written to.
     omitted: HashMap<OrganizationId, i64>,
 }
 
-/// What one isolate remembers. No borrow outlives a method, so none is held while something awaits.
+/// The memory of one isolate. No borrow outlives a method, so none is held while something awaits.
 pub struct Isolate {
     feed: RefCell<Feed>,
     snapshots: RefCell<LruCache<Digest, Held>>,
@@ -161,8 +161,8 @@ impl Isolate {
         Some(uses.map(|((id, outgoing), (at, count))| SecretUses { id, outgoing, at, count }).collect())
     }
 
-    /// Whether one more refused attempt may be written to this organization's trail: a flood of them must not
-    /// cost. If so, how many were left out of that trail since the last; if not, this is one of them.
+    /// Whether one more refused attempt may be written to this organization's audit log: a flood of them must not
+    /// cost. If so, how many were left out of that log since the last; if not, this is one of them.
     pub(crate) fn claim_refusal(&self, organization_id: OrganizationId, now: UnixMillis) -> Option<i64> {
         let mut refusals = self.refusals.borrow_mut();
         if refusals.since.is_none_or(|since| is_over(since, REFUSALS_INTERVAL_MS, now)) {
@@ -199,7 +199,7 @@ impl Isolate {
         *self.team_keys.borrow_mut() = Some((read_at, keys.into()));
     }
 
-    /// When they were asked for last, be it in vain.
+    /// The instant at which they were asked for last, be it in vain.
     pub(crate) fn team_keys_asked_at(&self) -> Option<UnixMillis> {
         self.team_keys_asked_at.get()
     }

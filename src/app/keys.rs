@@ -1,4 +1,4 @@
-//! The life of a key: made, listed, changed, revoked, and the rule that no key gives more than it holds.
+//! The life of a key: created, listed, changed, revoked, and the rule that no key gives more than it holds.
 
 use std::collections::HashMap;
 
@@ -28,20 +28,20 @@ use crate::{
 /// The most bytes of a key's metadata, as JSON.
 const MAX_METADATA_BYTES: usize = 4_096;
 
-/// A key to be made.
+/// A key that is about to be made.
 #[derive(Debug, Clone)]
 pub struct NewKey {
     /// Its name.
     pub name: Name,
-    /// What it acts as; `None`: the same as its maker.
+    /// Its kind; `None`: the same as its maker's.
     pub kind: Option<KeyKind>,
     /// The project that it is to see, for a project's key.
     pub project_id: Option<ProjectId>,
     /// An environment or a region to stand in its text.
     pub label: Option<Word>,
-    /// What it may do; `None`: the same as its maker.
+    /// Its scopes; `None`: the same as its maker's.
     pub scopes: Option<Scopes>,
-    /// Until when; `None`: as the organization's policy says, and no longer than its maker; `Some(None)`: for ever.
+    /// Its expiry; `None`: as the organization's policy says, and no longer than its maker; `Some(None)`: for ever.
     pub expires_at: Option<Option<UnixMillis>>,
     /// Whatever its maker wants to know about it.
     pub metadata: Map<String, Value>,
@@ -58,7 +58,7 @@ pub struct Created {
 /// A page of a list, the newest first.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
-    /// What is on it.
+    /// Its items.
     pub items: Vec<T>,
     /// Whether there are more in the direction of the paging.
     pub has_more: bool,
@@ -98,7 +98,7 @@ impl<T> Page<T> {
 }
 
 impl App {
-    /// What a list of scopes and names of bundles stands for by the catalogue of now.
+    /// The scopes for which a list of scopes and names of bundles stands by the catalogue of now.
     ///
     /// # Errors
     /// [`Error::Invalid`] names the entry that is neither.
@@ -240,7 +240,7 @@ impl App {
         let mut batch = Batch::new();
         let owned = batch.add(keys::list_owned(reach, filter, cursor, limit + 1, self.now()));
         let looked_until = batch.add(keys::looked_until(reach, filter, cursor));
-        let mut results = self.guarded_batch(principal, batch).await?;
+        let mut results = self.guarded(principal, batch).await?;
         Ok((Page::at(cursor, results.take(owned)?, limit), results.take(looked_until)?))
     }
 
@@ -301,7 +301,7 @@ impl App {
         let mut batch = Batch::new();
         let changed = batch.add(change);
         batch.execute(self.record_if_changed(principal, event));
-        self.guarded_batch(principal, batch).await?.take(changed)?.ok_or(CHANGED_MEANWHILE)
+        self.guarded(principal, batch).await?.take(changed)?.ok_or(CHANGED_MEANWHILE)
     }
 
     /// Ends a key for good. Revoking a revoked key changes nothing and is no error.
@@ -317,7 +317,7 @@ impl App {
         batch.execute(keys::revoke(reach, id, force, now));
         batch.execute(self.record_if_changed(principal, &revoked));
         let key = batch.add(keys::get(reach, KeyRef::Id(id)));
-        let key = self.guarded_batch(principal, batch).await?.take(key)?.ok_or(Error::NotFound)?;
+        let key = self.guarded(principal, batch).await?.take(key)?.ok_or(Error::NotFound)?;
         if key.life.revoked_at.is_none() { Err(LAST_MANAGING_KEY) } else { Ok(key) }
     }
 
@@ -346,13 +346,13 @@ impl App {
         let this = KeyFilter { ids: Some(vec![id]), status: StatusFilter::All, ..KeyFilter::default() };
         let of_key = events_of(id);
         let mut batch = Batch::new();
-        let owned = batch.add(keys::list_owned(reach, &this, KeyCursor::Start, 1, now));
+        let key = batch.add(keys::list_owned(reach, &this, KeyCursor::Start, 1, now));
         let days = batch.add(key_uses::daily(id, now));
         let events = batch.add(audit::list(organization_id, &of_key, after, limit + 1));
         let names = principal.administers().is_ok();
         let names = names.then(|| batch.add(audit::names(organization_id, &of_key, after, limit + 1)));
-        let mut results = self.guarded_batch(principal, batch).await?;
-        let (key, owner) = results.take(owned)?.pop().ok_or(Error::NotFound)?;
+        let mut results = self.guarded(principal, batch).await?;
+        let (key, owner) = results.take(key)?.pop().ok_or(Error::NotFound)?;
         Ok(History {
             key,
             owner,
@@ -382,7 +382,7 @@ impl App {
         let mut batch = Batch::new();
         let key = batch.add(keys::get(reach(principal, id == principal.snapshot.key_id)?, KeyRef::Id(id)));
         let result = batch.add(query);
-        let mut results = self.guarded_batch(principal, batch).await?;
+        let mut results = self.guarded(principal, batch).await?;
         results.take(key)?.ok_or(Error::NotFound)?;
         Ok(results.take(result)?)
     }
@@ -461,7 +461,7 @@ pub(super) fn reach_to_change(principal: &Principal, id: KeyId) -> Result<KeyRea
     reach(principal, own)
 }
 
-/// What is revoked stays as it is.
+/// Refuses to change a key that is revoked.
 pub(super) fn check_changeable(key: &Key) -> Result<(), Error> {
     if key.life.revoked_at.is_none() {
         return Ok(());

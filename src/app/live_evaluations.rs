@@ -21,8 +21,8 @@ use crate::{
     },
     storage::{
         audit::Event,
-        batch::{Batch, Handle, Query},
-        evaluations, keys, live_evaluations,
+        batch::{Batch, Handle},
+        evaluations, live_evaluations,
     },
 };
 
@@ -118,7 +118,7 @@ impl App {
     /// takes the key's number.
     fn add_live_key(&self, batch: &mut Batch, principal: &Principal, created: &Created) -> Handle<Option<i64>> {
         let insert = self.insert_key(&created.key, &created.text, principal.snapshot.policy);
-        let number = batch.add(Query::new(insert, keys::read_number));
+        let number = batch.add(insert);
         batch.execute(self.record_if_changed(principal, &Self::created_event(&created.key)));
         number
     }
@@ -206,7 +206,7 @@ impl App {
         batch.execute(self.record_if_changed(principal, &changed));
         let live = batch.add(live_evaluations::get(viewer, id));
         let evaluation = change.evaluation_id.map(|id| batch.add(evaluations::get(viewer, id)));
-        let mut results = self.guarded_batch(principal, batch).await?;
+        let mut results = self.guarded(principal, batch).await?;
         let live = writable(results.take(live)?)?;
         if let Some(evaluation) = evaluation {
             deployable(results.take(evaluation)?)?;

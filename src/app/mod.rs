@@ -40,7 +40,7 @@ use crate::{
         snapshot::Snapshot,
         time::UnixMillis,
     },
-    ports::{Background, Cache, Clock, Database, Entropy, Limiter, Row, Statement, Upstream, Verifier},
+    ports::{Background, Cache, Clock, Database, Entropy, Limiter, Upstream, Verifier},
     storage::{
         batch::{Batch, Query, Results},
         changes,
@@ -70,20 +70,20 @@ pub struct App {
     pub verifier: Rc<dyn Verifier>,
     /// The operator's choices.
     pub config: Rc<Config>,
-    /// What this isolate remembers between requests.
+    /// The isolate's memory between requests.
     pub isolate: Rc<Isolate>,
 }
 
 /// The key in whose name a request acts, as it was when it was verified.
 #[derive(Debug, Clone)]
 pub struct Principal {
-    /// What was verified.
+    /// The key as it was verified.
     pub snapshot: Rc<Snapshot>,
     /// The request's id.
     pub request_id: String,
     /// The address from which it came.
     pub ip: Option<String>,
-    /// What its Idempotency-Key stands for, if it has one. Only what makes something looks at it.
+    /// The request's Idempotency-Key and fingerprint, if it has one. Only what makes something looks at it.
     pub repeatable: Option<Repeatable>,
 }
 
@@ -132,25 +132,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::KeyChanged`] when the guard stopped it; otherwise what the database says.
-    pub(crate) async fn guarded(&self, by: &Principal, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, Error> {
-        let (asked, sent_at) = (self.isolate.feed(Feed::head), self.now());
-        let mut batch = vec![changes::guard(&by.snapshot)];
-        batch.extend(statements);
-        batch.push(changes::news(asked));
-        let mut results = self.database.batch(batch).await?;
-        let news = results.pop().unwrap_or_default();
-        self.isolate.hear(&changes::read_news(asked, sent_at, news)?);
-        results.drain(..results.len().min(1));
-        Ok(results)
-    }
-
-    /// Runs a batch in the name of a key, behind the guard: if anything behind the key has changed
-    /// since it was verified, nothing is read and nothing is written. The batch ends with the feed's
-    /// news, so that this isolate knows at once what it has changed itself.
-    ///
-    /// # Errors
-    /// [`Error::KeyChanged`] when the guard stopped it; otherwise what the database says.
-    pub(crate) async fn guarded_batch(&self, principal: &Principal, mut batch: Batch) -> Result<Results, Error> {
+    pub(crate) async fn guarded(&self, principal: &Principal, mut batch: Batch) -> Result<Results, Error> {
         let (asked, sent_at) = (self.isolate.feed(Feed::head), self.now());
         batch.execute_first(changes::guard(&principal.snapshot));
         let news = batch.add(changes::since(asked));
@@ -162,11 +144,11 @@ impl App {
     /// Runs one query in the name of a key, behind the guard.
     ///
     /// # Errors
-    /// As [`App::guarded_batch`].
+    /// As [`App::guarded`].
     pub(crate) async fn query<T>(&self, principal: &Principal, query: Query<T>) -> Result<T, Error> {
         let mut batch = Batch::new();
         let handle = batch.add(query);
-        Ok(self.guarded_batch(principal, batch).await?.take(handle)?)
+        Ok(self.guarded(principal, batch).await?.take(handle)?)
     }
 
     /// The guard's stand-in where the database was read without it: the read brought the feed's news,
@@ -188,9 +170,4 @@ impl App {
     pub(crate) fn now(&self) -> UnixMillis {
         self.clock.now()
     }
-}
-
-/// The rows of the statement at `index`, as whoever built the batch counts them.
-pub(crate) fn take(results: &mut [Vec<Row>], index: usize) -> Vec<Row> {
-    results.get_mut(index).map(std::mem::take).unwrap_or_default()
 }

@@ -131,7 +131,7 @@ impl App {
         let changed = batch.add(organizations::update(id, change, now));
         batch.execute(self.record_if_changed(principal, &updated));
         let exists = batch.add(organizations::exists(id));
-        let mut results = self.guarded_batch(principal, batch).await?;
+        let mut results = self.guarded(principal, batch).await?;
         if let Some(changed) = results.take(changed)? {
             return Ok(changed);
         }

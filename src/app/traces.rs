@@ -52,7 +52,7 @@ impl App {
         }
         let mut batch = Batch::new();
         batch.extend(traces::insert(reach(principal), traces, self.now(), self.config.trace_retention_ms));
-        self.guarded_batch(principal, batch).await?;
+        self.guarded(principal, batch).await?;
         Ok(())
     }
 

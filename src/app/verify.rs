@@ -24,7 +24,7 @@ const ATTEMPTS: usize = 3;
 /// to arrive, in milliseconds, even where the operator allows nothing older than the request.
 const LEAST_ANSWER_LIMIT_MS: i64 = 1_000;
 
-/// How fresh an answer must be.
+/// The freshness that an answer must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
     /// As the operator allows.
@@ -33,7 +33,7 @@ pub enum Freshness {
     Strong,
 }
 
-/// Where an answer came from.
+/// The source of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// This isolate's memory.
@@ -61,7 +61,7 @@ impl Source {
 pub struct Found {
     /// The key.
     pub snapshot: Rc<Snapshot>,
-    /// Where it came from.
+    /// The source.
     pub source: Source,
     /// The age of the feed that vouches for it, or of the database's own answer, in milliseconds.
     pub age_ms: i64,

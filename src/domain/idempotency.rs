@@ -68,12 +68,12 @@ impl Repeatable {
         Some(Self { caller: None, key: key.to_owned(), fingerprint: parts.finalize().into() })
     }
 
-    /// Under what the request is remembered: SHA-256 of the Idempotency-Key, in hexadecimal.
+    /// The name under which the request is remembered: SHA-256 of the Idempotency-Key, in hexadecimal.
     pub fn digest(&self) -> String {
         hex::encode(Sha256::digest(&self.key))
     }
 
-    /// What another request with the same Idempotency-Key does not have, in hexadecimal.
+    /// The fingerprint, which another request with the same Idempotency-Key does not have, in hexadecimal.
     pub fn fingerprint(&self) -> String {
         hex::encode(self.fingerprint)
     }
@@ -119,7 +119,7 @@ pub(crate) struct FirstRequest {
     pub(crate) subject: String,
 }
 
-/// What the database adds to a derivation: worth nothing without the caller's text.
+/// The database's part in a derivation: worth nothing without the caller's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Nonce([u8; 32]);
 

@@ -101,11 +101,11 @@ impl KeyState {
 /// The instants that decide a key's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Life {
-    /// From this instant on the key is expired; `None`: never.
+    /// The instant from which the key is expired; `None`: never.
     pub expires_at: Option<UnixMillis>,
-    /// When it was disabled, if it is.
+    /// The instant at which it was disabled, if it is.
     pub disabled_at: Option<UnixMillis>,
-    /// When it was revoked, if it was.
+    /// The instant at which it was revoked, if it was.
     pub revoked_at: Option<UnixMillis>,
 }
 
@@ -140,27 +140,27 @@ pub struct Key {
     pub project_id: Option<ProjectId>,
     /// The one live evaluation that it runs, for a key of kind `sk`.
     pub live_evaluation_id: Option<LiveEvaluationId>,
-    /// What it acts as.
+    /// Its kind.
     pub kind: KeyKind,
     /// The name that a person gave it.
     pub name: Name,
-    /// What is kept of its text.
+    /// The parts of its text that are kept.
     pub preview: Preview,
-    /// What it may do.
+    /// Its scopes.
     pub scopes: Scopes,
     /// The most that it may do in its organization, however its owner's role grows later.
     pub role: Role,
     /// Whatever the maker wants to know about it; comes back with every verification.
     pub metadata: Map<String, Value>,
-    /// What decides its state.
+    /// The instants that decide its state.
     pub life: Life,
-    /// When it was made.
+    /// The instant at which it was made.
     pub created_at: UnixMillis,
     /// The key that made it; `None`: the operator.
     pub created_by: Option<KeyId>,
-    /// When it was last changed.
+    /// The instant of its last change.
     pub updated_at: UnixMillis,
-    /// When its newest secret was last used, up to a minute late.
+    /// The last use of its newest secret, up to a minute late.
     pub last_used_at: Option<UnixMillis>,
     /// The rotation that is under way.
     pub rotation: Option<Rotation>,
@@ -194,13 +194,13 @@ pub(crate) struct NewSecret {
 /// A rotation whose outgoing secret may still work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotation {
-    /// Until when the outgoing secret works.
+    /// The instant at which the outgoing secret stops working.
     pub rotates_at: UnixMillis,
     /// The first 12 characters of the outgoing secret's text.
     pub start: String,
     /// The last 4 of it.
     pub last4: String,
-    /// When it was last used, up to a minute late.
+    /// Its last use, up to a minute late.
     pub last_used_at: Option<UnixMillis>,
     /// How often it was used since the rotation began.
     pub uses: i64,

@@ -21,9 +21,9 @@ pub struct Organization {
     pub id: OrganizationId,
     /// Its name.
     pub name: Name,
-    /// When it was suspended, if it is.
+    /// The instant at which it was suspended, if it is.
     pub suspended_at: Option<UnixMillis>,
-    /// When it was made.
+    /// The instant at which it was made.
     pub created_at: UnixMillis,
     /// Its demands on keys.
     #[serde(flatten)]
@@ -58,7 +58,7 @@ impl Subscription {
     }
 }
 
-/// What an organization asks of the keys that are made in it. Where it is `None`, nothing.
+/// The demands of an organization on the keys that are made in it; `None` asks nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// The life of a key whose maker says nothing of it, in days.

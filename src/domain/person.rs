@@ -56,22 +56,22 @@ pub struct Member {
     pub user_id: UserId,
     /// The address, whatever was taken for one when the user was made.
     pub email: String,
-    /// What he may do at most.
+    /// The role: the most that they may do.
     pub role: Role,
-    /// When he came.
+    /// The instant at which they joined.
     pub joined_at: UnixMillis,
 }
 
-/// That somebody is in an organization.
+/// A place of somebody in an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Membership {
     /// The organization.
     pub organization_id: OrganizationId,
     /// The organization's name.
     pub organization: Name,
-    /// As which user.
+    /// The user as whom they are in it.
     pub user_id: UserId,
-    /// What he may do at most.
+    /// The role: the most that they may do.
     pub role: Role,
 }
 
@@ -91,15 +91,15 @@ pub struct Invitation {
     pub id: InvitationId,
     /// The organization.
     pub organization_id: OrganizationId,
-    /// For whom it is meant.
+    /// The address of the person whom it is for.
     pub email: Email,
-    /// What he will be.
+    /// The role that the invited person receives.
     pub role: Role,
-    /// From this instant on it is not there any more.
+    /// The instant at which it ends.
     pub expires_at: UnixMillis,
-    /// When the key expires that whoever accepts it gets; `None`: never.
+    /// The expiry of the key that the invited person receives; `None`: never.
     pub key_expires_at: Option<UnixMillis>,
-    /// When it was made.
+    /// The instant at which it was made.
     pub created_at: UnixMillis,
     /// The key that made it.
     pub created_by: KeyId,
@@ -112,7 +112,7 @@ pub struct Team {
     pub id: TeamId,
     /// Its name, which no other team of the organization has.
     pub name: Name,
-    /// When it was made.
+    /// The instant at which it was made.
     pub created_at: UnixMillis,
 }
 
@@ -121,7 +121,7 @@ pub struct Team {
 pub struct TeamMember {
     /// The user.
     pub user_id: UserId,
-    /// Since when.
+    /// The instant at which they were added.
     pub added_at: UnixMillis,
 }
 

@@ -17,9 +17,9 @@ pub struct Project {
     pub organization_id: OrganizationId,
     /// Its name.
     pub name: Name,
-    /// What a person wrote about it.
+    /// A person's note about it.
     pub description: Option<String>,
-    /// When it was made.
+    /// The instant at which it was made.
     pub created_at: UnixMillis,
 }
 

@@ -23,32 +23,32 @@ pub const MAX_USER_AGENT_CHARS: usize = 300;
 pub struct Session {
     /// Its id.
     pub id: SessionId,
-    /// What it says of itself.
+    /// Its name for itself.
     pub user_agent: String,
     /// The name of the key by which it was signed in; `None`: by a link.
     pub key_name: Option<Name>,
-    /// When it was signed in.
+    /// The instant at which it was signed in.
     pub created_at: UnixMillis,
-    /// When it was last used, up to an hour late.
+    /// Its last use, up to an hour late.
     pub last_seen_at: UnixMillis,
-    /// When it ends, whatever it does.
+    /// The instant at which it ends, whatever it does.
     pub expires_at: UnixMillis,
 }
 
 /// A link that signs somebody in, once.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct SignInLink {
-    /// As whom.
+    /// The user whom it signs in.
     pub user_id: UserId,
     /// The address of that user.
     pub email: String,
     /// The name of the organization.
     pub organization: Name,
-    /// The most that he may do, whatever his role becomes.
+    /// The most that the user may do, whatever their role becomes.
     pub role: Role,
-    /// From when on the link opens nothing.
+    /// The instant from which the link opens nothing.
     pub expires_at: UnixMillis,
-    /// Until when what he makes may last; `None`: for ever.
+    /// The latest expiry of the keys that the user makes; `None`: none.
     pub key_expires_at: Option<UnixMillis>,
 }
 

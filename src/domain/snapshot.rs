@@ -1,4 +1,4 @@
-//! What a verification needs to know of a key, as it stood at one `seq` of the change feed.
+//! A key as a verification needs to know it, as it stood at one `seq` of the change feed.
 //!
 //! Snapshots are what memory and KV hold. They carry every deadline, so that only changes, and not
 //! the passing of time, can make one untrue; and the `seq`, so that the feed can tell.
@@ -43,7 +43,7 @@ pub struct Snapshot {
     pub organization_id: OrganizationId,
     /// Whether that is the operator's own organization, whose keys may verify everybody's.
     pub operator: bool,
-    /// What its organization asks of the keys that it makes.
+    /// The demands of its organization on the keys that it makes.
     pub policy: Policy,
     /// Whether its organization may use the resource routes.
     pub subscription: Subscription,
@@ -53,17 +53,17 @@ pub struct Snapshot {
     pub project_id: Option<ProjectId>,
     /// The one live evaluation that it runs, and does nothing else.
     pub live_evaluation_id: Option<LiveEvaluationId>,
-    /// What it acts as.
+    /// Its kind.
     pub kind: KeyKind,
     /// Its name.
     pub name: Name,
-    /// What it may do.
+    /// Its scopes.
     pub scopes: Scopes,
-    /// What it may do in its organization: the lesser of the key's own role and its user's.
+    /// Its role in its organization: the lesser of the key's own role and its user's.
     pub role: Role,
-    /// What its maker noted about it.
+    /// Its maker's notes about it.
     pub metadata: Map<String, Value>,
-    /// What decides its state.
+    /// The instants that decide its state.
     pub life: Life,
     /// Whether the key was shown by the secret that a rotation is replacing; until when it works, then.
     pub outgoing_until: Option<UnixMillis>,
@@ -72,7 +72,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Until when what was shown works: the key, or the secret that a rotation is replacing.
+    /// The instant at which what was shown ends: the key, or the secret that a rotation is replacing.
     pub fn ends_at(&self) -> Option<UnixMillis> {
         self.life.expires_at.into_iter().chain(self.outgoing_until).min()
     }

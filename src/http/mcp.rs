@@ -16,6 +16,7 @@ use crate::{
         surface::Surface,
         tools::{self, Tool},
     },
+    storage::batch::Batch,
 };
 
 /// The revision whose requests need nothing that was said before.
@@ -248,7 +249,7 @@ async fn perform(call: &Call<'_>, by: &Principal, message: &Message) -> Result<R
         }
         "tools/list" => {
             // The guard: what a key may do could have changed a moment ago.
-            call.app.guarded(by, Vec::new()).await?;
+            call.app.guarded(by, Batch::new()).await?;
             let tools = tools::all().filter(|tool| by.snapshot.scopes.grant(tool.scope));
             Ok(Results::Tools { tools: tools.map(|tool| tool.definition).collect(), ttl_ms: 0, cache_scope: "private" })
         }
@@ -289,9 +290,7 @@ async fn call_tool(
         Err(_) if !by.snapshot.scopes.grant(tool.scope) => return unknown(),
         Ok(response) => response,
         // This is about the key, or about all of the service.
-        Err(
-            problem @ Problem::App(Error::Refused(_) | Error::Unavailable(_) | Error::KeyChanged | Error::Repeated),
-        ) => {
+        Err(problem @ Problem::App(Error::Refused(_) | Error::Unavailable(_) | Error::KeyChanged)) => {
             return Err(problem);
         }
         Err(problem) => problem.response(Surface::Native, call.request_id),

@@ -160,7 +160,7 @@ impl Problem {
             Self::App(Error::TooMany) => (429, "rate_limited"),
             Self::App(Error::Reused) => (422, "idempotency_key_reused"),
             Self::App(Error::Spent(_)) => (409, "idempotency_key_spent"),
-            Self::App(Error::Unavailable(_) | Error::KeyChanged | Error::Repeated) => (503, "unavailable"),
+            Self::App(Error::Unavailable(_) | Error::KeyChanged) => (503, "unavailable"),
             Self::App(Error::Refused(refusal)) => {
                 let status = match refusal {
                     Refusal::MissingScopes(_) | Refusal::OrganizationSuspended => 403,
@@ -219,7 +219,7 @@ impl Problem {
             Self::App(Error::Spent(id)) => {
                 format!("The first request with this Idempotency-Key made {id}, whose answer cannot be given again.")
             }
-            Self::App(Error::Unavailable(_) | Error::KeyChanged | Error::Repeated) => {
+            Self::App(Error::Unavailable(_) | Error::KeyChanged) => {
                 "Something that this answer depends on is not available. Try again in a moment.".to_owned()
             }
             Self::App(Error::Refused(refusal)) => refusal_detail(refusal),

@@ -6,11 +6,10 @@ use std::fmt;
 use crate::{
     domain::{
         access::{Part, Permission, Resource, Share, ShareAccess, Sight, Viewer},
-        id::OrganizationId,
         time::UnixMillis,
     },
     ports::{Param, Statement},
-    storage::{ToParam, batch::Query, named},
+    storage::{ToParam, batch::Query},
 };
 
 /// The most grantees of one thing.
@@ -252,15 +251,4 @@ pub(crate) fn shares(viewer: Viewer, resource: Resource) -> Query<Vec<Share>> {
         table.visible(),
     );
     Query::rows(viewed!(viewer, sql, id: resource.to_string()))
-}
-
-/// Ends all shares with a user or a team that is no longer in the organization.
-pub(crate) fn forget_grantee(organization_id: OrganizationId, grantee_id: &str) -> Statement {
-    named!(
-        "DELETE FROM shares WHERE grantee_id = :grantee AND organization_id = :organization \
-         AND NOT EXISTS (SELECT 1 FROM memberships WHERE organization_id = :organization AND user_id = :grantee) \
-         AND NOT EXISTS (SELECT 1 FROM teams WHERE id = :grantee)",
-        organization: organization_id,
-        grantee: grantee_id,
-    )
 }

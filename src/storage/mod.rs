@@ -92,7 +92,7 @@ macro_rules! database_now {
 }
 pub(crate) use database_now;
 
-/// What can be bound to a statement.
+/// A value that can be bound to a statement.
 pub(crate) trait ToParam {
     /// The value as a parameter.
     fn to_param(&self) -> Param;
@@ -238,7 +238,7 @@ pub(crate) fn typed<T: DeserializeOwned>(rows: Vec<Row>) -> Result<Vec<T>, Datab
         .map_err(|error| DatabaseError::Failed(format!("a row is not what the statement selects: {error}")))
 }
 
-/// What a text column holds of something that is kept as JSON.
+/// The JSON text that a column holds of a value.
 pub(crate) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

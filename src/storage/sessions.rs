@@ -146,7 +146,7 @@ pub(crate) fn use_up(link: Digest) -> Statement {
 pub(crate) struct SessionRow {
     #[serde(flatten)]
     snapshot: SnapshotRow,
-    /// When it was last used, up to an hour late.
+    /// The instant of its last use, up to an hour late.
     pub(crate) last_seen_at: UnixMillis,
     /// The name of its organization.
     pub(crate) organization: Name,
