@@ -53,11 +53,11 @@ const EXPORT_CHUNKS: i64 = 21;
 pub struct NewDataset {
     /// Its name.
     pub name: Name,
-    /// What a person wrote about it.
+    /// A person's note about it.
     pub description: Option<String>,
 }
 
-/// What to change; `None` leaves as it is.
+/// A change of a data set; `None` leaves as it is.
 #[derive(Debug, Clone, Default)]
 pub struct DatasetChange {
     /// The name.
@@ -70,7 +70,7 @@ pub struct DatasetChange {
     pub columns: Option<ColumnChange>,
 }
 
-/// What to change about the columns.
+/// A change of the columns.
 #[derive(Debug, Clone)]
 pub enum ColumnChange {
     /// A new one at the end.
@@ -389,7 +389,7 @@ impl App {
     /// Ends a data set.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::ReadOnly`].
+    /// [`Error::NotFound`], [`Error::Forbidden`].
     pub async fn delete_dataset(&self, principal: &Principal, id: DatasetId) -> Result<Dataset, Error> {
         let viewer = viewer(principal)?;
         let deleted = self.resource_event(principal, Resource::Dataset(id), "dataset.deleted", json!({}));

@@ -18,8 +18,13 @@ pub enum Error {
     Exceeds(String),
     /// There is no such thing, or none that the caller may see.
     NotFound,
-    /// It is there, but the caller may not change it.
-    ReadOnly,
+    /// It is there, but the caller may not do this with it.
+    Forbidden {
+        /// For programs.
+        code: &'static str,
+        /// For people.
+        message: &'static str,
+    },
     /// The organization has to pay first.
     PaymentRequired {
         /// For programs.
@@ -77,7 +82,7 @@ impl Error {
 
     /// Whether the caller may not do this, or not any more. Then they are not told either what they did before.
     pub(crate) fn withdrawn(&self) -> bool {
-        matches!(self, Self::NotFound | Self::ReadOnly)
+        matches!(self, Self::NotFound | Self::Forbidden { .. })
     }
 }
 

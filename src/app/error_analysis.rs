@@ -28,6 +28,24 @@ use crate::{
 /// How many characters of what was judged a model is shown of each run.
 const SHOWN_INPUT_CHARS: usize = 2_000;
 
+/// The task of writing notes about runs.
+const NOTES: &str = "\
+     The data are numbered runs: what a product was given and did (`inputs`, which may be cut off), and what a \
+     judge said of it, none of it good. Write one note about each run: in one or two sentences what the product \
+     did wrong, so that runs with the same error have similar notes.";
+
+/// The task of sorting notes into categories.
+const CATEGORIES: &str = "\
+     The data are numbered notes about errors that a product made. Sort them into a few categories, so that each \
+     is about one thing to repair. Each note is in exactly one category, which says its notes by their numbers. \
+     Give each category a short name, and a description of one sentence.";
+
+/// The task of putting categories together.
+const CONSOLIDATION: &str = "\
+     The data are numbered categories of errors that a product made. Put those together that are about the same \
+     thing, and leave the others as they are. Each of them is in exactly one of the categories that you give, \
+     which says them by their numbers. Give each a short name, and a description of one sentence.";
+
 /// Suggestions, and whether a model made them.
 pub(crate) struct Suggestion<T> {
     /// Whether a model did.
@@ -77,16 +95,13 @@ impl App {
             let notes = ids.into_iter().zip(failed.iter().map(|(_, judgment)| note(judgment)));
             return Ok(Suggestion { by_model: false, items: notes.collect() });
         }
-        let instructions = "The data are numbered runs: what a product was given and did (`inputs`, which may be cut off), and \
-                            what a judge said of it, none of it good. Write one note about each run: in one or two \
-                            sentences what the product did wrong, so that runs with the same error have similar notes.";
         let data = numbered(failed.iter().map(|(inputs, judgment)| {
             let inputs: String = json!(inputs).to_string().chars().take(SHOWN_INPUT_CHARS).collect();
             json!({ "inputs": inputs, "verdict": judgment.verdict, "explanation": judgment.explanation })
         }));
         let item = json!({ "number": { "type": "integer" }, "note": text() });
         let suggested = self
-            .suggested(instructions, data, item, |notes: &[Note]| {
+            .suggested(NOTES, data, item, |notes: &[Note]| {
                 let numbers: Vec<usize> = notes.iter().map(|note| note.number).collect();
                 is_partition([&numbers].into_iter(), ids.len()) && notes.iter().all(|note| is_note(&note.note))
             })
@@ -116,12 +131,9 @@ impl App {
         if self.config.model.is_none() {
             return Ok(Suggestion { by_model: false, items: categorize(notes) });
         }
-        let instructions = "The data are numbered notes about errors that a product made. Sort them into a few categories, \
-                            so that each is about one thing to repair. Each note is in exactly one category, which says \
-                            its notes by their numbers. Give each category a short name, and a description of one sentence.";
         let data = numbered(notes.iter().map(|note| json!({ "note": note })));
         let category = json!({ "name": text(), "description": text(), "notes": numbers() });
-        self.suggested(instructions, data, category, |categories: &[Category]| {
+        self.suggested(CATEGORIES, data, category, |categories: &[Category]| {
             is_partition(categories.iter().map(|category| &category.notes), notes.len())
         })
         .await
@@ -152,15 +164,12 @@ impl App {
         if self.config.model.is_none() {
             return Ok(Suggestion { by_model: false, items: consolidate(categories) });
         }
-        let instructions = "The data are numbered categories of errors that a product made. Put those together that are \
-                            about the same thing, and leave the others as they are. Each of them is in exactly one of the \
-                            categories that you give, which says them by their numbers. Give each a short name, and a \
-                            description of one sentence.";
         let data = numbered(categories.iter().map(|category| {
-            json!({ "name": category.name, "description": category.description, "count_of_notes": category.notes.len() })
+            let count = category.notes.len();
+            json!({ "name": category.name, "description": category.description, "count_of_notes": count })
         }));
         let category = json!({ "name": text(), "description": text(), "merged": numbers() });
-        self.suggested(instructions, data, category, |merged: &[Consolidated]| {
+        self.suggested(CONSOLIDATION, data, category, |merged: &[Consolidated]| {
             is_partition(merged.iter().map(|category| &category.merged), categories.len())
         })
         .await

@@ -8,7 +8,7 @@ use crate::{
         error::Error,
         idempotency::Attempt,
         keys::Page,
-        shares::{viewer, writable},
+        shares::{READ_ONLY, viewer, writable},
     },
     domain::{
         access::{Part, Permission, Permitted, Resource},
@@ -209,7 +209,7 @@ impl App {
     /// Deletes an evaluation with its variants. What was deployed of it runs on.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::ReadOnly`].
+    /// [`Error::NotFound`], [`Error::Forbidden`].
     pub async fn delete_evaluation(&self, principal: &Principal, id: EvaluationId) -> Result<(), Error> {
         let viewer = viewer(principal)?;
         let resource = Resource::Evaluation(id);
@@ -219,7 +219,7 @@ impl App {
         batch.execute(evaluations::delete(viewer, id));
         batch.execute(self.record_if_changed(principal, &deleted));
         let permission = self.guarded(principal, batch).await?.take(permission)?.ok_or(Error::NotFound)?;
-        if permission < Permission::Write { Err(Error::ReadOnly) } else { Ok(()) }
+        if permission < Permission::Write { Err(READ_ONLY) } else { Ok(()) }
     }
 
     /// A page of at most `limit` variants of an evaluation, the newest first.
@@ -246,7 +246,7 @@ impl App {
     /// A variant of a variant is one of the same base. Two round trips: what is there, and the copy.
     ///
     /// # Errors
-    /// [`Error::ReadOnly`] for a caller who may not change the base; [`Error::Conflict`] when it has too many.
+    /// [`Error::Forbidden`] for a caller who may not change the base; [`Error::Conflict`] when it has too many.
     pub async fn create_variant(
         &self,
         principal: &Principal,
@@ -270,9 +270,9 @@ impl App {
             batch.execute(self.record_if_changed(principal, &created));
             let mut results = attempt.run(variant.id, batch).await?;
             // A caller who sees a variant alone learns nothing of its base.
-            let permission = results.take(permission)?.ok_or(Error::ReadOnly)?;
+            let permission = results.take(permission)?.ok_or(READ_ONLY)?;
             if permission < Permission::Write {
-                return Err(Error::ReadOnly);
+                return Err(READ_ONLY);
             }
             if !results.take(inserted)? {
                 return Err(Error::Conflict {

@@ -83,7 +83,7 @@ impl App {
     ///
     /// Nothing is asked when the failure says nothing of the request ([`Error::Unavailable`],
     /// [`Error::KeyChanged`]), or when the caller may not do it any more ([`Error::NotFound`],
-    /// [`Error::ReadOnly`]): then nobody tells what was done before either.
+    /// [`Error::Forbidden`]): then nobody tells what was done before either.
     ///
     /// # Errors
     /// The attempt's if nothing was made before; [`Error::Reused`] if that was another request;

@@ -87,7 +87,7 @@ impl App {
     /// Gives a live evaluation a new key and ends the one that it has, if there is one, in one batch.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::ReadOnly`]; [`Error::Exceeds`] when the key would hold more than its maker;
+    /// [`Error::NotFound`], [`Error::Forbidden`]; [`Error::Exceeds`] when the key would hold more than its maker;
     /// [`Error::Conflict`] when somebody else does the same.
     pub async fn regenerate(
         &self,
@@ -186,7 +186,7 @@ impl App {
     /// Changes a live evaluation: what it is called, which evaluation it runs, whether it runs.
     ///
     /// # Errors
-    /// [`Error::NotFound`], also for the evaluation; [`Error::ReadOnly`]; [`Error::Conflict`] when the evaluation
+    /// [`Error::NotFound`], also for the evaluation; [`Error::Forbidden`]; [`Error::Conflict`] when the evaluation
     /// is a draft.
     pub(crate) async fn change_live_evaluation(
         &self,

@@ -6,7 +6,7 @@ use crate::{
         App, Principal,
         error::Error,
         keys::Page,
-        shares::{viewer, writable},
+        shares::{READ_ONLY, viewer, writable},
     },
     domain::{
         access::{Permission, Permitted, Viewer},
@@ -74,7 +74,7 @@ impl App {
                         code: "already_flagged",
                         message: format!("This run is in the review queue already, as {item_id}."),
                     }),
-                    (None, _) => Err(Error::ReadOnly),
+                    (None, _) => Err(READ_ONLY),
                 }
             },
         )

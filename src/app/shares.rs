@@ -31,13 +31,19 @@ pub(crate) fn viewer(principal: &Principal) -> Result<Viewer, Error> {
     Ok(Viewer { organization_id: caller.organization_id, sight })
 }
 
+/// The refusal for a viewer who sees something and may not change it.
+pub(crate) const READ_ONLY: Error = Error::Forbidden {
+    code: "read_only",
+    message: "This is shared with you to read. Ask its owner to share it with you to write.",
+};
+
 /// Something that the viewer may change.
 ///
 /// # Errors
-/// [`Error::NotFound`] when they do not see it; [`Error::ReadOnly`] when they may not change it.
+/// [`Error::NotFound`] when they do not see it; [`READ_ONLY`] when they may not change it.
 pub(crate) fn writable<T>(found: Option<Permitted<T>>) -> Result<T, Error> {
     let Permitted { item, permission } = found.ok_or(Error::NotFound)?;
-    if permission < Permission::Write { Err(Error::ReadOnly) } else { Ok(item) }
+    if permission < Permission::Write { Err(READ_ONLY) } else { Ok(item) }
 }
 
 impl App {

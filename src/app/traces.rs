@@ -30,7 +30,7 @@ const FULL_PAGE_BYTES: i64 = 4_000_000;
 pub struct TracePage {
     /// The traces as JSON.
     pub traces: Vec<Box<RawValue>>,
-    /// Where the next page starts, if there is one.
+    /// The place where the next page starts, if there is one.
     pub next: Option<Place>,
 }
 

@@ -86,7 +86,7 @@ pub enum Permission {
 /// Something that a viewer sees, and what they may do with it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Permitted<T> {
-    /// What they see.
+    /// The thing.
     #[serde(flatten)]
     pub item: T,
     /// The most that they may do with it.
@@ -104,7 +104,7 @@ pub struct Part<T> {
     pub limit: i64,
 }
 
-/// What a share allows.
+/// The access that a share gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Access")]

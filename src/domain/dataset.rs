@@ -34,13 +34,13 @@ pub struct Dataset {
     pub id: DatasetId,
     /// Its organization.
     pub organization_id: OrganizationId,
-    /// Whose it is; `None`: its project's, or the organization's.
+    /// Its owner; `None`: its project, or the organization.
     pub user_id: Option<UserId>,
     /// Its project.
     pub project_id: Option<ProjectId>,
     /// Its name.
     pub name: Name,
-    /// What a person wrote about it.
+    /// A person's note about it.
     pub description: Option<String>,
     /// Its columns, in their order.
     #[serde(deserialize_with = "json::text")]
@@ -50,20 +50,20 @@ pub struct Dataset {
     pub judgments: Vec<JudgmentConfig>,
     /// How many rows it has.
     pub row_count: i64,
-    /// When it was made.
+    /// The time at which it was made.
     pub created_at: UnixMillis,
-    /// When it was last changed.
+    /// The time of its last change.
     pub updated_at: UnixMillis,
 }
 
-/// What a column is for.
+/// The use of a column.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnRole {
-    /// What a judge is shown.
+    /// A judge is shown it.
     #[default]
     Input,
-    /// What the right answer would have been.
+    /// It holds the right answer.
     Expected,
     /// A person's verdict.
     Judgment,
@@ -80,7 +80,7 @@ pub struct Column {
     pub id: u32,
     /// Its name, which no other column of the data set has.
     pub name: Name,
-    /// What it is for.
+    /// Its use.
     pub role: ColumnRole,
 }
 
@@ -96,7 +96,7 @@ json_schema!(DatasetRow, "Row", {
 });
 
 impl DatasetRow {
-    /// What a column holds, if that is a value.
+    /// The value of a column, if it has one.
     pub fn get(&self, column: &Name) -> Option<&Value> {
         self.0.iter().find(|(name, value)| name == column.as_str() && !value.is_null()).map(|(_, value)| value)
     }
@@ -162,7 +162,7 @@ impl Columns {
     /// Adds a column at the end.
     ///
     /// # Errors
-    /// What is wrong, for people: there is one with this name, or there are too many.
+    /// The fault, for people: there is one with this name, or there are too many.
     pub fn add(&mut self, name: Name, role: ColumnRole) -> Result<u32, String> {
         if self.named(name.as_str()).is_some() {
             return Err(format!("there is a column `{}` already", name.as_str()));
@@ -179,7 +179,7 @@ impl Columns {
     /// Changes the name or the role of the column with this name.
     ///
     /// # Errors
-    /// What is wrong, for people.
+    /// The fault, for people.
     pub fn change(&mut self, name: &str, new_name: Option<Name>, role: Option<ColumnRole>) -> Result<(), String> {
         if let Some(new_name) = &new_name
             && new_name.as_str() != name
@@ -204,7 +204,7 @@ impl Columns {
     /// A row as it is stored; with `grow`, columns that are not there yet are added.
     ///
     /// # Errors
-    /// What is wrong, for people.
+    /// The fault, for people.
     pub fn to_cells(&mut self, row: DatasetRow, grow: bool) -> Result<Cells, String> {
         let mut cells = Cells::new();
         for (name, value) in row.0 {
@@ -237,7 +237,7 @@ impl Columns {
 pub struct JudgmentConfig {
     /// Its name, which no other one of the data set has.
     pub name: Name,
-    /// What is asked of whoever judges.
+    /// The question to the person who judges.
     #[serde(default)]
     pub question: Option<String>,
     /// The verdicts to choose from; none: any text.
@@ -250,7 +250,7 @@ pub struct JudgmentConfig {
 /// Whether these judgment configurations fit these columns.
 ///
 /// # Errors
-/// Which is wrong, by its place, and why.
+/// The place of the first that is wrong, and the reason.
 pub fn check_judgments(judgments: &[JudgmentConfig], columns: &Columns) -> Result<(), (usize, String)> {
     let mut names = HashSet::new();
     for (index, judgment) in judgments.iter().enumerate() {

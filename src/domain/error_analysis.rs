@@ -49,9 +49,9 @@ const STOP_WORDS: &str = "a about after again all also although an and any are a
 pub struct Category {
     /// Its name.
     pub name: Name,
-    /// What its notes have in common.
+    /// The thing that its notes have in common.
     pub description: String,
-    /// Which notes are in it, by their places in the list that was sent, from 0.
+    /// The notes in it, by their places in the list that was sent, from 0.
     pub notes: Vec<usize>,
 }
 
@@ -62,7 +62,7 @@ pub struct Category {
 pub struct Consolidated {
     /// Its name.
     pub name: Name,
-    /// What it is about.
+    /// Its subject.
     pub description: String,
     /// For which categories it stands, by their places in the list that was sent, from 0.
     pub merged: Vec<usize>,
@@ -73,13 +73,13 @@ pub struct Consolidated {
 pub struct Unconsolidated {
     /// Its name.
     pub name: Name,
-    /// What it is about.
+    /// Its subject.
     pub description: String,
     /// The notes that are in it; of categories that come together the one with most gives the name.
     pub notes: Vec<i64>,
 }
 
-/// What there is to note about a run that did not pass: what its judge said.
+/// The note about a run that did not pass: its judge's explanation.
 pub fn note(judgment: &Judgment) -> String {
     let note = format!("{}: {}", judgment.verdict, judgment.explanation);
     note.chars().take(MAX_NOTE_CHARS).collect()

@@ -32,21 +32,21 @@ pub struct Evaluation {
     pub dataset_id: Option<DatasetId>,
     /// Its name.
     pub name: Name,
-    /// What a person wrote about it.
+    /// A person's note about it.
     pub description: Option<String>,
-    /// What it judges, and how.
+    /// Its columns and its judge.
     #[serde(deserialize_with = "json::text")]
     pub config: EvaluationConfig,
     /// Whether it was generated and nobody has looked at it yet; then it cannot be deployed.
     #[serde(deserialize_with = "json::flag")]
     pub draft: bool,
-    /// When it was made.
+    /// The time at which it was made.
     pub created_at: UnixMillis,
-    /// When it was last changed.
+    /// The time of its last change.
     pub updated_at: UnixMillis,
 }
 
-/// What an evaluation judges, and how. A live evaluation keeps its own, as it was when it was deployed.
+/// The columns and the judge of an evaluation. A live evaluation keeps its own, as they were when it was deployed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvaluationConfig {
     /// The columns of what is judged, in their order.
@@ -61,7 +61,7 @@ pub struct EvaluationConfig {
 pub struct InputColumn {
     /// Its name, which no other column of the evaluation has.
     pub name: Name,
-    /// What its values are.
+    /// The type of its values.
     #[serde(rename = "type", default)]
     pub value_type: ValueType,
     /// Whether it must have a value.
@@ -73,7 +73,7 @@ fn yes() -> bool {
     true
 }
 
-/// What the values of a column are.
+/// The type of a column's values.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ValueType {
@@ -93,7 +93,7 @@ pub enum ValueType {
 }
 
 impl ValueType {
-    /// What a value is.
+    /// The type of a value.
     pub fn of(value: &Value) -> Self {
         match value {
             Value::Null => Self::Any,

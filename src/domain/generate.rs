@@ -57,7 +57,7 @@ const MAX_PART_CHARS: usize = 1_000;
 /// The most characters of a value that a rule compares with.
 const MAX_VALUE_CHARS: usize = 100;
 
-/// What was generated.
+/// The result of generating.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Generated {
     /// The columns and the judge.
@@ -78,7 +78,7 @@ pub struct Agreement {
 /// An evaluation for a data set of which these are the first rows.
 ///
 /// # Errors
-/// What the data set lacks, for people.
+/// The lack of the data set, for people.
 pub fn generate(dataset: &Dataset, rows: &[DatasetRow]) -> Result<Generated, String> {
     let of_role = |role: ColumnRole| dataset.columns.iter().filter(move |column| column.role == role);
     let inputs: Vec<&Name> = of_role(ColumnRole::Input).map(|column| &column.name).collect();

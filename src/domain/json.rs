@@ -37,6 +37,15 @@ pub fn canonical(value: &Value) -> Value {
 /// Whole numbers below this fit into an `i64`: 2⁶³.
 const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
 
+/// Reads a value that may be left out and, unless the type takes it, must not be null. With `default`, an
+/// `Option<Option<T>>` tells null from nothing.
+///
+/// # Errors
+/// The deserializer's.
+pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 /// Reads a value from its JSON in a text.
 ///
 /// # Errors

@@ -17,7 +17,7 @@ pub struct LiveEvaluation {
     pub id: LiveEvaluationId,
     /// Its organization.
     pub organization_id: OrganizationId,
-    /// Whose it is; `None`: its project's, or the organization's.
+    /// Its owner; `None`: its project, or the organization.
     pub user_id: Option<UserId>,
     /// Its project.
     pub project_id: Option<ProjectId>,
@@ -25,9 +25,9 @@ pub struct LiveEvaluation {
     pub evaluation_id: EvaluationId,
     /// Its name.
     pub name: Name,
-    /// What a person wrote about it.
+    /// A person's note about it.
     pub description: Option<String>,
-    /// What it judges, and how: as the evaluation was when it was deployed.
+    /// Its columns and its judge: those of the evaluation when it was deployed.
     #[serde(deserialize_with = "json::text")]
     pub config: EvaluationConfig,
     /// Whether it runs.
@@ -36,9 +36,9 @@ pub struct LiveEvaluation {
     /// The key of its own that works, if there is one.
     #[serde(deserialize_with = "json::text_or_null")]
     pub key: Option<WorkingKey>,
-    /// When it was deployed.
+    /// The time at which it was deployed.
     pub created_at: UnixMillis,
-    /// When it was last changed.
+    /// The time of its last change.
     pub updated_at: UnixMillis,
 }
 
@@ -51,7 +51,7 @@ pub struct WorkingKey {
     pub preview: String,
 }
 
-/// What to change of a live evaluation; `None` leaves as it is.
+/// A change of a live evaluation; `None` leaves as it is.
 #[derive(Debug, Clone, Default)]
 pub struct LiveEvaluationChange {
     /// The name.

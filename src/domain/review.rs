@@ -1,4 +1,4 @@
-//! The review queue: runs that people look at, what they say of them, and the rows that this becomes.
+//! The review queue: runs that people look at, their verdicts, and the rows that these become.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,27 +20,27 @@ pub struct ReviewItem {
     pub run_id: RunId,
     /// The live evaluation of the run.
     pub live_evaluation_id: LiveEvaluationId,
-    /// What has happened to it.
+    /// Its state.
     pub state: ReviewState,
-    /// Why it was flagged.
+    /// The reason why it was flagged.
     pub reason: Option<String>,
     /// A person's verdict.
     pub verdict: Option<Name>,
     /// Whether that is a good one, if the person said so.
     pub passed: Option<bool>,
-    /// Why, or why it was rejected.
+    /// The reasons for the verdict, or for the rejection.
     pub notes: Option<String>,
     /// The data set that it was promoted into, and the row there.
     pub row: Option<(DatasetId, i64)>,
-    /// Who flagged it.
+    /// The act of flagging it.
     pub flagged: Attribution,
-    /// Who judged or rejected it.
+    /// The act of judging or rejecting it.
     pub decided: Option<Attribution>,
-    /// Who promoted it.
+    /// The act of promoting it.
     pub promoted: Option<Attribution>,
 }
 
-/// Which items to list.
+/// A choice of items.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ReviewFilter {
     /// In this state.
@@ -49,7 +49,7 @@ pub struct ReviewFilter {
     pub live_evaluation_id: Option<LiveEvaluationId>,
 }
 
-/// What has happened to a run in the review queue.
+/// The state of a run in the review queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReviewState {
@@ -78,10 +78,10 @@ impl ReviewState {
     }
 }
 
-/// Who did something, and when.
+/// The author and the time of an act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attribution {
-    /// When.
+    /// The time.
     pub at: UnixMillis,
     /// The key that did it.
     pub key_id: KeyId,
@@ -94,7 +94,7 @@ impl ReviewItem {
     /// the verdict in the first column that is for verdicts, the notes in the first that is for notes.
     ///
     /// # Errors
-    /// Which column is missing, for people.
+    /// The column that is missing, for people.
     pub fn to_row(&self, inputs: DatasetRow, columns: &Columns) -> Result<DatasetRow, String> {
         let of_role = |role: ColumnRole, name: &str| {
             let column = columns.iter().find(|column| column.role == role);

@@ -1,4 +1,4 @@
-//! Runs: what live evaluations have judged.
+//! Runs: the judgments of live evaluations.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use super::{
     time::UnixMillis,
 };
 
-/// What a live evaluation has judged, or is about to.
+/// One judgment of a live evaluation, or the attempt at one.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Run {
     /// Its id.
@@ -26,27 +26,27 @@ pub struct Run {
     pub key_id: KeyId,
     /// The user as whom that key acted.
     pub user_id: Option<UserId>,
-    /// How far it is.
+    /// Its state.
     pub state: RunState,
-    /// What was judged.
+    /// The values that are judged.
     #[serde(deserialize_with = "json::text")]
     pub inputs: DatasetRow,
-    /// What the judge said.
+    /// The judgment, once there is one.
     #[serde(deserialize_with = "json::text_or_null")]
     pub judgment: Option<Judgment>,
-    /// When it began.
+    /// The time at which it began.
     pub created_at: UnixMillis,
-    /// When it ended.
+    /// The time at which it ended.
     pub finished_at: Option<UnixMillis>,
 }
 
-/// How far a run is.
+/// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
     /// The judge is at it.
     Running,
-    /// The judge has said what it says.
+    /// The judge has judged.
     Completed,
     /// The judge has failed, and the credit went back.
     Failed,
@@ -63,7 +63,7 @@ impl RunState {
     }
 }
 
-/// Which runs to list.
+/// A choice of runs.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RunFilter {
     /// Of this live evaluation.

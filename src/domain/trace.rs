@@ -14,22 +14,22 @@ use super::{
 pub struct Trace {
     /// Its id, which its sender made.
     pub id: TraceId,
-    /// When it began.
+    /// The time at which it began.
     pub started_at: UnixMillis,
     /// All of it, a JSON object with its spans within.
     pub trace: Box<RawValue>,
 }
 
-/// Where a trace stands in lists.
+/// The place of a trace in lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// When it began.
+    /// The time at which it began.
     pub started_at: UnixMillis,
     /// Its id.
     pub id: TraceId,
 }
 
-/// What somebody thinks of a trace.
+/// An opinion of a trace.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Feedback {
     /// In a word.

@@ -20,20 +20,20 @@ pub enum Format {
     JsonLines,
 }
 
-/// What is wrong with an upload, and where.
+/// A fault of an upload, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRow {
     /// The row, from 1; 0 is the line with the columns' names.
     pub row: i64,
     /// The column, if one can be named.
     pub column: Option<String>,
-    /// What, for people.
+    /// The fault, for people.
     pub message: String,
 }
 
 /// Reads one upload.
 pub struct Upload {
-    /// What may still come of a byte order mark.
+    /// The rest of a byte order mark that may still come.
     mark: &'static [u8],
     columns: Columns,
     rows: i64,
@@ -127,7 +127,7 @@ impl Upload {
     /// The end of the upload; gives its columns and how many rows it had.
     ///
     /// # Errors
-    /// What is wrong at its end.
+    /// A fault at its end.
     pub fn finish(mut self, rows: &mut Vec<Cells>) -> Result<(Columns, i64), BadRow> {
         match &mut self.source {
             Source::Csv(csv) => {

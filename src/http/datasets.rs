@@ -199,10 +199,10 @@ enum FormatName {
     Jsonl,
 }
 
-/// The body, which the use case reads piece by piece.
-pub(crate) struct Upload;
+/// The body, which is not read here, but by the use case, piece by piece.
+pub(crate) struct UnreadBody;
 
-impl Input for Upload {
+impl Input for UnreadBody {
     fn read(_: &Call<'_>) -> Result<Self, Problem> {
         Ok(Self)
     }
@@ -216,7 +216,7 @@ impl Input for Upload {
 pub(crate) async fn upload(
     call: &Call<'_>,
     principal: &Principal,
-    (InQuery(query), Upload): (InQuery<UploadQuery>, Upload),
+    (InQuery(query), UnreadBody): (InQuery<UploadQuery>, UnreadBody),
 ) -> Result<Json<DatasetBody, 201>, Problem> {
     let format = match query.format {
         FormatName::Csv => Format::Csv,

@@ -15,6 +15,8 @@ use serde::{
     forward_to_deserialize_any,
 };
 
+pub(crate) use crate::domain::json::present;
+
 use crate::{
     app::error::Error,
     http::{
@@ -204,11 +206,6 @@ impl<'de> Visitor<'de> for Any {
         while entries.next_entry::<Self, Self>()?.is_some() {}
         Ok(self)
     }
-}
-
-/// Tells a field that is there, `null` even, from one that is not: for `Option<Option<T>>` with `default`.
-pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 /// The parameters of a query. A parameter without a value counts as not sent.

@@ -151,7 +151,7 @@ impl Problem {
             Self::UpstreamFailed => (502, "upstream_failed"),
             Self::App(Error::Invalid { .. }) => (400, "validation_failed"),
             Self::App(Error::Exceeds(_)) => (403, "exceeds_own_access"),
-            Self::App(Error::ReadOnly) => (403, "read_only"),
+            Self::App(Error::Forbidden { code, .. }) => (403, code),
             Self::App(Error::PaymentRequired { code, .. }) => (402, code),
             Self::App(
                 Error::Conflict { code, .. } | Error::AlreadyExists { code, .. } | Error::InProgress { code, .. },
@@ -203,11 +203,9 @@ impl Problem {
             Self::App(Error::Invalid { field: None, message }) => format!("{message}."),
             Self::App(Error::Exceeds(message) | Error::AlreadyExists { message, .. }) => message.clone(),
             Self::App(Error::NotFound) => "There is no such thing, or this key may not see it.".to_owned(),
-            Self::App(Error::ReadOnly) => {
-                "This is shared with you to read. Ask its owner to share it with you to write.".to_owned()
-            }
             Self::App(
-                Error::PaymentRequired { message, .. }
+                Error::Forbidden { message, .. }
+                | Error::PaymentRequired { message, .. }
                 | Error::Conflict { message, .. }
                 | Error::InProgress { message, .. }
                 | Error::Unready { message, .. },

@@ -28,7 +28,7 @@ macro_rules! viewed {
                 .into_iter()
                 .chain([$((
                     stringify!($name),
-                    $crate::storage::ToParam::to_param(&$crate::storage::named!(@ $name $($param)?)),
+                    $crate::storage::ToParam::to_param(&$crate::storage::statement!(@ $name $($param)?)),
                 )),*])
                 .collect(),
         )

@@ -13,7 +13,7 @@ use crate::{
         id::OrganizationId,
     },
     ports::Statement,
-    storage::{Conditions, DATABASE_NOW, batch::Query, named, typed},
+    storage::{Conditions, DATABASE_NOW, batch::Query, statement, typed},
 };
 
 /// The instant until which an event is kept: as its organization says, else as the deployment does, by
@@ -49,7 +49,7 @@ fn insert(condition: &str, actor: &Actor, event: &AuditEvent, refusal: Option<&s
          :actor_id, :actor_user_id, :actor_session_id, :ip, :request_id, :details, :refusal, :at, {}{condition}",
         keep_until(":organization_id", ":at")
     );
-    named!(
+    statement!(
         sql,
         organization_id: event.organization_id,
         subject: event.subject,
@@ -150,5 +150,5 @@ pub(crate) fn prune(limit: i64) -> Statement {
         "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE keep_until <= {DATABASE_NOW} \
          ORDER BY keep_until LIMIT :limit) RETURNING id"
     );
-    named!(sql, limit)
+    statement!(sql, limit)
 }

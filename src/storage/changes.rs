@@ -5,31 +5,13 @@ use serde::Deserialize;
 
 use crate::{
     domain::{
-        feed::{News, PAGE, Seq},
+        feed::{PAGE, Seq},
         id::Subject,
         snapshot::Snapshot,
-        time::UnixMillis,
     },
-    ports::{DatabaseError, Row, Statement},
-    storage::{batch::Query, named, statement, typed},
+    ports::Statement,
+    storage::{batch::Query, statement, typed},
 };
-
-/// The newest changes from `asked` on, that one included, so that the answer always tells the head.
-pub(crate) fn news(asked: Seq) -> Statement {
-    statement!("SELECT seq, subject FROM changes WHERE seq >= ?1 ORDER BY seq DESC LIMIT ?2", asked, PAGE)
-}
-
-/// Reads the rows of [`news`].
-pub(crate) fn read_news(asked: Seq, sent_at: UnixMillis, rows: Vec<Row>) -> Result<News, DatabaseError> {
-    #[derive(Deserialize)]
-    struct Change {
-        seq: Seq,
-        subject: String,
-    }
-    let changes: Vec<Change> = typed(rows)?;
-    let changes = changes.into_iter().map(|change| (change.seq, Subject::parse(&change.subject))).collect();
-    Ok(News { asked, sent_at, changes })
-}
 
 /// The newest changes from `asked` on, `asked` included, so that the answer always tells the head.
 pub(crate) fn since(asked: Seq) -> Query<Vec<(Seq, Subject)>> {
@@ -39,7 +21,7 @@ pub(crate) fn since(asked: Seq) -> Query<Vec<(Seq, Subject)>> {
         subject: String,
     }
     let newest = "SELECT seq, subject FROM changes WHERE seq >= :asked ORDER BY seq DESC LIMIT :page";
-    Query::new(named!(newest, asked, page: PAGE), |rows| {
+    Query::new(statement!(newest, asked, page: PAGE), |rows| {
         let rows: Vec<ChangeRow> = typed(rows)?;
         Ok(rows.into_iter().map(|row| (row.seq, Subject::parse(&row.subject))).collect())
     })
@@ -50,7 +32,7 @@ pub(crate) fn since(asked: Seq) -> Query<Vec<(Seq, Subject)>> {
 /// reaches back that far. SQLite has no statement that fails on a condition outside a trigger;
 /// `abs()` of the least integer is its one scalar that always does, with "integer overflow".
 pub(crate) fn guard(snapshot: &Snapshot) -> Statement {
-    named!(
+    statement!(
         "SELECT CASE WHEN EXISTS (SELECT 1 FROM changes \
          WHERE subject IN (:key_id, :organization_id, :user_id, :project_id, :session_id) AND seq > :seq) \
          OR (SELECT min(seq) FROM changes) > :seq + 1 \
@@ -69,5 +51,5 @@ pub(crate) fn prune(keep: i64, limit: i64) -> Statement {
     // `keep` is at least 1, so the newest row, which tells the head, always stays.
     let sql = "DELETE FROM changes WHERE seq IN (SELECT seq FROM changes \
                WHERE seq <= (SELECT max(seq) FROM changes) - :keep ORDER BY seq LIMIT :limit) RETURNING seq";
-    named!(sql, keep: keep.max(1), limit)
+    statement!(sql, keep: keep.max(1), limit)
 }

@@ -17,8 +17,8 @@ use crate::{
         ToParam,
         access::{DATASETS, viewed},
         batch::Query,
-        idempotency::subject,
-        json, json_text, named, statement,
+        idempotency::SUBJECT,
+        json, json_text, statement,
     },
 };
 
@@ -44,7 +44,7 @@ fn dataset_changeable() -> String {
 
 /// A new data set's row. With `ends_at` nobody sees it until [`complete`], which must come before that instant.
 pub(crate) fn insert(dataset: &Dataset, ends_at: Option<UnixMillis>) -> Statement {
-    named!(
+    statement!(
         "INSERT INTO datasets (id, organization_id, user_id, project_id, name, description, columns, judgments, \
          created_at, updated_at, ends_at) \
          VALUES (:id, :organization, :user, :project, :name, :description, :columns, :judgments, :now, :now, :ends_at)",
@@ -134,8 +134,7 @@ impl Chunks {
     }
 }
 
-/// Stores the chunks of an upload, of which the first begins with the row `first_row`; many with each statement,
-/// because D1 also limits how many statements a request may send.
+/// Stores the chunks of an upload, of which the first begins with the row `first_row`; many with each /// because D1 also limits how many statements a request may send.
 pub(crate) fn insert_chunks(id: DatasetId, first_row: i64, chunks: &[NewChunk]) -> Vec<Statement> {
     let mut first_row = first_row;
     let insert = |chunks: &[NewChunk]| {
@@ -156,7 +155,7 @@ pub(crate) fn insert_chunks(id: DatasetId, first_row: i64, chunks: &[NewChunk]) 
 /// The end of an upload: from here on the data set is seen, with these columns and this many rows. Changes nothing
 /// if it comes too late.
 pub(crate) fn complete(id: DatasetId, columns: &Columns, rows: i64, now: UnixMillis) -> Query<bool> {
-    Query::any(named!(
+    Query::any(statement!(
         "UPDATE datasets SET ends_at = NULL, columns = :columns, row_count = :rows, next_row = :rows + 1, \
          updated_at = :now \
          WHERE id = :id AND ends_at > :now RETURNING id",
@@ -169,7 +168,7 @@ pub(crate) fn complete(id: DatasetId, columns: &Columns, rows: i64, now: UnixMil
 
 /// The end of an upload that failed: the sweep takes what there is of it.
 pub(crate) fn abandon(id: DatasetId, now: UnixMillis) -> Statement {
-    named!("UPDATE datasets SET ends_at = :now WHERE id = :id AND ends_at IS NOT NULL", id, now)
+    statement!("UPDATE datasets SET ends_at = :now WHERE id = :id AND ends_at IS NOT NULL", id, now)
 }
 
 /// One data set, if it may be seen.
@@ -180,7 +179,7 @@ pub(crate) fn get(viewer: Viewer, id: DatasetId) -> Query<Option<Permitted<Datas
 
 /// The data set that was made under an Idempotency-Key.
 pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<Dataset>> {
-    let sql = format!("SELECT {COLUMNS} FROM datasets WHERE id = {} AND ends_at IS NULL", subject!());
+    let sql = format!("SELECT {COLUMNS} FROM datasets WHERE id = {} AND ends_at IS NULL", SUBJECT);
     Query::first(statement!(sql, key_id, digest))
 }
 
@@ -255,7 +254,7 @@ fn append_if(
         DATASETS.changeable(),
     );
     // The ids are taken and no chunk has their rows yet: the last chunk takes them if it has room, else a new one does.
-    let extend = named!(
+    let extend = statement!(
         "UPDATE dataset_chunks \
          SET cells = substr(cells, 1, length(cells) - 1) || ',' || substr(:cells, 2), row_count = row_count + :count \
          WHERE dataset_id = :id AND first_row = (SELECT max(first_row) FROM dataset_chunks WHERE dataset_id = :id) \
@@ -267,7 +266,7 @@ fn append_if(
         chunk_rows: CHUNK_ROWS,
         chunk_bytes: i64::try_from(CHUNK_BYTES).unwrap_or(i64::MAX),
     );
-    let start = named!(
+    let start = statement!(
         "INSERT INTO dataset_chunks (dataset_id, first_row, row_count, cells) \
          SELECT id, next_row - :count, :count, :cells FROM datasets \
          WHERE id = :id AND next_row > coalesce((SELECT first_row + json_array_length(cells) \
@@ -328,7 +327,7 @@ pub(crate) fn make_room(viewer: Viewer, id: DatasetId, row: i64, cells: &Cells) 
     );
     let values = json(cells);
     let start = |cut: i64| viewed!(viewer, start, id, cut, max_bytes: MAX_CHUNK_BYTES, cells: values);
-    let shorten = |cut: i64| named!(shorten, id, cut);
+    let shorten = |cut: i64| statement!(shorten, id, cut);
     [start(row), shorten(row), start(row + 1), shorten(row + 1)]
 }
 
@@ -345,7 +344,7 @@ pub(crate) fn remove_row(viewer: Viewer, id: DatasetId, row: i64) -> Query<bool>
 /// Stands directly behind [`change_row`] or [`remove_row`] in a batch: counts what that has removed,
 /// and notes the change.
 pub(crate) fn count_change(id: DatasetId, removes: bool, now: UnixMillis) -> Statement {
-    named!(
+    statement!(
         "UPDATE datasets SET row_count = row_count - :removes * changes(), updated_at = max(:now, updated_at) \
          WHERE id = :id AND changes() > 0",
         id,
@@ -441,13 +440,13 @@ pub(crate) fn prune(now: UnixMillis, limit: i64) -> Statement {
         "DELETE FROM datasets WHERE id IN (SELECT id FROM datasets WHERE {ENDED} \
          AND NOT EXISTS (SELECT 1 FROM dataset_chunks WHERE dataset_id = datasets.id) LIMIT :limit)"
     );
-    named!(sql, now, limit)
+    statement!(sql, now, limit)
 }
 
 /// Ends the shares of data sets that nobody will see any more.
 pub(crate) fn prune_shares(now: UnixMillis) -> Statement {
     let sql = format!("DELETE FROM shares WHERE resource_id IN (SELECT id FROM datasets WHERE {ENDED})");
-    named!(sql, now)
+    statement!(sql, now)
 }
 
 /// Deletes chunks of data sets that nobody will see any more, at most `limit`; gives one row for each.
@@ -456,5 +455,5 @@ pub(crate) fn prune_chunks(now: UnixMillis, limit: i64) -> Statement {
         "DELETE FROM dataset_chunks WHERE rowid IN (SELECT c.rowid FROM datasets \
          JOIN dataset_chunks c ON c.dataset_id = datasets.id WHERE {ENDED} LIMIT :limit) RETURNING 1 AS pruned"
     );
-    named!(sql, now, limit)
+    statement!(sql, now, limit)
 }

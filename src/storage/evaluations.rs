@@ -11,8 +11,8 @@ use crate::{
     storage::{
         access::{EVALUATIONS, viewed},
         batch::Query,
-        idempotency::subject,
-        json, named, statement,
+        idempotency::SUBJECT,
+        json, statement,
     },
 };
 
@@ -31,7 +31,7 @@ pub(crate) fn insert(evaluation: &Evaluation) -> Statement {
         "INSERT INTO evaluations ({COLUMNS}) VALUES (:id, :organization, :user, :project, NULL, :dataset, :name, \
          :description, :config, :draft, :now, :now)"
     );
-    named!(
+    statement!(
         sql,
         id: evaluation.id,
         organization: evaluation.organization_id,
@@ -79,7 +79,7 @@ pub(crate) fn get(viewer: Viewer, id: EvaluationId) -> Query<Option<Permitted<Ev
 
 /// The evaluation that was made under an Idempotency-Key.
 pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<Evaluation>> {
-    let sql = format!("SELECT {COLUMNS} FROM evaluations WHERE id = {}", subject!());
+    let sql = format!("SELECT {COLUMNS} FROM evaluations WHERE id = {}", SUBJECT);
     Query::first(statement!(sql, key_id, digest))
 }
 

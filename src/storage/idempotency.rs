@@ -7,30 +7,22 @@ use crate::{
         time::UnixMillis,
     },
     ports::Statement,
-    storage::{batch::Query, named},
+    storage::{batch::Query, statement},
 };
 
 /// The id of what was made under the Idempotency-Key of `:digest` by the key `:key_id`.
 pub(crate) const SUBJECT: &str = "(SELECT subject FROM idempotency_keys WHERE key_id = :key_id AND digest = :digest)";
 
-/// The id of what was made under the Idempotency-Key of digest `?2` by the key `?1`.
-macro_rules! subject {
-    () => {
-        "(SELECT subject FROM idempotency_keys WHERE key_id = ?1 AND digest = ?2)"
-    };
-}
-pub(crate) use subject;
-
 /// Forgets what was made under this Idempotency-Key up to `until`.
 pub(crate) fn forget(key_id: KeyId, digest: &str, until: UnixMillis) -> Statement {
     let sql = "DELETE FROM idempotency_keys WHERE key_id = :key_id AND digest = :digest AND created_at <= :until";
-    named!(sql, key_id, digest, until)
+    statement!(sql, key_id, digest, until)
 }
 
 /// Forgets that this was made under this Idempotency-Key.
 pub(crate) fn forget_one(key_id: KeyId, digest: &str, subject: &str) -> Statement {
     let sql = "DELETE FROM idempotency_keys WHERE key_id = :key_id AND digest = :digest AND subject = :subject";
-    named!(sql, key_id, digest, subject)
+    statement!(sql, key_id, digest, subject)
 }
 
 /// Remembers what the statement before it in the batch has made, if that has changed a row. Fails, and
@@ -42,7 +34,7 @@ pub(crate) fn remember(
     subject: &str,
     now: UnixMillis,
 ) -> Statement {
-    named!(
+    statement!(
         "INSERT INTO idempotency_keys (key_id, digest, fingerprint, nonce, subject, created_at) \
          SELECT :key_id, :digest, :fingerprint, :nonce, :subject, :now WHERE changes() > 0",
         key_id,
@@ -58,12 +50,12 @@ pub(crate) fn remember(
 pub(crate) fn first(key_id: KeyId, digest: &str, since: UnixMillis) -> Query<Option<FirstRequest>> {
     let sql = "SELECT fingerprint, nonce, subject FROM idempotency_keys \
                WHERE key_id = :key_id AND digest = :digest AND created_at > :since";
-    Query::first(named!(sql, key_id, digest, since))
+    Query::first(statement!(sql, key_id, digest, since))
 }
 
 /// Deletes what was made up to `until`, the oldest first, at most `limit`; gives one row for each.
 pub(crate) fn prune(until: UnixMillis, limit: i64) -> Statement {
     let sql = "DELETE FROM idempotency_keys WHERE (key_id, digest) IN (SELECT key_id, digest FROM idempotency_keys \
                WHERE created_at <= :until ORDER BY created_at LIMIT :limit) RETURNING created_at";
-    named!(sql, until, limit)
+    statement!(sql, until, limit)
 }

@@ -12,7 +12,7 @@ use crate::{
         time::UnixMillis,
     },
     ports::Statement,
-    storage::{batch::Query, idempotency::SUBJECT, named, typed},
+    storage::{batch::Query, idempotency::SUBJECT, statement, typed},
 };
 
 /// The columns of an [`Invitation`], of this table alone.
@@ -23,13 +23,13 @@ const COLUMNS: &str = "invitations.id, organization_id, email, role, expires_at,
 /// nobody's way.
 pub(crate) fn forget_expired(organization_id: OrganizationId, now: UnixMillis) -> Statement {
     let sql = "DELETE FROM invitations WHERE organization_id = :organization_id AND expires_at <= :now";
-    named!(sql, organization_id, now)
+    statement!(sql, organization_id, now)
 }
 
 /// A new invitation's row; gives whether it is there, which it is not if somebody with this address is a member
 /// or invited.
 pub(crate) fn insert(invitation: &Invitation, digest: Digest, invited_by: Option<UserId>) -> Query<bool> {
-    Query::any(named!(
+    Query::any(statement!(
         "INSERT INTO invitations (id, organization_id, email, role, digest, expires_at, key_expires_at, created_at, \
          created_by, invited_by) \
          SELECT :id, id, :email, :role, :digest, :expires_at, :key_expires_at, :created_at, :created_by, :invited_by \
@@ -60,7 +60,7 @@ pub(crate) fn list(
         "SELECT {COLUMNS} FROM invitations WHERE organization_id = :organization_id AND id < coalesce(:before, '~') \
          AND expires_at > :now ORDER BY id DESC LIMIT :limit"
     );
-    Query::rows(named!(sql, organization_id, before, limit, now))
+    Query::rows(statement!(sql, organization_id, before, limit, now))
 }
 
 /// The invitation that was made under an Idempotency-Key, which is the caller's own, and the digest of its token.
@@ -72,7 +72,7 @@ pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<(Invitation, Str
         digest: String,
     }
     let sql = format!("SELECT {COLUMNS}, digest FROM invitations WHERE id = {SUBJECT}");
-    Query::new(named!(sql, key_id, digest), |rows| {
+    Query::new(statement!(sql, key_id, digest), |rows| {
         Ok(typed::<MadeRow>(rows)?.into_iter().next().map(|row| (row.invitation, row.digest)))
     })
 }
@@ -81,14 +81,14 @@ pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<(Invitation, Str
 pub(crate) fn revoke(organization_id: OrganizationId, id: InvitationId, now: UnixMillis) -> Query<bool> {
     let sql = "DELETE FROM invitations WHERE id = :id AND organization_id = :organization_id AND expires_at > :now \
                RETURNING id";
-    Query::any(named!(sql, organization_id, id, now))
+    Query::any(statement!(sql, organization_id, id, now))
 }
 
 /// Ends the invitations that a person has made, in whatever organization, and could not make any more: all,
 /// if they are gone. Stands directly behind the event of their change and does nothing if there was none: who
 /// never was a member of this organization is no less than before.
 pub(crate) fn end_beyond_reach(organization_id: OrganizationId, user_id: UserId) -> Statement {
-    named!(
+    statement!(
         "DELETE FROM invitations WHERE changes() > 0 AND invited_by = :user_id \
          AND NOT EXISTS (SELECT 1 FROM memberships AS own \
          WHERE own.organization_id = :organization_id AND own.user_id = :user_id \
@@ -118,7 +118,7 @@ pub(crate) fn by_digest(digest: Digest, now: UnixMillis) -> Query<Option<(Invita
         "SELECT {COLUMNS}, name, default_expiry_days, longest_expiry_days, max_keys_per_user \
          FROM {WITH_ORGANIZATION} WHERE {OPEN}"
     );
-    Query::new(named!(sql, digest, now), |rows| {
+    Query::new(statement!(sql, digest, now), |rows| {
         Ok(typed::<OpenRow>(rows)?.into_iter().next().map(|row| (row.invitation, row.name, row.policy)))
     })
 }
@@ -131,12 +131,12 @@ pub(crate) fn insert_user(digest: Digest, user_id: UserId, now: UnixMillis) -> S
         "INSERT OR IGNORE INTO users (id, email, created_at) \
          VALUES (:user_id, (SELECT email FROM {WITH_ORGANIZATION} WHERE {OPEN}), :now)"
     );
-    named!(sql, digest, user_id, now)
+    statement!(sql, digest, user_id, now)
 }
 
 /// Makes the new user a member.
 pub(crate) fn insert_membership(digest: Digest, user_id: UserId, now: UnixMillis) -> Statement {
-    named!(
+    statement!(
         "INSERT INTO memberships (organization_id, user_id, role, created_at) \
          SELECT organization_id, users.id, role, :now FROM invitations JOIN users ON users.id = :user_id \
          WHERE digest = :digest",
@@ -149,5 +149,5 @@ pub(crate) fn insert_membership(digest: Digest, user_id: UserId, now: UnixMillis
 /// Ends an invitation by which this user has come.
 pub(crate) fn use_up(digest: Digest, user_id: UserId) -> Statement {
     let sql = "DELETE FROM invitations WHERE digest = :digest AND EXISTS (SELECT 1 FROM users WHERE id = :user_id)";
-    named!(sql, digest, user_id)
+    statement!(sql, digest, user_id)
 }

@@ -10,7 +10,7 @@ use crate::{
         time::{DAY_MS, UnixMillis},
     },
     ports::Statement,
-    storage::{batch::Query, named},
+    storage::{batch::Query, statement},
 };
 
 /// The number of days that are told of, today included.
@@ -25,7 +25,7 @@ pub(crate) fn record(uses: &[SecretUses]) -> Vec<Statement> {
 
 /// Writes down when secrets were last used, of each key at most one. No trigger writes to the feed for it.
 fn last_uses(uses: &[SecretUses]) -> Statement {
-    named!(
+    statement!(
         "UPDATE keys SET \
          last_used_at = CASE WHEN used.outgoing THEN last_used_at ELSE max(coalesce(last_used_at, 0), used.at) END, \
          outgoing_last_used_at = CASE WHEN used.outgoing AND rotates_at IS NOT NULL \
@@ -45,7 +45,7 @@ fn daily_uses(uses: &[SecretUses]) -> Statement {
          FROM json_each(:uses) JOIN keys ON keys.id = value ->> '$.id' WHERE true \
          ON CONFLICT (day, key_id) DO UPDATE SET uses = uses + excluded.uses"
     );
-    named!(sql, uses: json(uses))
+    statement!(sql, uses: json(uses))
 }
 
 /// The day of an instant, counted since 1970 (UTC).
@@ -65,7 +65,7 @@ pub(crate) fn daily(key_id: KeyId, now: UnixMillis) -> Query<Vec<DailyUses>> {
         "SELECT json_each.value * {DAY_MS} AS day, coalesce(uses, 0) AS uses \
          FROM json_each(:days) LEFT JOIN key_uses ON key_uses.day = json_each.value AND key_id = :key_id"
     );
-    Query::rows(named!(sql, key_id, days: json(&days)))
+    Query::rows(statement!(sql, key_id, days: json(&days)))
 }
 
 /// Forgets at most `limit` days of keys that are told of no more; gives one row for each.
@@ -73,5 +73,5 @@ pub(crate) fn prune(now: UnixMillis, limit: i64) -> Statement {
     let sql = "DELETE FROM key_uses WHERE (day, key_id) IN \
                (SELECT day, key_id FROM key_uses WHERE day <= :last_day ORDER BY day, key_id LIMIT :limit) \
                RETURNING 1 AS pruned";
-    named!(sql, last_day: day(now) - DAYS, limit)
+    statement!(sql, last_day: day(now) - DAYS, limit)
 }

@@ -14,7 +14,8 @@ use crate::{
     },
     ports::{DatabaseError, Row, Statement},
     storage::{
-        Conditions, audit::keep_until, batch::Query, idempotency::SUBJECT, json_text, json_text_or_null, named, typed,
+        Conditions, audit::keep_until, batch::Query, idempotency::SUBJECT, json_text, json_text_or_null, statement,
+        typed,
     },
 };
 
@@ -127,7 +128,7 @@ pub(crate) fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: O
         held("IS NULL"),
         held("> :created_at")
     );
-    let statement = named!(
+    let statement = statement!(
         sql,
         id: key.id,
         organization_id: key.organization_id,
@@ -166,8 +167,8 @@ pub(crate) fn get(reach: KeyReach, key: KeyRef) -> Query<Option<Key>> {
     let KeyReach { organization_id, user_id, project_id } = reach;
     let select = |condition: &str| format!("SELECT {COLUMNS} FROM keys WHERE {condition} AND {WITHIN_REACH}");
     let statement = match key {
-        KeyRef::Id(id) => named!(select("id = :id"), id, organization_id, user_id, project_id),
-        KeyRef::Number(number) => named!(select("number = :number"), number, organization_id, user_id, project_id),
+        KeyRef::Id(id) => statement!(select("id = :id"), id, organization_id, user_id, project_id),
+        KeyRef::Number(number) => statement!(select("number = :number"), number, organization_id, user_id, project_id),
     };
     Query::new(statement, read_first)
 }
@@ -176,7 +177,7 @@ pub(crate) fn get(reach: KeyReach, key: KeyRef) -> Query<Option<Key>> {
 /// digest of its newest secret as it is stored.
 pub(crate) fn made_key(key_id: KeyId, digest: &str) -> Query<Option<(Key, String)>> {
     let sql = format!("SELECT {COLUMNS}, digest FROM keys WHERE id = {SUBJECT}");
-    Query::new(named!(sql, key_id, digest), read_made_key)
+    Query::new(statement!(sql, key_id, digest), read_made_key)
 }
 
 /// Reads the rows of [`made_key`].
@@ -367,7 +368,7 @@ pub(crate) fn update(
          disabled_at = CASE :enabled WHEN 1 THEN NULL WHEN 0 THEN coalesce(disabled_at, :now) ELSE disabled_at END,{}",
         if_unchanged(&format!(" AND (:enabled IS NOT 0 OR :force OR {})", can_do_without()))
     );
-    let statement = named!(
+    let statement = statement!(
         sql,
         id: before.id,
         organization_id: reach.organization_id,
@@ -408,7 +409,7 @@ pub(crate) fn rotate(
          expires_at = :expires_at, expired_at = CASE WHEN expires_at IS :expires_at THEN expired_at ELSE NULL END,{}",
         if_unchanged("")
     );
-    let statement = named!(
+    let statement = statement!(
         sql,
         id: before.id,
         organization_id: reach.organization_id,
@@ -440,7 +441,7 @@ pub(crate) fn cancel_rotation(reach: KeyReach, before: &Key, now: UnixMillis) ->
 
 fn end_rotation(secret: &str, reach: KeyReach, before: &Key, now: UnixMillis) -> Query<Option<Key>> {
     let sql = format!("UPDATE keys SET {secret}{NO_ROTATION}{}", if_unchanged(""));
-    let statement = named!(
+    let statement = statement!(
         sql,
         id: before.id,
         organization_id: reach.organization_id,
@@ -459,7 +460,7 @@ pub(crate) fn forget_rotated(now: UnixMillis, limit: i64) -> Statement {
         "UPDATE keys SET {NO_ROTATION} updated_at = updated_at + 1 WHERE id IN (SELECT id FROM keys \
          WHERE rotates_at IS NOT NULL AND rotates_at <= :now ORDER BY rotates_at LIMIT :limit) RETURNING id"
     );
-    named!(sql, now, limit)
+    statement!(sql, now, limit)
 }
 
 /// Ends a key for good, with both its secrets. Does nothing, and so records nothing, when it is
@@ -470,7 +471,7 @@ pub(crate) fn revoke(reach: KeyReach, id: KeyId, force: bool, now: UnixMillis) -
          AND revoked_at IS NULL AND (:force OR {})",
         can_do_without()
     );
-    named!(
+    statement!(
         sql,
         id,
         organization_id: reach.organization_id,
@@ -495,14 +496,14 @@ pub(crate) fn record_expiry(now: UnixMillis, limit: i64, retention_ms: i64) -> S
          json_object('expires_at', strftime('%Y-%m-%dT%H:%M:%fZ', expires_at / 1000.0, 'unixepoch')), :now, {} {DUE}",
         keep_until("keys.organization_id", ":now")
     );
-    named!(sql, now, limit, retention_ms)
+    statement!(sql, now, limit, retention_ms)
 }
 
 /// Marks at most `limit` keys that are due as recorded; gives one row for each. No trigger writes to
 /// the feed for it: the deadline is in every snapshot and has held since its instant.
 pub(crate) fn mark_expired(now: UnixMillis, limit: i64) -> Statement {
     let sql = format!("UPDATE keys SET expired_at = :now WHERE id IN (SELECT id {DUE}) RETURNING id");
-    named!(sql, now, limit)
+    statement!(sql, now, limit)
 }
 
 /// The scopes as their column holds them: a JSON array, or NULL for full access.

@@ -16,7 +16,7 @@ use crate::{
     storage::{
         access::{EVALUATIONS, LIVE_EVALUATIONS, viewed},
         batch::Query,
-        idempotency::subject,
+        idempotency::SUBJECT,
         json_text, statement,
     },
 };
@@ -97,7 +97,7 @@ pub(crate) fn get(viewer: Viewer, id: LiveEvaluationId) -> Query<Option<Permitte
 pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<LiveEvaluation>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM live_evaluations WHERE id = (SELECT live_evaluation_id FROM keys WHERE id = {})",
-        subject!(),
+        SUBJECT,
     );
     Query::first(statement!(sql, key_id, digest))
 }

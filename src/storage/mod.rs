@@ -29,26 +29,18 @@ pub(crate) use crate::domain::json::{text as json_text, text_or_null as json_tex
 
 use crate::ports::{DatabaseError, Param, Row, Statement};
 
-/// A statement with its parameters in order.
+/// A statement with its parameters by name: `statement!("SELECT … WHERE id = :id AND at > :since", id, since: now)`.
 macro_rules! statement {
-    ($sql:expr $(, $param:expr)* $(,)?) => {
-        $crate::ports::Statement { sql: ($sql).into(), params: vec![$($crate::storage::ToParam::to_param(&$param)),*] }
-    };
-}
-pub(crate) use statement;
-
-/// A statement with its parameters by name: `named!("SELECT … WHERE id = :id AND at > :since", id, since: now)`.
-macro_rules! named {
     ($sql:expr $(, $name:ident $(: $param:expr)?)* $(,)?) => {
         $crate::storage::by_name(
             &$sql,
-            vec![$((stringify!($name), $crate::storage::ToParam::to_param(&$crate::storage::named!(@ $name $($param)?)))),*],
+            vec![$((stringify!($name), $crate::storage::ToParam::to_param(&$crate::storage::statement!(@ $name $($param)?)))),*],
         )
     };
     (@ $name:ident) => { $name };
     (@ $name:ident $param:expr) => { $param };
 }
-pub(crate) use named;
+pub(crate) use statement;
 
 /// Writes `?1` for the name of the first parameter and so on, because D1 knows parameters by number alone. A name
 /// that stands for no parameter stays, and no database takes it.
@@ -83,14 +75,6 @@ pub(crate) fn by_name(sql: &str, params: Vec<(&'static str, Param)>) -> Statemen
 
 /// The database's own clock, in milliseconds, by which the schema's triggers go, too.
 pub(crate) const DATABASE_NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
-
-/// The database's own clock, in milliseconds: what the schema's triggers go by, too.
-macro_rules! database_now {
-    () => {
-        "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
-    };
-}
-pub(crate) use database_now;
 
 /// A value that can be bound to a statement.
 pub(crate) trait ToParam {

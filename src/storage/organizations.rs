@@ -9,7 +9,7 @@ use crate::{
         time::UnixMillis,
     },
     ports::Statement,
-    storage::{batch::Query, idempotency::SUBJECT, named},
+    storage::{batch::Query, idempotency::SUBJECT, statement},
 };
 
 /// The columns of an [`Organization`].
@@ -19,7 +19,7 @@ const COLUMNS: &str = "id, name, suspended_at, created_at, default_expiry_days, 
 /// A new organization's row. Of the operator's own there can be one: a second is refused by a unique
 /// index, and its whole batch with it.
 pub(crate) fn insert(organization: &Organization, operator: bool) -> Statement {
-    named!(
+    statement!(
         "INSERT INTO organizations (id, name, operator, created_at) VALUES (:id, :name, :operator, :created_at)",
         id: organization.id,
         name: organization.name,
@@ -31,7 +31,7 @@ pub(crate) fn insert(organization: &Organization, operator: bool) -> Statement {
 /// A user.
 pub(crate) fn insert_user(id: UserId, email: &Email, created_at: UnixMillis) -> Statement {
     let sql = "INSERT INTO users (id, email, created_at) VALUES (:id, :email, :created_at)";
-    named!(sql, id, email, created_at)
+    statement!(sql, id, email, created_at)
 }
 
 /// Makes a user a member.
@@ -41,7 +41,7 @@ pub(crate) fn insert_membership(
     role: Role,
     created_at: UnixMillis,
 ) -> Statement {
-    named!(
+    statement!(
         "INSERT INTO memberships (organization_id, user_id, role, created_at) \
          VALUES (:organization_id, :user_id, :role, :created_at)",
         organization_id,
@@ -53,12 +53,12 @@ pub(crate) fn insert_membership(
 
 /// One organization.
 pub(crate) fn get(id: OrganizationId) -> Query<Option<Organization>> {
-    Query::first(named!(format!("SELECT {COLUMNS} FROM organizations WHERE id = :id"), id))
+    Query::first(statement!(format!("SELECT {COLUMNS} FROM organizations WHERE id = :id"), id))
 }
 
 /// Whether there is such an organization.
 pub(crate) fn exists(id: OrganizationId) -> Query<bool> {
-    Query::any(named!("SELECT 1 FROM organizations WHERE id = :id", id))
+    Query::any(statement!("SELECT 1 FROM organizations WHERE id = :id", id))
 }
 
 /// The organization of the key that was made under an Idempotency-Key, which is the caller's own.
@@ -66,7 +66,7 @@ pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<Organization>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM organizations WHERE id = (SELECT organization_id FROM keys WHERE id = {SUBJECT})"
     );
-    Query::first(named!(sql, key_id, digest))
+    Query::first(statement!(sql, key_id, digest))
 }
 
 /// The newest organizations, those from before `before` if it is given.
@@ -74,7 +74,7 @@ pub(crate) fn list(before: Option<OrganizationId>, limit: i64) -> Query<Vec<Orga
     // Ids are hexadecimal, so they all sort before the letter g.
     let sql =
         format!("SELECT {COLUMNS} FROM organizations WHERE id < coalesce(:before, 'g') ORDER BY id DESC LIMIT :limit");
-    Query::rows(named!(sql, before, limit))
+    Query::rows(statement!(sql, before, limit))
 }
 
 /// A setting after the change: the parameter of its name, if `:sets_…` says so.
@@ -103,7 +103,7 @@ pub(crate) fn update(id: OrganizationId, change: &OrganizationChange, now: UnixM
         after("default_expiry_days"),
         after("longest_expiry_days")
     );
-    Query::first(named!(
+    Query::first(statement!(
         sql,
         id,
         name: change.name,

@@ -13,7 +13,7 @@ use crate::{
     storage::{
         batch::Query,
         keys::{MANAGING, managed},
-        named,
+        statement,
     },
 };
 
@@ -50,17 +50,17 @@ pub(crate) fn list(
         "{SELECT} AND user_id < coalesce(:before, '~') AND (:only IS NULL OR user_id = :only) \
          ORDER BY user_id DESC LIMIT :limit"
     );
-    Query::rows(named!(sql, organization_id, only, before, limit))
+    Query::rows(statement!(sql, organization_id, only, before, limit))
 }
 
 /// One member.
 pub(crate) fn get(organization_id: OrganizationId, user_id: UserId) -> Query<Option<Member>> {
-    Query::first(named!(format!("{SELECT} AND user_id = :user_id"), organization_id, user_id))
+    Query::first(statement!(format!("{SELECT} AND user_id = :user_id"), organization_id, user_id))
 }
 
 /// Whether somebody with this address is a member.
 pub(crate) fn is_member(organization_id: OrganizationId, email: &Email) -> Query<bool> {
-    Query::any(named!(format!("{SELECT} AND email = :email"), organization_id, email))
+    Query::any(statement!(format!("{SELECT} AND email = :email"), organization_id, email))
 }
 
 /// The memberships of somebody with this address, as one user or several, the newest first.
@@ -68,7 +68,7 @@ pub(crate) fn everywhere(email: &Email) -> Query<Vec<Membership>> {
     let sql = "SELECT organization_id, organizations.name AS organization, user_id, role FROM users \
                JOIN memberships ON user_id = users.id JOIN organizations ON organizations.id = organization_id \
                WHERE email = :email AND suspended_at IS NULL ORDER BY users.id DESC LIMIT 100";
-    Query::rows(named!(sql, email))
+    Query::rows(statement!(sql, email))
 }
 
 /// Whether this is the organization's only owner.
@@ -76,7 +76,7 @@ pub(crate) fn is_last_owner(organization_id: OrganizationId, user_id: UserId) ->
     let sql = format!(
         "SELECT 1 FROM memberships WHERE organization_id = :organization_id AND user_id = :user_id AND {LAST_OWNER}"
     );
-    Query::any(named!(sql, organization_id, user_id))
+    Query::any(statement!(sql, organization_id, user_id))
 }
 
 /// Gives a member another role, if they have one of those that the caller may take, and somebody else owns
@@ -90,7 +90,7 @@ pub(crate) fn set_role(
 ) -> Statement {
     let sql =
         format!("UPDATE memberships SET role = :role WHERE role <> :role AND {}", may_lose_role(":role <> 'member'"));
-    named!(sql, organization_id, user_id, role, roles: names(&removal.roles), force: removal.force, now)
+    statement!(sql, organization_id, user_id, role, roles: names(&removal.roles), force: removal.force, now)
 }
 
 /// Ends a membership, and by the one row of the feed that the schema's trigger writes all the user's keys,
@@ -102,7 +102,7 @@ pub(crate) fn remove(
     now: UnixMillis,
 ) -> Statement {
     let sql = format!("DELETE FROM memberships WHERE {}", may_lose_role("false"));
-    named!(sql, organization_id, user_id, roles: names(&removal.roles), force: removal.force, now)
+    statement!(sql, organization_id, user_id, roles: names(&removal.roles), force: removal.force, now)
 }
 
 /// The roles as a JSON array.

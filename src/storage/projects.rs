@@ -7,7 +7,7 @@ use crate::{
         time::UnixMillis,
     },
     ports::Statement,
-    storage::{batch::Query, idempotency::SUBJECT, named},
+    storage::{batch::Query, idempotency::SUBJECT, statement},
 };
 
 /// The columns of a [`Project`].
@@ -18,7 +18,7 @@ const THIS: &str = "id = :id AND organization_id = :organization_id AND deleted_
 
 /// A new project's row.
 pub(crate) fn insert(project: &Project) -> Statement {
-    named!(
+    statement!(
         "INSERT INTO projects (id, organization_id, name, description, created_at) \
          VALUES (:id, :organization_id, :name, :description, :created_at)",
         id: project.id,
@@ -31,7 +31,7 @@ pub(crate) fn insert(project: &Project) -> Statement {
 
 /// One project of an organization.
 pub(crate) fn get(organization_id: OrganizationId, id: ProjectId) -> Query<Option<Project>> {
-    Query::first(named!(format!("SELECT {COLUMNS} FROM projects WHERE {THIS}"), organization_id, id))
+    Query::first(statement!(format!("SELECT {COLUMNS} FROM projects WHERE {THIS}"), organization_id, id))
 }
 
 /// The project of the key that was made under an Idempotency-Key, which is the caller's own.
@@ -40,7 +40,7 @@ pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<Project>> {
         "SELECT {COLUMNS} FROM projects WHERE id = (SELECT project_id FROM keys WHERE id = {SUBJECT}) \
          AND deleted_at IS NULL"
     );
-    Query::first(named!(sql, key_id, digest))
+    Query::first(statement!(sql, key_id, digest))
 }
 
 /// The newest projects of an organization, those from before `before` if it is given; `only` this one, if it is
@@ -57,7 +57,7 @@ pub(crate) fn list(
         "SELECT {COLUMNS} FROM projects WHERE organization_id = :organization_id AND deleted_at IS NULL{this} \
          AND id < coalesce(:before, 'g') ORDER BY id DESC LIMIT :limit"
     );
-    Query::rows(named!(sql, only, organization_id, before, limit))
+    Query::rows(statement!(sql, only, organization_id, before, limit))
 }
 
 /// Changes what is not `None`. Gives the project as it is now, or no row.
@@ -67,7 +67,7 @@ pub(crate) fn update(organization_id: OrganizationId, id: ProjectId, change: &Pr
          description = CASE WHEN :sets_description THEN :description ELSE description END \
          WHERE {THIS} RETURNING {COLUMNS}"
     );
-    Query::first(named!(
+    Query::first(statement!(
         sql,
         organization_id,
         id,
@@ -81,5 +81,5 @@ pub(crate) fn update(organization_id: OrganizationId, id: ProjectId, change: &Pr
 /// project, or no row.
 pub(crate) fn delete(organization_id: OrganizationId, id: ProjectId, now: UnixMillis) -> Query<Option<Project>> {
     let sql = format!("UPDATE projects SET deleted_at = :now WHERE {THIS} RETURNING {COLUMNS}");
-    Query::first(named!(sql, organization_id, id, now))
+    Query::first(statement!(sql, organization_id, id, now))
 }

@@ -16,7 +16,7 @@ use crate::{
     storage::{
         access::{DATASETS, LIVE_EVALUATIONS, viewed},
         batch::Query,
-        idempotency::subject,
+        idempotency::SUBJECT,
         json, json_text, json_text_or_null,
         live_evaluations::Reach,
         statement, typed,
@@ -83,7 +83,7 @@ pub(crate) fn run_status(viewer: Viewer, run_id: RunId) -> Query<Option<RunStatu
 
 /// The item that was made under an Idempotency-Key.
 pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<ReviewItem>> {
-    item(statement!(format!("SELECT {COLUMNS} FROM review_items WHERE id = {}", subject!()), key_id, digest))
+    item(statement!(format!("SELECT {COLUMNS} FROM review_items WHERE id = {SUBJECT}"), key_id, digest))
 }
 
 /// A page of the items that may be seen, the newest first.

@@ -10,13 +10,13 @@ use crate::{
     },
     ports::Statement,
     storage::{
+        DATABASE_NOW,
         access::{LIVE_EVALUATIONS, viewed},
         batch::Query,
-        database_now,
-        idempotency::subject,
+        idempotency::SUBJECT,
         json,
         live_evaluations::Reach,
-        named, statement,
+        statement,
     },
 };
 
@@ -73,7 +73,7 @@ pub(crate) fn insert(viewer: Viewer, run: &Run, retention_ms: Option<i64>) -> Qu
 
 /// Ends a run with its judgment, unless it has ended before.
 pub(crate) fn complete(id: RunId, judgment: &Judgment, now: UnixMillis) -> Query<bool> {
-    Query::any(named!(
+    Query::any(statement!(
         "UPDATE runs SET state = 'completed', judgment = :judgment, passed = :passed, finished_at = :now \
          WHERE id = :id AND state = 'running' RETURNING id",
         id,
@@ -86,13 +86,17 @@ pub(crate) fn complete(id: RunId, judgment: &Judgment, now: UnixMillis) -> Query
 /// Gives back the credit of a run that has not ended, and ends it as failed.
 pub(crate) fn fail(organization_id: OrganizationId, id: RunId, now: UnixMillis) -> [Statement; 2] {
     [
-        named!(
+        statement!(
             "UPDATE organizations SET credits = credits + 1 WHERE id = :organization \
              AND EXISTS (SELECT 1 FROM runs WHERE id = :id AND state = 'running' AND charged = 1)",
             organization: organization_id,
             id,
         ),
-        named!("UPDATE runs SET state = 'failed', finished_at = :now WHERE id = :id AND state = 'running'", id, now),
+        statement!(
+            "UPDATE runs SET state = 'failed', finished_at = :now WHERE id = :id AND state = 'running'",
+            id,
+            now
+        ),
     ]
 }
 
@@ -113,7 +117,7 @@ pub(crate) fn fail_broken_off(since: UnixMillis, now: UnixMillis, limit: i64) ->
     let fail = format!(
         "UPDATE runs SET state = 'failed', finished_at = :now WHERE id IN (SELECT id {BROKEN_OFF}) RETURNING id"
     );
-    vec![named!(give_back, since, limit), named!(fail, since, limit, now)]
+    vec![statement!(give_back, since, limit), statement!(fail, since, limit, now)]
 }
 
 /// Deletes runs that need not be kept any longer, and what was said of them in the review queue, at most `limit`;
@@ -121,11 +125,11 @@ pub(crate) fn fail_broken_off(since: UnixMillis, now: UnixMillis, limit: i64) ->
 pub(crate) fn prune(limit: i64) -> Vec<Statement> {
     let due = format!(
         "SELECT id FROM runs WHERE keep_until IS NOT NULL AND keep_until <= {} ORDER BY keep_until, id LIMIT :limit",
-        database_now!(),
+        DATABASE_NOW,
     );
     vec![
-        named!(format!("DELETE FROM review_items WHERE run_id IN ({due})"), limit),
-        named!(format!("DELETE FROM runs WHERE id IN ({due}) RETURNING id"), limit),
+        statement!(format!("DELETE FROM review_items WHERE run_id IN ({due})"), limit),
+        statement!(format!("DELETE FROM runs WHERE id IN ({due}) RETURNING id"), limit),
     ]
 }
 
@@ -151,7 +155,7 @@ pub(crate) fn some(viewer: Viewer, ids: &[RunId]) -> Query<Vec<Run>> {
 
 /// The run that was made under an Idempotency-Key.
 pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<Run>> {
-    let sql = format!("SELECT {COLUMNS} FROM runs WHERE id = {}", subject!());
+    let sql = format!("SELECT {COLUMNS} FROM runs WHERE id = {}", SUBJECT);
     Query::first(statement!(sql, key_id, digest))
 }
 

@@ -16,10 +16,9 @@ use crate::{
     ports::Statement,
     storage::{
         batch::Query,
-        named,
         people::names,
         snapshots::{BEHIND, SnapshotRow, candidate},
-        typed,
+        statement, typed,
     },
 };
 
@@ -35,7 +34,7 @@ const JOIN_KEY: &str = "LEFT JOIN keys k ON k.id = s.key_id AND s.key_digest IN 
 
 /// A session by a key of which a secret with one of these digests was shown; the guard stands before it.
 pub(crate) fn insert_for_key(session: &NewSession<'_>, key_id: KeyId, candidates: &[Digest]) -> Statement {
-    named!(
+    statement!(
         "INSERT INTO sessions (id, digest, organization_id, user_id, key_id, key_digest, role, user_agent, created_at, \
          last_seen_at, expires_at) SELECT :id, :digest, organization_id, user_id, id, \
          CASE WHEN digest IN (:first, :second, :third) THEN digest ELSE outgoing_digest END, role, :user_agent, \
@@ -67,7 +66,7 @@ pub(crate) fn insert_for_link(session: &NewSession<'_>, link: Digest) -> Query<b
          :user_agent, :now, :now, min(:expires_at, coalesce(l.key_expires_at, :expires_at)) \
          FROM {OPEN_LINK} RETURNING id"
     );
-    Query::any(named!(
+    Query::any(statement!(
         sql,
         id: session.id,
         digest: session.digest,
@@ -85,7 +84,7 @@ pub(crate) fn insert_for_member(
     user_id: UserId,
     key_expires_at: Option<UnixMillis>,
 ) -> Query<bool> {
-    Query::any(named!(
+    Query::any(statement!(
         "INSERT INTO sessions (id, digest, organization_id, user_id, role, key_expires_at, user_agent, created_at, \
          last_seen_at, expires_at) SELECT :id, :digest, organization_id, user_id, role, :key_expires_at, :user_agent, \
          :created_at, :created_at, :expires_at \
@@ -103,7 +102,7 @@ pub(crate) fn insert_for_member(
 
 /// A link for a member, if they have one of the roles.
 pub(crate) fn insert_link(link: &NewSignInLink) -> Statement {
-    named!(
+    statement!(
         "INSERT INTO sign_in_links (digest, organization_id, user_id, role, key_expires_at, created_by_user_id, \
          expires_at) \
          SELECT :digest, organization_id, user_id, role, :key_expires_at, :created_by_user_id, :expires_at \
@@ -131,14 +130,14 @@ pub(crate) fn link_by_digest(link: Digest, now: UnixMillis) -> Query<Option<(Org
         "SELECT l.organization_id, l.user_id, u.email, o.name AS organization, l.role, l.expires_at, l.key_expires_at \
          FROM {OPEN_LINK}"
     );
-    Query::new(named!(sql, link, now), |rows| {
+    Query::new(statement!(sql, link, now), |rows| {
         Ok(typed::<LinkRow>(rows)?.into_iter().next().map(|row| (row.organization_id, row.link)))
     })
 }
 
 /// Ends a link that was used.
 pub(crate) fn use_up(link: Digest) -> Statement {
-    named!("DELETE FROM sign_in_links WHERE digest = :link", link)
+    statement!("DELETE FROM sign_in_links WHERE digest = :link", link)
 }
 
 /// A session, and whatever its snapshot is made of.
@@ -179,12 +178,12 @@ pub(crate) fn by_digest(digest: Digest, now: UnixMillis) -> Query<Option<Session
          LEFT JOIN users u ON u.id = s.user_id LEFT JOIN projects p ON p.id = k.project_id \
          WHERE s.digest = :digest AND {OPEN}"
     );
-    Query::first(named!(sql, digest, now, idle_since: now.plus_ms(-IDLE_MS)))
+    Query::first(statement!(sql, digest, now, idle_since: now.plus_ms(-IDLE_MS)))
 }
 
 /// Writes down that a session is in use.
 pub(crate) fn record_seen(id: SessionId, now: UnixMillis) -> Statement {
-    named!("UPDATE sessions SET last_seen_at = max(last_seen_at, :now) WHERE id = :id", id, now)
+    statement!("UPDATE sessions SET last_seen_at = max(last_seen_at, :now) WHERE id = :id", id, now)
 }
 
 /// A page of open sessions, the newest first.
@@ -199,15 +198,15 @@ pub(crate) fn list(reach: SessionReach, limit: i64, now: UnixMillis) -> Query<Ve
     let idle_since = now.plus_ms(-IDLE_MS);
     Query::rows(match user_id {
         Some(user_id) => {
-            named!(select("s.user_id = :user_id"), organization_id, user_id, now, idle_since, limit)
+            statement!(select("s.user_id = :user_id"), organization_id, user_id, now, idle_since, limit)
         }
-        None => named!(select("s.key_id = :key_id"), organization_id, key_id, now, idle_since, limit),
+        None => statement!(select("s.key_id = :key_id"), organization_id, key_id, now, idle_since, limit),
     })
 }
 
 /// Ends a session; gives whether there was one.
 pub(crate) fn end(reach: SessionReach, id: SessionId) -> Query<bool> {
-    Query::any(named!(
+    Query::any(statement!(
         "DELETE FROM sessions WHERE id = :id AND organization_id = :organization_id \
          AND CASE WHEN :user_id IS NULL THEN key_id = :key_id ELSE user_id = :user_id END RETURNING id",
         id,
@@ -221,12 +220,12 @@ pub(crate) fn end(reach: SessionReach, id: SessionId) -> Query<bool> {
 pub(crate) fn prune(now: UnixMillis, limit: i64) -> Statement {
     let sql = "DELETE FROM sessions WHERE id IN \
                (SELECT id FROM sessions WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit) RETURNING id";
-    named!(sql, now, limit)
+    statement!(sql, now, limit)
 }
 
 /// Deletes links that have expired, at most `limit`.
 pub(crate) fn prune_links(now: UnixMillis, limit: i64) -> Statement {
     let sql = "DELETE FROM sign_in_links WHERE digest IN \
                (SELECT digest FROM sign_in_links WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit)";
-    named!(sql, now, limit)
+    statement!(sql, now, limit)
 }

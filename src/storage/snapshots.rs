@@ -14,7 +14,7 @@ use crate::{
         snapshot::{Snapshot, Standing},
         time::UnixMillis,
     },
-    storage::{batch::Query, json_text, json_text_or_null, named},
+    storage::{batch::Query, json_text, json_text_or_null, statement},
 };
 
 /// The columns that stand behind a snapshot: those of its organization `o`, its membership `m` and its project `p`.
@@ -102,7 +102,7 @@ pub(crate) fn by_digest(candidates: &[Digest]) -> Query<Option<SnapshotRow>> {
          LEFT JOIN projects p ON p.id = k.project_id \
          WHERE k.digest IN (:first, :second, :third) OR k.outgoing_digest IN (:first, :second, :third)"
     );
-    Query::first(named!(
+    Query::first(statement!(
         sql,
         first: candidate(candidates, 0),
         second: candidate(candidates, 1),

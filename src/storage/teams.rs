@@ -8,7 +8,7 @@ use crate::{
         time::UnixMillis,
     },
     ports::Statement,
-    storage::{batch::Query, idempotency::SUBJECT, named},
+    storage::{batch::Query, idempotency::SUBJECT, statement},
 };
 
 /// The columns of a [`Team`].
@@ -24,12 +24,12 @@ pub(crate) fn insert(organization_id: OrganizationId, team: &Team) -> Query<Opti
          SELECT :id, id, :name, :created_at FROM organizations WHERE id = :organization_id \
          ON CONFLICT (organization_id, name) DO NOTHING RETURNING {COLUMNS}"
     );
-    Query::first(named!(sql, id: team.id, organization_id, name: team.name, created_at: team.created_at))
+    Query::first(statement!(sql, id: team.id, organization_id, name: team.name, created_at: team.created_at))
 }
 
 /// The team that was made under an Idempotency-Key, which is the caller's own.
 pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<Team>> {
-    Query::first(named!(format!("SELECT {COLUMNS} FROM teams WHERE id = {SUBJECT}"), key_id, digest))
+    Query::first(statement!(format!("SELECT {COLUMNS} FROM teams WHERE id = {SUBJECT}"), key_id, digest))
 }
 
 /// A page of an organization's teams, the newest first; those alone that this user is in, if one is given.
@@ -40,14 +40,14 @@ pub(crate) fn list(
     limit: i64,
 ) -> Query<Vec<Team>> {
     Query::rows(match member {
-        None => named!(
+        None => statement!(
             "SELECT id, name, created_at FROM teams \
              WHERE organization_id = :organization_id AND id < coalesce(:before, '~') ORDER BY id DESC LIMIT :limit",
             organization_id,
             before,
             limit
         ),
-        Some(user_id) => named!(
+        Some(user_id) => statement!(
             "SELECT id, name, teams.created_at FROM team_members AS place CROSS JOIN teams ON id = team_id \
              WHERE place.organization_id = :organization_id AND user_id = :user_id \
              AND team_id < coalesce(:before, '~') ORDER BY team_id DESC LIMIT :limit",
@@ -65,7 +65,7 @@ pub(crate) fn get(organization_id: OrganizationId, id: TeamId, member: Option<Us
         "SELECT {COLUMNS} FROM teams WHERE id = :id AND organization_id = :organization_id \
          AND (:user_id IS NULL OR EXISTS (SELECT 1 FROM team_members WHERE team_id = :id AND user_id = :user_id))"
     );
-    Query::first(named!(sql, organization_id, id, user_id: member))
+    Query::first(statement!(sql, organization_id, id, user_id: member))
 }
 
 /// Renames a team; gives it as it is then, or no row if there is none or another has this name.
@@ -76,19 +76,19 @@ pub(crate) fn rename(organization_id: OrganizationId, id: TeamId, name: &Name) -
          WHERE other.organization_id = :organization_id AND other.name = :name AND other.id <> :id) \
          RETURNING {COLUMNS}"
     );
-    Query::first(named!(sql, organization_id, id, name))
+    Query::first(statement!(sql, organization_id, id, name))
 }
 
 /// Empties a team.
 pub(crate) fn empty(organization_id: OrganizationId, id: TeamId) -> Statement {
     let sql = "DELETE FROM team_members WHERE team_id = :id AND organization_id = :organization_id";
-    named!(sql, organization_id, id)
+    statement!(sql, organization_id, id)
 }
 
 /// Ends an empty team; gives whether it was there.
 pub(crate) fn delete(organization_id: OrganizationId, id: TeamId) -> Query<bool> {
     let sql = "DELETE FROM teams WHERE id = :id AND organization_id = :organization_id RETURNING id";
-    Query::any(named!(sql, organization_id, id))
+    Query::any(statement!(sql, organization_id, id))
 }
 
 /// The first people of a team.
@@ -97,14 +97,14 @@ pub(crate) fn members(organization_id: OrganizationId, id: TeamId, limit: i64) -
         "SELECT {MEMBER_COLUMNS} FROM team_members WHERE team_id = :id AND organization_id = :organization_id \
          ORDER BY user_id LIMIT :limit"
     );
-    Query::rows(named!(sql, organization_id, id, limit))
+    Query::rows(statement!(sql, organization_id, id, limit))
 }
 
 /// Whether this user is in a team.
 pub(crate) fn has_member(organization_id: OrganizationId, id: TeamId, user_id: UserId) -> Query<bool> {
     let sql = "SELECT 1 FROM team_members \
                WHERE team_id = :id AND user_id = :user_id AND organization_id = :organization_id";
-    Query::any(named!(sql, organization_id, id, user_id))
+    Query::any(statement!(sql, organization_id, id, user_id))
 }
 
 /// Puts a member of the organization into a team, unless they are in it or it has `most` people.
@@ -115,7 +115,7 @@ pub(crate) fn add(
     most: i64,
     created_at: UnixMillis,
 ) -> Statement {
-    named!(
+    statement!(
         "INSERT INTO team_members (team_id, user_id, organization_id, created_at) \
          SELECT teams.id, user_id, memberships.organization_id, :created_at \
          FROM teams JOIN memberships ON memberships.organization_id = teams.organization_id AND user_id = :user_id \
@@ -134,12 +134,12 @@ pub(crate) fn add(
 pub(crate) fn remove(organization_id: OrganizationId, id: TeamId, user_id: UserId) -> Query<bool> {
     let sql = "DELETE FROM team_members \
                WHERE team_id = :id AND user_id = :user_id AND organization_id = :organization_id RETURNING user_id";
-    Query::any(named!(sql, organization_id, id, user_id))
+    Query::any(statement!(sql, organization_id, id, user_id))
 }
 
 /// Takes somebody who is no longer a member out of all the organization's teams.
 pub(crate) fn remove_from_all(organization_id: OrganizationId, user_id: UserId) -> Statement {
-    named!(
+    statement!(
         "DELETE FROM team_members WHERE organization_id = :organization_id AND user_id = :user_id \
          AND NOT EXISTS (SELECT 1 FROM memberships WHERE organization_id = :organization_id AND user_id = :user_id)",
         organization_id,

@@ -10,7 +10,7 @@ use crate::{
         trace::{EvalRequest, GivenFeedback, Place, Trace},
     },
     ports::Statement,
-    storage::{batch::Query, database_now, json, json_text_or_null, named},
+    storage::{DATABASE_NOW, batch::Query, json, json_text_or_null, statement},
 };
 
 /// The most bytes of traces in one parameter. D1 takes values of up to 2,000,000; what stands around a
@@ -62,7 +62,7 @@ pub(crate) fn insert(
     }
     let insert = |rows: Vec<&Trace>| {
         let rows = rows.into_iter().map(|trace| NewRow { trace, bytes: trace.trace.get().len() });
-        named!(
+        statement!(
             format!(
                 "INSERT INTO traces (organization_id, id, project_id, trace, bytes, started_at, received_at, \
                  keep_until) \
@@ -87,7 +87,7 @@ pub(crate) fn insert_feedback(
     now: UnixMillis,
     retention_ms: Option<i64>,
 ) -> Statement {
-    named!(
+    statement!(
         format!(
             "INSERT INTO feedback (organization_id, trace_id, id, project_id, feedback, created_at, keep_until) \
              VALUES (:organization, :trace, :id, :project, :feedback, :now, {KEEP_UNTIL})"
@@ -109,7 +109,7 @@ pub(crate) fn insert_eval(
     now: UnixMillis,
     retention_ms: Option<i64>,
 ) -> Statement {
-    named!(
+    statement!(
         format!(
             "INSERT INTO evals (organization_id, trace_id, id, project_id, evaluator_type, metric_name, created_at, \
              keep_until) \
@@ -145,9 +145,9 @@ fn prune_table(table: &str, key: &str, limit: i64) -> Statement {
     let sql = format!(
         "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} \
          WHERE keep_until IS NOT NULL AND keep_until <= {} ORDER BY keep_until LIMIT :limit) RETURNING id",
-        database_now!(),
+        DATABASE_NOW,
     );
-    named!(sql, limit)
+    statement!(sql, limit)
 }
 
 /// A trace in a list.
@@ -198,7 +198,7 @@ pub(crate) fn list(reach: TraceReach, after: Option<Place>, limit: i64, max_byte
         newest(&feedback, "feedback"),
         newest(&evals, "evals"),
     );
-    Query::rows(named!(
+    Query::rows(statement!(
         sql,
         organization: reach.organization_id,
         project: reach.project_id,

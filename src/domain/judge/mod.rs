@@ -1,4 +1,4 @@
-//! Judges: what says whether something is good, and why.
+//! Judges: they decide whether something is good, and give the reasons.
 
 mod pattern;
 mod schema;
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{
     dataset::DatasetRow,
-    json::{MAX_DEPTH, canonical, depth},
+    json::{MAX_DEPTH, canonical, depth, present},
     key::Name,
 };
 
@@ -44,11 +44,11 @@ pub enum Judge {
         /// The name of the column.
         column: Name,
         /// The value.
-        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
         #[schemars(extend("type" = ["string", "number", "boolean", "array", "object"]))]
         expected: Option<Value>,
         /// The name of the column that has the value.
-        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Name")]
         expected_column: Option<Name>,
     },
@@ -59,11 +59,11 @@ pub enum Judge {
         /// The name of the column.
         column: Name,
         /// The text.
-        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
         #[schemars(with = "String", length(min = 1, max = MAX_TEXT_CHARS))]
         expected: Option<String>,
         /// The name of the column that has the text.
-        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Name")]
         expected_column: Option<Name>,
     },
@@ -73,12 +73,12 @@ pub enum Judge {
         /// The name of the column.
         column: Name,
         /// The texts.
-        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Vec<String>", length(min = 1, max = MAX_TEXTS))]
         #[schemars(inner(length(min = 1, max = MAX_TEXT_CHARS)))]
         expected: Option<Vec<String>>,
         /// The name of the column that has the text, or a list of them.
-        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Name")]
         expected_column: Option<Name>,
         /// How many of them it must have.
@@ -113,11 +113,11 @@ pub enum Judge {
         /// The name of the column.
         column: Name,
         /// The least that passes.
-        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
         #[schemars(with = "f64")]
         min: Option<f64>,
         /// The most that passes.
-        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
         #[schemars(with = "f64")]
         max: Option<f64>,
     },
@@ -126,7 +126,7 @@ pub enum Judge {
     Length {
         /// The name of the column.
         column: Name,
-        /// What is counted.
+        /// The unit that is counted.
         #[serde(default)]
         unit: Unit,
         /// The least that passes.
@@ -145,11 +145,11 @@ pub enum Judge {
         /// The name of the column.
         column: Name,
         /// The text.
-        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
         #[schemars(with = "String", length(min = 1, max = MAX_TEXT_CHARS))]
         expected: Option<String>,
         /// The name of the column that has the text.
-        #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Name")]
         expected_column: Option<Name>,
         /// The least score that passes.
@@ -164,7 +164,7 @@ pub enum Judge {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelJudge {
-    /// What it is to look at.
+    /// The instructions to the model.
     #[schemars(length(min = 1, max = MAX_TEXT_CHARS))]
     pub instructions: String,
     /// The verdicts that it chooses from.
@@ -197,14 +197,14 @@ pub enum Needs {
     Any,
 }
 
-/// What a length counts.
+/// The unit of a length.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// The characters.
     #[default]
     Characters,
-    /// What stands between spaces.
+    /// The words: all that stands between spaces.
     Words,
 }
 
@@ -217,7 +217,7 @@ impl Unit {
     }
 }
 
-/// What a judge says.
+/// The judgment of a judge.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Judgment {
     /// The verdict: `pass` or `fail`, or one of those that a model was given to choose from.
@@ -226,26 +226,21 @@ pub struct Judgment {
     pub passed: bool,
     /// How good it is, from 0 to 1, if the judge measures that.
     pub score: Option<f64>,
-    /// Why, for people.
+    /// The reasons, for people.
     pub explanation: String,
 }
 
-/// What the document says of a judge that compares with a value or with a column.
+/// The document's rule for a judge that compares with a value or with a column.
 fn either() -> Value {
     serde_json::json!([{ "required": ["expected"] }, { "required": ["expected_column"] }])
 }
 
-/// What the document says of a judge that has bounds.
+/// The document's rule for a judge that has bounds.
 fn bounds() -> Value {
     serde_json::json!([{ "required": ["min"] }, { "required": ["max"] }])
 }
 
-/// What may be left out and must not be null.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
-}
-
-/// The same of a whole number, as which JSON has 3.0, too.
+/// Reads a whole number, as which JSON has 3.0, too, that may be left out and must not be null.
 fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     let number = f64::deserialize(deserializer)?;
     if number.fract() != 0.0 || !(0.0..=f64::from(MAX_LENGTH)).contains(&number) {
@@ -582,7 +577,8 @@ fn token_overlap(column: &str, value: &str, expected: &str, threshold: f64) -> J
     // Two texts without any word are alike.
     let score = if has + wants == 0 { 1.0 } else { 2.0 * shared as f64 / (has + wants) as f64 };
     let explanation = format!(
-        "`{column}` has {shared} of the {wants} words that were expected, among {has} words: {score:.2} where {threshold} is enough."
+        "`{column}` has {shared} of the {wants} words that were expected, among {has} words: \
+         {score:.2} where {threshold} is enough."
     );
     Judgment { score: Some(score), ..judged(score >= threshold, explanation) }
 }

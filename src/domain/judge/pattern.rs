@@ -25,7 +25,7 @@ impl Pattern {
     /// Reads one.
     ///
     /// # Errors
-    /// What is wrong with it, and what to do.
+    /// The fault, and what to do.
     pub(super) fn compile(pattern: &str) -> Result<Self, String> {
         if pattern.chars().count() > MAX_CHARS {
             return Err(format!("must have at most {MAX_CHARS} characters"));

@@ -31,7 +31,7 @@ const TYPES: [&str; 7] = ["null", "boolean", "object", "array", "number", "integ
 /// Whether this is a schema that can be used here.
 ///
 /// # Errors
-/// Where it is not, beginning with `path`, and why.
+/// The first place, beginning with `path`, where it is not.
 pub(super) fn check(schema: &Value, path: &str) -> Result<(), InvalidField> {
     if depth(schema) > MAX_DEPTH {
         return Err(InvalidField::new(path, format!("must not be nested more than {MAX_DEPTH} levels deep")));
@@ -128,7 +128,7 @@ fn referred<'a>(root: &'a Value, to: &str) -> Option<&'a Value> {
     ["$defs", "definitions"].contains(&definitions).then(|| root.get(definitions)?.get(&name)).flatten()
 }
 
-/// Why a value does not fit a schema.
+/// A value's misfit with a schema.
 enum Misfit {
     /// It does not: the way to the place, from its end, and what is wrong there.
     At(Vec<String>, String),
@@ -136,7 +136,7 @@ enum Misfit {
     Unknown,
 }
 
-/// Why a value does not fit a schema that was checked; `None`: it does.
+/// The reason why a value does not fit a schema that was checked; `None`: it fits.
 pub(super) fn misfit(schema: &Value, value: &Value) -> Option<String> {
     if depth(value) > MAX_DEPTH {
         return Some(format!("it is nested more than {MAX_DEPTH} levels deep"));
@@ -170,7 +170,7 @@ fn must(good: bool, what: impl FnOnce() -> String) -> Judged {
     if good { Ok(()) } else { Err(Misfit::At(Vec::new(), what())) }
 }
 
-/// What is wrong, one step further away.
+/// The same misfit, one step further away.
 fn within(step: &str, judged: Judged) -> Judged {
     judged.map_err(|misfit| match misfit {
         Misfit::At(mut way, what) => {

@@ -42,7 +42,7 @@ pub(super) fn quoted(text: &str) -> String {
     format!("{:?}", cut(text, 0))
 }
 
-/// What a value is, in few words.
+/// A value in few words.
 pub(super) fn brief(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("an array of {}", items.len()),
