@@ -9,7 +9,7 @@ use crate::support::{
     Answer, START, World,
     problem::assert_problem,
     request,
-    routes::{RouteCall, Targets, every_key_route},
+    routes::{RouteCall, Targets, every_key_route, prepared},
 };
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -27,7 +27,7 @@ fn managing(targets: &Targets) -> Vec<RouteCall> {
 
 /// Sends a request whose id and address are known.
 fn send(world: &World, route: &RouteCall, key: &str, request_id: &str) -> Answer {
-    let mut request = request(route.method, &route.path, key, &route.body);
+    let mut request = request(route.method, &route.path, key, &route.known.body);
     request.headers.push(("cf-ray".to_owned(), request_id.to_owned()));
     request.headers.push(("cf-connecting-ip".to_owned(), IP.to_owned()));
     let answer = world.send(&request);
@@ -58,31 +58,34 @@ fn in_all(world: &World) -> usize {
 fn world() -> (World, String, [String; 3]) {
     let world = World::new();
     let owner = world.bootstrap();
-    let own = world.get("/v1/keys/self", &owner);
-    let ids = ["organization_id", "id", "user_id"].map(|field| own.text(field));
+    let ids = own_ids(&world, &owner);
     (world, owner, ids)
+}
+
+/// The ids of a key's organization, of the key and of its user.
+fn own_ids(world: &World, key: &str) -> [String; 3] {
+    let own = world.get("/v1/keys/self", key);
+    ["organization_id", "id", "user_id"].map(|field| own.text(field))
 }
 
 #[test]
 fn every_managing_route_records_what_it_has_done() {
-    let (world, owner, [organization_id, key_id, user_id]) = world();
-    let targets = Targets::new(&world, &owner);
-    for (index, route) in managing(&targets).iter().enumerate() {
-        targets.restore(&world);
-        let request_id = format!("ray-{index}");
-        let answer = send(&world, route, &owner, &request_id);
-        assert!(answer.status < 300, "{}: {}", route.name(), answer.json);
-        let events = in_request(&world, &request_id);
-        assert_eq!(i64::try_from(events.len()), Ok(route.events()), "{}", route.name());
+    for route in managing(&prepared().2) {
+        let (world, owner, _) = prepared();
+        let [organization_id, key_id, user_id] = own_ids(&world, &owner);
+        let request_id = "ray-1";
+        let answer = send(&world, &route, &owner, request_id);
+        assert!(answer.status < 300, "{route}: {}", answer.json);
+        let events = in_request(&world, request_id);
+        assert_eq!(i64::try_from(events.len()), Ok(route.known.events), "{route}");
         for event in events {
             // What founds an organization stands in the trail of that one.
             let foreign = route.name() == "POST /v1/organizations";
-            assert_eq!(event["organization_id"] != organization_id.as_str(), foreign, "{}", route.name());
+            assert_eq!(event["organization_id"] != organization_id.as_str(), foreign, "{route}");
             assert_eq!(
                 [&event["actor_kind"], &event["actor_id"], &event["user_id"], &event["ip"]],
                 ["key", key_id.as_str(), &user_id, IP],
-                "{}",
-                route.name()
+                "{route}"
             );
             assert_eq!(event["refusal"], Value::Null);
             assert_eq!(event["kept_ms"], 365 * DAY_MS);
@@ -120,13 +123,13 @@ fn every_managing_route_records_what_it_has_refused() {
             let answer = send(&world, route, key, &request_id);
             if name == "stranger" && answer.status == 400 {
                 // His key of a project that is not his has a wrong `project_id`.
-                assert!(route.template.ends_with("/:project/api-keys"), "{}: {}", route.name(), answer.json);
+                assert!(route.template.ends_with("/:project/api-keys"), "{route}: {}", answer.json);
                 assert_eq!(in_all(&world), before);
                 continue;
             }
             assert_problem(&answer, status, code);
             let events = in_request(&world, &request_id);
-            assert_eq!((events.len(), in_all(&world)), (1, before + 1), "{}", route.name());
+            assert_eq!((events.len(), in_all(&world)), (1, before + 1), "{route}");
             let user_id = world.database.value(&format!("SELECT user_id FROM keys WHERE id = '{key_id}'"));
             let expected = json!({
                 "organization_id": organization_id,

@@ -6,7 +6,7 @@ use crate::support::{
     Answer, World,
     problem::{assert_not_stored, assert_problem},
     request,
-    routes::{Targets, every_route},
+    routes::{Targets, every_route, prepared},
 };
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -344,11 +344,10 @@ fn whoever_does_not_administer_the_organization_manages_no_keys_and_no_projects(
 
 #[test]
 fn every_route_of_a_surface_answers_under_its_prefix_as_without() {
-    for index in 0..every_route(&targets_of_a_new_world().1).len() {
+    for route in every_route(&prepared().2) {
         let mut answers = Vec::new();
         for prefixed in [false, true] {
-            let (world, targets, owner) = targets_of_a_new_world();
-            let route = &every_route(&targets)[index];
+            let (world, owner, _) = prepared();
             let prefix = match route.template {
                 path if path.starts_with("/v1/api_key") => "/braintrust",
                 path if !path.contains("/organizations")
@@ -358,23 +357,17 @@ fn every_route_of_a_surface_answers_under_its_prefix_as_without() {
                 }
                 path => {
                     for prefix in ["/braintrust", "/confident"] {
-                        let answer = world.call(route.method, &format!("{prefix}{path}"), &owner, &route.body);
+                        let answer = world.call(route.method, &format!("{prefix}{path}"), &owner, &route.known.body);
                         assert_problem(&answer, 404, "not_found");
                     }
                     break;
                 }
             };
             let path = if prefixed { format!("{prefix}{}", route.path) } else { route.path.clone() };
-            let answer = world.call(route.method, &path, &owner, &route.body);
+            let answer = world.call(route.method, &path, &owner, &route.known.body);
             assert_eq!(answer.status, 200, "{path}: {}", answer.json);
             answers.push((answer.json, answer.headers));
         }
         assert!(answers.is_empty() || answers[0] == answers[1], "{answers:?}");
     }
-}
-
-fn targets_of_a_new_world() -> (World, Targets, String) {
-    let (world, owner) = world();
-    let targets = Targets::new(&world, &owner);
-    (world, targets, owner)
 }

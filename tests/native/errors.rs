@@ -17,7 +17,7 @@ use crate::support::{
     Envelope, OPERATOR_SECRET, World,
     problem::{assert_envelope, assert_not_stored, assert_problem},
     request,
-    routes::{RouteCall, Targets, every_key_route, every_route},
+    routes::{RouteCall, Targets, every_key_route, every_route, prepared},
 };
 
 /// A good text of a key that nobody has.
@@ -27,10 +27,7 @@ const METHODS: [&str; 9] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", 
 
 /// A world with keys to act on; gives the world, the owner's key, and those.
 fn world() -> (World, String, Targets) {
-    let world = World::new();
-    let owner = world.bootstrap();
-    let targets = Targets::new(&world, &owner);
-    (world, owner, targets)
+    prepared()
 }
 
 fn with_authorization(mut request: Request, value: &str) -> Request {
@@ -64,7 +61,7 @@ fn every_route_refuses_a_request_without_a_good_credential() {
         (&format!("Bearer {UNKNOWN}"), "invalid_api_key"),
     ] {
         for route in every_route(&targets).iter().filter(|route| route.access != "anybody") {
-            let request = with_authorization(request(route.method, &route.path, "", &route.body), authorization);
+            let request = with_authorization(request(route.method, &route.path, "", &route.known.body), authorization);
             let (answer, io) = world.counted(|| world.send(&request));
             match route.access {
                 "operator" if authorization.ends_with(OPERATOR_SECRET) => assert_eq!(answer.status, 409),
@@ -115,7 +112,7 @@ fn every_key_route_refuses_a_key_that_is_no_longer_good() {
 
 #[test]
 fn every_route_with_a_scope_names_the_one_that_is_missing() {
-    let (world, owner, targets) = world();
+    let (.., targets) = world();
     let every_other = |scope: &str| {
         let all = [
             "api-keys:read",
@@ -131,10 +128,11 @@ fn every_route_with_a_scope_names_the_one_that_is_missing() {
         ];
         all.into_iter().filter(|held| *held != scope).collect::<Vec<_>>()
     };
-    let (_, nothing) = world.create(&owner, "nothing", &[]);
     for route in every_key_route(&targets) {
+        let (world, owner, _) = world();
+        let (_, nothing) = world.create(&owner, "nothing", &[]);
         if route.access == "any key" {
-            assert_eq!(route.send(&world, &nothing).status, 200, "{}", route.name());
+            assert_eq!(route.send(&world, &nothing).status, 200, "{route}");
             continue;
         }
         let (_, others) = world.create(&owner, "others", &every_other(route.access));
@@ -145,20 +143,12 @@ fn every_route_with_a_scope_names_the_one_that_is_missing() {
         }
         let (_, enough) = world.create(&owner, "enough", &[route.access, "api-keys:read", "datasets:read"]);
         let answer = route.send(&world, &enough);
-        let handing_out = [
-            "/v1/organizations",
-            "/v1/organizations/:organization/invitations",
-            "/v1/organizations/:organization/members/:user/sign-in-links",
-            "/api/live-evaluations",
-            "/api/live-evaluations/:live_evaluation/regenerate",
-        ];
-        if route.method == "POST" && handing_out.contains(&route.template) {
+        if route.known.hands_out {
             // What they hand out may do more than this list of scopes says.
             assert_problem(&answer, 403, "exceeds_own_access");
             continue;
         }
-        assert!(answer.status < 300, "{}: {}", route.name(), answer.json);
-        targets.restore(&world);
+        assert!(answer.status < 300, "{route}: {}", answer.json);
     }
 }
 
@@ -178,7 +168,7 @@ fn every_path_refuses_other_methods_and_names_its_own() {
         let own: Vec<&str> =
             rows.iter().filter(|other| other.template == row.template).map(|other| other.method).collect();
         for method in METHODS.into_iter().filter(|method| !own.contains(method)) {
-            let answer = world.call(method, &row.path, &owner, &row.body);
+            let answer = world.call(method, &row.path, &owner, &row.known.body);
             assert_problem(&answer, 405, "method_not_allowed");
             assert_eq!(answer.header("allow"), Some(own.join(", ").as_str()));
         }
@@ -191,7 +181,7 @@ fn head_is_answered_like_get() {
     for route in every_key_route(&targets) {
         let head = world.call("HEAD", &route.path, &owner, &Value::Null);
         match route.method {
-            "GET" => assert_eq!(head.json, route.send(&world, &owner).json, "{}", route.name()),
+            "GET" => assert_eq!(head.json, route.send(&world, &owner).json, "{route}"),
             _ if table().iter().any(|(method, path, _)| (*method, *path) == ("GET", route.template)) => {
                 assert_eq!(head.status, 200);
             }
@@ -285,10 +275,10 @@ fn credential<'a>(route: &RouteCall, owner: &'a str) -> &'a str {
 
 /// The routes that read a body, each with a credential that it takes.
 fn routes_with_body(owner: &str, targets: &Targets) -> Vec<(Request, Value)> {
-    let rows = every_route(targets).into_iter().filter(|route| !route.body.is_null());
+    let rows = every_route(targets).into_iter().filter(|route| !route.known.body.is_null());
     rows.map(|route| {
         let credential = credential(&route, owner);
-        (request(route.method, &route.path, credential, &route.body), route.body)
+        (request(route.method, &route.path, credential, &route.known.body), route.known.body)
     })
     .collect()
 }
@@ -550,8 +540,10 @@ fn no_request_makes_a_5xx_or_a_panic() {
     let mut rows = every_route(&targets);
     rows.extend(every_route(&revoked));
     let bearers = [&owner, &narrow, OPERATOR_SECRET, UNKNOWN].map(|credential| format!("Bearer {credential}"));
-    let rows: Vec<Request> =
-        rows.iter().map(|route| request(route.method, &route.path, credential(route, &owner), &route.body)).collect();
+    let rows: Vec<Request> = rows
+        .iter()
+        .map(|route| request(route.method, &route.path, credential(route, &owner), &route.known.body))
+        .collect();
     let bodies = [
         "{\"name\":\"a\",\"scopes\":[\"api-keys:*\"],\"expires_at\":\"+262142-12-31\"}",
         "{\"name\":\"a\",\"scopes\":[],\"expires_in_days\":9223372036854775807}",

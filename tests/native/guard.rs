@@ -1,12 +1,14 @@
 //! The guard: a key that was good a moment ago, and is not any more, neither reads nor writes.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 
 use crate::support::{
-    World,
+    Snapshot, World,
     problem::assert_problem,
     request,
-    routes::{RouteCall, Targets, every_key_route},
+    routes::{RouteCall, Targets, every_key_route, prepared},
 };
 
 /// A world in which a colleague, who may do everything, has just made a request: this isolate's
@@ -21,22 +23,13 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let world = World::new();
-        let owner = world.bootstrap();
-        let (user_id, key_id, key) = world.colleague(&owner, "owner");
-        let targets = Targets::new(&world, &owner);
-        // What is shared with somebody he cannot share on, so this becomes his.
-        for (table, id) in [
-            ("datasets", &targets.dataset),
-            ("evaluations", &targets.evaluation),
-            ("live_evaluations", &targets.live_evaluation),
-        ] {
-            world.database.execute(&format!("UPDATE {table} SET user_id = '{user_id}' WHERE id = '{id}'"));
-        }
-        let world = world.another_isolate();
-        assert_eq!(world.get("/v1/scopes", &key).status, 200);
-        assert_eq!(world.counted(|| world.get("/v1/scopes", &key)).1, (0, 0, 0));
-        Self { world, user_id, key_id, key, targets }
+        static BEFORE: LazyLock<(Snapshot, [String; 3], Targets)> = LazyLock::new(before);
+        let (snapshot, [user_id, key_id, key], targets) = &*BEFORE;
+        let world = World::restored(snapshot);
+        assert_eq!(world.get("/v1/scopes", key).status, 200);
+        assert_eq!(world.counted(|| world.get("/v1/scopes", key)).1, (0, 0, 0));
+        let [user_id, key_id, key] = [user_id, key_id, key].map(Clone::clone);
+        Self { world, user_id, key_id, key, targets: targets.clone() }
     }
 
     fn routes(&self) -> Vec<RouteCall> {
@@ -67,39 +60,52 @@ impl Scene {
     }
 }
 
+/// A world with a colleague, the ids of him and of his key, its text, and the targets.
+fn before() -> (Snapshot, [String; 3], Targets) {
+    let (world, owner, targets) = prepared();
+    let (user_id, key_id, key) = world.colleague(&owner, "owner");
+    // What is shared with somebody he cannot share on, so this becomes his.
+    for (table, id) in [
+        ("datasets", &targets.dataset),
+        ("evaluations", &targets.evaluation),
+        ("live_evaluations", &targets.live_evaluation),
+    ] {
+        world.database.execute(&format!("UPDATE {table} SET user_id = '{user_id}' WHERE id = '{id}'"));
+    }
+    (world.snapshot(), [user_id, key_id, key], targets)
+}
+
 #[test]
 fn every_route_that_asks_the_database_refuses_a_key_that_has_just_ended() {
     let endings = Scene::new().endings().len();
-    for index in 0..Scene::new().routes().len() {
+    for (index, route) in Scene::new().routes().iter().enumerate() {
         // The revocation, and one of the others in turn: what the guard asks is the same for all routes.
         for ending in [0, 1 + index % (endings - 1)] {
             let scene = Scene::new();
-            let route = &scene.routes()[index];
             let (sql, status, code) = &scene.endings()[ending];
             scene.world.database.execute(sql);
             let before = scene.world.database.dump();
             let (answer, io) = scene.world.counted(|| route.send(&scene.world, &scene.key));
-            if route.template == "/v1/scopes" {
-                // The one route that needs no database, and so cannot know within the staleness bound.
-                assert_eq!((answer.status, io), (200, (0, 0, 0)));
+            if route.known.round_trips == 0 {
+                // A route that needs no database cannot know within the staleness bound.
+                assert_eq!((answer.status, io), (200, (0, 0, 0)), "{route}");
                 continue;
             }
             if *code == "insufficient_scope" && route.access == "any key" {
-                assert_eq!(answer.status, 200, "{}", answer.json);
+                assert_eq!(answer.status, 200, "{route}: {}", answer.json);
             } else {
                 assert_problem(&answer, *status, code);
             }
-            assert_eq!(scene.world.database.dump(), before, "{} {sql}", route.name());
+            assert_eq!(scene.world.database.dump(), before, "{route} {sql}");
         }
     }
 }
 
 #[test]
 fn every_batch_of_every_route_is_guarded() {
-    for index in 0..Scene::new().routes().len() {
+    for route in Scene::new().routes() {
         for pass in 0.. {
             let mut scene = Scene::new();
-            let route = &scene.routes()[index];
             let sql = format!("UPDATE keys SET revoked_at = 1 WHERE id = '{}'", scene.key_id);
             scene.world.meddle(pass, &sql);
             let before = scene.everything_else();
@@ -109,7 +115,7 @@ fn every_batch_of_every_route_is_guarded() {
                 break;
             }
             assert_problem(&answer, 401, "key_revoked");
-            assert_eq!(scene.everything_else(), before, "{}", route.name());
+            assert_eq!(scene.everything_else(), before, "{route}");
         }
     }
 }
@@ -126,15 +132,14 @@ fn both_batches_of_a_braintrust_list_by_organization_are_guarded() {
 
 #[test]
 fn every_route_goes_on_after_a_harmless_change_of_the_key() {
-    for index in 0..Scene::new().routes().len() {
+    for route in Scene::new().routes() {
         let scene = Scene::new();
-        let route = &scene.routes()[index];
         let rename = format!("UPDATE keys SET name = 'renamed' WHERE id = '{}'", scene.key_id);
         scene.world.database.execute(&rename);
         let answer = route.send(&scene.world, &scene.key);
-        assert!(answer.status < 300, "{}: {}", route.name(), answer.json);
+        assert!(answer.status < 300, "{route}: {}", answer.json);
         let events = format!("SELECT count(*) FROM audit_events WHERE actor_id = '{}'", scene.key_id);
-        assert_eq!(scene.world.database.value(&events), json!(route.events()), "{}", route.name());
+        assert_eq!(scene.world.database.value(&events), json!(route.known.events), "{route}");
     }
 }
 

@@ -252,7 +252,7 @@ fn key_of_a_live_evaluation_runs_it_and_nothing_else() {
         } else {
             assert_problem(&answer, 403, "live_evaluation_key");
         }
-        assert_eq!(scene.world.database.dump(), before, "{}", route.name());
+        assert_eq!(scene.world.database.dump(), before, "{route}");
     }
     assert_eq!(scene.run(&scene.key).status, 200);
     let (_, other_key) = scene.world.deploy(&scene.owner, &targets.evaluation);

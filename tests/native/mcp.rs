@@ -9,7 +9,7 @@ use crate::support::{
     Answer, World,
     problem::assert_problem,
     request,
-    routes::{RouteCall, Targets, every_key_route},
+    routes::{RouteCall, Targets, every_key_route, prepared},
     secrets,
 };
 
@@ -108,19 +108,18 @@ fn arguments(tool: &Value, route: &RouteCall) -> Value {
         arguments.insert(name.to_owned(), json!(value));
     }
     match tool["body"].as_str().unwrap() {
-        "rest" => arguments.extend(route.body.as_object().unwrap().clone()),
+        "rest" => arguments.extend(route.known.body.as_object().unwrap().clone()),
         "body" => {
-            arguments.insert("body".to_owned(), route.body.clone());
+            arguments.insert("body".to_owned(), route.known.body.clone());
         }
-        _ => assert!(route.body.is_null(), "{}", route.name()),
+        _ => assert!(route.known.body.is_null(), "{route}"),
     }
     arguments.into()
 }
 
 /// A scene for a call of a tool, and the call of its route.
 fn scene(name: &str) -> (World, String, RouteCall) {
-    let (world, owner) = world();
-    let targets = Targets::new(&world, &owner);
+    let (world, owner, targets) = prepared();
     let api = api();
     let route =
         every_key_route(&targets).into_iter().find(|route| operation(&api, route).as_deref() == Some(name)).unwrap();

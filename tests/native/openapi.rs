@@ -7,14 +7,25 @@ use serde_json::{Map, Value, json};
 
 use crate::support::{
     Envelope, OPERATOR_SECRET, World, envelope, request,
-    routes::{Targets, every_route},
+    routes::{every_route, prepared},
     tools,
 };
 
+/// The document as the code makes it, whatever the file says.
 fn document() -> Value {
+    openapi::document().into()
+}
+
+/// The document as the Worker serves it: what was in the file when this was built.
+fn served() -> Value {
     let answer = World::new().get("/openapi.json", "");
     assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")));
     answer.json
+}
+
+/// Whether the files are to be written instead of compared.
+fn updating() -> bool {
+    env::var_os("UPDATE").is_some()
 }
 
 /// Every operation, by its method and its path.
@@ -47,18 +58,21 @@ fn members<'a>(value: &'a Value, name: &str) -> Vec<&'a Value> {
 /// Run this once with `UPDATE=1` after a change of a documented route or type.
 #[test]
 fn the_files_are_what_the_code_says() {
-    let document = openapi::document();
+    let document = document();
     let update = "the document has changed: UPDATE=1 cargo test --test native openapi";
     for (name, made) in [
         ("openapi.json", serde_json::to_string_pretty(&document).unwrap() + "\n"),
-        ("tools.json", tools::file(&document.into())),
+        ("tools.json", tools::file(&document)),
     ] {
         let path = format!("{}/src/http/{name}", env!("CARGO_MANIFEST_DIR"));
-        if env::var_os("UPDATE").is_some() {
+        if updating() {
             fs::write(&path, &made).unwrap();
         }
         assert!(fs::read_to_string(&path).unwrap_or_default() == made, "{update}");
     }
+    let served = served();
+    // What has just been written is served by the next build.
+    assert!(updating() || served == document, "{update}");
 }
 
 #[test]
@@ -193,43 +207,43 @@ fn misfit_finds_what_does_not_fit() {
 #[test]
 fn every_request_and_every_answer_fits_its_schema() {
     let document = document();
-    let world = World::new();
-    let owner = world.bootstrap();
-    let targets = Targets::new(&world, &owner);
-    for route in every_route(&targets) {
+    for route in every_route(&prepared().2) {
         let operation = &document["paths"][braces(route.template)][route.method.to_lowercase()];
         if operation.is_null() {
             continue;
         }
-        targets.restore(&world);
         let fits = |schema: &Value, value: &Value| {
-            assert!(!schema.is_null(), "{} has no schema", route.name());
-            assert_eq!(misfit(&document, schema, value), None, "{}: {value}", route.name());
+            assert!(!schema.is_null(), "{route} has no schema");
+            assert_eq!(misfit(&document, schema, value), None, "{route}: {value}");
         };
         let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
-        if route.body.is_null() {
+        if route.known.body.is_null() {
             let streamed = !operation["requestBody"]["content"]["text/csv"].is_null();
-            assert!(schema.is_null() || streamed, "{}", route.name());
+            assert!(schema.is_null() || streamed, "{route}");
         } else {
-            fits(schema, &route.body);
+            fits(schema, &route.known.body);
         }
         // There can be one bootstrap, and that was it.
-        let done = (route.access == "operator").then(World::new);
-        let (world, credential) = done.as_ref().map_or((&world, &*owner), |new| (new, OPERATOR_SECRET));
-        let mut request = request(route.method, &route.path, credential, &route.body);
+        let (world, credential) = if route.access == "operator" {
+            (World::new(), OPERATOR_SECRET.to_owned())
+        } else {
+            let (world, owner, _) = prepared();
+            (world, owner)
+        };
+        let mut request = request(route.method, &route.path, &credential, &route.known.body);
         request.headers.push(("idempotency-key".to_owned(), route.name().replace(' ', "")));
         let before = world.database.count("idempotency_keys");
         let answer = world.send(&request);
-        assert!(answer.status < 300, "{}: {}", route.name(), answer.json);
+        assert!(answer.status < 300, "{route}: {}", answer.json);
         let documented = &operation["responses"][answer.status.to_string()];
         if answer.status == 204 {
-            assert_eq!(documented, &json!({ "description": "Done" }), "{}", route.name());
+            assert_eq!(documented, &json!({ "description": "Done" }), "{route}");
         } else if documented["content"].get("text/csv; charset=utf-8").is_none() {
             fits(&documented["content"]["application/json"]["schema"], &answer.json);
         }
         let in_header = |parameter: &Value| parameter["in"] == "header" && parameter["name"] == "Idempotency-Key";
         let repeatable = operation["parameters"].as_array().unwrap().iter().any(in_header);
-        assert_eq!(world.database.count("idempotency_keys") > before, repeatable, "{}", route.name());
-        assert_eq!(operation["responses"].get("422").is_some(), repeatable, "{}", route.name());
+        assert_eq!(world.database.count("idempotency_keys") > before, repeatable, "{route}");
+        assert_eq!(operation["responses"].get("422").is_some(), repeatable, "{route}");
     }
 }

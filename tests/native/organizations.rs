@@ -432,11 +432,11 @@ fn inactive_subscription_is_402_on_every_resource_route_and_on_no_other() {
     }
     assert_eq!(world.database.dump(), before);
     for route in others.iter().filter(|route| route.method == "GET") {
-        assert_eq!(route.send(&world, &owner).status, 200, "{}", route.name());
+        assert_eq!(route.send(&world, &owner).status, 200, "{route}");
     }
     set(&world, OWN, &owner, &json!({ "subscription": "active" }));
     for route in resources.iter().filter(|route| route.method == "GET") {
-        assert_eq!(route.send(&world, &owner).status, 200, "{}", route.name());
+        assert_eq!(route.send(&world, &owner).status, 200, "{route}");
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     rc::Rc,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicI64, Ordering::Relaxed},
     },
 };
@@ -176,7 +176,21 @@ pub(crate) struct World {
     pub(crate) cache: Rc<MapCache>,
     pub(crate) clock: Rc<ManualClock>,
     pub(crate) later: Rc<Later>,
+    entropy: Rc<SeededEntropy>,
     others: Rc<Cell<u32>>,
+}
+
+/// A world before anything has happened.
+static EMPTY: LazyLock<Snapshot> =
+    LazyLock::new(|| Snapshot { database: sqlite::empty(), cache: HashMap::new(), at: START, entropy: 1, others: 0 });
+
+/// All of a world but what its isolates have in memory, so that many tests can start where one has come to.
+pub(crate) struct Snapshot {
+    database: Vec<u8>,
+    cache: HashMap<String, String>,
+    at: UnixMillis,
+    entropy: u64,
+    others: u32,
 }
 
 /// Calls of the outside world: batches of the database, reads of KV, writes of KV. Batches that write
@@ -186,6 +200,8 @@ pub(crate) type Io = (usize, usize, usize);
 /// An answer, read.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
+    /// What was asked, for the messages of failures.
+    pub(crate) request: String,
     pub(crate) status: u16,
     pub(crate) headers: Vec<(Cow<'static, str>, String)>,
     pub(crate) json: Value,
@@ -262,16 +278,40 @@ impl World {
 
     /// An empty world, configured by these variables beside the operator's secret.
     pub(crate) fn with_config(variables: &[(&str, &str)]) -> Self {
-        let instant = Instant(Arc::new(AtomicI64::new(START.0)));
-        let database = Rc::new(Sqlite::new(instant.clone()));
-        let cache = Rc::new(MapCache::default());
+        Self::of(&EMPTY, variables)
+    }
+
+    /// A new isolate of the world of which the snapshot was taken.
+    pub(crate) fn restored(snapshot: &Snapshot) -> Self {
+        Self::of(snapshot, &[])
+    }
+
+    /// What a new isolate of this world finds.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.settle();
+        Snapshot {
+            database: self.database.image(),
+            cache: self.cache.values.borrow().clone(),
+            at: self.clock.0.get(),
+            entropy: self.entropy.0.get(),
+            others: self.others.get(),
+        }
+    }
+
+    fn of(snapshot: &Snapshot, variables: &[(&str, &str)]) -> Self {
+        let instant = Instant(Arc::new(AtomicI64::new(snapshot.at.0)));
+        let database = Rc::new(Sqlite::new(&snapshot.database, instant.clone()));
+        let values = RefCell::new(snapshot.cache.clone());
+        let cache = Rc::new(MapCache { values, ..MapCache::default() });
         let clock = Rc::new(ManualClock(instant));
+        let entropy = Rc::new(SeededEntropy(Cell::new(snapshot.entropy)));
+        let others = Rc::new(Cell::new(snapshot.others));
         let later = Rc::new(Later::default());
         let app = App {
             database: database.clone(),
             cache: cache.clone(),
             clock: clock.clone(),
-            entropy: Rc::new(SeededEntropy(Cell::new(1))),
+            entropy: entropy.clone(),
             background: later.clone(),
             upstream: Rc::new(NoUpstream),
             limiter: Rc::new(Count(Cell::new(usize::MAX))),
@@ -279,7 +319,7 @@ impl World {
             config: Rc::new(config(variables)),
             isolate: Rc::default(),
         };
-        Self { app, database, cache, clock, later, others: Rc::default() }
+        Self { app, database, cache, clock, later, entropy, others }
     }
 
     /// Deploys this world anew with another configuration.
@@ -296,6 +336,7 @@ impl World {
             cache: self.cache.clone(),
             clock: self.clock.clone(),
             later: self.later.clone(),
+            entropy: self.entropy.clone(),
             others: self.others.clone(),
         }
     }
@@ -376,7 +417,13 @@ impl World {
             }
             body => value(body),
         };
-        Answer { status: response.status, headers: response.headers, json, envelope: envelope(&request.path) }
+        Answer {
+            request: format!("{} {}", request.method, request.path),
+            status: response.status,
+            headers: response.headers,
+            json,
+            envelope: envelope(&request.path),
+        }
     }
 
     /// Sends a request with a key and a body.

@@ -11,7 +11,7 @@ pub(crate) fn assert_problem(answer: &Answer, status: u16, code: &str) {
         (Envelope::Trulayer, "insufficient_scope") => "scope_forbidden",
         _ => code,
     };
-    assert_eq!((answer.status, answer.code()), (status, code), "{}", answer.json);
+    assert_eq!((answer.status, answer.code()), (status, code), "{}: {}", answer.request, answer.json);
     assert_envelope(answer);
 }
 

@@ -1,9 +1,11 @@
 //! The table of routes as calls that can be made.
 
+use std::{fmt, sync::LazyLock};
+
 use bitting::http::routes::table;
 use serde_json::{Value, json};
 
-use super::{Answer, World};
+use super::{Answer, Snapshot, World};
 
 /// What the calls of the routes are about: a key of each kind that some routes ask for.
 #[derive(Clone)]
@@ -33,6 +35,20 @@ pub(crate) struct Targets {
     pub(crate) evaluation: String,
     pub(crate) live_evaluation: String,
     pub(crate) run: String,
+}
+
+/// A world with an owner and targets, as a new isolate finds it.
+static PREPARED: LazyLock<(Snapshot, String, Targets)> = LazyLock::new(|| {
+    let world = World::new();
+    let owner = world.bootstrap();
+    let targets = Targets::new(&world, &owner);
+    (world.snapshot(), owner, targets)
+});
+
+/// A world of its own for the call of one route; gives the world, the owner's key, and the targets.
+pub(crate) fn prepared() -> (World, String, Targets) {
+    let (snapshot, owner, targets) = &*PREPARED;
+    (World::restored(snapshot), owner.clone(), targets.clone())
 }
 
 impl Targets {
@@ -87,7 +103,7 @@ impl Targets {
             live_evaluation,
             run,
         };
-        targets.restore(world);
+        targets.set_up(world);
         targets
     }
 
@@ -120,70 +136,308 @@ impl Targets {
         (format!("rev_{digits}{number}"), format!("run_{digits}{number}"))
     }
 
-    /// Takes back what the calls have done to the targets. The rotation is one that never ends.
-    pub(crate) fn restore(&self, world: &World) {
-        let evaluation = new_evaluation();
-        let ((open, open_run), (judged, judged_run)) = (self.review(OPEN), self.review(JUDGED));
+    /// What no route can bring about: a rotation that never ends, shares with somebody who has no key, and two items
+    /// of the review queue, each with a run of its own.
+    fn set_up(&self, world: &World) {
+        let Self { rotating, organization, member, dataset, live_evaluation, evaluation, run, .. } = self;
         world.database.execute(&format!(
-            "UPDATE keys SET revoked_at = NULL, rotates_at = NULL, outgoing_digest = NULL
-             WHERE id IN ('{}', '{}', '{}', '{}');
-             UPDATE keys SET rotates_at = {}, outgoing_digest = 'outgoing of ' || id, outgoing_pepper_version = 0,
-             outgoing_start = 'start', outgoing_last4 = 'last' WHERE id = '{}';
-             UPDATE projects SET deleted_at = NULL WHERE id = '{}';
-             INSERT OR IGNORE INTO memberships (organization_id, user_id, role, created_at) VALUES ('{organization}', '{member}', 'admin', 0);
-             INSERT OR IGNORE INTO teams (id, organization_id, name, created_at) VALUES ('{team}', '{organization}', '{team}', 0);
-             INSERT OR IGNORE INTO team_members (team_id, user_id, organization_id, created_at) VALUES ('{team}', '{member}', '{organization}', 0);
-             DELETE FROM team_members WHERE user_id = '{colleague}';
-             INSERT OR IGNORE INTO invitations (id, organization_id, email, role, digest, expires_at, created_at, created_by)
-             VALUES ('{invitation}', '{organization}', '{invitation}@example.com', 'member', '{invitation}', {later}, 0, '{id}');
-             UPDATE datasets SET ends_at = NULL, columns = '{columns}',
-             judgments = '[]', row_count = 1, next_row = 2 WHERE id = '{dataset}';
-             DELETE FROM dataset_chunks WHERE dataset_id = '{dataset}';
-             INSERT INTO dataset_chunks (dataset_id, first_row, row_count, cells) VALUES ('{dataset}', 1, 1, '[{{\"0\":\"why\"}}]');
-             INSERT OR IGNORE INTO evaluations (id, organization_id, user_id, name, config, created_at, updated_at)
-             SELECT '{evaluation}', '{organization}', user_id, 'target', '{config}', 0, 0 FROM datasets WHERE id = '{dataset}';
-             INSERT OR IGNORE INTO shares (resource_id, grantee_id, organization_id, grantee_kind, access, created_at)
-             VALUES ('{dataset}', '{member}', '{organization}', 'user', 'read', 0),
-             ('{evaluation}', '{member}', '{organization}', 'user', 'read', 0);
-             INSERT OR IGNORE INTO shares (resource_id, grantee_id, organization_id, grantee_kind, access, created_at)
-             VALUES ('{live_evaluation}', '{member}', '{organization}', 'user', 'read', 0);
-             UPDATE live_evaluations SET active = 1 WHERE id = '{live_evaluation}';
-             DELETE FROM review_items WHERE live_evaluation_id = '{live_evaluation}';
-             INSERT OR IGNORE INTO runs SELECT '{open_run}', {run} FROM runs WHERE id = '{run_id}';
-             INSERT OR IGNORE INTO runs SELECT '{judged_run}', {run} FROM runs WHERE id = '{run_id}';
-             INSERT INTO review_items (id, organization_id, run_id, live_evaluation_id, state, flagged_at, flagged_by_key, verdict)
-             VALUES ('{open}', '{organization}', '{open_run}', '{live_evaluation}', 'open', 0, '{id}', NULL),
-             ('{judged}', '{organization}', '{judged_run}', '{live_evaluation}', 'judged', 0, '{id}', 'good')",
-            self.id,
-            self.rotating,
-            self.org_key,
-            self.project_key,
-            1_i64 << 50,
-            self.rotating,
-            self.project,
-            organization = self.organization,
-            member = self.member,
-            colleague = self.colleague,
-            team = self.team,
-            invitation = self.invitation,
-            dataset = self.dataset,
-            live_evaluation = self.live_evaluation,
-            evaluation = self.evaluation,
-            run_id = self.run,
-            run = "organization_id, live_evaluation_id, evaluation_id, key_id, user_id, state, inputs, judgment, passed, charged, \
-                   created_at, finished_at, keep_until",
-            columns = json!({
-                "list": [
-                    { "id": 0, "name": "question", "role": "input" },
-                    { "id": 1, "name": "answer", "role": "input" },
-                    { "id": 2, "name": "verdict", "role": "judgment" },
-                ],
-                "next_id": 3,
-            }),
-            config = json!({ "columns": evaluation["columns"], "judge": evaluation["judge"] }),
-            id = self.id,
-            later = 1_i64 << 50
+            "UPDATE keys SET rotates_at = {}, outgoing_digest = 'outgoing of ' || id, outgoing_pepper_version = 0,
+             outgoing_start = 'start', outgoing_last4 = 'last' WHERE id = '{rotating}'",
+            1_i64 << 50
         ));
+        for shared in [dataset, evaluation, live_evaluation] {
+            world.database.execute(&format!(
+                "INSERT INTO shares (resource_id, grantee_id, organization_id, grantee_kind, access, created_at)
+                 VALUES ('{shared}', '{member}', '{organization}', 'user', 'read', 0)"
+            ));
+        }
+        for (number, state, verdict) in [(OPEN, "open", "NULL"), (JUDGED, "judged", "'good'")] {
+            let (item, item_run) = self.review(number);
+            let columns = "organization_id, live_evaluation_id, evaluation_id, key_id, user_id, state, inputs, judgment, \
+                           passed, charged, created_at, finished_at, keep_until";
+            world.database.execute(&format!(
+                "INSERT INTO runs (id, {columns}) SELECT '{item_run}', {columns} FROM runs WHERE id = '{run}';
+                 INSERT INTO review_items
+                 (id, organization_id, run_id, live_evaluation_id, state, flagged_at, flagged_by_key, verdict) VALUES
+                 ('{item}', '{organization}', '{item_run}', '{live_evaluation}', '{state}', 0, '{}', {verdict})",
+                self.id
+            ));
+        }
+        let column = |id: u8, name: &str, role: &str| json!({ "id": id, "name": name, "role": role });
+        let columns = [column(0, "question", "input"), column(1, "answer", "input"), column(2, "verdict", "judgment")];
+        let columns = json!({ "list": columns, "next_id": 3 });
+        world.database.execute(&format!("UPDATE datasets SET columns = '{columns}' WHERE id = '{dataset}'"));
+    }
+}
+
+/// What a route makes, and a repetition of the request with the same `Idempotency-Key` does not make again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Creates {
+    Nothing,
+    Something,
+    /// The answer holds its secret.
+    Secret,
+}
+
+/// What the walks know of a route.
+#[derive(Clone)]
+pub(crate) struct Known {
+    /// A query with the parameters that the route cannot do without.
+    query: &'static str,
+    /// A body with every field that the route knows and that can be sent together; null: it takes none.
+    pub(crate) body: Value,
+    /// How often it asks the database, for a key that the isolate vouches for. The guard stops every route but those
+    /// that never ask.
+    pub(crate) round_trips: usize,
+    /// How many audit events it makes.
+    pub(crate) events: i64,
+    pub(crate) creates: Creates,
+    /// Whether it hands out what may do more than a key with a list of scopes may.
+    pub(crate) hands_out: bool,
+    /// Whether its body names targets, which strangers do not see.
+    pub(crate) names_targets: bool,
+}
+
+impl Known {
+    /// What holds of a route of which [`known`] says nothing else.
+    fn usual(method: &str, template: &str) -> Self {
+        let api = template.starts_with("/api/");
+        Self {
+            query: "",
+            body: Value::Null,
+            round_trips: 1,
+            events: i64::from(method != "GET" && !api),
+            creates: match method {
+                "POST" if api => Creates::Something,
+                "POST" => Creates::Secret,
+                _ => Creates::Nothing,
+            },
+            hands_out: false,
+            names_targets: false,
+        }
+    }
+
+    fn query(self, query: &'static str) -> Self {
+        Self { query, ..self }
+    }
+
+    fn body(self, body: Value) -> Self {
+        Self { body, ..self }
+    }
+
+    fn round_trips(self, round_trips: usize) -> Self {
+        Self { round_trips, ..self }
+    }
+
+    fn events(self, events: i64) -> Self {
+        Self { events, ..self }
+    }
+
+    fn creates(self, creates: Creates) -> Self {
+        Self { creates, ..self }
+    }
+
+    fn hands_out(self) -> Self {
+        Self { hands_out: true, ..self }
+    }
+
+    fn names_targets(self) -> Self {
+        Self { names_targets: true, ..self }
+    }
+}
+
+/// The one table of what the walks must know of a route: a new route gets a row if it takes a body, or is in another
+/// way not as [`Known::usual`] says. Every failure of a walk names the route and this table.
+fn known(method: &str, template: &str, targets: &Targets) -> Known {
+    use Creates::{Nothing, Secret, Something};
+    let route = Known::usual(method, template);
+    let evaluation = new_evaluation();
+    match (method, template) {
+        ("POST", "/v1/bootstrap") => {
+            route.body(json!({ "organization": "B", "email": "b@example.com", "key_name": "b" }))
+        }
+        ("POST", "/mcp") => route
+            .body(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} }))
+            .events(0)
+            // What a tool makes, its route makes.
+            .creates(Nothing),
+        ("GET", "/v1/scopes") => route.round_trips(0),
+
+        ("POST", "/v1/keys") => {
+            route.body(json!({ "name": "made", "scopes": ["api-keys:read"], "metadata": { "a": 1 } }))
+        }
+        ("POST", "/v1/keys/verify") => {
+            route.body(json!({ "key": targets.key, "scopes": ["datasets:read"] })).events(0).creates(Nothing)
+        }
+        ("PATCH", "/v1/keys/:id") => {
+            route.body(json!({ "name": "changed", "enabled": true, "expires_in_days": 3 })).round_trips(2)
+        }
+        ("POST", "/v1/keys/:id/rotate") => {
+            route.body(json!({ "grace_period_seconds": 3_600, "expires_in_days": 3 })).round_trips(2)
+        }
+        ("POST", "/v1/keys/:id/rotate/finish" | "/v1/keys/:id/rotate/cancel") => route.round_trips(2).creates(Nothing),
+
+        ("POST", "/v1/organizations") => {
+            route.body(json!({ "name": "named", "email": "b@example.com", "key_name": "first" })).events(2).hands_out()
+        }
+        ("PATCH", "/v1/organizations/:organization") => route.body(json!({
+            "name": "renamed",
+            "default_expiry_days": 30,
+            "longest_expiry_days": 300,
+            "max_keys_per_user": 1_000,
+            "audit_retention_days": 365,
+            "trace_retention_days": 10,
+        })),
+        ("POST", "/v1/organizations/:organization/projects") => {
+            route.body(json!({ "name": "named", "description": "described" })).events(2)
+        }
+        ("PATCH", "/v1/organizations/:organization/projects/:project") => {
+            route.body(json!({ "name": "named", "description": "described" }))
+        }
+        ("PATCH", "/v1/organizations/:organization/members/:user") => route.body(json!({ "role": "member" })),
+        // A link is worth a quarter of an hour: whoever repeats gets another.
+        ("POST", "/v1/organizations/:organization/members/:user/sign-in-links") => route.creates(Nothing).hands_out(),
+        ("POST", "/v1/organizations/:organization/invitations") => {
+            route.body(json!({ "email": "new@example.com", "role": "admin", "expires_in_days": 3 })).hands_out()
+        }
+        ("POST", "/v1/invitations/:token/accept") => route.body(json!({ "key_name": "first" })),
+        ("POST", "/v1/organizations/:organization/teams") => route.body(json!({ "name": "made" })).creates(Something),
+        ("PATCH", "/v1/organizations/:organization/teams/:team") => route.body(json!({ "name": "renamed" })),
+
+        ("PUT", template) if template.ends_with("/shares/:grantee") => {
+            route.body(json!({ "access": "write" })).events(1)
+        }
+        ("DELETE", template) if template.ends_with("/shares/:grantee") => route.events(1),
+
+        ("POST", "/api/datasets") => route
+            .body(json!({
+                "name": "made", "description": "d", "columns": [{ "name": "a", "role": "input" }], "rows": [{ "a": 1 }],
+            }))
+            .events(1),
+        // Whoever repeats an upload, or one of the additions below, adds again.
+        ("POST", "/api/datasets/upload") => route.query("?name=made&format=jsonl").events(1).creates(Nothing),
+        ("GET", "/api/datasets/:dataset/export") => route.query("?format=jsonl"),
+        ("PATCH", "/api/datasets/:dataset") => route
+            .body(json!({
+                "name": "changed", "description": "d",
+                "judgments": [{ "name": "j", "question": "q", "verdicts": ["good"], "column": "question" }],
+            }))
+            .round_trips(2),
+        ("DELETE", "/api/datasets/:dataset" | "/api/evaluations/:evaluation") => route.events(1),
+        ("POST", "/api/datasets/:dataset/columns") => {
+            route.body(json!({ "name": "b", "role": "notes" })).round_trips(2).creates(Nothing)
+        }
+        ("PATCH", "/api/datasets/:dataset/columns/:column") => {
+            route.body(json!({ "name": "b", "role": "notes" })).round_trips(2)
+        }
+        ("DELETE", "/api/datasets/:dataset/columns/:column") => route.round_trips(2),
+        ("POST", "/api/datasets/:dataset/rows") => {
+            route.body(json!({ "rows": [{ "question": "how" }] })).round_trips(2).creates(Nothing)
+        }
+        ("POST", "/api/datasets/:dataset/rows/remove") => route.body(json!({ "row_ids": [1] })).creates(Nothing),
+        ("PATCH", "/api/datasets/:dataset/rows/:row") => route.body(json!({ "question": "how" })).round_trips(2),
+
+        ("POST", "/api/evaluations") => route.body(evaluation).events(1),
+        ("POST", "/api/evaluations/generate") => route
+            .body(json!({ "dataset": targets.dataset, "name": "generated" }))
+            .round_trips(2)
+            .events(1)
+            .names_targets(),
+        ("POST", "/api/evaluations/:evaluation/variants") => route
+            .body(json!({
+                "name": "variant", "description": "d", "columns": evaluation["columns"], "judge": evaluation["judge"],
+            }))
+            .round_trips(2)
+            .events(1),
+        ("PATCH", "/api/evaluations/:evaluation") => route
+            .body(json!({
+                "name": "changed", "description": "d", "columns": evaluation["columns"], "judge": evaluation["judge"],
+                "draft": false,
+            }))
+            .round_trips(2),
+
+        // The live evaluation and its key.
+        ("POST", "/api/live-evaluations") => route
+            .body(json!({ "evaluation": targets.evaluation, "name": "deployed", "description": "d" }))
+            .round_trips(2)
+            .events(2)
+            .creates(Secret)
+            .hands_out()
+            .names_targets(),
+        ("PATCH", "/api/live-evaluations/:live_evaluation") => {
+            route.body(json!({ "evaluation": targets.evaluation, "name": "deployed", "description": "d" })).events(1)
+        }
+        ("POST", "/api/live-evaluations/:live_evaluation/activate") => route.creates(Nothing),
+        ("POST", "/api/live-evaluations/:live_evaluation/deactivate") => route.events(1).creates(Nothing),
+        // The key that ends and the one that begins.
+        ("POST", "/api/live-evaluations/:live_evaluation/regenerate") => {
+            route.round_trips(2).events(2).creates(Secret).hands_out()
+        }
+        ("POST", "/api/eval/:live_evaluation") => route.body(json!({ "inputs": { "answer": "why" } })).round_trips(2),
+
+        ("POST", "/api/error-analysis/suggest-notes") => {
+            route.body(json!({ "runs": [targets.run] })).creates(Nothing).names_targets()
+        }
+        ("POST", "/api/error-analysis/suggest-categories") => {
+            route.body(json!({ "notes": ["The price is wrong"] })).creates(Nothing)
+        }
+        ("POST", "/api/error-analysis/consolidate-categories") => route
+            .body(json!({ "categories": [{ "name": "price", "description": "d", "notes": [0] }] }))
+            .creates(Nothing),
+
+        ("POST", "/api/review") => route.body(json!({ "run": targets.run, "reason": "why" })).names_targets(),
+        ("POST", "/api/review/:item/judge") => {
+            route.body(json!({ "verdict": "good", "passed": true, "notes": "n" })).creates(Nothing)
+        }
+        ("POST", "/api/review/:item/reject") => route.body(json!({ "notes": "n" })).creates(Nothing),
+        ("POST", "/api/review/:item/promote") => {
+            route.body(json!({ "dataset": targets.dataset })).round_trips(2).creates(Nothing)
+        }
+
+        ("POST", "/v1/api_key") => route.body(json!({ "name": "made" })),
+
+        ("PUT", "/v1/organization" | "/v2/organization") => route.body(json!({ "name": "renamed" })),
+        ("POST", "/v1/projects" | "/v2/projects") => {
+            route.body(json!({ "name": "named", "description": "described" })).events(2)
+        }
+        ("PUT", "/v1/projects/:project" | "/v2/projects/:project") => {
+            route.body(json!({ "name": "named", "description": "described" }))
+        }
+        ("POST", "/v1/organization/api-keys" | "/v2/organization/api-keys") => {
+            route.body(json!({ "name": "made", "expiresInDays": 3 }))
+        }
+        // A path by the number of a key reads the key, and a path below a project looks into that.
+        ("PUT", "/v1/organization/api-keys/:id" | "/v2/organization/api-keys/:id") => {
+            route.body(json!({ "valid": true })).round_trips(2)
+        }
+        ("DELETE", "/v1/organization/api-keys/:id" | "/v2/organization/api-keys/:id") => route.round_trips(2),
+        ("POST", "/v2/organization/api-keys/:id/rotate") => {
+            route.body(json!({ "gracePeriodInHours": 1, "expiresInDays": 3 })).round_trips(2)
+        }
+        ("GET", "/v1/projects/:project/api-keys" | "/v1/projects/:project/api-keys/:id")
+        | ("GET", "/v2/projects/:project/api-keys" | "/v2/projects/:project/api-keys/:id") => route.round_trips(2),
+        ("POST", "/v1/projects/:project/api-keys" | "/v2/projects/:project/api-keys") => {
+            route.body(json!({ "name": "made", "expiresInDays": 3 })).round_trips(2)
+        }
+        ("PUT", "/v1/projects/:project/api-keys/:id" | "/v2/projects/:project/api-keys/:id") => {
+            route.body(json!({ "valid": true })).round_trips(3)
+        }
+        ("DELETE", "/v1/projects/:project/api-keys/:id" | "/v2/projects/:project/api-keys/:id") => route.round_trips(3),
+        ("POST", "/v2/projects/:project/api-keys/:id/rotate") => {
+            route.body(json!({ "gracePeriodInHours": 1, "expiresInDays": 3 })).round_trips(3)
+        }
+
+        ("POST", "/v1/apikeys") => route.body(json!({ "name": "made" })),
+        ("POST", "/v1/apikeys/:id/rotate") => route.round_trips(2),
+        ("POST", "/v1/ingest/batch") => route.body(json!({ "traces": [{ "id": TRACE }] })).events(0).creates(Nothing),
+        ("POST", "/v1/feedback") => {
+            route.body(json!({ "trace_id": TRACE, "label": "good" })).events(0).creates(Something)
+        }
+        ("POST", "/v1/eval") => route
+            .body(json!({ "trace_id": TRACE, "evaluator_type": "llm", "metric_name": "tone" }))
+            .events(0)
+            .creates(Something),
+        _ => route,
     }
 }
 
@@ -196,44 +450,23 @@ pub(crate) struct RouteCall {
     pub(crate) path: String,
     /// `anybody`, `operator`, `any key`, or the scope.
     pub(crate) access: &'static str,
-    /// A body that the route takes; null where it takes none.
-    pub(crate) body: Value,
+    pub(crate) known: Known,
+}
+
+/// The route, for the messages of failures.
+impl fmt::Display for RouteCall {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} (what is known of it stands in tests/native/support/routes.rs, `known`)", self.name())
+    }
 }
 
 impl RouteCall {
     pub(crate) fn send(&self, world: &World, key: &str) -> Answer {
-        world.call(self.method, &self.path, key, &self.body)
+        Answer { request: self.to_string(), ..world.call(self.method, &self.path, key, &self.known.body) }
     }
 
     pub(crate) fn name(&self) -> String {
         format!("{} {}", self.method, self.template)
-    }
-
-    /// How many audit events the call makes.
-    pub(crate) fn events(&self) -> i64 {
-        match (self.method, self.template) {
-            (
-                "POST",
-                "/api/datasets"
-                | "/api/datasets/upload"
-                | "/api/evaluations"
-                | "/api/evaluations/generate"
-                | "/api/evaluations/:evaluation/variants"
-                | "/api/live-evaluations/:live_evaluation/deactivate",
-            )
-            | ("PATCH", "/api/live-evaluations/:live_evaluation")
-            | ("DELETE", "/api/datasets/:dataset" | "/api/evaluations/:evaluation") => 1,
-            // The live evaluation and its key; the key that ends and the one that begins.
-            ("POST", "/api/live-evaluations" | "/api/live-evaluations/:live_evaluation/regenerate") => 2,
-            (_, template) if template.starts_with("/api/") => i64::from(template.ends_with("/:grantee")),
-            ("GET", _) | ("POST", "/mcp" | "/v1/keys/verify" | "/v1/ingest/batch" | "/v1/feedback" | "/v1/eval") => 0,
-            // That of the project or organization, and that of its first key.
-            (
-                "POST",
-                "/v1/projects" | "/v2/projects" | "/v1/organizations" | "/v1/organizations/:organization/projects",
-            ) => 2,
-            _ => 1,
-        }
     }
 }
 
@@ -284,117 +517,12 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
             (":row", &"1".to_owned()),
             (":id", id),
         ];
-        RouteCall {
-            method,
-            template,
-            path: named.iter().fold(with_query(template), |path, (name, value)| path.replace(name, value)),
-            access,
-            body: body(method, template, targets),
-        }
+        let known = known(method, template, targets);
+        let path = format!("{template}{}", known.query);
+        let path = named.iter().fold(path, |path, (name, value)| path.replace(name, value));
+        RouteCall { method, template, path, access, known }
     };
     table().into_iter().map(call).collect()
-}
-
-/// The path with the parameters that it cannot do without.
-fn with_query(template: &str) -> String {
-    let query = match template {
-        "/api/datasets/upload" => "?name=made&format=jsonl",
-        "/api/datasets/:dataset/export" => "?format=jsonl",
-        _ => "",
-    };
-    format!("{template}{query}")
-}
-
-/// A body with every field that the route knows and that can be sent together.
-fn body(method: &str, template: &str, targets: &Targets) -> Value {
-    match (method, template.trim_start_matches("/v1").trim_start_matches("/v2")) {
-        ("POST", "/api/error-analysis/suggest-notes") => json!({ "runs": [targets.run] }),
-        ("POST", "/api/error-analysis/suggest-categories") => json!({ "notes": ["The price is wrong"] }),
-        ("POST", "/api/error-analysis/consolidate-categories") => {
-            json!({ "categories": [{ "name": "price", "description": "d", "notes": [0] }] })
-        }
-        ("POST", "/api/datasets") => json!({
-            "name": "made", "description": "d", "columns": [{ "name": "a", "role": "input" }], "rows": [{ "a": 1 }],
-        }),
-        ("PATCH", "/api/datasets/:dataset") => json!({
-            "name": "changed", "description": "d",
-            "judgments": [{ "name": "j", "question": "q", "verdicts": ["good"], "column": "question" }],
-        }),
-        ("POST", "/api/datasets/:dataset/columns") | ("PATCH", "/api/datasets/:dataset/columns/:column") => {
-            json!({ "name": "b", "role": "notes" })
-        }
-        ("POST", "/api/datasets/:dataset/rows") => json!({ "rows": [{ "question": "how" }] }),
-        ("POST", "/api/datasets/:dataset/rows/remove") => json!({ "row_ids": [1] }),
-        ("PATCH", "/api/datasets/:dataset/rows/:row") => json!({ "question": "how" }),
-        ("POST", "/api/evaluations") => new_evaluation(),
-        ("POST", "/api/evaluations/generate") => json!({ "dataset": targets.dataset, "name": "generated" }),
-        ("POST", "/api/evaluations/:evaluation/variants") => {
-            json!({ "name": "variant", "description": "d", "columns": new_evaluation()["columns"], "judge": new_evaluation()["judge"] })
-        }
-        ("PATCH", "/api/evaluations/:evaluation") => json!({
-            "name": "changed", "description": "d", "columns": new_evaluation()["columns"], "judge": new_evaluation()["judge"], "draft": false,
-        }),
-        ("POST", "/api/review") => json!({ "run": targets.run, "reason": "why" }),
-        ("POST", "/api/review/:item/judge") => json!({ "verdict": "good", "passed": true, "notes": "n" }),
-        ("POST", "/api/review/:item/reject") => json!({ "notes": "n" }),
-        ("POST", "/api/review/:item/promote") => json!({ "dataset": targets.dataset }),
-        ("PUT", template) if template.ends_with("/shares/:grantee") => json!({ "access": "write" }),
-        ("POST", "/api/live-evaluations") | ("PATCH", "/api/live-evaluations/:live_evaluation") => {
-            json!({ "evaluation": targets.evaluation, "name": "deployed", "description": "d" })
-        }
-        ("POST", "/api/eval/:live_evaluation") => json!({ "inputs": { "answer": "why" } }),
-        ("POST", "/mcp") => json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} }),
-        ("POST", "/bootstrap") => json!({ "organization": "B", "email": "b@example.com", "key_name": "b" }),
-        ("POST", "/keys") => json!({ "name": "made", "scopes": ["api-keys:read"], "metadata": { "a": 1 } }),
-        ("POST", "/keys/verify") => json!({ "key": targets.key, "scopes": ["datasets:read"] }),
-        ("PATCH", "/keys/:id") => json!({ "name": "changed", "enabled": true, "expires_in_days": 3 }),
-        ("POST", "/keys/:id/rotate") => json!({ "grace_period_seconds": 3_600, "expires_in_days": 3 }),
-        ("POST", "/api_key" | "/apikeys" | "/organizations/:organization/teams") => json!({ "name": "made" }),
-        ("POST", "/organizations") => json!({ "name": "named", "email": "b@example.com", "key_name": "first" }),
-        ("PATCH", "/organizations/:organization") => json!({
-            "name": "renamed",
-            "default_expiry_days": 30,
-            "longest_expiry_days": 300,
-            "max_keys_per_user": 1_000,
-            "audit_retention_days": 365,
-            "trace_retention_days": 10,
-        }),
-        ("POST", "/organizations/:organization/projects")
-        | ("PATCH", "/organizations/:organization/projects/:project") => {
-            json!({ "name": "named", "description": "described" })
-        }
-        ("PUT", "/organization") | ("PATCH", "/organizations/:organization/teams/:team") => {
-            json!({ "name": "renamed" })
-        }
-        ("POST" | "PUT", "/projects" | "/projects/:project") => json!({ "name": "named", "description": "described" }),
-        ("POST", "/organization/api-keys" | "/projects/:project/api-keys") => {
-            json!({ "name": "made", "expiresInDays": 3 })
-        }
-        ("PUT", "/organization/api-keys/:id" | "/projects/:project/api-keys/:id") => json!({ "valid": true }),
-        ("POST", "/organization/api-keys/:id/rotate" | "/projects/:project/api-keys/:id/rotate") => {
-            json!({ "gracePeriodInHours": 1, "expiresInDays": 3 })
-        }
-        ("POST", "/ingest/batch") => json!({ "traces": [{ "id": TRACE }] }),
-        ("POST", "/feedback") => json!({ "trace_id": TRACE, "label": "good" }),
-        ("POST", "/eval") => json!({ "trace_id": TRACE, "evaluator_type": "llm", "metric_name": "tone" }),
-        ("PATCH", "/organizations/:organization/members/:user") => json!({ "role": "member" }),
-        ("POST", "/organizations/:organization/invitations") => {
-            json!({ "email": "new@example.com", "role": "admin", "expires_in_days": 3 })
-        }
-        ("POST", "/invitations/:token/accept") => json!({ "key_name": "first" }),
-        ("GET" | "DELETE", _)
-        | ("PUT", "/organizations/:organization/teams/:team/members/:user")
-        | (
-            "POST",
-            "/api/datasets/upload"
-            | "/organizations/:organization/members/:user/sign-in-links"
-            | "/api/live-evaluations/:live_evaluation/activate"
-            | "/api/live-evaluations/:live_evaluation/deactivate"
-            | "/api/live-evaluations/:live_evaluation/regenerate",
-        )
-        | (_, "/apikeys/:id/rotate" | "/keys/:id/rotate/finish" | "/keys/:id/rotate/cancel") => Value::Null,
-        _ => panic!("say here which body {method} {template} takes"),
-    }
 }
 
 /// Every route that asks for a key.

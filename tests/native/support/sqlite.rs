@@ -6,12 +6,13 @@ use std::{
     collections::{HashSet, VecDeque},
     future,
     rc::Rc,
+    sync::{LazyLock, Mutex, PoisonError},
     task::Poll,
 };
 
 use bitting::ports::{Database, DatabaseError, LocalFuture, Param, Row, Statement};
 use rusqlite::{
-    Connection, StatementStatus,
+    Connection, MAIN_DB, StatementStatus,
     functions::{Context, FunctionFlags},
     limits::Limit,
     params_from_iter, types,
@@ -30,6 +31,12 @@ const LIMITS: [(Limit, i32); 4] = [
     (Limit::SQLITE_LIMIT_FUNCTION_ARG, 32),
 ];
 
+/// How many prepared statements a database keeps.
+const STATEMENTS: usize = 256;
+
+/// The statements whose plans are known to be good.
+static EXPLAINED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+
 /// A database in memory.
 pub(crate) struct Sqlite {
     pub(crate) connection: RefCell<Connection>,
@@ -46,18 +53,18 @@ pub(crate) struct Sqlite {
     /// How many steps SQLite took for the statements of all batches: what they cost, whatever the
     /// clock says, and nearly in proportion to the rows that were read.
     pub(crate) steps: Cell<i64>,
-    explained: RefCell<HashSet<String>>,
 }
 
 impl Sqlite {
-    /// An empty database whose clock shows what `instant` does, in triggers, too.
-    pub(crate) fn new(instant: Instant) -> Self {
-        let connection = Connection::open_in_memory().unwrap();
+    /// A database that holds what `image` does, whose clock shows what `instant` does, in triggers, too.
+    pub(crate) fn new(image: &[u8], instant: Instant) -> Self {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.deserialize_read_exact(MAIN_DB, image, image.len(), false).unwrap();
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         #[expect(clippy::cast_precision_loss, reason = "times stay far below 2^53")]
         let seconds = move |_: &Context<'_>| Ok(instant.get().0 as f64 / 1000.0);
         connection.create_scalar_function("unixepoch", 1, FunctionFlags::SQLITE_UTF8, seconds).unwrap();
         connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
-        connection.execute_batch(SCHEMA).unwrap();
         for (limit, most) in LIMITS {
             connection.set_limit(limit, most).unwrap();
         }
@@ -69,8 +76,12 @@ impl Sqlite {
             batches: Cell::new(0),
             use_writes: Cell::new(0),
             steps: Cell::new(0),
-            explained: RefCell::default(),
         }
+    }
+
+    /// All that the database holds, for [`Sqlite::new`].
+    pub(crate) fn image(&self) -> Vec<u8> {
+        self.connection.borrow_mut().serialize(MAIN_DB).unwrap().to_vec()
     }
 
     /// Lets the next batch fail with this message.
@@ -118,7 +129,7 @@ impl Sqlite {
             let transaction = connection.transaction()?;
             // Explaining a statement resets `changes()`, so all are explained before the first runs.
             for statement in statements {
-                self.explain(&transaction, statement)?;
+                Self::explain(&transaction, statement)?;
             }
             let results =
                 statements.iter().map(|statement| self.query(&transaction, statement)).collect::<Result<_, _>>()?;
@@ -149,8 +160,9 @@ impl Sqlite {
     }
 
     /// No statement may read a table from end to end, or sort what it has read.
-    fn explain(&self, connection: &Connection, statement: &Statement) -> rusqlite::Result<()> {
-        if !self.explained.borrow_mut().insert(statement.sql.clone()) {
+    fn explain(connection: &Connection, statement: &Statement) -> rusqlite::Result<()> {
+        let explained = || EXPLAINED.lock().unwrap_or_else(PoisonError::into_inner);
+        if explained().contains(&statement.sql) {
             return Ok(());
         }
         let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", statement.sql))?;
@@ -166,6 +178,7 @@ impl Sqlite {
             let sorts = step.contains("TEMP B-TREE") && !bounded;
             assert!(!scans && !sorts, "{}\n{plan:#?}", statement.sql);
         }
+        explained().insert(statement.sql.clone());
         Ok(())
     }
 }
@@ -174,6 +187,13 @@ impl Database for Sqlite {
     fn batch(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Vec<Vec<Row>>, DatabaseError>> {
         Box::pin(async move { self.run(&statements) })
     }
+}
+
+/// The image of a database that has the schema and no rows. To run the schema takes as long as most tests.
+pub(crate) fn empty() -> Vec<u8> {
+    let mut connection = Connection::open_in_memory().unwrap();
+    connection.execute_batch(SCHEMA).unwrap();
+    connection.serialize(MAIN_DB).unwrap().to_vec()
 }
 
 /// All that a database holds, a line for each row.
