@@ -562,7 +562,7 @@ fn cost_of_a_page_stays_the_same_in_a_long_trail() {
 }
 
 #[test]
-fn retention_of_the_organization_goes_before_the_deployments_and_shortens_nothing_that_is_there() {
+fn organization_retention_overrides_but_shortens_nothing() {
     let world = World::new();
     let owner = world.bootstrap();
     let settings = json!({ "audit_retention_days": 2, "trace_retention_days": 3 });

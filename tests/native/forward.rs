@@ -324,7 +324,7 @@ fn built_in_route_wins_over_one_of_the_operators() {
 }
 
 #[test]
-fn check_refuses_routes_in_the_way_of_built_in_ones_and_a_catalogue_without_their_scopes() {
+fn check_refuses_clashing_routes_and_missing_scopes() {
     let checked = |text: &str| {
         let catalogue = bitting::domain::catalogue::Catalogue::parse(text).unwrap();
         check(&catalogue)
@@ -409,7 +409,7 @@ fn request_is_signed_with_the_secret_and_only_with_one() {
 }
 
 #[test]
-fn configuration_refuses_a_catalogue_that_is_wrong_and_a_secret_that_is_short() {
+fn configuration_refuses_wrong_catalogue_and_short_secret() {
     let read = |name: &str, value: &str| {
         let config = bitting::app::config::Config::read(|asked| (asked == name).then(|| value.to_owned()));
         config.err().unwrap_or_default()

@@ -135,7 +135,7 @@ fn whole_life_of_a_live_evaluation() {
 }
 
 #[test]
-fn it_stays_as_it_was_deployed_until_it_takes_over_what_the_evaluation_has_become() {
+fn live_evaluation_stays_until_it_takes_over_the_change() {
     let scene = Scene::new();
     let other = json!({ "columns": [{ "name": "answer" }], "judge": { "type": "exact_match", "column": "answer", "expected": 42 } });
     scene.world.database.execute(&format!("UPDATE evaluations SET config = '{other}'"));
@@ -481,7 +481,7 @@ fn run_that_a_model_judges_costs_three_round_trips_and_one_credit() {
 }
 
 #[test]
-fn key_that_changes_while_a_model_judges_is_told_the_verdict_only_if_it_is_good_still() {
+fn verdict_is_given_only_if_the_key_is_still_good() {
     for (sql, status) in [
         ("UPDATE keys SET revoked_at = 1 WHERE kind = 'sk'", 401),
         ("UPDATE keys SET disabled_at = 1 WHERE kind = 'sk'", 401),
@@ -525,7 +525,7 @@ fn run_whose_model_fails_has_failed_and_its_credit_is_back() {
 }
 
 #[test]
-fn run_that_was_broken_off_has_failed_after_ten_minutes_and_its_credit_is_back_once() {
+fn broken_off_run_fails_after_ten_minutes_and_refunds_once() {
     let mut scene = Scene::of_a_model();
     scene.set_credits(700);
     scene.world.get("/v1/scopes", &scene.key);

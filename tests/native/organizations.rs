@@ -134,7 +134,7 @@ fn key_of_a_second_organization_sees_nothing_of_the_first() {
 }
 
 #[test]
-fn only_an_admin_of_the_operators_organization_with_full_access_makes_organizations() {
+fn create_organization_needs_full_access_operator_admin() {
     let (world, owner) = world();
     let colleague = |role: &str| world.colleague(&owner, role);
     let (_, ending_id, ending) = colleague("owner");
@@ -197,7 +197,7 @@ fn creating_an_organization_or_a_project_does_all_or_nothing() {
 }
 
 #[test]
-fn organizations_are_listed_in_pages_for_the_operator_and_others_see_their_own() {
+fn list_organizations_shows_all_to_the_operator_alone() {
     let (world, owner) = world();
     let (_, _, member) = world.colleague(&owner, "member");
     let mut made = vec![world.get(OWN, &owner).text("id")];

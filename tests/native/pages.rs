@@ -225,7 +225,7 @@ fn unknown_pages_are_404_and_other_methods_405_as_a_page() {
 }
 
 #[test]
-fn sign_in_with_a_key_takes_one_that_can_manage_keys_and_tells_why_another_cannot() {
+fn sign_in_needs_a_managing_key_and_explains_refusals() {
     let (world, owner, _) = world();
     let (_, reader) = world.create(&owner, "reader", &["api-keys:read"]);
     let (id, revoked) = world.create(&owner, "revoked", &["api-keys:write"]);

@@ -227,7 +227,7 @@ fn keys_of_the_team_are_kept_and_asked_for_again_when_there_is_a_new_one() {
 }
 
 #[test]
-fn without_the_keys_of_the_team_nobody_is_let_in_and_they_are_asked_for_again_soon() {
+fn access_without_team_keys_is_refused_and_retried() {
     let token = token("owner@example.com", &json!({}));
     for wrong in [None, Some(json!([])), Some(json!({ "keys": "x" })), Some(json!({ "keys": ["x".repeat(70_000)] }))] {
         let (world, team) = behind_access();
@@ -245,7 +245,7 @@ fn without_the_keys_of_the_team_nobody_is_let_in_and_they_are_asked_for_again_so
 }
 
 #[test]
-fn keys_that_were_read_go_on_working_when_a_stranger_asks_for_another_and_the_team_is_down() {
+fn access_keys_once_read_survive_an_outage() {
     let (world, team) = behind_access();
     let good = token("owner@example.com", &json!({}));
     assert_eq!(show(&world, &good).status, 200);

@@ -335,7 +335,7 @@ fn a_search_looks_through_so_many_keys_and_goes_on_behind_them() {
 }
 
 #[test]
-fn keys_that_may_not_be_seen_are_not_there_and_those_that_may_not_be_changed_have_no_buttons() {
+fn list_hides_invisible_keys_and_forbidden_buttons() {
     let (world, owner, _) = world();
     let (id, _) = world.create(&owner, "mine", &["datasets:read"]);
     let (_, _, member) = world.colleague(&owner, "member");

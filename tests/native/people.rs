@@ -502,7 +502,7 @@ fn removing_somebody_does_not_let_his_keys_stand_in_for_the_last_managing_key() 
 }
 
 #[test]
-fn removing_a_person_of_ten_thousand_keys_writes_one_row_of_the_feed_and_ends_them_all() {
+fn remove_person_of_ten_thousand_keys_writes_one_feed_row() {
     let (world, owner) = world();
     let (user, first_id, first) = world.colleague(&owner, "admin");
     world.copy_key(&first_id, 10_000, "00000001", None);
@@ -544,7 +544,7 @@ fn removing_a_person_of_ten_thousand_keys_writes_one_row_of_the_feed_and_ends_th
 }
 
 #[test]
-fn whoever_is_lowered_takes_the_invitations_along_that_he_could_not_make_any_more() {
+fn lower_role_ends_invitations_beyond_the_new_role() {
     let (world, owner) = world();
     let (user, _, key) = world.colleague(&owner, "owner");
     let tokens = ["member", "admin", "owner"].map(|role| token(&world, &key, &format!("{role}@b"), role));

@@ -162,7 +162,7 @@ fn the_queue_is_listed_by_state_and_by_live_evaluation_newest_first() {
 }
 
 #[test]
-fn who_may_only_read_the_live_evaluation_changes_nothing_and_who_may_not_sees_nothing() {
+fn live_evaluation_reader_changes_nothing_stranger_sees_nothing() {
     let scene = Scene::new();
     let (user_id, _, colleague) = scene.world.colleague(&scene.owner, "member");
     let run = scene.run();

@@ -166,7 +166,7 @@ fn code_never_gives_up() {
 }
 
 #[test]
-fn catalogue_in_the_repository_has_the_scopes_of_the_routes_and_no_route_in_their_way() {
+fn repository_catalogue_fits_the_routes() {
     check(&Catalogue::parse(&read("catalogue.json")).unwrap()).unwrap();
 }
 

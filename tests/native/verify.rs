@@ -135,7 +135,7 @@ fn sources_are_memory_then_kv_then_d1_at_these_costs() {
 }
 
 #[test]
-fn verification_writes_nothing_to_the_database_but_behind_the_answer_when_keys_were_used() {
+fn verification_writes_only_uses_behind_the_answer() {
     let scene = Scene::new();
     scene.world.later.drop_all();
     let before = scene.world.database.dump();
@@ -305,7 +305,7 @@ fn database_that_fails_does_not_stop_a_key_that_kv_holds() {
 }
 
 #[test]
-fn revoked_key_is_refused_at_once_where_it_was_revoked_and_elsewhere_within_the_bound() {
+fn revoked_key_is_refused_at_once_and_elsewhere_within_the_bound() {
     for ms in [0, 1, STALENESS_MS, STALENESS_MS + 1] {
         let scene = Scene::new();
         scene.fill_cache();
