@@ -2,6 +2,10 @@
 //!
 //! The steps are cargo, wasm-bindgen (as a library, because its command line tool is in no package
 //! registry), an entry module and, for release, wasm-opt.
+//!
+//! `cargo xtask reference` writes the book's reference of the routes from the `OpenAPI` document.
+
+mod reference;
 
 use std::env;
 use std::error::Error;
@@ -54,7 +58,8 @@ fn main() -> ExitCode {
     let result = match arguments[..] {
         ["build"] => build(watching),
         ["build", "--dev"] => build(true),
-        _ => Err("usage: cargo xtask build [--dev]".into()),
+        ["reference"] => write_reference(),
+        _ => Err("usage: cargo xtask build [--dev] | reference".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -66,9 +71,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn build(dev: bool) -> Result {
+fn write_reference() -> Result {
+    enter_root()?;
+    let openapi = fs::read_to_string("src/http/openapi.json")?;
+    Ok(fs::write("docs/src/reference.md", reference::reference(&openapi)?)?)
+}
+
+fn enter_root() -> Result {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("xtask has no parent folder")?;
-    env::set_current_dir(root)?;
+    Ok(env::set_current_dir(root)?)
+}
+
+fn build(dev: bool) -> Result {
+    enter_root()?;
     Catalogue::parse(&fs::read_to_string("catalogue.json")?).map_err(|message| format!("catalogue.json: {message}"))?;
 
     let profile = if dev { "dev" } else { "release" };
