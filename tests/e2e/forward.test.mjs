@@ -86,14 +86,14 @@ test("what was sent arrives, says who asks, and cannot be forged", async () => {
   assert.doesNotMatch(rawHeaders.join("\n"), new RegExp(`forged|${owner.key}`));
 });
 
-test("the README's verifier takes what was signed, and nothing else", async () => {
+test("the documented verifier takes what was signed, and nothing else", async () => {
   // What a URL must encode, sent as no client that builds URLs would.
   const { request, answered } = open("GET", "/orders/{7}'?x='1'");
   request.end();
   await answered;
   const [{ method, url, headers }] = asked;
   assert.equal(url, "/orders/%7B7%7D'?x=%271%27");
-  const verifier = /```python\n(import hashlib.*?)```/s.exec(readFileSync(new URL("../../README.md", import.meta.url), "utf8"))[1];
+  const verifier = /```python\n(import hashlib.*?)```/s.exec(readFileSync(new URL("../../docs/src/gateway.md", import.meta.url), "utf8"))[1];
   const script = `${verifier}
 import json, sys
 for secret, method, target, headers in json.load(sys.stdin):

@@ -1,0 +1,155 @@
+// What runs the samples of the documents: each function takes a block, as a file and as text, and tries what it promises.
+import assert from "node:assert/strict";
+import { execFile, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { join, parse } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { bootstrap, create } from "../e2e/client.mjs";
+import { start } from "../e2e/harness.mjs";
+import { ROOT, read } from "./pages.mjs";
+
+const PYTHON = join(ROOT, "target/python/bin");
+const catalogue = JSON.parse(read("catalogue.json"));
+
+/** A Worker whose catalogue also has a product's scopes, and perhaps its routes; with a key for each need. */
+async function product(vars = {}, routes = []) {
+  const resources = { ...catalogue.resources, orders: { read: "See orders", write: "Change orders" } };
+  const app = await start({ vars: { CATALOGUE: JSON.stringify({ ...catalogue, resources, routes }), ...vars } });
+  const owner = (await bootstrap(app)).json;
+  const key = async (...scopes) => (await create(app, owner.key, { scopes })).key;
+  return { app, owner, verifier: await key("api-keys:verify"), reader: await key("orders:read"), other: await key("datasets:read") };
+}
+
+/** Tries a service that asks Bitting: a good key, all that is no good key, and Bitting gone. */
+async function guards({ app, owner, reader, other }, ask) {
+  try {
+    const good = await ask(`Bearer ${reader}`);
+    assert.deepEqual([good.status, (await good.json()).organization], [200, owner.organization_id]);
+    for (const [authorization, status] of [[`Bearer ${other}`, 403], [`Bearer ${reader}x`, 401], ["Basic YTpi", 401], [undefined, 401]]) {
+      assert.equal((await ask(authorization)).status, status, authorization);
+    }
+  } finally {
+    await app.close();
+  }
+  const gone = await ask(`Bearer ${reader}`);
+  assert.deepEqual([gone.status, gone.headers.get("retry-after")], [503, "2"]);
+}
+
+/** Runs a server of its own on a free port, and tries it. */
+async function served(command, port, options) {
+  const world = await product();
+  const env = { ...process.env, ...options.env, BITTING_URL: world.app.url, BITTING_KEY: world.verifier };
+  const server = spawn(command[0], command.slice(1), { env, cwd: ROOT, stdio: "ignore" });
+  try {
+    const ask = (authorization) => fetch(`http://127.0.0.1:${port}/orders`, { headers: authorization ? { authorization } : {} });
+    for (let tries = 0; ; tries += 1) {
+      try {
+        await ask();
+        break;
+      } catch (error) {
+        if (tries === 100 || server.exitCode !== null) throw error;
+        await sleep(100);
+      }
+    }
+    await guards(world, ask);
+  } finally {
+    server.kill();
+    await world.app.close().catch(() => {});
+  }
+}
+
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  return String(port);
+}
+
+export async function express({ file }) {
+  const port = await freePort();
+  await served([process.execPath, file], port, { env: { PORT: port } });
+}
+
+export async function fastapi({ file }) {
+  const port = await freePort();
+  const { dir, name } = parse(file);
+  await served([join(PYTHON, "uvicorn"), "--app-dir", dir, "--port", port, `${name}:app`], port, {});
+}
+
+export async function worker({ file }) {
+  const world = await product();
+  const { default: sample } = await import(file);
+  const env = { BITTING_KEY: world.verifier, BITTING: { fetch: (url, init) => fetch(world.app.url + new URL(url).pathname, init) } };
+  await guards(world, (authorization) => sample.fetch(new Request("https://orders.example/orders", { headers: authorization ? { authorization } : {} }), env));
+}
+
+/** A program that is given a key and an address, and ends well. */
+export async function python({ app, owner, file }) {
+  const env = { ...process.env, BITTING_URL: app.url, BITTING_KEY: owner.key };
+  await promisify(execFile)(join(PYTHON, "python"), [file], { env });
+}
+
+/** The operator's own routes, as the page shows them, before a server that answers. */
+export async function routes({ text }) {
+  const { routes: shown } = JSON.parse(text);
+  const upstream = createServer((request, response) => response.end(JSON.stringify({ path: request.url, method: request.method })));
+  upstream.listen(0, "127.0.0.1");
+  await once(upstream, "listening");
+  const origin = `http://127.0.0.1:${upstream.address().port}`;
+  const { app, owner, reader } = await product({}, shown.map(({ service, ...route }) => ({ ...route, upstream: origin })));
+  try {
+    const ask = async (method, path, key) => {
+      const answer = await app.fetch(path, { method, headers: { authorization: `Bearer ${key}` } });
+      return [answer.status, (await answer.json()).path];
+    };
+    assert.deepEqual(await ask("GET", "/orders/7", reader), [200, "/orders/7"]);
+    assert.deepEqual(await ask("POST", "/orders/7/items", owner.key), [200, "/orders/7/items"]);
+    assert.deepEqual(await ask("POST", "/orders/7/items", reader), [403, undefined]);
+  } finally {
+    upstream.close();
+    await app.close();
+  }
+}
+
+/** A catalogue that the build takes. */
+export async function catalogue_part({ text }) {
+  const app = await start({ vars: { CATALOGUE: JSON.stringify({ ...catalogue, ...JSON.parse(text) }) } });
+  try {
+    const owner = (await bootstrap(app)).json;
+    assert.ok(owner.key);
+    const answer = await app.fetch("/v1/scopes", { headers: { authorization: `Bearer ${owner.key}` } });
+    assert.equal(answer.status, 200);
+  } finally {
+    await app.close();
+  }
+}
+
+/** The verifier of what is passed on; that it tells good from bad is tested with the gateway itself. */
+export async function verifier({ file }) {
+  execFileSync("python3", [file]);
+}
+
+/** The statement after a restore, on the Worker's own database: keys go on working, and numbers are stepped over. */
+export async function restore({ app, owner, text }) {
+  const head = async () => (await app.db.prepare("SELECT max(seq) AS seq FROM changes").first()).seq;
+  const before = await head();
+  await app.db.prepare(/--command "(.+)"/.exec(text)[1]).run();
+  assert.ok((await head()) >= before + 1_000_000);
+  const answer = await app.fetch("/v1/keys/self", { headers: { authorization: `Bearer ${owner.key}` } });
+  assert.equal(answer.status, 200);
+}
+
+/** The configuration of a client, with the address and the key put in: `/mcp` answers there. */
+export async function mcp({ app, owner, text }) {
+  const [server] = Object.values(Object.values(JSON.parse(text))[0]);
+  assert.equal(new URL(server.url).pathname, "/mcp");
+  const headers = { "content-type": "application/json", accept: "application/json, text/event-stream" };
+  for (const [name, value] of Object.entries(server.headers)) headers[name] = value.replace("bit_pat_…", owner.key);
+  const body = { jsonrpc: "2.0", id: 1, method: "tools/list", params: {} };
+  const answer = await app.fetch("/mcp", { method: "POST", headers, body: JSON.stringify(body) });
+  assert.equal(answer.status, 200, await answer.clone().text());
+}
