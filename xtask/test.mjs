@@ -6,7 +6,7 @@ const python = pythonPackages();
 await wasmTarget();
 
 // Cargo's debug and release folders have separate locks, so that these two rows run side by side.
-const [tests, [browser, node, sdk]] = await Promise.all([native(), onWorkerd()]);
+const [tests, [browser, node, docs, sdk]] = await Promise.all([native(), onWorkerd()]);
 
 console.log("\ncargo test");
 print(tests, /^test result: .*[1-9]\d* (passed|failed)/);
@@ -14,6 +14,8 @@ console.log("node --test");
 print(node, /^ℹ (tests|pass|fail|skipped|duration_ms)/);
 console.log("node --test, in a browser");
 print(browser, /^ℹ (tests|pass|fail|skipped|duration_ms)/);
+console.log("node --test, the documents");
+print(docs, /^ℹ (tests|pass|fail|skipped|duration_ms)/);
 console.log("Python SDK");
 print(sdk, /^(Ran \d|OK|FAILED)/);
 console.log(`\nAll checks passed in ${seconds().trim()}.`);
@@ -32,6 +34,7 @@ async function onWorkerd() {
   return Promise.all([
     chromium().then(() => step("tests in a browser", () => run(["node", "--test", "--test-reporter=spec", "tests/pages/*.test.mjs"]))),
     step("end-to-end tests", () => run(["node", "--test", "--test-reporter=spec", "tests/e2e/*.test.mjs"])),
+    python.then(() => step("documents", () => run(["node", "--test", "--test-reporter=spec", "tests/docs/*.test.mjs"]))),
     python.then(() => step("Python SDK tests", () => run(["target/python/bin/python", "-m", "unittest", "discover", "--start-directory", "tests/sdk"]))),
     // In the release profile, because the build has just compiled its procedural macros for it.
     step("clippy for wasm32", () =>

@@ -27,7 +27,8 @@ for (const page of PAGES) {
     try {
       const owner = (await bootstrap(app)).json;
       const real = (text) => text.replaceAll(ADDRESS, app.url).replaceAll(PLACEHOLDER, owner.key);
-      const printed = await session(all.filter(({ language, order }) => language === "sh" && order !== "run"), real);
+      const commands = all.flatMap((block, index) => (block.language === "sh" && block.order !== "run" ? [{ block, refused: isRefusal(all[index + 1]) }] : []));
+      const printed = await session(commands, real);
       for (const [index, block] of all.entries()) await check(block, { app, owner, real, before: printed.get(lastCommand(all, index)) });
       const unhandled = app.runtime.filter((line) => line.level === "error");
       assert.deepEqual(unhandled, []);
@@ -39,16 +40,20 @@ for (const page of PAGES) {
 
 const lastCommand = (all, index) => all.slice(0, index).findLast(({ language }) => language === "sh");
 
-/** Runs commands as one session, and gives what each block of them printed. */
+/** Whether a block shows an answer that refuses. */
+const isRefusal = (block) => block?.order === "answer" && JSON.parse(block.text).status >= 400;
+
+/** Runs commands as one session, and gives what each block of them printed. Every request must go well where none is shown to be refused. */
 async function session(commands, real) {
-  const script = commands.map(({ text }) => `${real(text)}\nprintf '${END}'\n`).join("");
+  const strict = `curl() { command curl --fail-with-body "$@"; }\n`;
+  const script = commands.map(({ block, refused }) => `${refused ? "unset -f curl\n" : strict}${real(block.text)}\nprintf '${END}'\n`).join("");
   const bash = promisify(execFile)("bash", ["-euo", "pipefail", "-c", script], { cwd: ROOT, encoding: "utf8" });
   const { stdout } = await bash.catch((error) => {
     const failed = commands[error.stdout.split(END).length - 1];
-    throw new Error(`${failed?.place}: ${error.stderr}\n${error.stdout.split(END).at(-1)}`);
+    throw new Error(`${failed?.block.place}: ${error.stderr}\n${error.stdout.split(END).at(-1)}`);
   });
   const outputs = stdout.split(END);
-  return new Map(commands.map((block, index) => [block, outputs[index]]));
+  return new Map(commands.map(({ block }, index) => [block, outputs[index]]));
 }
 
 async function check({ place, language, text, order, rest }, world) {

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join, parse } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -141,6 +140,15 @@ export async function restore({ app, owner, text }) {
   assert.ok((await head()) >= before + 1_000_000);
   const answer = await app.fetch("/v1/keys/self", { headers: { authorization: `Bearer ${owner.key}` } });
   assert.equal(answer.status, 200);
+}
+
+/** The command of a client, which is given an address and a key. */
+export async function claude({ text }) {
+  const { stdout } = await promisify(execFile)("bash", ["-euc", `claude() { printf '%s\\n' "$@"; }\n${text}`]);
+  const words = stdout.trim().split("\n");
+  assert.deepEqual(words.slice(0, 4), ["mcp", "add", "--transport", "http"]);
+  assert.equal(new URL(words[5]).pathname, "/mcp");
+  assert.match(words.at(-1), /^Authorization: Bearer bit_pat_/);
 }
 
 /** The configuration of a client, with the address and the key put in: `/mcp` answers there. */

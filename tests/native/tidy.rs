@@ -205,10 +205,19 @@ fn named(text: &str) -> BTreeSet<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
+/// The README and the pages of the book: each with its path and its text.
+fn documents() -> Vec<(String, String)> {
+    let pages = fs::read_dir(Path::new(ROOT).join("docs/src")).unwrap().map(|entry| entry.unwrap().file_name());
+    let pages = pages.map(|name| name.into_string().unwrap()).filter(|name| name.ends_with(".md"));
+    let paths = pages.map(|name| format!("docs/src/{name}")).chain(["README.md".to_owned()]);
+    paths.map(|path| (path.clone(), read(&path))).collect()
+}
+
 #[test]
-fn readme_names_every_route_error_and_variable() {
-    let readme = read("README.md");
-    let named = named(&readme);
+fn documents_name_every_route_error_and_variable() {
+    let documents = documents();
+    // Of two backticks the second may be missing at the end of a page, so each page is read for itself.
+    let named: BTreeSet<&str> = documents.iter().flat_map(|(_, text)| named(text)).collect();
     let mut missing: Vec<String> = table()
         .into_iter()
         .map(|(method, path, _)| format!("{method} {path}"))
@@ -218,7 +227,34 @@ fn readme_names_every_route_error_and_variable() {
         .filter(|name| !named.contains(name.as_str()))
         .collect();
     missing.sort();
-    assert!(missing.is_empty(), "README.md does not name {missing:#?}");
+    assert!(missing.is_empty(), "README.md and docs/src do not name {missing:#?}");
+}
+
+#[test]
+fn every_error_has_an_anchor() {
+    let page = read("docs/src/errors.md");
+    for code in error_codes() {
+        assert!(page.contains(&format!("\n### `{code}`\n")), "docs/src/errors.md has no heading for {code}");
+    }
+}
+
+#[test]
+fn readme_is_short() {
+    let lines = read("README.md").lines().count();
+    assert!(lines <= 200, "README.md has {lines} lines: the rest belongs into docs");
+}
+
+#[test]
+fn documents_speak_of_people_as_they() {
+    // The reference says what the code's own documentation says.
+    for (path, text) in documents().iter().filter(|(path, _)| !path.ends_with("/reference.md")) {
+        for (number, line) in text.lines().enumerate() {
+            let line = line.to_lowercase();
+            let mut words = line.split(|character: char| !character.is_alphanumeric());
+            let word = words.find(|word| ["he", "him", "his", "whoever"].contains(word));
+            assert_eq!(word, None, "{path}:{}", number + 1);
+        }
+    }
 }
 
 /// The stable codes of all refusals: the lower-case texts in the functions that give them.
