@@ -152,7 +152,7 @@ const COPY: [[&str; 3]; 5] = [
     ],
     ["Cargo.toml", "name = \"bitting\"", "name = \"bitting-mutated\""],
     ["Cargo.toml", "[lib]", "[lib]\nname = \"bitting\""],
-    ["Cargo.toml", "members = [\"xtask\"]", ""],
+    ["Cargo.toml", "members = [\"xtask\", \"xtask/pack\"]", ""],
 ];
 
 #[test]

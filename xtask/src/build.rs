@@ -1,0 +1,104 @@
+//! The Worker in `build/`: cargo compiles it, `pack` makes modules of it, wasm-opt shrinks it.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hasher};
+use std::thread;
+
+use crate::Result;
+use crate::process::run;
+
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// The program that packs the Worker.
+const PACK: &str = "target/xtask/pack";
+
+/// What rustc emits for wasm32 beyond the first version of WebAssembly.
+const WASM_FEATURES: [&str; 7] = [
+    "--enable-bulk-memory",
+    "--enable-exception-handling",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
+/// How the Worker is compiled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// To build quickly.
+    Dev,
+    /// To run quickly, and to be small.
+    Release,
+}
+
+impl Profile {
+    /// Returns cargo's name of the profile.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Release => "release",
+        }
+    }
+
+    /// Returns what cargo wrote in this profile.
+    fn wasm(self) -> &'static str {
+        match self {
+            Self::Dev => "target/wasm32-unknown-unknown/debug/bitting.wasm",
+            Self::Release => "target/wasm32-unknown-unknown/release/bitting.wasm",
+        }
+    }
+}
+
+/// Builds the Worker, and prints what the compiler has to say.
+pub(crate) fn build(profile: Profile) -> Result {
+    let (tool, worker) = thread::scope(|scope| {
+        let tool = scope.spawn(compile_tool);
+        let worker = compile_worker(profile);
+        (tool.join(), worker)
+    });
+    print!("{}{}", tool.map_err(|_| "the build tool's thread panicked")??, worker?);
+    pack(profile)
+}
+
+/// Compiles the program that packs the Worker.
+pub(crate) fn compile_tool() -> Result<String> {
+    run(&["cargo", "build", "--quiet", "--locked", "--profile", "xtask", "--package", "pack"])
+}
+
+/// Compiles the Worker.
+pub(crate) fn compile_worker(profile: Profile) -> Result<String> {
+    run(&["cargo", "build", "--quiet", "--locked", "--lib", "--target", TARGET, "--profile", profile.name()])
+}
+
+/// Makes the modules in `build/` from what was compiled, unless they are made from the same already.
+pub(crate) fn pack(profile: Profile) -> Result {
+    let stamp = "build/.inputs";
+    let inputs = digest(profile)?;
+    if fs::read_to_string(stamp).is_ok_and(|known| known == inputs) {
+        return Ok(());
+    }
+    fs::create_dir_all("build")?;
+    // Without its stamp a build that is interrupted from here on is made again by the next run.
+    let _ = fs::remove_file(stamp);
+    run(&[PACK, profile.wasm(), "build"])?;
+    if profile == Profile::Release {
+        let wasm = "build/index_bg.wasm";
+        let optimizer = ["node", "node_modules/binaryen/bin/wasm-opt", "-O", wasm, "-o", wasm];
+        run(&[&optimizer[..], &WASM_FEATURES].concat())?;
+    }
+    fs::write(stamp, inputs)?;
+    Ok(())
+}
+
+/// Returns a digest of all that `build/` is made from.
+fn digest(profile: Profile) -> Result<String> {
+    let mut hasher = DefaultHasher::new();
+    // The last one names the version of wasm-opt.
+    for path in [profile.wasm(), PACK, "catalogue.json", "package-lock.json"] {
+        let content = fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+        hasher.write_usize(content.len());
+        hasher.write(&content);
+    }
+    Ok(format!("{} {:016x}", profile.name(), hasher.finish()))
+}

@@ -1,0 +1,94 @@
+//! `npm test`: every check there is, from a new machine to the last summary line.
+
+use std::thread::{self, ScopedJoinHandle};
+
+use crate::build::{Profile, compile_tool, compile_worker, pack};
+use crate::deny;
+use crate::process::{fail, run_with};
+use crate::steps::{Stopwatch, chromium, npm_packages, python_packages, step, step_run, wasm_target};
+
+/// What the test runners wrote.
+struct Reports {
+    end_to_end: String,
+    browser: String,
+    sdk: String,
+}
+
+/// Runs all checks; the first that fails ends this program.
+pub(crate) fn check_all() {
+    let watch = Stopwatch::start();
+    let (native, workerd) = thread::scope(|scope| {
+        let packages = scope.spawn(npm_packages);
+        let python = scope.spawn(python_packages);
+        wasm_target();
+        // Cargo's debug and release folders have separate locks, so that these two rows run side by side.
+        let native = scope.spawn(native);
+        let workerd = workerd(packages, python);
+        (join(native), workerd)
+    });
+
+    let node = ["tests ", "pass ", "fail ", "skipped ", "duration_ms "];
+    let of_node =
+        |line: &str| line.strip_prefix("ℹ ").is_some_and(|line| node.iter().any(|name| line.starts_with(name)));
+    print("cargo test", &native, |line| line.starts_with("test result: ") && !line.contains(" 0 passed; 0 failed"));
+    print("node --test", &workerd.end_to_end, of_node);
+    print("node --test, in a browser", &workerd.browser, of_node);
+    print("Python SDK", &workerd.sdk, |line| ["Ran ", "OK", "FAILED"].iter().any(|start| line.starts_with(start)));
+    println!("\nAll checks passed in {}.", watch.to_string().trim());
+}
+
+fn native() -> String {
+    step_run("cargo fmt", &["cargo", "fmt", "--all", "--check"]);
+    step("licences and sources", deny::check_quickly);
+    let clippy = ["cargo", "clippy", "--quiet", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    step_run("clippy", &clippy);
+    // `pack` is left out: it has no tests, and wasm-bindgen would be compiled a second time for it.
+    let report = step_run("cargo test", &["cargo", "test", "--locked", "--workspace", "--exclude", "pack"]);
+    step("cargo doc", || {
+        let doc = ["cargo", "doc", "--quiet", "--locked", "--workspace", "--no-deps", "--document-private-items"];
+        run_with(&doc, &[("RUSTDOCFLAGS", "-D warnings")])
+    });
+    report
+}
+
+fn workerd<'scope>(packages: ScopedJoinHandle<'scope, ()>, python: ScopedJoinHandle<'scope, ()>) -> Reports {
+    thread::scope(|scope| {
+        let tool = scope.spawn(|| step("build tool", compile_tool));
+        step("Worker, release profile", || compile_worker(Profile::Release));
+        join(tool);
+    });
+    join(packages);
+    step("build/", || pack(Profile::Release));
+    thread::scope(|scope| {
+        let node = ["node", "--test", "--test-reporter=spec"];
+        let browser = scope.spawn(move || {
+            chromium();
+            step_run("tests in a browser", &[&node[..], &["tests/pages/*.test.mjs"]].concat())
+        });
+        let sdk = scope.spawn(|| {
+            join(python);
+            let unittest = ["target/python/bin/python", "-m", "unittest", "discover"];
+            step_run("Python SDK tests", &[&unittest[..], &["--start-directory", "tests/sdk"]].concat())
+        });
+        scope.spawn(|| {
+            // In the release profile, because the build has just compiled its procedural macros for it.
+            let clippy = ["cargo", "clippy", "--quiet", "--locked", "--release", "--lib"];
+            let rest = ["--target", "wasm32-unknown-unknown", "--", "-D", "warnings"];
+            step_run("clippy for wasm32", &[&clippy[..], &rest].concat())
+        });
+        scope.spawn(|| step_run("wrangler deploy --dry-run", &["wrangler", "deploy", "--dry-run"]));
+        let end_to_end = step_run("end-to-end tests", &[&node[..], &["tests/e2e/*.test.mjs"]].concat());
+        Reports { end_to_end, browser: join(browser), sdk: join(sdk) }
+    })
+}
+
+fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|_| fail("a thread panicked"))
+}
+
+fn print(name: &str, report: &str, line: impl Fn(&str) -> bool) {
+    println!("\n{name}");
+    for text in report.lines().filter(|text| line(text)) {
+        println!("  {text}");
+    }
+}
