@@ -160,6 +160,14 @@ impl App {
         if self.isolate.feed(|feed| feed.permits(&principal.snapshot)) { Ok(()) } else { Err(Error::KeyChanged) }
     }
 
+    /// Asks the guard alone, for an answer that needs nothing else of the database.
+    ///
+    /// # Errors
+    /// [`Error::KeyChanged`] when the guard stopped it; otherwise the database's.
+    pub(crate) async fn pass_guard(&self, principal: &Principal) -> Result<(), Error> {
+        self.guarded(principal, Batch::new()).await.map(drop)
+    }
+
     /// The random part of a new id.
     pub(crate) fn random_bits(&self) -> Result<[u8; 10], Error> {
         let mut bits = [0; 10];

@@ -6,7 +6,9 @@ use bitting::http::{openapi, routes::table};
 use serde_json::{Map, Value, json};
 
 use crate::support::{
-    Envelope, OPERATOR_SECRET, World, envelope, request,
+    Envelope, OPERATOR_SECRET, World, envelope,
+    reference::reference,
+    request,
     routes::{every_route, prepared},
     tools,
 };
@@ -63,6 +65,7 @@ fn the_files_are_what_the_code_says() {
     for (name, made) in [
         ("openapi.json", serde_json::to_string_pretty(&document).unwrap() + "\n"),
         ("tools.json", tools::file(&document)),
+        ("../../docs/src/reference.md", reference(&document)),
     ] {
         let path = format!("{}/src/http/{name}", env!("CARGO_MANIFEST_DIR"));
         if updating() {

@@ -11,6 +11,7 @@ use crate::steps::{Stopwatch, chromium, npm_packages, python_packages, step, ste
 struct Reports {
     end_to_end: String,
     browser: String,
+    documents: String,
     sdk: String,
 }
 
@@ -33,6 +34,7 @@ pub(crate) fn check_all() {
     print("cargo test", &native, |line| line.starts_with("test result: ") && !line.contains(" 0 passed; 0 failed"));
     print("node --test", &workerd.end_to_end, of_node);
     print("node --test, in a browser", &workerd.browser, of_node);
+    print("node --test, the documents", &workerd.documents, of_node);
     print("Python SDK", &workerd.sdk, |line| ["Ran ", "OK", "FAILED"].iter().any(|start| line.starts_with(start)));
     println!("\nAll checks passed in {}.", watch.to_string().trim());
 }
@@ -65,10 +67,14 @@ fn workerd<'scope>(packages: ScopedJoinHandle<'scope, ()>, python: ScopedJoinHan
             chromium();
             step_run("tests in a browser", &[&node[..], &["tests/pages/*.test.mjs"]].concat())
         });
-        let sdk = scope.spawn(|| {
+        let python = scope.spawn(move || {
             join(python);
-            let unittest = ["target/python/bin/python", "-m", "unittest", "discover"];
-            step_run("Python SDK tests", &[&unittest[..], &["--start-directory", "tests/sdk"]].concat())
+            let sdk = scope.spawn(|| {
+                let unittest = ["target/python/bin/python", "-m", "unittest", "discover"];
+                step_run("Python SDK tests", &[&unittest[..], &["--start-directory", "tests/sdk"]].concat())
+            });
+            let documents = step_run("documents", &[&node[..], &["tests/docs/*.test.mjs"]].concat());
+            (join(sdk), documents)
         });
         scope.spawn(|| {
             // In the release profile, because the build has just compiled its procedural macros for it.
@@ -78,7 +84,8 @@ fn workerd<'scope>(packages: ScopedJoinHandle<'scope, ()>, python: ScopedJoinHan
         });
         scope.spawn(|| step_run("wrangler deploy --dry-run", &["wrangler", "deploy", "--dry-run"]));
         let end_to_end = step_run("end-to-end tests", &[&node[..], &["tests/e2e/*.test.mjs"]].concat());
-        Reports { end_to_end, browser: join(browser), sdk: join(sdk) }
+        let (sdk, documents) = join(python);
+        Reports { end_to_end, browser: join(browser), documents, sdk }
     })
 }
 

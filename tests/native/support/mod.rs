@@ -2,6 +2,7 @@
 
 pub(crate) mod model;
 pub(crate) mod problem;
+pub(crate) mod reference;
 pub(crate) mod routes;
 pub(crate) mod sqlite;
 pub(crate) mod tools;
