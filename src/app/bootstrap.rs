@@ -10,8 +10,8 @@ use crate::{
     domain::{
         audit::Actor,
         id::{KeyId, OrganizationId, UserId},
-        key::{Key, KeyKind, Life, Name, Role},
-        key_text::KeyText,
+        key::{Key, Life, Name, Role},
+        key_text::{KeyKind, KeyText},
         organization::{Organization, Policy, Subscription},
         person::Email,
         scope::Scopes,

@@ -11,7 +11,8 @@ use crate::{
     domain::{
         audit::AuditEvent,
         id::{OrganizationId, ProjectId},
-        key::{KeyKind, Name},
+        key::Name,
+        key_text::KeyKind,
         project::{Project, ProjectChange},
         time::UnixMillis,
     },

@@ -7,20 +7,17 @@
 
 use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
-
-use super::{id::Subject, snapshot::Snapshot, time::UnixMillis};
+use super::{
+    id::{Seq, Subject},
+    snapshot::Snapshot,
+    time::UnixMillis,
+};
 
 /// The most changes that one read of the feed brings.
 pub const PAGE: i64 = 1_000;
 
 /// The most subjects that an isolate remembers before it starts anew from the newest change.
 const MAX_SUBJECTS: usize = 20_000;
-
-/// The number of a change. 0 stands before the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Seq(pub i64);
 
 /// One read of the feed: the newest changes from `asked` on, `asked` included, the newest first,
 /// at most [`PAGE`]. The newest change of all is never pruned, so the answer is empty only when

@@ -164,6 +164,11 @@ public_id! {
     ReviewId "rev_"
 }
 
+/// The number of a change. 0 stands before the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seq(pub i64);
+
 /// Whatever the change feed can say something about: a key, a user, a project, an organization, a session.
 /// UUIDs are unique across tables, so a subject needs no kind beside its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

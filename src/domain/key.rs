@@ -6,45 +6,11 @@ use serde_json::{Map, Value};
 
 use super::{
     id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
-    key_text::{Digest, Preview},
+    key_text::{Digest, KeyKind, Preview},
     schema::json_schema,
     scope::Scopes,
     time::UnixMillis,
 };
-
-/// What a key acts as. The name stands in the key's text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum KeyKind {
-    /// A personal key: acts as the user who made it.
-    Pat,
-    /// An organization's key: administers the organization, whoever comes and goes.
-    Org,
-    /// A project's key: sees one project.
-    Proj,
-    /// One live evaluation's key: runs it and has no user.
-    Sk,
-}
-
-impl KeyKind {
-    /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Pat, Self::Org, Self::Proj, Self::Sk];
-
-    /// The kind's name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pat => "pat",
-            Self::Org => "org",
-            Self::Proj => "proj",
-            Self::Sk => "sk",
-        }
-    }
-
-    /// Reads a kind's name.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
-    }
-}
 
 /// What a user, or a key, may do in its organization, the least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

@@ -10,10 +10,11 @@
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{key::KeyKind, schema::json_schema};
+use super::schema::json_schema;
 
 /// Base62 in ASCII order, so that texts sort like the numbers they stand for.
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -21,6 +22,40 @@ const SECRET_LENGTH: usize = 43;
 const CHECKSUM_LENGTH: usize = 6;
 /// The longest brand and the longest label, in characters.
 const WORD_LENGTH: usize = 16;
+
+/// The party that a key acts as. Its name stands in the key's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyKind {
+    /// A personal key: acts as the user who made it.
+    Pat,
+    /// An organization's key: administers the organization, whoever comes and goes.
+    Org,
+    /// A project's key: sees one project.
+    Proj,
+    /// One live evaluation's key: runs it and has no user.
+    Sk,
+}
+
+impl KeyKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Pat, Self::Org, Self::Proj, Self::Sk];
+
+    /// The kind's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pat => "pat",
+            Self::Org => "org",
+            Self::Proj => "proj",
+            Self::Sk => "sk",
+        }
+    }
+
+    /// Reads a kind's name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
 
 /// A key's whole text: the secret itself. It has no `Display` and no `Serialize`, and its `Debug`
 /// shows nothing, so it cannot reach a log or an answer except through [`KeyText::expose`].

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    feed::Seq,
-    id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, SessionId, Subject, UserId},
-    key::{KeyKind, Life, Name, Role},
+    id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, Seq, SessionId, Subject, UserId},
+    key::{Life, Name, Role},
+    key_text::KeyKind,
     organization::{Policy, Subscription},
     scope::Scopes,
     time::UnixMillis,

@@ -65,7 +65,7 @@ mod tests {
     use std::convert::Infallible;
 
     use super::{InvitationToken, SessionToken, SignInToken, Word};
-    use crate::domain::{key::KeyKind, key_text::KeyText};
+    use crate::domain::key_text::{KeyKind, KeyText};
 
     #[test]
     fn token_is_read_back_and_is_nothing_else() {

@@ -13,9 +13,9 @@ use crate::{
     },
     domain::{
         id::{KeyId, OrganizationId, ProjectId},
-        key::KeyChange,
-        key::{Key, KeyKind, KeyState, Name},
+        key::{Key, KeyChange, KeyState, Name},
         key_list::{KeyCursor, KeyFilter, KeyRef},
+        key_text::KeyKind,
         organization::{self, Organization},
         project::{self, Project},
         time::{DAY_MS, MAX_DAYS, UnixMillis},

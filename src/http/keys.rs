@@ -15,10 +15,9 @@ use crate::{
     domain::{
         catalogue::Preset,
         id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
-        key::KeyChange,
-        key::{Key, KeyKind, KeyState, Name, Role, Rotation},
+        key::{Key, KeyChange, KeyState, Name, Role, Rotation},
         key_list::{KeyCursor, KeyFilter, KeyRef, StatusFilter},
-        key_text::Word,
+        key_text::{KeyKind, Word},
         schema::json_schema,
         scope::{Scope, Scopes},
         time::{DAY_MS, MAX_DAYS, UnixMillis},

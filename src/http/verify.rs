@@ -12,8 +12,8 @@ use crate::{
     domain::{
         decision::{Refusal, decide},
         id::{KeyId, LiveEvaluationId, OrganizationId, UserId},
-        key::{KeyKind, Name},
-        key_text::KeyText,
+        key::Name,
+        key_text::{KeyKind, KeyText},
         scope::{Scope, Scopes},
         snapshot::Snapshot,
     },

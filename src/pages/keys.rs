@@ -6,8 +6,9 @@ use crate::{
     app::{keys::Page as PageOf, sessions::SignedIn},
     domain::{
         id::KeyId,
-        key::{Key, KeyKind, KeyState},
+        key::{Key, KeyState},
         key_list::{KeyCursor, KeyFilter, KeyOwner, MAX_LOOKED_THROUGH, StatusFilter},
+        key_text::KeyKind,
         scope::Scopes,
         time::{DAY_MS, UnixMillis},
     },

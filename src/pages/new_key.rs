@@ -7,7 +7,8 @@ use crate::{
     app::{Principal, error::Error, keys::NewKey, sessions::SignedIn},
     domain::{
         id::ProjectId,
-        key::{KeyKind, Role},
+        key::Role,
+        key_text::KeyKind,
         scope::{Scope, Scopes},
     },
     http::{keys::MAX_LIMIT, message::Response, problem::Problem, routes::Call},

@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use crate::{
     domain::{
-        feed::{PAGE, Seq},
-        id::Subject,
+        feed::PAGE,
+        id::{Seq, Subject},
         snapshot::Snapshot,
     },
     ports::Statement,

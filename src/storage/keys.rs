@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 use crate::{
     domain::{
         id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
-        key::{Key, KeyChange, KeyKind, KeyState, Life, Name, NewSecret, Role, Rotation},
+        key::{Key, KeyChange, KeyState, Life, Name, NewSecret, Role, Rotation},
         key_list::{KeyCursor, KeyFilter, KeyOwner, KeyReach, KeyRef, MAX_LOOKED_THROUGH, StatusFilter},
-        key_text::{Digest, Preview},
+        key_text::{Digest, KeyKind, Preview},
         scope::Scopes,
         time::UnixMillis,
     },

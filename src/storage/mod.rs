@@ -94,7 +94,7 @@ impl ToParam for crate::domain::time::UnixMillis {
     }
 }
 
-impl ToParam for crate::domain::feed::Seq {
+impl ToParam for crate::domain::id::Seq {
     fn to_param(&self) -> Param {
         Param::Integer(self.0)
     }
@@ -123,7 +123,7 @@ macro_rules! name_params {
     };
 }
 name_params!(
-    crate::domain::key::KeyKind,
+    crate::domain::key_text::KeyKind,
     crate::domain::key::Name,
     crate::domain::key::Role,
     crate::domain::organization::Subscription,

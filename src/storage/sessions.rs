@@ -5,8 +5,7 @@ use serde::Deserialize;
 
 use crate::{
     domain::{
-        feed::Seq,
-        id::{KeyId, OrganizationId, SessionId, UserId},
+        id::{KeyId, OrganizationId, Seq, SessionId, UserId},
         key::Name,
         key_text::Digest,
         session::{IDLE_MS, NewSession, NewSignInLink, Session, SessionReach, SignInLink},

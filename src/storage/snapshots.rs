@@ -5,10 +5,9 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::{
-        feed::Seq,
-        id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, SessionId, UserId},
-        key::{KeyKind, Life, Name, Role},
-        key_text::Digest,
+        id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, Seq, SessionId, UserId},
+        key::{Life, Name, Role},
+        key_text::{Digest, KeyKind},
         organization::{Policy, Subscription},
         scope::Scopes,
         snapshot::{Snapshot, Standing},

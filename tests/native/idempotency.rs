@@ -476,7 +476,7 @@ fn caller(random: &[u8]) -> KeyText {
         bytes.iter_mut().zip(random.iter().cycle()).for_each(|(byte, random)| *byte = random % 248);
         Ok::<(), ()>(())
     };
-    KeyText::renew(stem, bitting::domain::key::KeyKind::Proj, fill).unwrap()
+    KeyText::renew(stem, bitting::domain::key_text::KeyKind::Proj, fill).unwrap()
 }
 
 fn derived(caller: &KeyText, key: &str, nonce: [u8; 32]) -> Vec<u8> {
