@@ -8,8 +8,9 @@
 //! | [`ports`] | the eight things that the outside world gives | `domain` |
 //! | [`storage`] | all SQL, and the form of what KV holds | `ports`, `domain` |
 //! | [`app`] | the use cases, free of HTTP | `storage`, `ports`, `domain` |
-//! | [`http`] | one table of routes, authentication, the surfaces, the errors | `app`, `storage`'s types, `domain` |
-//! | [`pages`] | the settings pages, rendered on the server: their table, sessions' cookies, forms | `http`, `app`, `domain` |
+//! | [`http`] | the tables of routes, authentication, the surfaces, the errors | `app`, `storage`'s types, `domain` |
+//! | [`pages`] | the settings pages, rendered on the server: their table, sessions' cookies, forms | `http`'s first floor, `app`, `domain` |
+//! | [`entry`] | the way of a request to the API, a page, or a route of the operator's | `http`, `pages`, `app`, `domain` |
 //! | `platform` | workerd: D1, KV, clock, randomness, upstreams, log; converts, decides nothing | `ports`, `http`'s messages |
 //! | `worker` | the events `fetch` and `scheduled`; wires the above together | all |
 //!
@@ -24,6 +25,7 @@
 
 pub mod app;
 pub mod domain;
+pub mod entry;
 pub mod http;
 pub mod pages;
 #[cfg(target_arch = "wasm32")]

@@ -6,7 +6,7 @@ use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
 
 use crate::{
     app::{App, config::Config, isolate::Isolate},
-    http, pages,
+    entry,
     platform::{
         d1::D1,
         kv::Kv,
@@ -39,15 +39,19 @@ fn start() {
 
 #[event(fetch)]
 async fn fetch(request: worker::Request, env: Env, context: Context) -> worker::Result<worker::Response> {
-    let Some(app) = app(&env, Rc::new(WaitUntil(context))) else {
-        return message::write(http::misconfigured());
-    };
-    message::write(pages::handle(&app, &message::read(&request)).await)
+    let request = message::read(&request);
+    message::write(match app(&env, Rc::new(WaitUntil(context))) {
+        Ok(app) => entry::handle(&app, &request).await,
+        Err(message) => entry::misconfigured(&request, &message, &WallClock, &WebCrypto),
+    })
 }
 
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
-    let Some(app) = app(&env, Rc::new(Nothing)) else { return };
+    let app = match app(&env, Rc::new(Nothing)) {
+        Ok(app) => app,
+        Err(message) => return log::error!("the configuration is wrong, so nothing is swept: {message}"),
+    };
     match app.sweep().await {
         Ok(swept) => log::info!("swept: {swept:?}"),
         Err(error) => log::error!("the sweep stopped early and goes on at the next one: {error:?}"),
@@ -61,26 +65,20 @@ impl Background for Nothing {
     fn spawn(&self, _work: LocalFuture<'static, ()>) {}
 }
 
-fn app(env: &Env, background: Rc<dyn Background>) -> Option<App> {
+/// The core over this platform.
+///
+/// # Errors
+/// The variable that is wrong, and what it must be.
+fn app(env: &Env, background: Rc<dyn Background>) -> Result<App, String> {
     let (config, isolate) = STATE.with(|state| {
         if let Some(state) = state.get() {
-            return Some(state.clone());
+            return Ok::<_, String>(state.clone());
         }
-        let get = |name: &str| env.var(name).ok().map(|value| value.to_string());
-        let config = Config::read(get).and_then(|config| {
-            http::routes::check(&config.catalogue)?;
-            pages::check(&config.catalogue)?;
-            Ok(config)
-        });
-        match config {
-            Ok(config) => Some(state.get_or_init(|| (Rc::new(config), Rc::default())).clone()),
-            Err(message) => {
-                log::error!("{message}");
-                None
-            }
-        }
+        let config = Config::read(|name| env.var(name).ok().map(|value| value.to_string()))?;
+        entry::check(&config.catalogue)?;
+        Ok(state.get_or_init(|| (Rc::new(config), Rc::default())).clone())
     })?;
-    Some(App {
+    Ok(App {
         database: Rc::new(D1(env.clone())),
         cache: Rc::new(Kv(env.clone())),
         clock: Rc::new(WallClock),

@@ -4,7 +4,8 @@ use serde::Deserialize;
 
 use super::{
     id::{KeyId, OrganizationId, ProjectId, UserId},
-    key::{KeyKind, KeyState},
+    key::KeyState,
+    key_text::KeyKind,
 };
 
 /// The most keys that are looked through for a page that lists them with their owners, for people: of those

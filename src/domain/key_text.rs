@@ -23,7 +23,7 @@ const CHECKSUM_LENGTH: usize = 6;
 /// The longest brand and the longest label, in characters.
 const WORD_LENGTH: usize = 16;
 
-/// The party that a key acts as. Its name stands in the key's text.
+/// What a key acts as. The name stands in the key's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyKind {

@@ -7,9 +7,9 @@ use crate::{
     app::bootstrap::NewOrganization,
     domain::{key::Name, person::Email},
     http::{
-        keys::CreatedBody,
+        call::Call,
+        key_body::CreatedBody,
         problem::Problem,
-        routes::Call,
         typed::{InBody, Json},
     },
 };

@@ -13,11 +13,11 @@ use crate::{
         key_list::{KeyFilter, KeyRef},
     },
     http::{
+        call::Call,
         input::{self, Query},
-        keys::{DEFAULT_LIMIT, MAX_LIMIT, cursor, path_id},
         message::{Response, Rfc3339},
+        paging::{DEFAULT_LIMIT, MAX_LIMIT, cursor},
         problem::Problem,
-        routes::Call,
     },
 };
 
@@ -104,7 +104,7 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
 }
 
 pub(crate) async fn get(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let key = call.app.get_key(by, KeyRef::Id(path_id(call)?)).await?;
+    let key = call.app.get_key(by, KeyRef::Id(call.key_id()?)).await?;
     if key.life.revoked_at.is_some() {
         return Err(Error::NotFound.into());
     }
@@ -112,6 +112,6 @@ pub(crate) async fn get(call: &Call<'_>, by: &Principal) -> Result<Response, Pro
 }
 
 pub(crate) async fn delete(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let key = call.app.revoke_key(by, path_id(call)?, false).await?;
+    let key = call.app.revoke_key(by, call.key_id()?, false).await?;
     Ok(Response::json(200, &ApiKey::new(&key)))
 }

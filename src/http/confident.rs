@@ -21,13 +21,28 @@ use crate::{
         time::{DAY_MS, MAX_DAYS, UnixMillis},
     },
     http::{
+        call::Call,
         input,
-        keys::MAX_LIMIT,
         message::{Response, Rfc3339},
-        problem::Problem,
-        routes::Call,
+        paging::MAX_LIMIT,
+        problem::{Problem, Report},
     },
 };
+
+/// An error as its libraries read it: `error` must be a text.
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    success: bool,
+    error: &'a str,
+    code: &'a str,
+    request_id: &'a str,
+}
+
+/// The envelope of this surface. Its libraries take an error of any other shape for data.
+pub(crate) fn envelope(report: &Report<'_>) -> Response {
+    let Report { code, detail: error, request_id, .. } = *report;
+    Response::json(report.status, &ErrorBody { success: false, error, code, request_id })
+}
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 /// The longest grace of a rotation, in hours: a year.

@@ -22,12 +22,12 @@ use crate::{
         upload::Format,
     },
     http::{
+        call::Call,
         input,
-        keys::{PageBody, PageQuery},
         message::{Body, NDJSON, Response, Rfc3339},
-        openapi::Operation,
+        operation::Operation,
+        paging::{PageBody, PageQuery},
         problem::Problem,
-        routes::Call,
         shares::ResourcePath,
         typed::{InBody, InPath, InQuery, Input, Json, MayRepeat, NoContent, Output, Whole},
     },
@@ -226,7 +226,7 @@ pub(crate) async fn upload(
     let pieces = match &call.request.body {
         Body::Unread(source) => source.pieces(),
         Body::Bytes(bytes) => stream::once(ready(Ok(bytes.clone()))).boxed_local(),
-        Body::TooLarge => stream::empty().boxed_local(),
+        Body::TooLarge(_) => stream::empty().boxed_local(),
     };
     let new = NewDataset { name: query.name, description: query.description };
     Ok(Json(DatasetBody::new(call.app.upload_dataset(principal, new, format, pieces).await?)))

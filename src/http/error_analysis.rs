@@ -11,8 +11,8 @@ use crate::{
         key::Name,
     },
     http::{
+        call::Call,
         problem::Problem,
-        routes::Call,
         typed::{InBody, Json, NamesInBody, Whole},
     },
 };

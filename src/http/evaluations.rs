@@ -15,11 +15,11 @@ use crate::{
         key::Name,
     },
     http::{
+        call::Call,
         input,
-        keys::PageQuery,
         message::Rfc3339,
+        paging::PageQuery,
         problem::Problem,
-        routes::Call,
         shares::ResourcePath,
         typed::{InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, NoContent, Whole},
     },

@@ -9,10 +9,9 @@ use crate::{
     app::{App, Principal, verify::Freshness},
     domain::{catalogue::Route, key_text, scope::Scopes},
     http::{
-        admit, identify,
-        message::{Body, Content, KEY_HEADERS, Request, Response},
+        auth::{KEY_HEADERS, Permission, admit, identify, warned},
+        message::{Body, Content, Request, Response},
         problem::Problem,
-        warned,
     },
     ports::{Incoming, Outgoing, UpstreamError},
 };
@@ -45,7 +44,7 @@ const IN_PATH: &AsciiSet = &IN_QUERY.remove(b'\'').add(b'?').add(b'^').add(b'`')
 pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> Result<Response, Problem> {
     let route = find(app, request)?;
     let by = identify(app, request, request_id, Freshness::Bounded).await?;
-    admit(app, &by, Some(&route.scope), false)?;
+    admit(app, &by, &Permission::to_forward(&route.scope))?;
     app.note_use(&by.snapshot);
     by.subscribed()?;
     let mut path = utf8_percent_encode(&request.path, IN_PATH).to_string();

@@ -19,10 +19,7 @@ pub(crate) use crate::domain::json::present;
 
 use crate::{
     app::error::Error,
-    http::{
-        message::{Body, Request, max_body_bytes},
-        problem::Problem,
-    },
+    http::{body, message::Request, problem::Problem},
 };
 
 /// Reads the body as a `T`.
@@ -34,10 +31,7 @@ pub(crate) fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem>
 
 /// The bytes of a body that is a JSON object.
 fn object(request: &Request) -> Result<&[u8], Problem> {
-    // Whatever is still unread was read before the handler was called.
-    let Body::Bytes(bytes) = &request.body else {
-        return Err(Problem::BodyTooLarge(max_body_bytes(&request.path)));
-    };
+    let bytes = body::bytes(request)?;
     if let Err(error) = serde_json::from_slice::<Any>(bytes) {
         let message = if bytes.is_empty() { "it is empty".to_owned() } else { error.to_string() };
         return Err(Problem::MalformedJson(message));

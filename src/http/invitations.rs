@@ -13,12 +13,13 @@ use crate::{
         token::InvitationToken,
     },
     http::{
-        keys::{self, PageQuery},
+        call::Call,
+        key_body,
         message::Rfc3339,
-        openapi::Operation,
-        organizations::{Asked, OrganizationPath},
+        operation::Operation,
+        organization_path::{Asked, OrganizationPath},
+        paging::PageQuery,
         problem::Problem,
-        routes::Call,
         typed::{Confidential, InBody, InPath, InQuery, Input, Json, MayRepeat, NoContent, Whole},
     },
 };
@@ -213,8 +214,8 @@ pub(crate) struct AcceptBody {
 pub(crate) async fn accept(
     call: &Call<'_>,
     (Link(token), InBody(AcceptBody { key_name })): (Link, InBody<AcceptBody>),
-) -> Result<Json<keys::CreatedBody, 201>, Problem> {
+) -> Result<Json<key_body::CreatedBody, 201>, Problem> {
     let ip = call.request.header("cf-connecting-ip").map(str::to_owned);
     let created = call.app.accept_invitation(&token, key_name, call.request_id.to_owned(), ip).await;
-    Ok(Json(keys::CreatedBody::new(created.map_err(named_here)?, call.app.clock.now())))
+    Ok(Json(key_body::CreatedBody::new(created.map_err(named_here)?, call.app.clock.now())))
 }

@@ -7,190 +7,34 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    app::{
-        Principal,
-        error::Error,
-        keys::{Created, NewKey, Page},
-    },
+    app::{Principal, error::Error, keys::NewKey},
     domain::{
         catalogue::Preset,
-        id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
-        key::{Key, KeyChange, KeyState, Name, Role, Rotation},
-        key_list::{KeyCursor, KeyFilter, KeyRef, StatusFilter},
+        id::{KeyId, ProjectId, UserId},
+        key::{KeyChange, KeyState, Name},
+        key_list::{KeyFilter, KeyRef, StatusFilter},
         key_text::{KeyKind, Word},
         schema::json_schema,
         scope::{Scope, Scopes},
-        time::{DAY_MS, MAX_DAYS, UnixMillis},
+        time::{DAY_MS, UnixMillis},
     },
     http::{
-        audit::EventPageBody,
-        input::{self, Query},
+        call::Call,
+        event_body::EventPageBody,
+        input,
+        key_body::{CreatedBody, Days, ForceQuery, KeyBody},
         message::Rfc3339,
+        paging::{Limit, PageQuery, between},
         problem::Problem,
-        routes::Call,
         typed::{Confidential, InBody, InPath, InQuery, Json, MayRepeat, Whole},
     },
 };
-
-/// The most items on a page, and how many there are when nobody says.
-pub(crate) const MAX_LIMIT: i64 = 1_000;
-pub(crate) const DEFAULT_LIMIT: i64 = 100;
-/// A life in days.
-pub(crate) type Days = Whole<1, MAX_DAYS>;
-
-/// How many items a page has at most.
-pub(crate) type Limit = Whole<0, MAX_LIMIT, DEFAULT_LIMIT>;
-
-/// Which page of a list.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PageQuery<T> {
-    /// How many items at most.
-    #[serde(default)]
-    pub(crate) limit: Limit,
-    /// The id of the last item of the page before.
-    pub(crate) starting_after: Option<T>,
-}
-
-/// A page of a list, the newest first.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "{T}Page")]
-pub(crate) struct PageBody<T> {
-    /// What is on it.
-    items: Vec<T>,
-    /// Whether there are more.
-    has_more: bool,
-}
-
-impl<T> PageBody<T> {
-    pub(crate) fn new<U>(page: Page<U>, item: impl FnMut(U) -> T) -> Self {
-        Self { items: page.items.into_iter().map(item).collect(), has_more: page.has_more }
-    }
-}
 
 /// The key that a path names.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct KeyPath {
     /// The key's id.
     id: KeyId,
-}
-
-/// A key.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Key")]
-pub(crate) struct KeyBody {
-    /// Its id, which survives every change of the key.
-    id: KeyId,
-    /// What people call it.
-    name: Name,
-    /// What it acts as.
-    kind: KeyKind,
-    /// The beginning and the end of its text.
-    preview: String,
-    /// What it may do; null: everything that its owner may.
-    scopes: Scopes,
-    /// Whether `scopes` is null.
-    full_access: bool,
-    /// The most that it may do in its organization, whatever its scopes.
-    role: Role,
-    /// Whether it works, and if not, why.
-    status: KeyState,
-    /// The organization that it belongs to.
-    organization_id: OrganizationId,
-    /// The user whom it acts as, for a personal key.
-    user_id: Option<UserId>,
-    /// The one project that it sees, for a project's key.
-    project_id: Option<ProjectId>,
-    /// The one live evaluation that it runs, for the key of one.
-    live_evaluation_id: Option<LiveEvaluationId>,
-    /// Whatever its maker wants to know about it; comes back with every verification.
-    metadata: Map<String, Value>,
-    /// When it was made.
-    created_at: Rfc3339,
-    /// The key that made it; null: the operator.
-    created_by: Option<KeyId>,
-    /// When it was last changed.
-    updated_at: Rfc3339,
-    /// From when on it is expired; null: never.
-    expires_at: Option<Rfc3339>,
-    /// Since when it is disabled, if it is.
-    disabled_at: Option<Rfc3339>,
-    /// When it was revoked, if it was.
-    revoked_at: Option<Rfc3339>,
-    /// When its newest secret was last used, up to a minute late.
-    last_used_at: Option<Rfc3339>,
-    /// The rotation that is under way.
-    rotation: Option<RotationBody>,
-}
-
-/// A rotation that is under way, and whether its outgoing secret is still in use.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Rotation")]
-struct RotationBody {
-    /// Until when the old secret works.
-    rotates_at: Rfc3339,
-    /// The beginning and the end of the old secret's text.
-    outgoing_preview: String,
-    /// When the old secret was last used, up to a minute late.
-    outgoing_last_used_at: Option<Rfc3339>,
-    /// How often the old secret was used since the rotation began.
-    outgoing_uses: i64,
-}
-
-impl RotationBody {
-    /// A rotation whose grace is over is over, also before the sweep has come by.
-    fn new(rotation: &Rotation, now: UnixMillis) -> Option<Self> {
-        (rotation.rotates_at > now).then(|| Self {
-            rotates_at: Rfc3339(rotation.rotates_at),
-            outgoing_preview: format!("{}…{}", rotation.start, rotation.last4),
-            outgoing_last_used_at: rotation.last_used_at.map(Rfc3339),
-            outgoing_uses: rotation.uses,
-        })
-    }
-}
-
-impl KeyBody {
-    fn new(key: Key, now: UnixMillis) -> Self {
-        Self {
-            id: key.id,
-            name: key.name,
-            kind: key.kind,
-            preview: format!("{}…{}", key.preview.start, key.preview.last4),
-            full_access: key.scopes == Scopes::Full,
-            scopes: key.scopes,
-            role: key.role,
-            status: key.life.state_at(now),
-            organization_id: key.organization_id,
-            user_id: key.user_id,
-            project_id: key.project_id,
-            live_evaluation_id: key.live_evaluation_id,
-            metadata: key.metadata,
-            created_at: Rfc3339(key.created_at),
-            created_by: key.created_by,
-            updated_at: Rfc3339(key.updated_at),
-            expires_at: key.life.expires_at.map(Rfc3339),
-            disabled_at: key.life.disabled_at.map(Rfc3339),
-            revoked_at: key.life.revoked_at.map(Rfc3339),
-            last_used_at: key.last_used_at.map(Rfc3339),
-            rotation: key.rotation.as_ref().and_then(|rotation| RotationBody::new(rotation, now)),
-        }
-    }
-}
-
-/// A key that was just made or rotated, and its text.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "CreatedKey")]
-pub(crate) struct CreatedBody {
-    #[serde(flatten)]
-    about: KeyBody,
-    /// The key's text: the secret itself, shown this once.
-    key: String,
-}
-
-impl CreatedBody {
-    pub(crate) fn new(created: Created, now: UnixMillis) -> Self {
-        Self { key: created.text.expose().to_owned(), about: KeyBody::new(created.key, now) }
-    }
 }
 
 /// The two ways to say an expiry, as one: `None`: nothing was said; `Some(None)`: never.
@@ -276,11 +120,6 @@ pub(crate) async fn create(
         metadata: body.metadata,
     };
     Ok(Confidential(CreatedBody::new(call.app.create_key(by, new).await?, now)))
-}
-
-/// The id in the path. What is no id names nothing.
-pub(crate) fn path_id(call: &Call<'_>) -> Result<KeyId, Error> {
-    KeyId::parse(call.param("id")).ok_or(Error::NotFound)
 }
 
 pub(crate) async fn get(
@@ -392,33 +231,6 @@ pub(crate) async fn list(
     let now = call.app.clock.now();
     let keys = page.items.into_iter().map(|key| KeyBody::new(key, now)).collect();
     Ok(Json(KeyPageBody { keys, has_more: page.has_more }))
-}
-
-/// `starting_after` or `ending_before`. The key itself need not be there any more: ids are ordered.
-pub(crate) fn cursor(query: &Query) -> Result<KeyCursor, Problem> {
-    let after = query.read("starting_after", "a key id", KeyId::parse)?;
-    let before = query.read("ending_before", "a key id", KeyId::parse)?;
-    Ok(between(after, before)?)
-}
-
-fn between(after: Option<KeyId>, before: Option<KeyId>) -> Result<KeyCursor, Error> {
-    match (after, before) {
-        (None, None) => Ok(KeyCursor::Start),
-        (Some(id), None) => Ok(KeyCursor::After(id)),
-        (None, Some(id)) => Ok(KeyCursor::Before(id)),
-        (Some(_), Some(_)) => {
-            Err(Error::invalid("ending_before", "you may only pass one of `starting_after` and `ending_before`"))
-        }
-    }
-}
-
-/// Whether the caller insists on ending the last key that can manage keys.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ForceQuery {
-    /// Whether to end even the last key that can manage keys.
-    #[serde(default)]
-    pub(crate) force: bool,
 }
 
 /// What to change of a key; what is left out stays.

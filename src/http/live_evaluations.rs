@@ -14,11 +14,11 @@ use crate::{
         live_evaluation::{LiveEvaluation, LiveEvaluationChange},
     },
     http::{
+        call::Call,
         input,
-        keys::{PageBody, PageQuery},
         message::Rfc3339,
+        paging::{PageBody, PageQuery},
         problem::Problem,
-        routes::Call,
         shares::ResourcePath,
         typed::{Confidential, InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, Whole},
     },
@@ -30,7 +30,7 @@ pub(crate) use crate::http::shares::{list_shares, share, unshare};
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct LiveEvaluationPath {
     /// The live evaluation's id.
-    pub(crate) live_evaluation: LiveEvaluationId,
+    live_evaluation: LiveEvaluationId,
 }
 
 impl ResourcePath for LiveEvaluationPath {

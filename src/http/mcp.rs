@@ -2,6 +2,8 @@
 //! Two eras of it: since 2026-07-28 every request says all that it needs in `_meta` and in headers; before, a
 //! client began with `initialize`. A call of a tool is a call of its route.
 
+use std::ptr;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json, value::RawValue};
 
@@ -9,11 +11,15 @@ use crate::{
     app::{Principal, error::Error},
     domain::decision::Refusal,
     http::{
-        act, input,
+        auth::{Permission, admit},
+        body::Reading,
+        call::Call,
+        dispatch::{self, Action},
+        input,
+        json_rpc::JSONRPC,
         message::{Content, Request, Response},
-        problem::Problem,
-        routes::{self, Call},
-        surface::Surface,
+        problem::{self, Problem},
+        routes,
         tools::{self, Tool},
     },
 };
@@ -31,12 +37,6 @@ const UNSAID: &str = "2025-03-26";
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
-/// The version of JSON-RPC.
-pub(crate) const JSONRPC: &str = "2.0";
-/// The body is no JSON.
-pub(crate) const PARSE_ERROR: i32 = -32700;
-/// The body is no message.
-pub(crate) const INVALID_REQUEST: i32 = -32600;
 const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
 const HEADER_MISMATCH: i32 = -32020;
@@ -145,9 +145,16 @@ impl Failed {
     }
 }
 
+/// Answers a message in the name of the key that is sent with it.
+pub(crate) async fn serve(call: &Call<'_>, reading: Reading) -> Result<Response, Problem> {
+    check_origin(call.request)?;
+    let permission = &Permission::ANY_KEY;
+    dispatch::answer(call, Action { permission, reading, handler: |call, by| Box::pin(answer(call, by)) }).await
+}
+
 /// Refuses what pages of other sites send. A page whose name was made to lead here (DNS rebinding) shows the
 /// name under which it asks, so a name counts only if its certificate proves it or if it always means this machine.
-pub(crate) fn check_origin(request: &Request) -> Result<(), Problem> {
+fn check_origin(request: &Request) -> Result<(), Problem> {
     let Some(origin) = request.header("origin") else { return Ok(()) };
     let local = |rest: &str| {
         ["localhost", "127.0.0.1", "[::1]"]
@@ -158,7 +165,7 @@ pub(crate) fn check_origin(request: &Request) -> Result<(), Problem> {
     if proven && origin == request.origin { Ok(()) } else { Err(Problem::ForeignOrigin) }
 }
 
-pub(crate) async fn answer(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+async fn answer(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
     let message: Message = input::body(call.request)?;
     let said = call.request.header("mcp-protocol-version");
     let modern = said == Some(MODERN);
@@ -292,7 +299,7 @@ async fn call_tool(
         Err(problem @ Problem::App(Error::Refused(_) | Error::Unavailable(_) | Error::KeyChanged)) => {
             return Err(problem);
         }
-        Err(problem) => problem.response(Surface::Native, call.request_id),
+        Err(problem) => problem.response(problem::envelope, call.request_id),
     };
     let bytes = match response.body {
         Content::Bytes(bytes) => bytes,
@@ -318,7 +325,8 @@ async fn send(
     let request = tool.request(call.request, arguments)?;
     // An argument can be such that it names another route, as `self` does where an id belongs.
     let found = routes::find(&request.method, &request.path).ok();
-    let (_, params) = found.filter(|(route, _)| route.path == tool.route.path).ok_or(Error::NotFound)?;
-    let call = Call { app: call.app, request: &request, path: &request.path, params, request_id: call.request_id };
-    act(&call, tool.route, Some(tool.scope), tool.handler, &mut by.clone()).await
+    let found = found.filter(|found| ptr::eq(found.route, tool.route)).ok_or(Error::NotFound)?;
+    let call = found.call(call.app, &request, call.request_id);
+    let admitted = admit(call.app, by, tool.action.permission);
+    dispatch::act(&call, tool.action, &mut by.clone(), admitted).await
 }

@@ -9,36 +9,10 @@ use futures_util::{
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{
-    domain::time::UnixMillis,
-    http::{problem::Problem, surface::Surface},
-    ports::ByteSource,
-};
-
-/// The headers in which Confident AI's libraries send a key, instead of `Authorization`.
-pub(crate) const KEY_HEADERS: [&str; 3] = ["confident_api_key", "confident-api-key", "x-confident-api-key"];
+use crate::{domain::time::UnixMillis, ports::ByteSource};
 
 /// JSON Lines: on each line one value.
 pub(crate) const NDJSON: &str = "application/x-ndjson";
-
-/// The most bytes of a body that are read.
-pub const MAX_BODY_BYTES: usize = 64 * 1024;
-/// The most bytes of a batch of traces, or of a data set or rows for one, that are read.
-pub const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
-
-/// The most bytes of the body that are read of a request with this path.
-pub fn max_body_bytes(path: &str) -> usize {
-    match Surface::of(path) {
-        (Surface::Trulayer, Some("/v1/ingest/batch")) | (Surface::Native, Some("/api/datasets")) => MAX_BATCH_BYTES,
-        (Surface::Native, Some(path)) if path.starts_with("/api/datasets/") && path.ends_with("/rows") => {
-            MAX_BATCH_BYTES
-        }
-        _ => MAX_BODY_BYTES,
-    }
-}
-
-/// The one path whose handler reads the body itself, piece by piece.
-const UPLOAD: &str = "/api/datasets/upload";
 
 /// A request.
 #[derive(Debug, Clone)]
@@ -62,26 +36,6 @@ impl Request {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
-
-    /// The request with its body read, as far as it may go.
-    ///
-    /// # Errors
-    /// [`Problem::MalformedJson`] if the body broke off.
-    pub(crate) async fn read(&self) -> Result<Cow<'_, Self>, Problem> {
-        let Body::Unread(source) = &self.body else { return Ok(Cow::Borrowed(self)) };
-        if self.path == UPLOAD {
-            return Ok(Cow::Borrowed(self));
-        }
-        let (mut pieces, mut bytes) = (source.pieces(), Vec::new());
-        // As far as it may go, since a length is not always sent and need not be true.
-        while let Some(piece) = pieces.next().await {
-            bytes.extend(piece.map_err(|_| Problem::MalformedJson("it broke off".to_owned()))?);
-            if bytes.len() > max_body_bytes(&self.path) {
-                return Ok(Cow::Owned(Self { body: Body::TooLarge, ..self.clone() }));
-            }
-        }
-        Ok(Cow::Owned(Self { body: Body::Bytes(bytes), ..self.clone() }))
-    }
 }
 
 /// A request's body.
@@ -91,8 +45,8 @@ pub enum Body {
     Unread(Rc<dyn ByteSource>),
     /// All of it.
     Bytes(Vec<u8>),
-    /// It has more than [`max_body_bytes`] and was not read to its end.
-    TooLarge,
+    /// It has more bytes than these, which are the most that are read, and was not read to its end.
+    TooLarge(usize),
 }
 
 impl fmt::Debug for Body {
@@ -100,7 +54,7 @@ impl fmt::Debug for Body {
         match self {
             Self::Unread(_) => f.write_str("a stream"),
             Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
-            Self::TooLarge => f.write_str("too large"),
+            Self::TooLarge(_) => f.write_str("too large"),
         }
     }
 }

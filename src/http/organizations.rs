@@ -1,57 +1,28 @@
 //! The native surface: organizations and their projects.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::{Principal, bootstrap::NewOrganization, error::Error, organizations::organization_of},
+    app::{Principal, bootstrap::NewOrganization, error::Error},
     domain::{
         id::{OrganizationId, ProjectId},
         key::Name,
         organization::{self, MAX_CREDITS, MAX_KEYS_PER_USER, Organization, Subscription},
         person::Email,
         project::{self, Project},
-        schema::json_schema,
     },
     http::{
+        call::Call,
         input,
-        keys::{CreatedBody, Days, PageQuery},
+        key_body::{CreatedBody, Days},
         message::Rfc3339,
+        organization_path::{Asked, OrganizationPath},
+        paging::PageQuery,
         problem::Problem,
-        routes::Call,
         typed::{Confidential, InBody, InPath, InQuery, Json, MayRepeat, Whole},
     },
 };
-
-/// An organization as a path names it: by its id, or `self` for the caller's own.
-pub(crate) struct Asked(Option<OrganizationId>);
-
-impl Asked {
-    /// The organization that this caller means.
-    pub(crate) fn by(&self, by: &Principal) -> Result<OrganizationId, Error> {
-        organization_of(by, self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Asked {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if text == "self" {
-            return Ok(Self(None));
-        }
-        let id = OrganizationId::parse(&text).ok_or_else(|| de::Error::custom("must be an id or `self`"))?;
-        Ok(Self(Some(id)))
-    }
-}
-
-json_schema!(Asked, "Asked", { "type": "string", "anyOf": [{ "const": "self" }, { "format": "uuid" }] });
-
-/// The organization that a path names.
-#[derive(Deserialize, JsonSchema)]
-pub(crate) struct OrganizationPath {
-    /// The organization's id, or `self` for one's own.
-    pub(crate) organization: Asked,
-}
 
 /// An organization and its settings; a setting that is null is not made.
 #[derive(Serialize, JsonSchema)]

@@ -7,11 +7,12 @@ use crate::{
     app::Principal,
     domain::{id::UserId, key::Role, person::Member},
     http::{
-        keys::{ForceQuery, PageQuery},
+        call::Call,
+        key_body::ForceQuery,
         message::Rfc3339,
-        organizations::{Asked, OrganizationPath},
+        organization_path::{Asked, OrganizationPath},
+        paging::PageQuery,
         problem::Problem,
-        routes::Call,
         typed::{Confidential, InBody, InPath, InQuery, Json, Whole},
     },
 };

@@ -6,11 +6,7 @@ use serde::Serialize;
 use crate::{
     app::error::Error,
     domain::{decision::Refusal, scope::Scope},
-    http::{
-        mcp::{INVALID_REQUEST, JSONRPC, PARSE_ERROR},
-        message::Response,
-        surface::Surface,
-    },
+    http::message::Response,
 };
 
 /// How long a caller should wait before he tries again, in seconds.
@@ -45,6 +41,41 @@ pub(crate) enum Problem {
     App(Error),
 }
 
+/// A problem, and what every envelope says of it.
+pub(crate) struct Report<'a> {
+    /// The problem.
+    pub(crate) problem: &'a Problem,
+    /// The status.
+    pub(crate) status: u16,
+    /// The stable code.
+    pub(crate) code: &'static str,
+    /// The sentence that a person can act on.
+    pub(crate) detail: &'a str,
+    /// The request's id.
+    pub(crate) request_id: &'a str,
+}
+
+/// The shape of a surface's errors: writes a problem as an answer with its status.
+pub(crate) type Envelope = fn(&Report<'_>) -> Response;
+
+/// The native envelope: a problem of RFC 9457.
+pub(crate) fn envelope(report: &Report<'_>) -> Response {
+    let Report { problem, status, code, detail, request_id } = *report;
+    let field = match problem {
+        Problem::App(Error::Invalid { field, .. }) => field.as_deref(),
+        _ => None,
+    };
+    let body = ProblemBody {
+        r#type: format!("urn:bitting:error:{code}"),
+        title: title(status),
+        status,
+        detail,
+        error: ErrorBody { code, message: detail, field },
+        request_id,
+    };
+    Response::typed(status, "application/problem+json", &body)
+}
+
 /// Why a request was not answered as it was asked: a problem of RFC 9457, and what programs look at.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Problem")]
@@ -63,64 +94,17 @@ pub(crate) struct ProblemBody<'a> {
     request_id: &'a str,
 }
 
-/// An error as Confident AI's libraries read it: `error` must be a text.
-#[derive(Serialize)]
-struct ConfidentBody<'a> {
-    success: bool,
-    error: &'a str,
-    code: &'a str,
-    request_id: &'a str,
-}
-
-/// An error as TruLayer's libraries read it.
-#[derive(Serialize)]
-struct TrulayerBody<'a> {
-    error: TrulayerError<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'a str>,
-    request_id: &'a str,
-}
-
-/// An error as JSON-RPC has it. Which request it answers it does not say, because that was not read.
-#[derive(Serialize)]
-struct JsonRpcBody<'a> {
-    jsonrpc: &'static str,
-    id: (),
-    error: JsonRpcError<'a>,
-}
-
-#[derive(Serialize)]
-struct JsonRpcError<'a> {
-    code: i32,
-    message: &'a str,
-    data: JsonRpcData<'a>,
-}
-
-#[derive(Serialize)]
-struct JsonRpcData<'a> {
-    code: &'a str,
-    request_id: &'a str,
-}
-
-/// A code alone, but for what their document shows as an object.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum TrulayerError<'a> {
-    Code(&'a str),
-    Object(ErrorBody<'a>),
-}
-
 /// An error as programs look at it.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Error")]
-struct ErrorBody<'a> {
+pub(crate) struct ErrorBody<'a> {
     /// What is wrong. Codes are stable.
-    code: &'a str,
+    pub(crate) code: &'a str,
     /// The same for people.
-    message: &'a str,
+    pub(crate) message: &'a str,
     /// Which field or parameter is wrong, if one is: `scopes[1]`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<&'a str>,
+    pub(crate) field: Option<&'a str>,
 }
 
 impl From<Error> for Problem {
@@ -224,57 +208,11 @@ impl Problem {
         }
     }
 
-    fn trulayer<'a>(&self, code: &'a str, message: &'a str, request_id: &'a str) -> TrulayerBody<'a> {
-        let code = match self {
-            Self::App(Error::Refused(Refusal::Revoked)) => {
-                let error = TrulayerError::Object(ErrorBody { code, message, field: None });
-                return TrulayerBody { error, message: None, request_id };
-            }
-            // Its libraries stop asking at this code, and at no other that fits.
-            Self::App(Error::Refused(Refusal::Malformed)) => Refusal::Unknown.code(),
-            Self::App(Error::Refused(Refusal::MissingScopes(_))) => "scope_forbidden",
-            _ => code,
-        };
-        TrulayerBody { error: TrulayerError::Code(code), message: Some(message), request_id }
-    }
-
-    /// This problem as an answer of this surface.
-    pub(crate) fn response(&self, surface: Surface, request_id: &str) -> Response {
+    /// This problem as an answer in an envelope.
+    pub(crate) fn response(&self, envelope: Envelope, request_id: &str) -> Response {
         let (status, code) = self.status_and_code();
         let detail = self.detail();
-        let mut response = match surface {
-            Surface::Native | Surface::Braintrust => {
-                let field = match self {
-                    Self::App(Error::Invalid { field, .. }) => field.as_deref(),
-                    _ => None,
-                };
-                let body = ProblemBody {
-                    r#type: format!("urn:bitting:error:{code}"),
-                    title: title(status),
-                    status,
-                    detail: &detail,
-                    error: ErrorBody { code, message: &detail, field },
-                    request_id,
-                };
-                Response::typed(status, "application/problem+json", &body)
-            }
-            // Its libraries take an error of any other shape for data.
-            Surface::Confident => {
-                Response::json(status, &ConfidentBody { success: false, error: &detail, code, request_id })
-            }
-            Surface::Trulayer => Response::json(status, &self.trulayer(code, &detail, request_id)),
-            Surface::Mcp => {
-                let error_code = match self {
-                    Self::MalformedJson(_) => PARSE_ERROR,
-                    Self::App(Error::Invalid { .. }) => INVALID_REQUEST,
-                    // JSON-RPC has no code for these, and leaves all but its own numbers to us.
-                    _ => status.into(),
-                };
-                let data = JsonRpcData { code, request_id };
-                let error = JsonRpcError { code: error_code, message: &detail, data };
-                Response::json(status, &JsonRpcBody { jsonrpc: JSONRPC, id: (), error })
-            }
-        };
+        let mut response = envelope(&Report { problem: self, status, code, detail: &detail, request_id });
         match (status, self) {
             (401, Self::MissingKey | Self::NotOperator) => {
                 response.headers.push(("WWW-Authenticate".into(), "Bearer realm=\"bitting\"".to_owned()));

@@ -14,10 +14,10 @@ use crate::{
         review::{Attribution, ReviewFilter, ReviewItem, ReviewState},
     },
     http::{
-        keys::{Limit, PageBody},
+        call::Call,
         message::Rfc3339,
+        paging::{Limit, PageBody},
         problem::Problem,
-        routes::Call,
         typed::{InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, Whole},
     },
 };

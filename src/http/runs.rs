@@ -11,12 +11,11 @@ use crate::{
         run::{Run, RunFilter, RunState},
     },
     http::{
-        admit, identify,
-        keys::{Limit, PageBody},
-        live_evaluations::LiveEvaluationPath,
+        auth::{Permission, admit, identify},
+        call::Call,
         message::Rfc3339,
+        paging::{Limit, PageBody},
         problem::Problem,
-        routes::Call,
         typed::{InBody, InPath, InQuery, Json, MayRepeat, Whole},
     },
 };
@@ -68,6 +67,16 @@ impl RunBody {
     }
 }
 
+/// The permission to run a live evaluation.
+pub(crate) const TO_EXECUTE: Permission = Permission::to_run(EXECUTE);
+
+/// The live evaluation that a path names.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ExecutePath {
+    /// The live evaluation's id.
+    live_evaluation: LiveEvaluationId,
+}
+
 /// What is to be judged.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -80,13 +89,17 @@ pub(crate) struct NewRunBody {
 pub(crate) async fn execute(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(path), InBody(body), MayRepeat): (InPath<LiveEvaluationPath>, InBody<NewRunBody>, MayRepeat),
+    (InPath(ExecutePath { live_evaluation }), InBody(body), MayRepeat): (
+        InPath<ExecutePath>,
+        InBody<NewRunBody>,
+        MayRepeat,
+    ),
 ) -> Result<Json<RunBody>, Problem> {
-    let run = call.app.run(principal, path.live_evaluation, body.inputs).await?;
+    let run = call.app.run(principal, live_evaluation, body.inputs).await?;
     // A model takes its time. The run is stored and paid for, and nobody is told of it whose key ended meanwhile.
     if call.app.still_good(principal).is_err() {
         let again = identify(call.app, call.request, call.request_id, Freshness::Strong).await?;
-        admit(call.app, &again, Some(&EXECUTE), true)?;
+        admit(call.app, &again, &TO_EXECUTE)?;
     }
     Ok(Json(RunBody::new(run)))
 }

@@ -7,9 +7,9 @@ use crate::{
     app::Principal,
     domain::access::{GranteeKind, Resource, Share, ShareAccess},
     http::{
+        call::Call,
         message::Rfc3339,
         problem::Problem,
-        routes::Call,
         typed::{InBody, InPath, Json, NoContent},
     },
 };

@@ -11,11 +11,11 @@ use crate::{
         person::{Team, TeamMember},
     },
     http::{
-        keys::PageQuery,
+        call::Call,
         message::Rfc3339,
-        organizations::{Asked, OrganizationPath},
+        organization_path::{Asked, OrganizationPath},
+        paging::PageQuery,
         problem::Problem,
-        routes::Call,
         typed::{InBody, InPath, InQuery, Json, MayRepeat, NoContent, Whole},
     },
 };

@@ -12,9 +12,11 @@ use crate::{
     app::error::Error,
     domain::scope::Scope,
     http::{
+        dispatch::Action,
         message::{Body, Request},
         problem::Problem,
-        routes::{Access, KeyHandler, ROUTES, Route},
+        route::Route,
+        routes::rows,
     },
 };
 
@@ -27,10 +29,12 @@ pub(crate) struct Tool {
     pub(crate) name: String,
     /// What is said of it to clients.
     pub(crate) definition: &'static RawValue,
-    /// Its route, and the route's scope and handler.
+    /// Its route.
     pub(crate) route: &'static Route,
+    /// The scope that it needs.
     pub(crate) scope: &'static Scope,
-    pub(crate) handler: KeyHandler,
+    /// The action that a call of it asks for.
+    pub(crate) action: Action<'static>,
     /// Which arguments go into the query.
     query: Vec<String>,
     /// What becomes the body.
@@ -69,12 +73,13 @@ static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
         }
     };
     let tool = |route: &'static Route| {
-        let (Some(document), Access::Key(Some(scope), handler)) = (&route.document, &route.access) else { return None };
+        let (document, action) = (route.document.as_ref()?, route.action()?);
+        let scope = action.permission.scope.as_ref()?;
         let name = document.operation_id();
         let Entry { query, body, definition } = entries.remove(&name)?;
-        Some(Tool { name, definition, route, scope, handler: *handler, query, body })
+        Some(Tool { name, definition, route, scope, action, query, body })
     };
-    ROUTES.iter().filter_map(tool).collect()
+    rows().filter_map(tool).collect()
 });
 
 /// Every tool.
@@ -86,7 +91,7 @@ impl Tool {
     /// The request that a call with these arguments stands for, which comes from where the call came from.
     pub(crate) fn request(&self, outer: &Request, arguments: &Map<String, Value>) -> Result<Request, Problem> {
         let mut path = Vec::new();
-        for segment in self.route.path.split('/') {
+        for segment in self.route.name.path.split('/') {
             path.push(match segment.strip_prefix(':') {
                 None => segment.to_owned(),
                 Some(name) => utf8_percent_encode(&text(name, required(arguments, name)?)?, IN_SEGMENT).to_string(),
@@ -108,7 +113,7 @@ impl Tool {
                         query.append_pair(name, &text(name, value)?);
                     }
                 }
-            } else if self.route.path.split('/').any(|segment| segment.strip_prefix(':') == Some(name)) {
+            } else if self.route.name.path.split('/').any(|segment| segment.strip_prefix(':') == Some(name)) {
                 // It is in the path.
             } else if self.body == BodyFrom::Rest {
                 rest.insert(name.clone(), value.clone());
@@ -122,7 +127,7 @@ impl Tool {
             BodyFrom::Body => required(arguments, "body")?.to_string(),
         };
         Ok(Request {
-            method: self.route.method.to_owned(),
+            method: self.route.name.method.to_owned(),
             origin: outer.origin.clone(),
             path: path.join("/"),
             query: query.finish(),

@@ -11,6 +11,7 @@ use crate::{
     },
     domain::{
         catalogue,
+        decision::Refusal,
         id::{KeyId, TraceId},
         key::{Key, Name},
         key_list::{KeyCursor, KeyFilter, KeyRef, StatusFilter},
@@ -19,13 +20,46 @@ use crate::{
         trace::{Feedback, Place, Trace},
     },
     http::{
+        call::Call,
         input::{self, Query},
-        keys::{MAX_LIMIT, path_id},
         message::{Response, Rfc3339},
-        problem::Problem,
-        routes::Call,
+        paging::MAX_LIMIT,
+        problem::{self, Problem, Report},
     },
 };
+
+/// An error as its libraries read it.
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: ErrorCode<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    request_id: &'a str,
+}
+
+/// A code alone, but for what their document shows as an object.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ErrorCode<'a> {
+    Code(&'a str),
+    Object(problem::ErrorBody<'a>),
+}
+
+/// The envelope of this surface.
+pub(crate) fn envelope(report: &Report<'_>) -> Response {
+    let Report { problem, status, code, detail: message, request_id } = *report;
+    let code = match problem {
+        Problem::App(Error::Refused(Refusal::Revoked)) => {
+            let error = ErrorCode::Object(problem::ErrorBody { code, message, field: None });
+            return Response::json(status, &ErrorBody { error, message: None, request_id });
+        }
+        // Its libraries stop asking at this code, and at no other that fits.
+        Problem::App(Error::Refused(Refusal::Malformed)) => Refusal::Unknown.code(),
+        Problem::App(Error::Refused(Refusal::MissingScopes(_))) => "scope_forbidden",
+        _ => code,
+    };
+    Response::json(status, &ErrorBody { error: ErrorCode::Code(code), message: Some(message), request_id })
+}
 
 /// The most traces on a page, and how many there are when nobody says.
 const MAX_PAGE: usize = 100;
@@ -153,13 +187,13 @@ fn reading(call: &Call<'_>, held: &Scopes) -> Scopes {
 }
 
 pub(crate) async fn delete(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    call.app.revoke_key(by, path_id(call)?, false).await?;
+    call.app.revoke_key(by, call.key_id()?, false).await?;
     Ok(Response::empty(204))
 }
 
 /// The old secret ends at once.
 pub(crate) async fn rotate(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let before = call.app.get_key(by, KeyRef::Id(path_id(call)?)).await?;
+    let before = call.app.get_key(by, KeyRef::Id(call.key_id()?)).await?;
     Ok(revealed(call, 200, &call.app.rotate_key(by, &before, 0, None).await?))
 }
 

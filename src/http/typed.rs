@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 use crate::{
     app::error::Error,
-    http::{input, message::Response, openapi::Operation, problem::Problem, routes::Call},
+    http::{call::Call, input, message::Response, operation::Operation, problem::Problem},
 };
 
 /// What a handler takes from the request: one of the types here, several in a tuple, or `()`.

@@ -18,9 +18,9 @@ use crate::{
         snapshot::Snapshot,
     },
     http::{
+        call::Call,
         message::Rfc3339,
         problem::Problem,
-        routes::Call,
         typed::{Confidential, InBody},
     },
 };

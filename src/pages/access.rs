@@ -5,12 +5,11 @@ use maud::{Markup, html};
 use crate::{
     app::{cloudflare_access::Vouched, error::Error},
     domain::person::Membership,
-    http::{message::Response, problem::Problem, routes::Call},
+    http::{call::Call, message::Response, problem::Problem},
     pages::{
         form::Form,
         layout::{notice, see_other},
-        session,
-        sign_in::{signed_in_at, wanted},
+        session::{self, signed_in_at, wanted},
     },
 };
 

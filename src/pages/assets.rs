@@ -4,10 +4,13 @@
 use std::sync::LazyLock;
 
 use crate::http::{
+    call::Call,
     message::{Content, Response},
     problem::Problem,
-    routes::Call,
 };
+
+/// The path below which the assets are.
+pub(crate) const FOLDER: &str = "/settings/assets/";
 
 struct Asset {
     name: &'static str,
@@ -33,16 +36,24 @@ static FILES: LazyLock<Vec<(String, Asset)>> = LazyLock::new(|| {
 /// The path of an asset; a test asks for each.
 pub(crate) fn path(name: &str) -> String {
     let file = FILES.iter().find(|(_, asset)| asset.name == name).map_or("", |(file, _)| file.as_str());
-    format!("/settings/assets/{file}")
+    format!("{FOLDER}{file}")
 }
 
 pub(crate) async fn get(call: &Call<'_>) -> Result<Response, Problem> {
-    let asked = call.param("file");
-    let (_, asset) = FILES.iter().find(|(file, _)| file == asked).ok_or(Problem::NoSuchPath)?;
+    file(call.param("file")).ok_or(Problem::NoSuchPath)
+}
+
+/// The asset at a path, for pages that are shown where no handler can be called.
+pub(crate) fn at(path: &str) -> Option<Response> {
+    file(path.strip_prefix(FOLDER)?)
+}
+
+fn file(name: &str) -> Option<Response> {
+    let (_, asset) = FILES.iter().find(|(file, _)| file == name)?;
     let headers = vec![
         ("Content-Type".into(), asset.content_type.to_owned()),
         ("Cache-Control".into(), "public, max-age=31536000, immutable".to_owned()),
         ("X-Content-Type-Options".into(), "nosniff".to_owned()),
     ];
-    Ok(Response { status: 200, headers, body: Content::Bytes(asset.text.as_bytes().to_vec()) })
+    Some(Response { status: 200, headers, body: Content::Bytes(asset.text.as_bytes().to_vec()) })
 }

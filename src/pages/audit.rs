@@ -14,16 +14,16 @@ use crate::{
         time::{DAY_MS, UnixMillis},
     },
     http::{
-        audit::lines,
+        call::Call,
+        event_body::lines,
         message::{NDJSON, Response},
         problem::Problem,
-        routes::Call,
     },
     pages::{
         field::{Field, Mistakes},
         form::query,
         layout::{Page, further, words},
-        routes::is_for,
+        needs::{MEMBERS_READ, may},
         time,
     },
 };
@@ -137,7 +137,7 @@ pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
     // What cannot be read finds nothing.
     let limit = if mistakes.is_empty() { LIMIT } else { 0 };
     let AuditPage { events: page, names, people } = call.app.audit_page(&who.by, &filter, after, limit).await?;
-    let may_see_people = is_for(who, "GET", "/settings/people");
+    let may_see_people = may(who, &MEMBERS_READ);
     let people = people.into_iter().filter(|_| may_see_people);
     let people = people.map(|member| (member.user_id.to_string(), member.email)).collect();
     let now = call.app.clock.now();

@@ -5,7 +5,7 @@ use maud::html;
 use crate::{
     app::{error::Error, sessions::SignedIn},
     domain::id::SessionId,
-    http::{message::Response, problem::Problem, routes::Call},
+    http::{call::Call, message::Response, problem::Problem},
     pages::{
         layout::{Page, see_other},
         time,

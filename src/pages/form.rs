@@ -5,11 +5,7 @@ use maud::{Markup, html};
 use crate::{
     app::{Principal, error::Error, sessions::SignedIn},
     domain::idempotency::Repeatable,
-    http::{
-        message::{Body, MAX_BODY_BYTES, Request},
-        problem::Problem,
-        routes::Call,
-    },
+    http::{body, call::Call, message::Request, problem::Problem},
 };
 
 /// Whether a form was sent by a page of this origin. A browser says so itself, and no page of another origin
@@ -28,9 +24,7 @@ pub(crate) struct Form(Vec<(String, String)>);
 impl Form {
     /// Reads the body.
     pub(crate) fn read(request: &Request) -> Result<Self, Problem> {
-        // Whatever was still unread was read before the handler was called.
-        let Body::Bytes(bytes) = &request.body else { return Err(Problem::BodyTooLarge(MAX_BODY_BYTES)) };
-        Ok(Self(form_urlencoded::parse(bytes).into_owned().collect()))
+        Ok(Self(form_urlencoded::parse(body::bytes(request)?).into_owned().collect()))
     }
 
     /// What was typed into a field, without the blanks around it; empty if there is no such field.

@@ -5,11 +5,10 @@ use maud::html;
 use crate::{
     app::error::Error,
     domain::token::InvitationToken,
-    http::{message::Response, problem::Problem, routes::Call},
+    http::{call::Call, message::Response, problem::Problem},
     pages::{
         layout::Page,
-        session,
-        sign_in::{START, signed_in_at},
+        session::{self, START, signed_in_at},
         time,
     },
 };

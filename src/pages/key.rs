@@ -19,7 +19,7 @@ use crate::{
         scope::{Scope, Scopes},
         time::UnixMillis,
     },
-    http::{keys::path_id, message::Response, problem::Problem, routes::Call},
+    http::{call::Call, message::Response, problem::Problem},
     pages::{
         audit::events,
         chart,
@@ -46,7 +46,7 @@ pub(crate) async fn show(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
 
 /// The page; `grace` is what was chosen to rotate the key.
 async fn page(call: &Call<'_>, who: &SignedIn, grace: &str, mistakes: &Mistakes) -> Result<Response, Problem> {
-    let (id, now) = (path_id(call)?, call.app.clock.now());
+    let (id, now) = (call.key_id()?, call.app.clock.now());
     let after = query(call.request, "after").parse().ok();
     let History { key, owner, days, events: page, names } =
         call.app.key_with_history(&who.by, id, after, EVENTS).await?;
@@ -194,7 +194,7 @@ fn both_secrets(key: &Key, rotation: &Rotation, path: &str, now: UnixMillis) -> 
 }
 
 async fn read(call: &Call<'_>, who: &SignedIn) -> Result<Key, Error> {
-    call.app.get_key(&who.by, KeyRef::Id(path_id(call)?)).await
+    call.app.get_key(&who.by, KeyRef::Id(call.key_id()?)).await
 }
 
 fn to_page(key: &Key, done: &str) -> Response {
@@ -300,7 +300,7 @@ pub(crate) async fn revoke(call: &Call<'_>, who: &SignedIn) -> Result<Response, 
 
 async fn revoke_page(call: &Call<'_>, who: &SignedIn, typed: &str, mistakes: &Mistakes) -> Result<Response, Problem> {
     let now = call.app.clock.now();
-    let History { key, days, .. } = call.app.key_with_history(&who.by, path_id(call)?, None, 0).await?;
+    let History { key, days, .. } = call.app.key_with_history(&who.by, call.key_id()?, None, 0).await?;
     if key.life.revoked_at.is_some() {
         return Ok(to_page(&key, "revoked"));
     }

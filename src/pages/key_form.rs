@@ -10,7 +10,7 @@ use crate::{
         scope::{Scope, Scopes},
         time::{DAY_MS, MAX_DAYS, UnixMillis},
     },
-    http::{problem::Problem, routes::Call},
+    http::{call::Call, problem::Problem},
     pages::{
         field::{FORM, Field, Mistakes},
         form::Form,

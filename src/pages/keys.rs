@@ -12,7 +12,7 @@ use crate::{
         scope::Scopes,
         time::{DAY_MS, UnixMillis},
     },
-    http::{message::Response, problem::Problem, routes::Call},
+    http::{call::Call, message::Response, problem::Problem},
     pages::{
         form::query,
         layout::{Page, tag},

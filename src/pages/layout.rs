@@ -1,31 +1,33 @@
-//! What all pages have in common: the frame, the headers, and the page of what went wrong.
+//! The common parts of all pages: the frame and the headers.
 
 use maud::{DOCTYPE, Markup, html};
 
 use crate::{
-    app::{error::Error, sessions::SignedIn},
-    domain::{decision::Refusal, scope::Scope},
+    app::sessions::SignedIn,
     http::{
-        message::{Content, Request, Response},
-        problem::Problem,
-        routes::Call,
+        call::Call,
+        message::{Content, Response},
     },
-    pages::{assets, form::query, routes::is_for},
+    pages::{
+        assets,
+        form::query,
+        needs::{ANY, AUDIT, MEMBERS_READ, Needs, ORGANIZATION_READ, PROJECTS_READ, READ, may},
+    },
 };
 
 /// Nothing from elsewhere, nothing inline, nobody's frame.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
                                        form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The pages that are always at hand: path, name.
-const NAVIGATION: [(&str, &str); 7] = [
-    ("/settings/keys", "API keys"),
-    ("/settings/people", "People"),
-    ("/settings/teams", "Teams"),
-    ("/settings/projects", "Projects"),
-    ("/settings/organization", "Organization"),
-    ("/settings/audit", "Audit log"),
-    ("/settings/devices", "Devices"),
+/// The pages that are always at hand: path, name, and what they need.
+const NAVIGATION: [(&str, &str, Needs); 7] = [
+    ("/settings/keys", "API keys", READ),
+    ("/settings/people", "People", MEMBERS_READ),
+    ("/settings/teams", "Teams", MEMBERS_READ),
+    ("/settings/projects", "Projects", PROJECTS_READ),
+    ("/settings/organization", "Organization", ORGANIZATION_READ),
+    ("/settings/audit", "Audit log", AUDIT),
+    ("/settings/devices", "Devices", ANY),
 ];
 
 /// A page.
@@ -96,7 +98,7 @@ fn header(who: &SignedIn, path: &str) -> Markup {
         header {
             p.organization { (who.organization.as_str()) }
             nav aria-label="Settings" {
-                @for (section, name) in NAVIGATION.into_iter().filter(|(section, _)| is_for(who, "GET", section)) {
+                @for (section, name, _) in NAVIGATION.iter().filter(|(_, _, needs)| may(who, needs)) {
                     a href=(section) aria-current=[current(section)] { (name) }
                 }
             }
@@ -161,73 +163,4 @@ pub(crate) fn words(name: &str) -> String {
 /// A word that stands out; `manner` is `good`, `warning` or `bad`.
 pub(crate) fn tag(manner: &str, text: &str) -> Markup {
     html! { span class={ "badge " (manner) } { (text) } }
-}
-
-/// The page of what went wrong.
-pub(crate) fn problem_page(who: Option<(&SignedIn, &str)>, problem: &Problem) -> Response {
-    let (status, _) = problem.status_and_code();
-    let (title, text) = match problem {
-        Problem::NoSuchPath | Problem::App(Error::NotFound) => {
-            ("Not found", "There is nothing here, or nothing that you may see.".to_owned())
-        }
-        Problem::MethodNotAllowed(_) => ("Not possible", "This address does not do what was asked of it.".to_owned()),
-        Problem::App(Error::Refused(Refusal::MissingScopes(scopes))) => {
-            let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
-            let text = "You are signed in with a key that does not hold what this needs";
-            ("Not allowed", format!("{text}: {}. Sign in with another key, or by a link.", scopes.join(", ")))
-        }
-        problem if status == 403 => ("Not allowed", problem.detail()),
-        problem if status == 429 => ("Too many attempts", problem.detail()),
-        problem if status == 503 => ("Not available", problem.detail()),
-        problem => ("Something is wrong", problem.detail()),
-    };
-    let back = if who.is_some() { ("/settings/keys", "Go to the API keys") } else { ("/sign-in", "Sign in") };
-    let content = html! { p { (text) } p { a href=(back.0) { (back.1) } } };
-    let mut response = Page { title, who, secret: false, content }.response(status);
-    match problem {
-        Problem::MethodNotAllowed(allowed) => response.headers.push(("Allow".into(), allowed.clone())),
-        _ if status == 429 => response.headers.push(("Retry-After".into(), "60".to_owned())),
-        _ if status == 503 => response.headers.push(("Retry-After".into(), "2".to_owned())),
-        _ => {}
-    }
-    response
-}
-
-/// The answer to whoever does not administer the organization, where only those can do something who do.
-pub(crate) fn for_admins(call: &Call<'_>, who: &SignedIn) -> Response {
-    let content = html! {
-        p { "Only owners and admins of the organization can do this. Ask one of them." }
-        p { a href="/settings/keys" { "Go to the API keys" } }
-    };
-    Page::of(call, who, "Not allowed", content).response(403)
-}
-
-/// The answer to a form that was not sent by one of these pages.
-pub(crate) fn foreign_form() -> Response {
-    let content = html! {
-        p { "This form was not sent by a page of this address, so nothing was done." }
-        p { a href="/settings/keys" { "Go to the API keys" } }
-    };
-    Page { title: "Not allowed", who: None, secret: false, content }.response(403)
-}
-
-/// The answer where the cookie that signs somebody in would not be kept, and what he sends could be read.
-pub(crate) fn needs_tls(request: &Request) -> Response {
-    let host = request.origin.trim_start_matches("http://");
-    let content = html! {
-        p {
-            "This address begins with " code { "http://" } ". What is sent over it can be read on the way, so nobody can \
-             sign in here."
-        }
-        p { a.button href={ "https://" (host) (request.path) } { "Go on with https" } }
-        p.hint {
-            "If nothing answers there, whoever runs this service has to give it a certificate. On one's own machine \
-             it works without, as " code { "http://localhost" } "."
-        }
-    };
-    Page { title: "This needs https", who: None, secret: false, content }.response(403)
-}
-
-pub(crate) async fn no_such_page(_: &Call<'_>) -> Result<Response, Problem> {
-    Err(Problem::NoSuchPath)
 }

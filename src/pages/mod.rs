@@ -13,10 +13,12 @@ mod key;
 mod key_form;
 mod keys;
 mod layout;
+mod needs;
 mod new_key;
 mod organization;
 mod people;
 mod projects;
+mod refused;
 mod reveal;
 mod routes;
 mod session;
@@ -34,29 +36,32 @@ use crate::{
         decision::{Refusal, decide},
     },
     http::{
-        self,
+        body::{self, MAX_BODY_BYTES, Reading},
+        call::Call,
+        dispatch::{log_failure, note_refusal},
         message::{Request, Response},
         problem::Problem,
-        routes::Call,
     },
 };
 
 use self::{
-    layout::{problem_page, see_other},
+    layout::see_other,
+    refused::problem_page,
     routes::{Access, PageRoute},
 };
 
+pub(crate) use self::routes::find;
 pub use self::routes::table;
 
-/// Answers a request: with a page, or, where there is none, as the API does.
-pub async fn handle(app: &App, request: &Request) -> Response {
-    let found = match routes::find(&request.method, &request.path) {
-        Err(Problem::NoSuchPath) => return http::handle(app, request).await,
-        found => found,
-    };
-    let request_id = http::request_id(app, request);
+/// Answers a request for which a page was looked for.
+pub(crate) async fn answer(
+    app: &App,
+    request: &Request,
+    found: Result<(&'static PageRoute, Params<'_, '_>), Problem>,
+    request_id: &str,
+) -> Response {
     let mut response = match found {
-        Ok((route, params)) => answer(app, request, route, params, &request_id).await,
+        Ok((route, params)) => page(app, request, route, params, request_id).await,
         // Whoever asks once more for the address of an answer to a form.
         Err(Problem::MethodNotAllowed(_)) if ["GET", "HEAD"].contains(&request.method.as_str()) => {
             see_other(routes::above(&request.path).unwrap_or("/"))
@@ -66,8 +71,17 @@ pub async fn handle(app: &App, request: &Request) -> Response {
     if request.path.starts_with("/sign-in/") || request.path.starts_with("/invitations/") {
         layout::keep_address(&mut response);
     }
-    response.headers.push(("X-Request-Id".into(), request_id));
     response
+}
+
+/// The page of a deployment whose configuration is wrong, or what belongs to that; `None`: no browser asks for a page.
+pub(crate) fn misconfigured(request: &Request, request_id: &str) -> Option<Response> {
+    if let Some(response) = assets::at(&request.path) {
+        return Some(response);
+    }
+    let is_browser = request.header("accept").is_some_and(|accept| accept.contains("text/html"));
+    let is_page = !matches!(routes::find("GET", &request.path), Err(Problem::NoSuchPath));
+    (is_browser && is_page).then(|| refused::misconfigured(request_id))
 }
 
 /// Whether the operator's routes leave the pages' paths alone.
@@ -83,14 +97,7 @@ pub fn check(catalogue: &Catalogue) -> Result<(), String> {
     Ok(())
 }
 
-/// Notes an attempt to do something that was refused. Having looked at something is none.
-fn note_refusal(call: &Call<'_>, who: &SignedIn, problem: &Problem) {
-    if let Ok((route @ PageRoute { method: "POST", .. }, _)) = routes::find(&call.request.method, &call.request.path) {
-        http::note_refusal(call.app, route.method, route.path, &call.params, &who.by, problem);
-    }
-}
-
-async fn answer(
+async fn page(
     app: &App,
     request: &Request,
     route: &'static PageRoute,
@@ -98,20 +105,26 @@ async fn answer(
     request_id: &str,
 ) -> Response {
     let failed = |who: Option<&SignedIn>, problem: &Problem| {
-        http::log_failure(route.method, route.path, problem, request_id);
+        log_failure(route.name.method, route.name.path, problem, request_id);
         problem_page(who.map(|who| (who, request.path.as_str())), problem)
     };
-    if !session::can_be_kept(request) && !request.path.starts_with("/settings/assets/") {
-        return layout::needs_tls(request);
+    if !session::can_be_kept(request) && !request.path.starts_with(assets::FOLDER) {
+        return refused::needs_tls(request);
     }
-    if route.method == "POST" && !form::is_from_here(request) {
-        return layout::foreign_form();
+    if route.name.method == "POST" && !form::is_from_here(request) {
+        return refused::foreign_form();
     }
-    let request = match request.read().await {
+    let request = match body::read(request, Reading::UpTo(MAX_BODY_BYTES)).await {
         Ok(request) => request,
         Err(problem) => return failed(None, &problem),
     };
-    let call = Call { app, request: &request, path: &request.path, params, request_id };
+    let call = Call { app, request: &request, row: route.name, path: &request.path, params, request_id };
+    // Looking at something is no attempt to do anything.
+    let note = |who: &SignedIn, problem: &Problem| {
+        if route.name.method == "POST" {
+            note_refusal(&call, &who.by, problem);
+        }
+    };
     match &route.access {
         Access::Anybody(handler) => handler(&call).await.unwrap_or_else(|problem| failed(None, &problem)),
         Access::Session(needs, handler) => {
@@ -127,8 +140,8 @@ async fn answer(
                 let answered = match decide(&who.by.snapshot, scopes, app.clock.now()) {
                     Ok(()) => match who.by.administers() {
                         Err(error) if needs.admin => {
-                            note_refusal(&call, &who, &error.into());
-                            Ok(layout::for_admins(&call, &who))
+                            note(&who, &error.into());
+                            Ok(refused::for_admins(&call, &who))
                         }
                         _ => handler(&call, &who).await,
                     },
@@ -139,7 +152,7 @@ async fn answer(
                     Err(Problem::App(Error::KeyChanged)) if !last => {}
                     Ok(response) => return response,
                     Err(problem) => {
-                        note_refusal(&call, &who, &problem);
+                        note(&who, &problem);
                         return failed(Some(&who), &problem);
                     }
                 }

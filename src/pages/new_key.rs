@@ -11,7 +11,7 @@ use crate::{
         key_text::KeyKind,
         scope::{Scope, Scopes},
     },
-    http::{keys::MAX_LIMIT, message::Response, problem::Problem, routes::Call},
+    http::{call::Call, message::Response, paging::MAX_LIMIT, problem::Problem},
     pages::{
         field::{FORM, Mistakes},
         form::{Form, nonce, query},

@@ -9,12 +9,12 @@ use crate::{
         organization::{MAX_KEYS_PER_USER, Organization, OrganizationChange, Subscription},
         time::MAX_DAYS,
     },
-    http::{message::Response, problem::Problem, routes::Call},
+    http::{call::Call, message::Response, problem::Problem},
     pages::{
         field::{FORM, Field, Mistakes},
         form::Form,
         layout::{Page, done, see_other},
-        routes::is_for,
+        needs::{MANAGE_ORGANIZATION, may},
         time,
     },
 };
@@ -95,7 +95,7 @@ fn show(
 ) -> Response {
     let content = html! {
         (done(call, &[("saved", "The settings were saved.")]))
-        @if is_for(who, "POST", ORGANIZATION) { (form(organization, typed, mistakes)) } @else {
+        @if may(who, &MANAGE_ORGANIZATION) { (form(organization, typed, mistakes)) } @else {
             dl.card {
                 dt { "Name" } dd { (organization.name.as_str()) }
                 @for setting in &SETTINGS {

@@ -14,18 +14,18 @@ use crate::{
         token::InvitationToken,
     },
     http::{
-        keys::{DEFAULT_LIMIT, MAX_LIMIT},
+        call::Call,
         message::Response,
+        paging::{DEFAULT_LIMIT, MAX_LIMIT},
         problem::Problem,
-        routes::Call,
     },
     pages::{
         audit::AUDIT,
         field::{FORM, Field, Mistakes},
         form::{Form, nonce, query},
         layout::{Page, back, done, further, see_other},
+        needs::{self, MANAGE_MEMBERS, MEMBERS_WRITE, READ, may},
         reveal,
-        routes::is_for,
         table::{ACTIONS, table},
         time,
     },
@@ -111,7 +111,7 @@ fn open_invitations(who: &SignedIn, invitations: &[Invitation]) -> Markup {
 
 fn take_back_button(who: &SignedIn, invitation: &Invitation) -> Markup {
     html! {
-        @if is_for(who, "POST", PEOPLE) {
+        @if may(who, &MANAGE_MEMBERS) {
             form method="post" action={ "/settings/people/invitations/" (invitation.id) "/revoke" } {
                 button.quiet { "Take back" span.hidden { " the invitation for " (invitation.email.as_str()) } }
             }
@@ -123,7 +123,7 @@ fn invite_form(call: &Call<'_>, who: &SignedIn, typed: &Typed<'_>, mistakes: &Mi
     Ok(html! {
         h2 #invite { "Invite somebody" }
         (mistakes.above(FORM))
-        @if !is_for(who, "POST", PEOPLE) {
+        @if !may(who, &MANAGE_MEMBERS) {
             p.hint { "The key that you are signed in with lacks the scope " code { "members:write" } "." }
         } @else if who.by.snapshot.scopes != Scopes::Full {
             p.hint {
@@ -242,11 +242,11 @@ fn person(
             dt { "Since" } dd { (time::date(member.joined_at)) }
             dt { "Id" } dd.mono { (member.user_id) }
         }
-        @if is_for(who, "GET", AUDIT) {
+        @if may(who, &needs::AUDIT) {
             p { a href={ (AUDIT) "?person=" (member.user_id) } { "What this person did" } }
         }
         (mistakes.above(FORM))
-        @if is_for(who, "POST", PEOPLE) && below {
+        @if may(who, &MANAGE_MEMBERS) && below {
             form.card method="post" action=(path) {
                 h2 { "Change the role" }
                 (Field::new("role", "Role", mistakes).hint(ROLES).select(&roles(who), role))
@@ -259,7 +259,7 @@ fn person(
             p.hint { "Owners and admins can change roles." }
         }
         (mistakes.above(LINK))
-        @if is_for(who, "POST", PEOPLE) && below && who.by.snapshot.scopes == Scopes::Full {
+        @if may(who, &MANAGE_MEMBERS) && below && who.by.snapshot.scopes == Scopes::Full {
             form.card method="post" action={ (path) "/sign-in-link" } {
                 h2 { "A link to sign in" }
                 (nonce(call)?)
@@ -267,7 +267,7 @@ fn person(
                 button.quiet { "Make a link" }
             }
         }
-        @if is_for(who, "POST", &format!("{path}/remove")) && below && (own || who.by.administers().is_ok()) {
+        @if may(who, &MEMBERS_WRITE) && below && (own || who.by.administers().is_ok()) {
             p { a.button.danger href={ (path) "/remove" } { (leave_or_remove(own)) } }
         }
     };
@@ -406,7 +406,7 @@ async fn removal(
 /// Somebody's keys that end with him, as far as they are named, and whether there are more; `None` for whoever
 /// may not see them.
 async fn keys_of(call: &Call<'_>, who: &SignedIn, user_id: UserId) -> Result<Option<(Vec<Key>, bool)>, Problem> {
-    if !is_for(who, "GET", "/settings/keys") {
+    if !may(who, &READ) {
         return Ok(None);
     }
     let filter = KeyFilter { user_id: Some(user_id), ..KeyFilter::default() };

@@ -11,17 +11,17 @@ use crate::{
         project::{Project, ProjectChange},
     },
     http::{
-        keys::{DEFAULT_LIMIT, MAX_LIMIT},
+        call::Call,
         message::Response,
+        paging::{DEFAULT_LIMIT, MAX_LIMIT},
         problem::Problem,
-        routes::Call,
     },
     pages::{
         field::{FORM, Field, Mistakes},
         form::{Form, nonce, query},
         layout::{Page, back, done, further, see_other},
+        needs::{MANAGE_PROJECTS, READ, may},
         reveal,
-        routes::is_for,
         table::table,
         time,
     },
@@ -77,7 +77,7 @@ async fn show(call: &Call<'_>, who: &SignedIn, typed: &Typed<'_>, mistakes: &Mis
         @if let (true, Some(last)) = (page.has_more, page.items.last()) {
             (further(call, &last.id.to_string(), "More projects"))
         }
-        @if is_for(who, "POST", PROJECTS) {
+        @if may(who, &MANAGE_PROJECTS) {
             form.card method="post" action=(PROJECTS) {
                 h2 { "Make a project" }
                 (nonce(call)?)
@@ -129,7 +129,7 @@ fn one(call: &Call<'_>, who: &SignedIn, project: &Project, typed: &Typed<'_>, mi
             dt { "Made" } dd { (time::date(project.created_at)) }
             dt { "Id" } dd.mono { (project.id) }
         }
-        @if is_for(who, "POST", PROJECTS) {
+        @if may(who, &MANAGE_PROJECTS) {
             form.card method="post" action=(path) {
                 h2 { "Change the project" }
                 (typed.fields(mistakes))
@@ -208,7 +208,7 @@ async fn deletion(
 
 /// How many keys end with a project, as far as they are counted; `None` for whoever may not see them.
 async fn keys_of(call: &Call<'_>, who: &SignedIn, project_id: ProjectId) -> Result<Option<usize>, Problem> {
-    if !is_for(who, "GET", "/settings/keys") {
+    if !may(who, &READ) {
         return Ok(None);
     }
     let filter = KeyFilter { project_id: Some(project_id), ..KeyFilter::default() };

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     app::{keys::Created, sessions::SignedIn},
-    http::{message::Response, routes::Call},
+    http::{call::Call, message::Response},
     pages::layout::Page,
 };
 

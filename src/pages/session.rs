@@ -1,12 +1,20 @@
-//! The cookie that a browser shows.
+//! Sessions: the cookie that a browser shows, how it gets one, and where it goes then.
 
 use crate::{
     app::sessions::{Begun, SignedIn, Visitor},
     domain::{time::UnixMillis, token::SessionToken},
-    http::{message::Request, problem::Problem, routes::Call},
+    http::{
+        call::Call,
+        message::{Request, Response},
+        problem::Problem,
+    },
+    pages::layout::see_other,
 };
 
-/// Whether somebody asks on his own machine, without TLS.
+/// Where everybody begins.
+pub(crate) const START: &str = "/settings/keys";
+
+/// Whether somebody asks on their own machine, without TLS.
 fn is_on_own_machine(request: &Request) -> bool {
     const LOOPBACK: [&str; 3] = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
     LOOPBACK
@@ -61,4 +69,28 @@ pub(crate) async fn attempt(call: &Call<'_>) -> Result<Visitor, Problem> {
     let visitor = visitor(call);
     call.app.count_attempt(&visitor).await?;
     Ok(visitor)
+}
+
+/// Where somebody wanted to go before he was asked to sign in, if that is one of the pages here.
+pub(crate) fn wanted(to: &str) -> &str {
+    // Every path below this is a page's.
+    let is_page = to.strip_prefix("/settings/").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('?'));
+    let in_header = to.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_page && in_header { to } else { START }
+}
+
+/// Sends whoever has just been signed in to a page, with his cookie. It takes the place of the one that he had: that
+/// session nobody could end any more but by the list of devices, so it ends.
+pub(crate) async fn signed_in_at(call: &Call<'_>, begun: &Begun, to: &str) -> Response {
+    if let Err(problem) = end_session_before(call).await {
+        log::warn!("a session goes on for which there is another in its browser: {problem:?}");
+    }
+    let mut response = see_other(to);
+    response.headers.push(("Set-Cookie".into(), set(call.request, begun, call.app.clock.now())));
+    response
+}
+
+async fn end_session_before(call: &Call<'_>) -> Result<(), Problem> {
+    let Some(before) = read(call).await? else { return Ok(()) };
+    Ok(call.app.end_session(&before.by, before.session_id).await?)
 }

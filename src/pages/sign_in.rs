@@ -3,26 +3,21 @@
 use maud::{Markup, html};
 
 use crate::{
-    app::{
-        error::Error,
-        sessions::{Begun, SignedIn},
-    },
+    app::{error::Error, sessions::SignedIn},
     domain::{decision::Refusal, key_text::KeyText, token::SignInToken},
     http::{
+        call::Call,
         message::{Request, Response},
         problem::Problem,
-        routes::Call,
     },
     pages::{
         access,
         form::{Form, query},
         layout::{Page, notice, see_other},
-        routes, session, time,
+        session::{self, START, signed_in_at, wanted},
+        time,
     },
 };
-
-/// Where everybody begins.
-pub(crate) const START: &str = "/settings/keys";
 
 pub(crate) async fn home(_: &Call<'_>) -> Result<Response, Problem> {
     Ok(see_other(START))
@@ -63,14 +58,6 @@ fn again(request: &Request) -> Response {
     response
 }
 
-/// Where somebody wanted to go before he was asked to sign in, if that is one of the pages here.
-pub(crate) fn wanted(to: &str) -> &str {
-    let path = to.split('?').next().unwrap_or_default();
-    let is_page = path.starts_with("/settings/") && routes::find("GET", path).is_ok();
-    let in_header = to.bytes().all(|byte| byte.is_ascii_graphic());
-    if is_page && in_header { to } else { START }
-}
-
 pub(crate) async fn show(call: &Call<'_>) -> Result<Response, Problem> {
     // Whoever comes from another site may be signed in; see `ask`.
     if call.request.header("sec-fetch-site") != Some("cross-site") && session::read(call).await?.is_some() {
@@ -96,22 +83,6 @@ pub(crate) async fn show(call: &Call<'_>) -> Result<Response, Problem> {
     };
     let status = if said.is_stranger() { 403 } else { 200 };
     Ok(Page { title: "Sign in", who: None, secret: false, content }.response(status))
-}
-
-/// Sends whoever has just been signed in to a page, with his cookie. It takes the place of the one that he had: that
-/// session nobody could end any more but by the list of devices, so it ends.
-pub(crate) async fn signed_in_at(call: &Call<'_>, begun: &Begun, to: &str) -> Response {
-    if let Err(problem) = end_session_before(call).await {
-        log::warn!("a session goes on for which there is another in its browser: {problem:?}");
-    }
-    let mut response = see_other(to);
-    response.headers.push(("Set-Cookie".into(), session::set(call.request, begun, call.app.clock.now())));
-    response
-}
-
-async fn end_session_before(call: &Call<'_>) -> Result<(), Problem> {
-    let Some(before) = session::read(call).await? else { return Ok(()) };
-    Ok(call.app.end_session(&before.by, before.session_id).await?)
 }
 
 fn key_form(to: &str, error: Option<&str>, focus: bool) -> Markup {

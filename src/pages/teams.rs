@@ -10,16 +10,16 @@ use crate::{
         person::{Member, Team, TeamMember},
     },
     http::{
-        keys::{DEFAULT_LIMIT, MAX_LIMIT},
+        call::Call,
         message::Response,
+        paging::{DEFAULT_LIMIT, MAX_LIMIT},
         problem::Problem,
-        routes::Call,
     },
     pages::{
         field::{FORM, Field, Mistakes},
         form::{Form, query},
         layout::{Page, back, done, further, see_other},
-        routes::is_for,
+        needs::{MANAGE_MEMBERS, may},
         table::{ACTIONS, table},
         time,
     },
@@ -61,7 +61,7 @@ async fn show(call: &Call<'_>, who: &SignedIn, name: &str, mistakes: &Mistakes) 
         @if let (true, Some(last)) = (page.as_ref().is_some_and(|page| page.has_more), teams.last()) {
             (further(call, &last.id.to_string(), "More teams"))
         }
-        @if is_for(who, "POST", TEAMS) {
+        @if may(who, &MANAGE_MEMBERS) {
             form.card method="post" action=(TEAMS) {
                 h2 { "Make a team" }
                 (mistakes.above(FORM))
@@ -105,7 +105,7 @@ async fn one(call: &Call<'_>, who: &SignedIn, name: Option<&str>, mistakes: &Mis
     let (by, organization_id) = (&who.by, who.by.snapshot.organization_id);
     let (team, members) = call.app.get_team(by, organization_id, team_id(call)?).await?;
     let people = call.app.list_members(by, organization_id, None, MAX_LIMIT).await?;
-    let may = is_for(who, "POST", TEAMS);
+    let may = may(who, &MANAGE_MEMBERS);
     let path = format!("{TEAMS}/{}", team.id);
     let outside: Vec<(String, &str)> = people
         .items

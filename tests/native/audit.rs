@@ -1,7 +1,7 @@
 //! The audit trail: everything that manages something is in it, done or refused, it can be read and
 //! exported, and nobody can change it.
 
-use bitting::http::{self, message::Content};
+use bitting::{entry, http::message::Content};
 use futures::{StreamExt, executor::block_on};
 use serde_json::{Value, json};
 
@@ -487,7 +487,7 @@ fn interrupted(meddle: impl Fn(&World, &str)) -> Vec<Result<usize, String>> {
     let (id, key) = world.create_from(&owner, &body);
     let mut request = request("GET", "/v1/audit-events", &key, &Value::Null);
     request.headers.push(("accept".to_owned(), "application/x-ndjson".to_owned()));
-    let response = block_on(http::handle(&world.app, &request));
+    let response = block_on(entry::handle(&world.app, &request));
     let Content::Stream(mut pieces) = response.body else { panic!("no stream") };
     let lines = |piece: Vec<u8>| String::from_utf8(piece).unwrap().lines().count();
     let first = block_on(pieces.next()).unwrap().map(lines);

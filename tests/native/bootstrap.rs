@@ -57,7 +57,7 @@ fn of_two_bootstraps_at_once_one_wins() {
     one.before_batches(|_, _| {});
     two.before_batches(|_, _| {});
     let request = request("POST", "/v1/bootstrap", OPERATOR_SECRET, &first());
-    let handle = bitting::http::handle;
+    let handle = bitting::entry::handle;
     let (first, second) = block_on(join(handle(&one.app, &request), handle(&two.app, &request)));
     assert_eq!([first.status, second.status], [201, 409]);
     assert_eq!(counts(&one), [1, 1, 1, 1, 1]);

@@ -3,10 +3,8 @@
 use std::{cell::Cell, rc::Rc};
 
 use bitting::{
-    http::{
-        self,
-        message::{Body, Content},
-    },
+    entry,
+    http::message::{Body, Content},
     ports::ByteSource,
 };
 use futures::{
@@ -498,7 +496,7 @@ fn export_breaks_off_when_its_key_ends() {
     world.get("/v1/scopes", &key);
     world.meddle(1, &format!("UPDATE keys SET revoked_at = 1 WHERE id = '{key_id}'"));
     let request = request("GET", &format!("/api/datasets/{id}/export?format=csv"), &key, &Value::Null);
-    let Content::Stream(pieces) = block_on(http::handle(&world.app, &request)).body else { panic!("no stream") };
+    let Content::Stream(pieces) = block_on(entry::handle(&world.app, &request)).body else { panic!("no stream") };
     let pieces: Vec<Result<Vec<u8>, String>> = block_on(pieces.collect());
     assert_eq!(pieces.len(), 3, "the header, the first piece, and the end");
     assert_eq!(pieces[2], Err("KeyChanged".to_owned()));
@@ -510,7 +508,7 @@ fn export_of_long_rows_comes_in_pieces_that_fit_into_memory() {
     let text = "x".repeat(60_000);
     let id = upload(&world, &owner, "csv", format!("a\n{}", format!("{text}\n").repeat(200))).text("public_id");
     let request = request("GET", &format!("/api/datasets/{id}/export?format=csv"), &owner, &Value::Null);
-    let Content::Stream(pieces) = block_on(http::handle(&world.app, &request)).body else { panic!("no stream") };
+    let Content::Stream(pieces) = block_on(entry::handle(&world.app, &request)).body else { panic!("no stream") };
     let pieces: Vec<Vec<u8>> = block_on(pieces.map(Result::unwrap).collect());
     assert!(pieces.iter().all(|piece| piece.len() < 6_000_000), "{}", pieces.len());
     assert_eq!(pieces.concat(), format!("a\r\n{}", format!("{text}\r\n").repeat(200)).into_bytes());

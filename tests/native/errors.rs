@@ -1,10 +1,15 @@
 //! What every route answers when something is wrong: one table over all of them.
 
-use std::{cell::RefCell, collections::BTreeSet};
+use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
-use bitting::http::{
-    message::{Body, Request, max_body_bytes},
-    routes::table,
+use bitting::{
+    app::config,
+    entry,
+    http::{
+        body::{MAX_BATCH_BYTES, MAX_BODY_BYTES},
+        message::{Body, Request},
+        routes::table,
+    },
 };
 use proptest::{
     prelude::{Just, Strategy, any, prop},
@@ -16,7 +21,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Envelope, OPERATOR_SECRET, World,
     problem::{assert_envelope, assert_not_stored, assert_problem},
-    request,
+    read, request,
     routes::{RouteCall, Targets, every_key_route, every_route, prepared},
 };
 
@@ -314,9 +319,15 @@ fn every_body_that_is_not_json_is_refused() {
 #[test]
 fn every_body_that_is_too_large_is_refused() {
     let (world, owner, targets) = world();
-    for (mut request, _) in routes_with_body(&owner, &targets) {
-        request.body = Body::TooLarge;
-        let most = max_body_bytes(&request.path);
+    for route in every_route(&targets).into_iter().filter(|route| !route.known.body.is_null()) {
+        let most = match route.name().as_str() {
+            "POST /v1/ingest/batch" | "POST /api/datasets" | "POST /api/datasets/:dataset/rows" => MAX_BATCH_BYTES,
+            _ => MAX_BODY_BYTES,
+        };
+        let mut request = request(route.method, &route.path, credential(&route, &owner), &Value::Null);
+        request.body = Body::Unread(Rc::new(vec![b' '; most]));
+        assert_problem(&world.send(&request), 400, "malformed_json");
+        request.body = Body::Unread(Rc::new(vec![b' '; most + 1]));
         let answer = world.send(&request);
         assert_problem(&answer, 413, "body_too_large");
         assert!(answer.detail().contains(&most.to_string()));
@@ -503,6 +514,43 @@ fn request_id_is_the_platforms_if_it_gives_one() {
     assert_eq!(answer.text("request_id"), "9a1b2c3d4e5f6789-FRA");
     let ids: BTreeSet<String> = (0..3).map(|_| world.get("/v1/nothing", "").text("request_id")).collect();
     assert_eq!(ids.len(), 3);
+}
+
+#[test]
+fn wrong_configuration_is_503_everywhere_names_the_request_and_repeats_nothing() {
+    let world = World::new();
+    let message = config::Config::read(|name| (name == "KEY_BRAND").then(|| "Se-cret".to_owned())).err().unwrap();
+    assert!(message.starts_with("KEY_BRAND must be"), "{message}");
+    let ask = |path: &str, headers: &[(&str, &str)]| {
+        let mut request = request("GET", path, "", &Value::Null);
+        request.headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let response = entry::misconfigured(&request, &message, &*world.app.clock, &*world.app.entropy);
+        let header = |name: &str| {
+            let header = response.headers.iter().find(|(given, _)| given == name);
+            header.map(|(_, value)| value.clone()).unwrap_or_default()
+        };
+        let (id, kind) = (header("X-Request-Id"), header("Content-Type"));
+        (response.status, id, kind, String::from_utf8(read(response.body)).unwrap())
+    };
+    let browser = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8"), ("cf-ray", "ray-1")];
+    for path in ["/v1/keys", "/nowhere", "/openapi.json", "/confident/v1/organization", "/v1/traces", "/mcp"] {
+        for headers in [&[][..], &browser] {
+            let (status, id, kind, body) = ask(path, headers);
+            assert_eq!(status, 503);
+            assert!(kind.ends_with("json"), "{path} {kind}");
+            assert!(!id.is_empty() && body.contains(&id), "{body}");
+            assert!(!body.contains("Se-cret") && !body.contains("KEY_BRAND"), "{body}");
+        }
+    }
+    for path in ["/", "/sign-in", "/settings/keys", "/settings/nowhere"] {
+        let (status, id, kind, body) = ask(path, &browser);
+        assert_eq!((status, id.as_str(), kind.as_str()), (503, "ray-1", "text/html; charset=utf-8"));
+        assert!(body.contains("configuration of this service is wrong") && body.contains("ray-1"), "{body}");
+        assert!(!body.contains("Se-cret"), "{body}");
+        assert!(ask(path, &[]).2.ends_with("json"), "no browser asks");
+        let style = body.split('"').find(|text| text.ends_with(".css")).unwrap();
+        assert_eq!(ask(style, &[("accept", "text/css,*/*;q=0.1")]).0, 200);
+    }
 }
 
 /// A part of a request: as it was, one of these, or noise.

@@ -8,10 +8,7 @@ use std::{
 
 use bitting::{
     domain::{catalogue::Target, key_text::hmac_sha256},
-    http::{
-        message::{Body, MAX_BODY_BYTES},
-        routes::check,
-    },
+    http::{body::MAX_BODY_BYTES, message::Body, routes::check},
     ports::{ByteSource, Incoming, LocalFuture, Outgoing, Upstream, UpstreamError},
 };
 use futures::{

@@ -7,6 +7,7 @@ use bitting::{
         idempotency::{IDEMPOTENCY_WINDOW_MS, Nonce, Repeatable},
         key_text::KeyText,
     },
+    entry,
     http::{self, message::Request},
 };
 use futures::{executor::block_on, future::join};
@@ -188,7 +189,7 @@ fn of_two_at_once_one_makes_it_and_both_are_told() {
         };
         let (one, two) = (isolate(), isolate());
         let events = scene.world.database.count("audit_events");
-        let (one, two) = block_on(join(http::handle(&one.app, &request), http::handle(&two.app, &request)));
+        let (one, two) = block_on(join(entry::handle(&one.app, &request), entry::handle(&two.app, &request)));
         assert_eq!((one.status, one.status / 100), (two.status, 2), "{route}");
         assert_eq!(read(one.body), read(two.body), "{route}");
         assert_eq!(scene.world.database.count("audit_events"), events + route.known.events, "{route}");
@@ -257,7 +258,7 @@ fn rotation_that_came_too_late_is_not_remembered() {
         with_key(request("POST", &path, &scene.owner, &json!({})), key)
     };
     let (first, second) = (rotate("k1"), rotate("k2"));
-    let (one, two) = block_on(join(http::handle(&one.app, &first), http::handle(&two.app, &second)));
+    let (one, two) = block_on(join(entry::handle(&one.app, &first), entry::handle(&two.app, &second)));
     let mut statuses = [one.status, two.status];
     statuses.sort_unstable();
     assert_eq!((statuses, scene.count()), ([200, 409], 1));

@@ -1,6 +1,6 @@
 //! Live evaluations: deployed, run by their own key and by people, paid for, switched off; and what their key may not.
 
-use bitting::http::{self, message::Request};
+use bitting::{entry, http::message::Request};
 use futures::{executor::block_on, future::join_all};
 use serde_json::{Value, json};
 
@@ -366,7 +366,7 @@ fn of_two_who_regenerate_at_once_one_does_and_there_is_one_key() {
     };
     let worlds = [isolate(), isolate()];
     let request = request("POST", &scene.path("/regenerate"), &scene.owner, &Value::Null);
-    let answers = block_on(join_all(worlds.iter().map(|world| http::handle(&world.app, &request))));
+    let answers = block_on(join_all(worlds.iter().map(|world| entry::handle(&world.app, &request))));
     let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 409]);
@@ -398,7 +398,7 @@ fn each_run_costs_one_credit_and_none_is_overdrawn() {
     let worlds: Vec<World> = (0..30).map(|_| isolate()).collect();
     let path = format!("/api/eval/{}", scene.live);
     let run = request("POST", &path, &scene.key, &json!({ "inputs": { "user_query": "why" } }));
-    let answers = block_on(join_all(worlds.iter().map(|world| http::handle(&world.app, &run))));
+    let answers = block_on(join_all(worlds.iter().map(|world| entry::handle(&world.app, &run))));
     let count = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
     assert_eq!((count(200), count(402)), (10, 20));
     assert_eq!((scene.credits(), scene.runs("completed")), (json!(0), json!(10)));

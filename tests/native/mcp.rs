@@ -1,8 +1,11 @@
 //! `POST /mcp`: the protocol, the tools that a key sees, and their calls, which are those of the routes.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
-use bitting::http::message::{Body, MAX_BODY_BYTES, Request};
+use bitting::http::{
+    body::MAX_BODY_BYTES,
+    message::{Body, Request},
+};
 use serde_json::{Map, Value, json};
 
 use crate::support::{
@@ -562,6 +565,7 @@ fn message_that_is_too_large_is_refused() {
     let (world, owner) = world();
     let rows = json!({ "name": "n", "rows": [{ "a": "a".repeat(MAX_BODY_BYTES) }] });
     let mut large = message(&owner, "tools/call", &json!({ "name": "datasets_create", "arguments": rows }));
-    large.body = Body::TooLarge;
+    let Body::Bytes(bytes) = large.body else { panic!("not read") };
+    large.body = Body::Unread(Rc::new(bytes));
     assert_problem(&world.send(&large), 413, "body_too_large");
 }

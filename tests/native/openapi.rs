@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, env, fs};
 
-use bitting::http::{openapi, routes::table};
+use bitting::http::{document::openapi, routes::table};
 use serde_json::{Map, Value, json};
 
 use crate::support::{
@@ -15,7 +15,7 @@ use crate::support::{
 
 /// The document as the code makes it, whatever the file says.
 fn document() -> Value {
-    openapi::document().into()
+    openapi().into()
 }
 
 /// The document as the Worker serves it: what was in the file when this was built.

@@ -1,7 +1,7 @@
 //! Organizations: made and suspended by the operator, with settings that every way to make a key obeys,
 //! and their projects.
 
-use bitting::http;
+use bitting::entry;
 use futures::{executor::block_on, future::join};
 use serde_json::{Value, json};
 
@@ -646,7 +646,7 @@ fn of_two_creates_at_once_one_finds_the_limit_reached() {
     };
     let (one, two) = (isolate(), isolate());
     let create = request("POST", "/v1/keys", &owner, &json!({ "name": "a", "scopes": [] }));
-    let (one, two) = block_on(join(http::handle(&one.app, &create), http::handle(&two.app, &create)));
+    let (one, two) = block_on(join(entry::handle(&one.app, &create), entry::handle(&two.app, &create)));
     let mut statuses = [one.status, two.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 409]);

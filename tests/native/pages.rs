@@ -4,6 +4,7 @@ use std::{cell::Cell, rc::Rc};
 
 use bitting::{
     domain::catalogue::Catalogue,
+    entry,
     http::message::{Body, Request},
     pages,
 };
@@ -198,7 +199,7 @@ fn assets_are_kept_for_ever_under_names_that_change_with_them() {
     for path in found {
         let mut request = request("GET", path, "", &Value::Null);
         request.headers.clear();
-        let response = futures::executor::block_on(pages::handle(&world.app, &request));
+        let response = futures::executor::block_on(entry::handle(&world.app, &request));
         assert_eq!(response.status, 200, "{path}");
         let header =
             |name: &str| response.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str());

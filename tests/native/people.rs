@@ -190,7 +190,7 @@ fn of_two_who_accept_at_once_one_comes_in() {
     two.before_batches(|_, _| {});
     let path = format!("/v1/invitations/{token}/accept");
     let request = request("POST", &path, "", &json!({ "key_name": "mine" }));
-    let handle = bitting::http::handle;
+    let handle = bitting::entry::handle;
     let (users, keys) = (one.database.count("users"), one.database.count("keys"));
     let (first, second) = block_on(join(handle(&one.app, &request), handle(&two.app, &request)));
     assert_eq!([first.status, second.status], [201, 404]);
@@ -436,7 +436,7 @@ fn two_owners_who_end_each_other_at_once_leave_one() {
             }
         };
         let (end_second, end_first) = (end(&second_id, &first), end(&first_id, &second));
-        let handle = bitting::http::handle;
+        let handle = bitting::entry::handle;
         let (ended, late) = block_on(join(handle(&one.app, &end_second), handle(&two.app, &end_first)));
         assert_eq!(ended.status, 200);
         assert!([401, 403, 404].contains(&late.status), "{}", late.status);

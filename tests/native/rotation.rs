@@ -1,6 +1,6 @@
 //! Rotation in place: the same key with a new secret, and an outgoing one that ends in time.
 
-use bitting::{app::sweep::Swept, http};
+use bitting::{app::sweep::Swept, entry};
 use futures::{executor::block_on, future::join};
 use serde_json::{Value, json};
 
@@ -351,7 +351,7 @@ fn of_two_rotations_at_once_one_wins() {
     };
     let (one, two) = (isolate(), isolate());
     let rotate = request("POST", &scene.path("/rotate"), &scene.owner, &hour());
-    let (one, two) = block_on(join(http::handle(&one.app, &rotate), http::handle(&two.app, &rotate)));
+    let (one, two) = block_on(join(entry::handle(&one.app, &rotate), entry::handle(&two.app, &rotate)));
     let json = |body| serde_json::from_slice::<Value>(&read(body)).unwrap();
     let (winner, loser) = if one.status == 200 { (one, two) } else { (two, one) };
     assert_eq!((winner.status, loser.status), (200, 409));

@@ -2,15 +2,12 @@
 //! documentation name the same things.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
-use bitting::{
-    domain::catalogue::Catalogue,
-    http::routes::{check, table},
-};
+use bitting::{domain::catalogue::Catalogue, entry::check, http::routes::table};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -93,7 +90,7 @@ fn expand_reads_trees_of_imports() {
 
 #[test]
 fn rooms_import_only_what_they_may() {
-    let rooms: [(&str, &[&str]); 9] = [
+    let rooms: [(&str, &[&str]); 10] = [
         ("domain/", &[]),
         ("ports.rs", &["domain"]),
         ("storage/", &["storage", "ports", "domain"]),
@@ -104,6 +101,8 @@ fn rooms_import_only_what_they_may() {
                 "http",
                 "app",
                 "domain",
+                "ports::Clock",
+                "ports::Entropy",
                 "ports::Incoming",
                 "ports::LocalFuture",
                 "ports::Outgoing",
@@ -122,8 +121,36 @@ fn rooms_import_only_what_they_may() {
                 "domain::time",
             ],
         ),
-        ("pages/", &["pages", "http", "app", "domain"]),
-        ("worker.rs", &["platform", "pages", "http", "app", "storage", "ports"]),
+        (
+            "pages/",
+            &[
+                "pages",
+                "http::auth",
+                "http::body",
+                "http::call",
+                "http::dispatch",
+                "http::event_body::lines",
+                "http::message",
+                "http::paging",
+                "http::problem",
+                "http::router",
+                "app",
+                "domain",
+            ],
+        ),
+        (
+            "entry.rs",
+            &[
+                "pages",
+                "http",
+                "app::App",
+                "app::error::Error",
+                "domain::catalogue::Catalogue",
+                "ports::Clock",
+                "ports::Entropy",
+            ],
+        ),
+        ("worker.rs", &["platform", "entry", "app", "ports"]),
         ("lib.rs", &[]),
     ];
     for source in sources() {
@@ -134,6 +161,92 @@ fn rooms_import_only_what_they_may() {
             assert!(allowed.iter().any(fits), "{} imports {import}", source.path);
         }
     }
+}
+
+/// The floors of `http`: on the first stands what knows no route, on the second are handlers and the shapes that they
+/// share, and the third looks at all handlers.
+const FIRST_FLOOR: [&str; 14] = [
+    "auth",
+    "body",
+    "call",
+    "dispatch",
+    "input",
+    "json_rpc",
+    "message",
+    "operation",
+    "paging",
+    "problem",
+    "route",
+    "router",
+    "typed",
+    "event_body",
+];
+const THIRD_FLOOR: [&str; 5] = ["document", "mcp", "mod", "routes", "tools"];
+
+#[test]
+fn floors_of_http_rest_on_those_below() {
+    for source in sources() {
+        let Some(name) = source.path.strip_prefix("http/").and_then(|file| file.strip_suffix(".rs")) else { continue };
+        if THIRD_FLOOR.contains(&name) {
+            continue;
+        }
+        for import in imports(&source.text) {
+            let Some(file) = import.strip_prefix("http::").and_then(|path| path.split("::").next()) else { continue };
+            assert!(!THIRD_FLOOR.contains(&file), "{} imports {import}", source.path);
+            assert!(!FIRST_FLOOR.contains(&name) || FIRST_FLOOR.contains(&file), "{} imports {import}", source.path);
+        }
+    }
+}
+
+/// The module of a file: `http::keys` for `http/keys.rs`, and `http` for `http/mod.rs`.
+fn module(path: &str) -> String {
+    path.trim_end_matches(".rs").trim_end_matches("/mod").replace('/', "::")
+}
+
+/// The files from which each file imports something, by their modules.
+fn imported_files() -> BTreeMap<String, BTreeSet<String>> {
+    let sources = sources();
+    let modules: BTreeSet<String> = sources.iter().map(|source| module(&source.path)).collect();
+    let file = |path: &str| {
+        let ends = path.match_indices("::").map(|(end, _)| end).chain([path.len()]);
+        ends.map(|end| &path[..end]).filter(|start| modules.contains(*start)).last().map(str::to_owned)
+    };
+    let edges = |source: &Source| {
+        let own = module(&source.path);
+        let parent = own.rsplit_once("::").map_or("", |(parent, _)| parent);
+        let relative = |word: &str, from: &str| {
+            let uses = source.text.match_indices(word).filter(|(at, _)| {
+                !source.text[..*at].ends_with(|before: char| before.is_alphanumeric() || before == '_' || before == ':')
+            });
+            let paths = uses.flat_map(|(at, word)| expand("", &source.text[at + word.len()..]));
+            paths.map(|path| format!("{from}::{path}")).collect::<Vec<_>>()
+        };
+        let all = [imports(&source.text), relative("super::", parent), relative("self::", &own)].concat();
+        all.iter().filter_map(|path| file(path)).filter(|other| *other != own).collect()
+    };
+    // The root and the modules of the platform alone declare other files, and import nothing of theirs.
+    sources.iter().map(|source| (module(&source.path), edges(source))).collect()
+}
+
+#[test]
+fn no_files_import_one_another_in_a_circle() {
+    let files = imported_files();
+    assert!(files["http::keys"].contains("http::paging") && files["domain::feed"].contains("domain::snapshot"));
+    // A file is settled once all that it imports is. Those of a circle, and those above one, never are.
+    let mut settled = BTreeSet::new();
+    loop {
+        let next: Vec<&String> = files
+            .iter()
+            .filter(|(file, imported)| !settled.contains(*file) && imported.iter().all(|other| settled.contains(other)))
+            .map(|(file, _)| file)
+            .collect();
+        if next.is_empty() {
+            break;
+        }
+        settled.extend(next);
+    }
+    let circles: Vec<_> = files.iter().filter(|(file, _)| !settled.contains(file)).collect();
+    assert!(circles.is_empty(), "in a circle, or above one: {circles:#?}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::{env, rc::Rc};
 use bitting::{
     app::{error::Error, verify::Freshness},
     domain::{decision::decide, feed::PAGE, key_text::KeyText, scope::Scope},
-    http,
+    entry,
 };
 use serde_json::{Value, json};
 
@@ -190,7 +190,7 @@ async fn request(world: Rc<World>, isolate: usize, key: usize, method: &'static 
     let app = world.app(isolate, key);
     let request = support::request(method, &path, &world.stage.keys[key].secret, &body);
     let began = world.now();
-    let response = http::handle(&app, &request).await;
+    let response = entry::handle(&app, &request).await;
     if response.status == 200 && path.ends_with("verify") {
         world.accepted(isolate, key, 0, false, began);
     }

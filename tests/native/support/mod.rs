@@ -21,11 +21,8 @@ use std::{
 use bitting::{
     app::{App, config::Config},
     domain::{jwt::PublicKey, key_text::KeyText, time::UnixMillis, token::InvitationToken},
-    http::{
-        message::{Body, Content, Request},
-        routes::check,
-    },
-    pages,
+    entry,
+    http::message::{Body, Content, Request},
     ports::{
         Background, Cache, Clock, Entropy, Incoming, Limiter, LocalFuture, Outgoing, Upstream, UpstreamError, Verifier,
     },
@@ -403,7 +400,7 @@ impl World {
 
     /// Sends a request as it stands.
     pub(crate) fn send(&self, request: &Request) -> Answer {
-        let response = block_on(pages::handle(&self.app, request));
+        let response = block_on(entry::handle(&self.app, request));
         let body = read(response.body);
         let lines = response.headers.contains(&("Content-Type".into(), "application/x-ndjson".to_owned()));
         let json = match body.as_slice() {
@@ -608,8 +605,7 @@ fn config(variables: &[(&str, &str)]) -> Config {
         given.or((name == "OPERATOR_SECRET").then(|| OPERATOR_SECRET.to_owned()))
     };
     let config = Config::read(get).unwrap();
-    check(&config.catalogue).unwrap();
-    pages::check(&config.catalogue).unwrap();
+    entry::check(&config.catalogue).unwrap();
     config
 }
 

@@ -1,0 +1,123 @@
+//! Credentials: the one that a request shows, the key behind it, and whether that may do what is asked.
+
+use std::slice;
+
+use crate::{
+    app::{App, Principal, error::Error, verify::Freshness},
+    domain::{
+        decision::{Refusal, decide},
+        idempotency::Repeatable,
+        key_text::KeyText,
+        scope::Scope,
+    },
+    http::{
+        message::{Body, Request, Response},
+        problem::Problem,
+    },
+};
+
+/// The headers in which Confident AI's libraries send a key, instead of `Authorization`.
+pub(crate) const KEY_HEADERS: [&str; 3] = ["confident_api_key", "confident-api-key", "x-confident-api-key"];
+
+/// What a key needs for a route, and what the route does with it.
+#[derive(Debug)]
+pub(crate) struct Permission {
+    /// The scope that the key must hold; `None`: any good key will do.
+    pub(crate) scope: Option<Scope>,
+    /// Whether the route manages something, so that refused attempts belong into the audit log. Sending traces or
+    /// working on data sets and evaluations uses the product and does not manage it.
+    pub(crate) manages: bool,
+    /// Whether the route runs a live evaluation, the one thing that the key of one may do.
+    pub(crate) runs: bool,
+}
+
+impl Permission {
+    /// A permission of every good key.
+    pub(crate) const ANY_KEY: Self = Self { scope: None, manages: false, runs: false };
+
+    /// A permission to use the product.
+    pub(crate) const fn to_use(scope: &'static str) -> Self {
+        Self { scope: Some(Scope::named(scope)), manages: false, runs: false }
+    }
+
+    /// A permission to manage something.
+    pub(crate) const fn to_manage(scope: &'static str) -> Self {
+        Self { scope: Some(Scope::named(scope)), manages: true, runs: false }
+    }
+
+    /// The permission to run a live evaluation.
+    pub(crate) const fn to_run(scope: Scope) -> Self {
+        Self { scope: Some(scope), manages: false, runs: true }
+    }
+
+    /// The permission that the operator asks for on a route of their own.
+    pub(crate) fn to_forward(scope: &Scope) -> Self {
+        Self { scope: Some(scope.clone()), ..Self::ANY_KEY }
+    }
+}
+
+/// Lets a key pass if it is good and has the permission.
+pub(crate) fn admit(app: &App, by: &Principal, permission: &Permission) -> Result<(), Problem> {
+    let scopes = permission.scope.as_ref().map_or(&[][..], slice::from_ref);
+    let decision = decide(&by.snapshot, scopes, app.clock.now());
+    // A key that is not good hears of that first, whatever it is for.
+    let good = matches!(decision, Ok(()) | Err(Refusal::MissingScopes(_)));
+    if good && by.snapshot.live_evaluation_id.is_some() && !permission.runs {
+        return Err(Problem::LiveEvaluationKey);
+    }
+    Ok(decision?)
+}
+
+/// The credential in `Authorization: Bearer …`; the scheme's case does not matter (RFC 9110, 11.1).
+pub(crate) fn bearer(request: &Request) -> Option<&str> {
+    let (scheme, credential) = request.header("authorization")?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| credential.trim())
+}
+
+/// The key that was sent: as a bearer, or in one of the headers of Confident AI's libraries.
+fn credential(request: &Request) -> Option<&str> {
+    let sent = |name: &&str| request.header(name).map(str::trim).filter(|value| !value.is_empty());
+    bearer(request).or_else(|| KEY_HEADERS.iter().find_map(sent))
+}
+
+/// The key that was sent, whatever it may do and be it at its end.
+pub(crate) async fn identify(
+    app: &App,
+    request: &Request,
+    request_id: &str,
+    freshness: Freshness,
+) -> Result<Principal, Problem> {
+    let text = credential(request).ok_or(Problem::MissingKey)?;
+    let text = KeyText::parse(text).map_err(|_| Refusal::Malformed)?;
+    let found = app.find(&text, freshness).await?.ok_or(Refusal::Unknown)?;
+    Ok(Principal {
+        snapshot: found.snapshot,
+        request_id: request_id.to_owned(),
+        ip: request.header("cf-connecting-ip").map(str::to_owned),
+        repeatable: None,
+    })
+}
+
+/// The meaning of the header `Idempotency-Key`, if it was sent.
+pub(crate) fn repeatable(request: &Request) -> Result<Option<Repeatable>, Problem> {
+    let Some(key) = request.header("idempotency-key") else { return Ok(None) };
+    let caller = KeyText::parse(credential(request).unwrap_or_default()).map_err(|_| Refusal::Malformed)?;
+    let body = match &request.body {
+        Body::Bytes(bytes) => bytes.as_slice(),
+        Body::TooLarge(_) | Body::Unread(_) => &[],
+    };
+    let all = [request.method.as_bytes(), request.path.as_bytes(), request.query.as_bytes(), body];
+    let must = "must be 1 to 255 visible ASCII characters";
+    Repeatable::new(caller, key, &all).map(Some).ok_or_else(|| Error::invalid("Idempotency-Key", must).into())
+}
+
+/// Warns whoever uses a secret that a rotation is replacing: `Sunset` is an HTTP date (RFC 8594).
+pub(crate) fn warned(mut response: Response, by: &Principal) -> Response {
+    if let Some(until) = by.snapshot.outgoing_until {
+        let at = until.to_rfc3339();
+        let warning = format!("This secret was replaced and works until {at}. Use the new one.");
+        response.headers.push(("Sunset".into(), until.to_http_date()));
+        response.headers.push(("X-Api-Key-Warning".into(), warning));
+    }
+    response
+}

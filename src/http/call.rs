@@ -1,0 +1,68 @@
+//! What a handler is given, and what it gives.
+
+use matchit::Params;
+
+use crate::{
+    app::{App, Principal, error::Error},
+    domain::id::KeyId,
+    http::{
+        message::{Request, Response},
+        problem::Problem,
+    },
+    ports::LocalFuture,
+};
+
+/// The result of a handler.
+pub(crate) type Answer<'a> = LocalFuture<'a, Result<Response, Problem>>;
+
+/// A handler that acts for nobody.
+pub(crate) type Handler = for<'a> fn(&'a Call<'a>) -> Answer<'a>;
+
+/// A handler that acts for a key.
+pub(crate) type KeyHandler = for<'a> fn(&'a Call<'a>, &'a Principal) -> Answer<'a>;
+
+/// The row of a table of routes or of pages for which a request came, as logs and the audit log name it. They do
+/// not name the request's own path: people put keys where ids belong.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowName {
+    /// The row's method.
+    pub(crate) method: &'static str,
+    /// The row's path, with its parameters as `:id`.
+    pub(crate) path: &'static str,
+}
+
+/// A request, the use cases, and what is known of the request before its handler is called.
+pub(crate) struct Call<'a> {
+    /// The use cases.
+    pub(crate) app: &'a App,
+    /// The request.
+    pub(crate) request: &'a Request,
+    /// The row that has the handler.
+    pub(crate) row: RowName,
+    /// The path without its surface's prefix.
+    pub(crate) path: &'a str,
+    /// The path's parameters, still percent-encoded.
+    pub(crate) params: Params<'a, 'a>,
+    /// The request's id.
+    pub(crate) request_id: &'a str,
+}
+
+impl<'a> Call<'a> {
+    /// A parameter of the path; empty if the route has none of that name.
+    pub(crate) fn param(&self, name: &str) -> &str {
+        self.params.get(name).unwrap_or_default()
+    }
+
+    /// The id of the key that the path names. Other texts name nothing.
+    pub(crate) fn key_id(&self) -> Result<KeyId, Error> {
+        KeyId::parse(self.param("id")).ok_or(Error::NotFound)
+    }
+
+    /// The same call with the request's body read.
+    pub(crate) fn with_request<'b>(&'b self, request: &'b Request) -> Call<'b>
+    where
+        'a: 'b,
+    {
+        Call { request, params: self.params.clone(), ..*self }
+    }
+}

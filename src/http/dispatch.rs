@@ -1,0 +1,102 @@
+//! Calls in the name of a key: admitted, tried once more after the guard stopped them, and noted if refused.
+
+use crate::{
+    app::{Principal, audit::RefusedAttempt, error::Error, verify::Freshness},
+    domain::id,
+    http::{
+        auth::{Permission, admit, identify, repeatable, warned},
+        body::{self, Reading},
+        call::{Call, KeyHandler, RowName},
+        message::{Request, Response},
+        problem::Problem,
+    },
+    ports::{Clock, Entropy},
+};
+
+/// An action that a key may ask for.
+#[derive(Clone, Copy)]
+pub(crate) struct Action<'a> {
+    /// What the key needs for it.
+    pub(crate) permission: &'a Permission,
+    /// How the request's body is read.
+    pub(crate) reading: Reading,
+    /// The handler.
+    pub(crate) handler: KeyHandler,
+}
+
+/// Answers a call in the name of the key that its request shows.
+pub(crate) async fn answer(call: &Call<'_>, action: Action<'_>) -> Result<Response, Problem> {
+    let mut by = identify(call.app, call.request, call.request_id, Freshness::Bounded).await?;
+    let admitted = admit(call.app, &by, action.permission);
+    if admitted.is_ok() {
+        call.app.note_use(&by.snapshot);
+    }
+    let answer = act(call, action, &mut by, admitted).await;
+    answer.map(|response| warned(response, &by))
+}
+
+/// Carries out an action for which the key was admitted, or else notes the refusal.
+pub(crate) async fn act(
+    call: &Call<'_>,
+    action: Action<'_>,
+    by: &mut Principal,
+    admitted: Result<(), Problem>,
+) -> Result<Response, Problem> {
+    let answer = match admitted {
+        Ok(()) => attempt(call, action, by).await,
+        Err(problem) => Err(problem),
+    };
+    if let Err(problem) = &answer
+        && action.permission.manages
+    {
+        note_refusal(call, by, problem);
+    }
+    answer
+}
+
+async fn attempt(call: &Call<'_>, action: Action<'_>, by: &mut Principal) -> Result<Response, Problem> {
+    // Only the body of an admitted key is read.
+    let request = &*body::read(call.request, action.reading).await?;
+    let call = &call.with_request(request);
+    by.repeatable = repeatable(request)?;
+    let answer = (action.handler)(call, by).await;
+    let Err(Problem::App(Error::KeyChanged)) = answer else { return answer };
+    // The guard stopped the batch, so nothing has happened yet: judge the key by what the database
+    // says now, and let it try again if it is still good.
+    let again = identify(call.app, request, call.request_id, Freshness::Strong).await?;
+    *by = Principal { repeatable: by.repeatable.take(), ..again };
+    admit(call.app, by, action.permission)?;
+    (action.handler)(call, by).await
+}
+
+/// Notes an attempt to manage something if it was refused, and not merely asked wrongly or in vain.
+pub(crate) fn note_refusal(call: &Call<'_>, by: &Principal, problem: &Problem) {
+    let (401 | 403 | 404 | 409, code) = problem.status_and_code() else {
+        return;
+    };
+    // The last that is an id, because the paths go from the whole to its parts. What is none is not
+    // written down: people put keys where ids belong.
+    let subject = call.params.iter().filter_map(|(_, value)| id::well_formed(value)).last();
+    let RowName { method, path: route } = call.row;
+    call.app.note_refusal(by, &RefusedAttempt { subject, code, method, route });
+}
+
+/// Tells the log why something is not available. `path` is the row's and not the request's: people put keys where ids
+/// belong.
+pub(crate) fn log_failure(method: &str, path: &str, problem: &Problem, request_id: &str) {
+    if let Problem::App(Error::Unavailable(cause)) = problem {
+        log::error!("{method} {path} failed: {cause} (request {request_id})");
+    }
+}
+
+/// The request's id: the platform's, if it gave one.
+pub(crate) fn request_id(request: &Request, clock: &dyn Clock, entropy: &dyn Entropy) -> String {
+    if let Some(ray) = request.header("cf-ray") {
+        return ray.to_owned();
+    }
+    let mut random = [0; 10];
+    if let Err(message) = entropy.fill(&mut random) {
+        log::error!("there is no randomness for the id of a request: {message}");
+    }
+    id::request_id(clock.now(), random)
+}
