@@ -1,7 +1,5 @@
 //! Credentials: the one that a request shows, the key behind it, and whether that may do what is asked.
 
-use std::slice;
-
 use crate::{
     app::{App, Principal, error::Error, verify::Freshness},
     domain::{
@@ -58,7 +56,7 @@ impl Permission {
 
 /// Lets a key pass if it is good and has the permission.
 pub(crate) fn admit(app: &App, by: &Principal, permission: &Permission) -> Result<(), Problem> {
-    let scopes = permission.scope.as_ref().map_or(&[][..], slice::from_ref);
+    let scopes = permission.scope.as_slice();
     let decision = decide(&by.snapshot, scopes, app.clock.now());
     // A key that is not good hears of that first, whatever it is for.
     let good = matches!(decision, Ok(()) | Err(Refusal::MissingScopes(_)));

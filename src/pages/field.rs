@@ -4,8 +4,8 @@ use maud::{Markup, Render, html};
 
 use crate::{
     app::{error::Error, sessions::SignedIn},
-    http::{call::Call, dispatch::note_refusal, problem::Problem},
-    pages::layout::capitalized,
+    http::{call::Call, problem::Problem},
+    pages::{layout::capitalized, session::note_refusal},
 };
 
 /// The place of what is wrong with the only form of a page as a whole.
@@ -51,9 +51,7 @@ impl Mistakes {
             }
             problem => (code, problem.detail()),
         };
-        if call.row.method == "POST" {
-            note_refusal(call, &who.by, &problem);
-        }
+        note_refusal(call, who, &problem);
         let place = fields.iter().find(|(known, _)| *known == named).map_or(form, |(_, field)| *field);
         Ok(Self { refused: Some(refused), told: vec![(place, sentence(&message))] })
     }

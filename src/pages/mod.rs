@@ -38,7 +38,7 @@ use crate::{
     http::{
         body::{self, MAX_BODY_BYTES, Reading},
         call::Call,
-        dispatch::{log_failure, note_refusal},
+        dispatch::log_failure,
         message::{Request, Response},
         problem::Problem,
     },
@@ -119,12 +119,6 @@ async fn page(
         Err(problem) => return failed(None, &problem),
     };
     let call = Call { app, request: &request, row: route.name, path: &request.path, params, request_id };
-    // Looking at something is no attempt to do anything.
-    let note = |who: &SignedIn, problem: &Problem| {
-        if route.name.method == "POST" {
-            note_refusal(&call, &who.by, problem);
-        }
-    };
     match &route.access {
         Access::Anybody(handler) => handler(&call).await.unwrap_or_else(|problem| failed(None, &problem)),
         Access::Session(needs, handler) => {
@@ -140,7 +134,7 @@ async fn page(
                 let answered = match decide(&who.by.snapshot, scopes, app.clock.now()) {
                     Ok(()) => match who.by.administers() {
                         Err(error) if needs.admin => {
-                            note(&who, &error.into());
+                            session::note_refusal(&call, &who, &error.into());
                             Ok(refused::for_admins(&call, &who))
                         }
                         _ => handler(&call, &who).await,
@@ -152,7 +146,7 @@ async fn page(
                     Err(Problem::App(Error::KeyChanged)) if !last => {}
                     Ok(response) => return response,
                     Err(problem) => {
-                        note(&who, &problem);
+                        session::note_refusal(&call, &who, &problem);
                         return failed(Some(&who), &problem);
                     }
                 }

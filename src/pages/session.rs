@@ -5,6 +5,7 @@ use crate::{
     domain::{time::UnixMillis, token::SessionToken},
     http::{
         call::Call,
+        dispatch,
         message::{Request, Response},
         problem::Problem,
     },
@@ -93,4 +94,11 @@ pub(crate) async fn signed_in_at(call: &Call<'_>, begun: &Begun, to: &str) -> Re
 async fn end_session_before(call: &Call<'_>) -> Result<(), Problem> {
     let Some(before) = read(call).await? else { return Ok(()) };
     Ok(call.app.end_session(&before.by, before.session_id).await?)
+}
+
+/// Notes an attempt to do something that was refused. Looking at something is none.
+pub(crate) fn note_refusal(call: &Call<'_>, who: &SignedIn, problem: &Problem) {
+    if call.row.method == "POST" {
+        dispatch::note_refusal(call, &who.by, problem);
+    }
 }
