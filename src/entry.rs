@@ -1,4 +1,4 @@
-//! Where a request comes in: the API, the settings pages, or a route of the operator's, in this order.
+//! The one way in: a request is for the API, for the settings pages, or for a route of the operator's.
 
 use crate::{
     app::{App, error::Error},

@@ -102,8 +102,8 @@ const MUTATIONS: [[&str; 4]; 18] = [
     [
         "caller_not_judged_again",
         "src/http/verify.rs",
-        "call.app.still_good(by)?;",
-        "if !MUTATED { call.app.still_good(by)?; }",
+        "call.app.still_good(principal)?;",
+        "if !MUTATED { call.app.still_good(principal)?; }",
     ],
     [
         "no_trigger_on_keys",

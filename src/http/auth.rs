@@ -17,7 +17,7 @@ use crate::{
 /// The headers in which Confident AI's libraries send a key, instead of `Authorization`.
 pub(crate) const KEY_HEADERS: [&str; 3] = ["confident_api_key", "confident-api-key", "x-confident-api-key"];
 
-/// What a key needs for a route, and what the route does with it.
+/// The permission that a route asks of a key, and the kind of thing that it is for.
 #[derive(Debug)]
 pub(crate) struct Permission {
     /// The scope that the key must hold; `None`: any good key will do.
@@ -55,12 +55,12 @@ impl Permission {
 }
 
 /// Lets a key pass if it is good and has the permission.
-pub(crate) fn admit(app: &App, by: &Principal, permission: &Permission) -> Result<(), Problem> {
+pub(crate) fn admit(app: &App, principal: &Principal, permission: &Permission) -> Result<(), Problem> {
     let scopes = permission.scope.as_slice();
-    let decision = decide(&by.snapshot, scopes, app.clock.now());
+    let decision = decide(&principal.snapshot, scopes, app.clock.now());
     // A key that is not good hears of that first, whatever it is for.
     let good = matches!(decision, Ok(()) | Err(Refusal::MissingScopes(_)));
-    if good && by.snapshot.live_evaluation_id.is_some() && !permission.runs {
+    if good && principal.snapshot.live_evaluation_id.is_some() && !permission.runs {
         return Err(Problem::LiveEvaluationKey);
     }
     Ok(decision?)
@@ -110,8 +110,8 @@ pub(crate) fn repeatable(request: &Request) -> Result<Option<Repeatable>, Proble
 }
 
 /// Warns whoever uses a secret that a rotation is replacing: `Sunset` is an HTTP date (RFC 8594).
-pub(crate) fn warned(mut response: Response, by: &Principal) -> Response {
-    if let Some(until) = by.snapshot.outgoing_until {
+pub(crate) fn warned(mut response: Response, principal: &Principal) -> Response {
+    if let Some(until) = principal.snapshot.outgoing_until {
         let at = until.to_rfc3339();
         let warning = format!("This secret was replaced and works until {at}. Use the new one.");
         response.headers.push(("Sunset".into(), until.to_http_date()));

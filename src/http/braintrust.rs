@@ -55,7 +55,7 @@ struct Objects<'a> {
 }
 
 /// Iteration ends only on an empty page, and the last id of each page is the next cursor.
-pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn list(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let query = Query::lenient(call.request);
     let filter = KeyFilter {
         name: query.get("api_key_name").map(str::to_owned),
@@ -68,16 +68,16 @@ pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
         .read("limit", "a whole number, at least 0", |text| text.parse().ok())?
         .map_or(DEFAULT_LIMIT, |limit: u32| MAX_LIMIT.min(limit.into()));
     if let Some(organization) = query.get("org_name")
-        && call.app.organization(by, by.snapshot.organization_id).await?.name.as_str() != organization
+        && call.app.organization(principal, principal.snapshot.organization_id).await?.name.as_str() != organization
     {
         return Ok(Response::json(200, &Objects { objects: Vec::new() }));
     }
-    let page = call.app.list_keys(by, &filter, cursor, limit).await?;
+    let page = call.app.list_keys(principal, &filter, cursor, limit).await?;
     let objects: Vec<ApiKey<'_>> = page.items.iter().map(ApiKey::new).collect();
     Ok(Response::json(200, &Objects { objects }))
 }
 
-pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn create(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     struct Body {
         name: Name,
@@ -85,7 +85,7 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
     }
     let body: Body = input::body(call.request)?;
     if let Some(organization) = body.org_name
-        && call.app.organization(by, by.snapshot.organization_id).await?.name.as_str() != organization
+        && call.app.organization(principal, principal.snapshot.organization_id).await?.name.as_str() != organization
     {
         return Err(Error::invalid("org_name", "this key belongs to another organization; leave it out").into());
     }
@@ -98,20 +98,20 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
         expires_at: None,
         metadata: Map::new(),
     };
-    let created = call.app.create_key(by, new).await?;
+    let created = call.app.create_key(principal, new).await?;
     let body = ApiKey { key: Some(created.text.expose()), ..ApiKey::new(&created.key) };
     Ok(Response::json(200, &body))
 }
 
-pub(crate) async fn get(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let key = call.app.get_key(by, KeyRef::Id(call.key_id()?)).await?;
+pub(crate) async fn get(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    let key = call.app.get_key(principal, KeyRef::Id(call.key_id()?)).await?;
     if key.life.revoked_at.is_some() {
         return Err(Error::NotFound.into());
     }
     Ok(Response::json(200, &ApiKey::new(&key)))
 }
 
-pub(crate) async fn delete(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let key = call.app.revoke_key(by, call.key_id()?, false).await?;
+pub(crate) async fn delete(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    let key = call.app.revoke_key(principal, call.key_id()?, false).await?;
     Ok(Response::json(200, &ApiKey::new(&key)))
 }

@@ -1,4 +1,4 @@
-//! What a handler is given, and what it gives.
+//! Handlers, their calls and their results.
 
 use matchit::Params;
 

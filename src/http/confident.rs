@@ -118,18 +118,18 @@ fn path_project(call: &Call<'_>) -> Result<Option<ProjectId>, Error> {
 }
 
 /// The key that the path names, by number or by id, if it is one of those that the path is about.
-async fn path_key(call: &Call<'_>, by: &Principal) -> Result<Key, Error> {
+async fn path_key(call: &Call<'_>, principal: &Principal) -> Result<Key, Error> {
     let project_id = path_project(call)?;
     let key_ref = match call.param("id").parse() {
         Ok(number) => KeyRef::Number(number),
         Err(_) => KeyRef::Id(KeyId::parse(call.param("id")).ok_or(Error::NotFound)?),
     };
-    by.administers()?;
+    principal.administers()?;
     if let Some(id) = project_id {
         // A deleted project's keys are still on record, but nothing is at its path any more.
-        call.app.get_project(by, by.snapshot.organization_id, id).await?;
+        call.app.get_project(principal, principal.snapshot.organization_id, id).await?;
     }
-    let key = call.app.get_key(by, key_ref).await?;
+    let key = call.app.get_key(principal, key_ref).await?;
     let belongs = match project_id {
         Some(id) => key.project_id == Some(id),
         None => key.kind == KeyKind::Org,
@@ -138,21 +138,21 @@ async fn path_key(call: &Call<'_>, by: &Principal) -> Result<Key, Error> {
 }
 
 /// All keys that the path is about, the newest first; its clients know no pages, so 1,000 at most.
-pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn list(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let project_id = path_project(call)?;
-    by.administers()?;
+    principal.administers()?;
     if let Some(id) = project_id {
-        call.app.get_project(by, by.snapshot.organization_id, id).await?;
+        call.app.get_project(principal, principal.snapshot.organization_id, id).await?;
     }
     let kind = project_id.is_none().then_some(KeyKind::Org);
     let filter = KeyFilter { project_id, kind, ..KeyFilter::default() };
-    let page = call.app.list_keys(by, &filter, KeyCursor::Start, MAX_LIMIT).await?;
+    let page = call.app.list_keys(principal, &filter, KeyCursor::Start, MAX_LIMIT).await?;
     let now = call.app.clock.now();
     let keys: Vec<ApiKey<'_>> = page.items.iter().map(|key| ApiKey::new(key, now)).collect();
     Ok(success(&json!({ "apiKeys": keys })))
 }
 
-pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn create(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Body {
@@ -172,9 +172,9 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
         metadata: Map::new(),
     };
     if let Some(id) = project_id {
-        call.app.get_project(by, by.snapshot.organization_id, id).await?;
+        call.app.get_project(principal, principal.snapshot.organization_id, id).await?;
     }
-    let created = call.app.create_key(by, new).await.map_err(named_here)?;
+    let created = call.app.create_key(principal, new).await.map_err(named_here)?;
     Ok(one(call, "apiKey", &ApiKey::revealed(&created, now)))
 }
 
@@ -185,31 +185,31 @@ fn in_days(days: i64, now: UnixMillis) -> Result<UnixMillis, Error> {
     Err(Error::invalid("expiresInDays", format!("must be from 1 to {MAX_DAYS}")))
 }
 
-pub(crate) async fn get(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let key = path_key(call, by).await?;
+pub(crate) async fn get(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    let key = path_key(call, principal).await?;
     Ok(one(call, "apiKey", &ApiKey::new(&key, call.app.clock.now())))
 }
 
 /// Switches a key on or off.
-pub(crate) async fn update(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn update(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     struct Body {
         valid: bool,
     }
     let Body { valid } = input::body(call.request)?;
-    let before = path_key(call, by).await?;
+    let before = path_key(call, principal).await?;
     let change = KeyChange { enabled: Some(valid), ..KeyChange::default() };
-    let key = call.app.change_key(by, &before, &change, false).await?;
+    let key = call.app.change_key(principal, &before, &change, false).await?;
     Ok(one(call, "apiKey", &ApiKey::new(&key, call.app.clock.now())))
 }
 
-pub(crate) async fn delete(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let key = path_key(call, by).await?;
-    call.app.revoke_key(by, key.id, false).await?;
+pub(crate) async fn delete(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    let key = path_key(call, principal).await?;
+    call.app.revoke_key(principal, key.id, false).await?;
     Ok(success(&json!({ "id": key.number, "deleted": true })))
 }
 
-pub(crate) async fn rotate(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn rotate(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Body {
@@ -228,9 +228,9 @@ pub(crate) async fn rotate(call: &Call<'_>, by: &Principal) -> Result<Response, 
         Some(None) => Some(None),
         None => None,
     };
-    let before = path_key(call, by).await?;
+    let before = path_key(call, principal).await?;
     let grace_ms = body.grace_period_in_hours * HOUR_MS;
-    let rotated = call.app.rotate_key(by, &before, grace_ms, expires_at).await.map_err(named_here)?;
+    let rotated = call.app.rotate_key(principal, &before, grace_ms, expires_at).await.map_err(named_here)?;
     Ok(success(&ApiKey::revealed(&rotated, now)))
 }
 
@@ -265,18 +265,18 @@ fn organization(call: &Call<'_>, organization: &Organization) -> Response {
     one(call, "organization", &body)
 }
 
-pub(crate) async fn get_organization(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    Ok(organization(call, &call.app.organization(by, by.snapshot.organization_id).await?))
+pub(crate) async fn get_organization(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    Ok(organization(call, &call.app.organization(principal, principal.snapshot.organization_id).await?))
 }
 
-pub(crate) async fn update_organization(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn update_organization(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     struct Body {
         name: Name,
     }
     let Body { name } = input::body(call.request)?;
     let change = organization::OrganizationChange { name: Some(name), ..organization::OrganizationChange::default() };
-    let renamed = call.app.update_organization(by, by.snapshot.organization_id, &change).await?;
+    let renamed = call.app.update_organization(principal, principal.snapshot.organization_id, &change).await?;
     Ok(organization(call, &renamed))
 }
 
@@ -307,8 +307,8 @@ impl<'a> ProjectBody<'a> {
 }
 
 /// The projects, the newest first; its clients know no pages, so 1,000 at most.
-pub(crate) async fn list_projects(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let page = call.app.list_projects(by, by.snapshot.organization_id, None, MAX_LIMIT).await?;
+pub(crate) async fn list_projects(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    let page = call.app.list_projects(principal, principal.snapshot.organization_id, None, MAX_LIMIT).await?;
     let projects: Vec<ProjectBody<'_>> = page.items.iter().map(ProjectBody::new).collect();
     Ok(success(&json!({ "projects": projects })))
 }
@@ -318,25 +318,25 @@ fn project_id(call: &Call<'_>) -> Result<ProjectId, Error> {
     path_project(call)?.ok_or(Error::NotFound)
 }
 
-pub(crate) async fn create_project(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn create_project(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     struct Body {
         name: Name,
         description: Option<String>,
     }
     let body: Body = input::body(call.request)?;
-    let id = by.snapshot.organization_id;
-    let (project, created) = call.app.create_project(by, id, body.name, body.description).await?;
+    let id = principal.snapshot.organization_id;
+    let (project, created) = call.app.create_project(principal, id, body.name, body.description).await?;
     let key = ApiKey::revealed(&created, call.app.clock.now());
     Ok(success(&json!({ "project": ProjectBody::new(&project), "apiKey": key })))
 }
 
-pub(crate) async fn get_project(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let project = call.app.get_project(by, by.snapshot.organization_id, project_id(call)?).await?;
+pub(crate) async fn get_project(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    let project = call.app.get_project(principal, principal.snapshot.organization_id, project_id(call)?).await?;
     Ok(one(call, "project", &ProjectBody::new(&project)))
 }
 
-pub(crate) async fn update_project(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn update_project(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     struct Body {
         name: Option<Name>,
@@ -344,12 +344,13 @@ pub(crate) async fn update_project(call: &Call<'_>, by: &Principal) -> Result<Re
     }
     let body: Body = input::body(call.request)?;
     let change = project::ProjectChange { name: body.name, description: body.description.map(Some) };
-    let project = call.app.update_project(by, by.snapshot.organization_id, project_id(call)?, &change).await?;
+    let project =
+        call.app.update_project(principal, principal.snapshot.organization_id, project_id(call)?, &change).await?;
     Ok(one(call, "project", &ProjectBody::new(&project)))
 }
 
-pub(crate) async fn delete_project(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn delete_project(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let id = project_id(call)?;
-    call.app.delete_project(by, by.snapshot.organization_id, id).await?;
+    call.app.delete_project(principal, principal.snapshot.organization_id, id).await?;
     Ok(success(&json!({ "id": id, "deleted": true })))
 }

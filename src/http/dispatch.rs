@@ -16,7 +16,7 @@ use crate::{
 /// An action that a key may ask for.
 #[derive(Clone, Copy)]
 pub(crate) struct Action<'a> {
-    /// What the key needs for it.
+    /// The permission that the key must have.
     pub(crate) permission: &'a Permission,
     /// How the request's body is read.
     pub(crate) reading: Reading,
@@ -26,51 +26,51 @@ pub(crate) struct Action<'a> {
 
 /// Answers a call in the name of the key that its request shows.
 pub(crate) async fn answer(call: &Call<'_>, action: Action<'_>) -> Result<Response, Problem> {
-    let mut by = identify(call.app, call.request, call.request_id, Freshness::Bounded).await?;
-    let admitted = admit(call.app, &by, action.permission);
+    let mut principal = identify(call.app, call.request, call.request_id, Freshness::Bounded).await?;
+    let admitted = admit(call.app, &principal, action.permission);
     if admitted.is_ok() {
-        call.app.note_use(&by.snapshot);
+        call.app.note_use(&principal.snapshot);
     }
-    let answer = act(call, action, &mut by, admitted).await;
-    answer.map(|response| warned(response, &by))
+    let answer = act(call, action, &mut principal, admitted).await;
+    answer.map(|response| warned(response, &principal))
 }
 
 /// Carries out an action for which the key was admitted, or else notes the refusal.
 pub(crate) async fn act(
     call: &Call<'_>,
     action: Action<'_>,
-    by: &mut Principal,
+    principal: &mut Principal,
     admitted: Result<(), Problem>,
 ) -> Result<Response, Problem> {
     let answer = match admitted {
-        Ok(()) => attempt(call, action, by).await,
+        Ok(()) => attempt(call, action, principal).await,
         Err(problem) => Err(problem),
     };
     if let Err(problem) = &answer
         && action.permission.manages
     {
-        note_refusal(call, by, problem);
+        note_refusal(call, principal, problem);
     }
     answer
 }
 
-async fn attempt(call: &Call<'_>, action: Action<'_>, by: &mut Principal) -> Result<Response, Problem> {
+async fn attempt(call: &Call<'_>, action: Action<'_>, principal: &mut Principal) -> Result<Response, Problem> {
     // Only the body of an admitted key is read.
     let request = &*body::read(call.request, action.reading).await?;
     let call = &call.with_request(request);
-    by.repeatable = repeatable(request)?;
-    let answer = (action.handler)(call, by).await;
+    principal.repeatable = repeatable(request)?;
+    let answer = (action.handler)(call, principal).await;
     let Err(Problem::App(Error::KeyChanged)) = answer else { return answer };
     // The guard stopped the batch, so nothing has happened yet: judge the key by what the database
     // says now, and let it try again if it is still good.
     let again = identify(call.app, request, call.request_id, Freshness::Strong).await?;
-    *by = Principal { repeatable: by.repeatable.take(), ..again };
-    admit(call.app, by, action.permission)?;
-    (action.handler)(call, by).await
+    *principal = Principal { repeatable: principal.repeatable.take(), ..again };
+    admit(call.app, principal, action.permission)?;
+    (action.handler)(call, principal).await
 }
 
 /// Notes an attempt to manage something if it was refused, and not merely asked wrongly or in vain.
-pub(crate) fn note_refusal(call: &Call<'_>, by: &Principal, problem: &Problem) {
+pub(crate) fn note_refusal(call: &Call<'_>, principal: &Principal, problem: &Problem) {
     let (401 | 403 | 404 | 409, code) = problem.status_and_code() else {
         return;
     };
@@ -78,7 +78,7 @@ pub(crate) fn note_refusal(call: &Call<'_>, by: &Principal, problem: &Problem) {
     // written down: people put keys where ids belong.
     let subject = call.params.iter().filter_map(|(_, value)| id::well_formed(value)).last();
     let RowName { method, path: route } = call.row;
-    call.app.note_refusal(by, &RefusedAttempt { subject, code, method, route });
+    call.app.note_refusal(principal, &RefusedAttempt { subject, code, method, route });
 }
 
 /// Tells the log why something is not available. `path` is the row's and not the request's: people put keys where ids

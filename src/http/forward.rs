@@ -43,10 +43,10 @@ const IN_PATH: &AsciiSet = &IN_QUERY.remove(b'\'').add(b'?').add(b'^').add(b'`')
 /// Answers a request by a route of the operator's.
 pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> Result<Response, Problem> {
     let route = find(app, request)?;
-    let by = identify(app, request, request_id, Freshness::Bounded).await?;
-    admit(app, &by, &Permission::to_forward(&route.scope))?;
-    app.note_use(&by.snapshot);
-    by.subscribed()?;
+    let principal = identify(app, request, request_id, Freshness::Bounded).await?;
+    admit(app, &principal, &Permission::to_forward(&route.scope))?;
+    app.note_use(&principal.snapshot);
+    principal.subscribed()?;
     let mut path = utf8_percent_encode(&request.path, IN_PATH).to_string();
     if !request.query.is_empty() {
         path.push('?');
@@ -55,7 +55,7 @@ pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> R
     let outgoing = Outgoing {
         method: request.method.clone(),
         target: route.target.clone(),
-        headers: headers(app, request, &path, &by),
+        headers: headers(app, request, &path, &principal),
         path,
         body: match &request.body {
             // What GET and HEAD send means nothing (RFC 9110, 9.3.1), and the platform would not send it.
@@ -65,7 +65,7 @@ pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> R
         timeout_seconds: route.timeout_seconds,
     };
     match app.upstream.send(outgoing).await {
-        Ok(answer) if (200..=599).contains(&answer.status) => Ok(warned(response(answer), &by)),
+        Ok(answer) if (200..=599).contains(&answer.status) => Ok(warned(response(answer), &principal)),
         // The platform makes no answer of such a status, and breaks when it is asked to.
         Ok(answer) => {
             log::error!("{} {} was answered with {} (request {request_id})", request.method, route.path, answer.status);
@@ -110,7 +110,7 @@ fn decoded(path: &str) -> Option<Cow<'_, str>> {
 }
 
 /// The headers that go on: the caller's own, and who he is.
-fn headers(app: &App, request: &Request, path: &str, by: &Principal) -> Vec<(String, String)> {
+fn headers(app: &App, request: &Request, path: &str, principal: &Principal) -> Vec<(String, String)> {
     let own = request.headers.iter().filter(|(name, _)| {
         // Some servers take one for the other.
         let name = name.replace('_', "-");
@@ -120,7 +120,7 @@ fn headers(app: &App, request: &Request, path: &str, by: &Principal) -> Vec<(Str
     });
     let mut headers: Vec<(String, String)> = own.cloned().collect();
 
-    let caller = &by.snapshot;
+    let caller = &principal.snapshot;
     let scopes = match &caller.scopes {
         Scopes::Full => "*".to_owned(),
         Scopes::List(list) => list.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
@@ -132,7 +132,7 @@ fn headers(app: &App, request: &Request, path: &str, by: &Principal) -> Vec<(Str
         ("X-Bitting-User-Id", caller.user_id.map(|id| id.to_string()).unwrap_or_default()),
         ("X-Bitting-Project-Id", caller.project_id.map(|id| id.to_string()).unwrap_or_default()),
         ("X-Bitting-Scopes", scopes),
-        ("X-Request-Id", by.request_id.clone()),
+        ("X-Request-Id", principal.request_id.clone()),
     ];
     if let Some(secret) = &app.config.forward_secret {
         let timestamp = (app.clock.now().0 / 1000).to_string();

@@ -17,7 +17,7 @@ use crate::{
         key_body,
         message::Rfc3339,
         operation::Operation,
-        organization_path::{Asked, OrganizationPath},
+        organization_path::{OrganizationPath, OrganizationRef},
         paging::PageQuery,
         problem::Problem,
         typed::{Confidential, InBody, InPath, InQuery, Input, Json, MayRepeat, NoContent, Whole},
@@ -32,7 +32,7 @@ const DEFAULT_DAYS: i64 = 7;
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct InvitationPath {
     /// The organization's id, or `self` for one's own.
-    organization: Asked,
+    organization: OrganizationRef,
     /// The invitation's id.
     invitation: InvitationId,
 }
@@ -100,12 +100,12 @@ pub(crate) struct CreatedBody {
 /// Invites somebody. The one answer that carries the token.
 pub(crate) async fn create(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(path), InBody(body), MayRepeat): (InPath<OrganizationPath>, InBody<NewInvitationBody>, MayRepeat),
 ) -> Result<Confidential<CreatedBody, 201>, Problem> {
     let Whole(days) = body.expires_in_days;
-    let id = path.organization.by(by)?;
-    let (invitation, token) = call.app.invite(by, id, body.email, body.role, days * DAY_MS).await?;
+    let id = path.organization.id(principal)?;
+    let (invitation, token) = call.app.invite(principal, id, body.email, body.role, days * DAY_MS).await?;
     Ok(Confidential(CreatedBody {
         about: InvitationBody::new(invitation),
         link: format!("{}/invitations/{}", call.request.origin, token.expose()),
@@ -125,21 +125,22 @@ pub(crate) struct InvitationPageBody {
 
 pub(crate) async fn list(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(path), InQuery(query)): (InPath<OrganizationPath>, InQuery<PageQuery<InvitationId>>),
 ) -> Result<Json<InvitationPageBody>, Problem> {
     let Whole(limit) = query.limit;
-    let page = call.app.list_invitations(by, path.organization.by(by)?, query.starting_after, limit).await?;
+    let page =
+        call.app.list_invitations(principal, path.organization.id(principal)?, query.starting_after, limit).await?;
     let invitations = page.items.into_iter().map(InvitationBody::new).collect();
     Ok(Json(InvitationPageBody { invitations, has_more: page.has_more }))
 }
 
 pub(crate) async fn revoke(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(path): InPath<InvitationPath>,
 ) -> Result<NoContent, Problem> {
-    call.app.revoke_invitation(by, path.organization.by(by)?, path.invitation).await?;
+    call.app.revoke_invitation(principal, path.organization.id(principal)?, path.invitation).await?;
     Ok(NoContent)
 }
 

@@ -101,7 +101,7 @@ pub(crate) struct NewKeyBody {
 
 pub(crate) async fn create(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InBody(body), MayRepeat): (InBody<NewKeyBody>, MayRepeat),
 ) -> Result<Confidential<CreatedBody, 201>, Problem> {
     let now = call.app.clock.now();
@@ -119,20 +119,20 @@ pub(crate) async fn create(
         expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
         metadata: body.metadata,
     };
-    Ok(Confidential(CreatedBody::new(call.app.create_key(by, new).await?, now)))
+    Ok(Confidential(CreatedBody::new(call.app.create_key(principal, new).await?, now)))
 }
 
 pub(crate) async fn get(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(KeyPath { id }): InPath<KeyPath>,
 ) -> Result<Json<KeyBody>, Problem> {
-    let key = call.app.get_key(by, KeyRef::Id(id)).await?;
+    let key = call.app.get_key(principal, KeyRef::Id(id)).await?;
     Ok(Json(KeyBody::new(key, call.app.clock.now())))
 }
 
-pub(crate) async fn get_self(call: &Call<'_>, by: &Principal, (): ()) -> Result<Json<KeyBody>, Problem> {
-    let key = call.app.get_key(by, KeyRef::Id(by.snapshot.key_id)).await?;
+pub(crate) async fn get_self(call: &Call<'_>, principal: &Principal, (): ()) -> Result<Json<KeyBody>, Problem> {
+    let key = call.app.get_key(principal, KeyRef::Id(principal.snapshot.key_id)).await?;
     Ok(Json(KeyBody::new(key, call.app.clock.now())))
 }
 
@@ -207,7 +207,7 @@ pub(crate) struct KeyPageBody {
 
 pub(crate) async fn list(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InQuery(query): InQuery<ListQuery>,
 ) -> Result<Json<KeyPageBody>, Problem> {
     let filter = KeyFilter {
@@ -227,7 +227,8 @@ pub(crate) async fn list(
         ..KeyFilter::default()
     };
     let Whole(limit) = query.limit;
-    let page = call.app.list_keys(by, &filter, between(query.starting_after, query.ending_before)?, limit).await?;
+    let page =
+        call.app.list_keys(principal, &filter, between(query.starting_after, query.ending_before)?, limit).await?;
     let now = call.app.clock.now();
     let keys = page.items.into_iter().map(|key| KeyBody::new(key, now)).collect();
     Ok(Json(KeyPageBody { keys, has_more: page.has_more }))
@@ -265,7 +266,7 @@ pub(crate) struct ChangeBody {
 
 pub(crate) async fn change(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(KeyPath { id }), InQuery(ForceQuery { force }), InBody(body)): (
         InPath<KeyPath>,
         InQuery<ForceQuery>,
@@ -280,8 +281,8 @@ pub(crate) async fn change(
         expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
         enabled: body.enabled,
     };
-    let before = call.app.get_key(by, KeyRef::Id(id)).await?;
-    let key = call.app.change_key(by, &before, &change, force).await?;
+    let before = call.app.get_key(principal, KeyRef::Id(id)).await?;
+    let key = call.app.change_key(principal, &before, &change, force).await?;
     Ok(Json(KeyBody::new(key, now)))
 }
 
@@ -305,34 +306,34 @@ pub(crate) struct RotateBody {
 
 pub(crate) async fn rotate(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(KeyPath { id }), InBody(body), MayRepeat): (InPath<KeyPath>, InBody<RotateBody>, MayRepeat),
 ) -> Result<Confidential<CreatedBody>, Problem> {
     let now = call.app.clock.now();
     let expires_at = expiry(body.expires_at, body.expires_in_days, now)?;
     let Whole(grace_seconds) = body.grace_period_seconds;
-    let before = call.app.get_key(by, KeyRef::Id(id)).await?;
-    let rotated = call.app.rotate_key(by, &before, grace_seconds * 1000, expires_at).await?;
+    let before = call.app.get_key(principal, KeyRef::Id(id)).await?;
+    let rotated = call.app.rotate_key(principal, &before, grace_seconds * 1000, expires_at).await?;
     Ok(Confidential(CreatedBody::new(rotated, now)))
 }
 
 pub(crate) async fn finish_rotation(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(KeyPath { id }): InPath<KeyPath>,
 ) -> Result<Json<KeyBody>, Problem> {
-    let before = call.app.get_key(by, KeyRef::Id(id)).await?;
-    let key = call.app.finish_rotation(by, &before).await?;
+    let before = call.app.get_key(principal, KeyRef::Id(id)).await?;
+    let key = call.app.finish_rotation(principal, &before).await?;
     Ok(Json(KeyBody::new(key, call.app.clock.now())))
 }
 
 pub(crate) async fn cancel_rotation(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(KeyPath { id }): InPath<KeyPath>,
 ) -> Result<Json<KeyBody>, Problem> {
-    let before = call.app.get_key(by, KeyRef::Id(id)).await?;
-    let key = call.app.cancel_rotation(by, &before).await?;
+    let before = call.app.get_key(principal, KeyRef::Id(id)).await?;
+    let key = call.app.cancel_rotation(principal, &before).await?;
     Ok(Json(KeyBody::new(key, call.app.clock.now())))
 }
 
@@ -350,10 +351,10 @@ pub(crate) struct RevokedBody {
 
 pub(crate) async fn revoke(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(KeyPath { id }), InQuery(ForceQuery { force })): (InPath<KeyPath>, InQuery<ForceQuery>),
 ) -> Result<Json<RevokedBody>, Problem> {
-    let key = call.app.revoke_key(by, id, force).await?;
+    let key = call.app.revoke_key(principal, id, force).await?;
     Ok(Json(RevokedBody {
         effective_at: key.life.revoked_at.map(Rfc3339),
         about: KeyBody::new(key, call.app.clock.now()),
@@ -363,11 +364,11 @@ pub(crate) async fn revoke(
 
 pub(crate) async fn events(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(KeyPath { id }), InQuery(query)): (InPath<KeyPath>, InQuery<PageQuery<i64>>),
 ) -> Result<Json<EventPageBody>, Problem> {
     let Whole(limit) = query.limit;
-    let page = call.app.key_events(by, id, query.starting_after, limit).await?;
+    let page = call.app.key_events(principal, id, query.starting_after, limit).await?;
     Ok(Json(EventPageBody::new(page)))
 }
 
@@ -391,10 +392,10 @@ pub(crate) struct UsageBody {
 
 pub(crate) async fn usage(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(KeyPath { id }): InPath<KeyPath>,
 ) -> Result<Json<UsageBody>, Problem> {
-    let days = call.app.key_usage(by, id).await?.into_iter();
+    let days = call.app.key_usage(principal, id).await?.into_iter();
     Ok(Json(UsageBody { days: days.map(|day| DailyUsesBody { day: Rfc3339(day.day), uses: day.uses }).collect() }))
 }
 
@@ -424,10 +425,10 @@ pub(crate) struct CatalogueBody {
     presets: Vec<Preset>,
 }
 
-pub(crate) async fn scopes(call: &Call<'_>, by: &Principal, (): ()) -> Result<Json<CatalogueBody>, Problem> {
+pub(crate) async fn scopes(call: &Call<'_>, principal: &Principal, (): ()) -> Result<Json<CatalogueBody>, Problem> {
     let catalogue = &call.app.config.catalogue;
     let scope = |(scope, allows): (Scope, &str)| ScopeBody {
-        held: by.snapshot.scopes.grant(&scope),
+        held: principal.snapshot.scopes.grant(&scope),
         scope,
         description: allows.to_owned(),
     };

@@ -149,7 +149,8 @@ impl Failed {
 pub(crate) async fn serve(call: &Call<'_>, reading: Reading) -> Result<Response, Problem> {
     check_origin(call.request)?;
     let permission = &Permission::ANY_KEY;
-    dispatch::answer(call, Action { permission, reading, handler: |call, by| Box::pin(answer(call, by)) }).await
+    dispatch::answer(call, Action { permission, reading, handler: |call, principal| Box::pin(answer(call, principal)) })
+        .await
 }
 
 /// Refuses what pages of other sites send. A page whose name was made to lead here (DNS rebinding) shows the
@@ -165,7 +166,7 @@ fn check_origin(request: &Request) -> Result<(), Problem> {
     if proven && origin == request.origin { Ok(()) } else { Err(Problem::ForeignOrigin) }
 }
 
-async fn answer(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+async fn answer(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let message: Message = input::body(call.request)?;
     let said = call.request.header("mcp-protocol-version");
     let modern = said == Some(MODERN);
@@ -177,7 +178,7 @@ async fn answer(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
         };
     };
     let result = match check(call.request, &message) {
-        Ok(()) => perform(call, by, &message).await?,
+        Ok(()) => perform(call, principal, &message).await?,
         Err(failed) => Err(failed),
     };
     let (status, outcome) = match result {
@@ -236,7 +237,11 @@ fn mismatch(header: &str) -> Failed {
     Failed::new(HEADER_MISMATCH, format!("Header mismatch: `{header}` is missing, or is not what the body says"))
 }
 
-async fn perform(call: &Call<'_>, by: &Principal, message: &Message) -> Result<Result<Results, Failed>, Problem> {
+async fn perform(
+    call: &Call<'_>,
+    principal: &Principal,
+    message: &Message,
+) -> Result<Result<Results, Failed>, Problem> {
     let params = &message.params;
     Ok(match &*message.method {
         "initialize" => initialize(params).map(Results::Plain),
@@ -255,11 +260,11 @@ async fn perform(call: &Call<'_>, by: &Principal, message: &Message) -> Result<R
         }
         "tools/list" => {
             // The guard: what a key may do could have changed a moment ago.
-            call.app.pass_guard(by).await?;
-            let tools = tools::all().filter(|tool| by.snapshot.scopes.grant(tool.scope));
+            call.app.pass_guard(principal).await?;
+            let tools = tools::all().filter(|tool| principal.snapshot.scopes.grant(tool.scope));
             Ok(Results::Tools { tools: tools.map(|tool| tool.definition).collect(), ttl_ms: 0, cache_scope: "private" })
         }
-        "tools/call" => call_tool(call, by, params).await?,
+        "tools/call" => call_tool(call, principal, params).await?,
         method => Err(Failed::new(METHOD_NOT_FOUND, format!("Method not found: {method}"))),
     })
 }
@@ -275,7 +280,7 @@ fn initialize(params: &Map<String, Value>) -> Result<Value, Failed> {
 
 async fn call_tool(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     params: &Map<String, Value>,
 ) -> Result<Result<Results, Failed>, Problem> {
     let Some(name) = params.get("name").and_then(Value::as_str) else {
@@ -289,11 +294,11 @@ async fn call_tool(
     };
     let unknown = || Ok(Err(Failed::new(INVALID_PARAMS, format!("Unknown tool: {name}"))));
     let Some(tool) = tools::all().find(|tool| tool.name == name) else { return unknown() };
-    let answer = send(call, by, tool, arguments).await;
+    let answer = send(call, principal, tool, arguments).await;
     let response = match answer {
         // There is no such tool for whoever may not call it, whatever else is wrong.
         Err(Problem::App(Error::Refused(Refusal::MissingScopes(_)))) => return unknown(),
-        Err(_) if !by.snapshot.scopes.grant(tool.scope) => return unknown(),
+        Err(_) if !principal.snapshot.scopes.grant(tool.scope) => return unknown(),
         Ok(response) => response,
         // This is about the key, or about all of the service.
         Err(problem @ Problem::App(Error::Refused(_) | Error::Unavailable(_) | Error::KeyChanged)) => {
@@ -318,7 +323,7 @@ async fn call_tool(
 /// Calls a tool's route, as if the request had come to it.
 async fn send(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     tool: &'static Tool,
     arguments: &Map<String, Value>,
 ) -> Result<Response, Problem> {
@@ -327,6 +332,6 @@ async fn send(
     let found = routes::find(&request.method, &request.path).ok();
     let found = found.filter(|found| ptr::eq(found.route, tool.route)).ok_or(Error::NotFound)?;
     let call = found.call(call.app, &request, call.request_id);
-    let admitted = admit(call.app, by, tool.action.permission);
-    dispatch::act(&call, tool.action, &mut by.clone(), admitted).await
+    let admitted = admit(call.app, principal, tool.action.permission);
+    dispatch::act(&call, tool.action, &mut principal.clone(), admitted).await
 }

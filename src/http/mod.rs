@@ -2,9 +2,9 @@
 //!
 //! # Its floors
 //!
-//! 1. What everything here rests on, and knows no route: [`message`], [`problem`], [`body`], `input`, `operation`,
+//! 1. The ground, which knows no route: [`message`], [`problem`], [`body`], `input`, `operation`,
 //!    `call`, `typed`, `paging`, `auth`, `dispatch`, `route`, `router`, `json_rpc`.
-//! 2. Handlers and the shapes that they share. Each rests on the first floor alone.
+//! 2. Handlers, and the shapes that they share. No handler knows another.
 //! 3. [`routes`], the tables of all handlers; above them the [`document`], `tools` and `mcp`, which look at the
 //!    tables; and here at the top the answer to a request.
 

@@ -1,4 +1,4 @@
-//! What the API's document says of one route: the types that read its requests and write its answers add to it.
+//! One route in the API's document. The types that read its requests and write its answers add to it.
 
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};

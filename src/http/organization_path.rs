@@ -8,17 +8,17 @@ use crate::{
     domain::{id::OrganizationId, schema::json_schema},
 };
 
-/// An organization as a path names it: by its id, or `self` for the caller's own.
-pub(crate) struct Asked(Option<OrganizationId>);
+/// A reference to an organization in a path: by its id, or `self` for the caller's own.
+pub(crate) struct OrganizationRef(Option<OrganizationId>);
 
-impl Asked {
-    /// The organization that this caller means.
-    pub(crate) fn by(&self, by: &Principal) -> Result<OrganizationId, Error> {
-        organization_of(by, self.0)
+impl OrganizationRef {
+    /// Returns the id of the organization that this caller means.
+    pub(crate) fn id(&self, principal: &Principal) -> Result<OrganizationId, Error> {
+        organization_of(principal, self.0)
     }
 }
 
-impl<'de> Deserialize<'de> for Asked {
+impl<'de> Deserialize<'de> for OrganizationRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text == "self" {
@@ -29,11 +29,13 @@ impl<'de> Deserialize<'de> for Asked {
     }
 }
 
-json_schema!(Asked, "Asked", { "type": "string", "anyOf": [{ "const": "self" }, { "format": "uuid" }] });
+json_schema!(OrganizationRef, "OrganizationRef", {
+    "type": "string", "anyOf": [{ "const": "self" }, { "format": "uuid" }],
+});
 
 /// The organization that a path names.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct OrganizationPath {
     /// The organization's id, or `self` for one's own.
-    pub(crate) organization: Asked,
+    pub(crate) organization: OrganizationRef,
 }

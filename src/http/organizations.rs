@@ -17,7 +17,7 @@ use crate::{
         input,
         key_body::{CreatedBody, Days},
         message::Rfc3339,
-        organization_path::{Asked, OrganizationPath},
+        organization_path::{OrganizationPath, OrganizationRef},
         paging::PageQuery,
         problem::Problem,
         typed::{Confidential, InBody, InPath, InQuery, Json, MayRepeat, Whole},
@@ -82,11 +82,11 @@ pub(crate) struct OrganizationPageBody {
 
 pub(crate) async fn list(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InQuery(query): InQuery<PageQuery<OrganizationId>>,
 ) -> Result<Json<OrganizationPageBody>, Problem> {
     let Whole(limit) = query.limit;
-    let page = call.app.list_organizations(by, query.starting_after, limit).await?;
+    let page = call.app.list_organizations(principal, query.starting_after, limit).await?;
     let organizations = page.items.into_iter().map(OrganizationBody::new).collect();
     Ok(Json(OrganizationPageBody { organizations, has_more: page.has_more }))
 }
@@ -116,21 +116,21 @@ pub(crate) struct CreatedOrganizationBody {
 
 pub(crate) async fn create(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InBody(body), MayRepeat): (InBody<NewOrganizationBody>, MayRepeat),
 ) -> Result<Confidential<CreatedOrganizationBody, 201>, Problem> {
     let new = NewOrganization { name: body.name, email: body.email, key_name: body.key_name };
-    let (organization, created) = call.app.create_organization(by, new).await?;
+    let (organization, created) = call.app.create_organization(principal, new).await?;
     let key = CreatedBody::new(created, call.app.clock.now());
     Ok(Confidential(CreatedOrganizationBody { organization: OrganizationBody::new(organization), key }))
 }
 
 pub(crate) async fn get(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(path): InPath<OrganizationPath>,
 ) -> Result<Json<OrganizationBody>, Problem> {
-    let organization = call.app.organization(by, path.organization.by(by)?).await?;
+    let organization = call.app.organization(principal, path.organization.id(principal)?).await?;
     Ok(Json(OrganizationBody::new(organization)))
 }
 
@@ -173,7 +173,7 @@ pub(crate) struct ChangeBody {
 
 pub(crate) async fn change(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(path), InBody(body)): (InPath<OrganizationPath>, InBody<ChangeBody>),
 ) -> Result<Json<OrganizationBody>, Problem> {
     let days = |days: Option<Option<Days>>| days.map(|days| days.map(|Whole(days)| days));
@@ -188,7 +188,7 @@ pub(crate) async fn change(
         subscription: body.subscription,
         credits: body.credits.map(|credits| credits.map(|Whole(credits)| credits)),
     };
-    let organization = call.app.update_organization(by, path.organization.by(by)?, &change).await?;
+    let organization = call.app.update_organization(principal, path.organization.id(principal)?, &change).await?;
     Ok(Json(OrganizationBody::new(organization)))
 }
 
@@ -196,7 +196,7 @@ pub(crate) async fn change(
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ProjectPath {
     /// The organization's id, or `self` for one's own.
-    organization: Asked,
+    organization: OrganizationRef,
     /// The project's id.
     project: ProjectId,
 }
@@ -241,11 +241,11 @@ pub(crate) struct ProjectPageBody {
 
 pub(crate) async fn list_projects(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(path), InQuery(query)): (InPath<OrganizationPath>, InQuery<PageQuery<ProjectId>>),
 ) -> Result<Json<ProjectPageBody>, Problem> {
     let Whole(limit) = query.limit;
-    let page = call.app.list_projects(by, path.organization.by(by)?, query.starting_after, limit).await?;
+    let page = call.app.list_projects(principal, path.organization.id(principal)?, query.starting_after, limit).await?;
     let projects = page.items.into_iter().map(ProjectBody::new).collect();
     Ok(Json(ProjectPageBody { projects, has_more: page.has_more }))
 }
@@ -273,21 +273,21 @@ pub(crate) struct CreatedProjectBody {
 
 pub(crate) async fn create_project(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(path), InBody(body), MayRepeat): (InPath<OrganizationPath>, InBody<NewProjectBody>, MayRepeat),
 ) -> Result<Confidential<CreatedProjectBody, 201>, Problem> {
-    let id = path.organization.by(by)?;
-    let (project, created) = call.app.create_project(by, id, body.name, body.description).await?;
+    let id = path.organization.id(principal)?;
+    let (project, created) = call.app.create_project(principal, id, body.name, body.description).await?;
     let key = CreatedBody::new(created, call.app.clock.now());
     Ok(Confidential(CreatedProjectBody { project: ProjectBody::new(project), key }))
 }
 
 pub(crate) async fn get_project(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(path): InPath<ProjectPath>,
 ) -> Result<Json<ProjectBody>, Problem> {
-    let project = call.app.get_project(by, path.organization.by(by)?, path.project).await?;
+    let project = call.app.get_project(principal, path.organization.id(principal)?, path.project).await?;
     Ok(Json(ProjectBody::new(project)))
 }
 
@@ -307,14 +307,14 @@ pub(crate) struct ProjectChangeBody {
 
 pub(crate) async fn change_project(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(path), InBody(body)): (InPath<ProjectPath>, InBody<ProjectChangeBody>),
 ) -> Result<Json<ProjectBody>, Problem> {
     let change = project::ProjectChange { name: body.name, description: body.description };
     if change == project::ProjectChange::default() {
         return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
     }
-    let project = call.app.update_project(by, path.organization.by(by)?, path.project, &change).await?;
+    let project = call.app.update_project(principal, path.organization.id(principal)?, path.project, &change).await?;
     Ok(Json(ProjectBody::new(project)))
 }
 
@@ -332,10 +332,11 @@ pub(crate) struct DeletedProjectBody {
 
 pub(crate) async fn delete_project(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(path): InPath<ProjectPath>,
 ) -> Result<Json<DeletedProjectBody>, Problem> {
-    let (project, deleted_at) = call.app.delete_project(by, path.organization.by(by)?, path.project).await?;
+    let (project, deleted_at) =
+        call.app.delete_project(principal, path.organization.id(principal)?, path.project).await?;
     Ok(Json(DeletedProjectBody {
         about: ProjectBody::new(project),
         effective_at: Rfc3339(deleted_at),

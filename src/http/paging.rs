@@ -17,7 +17,7 @@ pub(crate) const DEFAULT_LIMIT: i64 = 100;
 /// The number of items that a page has at most.
 pub(crate) type Limit = Whole<0, MAX_LIMIT, DEFAULT_LIMIT>;
 
-/// Which page of a list.
+/// The page of a list that is asked for.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PageQuery<T> {

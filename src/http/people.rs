@@ -10,7 +10,7 @@ use crate::{
         call::Call,
         key_body::ForceQuery,
         message::Rfc3339,
-        organization_path::{Asked, OrganizationPath},
+        organization_path::{OrganizationPath, OrganizationRef},
         paging::PageQuery,
         problem::Problem,
         typed::{Confidential, InBody, InPath, InQuery, Json, Whole},
@@ -21,7 +21,7 @@ use crate::{
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct MemberPath {
     /// The organization's id, or `self` for one's own.
-    organization: Asked,
+    organization: OrganizationRef,
     /// The user's id.
     user: UserId,
 }
@@ -58,21 +58,21 @@ pub(crate) struct MemberPageBody {
 
 pub(crate) async fn list(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(path), InQuery(query)): (InPath<OrganizationPath>, InQuery<PageQuery<UserId>>),
 ) -> Result<Json<MemberPageBody>, Problem> {
     let Whole(limit) = query.limit;
-    let page = call.app.list_members(by, path.organization.by(by)?, query.starting_after, limit).await?;
+    let page = call.app.list_members(principal, path.organization.id(principal)?, query.starting_after, limit).await?;
     let members = page.items.into_iter().map(MemberBody::new).collect();
     Ok(Json(MemberPageBody { members, has_more: page.has_more }))
 }
 
 pub(crate) async fn get(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(path): InPath<MemberPath>,
 ) -> Result<Json<MemberBody>, Problem> {
-    let member = call.app.get_member(by, path.organization.by(by)?, path.user).await?;
+    let member = call.app.get_member(principal, path.organization.id(principal)?, path.user).await?;
     Ok(Json(MemberBody::new(member)))
 }
 
@@ -87,14 +87,14 @@ pub(crate) struct ChangeBody {
 
 pub(crate) async fn change(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(path), InQuery(ForceQuery { force }), InBody(ChangeBody { role })): (
         InPath<MemberPath>,
         InQuery<ForceQuery>,
         InBody<ChangeBody>,
     ),
 ) -> Result<Json<MemberBody>, Problem> {
-    let member = call.app.set_role(by, path.organization.by(by)?, path.user, role, force).await?;
+    let member = call.app.set_role(principal, path.organization.id(principal)?, path.user, role, force).await?;
     Ok(Json(MemberBody::new(member)))
 }
 
@@ -110,12 +110,13 @@ pub(crate) struct SignInLinkBody {
 
 pub(crate) async fn make_sign_in_link(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(path): InPath<MemberPath>,
 ) -> Result<Confidential<SignInLinkBody, 201>, Problem> {
     // A link is worth a quarter of an hour: whoever repeats the request gets another.
-    let by = &Principal { repeatable: None, ..by.clone() };
-    let (token, expires_at) = call.app.make_sign_in_link(by, path.organization.by(by)?, path.user).await?;
+    let principal = &Principal { repeatable: None, ..principal.clone() };
+    let (token, expires_at) =
+        call.app.make_sign_in_link(principal, path.organization.id(principal)?, path.user).await?;
     let link = format!("{}/sign-in/{}", call.request.origin, token.expose());
     Ok(Confidential(SignInLinkBody { link, expires_at: Rfc3339(expires_at) }))
 }
@@ -134,10 +135,10 @@ pub(crate) struct RemovedBody {
 
 pub(crate) async fn remove(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(path), InQuery(ForceQuery { force })): (InPath<MemberPath>, InQuery<ForceQuery>),
 ) -> Result<Json<RemovedBody>, Problem> {
-    call.app.remove_member(by, path.organization.by(by)?, path.user, force).await?;
+    call.app.remove_member(principal, path.organization.id(principal)?, path.user, force).await?;
     Ok(Json(RemovedBody {
         user_id: path.user,
         effective_at: Rfc3339(call.app.clock.now()),

@@ -125,10 +125,10 @@ macro_rules! route {
         $crate::http::route::Route::new(
             stringify!($method),
             $path,
-            $crate::http::route::Access::Key($permission, |call, by| {
+            $crate::http::route::Access::Key($permission, |call, principal| {
                 Box::pin(async {
                     let input = $crate::http::typed::Input::read(call)?;
-                    Ok($crate::http::typed::Output::response($handler(call, by, input).await?))
+                    Ok($crate::http::typed::Output::response($handler(call, principal, input).await?))
                 })
             }),
             $crate::http::route::document!($handler, $summary, describe_for_key),
@@ -138,7 +138,7 @@ macro_rules! route {
         $crate::http::route::Route::new(
             stringify!($method),
             $path,
-            $crate::http::route::Access::Key($permission, |call, by| Box::pin($handler(call, by))),
+            $crate::http::route::Access::Key($permission, |call, principal| Box::pin($handler(call, principal))),
             None,
         )
     };

@@ -13,7 +13,7 @@ use crate::{
     http::{
         call::Call,
         message::Rfc3339,
-        organization_path::{Asked, OrganizationPath},
+        organization_path::{OrganizationPath, OrganizationRef},
         paging::PageQuery,
         problem::Problem,
         typed::{InBody, InPath, InQuery, Json, MayRepeat, NoContent, Whole},
@@ -24,7 +24,7 @@ use crate::{
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct TeamPath {
     /// The organization's id, or `self` for one's own.
-    organization: Asked,
+    organization: OrganizationRef,
     /// The team's id.
     team: TeamId,
 }
@@ -33,7 +33,7 @@ pub(crate) struct TeamPath {
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct TeamMemberPath {
     /// The organization's id, or `self` for one's own.
-    organization: Asked,
+    organization: OrganizationRef,
     /// The team's id.
     team: TeamId,
     /// The user's id.
@@ -79,21 +79,21 @@ pub(crate) struct TeamPageBody {
 
 pub(crate) async fn list(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(path), InQuery(query)): (InPath<OrganizationPath>, InQuery<PageQuery<TeamId>>),
 ) -> Result<Json<TeamPageBody>, Problem> {
     let Whole(limit) = query.limit;
-    let page = call.app.list_teams(by, path.organization.by(by)?, query.starting_after, limit).await?;
+    let page = call.app.list_teams(principal, path.organization.id(principal)?, query.starting_after, limit).await?;
     let teams = page.items.into_iter().map(TeamBody::new).collect();
     Ok(Json(TeamPageBody { teams, has_more: page.has_more }))
 }
 
 pub(crate) async fn create(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(path), InBody(NamedBody { name }), MayRepeat): (InPath<OrganizationPath>, InBody<NamedBody>, MayRepeat),
 ) -> Result<Json<TeamBody, 201>, Problem> {
-    let team = call.app.create_team(by, path.organization.by(by)?, name).await?;
+    let team = call.app.create_team(principal, path.organization.id(principal)?, name).await?;
     Ok(Json(TeamBody::new(team)))
 }
 
@@ -119,46 +119,46 @@ pub(crate) struct WholeBody {
 
 pub(crate) async fn get(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(path): InPath<TeamPath>,
 ) -> Result<Json<WholeBody>, Problem> {
-    let (team, members) = call.app.get_team(by, path.organization.by(by)?, path.team).await?;
+    let (team, members) = call.app.get_team(principal, path.organization.id(principal)?, path.team).await?;
     let member = |member: TeamMember| TeamMemberBody { user_id: member.user_id, added_at: Rfc3339(member.added_at) };
     Ok(Json(WholeBody { about: TeamBody::new(team), members: members.into_iter().map(member).collect() }))
 }
 
 pub(crate) async fn rename(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     (InPath(path), InBody(NamedBody { name })): (InPath<TeamPath>, InBody<NamedBody>),
 ) -> Result<Json<TeamBody>, Problem> {
-    let team = call.app.rename_team(by, path.organization.by(by)?, path.team, &name).await?;
+    let team = call.app.rename_team(principal, path.organization.id(principal)?, path.team, &name).await?;
     Ok(Json(TeamBody::new(team)))
 }
 
 pub(crate) async fn delete(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(path): InPath<TeamPath>,
 ) -> Result<NoContent, Problem> {
-    call.app.delete_team(by, path.organization.by(by)?, path.team).await?;
+    call.app.delete_team(principal, path.organization.id(principal)?, path.team).await?;
     Ok(NoContent)
 }
 
 pub(crate) async fn add(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(path): InPath<TeamMemberPath>,
 ) -> Result<NoContent, Problem> {
-    call.app.add_to_team(by, path.organization.by(by)?, path.team, path.user).await?;
+    call.app.add_to_team(principal, path.organization.id(principal)?, path.team, path.user).await?;
     Ok(NoContent)
 }
 
 pub(crate) async fn remove(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InPath(path): InPath<TeamMemberPath>,
 ) -> Result<NoContent, Problem> {
-    call.app.remove_from_team(by, path.organization.by(by)?, path.team, path.user).await?;
+    call.app.remove_from_team(principal, path.organization.id(principal)?, path.team, path.user).await?;
     Ok(NoContent)
 }

@@ -141,14 +141,14 @@ fn revealed(call: &Call<'_>, status: u16, created: &Created) -> Response {
 
 /// All keys within reach, the newest first, also those that were revoked; its clients know no pages, so
 /// 1,000 at most.
-pub(crate) async fn list(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn list(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let filter = KeyFilter { status: StatusFilter::All, ..KeyFilter::default() };
-    let page = call.app.list_keys(by, &filter, KeyCursor::Start, MAX_LIMIT).await?;
+    let page = call.app.list_keys(principal, &filter, KeyCursor::Start, MAX_LIMIT).await?;
     let now = call.app.clock.now();
     Ok(Response::json(200, &page.items.iter().map(|key| ApiKey::new(key, now)).collect::<Vec<_>>()))
 }
 
-pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn create(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     /// What is not known here is refused: a key whose `scope` was misspelt would have full access.
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -172,11 +172,11 @@ pub(crate) async fn create(call: &Call<'_>, by: &Principal) -> Result<Response, 
         kind: None,
         project_id: None,
         label: None,
-        scopes: (access == Access::QueryOnly).then(|| reading(call, &by.snapshot.scopes)),
+        scopes: (access == Access::QueryOnly).then(|| reading(call, &principal.snapshot.scopes)),
         expires_at: None,
         metadata: Map::new(),
     };
-    Ok(revealed(call, 201, &call.app.create_key(by, new).await?))
+    Ok(revealed(call, 201, &call.app.create_key(principal, new).await?))
 }
 
 /// What a key that may only read gets of its maker: a list, so that what the catalogue comes to name
@@ -186,18 +186,18 @@ fn reading(call: &Call<'_>, held: &Scopes) -> Scopes {
     Scopes::List(reading)
 }
 
-pub(crate) async fn delete(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    call.app.revoke_key(by, call.key_id()?, false).await?;
+pub(crate) async fn delete(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    call.app.revoke_key(principal, call.key_id()?, false).await?;
     Ok(Response::empty(204))
 }
 
 /// The old secret ends at once.
-pub(crate) async fn rotate(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
-    let before = call.app.get_key(by, KeyRef::Id(call.key_id()?)).await?;
-    Ok(revealed(call, 200, &call.app.rotate_key(by, &before, 0, None).await?))
+pub(crate) async fn rotate(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    let before = call.app.get_key(principal, KeyRef::Id(call.key_id()?)).await?;
+    Ok(revealed(call, 200, &call.app.rotate_key(principal, &before, 0, None).await?))
 }
 
-pub(crate) async fn ingest(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn ingest(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     struct Body {
         traces: Vec<Box<RawValue>>,
@@ -206,7 +206,7 @@ pub(crate) async fn ingest(call: &Call<'_>, by: &Principal) -> Result<Response, 
     let now = call.app.clock.now();
     let traces = body.traces.into_iter().enumerate();
     let traces: Vec<Trace> = traces.map(|(index, json)| trace(index, json, now)).collect::<Result<_, _>>()?;
-    call.app.ingest(by, &traces).await?;
+    call.app.ingest(principal, &traces).await?;
     let ids: Vec<TraceId> = traces.iter().map(|trace| trace.id).collect();
     Ok(Response::json(201, &json!({ "ingested": ids.len(), "ids": ids })))
 }
@@ -232,7 +232,7 @@ fn trace(index: usize, json: Box<RawValue>, now: UnixMillis) -> Result<Trace, Er
     Ok(Trace { id, started_at, trace: json })
 }
 
-pub(crate) async fn feedback(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn feedback(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     struct Body {
         trace_id: TraceId,
@@ -243,11 +243,11 @@ pub(crate) async fn feedback(call: &Call<'_>, by: &Principal) -> Result<Response
         metadata: Map<String, Value>,
     }
     let Body { trace_id, label, score, comment, metadata } = input::body(call.request)?;
-    let id = call.app.give_feedback(by, trace_id, Feedback { label, score, comment, metadata }).await?;
+    let id = call.app.give_feedback(principal, trace_id, Feedback { label, score, comment, metadata }).await?;
     Ok(Response::json(201, &json!({ "id": id, "trace_id": trace_id })))
 }
 
-pub(crate) async fn eval(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn eval(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     struct Body {
         trace_id: TraceId,
@@ -255,12 +255,12 @@ pub(crate) async fn eval(call: &Call<'_>, by: &Principal) -> Result<Response, Pr
         metric_name: Name,
     }
     let body: Body = input::body(call.request)?;
-    let id = call.app.request_eval(by, body.trace_id, body.evaluator_type, body.metric_name).await?;
+    let id = call.app.request_eval(principal, body.trace_id, body.evaluator_type, body.metric_name).await?;
     Ok(Response::json(202, &json!({ "eval_id": id, "status": "pending" })))
 }
 
 /// A page of traces, the newest first, each with what was said of it.
-pub(crate) async fn list_traces(call: &Call<'_>, by: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn list_traces(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Serialize)]
     struct PageBody<'a> {
         traces: &'a [Box<RawValue>],
@@ -273,7 +273,7 @@ pub(crate) async fn list_traces(call: &Call<'_>, by: &Principal) -> Result<Respo
         text.parse().ok().filter(|limit| (1..=MAX_PAGE).contains(limit))
     })?;
     let after = query.read("cursor", "the `next_cursor` of a page", place)?;
-    let page = call.app.list_traces(by, after, limit.unwrap_or(DEFAULT_PAGE)).await?;
+    let page = call.app.list_traces(principal, after, limit.unwrap_or(DEFAULT_PAGE)).await?;
     let next_cursor = page.next.map(|place| format!("{}_{}", place.started_at.0, place.id));
     Ok(Response::json(200, &PageBody { traces: &page.traces, has_more: next_cursor.is_some(), next_cursor }))
 }

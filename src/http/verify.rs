@@ -70,7 +70,7 @@ pub(crate) enum VerdictBody {
 /// does not exist for it.
 pub(crate) async fn verify(
     call: &Call<'_>,
-    by: &Principal,
+    principal: &Principal,
     InBody(body): InBody<QuestionBody>,
 ) -> Result<Confidential<VerdictBody>, Problem> {
     call.app.check_scopes(&body.scopes)?;
@@ -81,9 +81,9 @@ pub(crate) async fn verify(
     let Ok(text) = KeyText::parse(&body.key) else {
         return Ok(refused(&Refusal::Malformed));
     };
-    let caller = &by.snapshot;
+    let caller = &principal.snapshot;
     let found = call.app.find(&text, freshness).await?;
-    call.app.still_good(by)?;
+    call.app.still_good(principal)?;
     let found = found.filter(|found| may_know(caller, &found.snapshot));
     let Some(found) = found else {
         return Ok(refused(&Refusal::Unknown));

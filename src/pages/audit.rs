@@ -130,14 +130,14 @@ fn some(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let asked = Asked::read(call);
     let (filter, mistakes) = asked.filter();
     let after = query(call.request, "after").parse().ok();
     // What cannot be read finds nothing.
     let limit = if mistakes.is_empty() { LIMIT } else { 0 };
-    let AuditPage { events: page, names, people } = call.app.audit_page(&who.by, &filter, after, limit).await?;
-    let may_see_people = may(who, &MEMBERS_READ);
+    let AuditPage { events: page, names, people } = call.app.audit_page(&session.by, &filter, after, limit).await?;
+    let may_see_people = may(session, &MEMBERS_READ);
     let people = people.into_iter().filter(|_| may_see_people);
     let people = people.map(|member| (member.user_id.to_string(), member.email)).collect();
     let now = call.app.clock.now();
@@ -149,14 +149,14 @@ pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
                 @if !page.items.is_empty() { a href={ (AUDIT) "/export?" (newest(call)) } { "Download all of these (NDJSON)" } }
             }
             @if page.items.is_empty() { p.card { "Nothing was found." } } @else {
-                (events(&page.items, &names, who, now))
+                (events(&page.items, &names, session, now))
             }
             @if let (true, Some(last)) = (page.has_more, page.items.last()) {
                 (further(call, &last.id.to_string(), "Older events"))
             }
         }
     };
-    Ok(Page::of(call, who, "Audit log", content).response(mistakes.status()))
+    Ok(Page::of(call, session, "Audit log", content).response(mistakes.status()))
 }
 
 /// What was asked, from the newest event on.
@@ -200,22 +200,22 @@ fn filters(asked: &Asked, people: Vec<(String, String)>, mistakes: &Mistakes) ->
 pub(crate) fn events(
     events: &[AuditRecord],
     names: &HashMap<String, String>,
-    who: &SignedIn,
+    session: &SignedIn,
     now: UnixMillis,
 ) -> Markup {
-    html! { ul.events { @for event in events { li { (one(event, names, who, now)) } } } }
+    html! { ul.events { @for event in events { li { (one(event, names, session, now)) } } } }
 }
 
 /// An event: a sentence, and all there is to it for whoever opens it.
-fn one(event: &AuditRecord, names: &HashMap<String, String>, who: &SignedIn, now: UnixMillis) -> Markup {
+fn one(event: &AuditRecord, names: &HashMap<String, String>, session: &SignedIn, now: UnixMillis) -> Markup {
     let about = |parameter: &str, id: &str, text: &str| {
-        html! { @if who.by.administers().is_ok() { a href={ (AUDIT) "?" (parameter) "=" (id) } { (text) } } }
+        html! { @if session.by.administers().is_ok() { a href={ (AUDIT) "?" (parameter) "=" (id) } { (text) } } }
     };
     html! {
         details {
             summary {
                 span {
-                    (sentence(event, names, who))
+                    (sentence(event, names, session))
                     @if event.refusal.is_some() { " " span.badge.bad { "refused" } }
                 }
                 span.when { (time::relative(event.at, now)) }
@@ -267,10 +267,10 @@ fn told(name: &str, value: &Value, names: &HashMap<String, String>) -> Markup {
 }
 
 /// What happened, as one would tell it.
-fn sentence(event: &AuditRecord, names: &HashMap<String, String>, who: &SignedIn) -> Markup {
+fn sentence(event: &AuditRecord, names: &HashMap<String, String>, session: &SignedIn) -> Markup {
     let (noun, verb) = event.action.split_once('.').unwrap_or(("", &event.action));
-    let (noun, own) = (noun.replace('_', " "), who.by.snapshot.organization_id.to_string());
-    let called = |id: &str| names.get(id).map(String::as_str).or((id == own).then_some(who.organization.as_str()));
+    let (noun, own) = (noun.replace('_', " "), session.by.snapshot.organization_id.to_string());
+    let called = |id: &str| names.get(id).map(String::as_str).or((id == own).then_some(session.organization.as_str()));
     let told = |field: &str| event.details.get(field).and_then(Value::as_str);
     let subject = called(&event.subject).or_else(|| told("name").or(told("email")));
     let subject = html! {
@@ -320,12 +320,12 @@ fn actor(event: &AuditRecord, names: &HashMap<String, String>) -> String {
 }
 
 /// Everything that was asked for, as a file.
-pub(crate) async fn export(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn export(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let (filter, mistakes) = Asked::read(call).filter();
     if !mistakes.is_empty() {
-        return list(call, who).await;
+        return list(call, session).await;
     }
-    let pieces = call.app.export_events(&who.by, filter, None).await?;
+    let pieces = call.app.export_events(&session.by, filter, None).await?;
     let pieces = pieces.map_ok(lines).map_err(|error| format!("{error:?}"));
     let mut response = Response::stream(NDJSON, pieces);
     response.headers.push(("Content-Disposition".into(), "attachment; filename=\"audit-log.ndjson\"".to_owned()));

@@ -12,41 +12,41 @@ use crate::{
     },
 };
 
-pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    let (sessions, now) = (call.app.list_sessions(&who.by).await?, call.app.clock.now());
+pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let (sessions, now) = (call.app.list_sessions(&session.by).await?, call.app.clock.now());
     let content = html! {
         p { "Where you are signed in. Whoever has a browser of these can do here what you can." }
         ul.cards {
-            @for session in &sessions {
+            @for device in &sessions {
                 li.card {
-                    h2 title=(session.user_agent) {
-                        (browser(&session.user_agent))
-                        @if session.id == who.session_id { " " span.badge { "this one" } }
+                    h2 title=(device.user_agent) {
+                        (browser(&device.user_agent))
+                        @if device.id == session.session_id { " " span.badge { "this one" } }
                     }
                     p {
-                        "Signed in " (time::relative(session.created_at, now))
-                        @match &session.key_name {
+                        "Signed in " (time::relative(device.created_at, now))
+                        @match &device.key_name {
                             Some(name) => { " with the key " strong { (name.as_str()) } }
                             None => " without a key",
                         }
-                        ", last used " (time::relative(session.last_seen_at, now)) ". Ends on "
-                        (time::date(session.expires_at)) "."
+                        ", last used " (time::relative(device.last_seen_at, now)) ". Ends on "
+                        (time::date(device.expires_at)) "."
                     }
-                    @if session.id != who.session_id {
-                        form method="post" action={ "/settings/devices/" (session.id) "/end" } {
-                            button.danger { "Sign out " span.hidden { (browser(&session.user_agent)) } }
+                    @if device.id != session.session_id {
+                        form method="post" action={ "/settings/devices/" (device.id) "/end" } {
+                            button.danger { "Sign out " span.hidden { (browser(&device.user_agent)) } }
                         }
                     }
                 }
             }
         }
     };
-    Ok(Page::of(call, who, "Devices", content).response(200))
+    Ok(Page::of(call, session, "Devices", content).response(200))
 }
 
-pub(crate) async fn end(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn end(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let id = SessionId::parse(call.param("session")).ok_or(Error::NotFound)?;
-    match call.app.end_session(&who.by, id).await {
+    match call.app.end_session(&session.by, id).await {
         // It has ended, whoever ended it.
         Ok(()) | Err(Error::NotFound) => Ok(see_other("/settings/devices")),
         Err(error) => Err(error.into()),

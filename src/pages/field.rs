@@ -36,7 +36,7 @@ impl Mistakes {
     /// What has nothing to do with what was sent.
     pub(crate) fn of(
         call: &Call<'_>,
-        who: &SignedIn,
+        session: &SignedIn,
         error: Error,
         form: &'static str,
         fields: &[(&str, &'static str)],
@@ -51,7 +51,7 @@ impl Mistakes {
             }
             problem => (code, problem.detail()),
         };
-        note_refusal(call, who, &problem);
+        note_refusal(call, session, &problem);
         let place = fields.iter().find(|(known, _)| *known == named).map_or(form, |(_, field)| *field);
         Ok(Self { refused: Some(refused), told: vec![(place, sentence(&message))] })
     }

@@ -34,10 +34,10 @@ impl Form {
 
     /// Whoever is signed in, to do once what this form asks: loading the answer again, which shows a secret, sends
     /// the same form again, and that makes nothing and shows none. The form has a [`nonce`].
-    pub(crate) fn once(&self, call: &Call<'_>, who: &SignedIn) -> Result<Principal, Error> {
+    pub(crate) fn once(&self, call: &Call<'_>, session: &SignedIn) -> Result<Principal, Error> {
         let request = Repeatable::once(self.get("nonce"), &[call.path.as_bytes()]);
         let repeatable = Some(request.ok_or_else(|| Error::invalid("nonce", "is missing; open the form anew"))?);
-        Ok(Principal { repeatable, ..who.by.clone() })
+        Ok(Principal { repeatable, ..session.by.clone() })
     }
 
     /// Everything that was chosen in a field that takes more than one.

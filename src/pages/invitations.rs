@@ -31,7 +31,7 @@ pub(crate) async fn show(call: &Call<'_>) -> Result<Response, Problem> {
             button autofocus { "Accept the invitation" }
         }
     };
-    Ok(Page { title: "Invitation", who: None, secret: false, content }.response(200))
+    Ok(Page { title: "Invitation", session: None, secret: false, content }.response(200))
 }
 
 pub(crate) async fn accept(call: &Call<'_>) -> Result<Response, Problem> {
@@ -47,5 +47,5 @@ fn dead() -> Response {
         p { "This invitation was accepted or taken back, has expired, or its link was not copied whole. Ask for another." }
         p { a href="/sign-in" { "Sign in" } }
     };
-    Page { title: "This link opens nothing", who: None, secret: false, content }.response(404)
+    Page { title: "This link opens nothing", session: None, secret: false, content }.response(404)
 }

@@ -40,18 +40,18 @@ const DEFAULT_GRACE: &str = "86400";
 /// The form that rotates a key, and those that end a rotation, as the place of what is wrong with them.
 const ROTATION: &str = "rotation";
 
-pub(crate) async fn show(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    page(call, who, DEFAULT_GRACE, &Mistakes::default()).await
+pub(crate) async fn show(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    page(call, session, DEFAULT_GRACE, &Mistakes::default()).await
 }
 
 /// The page; `grace` is what was chosen to rotate the key.
-async fn page(call: &Call<'_>, who: &SignedIn, grace: &str, mistakes: &Mistakes) -> Result<Response, Problem> {
+async fn page(call: &Call<'_>, session: &SignedIn, grace: &str, mistakes: &Mistakes) -> Result<Response, Problem> {
     let (id, now) = (call.key_id()?, call.app.clock.now());
     let after = query(call.request, "after").parse().ok();
     let History { key, owner, days, events: page, names } =
-        call.app.key_with_history(&who.by, id, after, EVENTS).await?;
-    let names = if who.by.administers().is_ok() { names } else { own_names(who, &key, &page.items) };
-    let changeable = key.life.revoked_at.is_none() && who.by.snapshot.scopes.grant(&SIGN_IN);
+        call.app.key_with_history(&session.by, id, after, EVENTS).await?;
+    let names = if session.by.administers().is_ok() { names } else { own_names(session, &key, &page.items) };
+    let changeable = key.life.revoked_at.is_none() && session.by.snapshot.scopes.grant(&SIGN_IN);
     let path = format!("/settings/keys/{id}");
     let content = html! {
         (back("/settings/keys", "API keys"))
@@ -72,7 +72,7 @@ async fn page(call: &Call<'_>, who: &SignedIn, grace: &str, mistakes: &Mistakes)
                 @else { (act(&path, "disable", "Disable", "quiet")) }
                 a.button.danger href={ (path) "/revoke" } { "Revoke" }
             }
-            (rotation(call, who, &key, grace, mistakes)?)
+            (rotation(call, session, &key, grace, mistakes)?)
         } @else {
             (mistakes.above(ROTATION))
         }
@@ -83,7 +83,7 @@ async fn page(call: &Call<'_>, who: &SignedIn, grace: &str, mistakes: &Mistakes)
         section #trail aria-labelledby="events" {
             h2 #events { "What happened to it" }
             @if page.items.is_empty() { p { "Nothing that is still on record." } } @else {
-                (events(&page.items, &names, who, now))
+                (events(&page.items, &names, session, now))
             }
             p.actions {
                 @if after.is_some() { a href={ (path) "#trail" } { "The newest" } }
@@ -93,15 +93,15 @@ async fn page(call: &Call<'_>, who: &SignedIn, grace: &str, mistakes: &Mistakes)
             }
         }
     };
-    Ok(Page::of(call, who, key.name.as_str(), content).response(mistakes.status()))
+    Ok(Page::of(call, session, key.name.as_str(), content).response(mistakes.status()))
 }
 
 /// What is told of those of whom the events speak to whoever does not administer the organization: he knows himself
 /// and the key.
-fn own_names(who: &SignedIn, key: &Key, events: &[AuditRecord]) -> HashMap<String, String> {
+fn own_names(session: &SignedIn, key: &Key, events: &[AuditRecord]) -> HashMap<String, String> {
     let others = events.iter().filter_map(|event| event.actor_user_id.clone());
     let mut names: HashMap<String, String> = others.map(|id| (id, "Somebody else".to_owned())).collect();
-    names.extend(who.by.snapshot.user_id.map(|id| (id.to_string(), who.name.clone())));
+    names.extend(session.by.snapshot.user_id.map(|id| (id.to_string(), session.name.clone())));
     names.insert(key.id.to_string(), key.name.as_str().to_owned());
     names
 }
@@ -140,12 +140,12 @@ fn act(path: &str, action: &str, label: &str, class: &str) -> Markup {
 }
 
 /// A rotation that is under way, or the form that begins one.
-fn rotation(call: &Call<'_>, who: &SignedIn, key: &Key, grace: &str, mistakes: &Mistakes) -> Result<Markup, Error> {
+fn rotation(call: &Call<'_>, session: &SignedIn, key: &Key, grace: &str, mistakes: &Mistakes) -> Result<Markup, Error> {
     let (path, now) = (format!("/settings/keys/{}", key.id), call.app.clock.now());
     let under_way = key.rotation.as_ref().filter(|rotation| rotation.rotates_at > now);
     let content = if let Some(rotation) = under_way {
         both_secrets(key, rotation, &path, now)
-    } else if key.user_id.is_some() && key.user_id != who.by.snapshot.user_id {
+    } else if key.user_id.is_some() && key.user_id != session.by.snapshot.user_id {
         html! { p { "Its new secret would be shown to you, so only its own user can rotate it." } }
     } else if key.life.expires_at.is_some_and(|at| at <= now) {
         html! { p { "It has expired. " a href={ (path) "/edit" } { "Give it more time" } " before you rotate it." } }
@@ -193,65 +193,65 @@ fn both_secrets(key: &Key, rotation: &Rotation, path: &str, now: UnixMillis) -> 
     }
 }
 
-async fn read(call: &Call<'_>, who: &SignedIn) -> Result<Key, Error> {
-    call.app.get_key(&who.by, KeyRef::Id(call.key_id()?)).await
+async fn read(call: &Call<'_>, session: &SignedIn) -> Result<Key, Error> {
+    call.app.get_key(&session.by, KeyRef::Id(call.key_id()?)).await
 }
 
 fn to_page(key: &Key, done: &str) -> Response {
     see_other(&format!("/settings/keys/{}?done={done}", key.id))
 }
 
-pub(crate) async fn rotate(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn rotate(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let (form, mut mistakes) = (Form::read(call.request)?, Mistakes::default());
     let typed = form.get("grace");
     let offered = GRACES.iter().any(|(seconds, _)| *seconds == typed);
     let seconds = typed.parse::<i64>().ok().filter(|_| offered).ok_or("choose how long the old secret still works");
     let Some(seconds) = mistakes.read("grace", seconds) else {
-        return page(call, who, typed, &mistakes).await;
+        return page(call, session, typed, &mistakes).await;
     };
-    let key = read(call, who).await?;
-    match call.app.rotate_key(&form.once(call, who)?, &key, seconds * 1000, None).await {
-        Ok(rotated) => Ok(reveal::page(call, who, &rotated, "Copy the new secret")),
-        Err(Error::Spent(id)) => Ok(reveal::key_gone(call, who, &id)),
-        Err(error) => page(call, who, typed, &Mistakes::of(call, who, error, ROTATION, &[])?).await,
+    let key = read(call, session).await?;
+    match call.app.rotate_key(&form.once(call, session)?, &key, seconds * 1000, None).await {
+        Ok(rotated) => Ok(reveal::page(call, session, &rotated, "Copy the new secret")),
+        Err(Error::Spent(id)) => Ok(reveal::key_gone(call, session, &id)),
+        Err(error) => page(call, session, typed, &Mistakes::of(call, session, error, ROTATION, &[])?).await,
     }
 }
 
-pub(crate) async fn finish_rotation(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    let key = read(call, who).await?;
-    answer(call, who, call.app.finish_rotation(&who.by, &key).await, "finished", ROTATION).await
+pub(crate) async fn finish_rotation(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let key = read(call, session).await?;
+    answer(call, session, call.app.finish_rotation(&session.by, &key).await, "finished", ROTATION).await
 }
 
-pub(crate) async fn cancel_rotation(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    let key = read(call, who).await?;
-    answer(call, who, call.app.cancel_rotation(&who.by, &key).await, "cancelled", ROTATION).await
+pub(crate) async fn cancel_rotation(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let key = read(call, session).await?;
+    answer(call, session, call.app.cancel_rotation(&session.by, &key).await, "cancelled", ROTATION).await
 }
 
-pub(crate) async fn enable(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    let key = read(call, who).await?;
+pub(crate) async fn enable(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let key = read(call, session).await?;
     let change = KeyChange { enabled: Some(true), ..KeyChange::default() };
-    answer(call, who, call.app.change_key(&who.by, &key, &change, false).await, "enabled", FORM).await
+    answer(call, session, call.app.change_key(&session.by, &key, &change, false).await, "enabled", FORM).await
 }
 
 /// The page of a key, with what was done to it or, beside the form, why that was not done.
 async fn answer(
     call: &Call<'_>,
-    who: &SignedIn,
+    session: &SignedIn,
     changed: Result<Key, Error>,
     done: &str,
     form: &'static str,
 ) -> Result<Response, Problem> {
     match changed {
         Ok(key) => Ok(to_page(&key, done)),
-        Err(error) => page(call, who, DEFAULT_GRACE, &Mistakes::of(call, who, error, form, &[])?).await,
+        Err(error) => page(call, session, DEFAULT_GRACE, &Mistakes::of(call, session, error, form, &[])?).await,
     }
 }
 
-pub(crate) async fn disable(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn disable(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let forced = !Form::read(call.request)?.get("force").is_empty();
-    let key = read(call, who).await?;
+    let key = read(call, session).await?;
     let change = KeyChange { enabled: Some(false), ..KeyChange::default() };
-    match call.app.change_key(&who.by, &key, &change, forced).await {
+    match call.app.change_key(&session.by, &key, &change, forced).await {
         Err(Error::Conflict { code: LAST_MANAGING_KEY, .. }) => {
             let content = html! {
                 form.card method="post" {
@@ -263,9 +263,9 @@ pub(crate) async fn disable(call: &Call<'_>, who: &SignedIn) -> Result<Response,
                     }
                 }
             };
-            Ok(Page::of(call, who, "Disable the last key?", content).response(409))
+            Ok(Page::of(call, session, "Disable the last key?", content).response(409))
         }
-        changed => answer(call, who, changed, "disabled", FORM).await,
+        changed => answer(call, session, changed, "disabled", FORM).await,
     }
 }
 
@@ -280,27 +280,32 @@ fn last_key_warning() -> Markup {
     }
 }
 
-pub(crate) async fn show_revoke(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    revoke_page(call, who, "", &Mistakes::default()).await
+pub(crate) async fn show_revoke(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    revoke_page(call, session, "", &Mistakes::default()).await
 }
 
-pub(crate) async fn revoke(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn revoke(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let (form, mut mistakes) = (Form::read(call.request)?, Mistakes::default());
-    let (key, typed) = (read(call, who).await?, form.get("name"));
+    let (key, typed) = (read(call, session).await?, form.get("name"));
     // As many blanks as one are not to be seen on a page.
     if !typed.split_whitespace().eq(key.name.as_str().split_whitespace()) {
         mistakes.add("name", "this is not its name");
-        return revoke_page(call, who, typed, &mistakes).await;
+        return revoke_page(call, session, typed, &mistakes).await;
     }
-    match call.app.revoke_key(&who.by, key.id, !form.get("force").is_empty()).await {
+    match call.app.revoke_key(&session.by, key.id, !form.get("force").is_empty()).await {
         Ok(key) => Ok(to_page(&key, "revoked")),
-        Err(error) => revoke_page(call, who, typed, &Mistakes::of(call, who, error, FORM, &[])?).await,
+        Err(error) => revoke_page(call, session, typed, &Mistakes::of(call, session, error, FORM, &[])?).await,
     }
 }
 
-async fn revoke_page(call: &Call<'_>, who: &SignedIn, typed: &str, mistakes: &Mistakes) -> Result<Response, Problem> {
+async fn revoke_page(
+    call: &Call<'_>,
+    session: &SignedIn,
+    typed: &str,
+    mistakes: &Mistakes,
+) -> Result<Response, Problem> {
     let now = call.app.clock.now();
-    let History { key, days, .. } = call.app.key_with_history(&who.by, call.key_id()?, None, 0).await?;
+    let History { key, days, .. } = call.app.key_with_history(&session.by, call.key_id()?, None, 0).await?;
     if key.life.revoked_at.is_some() {
         return Ok(to_page(&key, "revoked"));
     }
@@ -322,7 +327,7 @@ async fn revoke_page(call: &Call<'_>, who: &SignedIn, typed: &str, mistakes: &Mi
                     "It was last used " (time::relative(at, now)) ", and " (uses) " times in the last 30 days."
                 }
             }
-            @if key.id == who.by.snapshot.key_id { " " strong { "You are signed in with it, and will be signed out." } }
+            @if key.id == session.by.snapshot.key_id { " " strong { "You are signed in with it, and will be signed out." } }
         }
         form.card method="post" action={ (path) "/revoke" } {
             @if mistakes.refused_with(LAST_MANAGING_KEY) {
@@ -338,11 +343,11 @@ async fn revoke_page(call: &Call<'_>, who: &SignedIn, typed: &str, mistakes: &Mi
             }
         }
     };
-    Ok(Page::of(call, who, "Revoke a key", content).response(mistakes.status()))
+    Ok(Page::of(call, session, "Revoke a key", content).response(mistakes.status()))
 }
 
-pub(crate) async fn show_edit(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    let key = read(call, who).await?;
+pub(crate) async fn show_edit(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let key = read(call, session).await?;
     let scopes = match &key.scopes {
         Scopes::List(list) => list.iter().flat_map(|scope| ticked(call, scope)).collect(),
         Scopes::Full => Vec::new(),
@@ -355,7 +360,7 @@ pub(crate) async fn show_edit(call: &Call<'_>, who: &SignedIn) -> Result<Respons
         expires: "keep".to_owned(),
         date: String::new(),
     };
-    Ok(edit_page(call, who, &key, &typed, &Mistakes::default()))
+    Ok(edit_page(call, session, &key, &typed, &Mistakes::default()))
 }
 
 /// The boxes that stand for a scope: for a wildcard its own and those of all that it stands for.
@@ -365,9 +370,9 @@ fn ticked(call: &Call<'_>, held: &Scope) -> Vec<String> {
     meant.chain([held.to_string()]).collect()
 }
 
-pub(crate) async fn edit(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn edit(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let (typed, now) = (Typed::read(&Form::read(call.request)?), call.app.clock.now());
-    let key = read(call, who).await?;
+    let key = read(call, session).await?;
     let mut mistakes = Mistakes::default();
     let name = mistakes.read("name", key_form::name(&typed));
     // A key that can do nothing is left so.
@@ -377,10 +382,10 @@ pub(crate) async fn edit(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
     let expires_at = if typed.expires == "keep" {
         Some(key.life.expires_at)
     } else {
-        mistakes.read("expires", key_form::expiry(&who.by, now, &typed))
+        mistakes.read("expires", key_form::expiry(&session.by, now, &typed))
     };
     let (Some(name), Some(scopes), Some(expires_at)) = (name, scopes, expires_at) else {
-        return Ok(edit_page(call, who, &key, &typed, &mistakes));
+        return Ok(edit_page(call, session, &key, &typed, &mistakes));
     };
     // What was left as it is is not changed.
     let change = KeyChange {
@@ -392,9 +397,9 @@ pub(crate) async fn edit(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
     if change == KeyChange::default() {
         return Ok(to_page(&key, "changed"));
     }
-    match call.app.change_key(&who.by, &key, &change, false).await {
+    match call.app.change_key(&session.by, &key, &change, false).await {
         Ok(key) => Ok(to_page(&key, "changed")),
-        Err(error) => Ok(edit_page(call, who, &key, &typed, &key_form::mistakes(call, who, error)?)),
+        Err(error) => Ok(edit_page(call, session, &key, &typed, &key_form::mistakes(call, session, error)?)),
     }
 }
 
@@ -410,7 +415,7 @@ fn without_meant(scopes: Scopes) -> Scopes {
     Scopes::List(list.iter().filter(|scope| !meant(scope)).cloned().collect())
 }
 
-fn edit_page(call: &Call<'_>, who: &SignedIn, key: &Key, typed: &Typed, mistakes: &Mistakes) -> Response {
+fn edit_page(call: &Call<'_>, session: &SignedIn, key: &Key, typed: &Typed, mistakes: &Mistakes) -> Response {
     let now = call.app.clock.now();
     let path = format!("/settings/keys/{}", key.id);
     let content = html! {
@@ -418,13 +423,13 @@ fn edit_page(call: &Call<'_>, who: &SignedIn, key: &Key, typed: &Typed, mistakes
         (mistakes.above(FORM))
         form.card.wide method="post" action={ (path) "/edit" } {
             (key_form::name_field(typed, mistakes))
-            (key_form::scope_fields(&call.app.config.catalogue, &who.by, Some(&key.scopes), typed, mistakes))
-            (key_form::expiry_fields(&who.by, now, Some(key.life.expires_at), typed, mistakes))
+            (key_form::scope_fields(&call.app.config.catalogue, &session.by, Some(&key.scopes), typed, mistakes))
+            (key_form::expiry_fields(&session.by, now, Some(key.life.expires_at), typed, mistakes))
             div.actions {
                 button { "Save" }
                 a href=(path) { "Cancel" }
             }
         }
     };
-    Page::of(call, who, "Change a key", content).response(mistakes.status())
+    Page::of(call, session, "Change a key", content).response(mistakes.status())
 }

@@ -50,9 +50,9 @@ impl Typed {
 }
 
 /// What the use case has against what was typed.
-pub(crate) fn mistakes(call: &Call<'_>, who: &SignedIn, error: Error) -> Result<Mistakes, Problem> {
+pub(crate) fn mistakes(call: &Call<'_>, session: &SignedIn, error: Error) -> Result<Mistakes, Problem> {
     let fields = [("name", "name"), ("expires_at", "expires"), ("project_id", "owner"), ("scopes", "scopes")];
-    Mistakes::of(call, who, error, FORM, &fields)
+    Mistakes::of(call, session, error, FORM, &fields)
 }
 
 pub(crate) fn name_field(typed: &Typed, mistakes: &Mistakes) -> Markup {

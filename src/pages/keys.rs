@@ -79,7 +79,7 @@ impl Asked {
     }
 }
 
-pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let asked = Asked::read(call);
     let id = |parameter: &str| KeyId::parse(&query(call.request, parameter));
     let cursor = match (id("after"), id("before")) {
@@ -87,8 +87,8 @@ pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
         (None, Some(id)) => KeyCursor::Before(id),
         (None, None) => KeyCursor::Start,
     };
-    let (page, looked_until) = call.app.list_owned_keys(&who.by, &asked.filter(), cursor, LIMIT).await?;
-    let everybody = who.by.administers().is_ok();
+    let (page, looked_until) = call.app.list_owned_keys(&session.by, &asked.filter(), cursor, LIMIT).await?;
+    let everybody = session.by.administers().is_ok();
     let now = call.app.clock.now();
     let content = html! {
         p { a.button href="/settings/keys/new" { "New API key" } }
@@ -101,7 +101,7 @@ pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
         @if page.items.is_empty() { (nothing(&asked, cursor, looked_until)) } @else { (table(&page.items, everybody, now)) }
         (pages(&asked, &page, cursor, looked_until))
     };
-    Ok(Page::of(call, who, "API keys", content).response(200))
+    Ok(Page::of(call, session, "API keys", content).response(200))
 }
 
 fn search(asked: &Asked, everybody: bool) -> Markup {

@@ -35,7 +35,7 @@ pub(crate) struct Page<'a> {
     /// What it is called.
     pub(crate) title: &'a str,
     /// Who is signed in, and the path at which he is.
-    pub(crate) who: Option<(&'a SignedIn, &'a str)>,
+    pub(crate) session: Option<(&'a SignedIn, &'a str)>,
     /// Whether a secret stands in it. If one stands in its address, [`keep_address`] is for that.
     pub(crate) secret: bool,
     /// What is in it, below its title.
@@ -44,8 +44,8 @@ pub(crate) struct Page<'a> {
 
 impl<'a> Page<'a> {
     /// A page for whoever is signed in, without a secret.
-    pub(crate) fn of(call: &'a Call<'_>, who: &'a SignedIn, title: &'a str, content: Markup) -> Self {
-        Self { title, who: Some((who, call.path)), secret: false, content }
+    pub(crate) fn of(call: &'a Call<'_>, session: &'a SignedIn, title: &'a str, content: Markup) -> Self {
+        Self { title, session: Some((session, call.path)), secret: false, content }
     }
 
     /// The page as an answer.
@@ -77,8 +77,8 @@ impl<'a> Page<'a> {
                 }
                 body {
                     a.skip href="#main" { "Skip to the content" }
-                    @if let Some((who, path)) = self.who { (header(who, path)) }
-                    main #main .alone[self.who.is_none()] {
+                    @if let Some((session, path)) = self.session { (header(session, path)) }
+                    main #main .alone[self.session.is_none()] {
                         h1 { (self.title) }
                         (self.content)
                     }
@@ -88,7 +88,7 @@ impl<'a> Page<'a> {
     }
 }
 
-fn header(who: &SignedIn, path: &str) -> Markup {
+fn header(session: &SignedIn, path: &str) -> Markup {
     // The page itself, or the one above it.
     let current = |section: &str| match path.strip_prefix(section)? {
         "" => Some("page"),
@@ -96,14 +96,14 @@ fn header(who: &SignedIn, path: &str) -> Markup {
     };
     html! {
         header {
-            p.organization { (who.organization.as_str()) }
+            p.organization { (session.organization.as_str()) }
             nav aria-label="Settings" {
-                @for (section, name, _) in NAVIGATION.iter().filter(|(_, _, needs)| may(who, needs)) {
+                @for (section, name, _) in NAVIGATION.iter().filter(|(_, _, needs)| may(session, needs)) {
                     a href=(section) aria-current=[current(section)] { (name) }
                 }
             }
             form method="post" action="/sign-out" {
-                span.who { (who.name) }
+                span.who { (session.name) }
                 button.quiet { "Sign out" }
             }
         }

@@ -104,9 +104,9 @@ async fn page(
     params: Params<'_, '_>,
     request_id: &str,
 ) -> Response {
-    let failed = |who: Option<&SignedIn>, problem: &Problem| {
+    let failed = |session: Option<&SignedIn>, problem: &Problem| {
         log_failure(route.name.method, route.name.path, problem, request_id);
-        problem_page(who.map(|who| (who, request.path.as_str())), problem)
+        problem_page(session.map(|session| (session, request.path.as_str())), problem)
     };
     if !session::can_be_kept(request) && !request.path.starts_with(assets::FOLDER) {
         return refused::needs_tls(request);
@@ -125,19 +125,19 @@ async fn page(
             // The guard stops what acts for a session that has just changed, before anything has happened:
             // then the session is judged by what the database says now, and tries again if it still may.
             for last in [false, true] {
-                let who = match session::read(&call).await {
-                    Ok(Some(who)) => who,
+                let session = match session::read(&call).await {
+                    Ok(Some(session)) => session,
                     Ok(None) => return sign_in::ask(&call, None),
                     Err(problem) => return failed(None, &problem),
                 };
                 let scopes = needs.scope.as_slice();
-                let answered = match decide(&who.by.snapshot, scopes, app.clock.now()) {
-                    Ok(()) => match who.by.administers() {
+                let answered = match decide(&session.by.snapshot, scopes, app.clock.now()) {
+                    Ok(()) => match session.by.administers() {
                         Err(error) if needs.admin => {
-                            session::note_refusal(&call, &who, &error.into());
-                            Ok(refused::for_admins(&call, &who))
+                            session::note_refusal(&call, &session, &error.into());
+                            Ok(refused::for_admins(&call, &session))
                         }
-                        _ => handler(&call, &who).await,
+                        _ => handler(&call, &session).await,
                     },
                     Err(refusal @ Refusal::MissingScopes(_)) => Err(refusal.into()),
                     Err(refusal) => return sign_in::ask(&call, Some(&refusal)),
@@ -146,8 +146,8 @@ async fn page(
                     Err(Problem::App(Error::KeyChanged)) if !last => {}
                     Ok(response) => return response,
                     Err(problem) => {
-                        session::note_refusal(&call, &who, &problem);
-                        return failed(Some(&who), &problem);
+                        session::note_refusal(&call, &session, &problem);
+                        return failed(Some(&session), &problem);
                     }
                 }
             }

@@ -1,11 +1,11 @@
-//! What a session needs for a page or a form.
+//! The needs of pages and forms, as values that pages ask for by name.
 
 use crate::{
     app::sessions::{SIGN_IN, SignedIn},
     domain::scope::Scope,
 };
 
-/// What a session needs for a page or a form.
+/// The needs of a page or a form: a session has to have both.
 pub(crate) struct Needs {
     /// The scope that the API asks for the same.
     pub(crate) scope: Option<Scope>,

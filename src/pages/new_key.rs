@@ -23,7 +23,7 @@ use crate::{
 
 const READ_PROJECTS: Scope = Scope::named("projects:read");
 
-pub(crate) async fn show(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn show(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let recipes = recipes(call);
     let chosen = query(call.request, "recipe").parse::<usize>().ok();
     let scopes =
@@ -33,23 +33,23 @@ pub(crate) async fn show(call: &Call<'_>, who: &SignedIn) -> Result<Response, Pr
         owner: String::new(),
         scopes: scopes.map(Iterator::collect).unwrap_or_default(),
         full: false,
-        expires: key_form::usual_expiry(&who.by, call.app.clock.now()),
+        expires: key_form::usual_expiry(&session.by, call.app.clock.now()),
         date: String::new(),
     };
-    page(call, who, &typed, &Mistakes::default(), chosen).await
+    page(call, session, &typed, &Mistakes::default(), chosen).await
 }
 
-pub(crate) async fn create(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn create(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
     let (typed, now) = (Typed::read(&form), call.app.clock.now());
     let mut mistakes = Mistakes::default();
     let name = mistakes.read("name", key_form::name(&typed));
     let owner = mistakes.read("owner", owner(&typed));
     let scopes = mistakes.read("scopes", key_form::scopes(call, &typed));
-    let expires_at = mistakes.read("expires", key_form::expiry(&who.by, now, &typed));
+    let expires_at = mistakes.read("expires", key_form::expiry(&session.by, now, &typed));
     let (Some(name), Some((kind, project_id)), Some(scopes), Some(expires_at)) = (name, owner, scopes, expires_at)
     else {
-        return page(call, who, &typed, &mistakes, None).await;
+        return page(call, session, &typed, &mistakes, None).await;
     };
     let new = NewKey {
         name,
@@ -60,10 +60,10 @@ pub(crate) async fn create(call: &Call<'_>, who: &SignedIn) -> Result<Response, 
         expires_at: Some(expires_at),
         metadata: Map::new(),
     };
-    match call.app.create_key(&form.once(call, who)?, new).await {
-        Ok(created) => Ok(reveal::page(call, who, &created, "Copy your new key")),
-        Err(Error::Spent(id)) => Ok(reveal::key_gone(call, who, &id)),
-        Err(error) => page(call, who, &typed, &key_form::mistakes(call, who, error)?, None).await,
+    match call.app.create_key(&form.once(call, session)?, new).await {
+        Ok(created) => Ok(reveal::page(call, session, &created, "Copy your new key")),
+        Err(Error::Spent(id)) => Ok(reveal::key_gone(call, session, &id)),
+        Err(error) => page(call, session, &typed, &key_form::mistakes(call, session, error)?, None).await,
     }
 }
 
@@ -88,16 +88,16 @@ fn recipes<'a>(call: &Call<'a>) -> Vec<Recipe<'a>> {
 }
 
 /// Whose a key can be that is made by whoever is signed in.
-async fn owners(call: &Call<'_>, who: &SignedIn) -> Result<Vec<(String, String)>, Error> {
-    let caller = &who.by.snapshot;
+async fn owners(call: &Call<'_>, session: &SignedIn) -> Result<Vec<(String, String)>, Error> {
+    let caller = &session.by.snapshot;
     let mut owners = Vec::new();
     if caller.user_id.is_some() {
-        owners.push(("me".to_owned(), format!("Yours: {}", who.name)));
+        owners.push(("me".to_owned(), format!("Yours: {}", session.name)));
     }
     if caller.role >= Role::Admin {
-        owners.push(("organization".to_owned(), format!("The organization's: {}", who.organization.as_str())));
+        owners.push(("organization".to_owned(), format!("The organization's: {}", session.organization.as_str())));
         if caller.scopes.grant(&READ_PROJECTS) {
-            let projects = call.app.list_projects(&who.by, caller.organization_id, None, MAX_LIMIT).await?;
+            let projects = call.app.list_projects(&session.by, caller.organization_id, None, MAX_LIMIT).await?;
             let option = |id: ProjectId, name: &str| (id.to_string(), format!("The project's: {name}"));
             owners.extend(projects.items.iter().map(|project| option(project.id, project.name.as_str())));
         }
@@ -119,12 +119,12 @@ fn owner(typed: &Typed) -> Result<(KeyKind, Option<ProjectId>), &'static str> {
 
 async fn page(
     call: &Call<'_>,
-    who: &SignedIn,
+    session: &SignedIn,
     typed: &Typed,
     mistakes: &Mistakes,
     chosen: Option<usize>,
 ) -> Result<Response, Problem> {
-    let (owners, now) = (owners(call, who).await?, call.app.clock.now());
+    let (owners, now) = (owners(call, session).await?, call.app.clock.now());
     let content = if owners.is_empty() {
         notice(
             "The key that you are signed in with is a project's, which can make no others. Sign in with another one.",
@@ -133,13 +133,13 @@ async fn page(
         html! {
             (back("/settings/keys", "API keys"))
             (mistakes.above(FORM))
-            (recipe_list(&recipes(call), &who.by, chosen))
+            (recipe_list(&recipes(call), &session.by, chosen))
             form.card.wide method="post" action="/settings/keys/new" {
                 (nonce(call)?)
                 (key_form::name_field(typed, mistakes))
                 (key_form::owner_field(&owners, typed, mistakes))
-                (key_form::scope_fields(&call.app.config.catalogue, &who.by, None, typed, mistakes))
-                (key_form::expiry_fields(&who.by, now, None, typed, mistakes))
+                (key_form::scope_fields(&call.app.config.catalogue, &session.by, None, typed, mistakes))
+                (key_form::expiry_fields(&session.by, now, None, typed, mistakes))
                 div.actions {
                     button { "Create the key" }
                     a href="/settings/keys" { "Cancel" }
@@ -147,7 +147,7 @@ async fn page(
             }
         }
     };
-    Ok(Page::of(call, who, "New API key", content).response(mistakes.status()))
+    Ok(Page::of(call, session, "New API key", content).response(mistakes.status()))
 }
 
 fn recipe_list(recipes: &[Recipe<'_>], by: &Principal, chosen: Option<usize>) -> Markup {

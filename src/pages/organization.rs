@@ -80,22 +80,22 @@ const SETTINGS: [Setting; 5] = [
     },
 ];
 
-pub(crate) async fn get(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    let organization = call.app.organization(&who.by, who.by.snapshot.organization_id).await?;
-    Ok(show(call, who, &organization, None, &Mistakes::default()))
+pub(crate) async fn get(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let organization = call.app.organization(&session.by, session.by.snapshot.organization_id).await?;
+    Ok(show(call, session, &organization, None, &Mistakes::default()))
 }
 
 /// The page; `typed` is what was typed, if anything was.
 fn show(
     call: &Call<'_>,
-    who: &SignedIn,
+    session: &SignedIn,
     organization: &Organization,
     typed: Option<&Form>,
     mistakes: &Mistakes,
 ) -> Response {
     let content = html! {
         (done(call, &[("saved", "The settings were saved.")]))
-        @if may(who, &MANAGE_ORGANIZATION) { (form(organization, typed, mistakes)) } @else {
+        @if may(session, &MANAGE_ORGANIZATION) { (form(organization, typed, mistakes)) } @else {
             dl.card {
                 dt { "Name" } dd { (organization.name.as_str()) }
                 @for setting in &SETTINGS {
@@ -128,7 +128,7 @@ fn show(
             dt { "Id" } dd.mono { (organization.id) }
         }
     };
-    Page::of(call, who, "Organization", content).response(mistakes.status())
+    Page::of(call, session, "Organization", content).response(mistakes.status())
 }
 
 fn form(organization: &Organization, typed: Option<&Form>, mistakes: &Mistakes) -> Markup {
@@ -149,9 +149,9 @@ fn form(organization: &Organization, typed: Option<&Form>, mistakes: &Mistakes) 
     }
 }
 
-pub(crate) async fn change(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn change(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
-    let organization = call.app.organization(&who.by, who.by.snapshot.organization_id).await?;
+    let organization = call.app.organization(&session.by, session.by.snapshot.organization_id).await?;
     let (mut change, mut mistakes) = (OrganizationChange::default(), Mistakes::default());
     let name = mistakes.read("name", Name::try_from(form.get("name").to_owned()));
     change.name = name.filter(|name| *name != organization.name);
@@ -173,13 +173,15 @@ pub(crate) async fn change(call: &Call<'_>, who: &SignedIn) -> Result<Response, 
         mistakes.add("default_expiry_days", "must not be longer than the longest expiry");
     }
     if !mistakes.is_empty() {
-        return Ok(show(call, who, &organization, Some(&form), &mistakes));
+        return Ok(show(call, session, &organization, Some(&form), &mistakes));
     }
     if change == OrganizationChange::default() {
         return Ok(see_other(ORGANIZATION));
     }
-    match call.app.update_organization(&who.by, organization.id, &change).await {
+    match call.app.update_organization(&session.by, organization.id, &change).await {
         Ok(_) => Ok(see_other("/settings/organization?done=saved")),
-        Err(error) => Ok(show(call, who, &organization, Some(&form), &Mistakes::of(call, who, error, FORM, &[])?)),
+        Err(error) => {
+            Ok(show(call, session, &organization, Some(&form), &Mistakes::of(call, session, error, FORM, &[])?))
+        }
     }
 }

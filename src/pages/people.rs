@@ -47,17 +47,22 @@ struct Typed<'a> {
     lasts: &'a str,
 }
 
-pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let typed = Typed { email: "", role: Role::Member.as_str(), lasts: DEFAULT_LASTS };
-    show(call, who, &typed, &Mistakes::default()).await
+    show(call, session, &typed, &Mistakes::default()).await
 }
 
-async fn show(call: &Call<'_>, who: &SignedIn, typed: &Typed<'_>, mistakes: &Mistakes) -> Result<Response, Problem> {
-    let (by, organization_id) = (&who.by, who.by.snapshot.organization_id);
+async fn show(
+    call: &Call<'_>,
+    session: &SignedIn,
+    typed: &Typed<'_>,
+    mistakes: &Mistakes,
+) -> Result<Response, Problem> {
+    let (by, organization_id) = (&session.by, session.by.snapshot.organization_id);
     let after = UserId::parse(&query(call.request, "after"));
     let members = match call.app.list_members(by, organization_id, after, DEFAULT_LIMIT).await {
         // A key that acts as nobody and does not administer either.
-        Err(Error::NotFound) => return Ok(nobody(call, who)),
+        Err(Error::NotFound) => return Ok(nobody(call, session)),
         members => members?,
     };
     let administers = by.administers().is_ok();
@@ -81,21 +86,21 @@ async fn show(call: &Call<'_>, who: &SignedIn, typed: &Typed<'_>, mistakes: &Mis
         @if let (true, Some(last)) = (members.has_more, members.items.last()) {
             (further(call, &last.user_id.to_string(), "More people"))
         }
-        @if let Some(invitations) = &invitations { (open_invitations(who, &invitations.items)) }
-        @if administers { (invite_form(call, who, typed, mistakes)?) }
+        @if let Some(invitations) = &invitations { (open_invitations(session, &invitations.items)) }
+        @if administers { (invite_form(call, session, typed, mistakes)?) }
     };
-    Ok(Page::of(call, who, "People", content).response(mistakes.status()))
+    Ok(Page::of(call, session, "People", content).response(mistakes.status()))
 }
 
-fn nobody(call: &Call<'_>, who: &SignedIn) -> Response {
+fn nobody(call: &Call<'_>, session: &SignedIn) -> Response {
     let content = html! {
         p { "You are signed in with a key that belongs to no person and does not administer the organization, so there \
              is nobody here whom you may see. Sign in with a personal key to see yourself." }
     };
-    Page::of(call, who, "People", content).response(200)
+    Page::of(call, session, "People", content).response(200)
 }
 
-fn open_invitations(who: &SignedIn, invitations: &[Invitation]) -> Markup {
+fn open_invitations(session: &SignedIn, invitations: &[Invitation]) -> Markup {
     html! {
         h2 { "Open invitations" }
         @if invitations.is_empty() { p.hint { "There are none." } } @else {
@@ -103,15 +108,15 @@ fn open_invitations(who: &SignedIn, invitations: &[Invitation]) -> Markup {
                 html! { (invitation.email.as_str()) },
                 html! { (role_name(invitation.role)) },
                 time::date(invitation.expires_at),
-                take_back_button(who, invitation),
+                take_back_button(session, invitation),
             ])))
         }
     }
 }
 
-fn take_back_button(who: &SignedIn, invitation: &Invitation) -> Markup {
+fn take_back_button(session: &SignedIn, invitation: &Invitation) -> Markup {
     html! {
-        @if may(who, &MANAGE_MEMBERS) {
+        @if may(session, &MANAGE_MEMBERS) {
             form method="post" action={ "/settings/people/invitations/" (invitation.id) "/revoke" } {
                 button.quiet { "Take back" span.hidden { " the invitation for " (invitation.email.as_str()) } }
             }
@@ -119,13 +124,13 @@ fn take_back_button(who: &SignedIn, invitation: &Invitation) -> Markup {
     }
 }
 
-fn invite_form(call: &Call<'_>, who: &SignedIn, typed: &Typed<'_>, mistakes: &Mistakes) -> Result<Markup, Error> {
+fn invite_form(call: &Call<'_>, session: &SignedIn, typed: &Typed<'_>, mistakes: &Mistakes) -> Result<Markup, Error> {
     Ok(html! {
         h2 #invite { "Invite somebody" }
         (mistakes.above(FORM))
-        @if !may(who, &MANAGE_MEMBERS) {
+        @if !may(session, &MANAGE_MEMBERS) {
             p.hint { "The key that you are signed in with lacks the scope " code { "members:write" } "." }
-        } @else if who.by.snapshot.scopes != Scopes::Full {
+        } @else if session.by.snapshot.scopes != Scopes::Full {
             p.hint {
                 "Whoever comes in may do everything that their role allows. You are signed in with a key that may not do \
                  everything itself, so it cannot let anybody in. Sign in with a key with full access, or by a link."
@@ -135,7 +140,7 @@ fn invite_form(call: &Call<'_>, who: &SignedIn, typed: &Typed<'_>, mistakes: &Mi
                 (nonce(call)?)
                 (Field::new("email", "Address", mistakes).hint("No mail is sent: you get a link to pass on.")
                     .text("email", typed.email, true))
-                (Field::new("role", "Role", mistakes).hint(ROLES).select(&roles(who), typed.role))
+                (Field::new("role", "Role", mistakes).hint(ROLES).select(&roles(session), typed.role))
                 (Field::new("lasts", "The link works for", mistakes).select(&LASTS, typed.lasts))
                 button { "Make the link" }
             }
@@ -147,8 +152,8 @@ const ROLES: &str = "Members see and manage their own keys, admins all keys and 
                      admins' and owners' roles.";
 
 /// The roles that whoever is signed in may give: value, name.
-fn roles(who: &SignedIn) -> Vec<(&'static str, &'static str)> {
-    let most = who.by.snapshot.role;
+fn roles(session: &SignedIn) -> Vec<(&'static str, &'static str)> {
+    let most = session.by.snapshot.role;
     Role::ALL.into_iter().filter(|role| *role <= most).map(|role| (role.as_str(), role_name(role))).collect()
 }
 
@@ -165,7 +170,7 @@ fn read_role(text: &str) -> Result<Role, &'static str> {
 }
 
 /// Invites somebody. The answer has the link, this once.
-pub(crate) async fn invite(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn invite(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
     let typed = Typed { email: form.get("email"), role: form.get("role"), lasts: form.get("lasts") };
     let mut mistakes = Mistakes::default();
@@ -174,65 +179,65 @@ pub(crate) async fn invite(call: &Call<'_>, who: &SignedIn) -> Result<Response, 
     let days = LASTS.iter().find(|(days, _)| *days == typed.lasts).and_then(|(days, _)| days.parse::<i64>().ok());
     let days = mistakes.read("lasts", days.ok_or("choose how long the link works"));
     let (Some(email), Some(role), Some(days)) = (email, role, days) else {
-        return show(call, who, &typed, &mistakes).await;
+        return show(call, session, &typed, &mistakes).await;
     };
-    let organization_id = who.by.snapshot.organization_id;
-    match call.app.invite(&form.once(call, who)?, organization_id, email, role, days * DAY_MS).await {
-        Ok((invitation, token)) => Ok(invited(call, who, &invitation, &token)),
+    let organization_id = session.by.snapshot.organization_id;
+    match call.app.invite(&form.once(call, session)?, organization_id, email, role, days * DAY_MS).await {
+        Ok((invitation, token)) => Ok(invited(call, session, &invitation, &token)),
         Err(Error::Spent(_)) => {
             let advice = "take the invitation back and make another.";
-            Ok(reveal::gone(call, who, advice, PEOPLE, "Go to the people"))
+            Ok(reveal::gone(call, session, advice, PEOPLE, "Go to the people"))
         }
         Err(error) => {
             let places = [("already_invited", "email"), ("already_member", "email")];
-            show(call, who, &typed, &Mistakes::of(call, who, error, FORM, &places)?).await
+            show(call, session, &typed, &Mistakes::of(call, session, error, FORM, &places)?).await
         }
     }
 }
 
-fn invited(call: &Call<'_>, who: &SignedIn, invitation: &Invitation, token: &InvitationToken) -> Response {
+fn invited(call: &Call<'_>, session: &SignedIn, invitation: &Invitation, token: &InvitationToken) -> Response {
     let link = format!("{}/invitations/{}", call.request.origin, token.expose());
     let content = html! {
         p {
             "Send this link to " strong { (invitation.email.as_str()) } ". Whoever opens it first comes into "
-            strong { (who.organization.as_str()) } " as " (role_name(invitation.role).to_lowercase())
+            strong { (session.organization.as_str()) } " as " (role_name(invitation.role).to_lowercase())
             ", so send it where only they read it. It works once, until " (time::date(invitation.expires_at)) "."
         }
         (reveal::once("The link", &link, "Copy the link", PEOPLE))
         p { "If it is lost, take the invitation back and make another." }
     };
-    Page { secret: true, ..Page::of(call, who, "Invitation", content) }.response(200)
+    Page { secret: true, ..Page::of(call, session, "Invitation", content) }.response(200)
 }
 
-pub(crate) async fn take_back(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn take_back(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let id = InvitationId::parse(call.param("invitation")).ok_or(Error::NotFound)?;
-    match call.app.revoke_invitation(&who.by, who.by.snapshot.organization_id, id).await {
+    match call.app.revoke_invitation(&session.by, session.by.snapshot.organization_id, id).await {
         // It is gone, whoever took it back.
         Ok(()) | Err(Error::NotFound) => Ok(see_other("/settings/people?done=taken-back")),
         Err(error) => Err(error.into()),
     }
 }
 
-async fn member(call: &Call<'_>, who: &SignedIn) -> Result<Member, Problem> {
+async fn member(call: &Call<'_>, session: &SignedIn) -> Result<Member, Problem> {
     let id = UserId::parse(call.param("user")).ok_or(Error::NotFound)?;
-    Ok(call.app.get_member(&who.by, who.by.snapshot.organization_id, id).await?)
+    Ok(call.app.get_member(&session.by, session.by.snapshot.organization_id, id).await?)
 }
 
-pub(crate) async fn get(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    let member = member(call, who).await?;
-    person(call, who, &member, member.role.as_str(), &Mistakes::default(), false)
+pub(crate) async fn get(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let member = member(call, session).await?;
+    person(call, session, &member, member.role.as_str(), &Mistakes::default(), false)
 }
 
 fn person(
     call: &Call<'_>,
-    who: &SignedIn,
+    session: &SignedIn,
     member: &Member,
     role: &str,
     mistakes: &Mistakes,
     may_force: bool,
 ) -> Result<Response, Problem> {
-    let own = who.by.snapshot.user_id == Some(member.user_id);
-    let below = member.role <= who.by.snapshot.role;
+    let own = session.by.snapshot.user_id == Some(member.user_id);
+    let below = member.role <= session.by.snapshot.role;
     let path = format!("{PEOPLE}/{}", member.user_id);
     let content = html! {
         (back(PEOPLE, "People"))
@@ -242,24 +247,24 @@ fn person(
             dt { "Since" } dd { (time::date(member.joined_at)) }
             dt { "Id" } dd.mono { (member.user_id) }
         }
-        @if may(who, &needs::AUDIT) {
+        @if may(session, &needs::AUDIT) {
             p { a href={ (AUDIT) "?person=" (member.user_id) } { "What this person did" } }
         }
         (mistakes.above(FORM))
-        @if may(who, &MANAGE_MEMBERS) && below {
+        @if may(session, &MANAGE_MEMBERS) && below {
             form.card method="post" action=(path) {
                 h2 { "Change the role" }
-                (Field::new("role", "Role", mistakes).hint(ROLES).select(&roles(who), role))
+                (Field::new("role", "Role", mistakes).hint(ROLES).select(&roles(session), role))
                 @if may_force { (force()) }
                 button { "Change the role" }
             }
-        } @else if who.by.administers().is_ok() && !below {
+        } @else if session.by.administers().is_ok() && !below {
             p.hint { "Only an owner can change or remove an owner." }
         } @else {
             p.hint { "Owners and admins can change roles." }
         }
         (mistakes.above(LINK))
-        @if may(who, &MANAGE_MEMBERS) && below && who.by.snapshot.scopes == Scopes::Full {
+        @if may(session, &MANAGE_MEMBERS) && below && session.by.snapshot.scopes == Scopes::Full {
             form.card method="post" action={ (path) "/sign-in-link" } {
                 h2 { "A link to sign in" }
                 (nonce(call)?)
@@ -267,27 +272,27 @@ fn person(
                 button.quiet { "Make a link" }
             }
         }
-        @if may(who, &MEMBERS_WRITE) && below && (own || who.by.administers().is_ok()) {
+        @if may(session, &MEMBERS_WRITE) && below && (own || session.by.administers().is_ok()) {
             p { a.button.danger href={ (path) "/remove" } { (leave_or_remove(own)) } }
         }
     };
-    Ok(Page::of(call, who, &member.email, content).response(mistakes.status()))
+    Ok(Page::of(call, session, &member.email, content).response(mistakes.status()))
 }
 
 /// Makes a link that signs somebody in. The answer has it, this once.
-pub(crate) async fn make_link(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    let (form, member) = (Form::read(call.request)?, member(call, who).await?);
+pub(crate) async fn make_link(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let (form, member) = (Form::read(call.request)?, member(call, session).await?);
     let path = format!("{PEOPLE}/{}", member.user_id);
-    let organization_id = who.by.snapshot.organization_id;
-    let made = call.app.make_sign_in_link(&form.once(call, who)?, organization_id, member.user_id).await;
+    let organization_id = session.by.snapshot.organization_id;
+    let made = call.app.make_sign_in_link(&form.once(call, session)?, organization_id, member.user_id).await;
     let (token, expires_at) = match made {
         Ok(made) => made,
         Err(Error::Spent(_)) => {
-            return Ok(reveal::gone(call, who, "make another.", &path, "Go to the person"));
+            return Ok(reveal::gone(call, session, "make another.", &path, "Go to the person"));
         }
         Err(error) => {
-            let mistakes = Mistakes::of(call, who, error, LINK, &[])?;
-            return person(call, who, &member, member.role.as_str(), &mistakes, false);
+            let mistakes = Mistakes::of(call, session, error, LINK, &[])?;
+            return person(call, session, &member, member.role.as_str(), &mistakes, false);
         }
     };
     let link = format!("{}/sign-in/{}", call.request.origin, token.expose());
@@ -299,7 +304,7 @@ pub(crate) async fn make_link(call: &Call<'_>, who: &SignedIn) -> Result<Respons
         (reveal::once("The link", &link, "Copy the link", &path))
         p { "If it is lost, make another." }
     };
-    Ok(Page { secret: true, ..Page::of(call, who, "A link to sign in", content) }.response(200))
+    Ok(Page { secret: true, ..Page::of(call, session, "A link to sign in", content) }.response(200))
 }
 
 fn leave_or_remove(own: bool) -> &'static str {
@@ -317,8 +322,13 @@ fn force() -> Markup {
 }
 
 /// What is wrong, and whether it can be forced. The message of the API speaks of a parameter.
-fn insisting(call: &Call<'_>, who: &SignedIn, error: Error, field: &'static str) -> Result<(Mistakes, bool), Problem> {
-    let mistakes = Mistakes::of(call, who, error, FORM, &[("last_owner", field)])?;
+fn insisting(
+    call: &Call<'_>,
+    session: &SignedIn,
+    error: Error,
+    field: &'static str,
+) -> Result<(Mistakes, bool), Problem> {
+    let mistakes = Mistakes::of(call, session, error, FORM, &[("last_owner", field)])?;
     if !mistakes.refused_with("last_managing_key") {
         return Ok((mistakes, false));
     }
@@ -326,38 +336,38 @@ fn insisting(call: &Call<'_>, who: &SignedIn, error: Error, field: &'static str)
     Ok((mistakes.saying(message), true))
 }
 
-pub(crate) async fn change_role(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn change_role(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
-    let member = member(call, who).await?;
+    let member = member(call, session).await?;
     let mut mistakes = Mistakes::default();
     let Some(role) = mistakes.read("role", read_role(form.get("role"))) else {
-        return person(call, who, &member, member.role.as_str(), &mistakes, false);
+        return person(call, session, &member, member.role.as_str(), &mistakes, false);
     };
-    let organization_id = who.by.snapshot.organization_id;
+    let organization_id = session.by.snapshot.organization_id;
     let forced = form.get("force") == "yes";
-    match call.app.set_role(&who.by, organization_id, member.user_id, role, forced).await {
+    match call.app.set_role(&session.by, organization_id, member.user_id, role, forced).await {
         Ok(_) => Ok(see_other(&format!("{PEOPLE}/{}?done=role", member.user_id))),
         Err(error) => {
-            let (mistakes, may_force) = insisting(call, who, error, "role")?;
-            person(call, who, &member, role.as_str(), &mistakes, may_force)
+            let (mistakes, may_force) = insisting(call, session, error, "role")?;
+            person(call, session, &member, role.as_str(), &mistakes, may_force)
         }
     }
 }
 
-pub(crate) async fn ask_to_remove(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    let member = member(call, who).await?;
-    removal(call, who, &member, &Mistakes::default(), false).await
+pub(crate) async fn ask_to_remove(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let member = member(call, session).await?;
+    removal(call, session, &member, &Mistakes::default(), false).await
 }
 
 async fn removal(
     call: &Call<'_>,
-    who: &SignedIn,
+    session: &SignedIn,
     member: &Member,
     mistakes: &Mistakes,
     may_force: bool,
 ) -> Result<Response, Problem> {
-    let keys = keys_of(call, who, member.user_id).await?;
-    let own = who.by.snapshot.user_id == Some(member.user_id);
+    let keys = keys_of(call, session, member.user_id).await?;
+    let own = session.by.snapshot.user_id == Some(member.user_id);
     let path = format!("{PEOPLE}/{}", member.user_id);
     let now = call.app.clock.now();
     let content = html! {
@@ -400,29 +410,29 @@ async fn removal(
         }
     };
     let title = if own { "Leave the organization" } else { "Remove a person" };
-    Ok(Page::of(call, who, title, content).response(mistakes.status()))
+    Ok(Page::of(call, session, title, content).response(mistakes.status()))
 }
 
 /// Somebody's keys that end with him, as far as they are named, and whether there are more; `None` for whoever
 /// may not see them.
-async fn keys_of(call: &Call<'_>, who: &SignedIn, user_id: UserId) -> Result<Option<(Vec<Key>, bool)>, Problem> {
-    if !may(who, &READ) {
+async fn keys_of(call: &Call<'_>, session: &SignedIn, user_id: UserId) -> Result<Option<(Vec<Key>, bool)>, Problem> {
+    if !may(session, &READ) {
         return Ok(None);
     }
     let filter = KeyFilter { user_id: Some(user_id), ..KeyFilter::default() };
-    let page = call.app.list_keys(&who.by, &filter, KeyCursor::Start, KEYS_NAMED).await?;
+    let page = call.app.list_keys(&session.by, &filter, KeyCursor::Start, KEYS_NAMED).await?;
     Ok(Some((page.items, page.has_more)))
 }
 
-pub(crate) async fn remove(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn remove(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
-    let member = member(call, who).await?;
+    let member = member(call, session).await?;
     let forced = form.get("force") == "yes";
-    match call.app.remove_member(&who.by, who.by.snapshot.organization_id, member.user_id, forced).await {
+    match call.app.remove_member(&session.by, session.by.snapshot.organization_id, member.user_id, forced).await {
         Ok(()) => Ok(see_other("/settings/people?done=removed")),
         Err(error) => {
-            let (mistakes, may_force) = insisting(call, who, error, FORM)?;
-            removal(call, who, &member, &mistakes, may_force).await
+            let (mistakes, may_force) = insisting(call, session, error, FORM)?;
+            removal(call, session, &member, &mistakes, may_force).await
         }
     }
 }

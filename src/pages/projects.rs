@@ -56,13 +56,18 @@ impl<'a> Typed<'a> {
     }
 }
 
-pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    show(call, who, &Typed::default(), &Mistakes::default()).await
+pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    show(call, session, &Typed::default(), &Mistakes::default()).await
 }
 
-async fn show(call: &Call<'_>, who: &SignedIn, typed: &Typed<'_>, mistakes: &Mistakes) -> Result<Response, Problem> {
+async fn show(
+    call: &Call<'_>,
+    session: &SignedIn,
+    typed: &Typed<'_>,
+    mistakes: &Mistakes,
+) -> Result<Response, Problem> {
     let after = ProjectId::parse(&query(call.request, "after"));
-    let page = call.app.list_projects(&who.by, who.by.snapshot.organization_id, after, DEFAULT_LIMIT).await?;
+    let page = call.app.list_projects(&session.by, session.by.snapshot.organization_id, after, DEFAULT_LIMIT).await?;
     let now = call.app.clock.now();
     let content = html! {
         (done(call, &[("deleted", "The project was deleted, and all its keys have ended.")]))
@@ -77,7 +82,7 @@ async fn show(call: &Call<'_>, who: &SignedIn, typed: &Typed<'_>, mistakes: &Mis
         @if let (true, Some(last)) = (page.has_more, page.items.last()) {
             (further(call, &last.id.to_string(), "More projects"))
         }
-        @if may(who, &MANAGE_PROJECTS) {
+        @if may(session, &MANAGE_PROJECTS) {
             form.card method="post" action=(PROJECTS) {
                 h2 { "Make a project" }
                 (nonce(call)?)
@@ -89,37 +94,37 @@ async fn show(call: &Call<'_>, who: &SignedIn, typed: &Typed<'_>, mistakes: &Mis
             p.hint { "Owners and admins can make projects." }
         }
     };
-    Ok(Page::of(call, who, "Projects", content).response(mistakes.status()))
+    Ok(Page::of(call, session, "Projects", content).response(mistakes.status()))
 }
 
 /// Makes a project. The answer has its first key, this once.
-pub(crate) async fn create(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn create(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
     let typed = Typed::of(&form);
     let mut mistakes = Mistakes::default();
     let Some(name) = mistakes.read("name", Name::try_from(typed.name.to_owned())) else {
-        return show(call, who, &typed, &mistakes).await;
+        return show(call, session, &typed, &mistakes).await;
     };
-    let organization_id = who.by.snapshot.organization_id;
-    match call.app.create_project(&form.once(call, who)?, organization_id, name, typed.described()).await {
-        Ok((_, created)) => Ok(reveal::page(call, who, &created, "The first key of the project")),
-        Err(Error::Spent(id)) => Ok(reveal::key_gone(call, who, &id)),
-        Err(error) => show(call, who, &typed, &Mistakes::of(call, who, error, FORM, &[])?).await,
+    let organization_id = session.by.snapshot.organization_id;
+    match call.app.create_project(&form.once(call, session)?, organization_id, name, typed.described()).await {
+        Ok((_, created)) => Ok(reveal::page(call, session, &created, "The first key of the project")),
+        Err(Error::Spent(id)) => Ok(reveal::key_gone(call, session, &id)),
+        Err(error) => show(call, session, &typed, &Mistakes::of(call, session, error, FORM, &[])?).await,
     }
 }
 
-async fn project(call: &Call<'_>, who: &SignedIn) -> Result<Project, Problem> {
+async fn project(call: &Call<'_>, session: &SignedIn) -> Result<Project, Problem> {
     let id = ProjectId::parse(call.param("project")).ok_or(Error::NotFound)?;
-    Ok(call.app.get_project(&who.by, who.by.snapshot.organization_id, id).await?)
+    Ok(call.app.get_project(&session.by, session.by.snapshot.organization_id, id).await?)
 }
 
-pub(crate) async fn get(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    let project = project(call, who).await?;
+pub(crate) async fn get(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let project = project(call, session).await?;
     let typed = Typed { name: project.name.as_str(), description: project.description.as_deref().unwrap_or_default() };
-    Ok(one(call, who, &project, &typed, &Mistakes::default()))
+    Ok(one(call, session, &project, &typed, &Mistakes::default()))
 }
 
-fn one(call: &Call<'_>, who: &SignedIn, project: &Project, typed: &Typed<'_>, mistakes: &Mistakes) -> Response {
+fn one(call: &Call<'_>, session: &SignedIn, project: &Project, typed: &Typed<'_>, mistakes: &Mistakes) -> Response {
     let path = format!("{PROJECTS}/{}", project.id);
     let content = html! {
         (back(PROJECTS, "Projects"))
@@ -129,7 +134,7 @@ fn one(call: &Call<'_>, who: &SignedIn, project: &Project, typed: &Typed<'_>, mi
             dt { "Made" } dd { (time::date(project.created_at)) }
             dt { "Id" } dd.mono { (project.id) }
         }
-        @if may(who, &MANAGE_PROJECTS) {
+        @if may(session, &MANAGE_PROJECTS) {
             form.card method="post" action=(path) {
                 h2 { "Change the project" }
                 (typed.fields(mistakes))
@@ -140,15 +145,15 @@ fn one(call: &Call<'_>, who: &SignedIn, project: &Project, typed: &Typed<'_>, mi
             p.hint { "Owners and admins can change projects." }
         }
     };
-    Page::of(call, who, project.name.as_str(), content).response(mistakes.status())
+    Page::of(call, session, project.name.as_str(), content).response(mistakes.status())
 }
 
-pub(crate) async fn change(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn change(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
-    let (typed, project) = (Typed::of(&form), project(call, who).await?);
+    let (typed, project) = (Typed::of(&form), project(call, session).await?);
     let mut mistakes = Mistakes::default();
     let Some(name) = mistakes.read("name", Name::try_from(typed.name.to_owned())) else {
-        return Ok(one(call, who, &project, &typed, &mistakes));
+        return Ok(one(call, session, &project, &typed, &mistakes));
     };
     let description = typed.described();
     let change = ProjectChange {
@@ -159,25 +164,25 @@ pub(crate) async fn change(call: &Call<'_>, who: &SignedIn) -> Result<Response, 
     if change == ProjectChange::default() {
         return Ok(see_other(&there));
     }
-    match call.app.update_project(&who.by, project.organization_id, project.id, &change).await {
+    match call.app.update_project(&session.by, project.organization_id, project.id, &change).await {
         Ok(_) => Ok(see_other(&format!("{there}?done=changed"))),
-        Err(error) => Ok(one(call, who, &project, &typed, &Mistakes::of(call, who, error, FORM, &[])?)),
+        Err(error) => Ok(one(call, session, &project, &typed, &Mistakes::of(call, session, error, FORM, &[])?)),
     }
 }
 
-pub(crate) async fn ask_to_delete(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    let project = project(call, who).await?;
-    deletion(call, who, &project, "", &Mistakes::default()).await
+pub(crate) async fn ask_to_delete(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let project = project(call, session).await?;
+    deletion(call, session, &project, "", &Mistakes::default()).await
 }
 
 async fn deletion(
     call: &Call<'_>,
-    who: &SignedIn,
+    session: &SignedIn,
     project: &Project,
     typed: &str,
     mistakes: &Mistakes,
 ) -> Result<Response, Problem> {
-    let keys = keys_of(call, who, project.id).await?;
+    let keys = keys_of(call, session, project.id).await?;
     let path = format!("{PROJECTS}/{}", project.id);
     let name = project.name.as_str().trim();
     let content = html! {
@@ -203,28 +208,28 @@ async fn deletion(
             }
         }
     };
-    Ok(Page::of(call, who, "Delete a project", content).response(mistakes.status()))
+    Ok(Page::of(call, session, "Delete a project", content).response(mistakes.status()))
 }
 
 /// How many keys end with a project, as far as they are counted; `None` for whoever may not see them.
-async fn keys_of(call: &Call<'_>, who: &SignedIn, project_id: ProjectId) -> Result<Option<usize>, Problem> {
-    if !may(who, &READ) {
+async fn keys_of(call: &Call<'_>, session: &SignedIn, project_id: ProjectId) -> Result<Option<usize>, Problem> {
+    if !may(session, &READ) {
         return Ok(None);
     }
     let filter = KeyFilter { project_id: Some(project_id), ..KeyFilter::default() };
-    Ok(Some(call.app.list_keys(&who.by, &filter, KeyCursor::Start, MAX_LIMIT).await?.items.len()))
+    Ok(Some(call.app.list_keys(&session.by, &filter, KeyCursor::Start, MAX_LIMIT).await?.items.len()))
 }
 
-pub(crate) async fn delete(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn delete(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
-    let (typed, project) = (form.get("name"), project(call, who).await?);
+    let (typed, project) = (form.get("name"), project(call, session).await?);
     let mut mistakes = Mistakes::default();
     if typed != project.name.as_str().trim() {
         mistakes.add("name", "this is not the project's name");
-        return deletion(call, who, &project, typed, &mistakes).await;
+        return deletion(call, session, &project, typed, &mistakes).await;
     }
-    match call.app.delete_project(&who.by, project.organization_id, project.id).await {
+    match call.app.delete_project(&session.by, project.organization_id, project.id).await {
         Ok(_) => Ok(see_other("/settings/projects?done=deleted")),
-        Err(error) => deletion(call, who, &project, typed, &Mistakes::of(call, who, error, FORM, &[])?).await,
+        Err(error) => deletion(call, session, &project, typed, &Mistakes::of(call, session, error, FORM, &[])?).await,
     }
 }

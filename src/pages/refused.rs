@@ -1,4 +1,4 @@
-//! The pages of what went wrong.
+//! Pages about refusals and failures.
 
 use maud::html;
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The page of what went wrong.
-pub(crate) fn problem_page(who: Option<(&SignedIn, &str)>, problem: &Problem) -> Response {
+pub(crate) fn problem_page(session: Option<(&SignedIn, &str)>, problem: &Problem) -> Response {
     let (status, _) = problem.status_and_code();
     let (title, text) = match problem {
         Problem::NoSuchPath | Problem::App(Error::NotFound) => {
@@ -31,9 +31,9 @@ pub(crate) fn problem_page(who: Option<(&SignedIn, &str)>, problem: &Problem) ->
         problem if status == 503 => ("Not available", problem.detail()),
         problem => ("Something is wrong", problem.detail()),
     };
-    let back = if who.is_some() { ("/settings/keys", "Go to the API keys") } else { ("/sign-in", "Sign in") };
+    let back = if session.is_some() { ("/settings/keys", "Go to the API keys") } else { ("/sign-in", "Sign in") };
     let content = html! { p { (text) } p { a href=(back.0) { (back.1) } } };
-    let mut response = Page { title, who, secret: false, content }.response(status);
+    let mut response = Page { title, session, secret: false, content }.response(status);
     match problem {
         Problem::MethodNotAllowed(allowed) => response.headers.push(("Allow".into(), allowed.clone())),
         _ if status == 429 => response.headers.push(("Retry-After".into(), "60".to_owned())),
@@ -44,12 +44,12 @@ pub(crate) fn problem_page(who: Option<(&SignedIn, &str)>, problem: &Problem) ->
 }
 
 /// The answer to whoever does not administer the organization, where only those can do something who do.
-pub(crate) fn for_admins(call: &Call<'_>, who: &SignedIn) -> Response {
+pub(crate) fn for_admins(call: &Call<'_>, session: &SignedIn) -> Response {
     let content = html! {
         p { "Only owners and admins of the organization can do this. Ask one of them." }
         p { a href="/settings/keys" { "Go to the API keys" } }
     };
-    Page::of(call, who, "Not allowed", content).response(403)
+    Page::of(call, session, "Not allowed", content).response(403)
 }
 
 /// The answer to a form that was not sent by one of these pages.
@@ -58,7 +58,7 @@ pub(crate) fn foreign_form() -> Response {
         p { "This form was not sent by a page of this address, so nothing was done." }
         p { a href="/settings/keys" { "Go to the API keys" } }
     };
-    Page { title: "Not allowed", who: None, secret: false, content }.response(403)
+    Page { title: "Not allowed", session: None, secret: false, content }.response(403)
 }
 
 /// The answer where the cookie that signs somebody in would not be kept, and what he sends could be read.
@@ -75,7 +75,7 @@ pub(crate) fn needs_tls(request: &Request) -> Response {
              it works without, as " code { "http://localhost" } "."
         }
     };
-    Page { title: "This needs https", who: None, secret: false, content }.response(403)
+    Page { title: "This needs https", session: None, secret: false, content }.response(403)
 }
 
 pub(crate) async fn no_such_page(_: &Call<'_>) -> Result<Response, Problem> {
@@ -91,7 +91,7 @@ pub(crate) fn misconfigured(request_id: &str) -> Response {
              request " code { (request_id) } "."
         }
     };
-    let mut response = Page { title: "Not configured", who: None, secret: false, content }.response(503);
+    let mut response = Page { title: "Not configured", session: None, secret: false, content }.response(503);
     response.headers.push(("Retry-After".into(), "2".to_owned()));
     response
 }

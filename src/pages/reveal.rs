@@ -17,7 +17,7 @@ struct Snippet {
 }
 
 /// The page of a secret. It is kept nowhere, and loading it again shows [`gone`].
-pub(crate) fn page(call: &Call<'_>, who: &SignedIn, created: &Created, title: &str) -> Response {
+pub(crate) fn page(call: &Call<'_>, session: &SignedIn, created: &Created, title: &str) -> Response {
     let (key, text) = (&created.key, created.text.expose());
     let origin = &call.request.origin;
     let content = html! {
@@ -33,7 +33,7 @@ pub(crate) fn page(call: &Call<'_>, who: &SignedIn, created: &Created, title: &s
             @for (index, snippet) in clients(origin, text).iter().enumerate() { (details("client", index, snippet)) }
         }
     };
-    Page { secret: true, ..Page::of(call, who, title, content) }.response(200)
+    Page { secret: true, ..Page::of(call, session, title, content) }.response(200)
 }
 
 /// A secret that is shown this once, in a field from which it can be copied, and the way on.
@@ -54,19 +54,19 @@ pub(crate) fn once(label: &str, secret: &str, copy: &str, on: &str) -> Markup {
 
 /// The answer to a form that was sent before: what it made is there, but its secret was shown. `advice` is for
 /// whoever has not stored it, `on` and `label` lead to where he can follow it.
-pub(crate) fn gone(call: &Call<'_>, who: &SignedIn, advice: &str, on: &str, label: &str) -> Response {
+pub(crate) fn gone(call: &Call<'_>, session: &SignedIn, advice: &str, on: &str, label: &str) -> Response {
     let content = html! {
         p { "This form was sent before, and nothing was done again. What it made was shown then, and cannot be shown once more." }
         p { "If you have not stored it, " (advice) }
         p { a.button href=(on) { (label) } }
     };
-    Page::of(call, who, "It was shown once", content).response(409)
+    Page::of(call, session, "It was shown once", content).response(409)
 }
 
 /// The same of a key.
-pub(crate) fn key_gone(call: &Call<'_>, who: &SignedIn, id: &str) -> Response {
+pub(crate) fn key_gone(call: &Call<'_>, session: &SignedIn, id: &str) -> Response {
     let advice = "rotate the key: it gets another secret, and keeps its name and its scopes.";
-    gone(call, who, advice, &format!("/settings/keys/{id}"), "Go to the key")
+    gone(call, session, advice, &format!("/settings/keys/{id}"), "Go to the key")
 }
 
 /// A button that copies, for whoever has a script; without one the text can be selected.

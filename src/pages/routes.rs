@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// Who may see a page, and what answers.
+/// The party that may see a page, and the handler that answers.
 pub(crate) enum Access {
     /// Whoever comes.
     Anybody(Handler),
@@ -34,7 +34,7 @@ pub(crate) enum Access {
 pub(crate) struct PageRoute {
     /// The method, GET, or POST for a form; and the path.
     pub(crate) name: RowName,
-    /// Who may see it, and what answers.
+    /// The party that may see it, and the handler.
     pub(crate) access: Access,
 }
 
@@ -48,7 +48,7 @@ macro_rules! page {
     ($method:ident $path:literal $scope:ident $handler:path) => {
         PageRoute {
             name: RowName { method: stringify!($method), path: $path },
-            access: Access::Session($scope, |call, who| Box::pin($handler(call, who))),
+            access: Access::Session($scope, |call, session| Box::pin($handler(call, session))),
         }
     };
 }

@@ -12,7 +12,7 @@ use crate::{
     pages::layout::see_other,
 };
 
-/// Where everybody begins.
+/// The page on which everybody begins.
 pub(crate) const START: &str = "/settings/keys";
 
 /// Whether somebody asks on their own machine, without TLS.
@@ -72,7 +72,7 @@ pub(crate) async fn attempt(call: &Call<'_>) -> Result<Visitor, Problem> {
     Ok(visitor)
 }
 
-/// Where somebody wanted to go before he was asked to sign in, if that is one of the pages here.
+/// The page that a visitor wanted before they were asked to sign in, if it is one of those here.
 pub(crate) fn wanted(to: &str) -> &str {
     // Every path below this is a page's.
     let is_page = to.strip_prefix("/settings/").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('?'));
@@ -80,8 +80,8 @@ pub(crate) fn wanted(to: &str) -> &str {
     if is_page && in_header { to } else { START }
 }
 
-/// Sends whoever has just been signed in to a page, with his cookie. It takes the place of the one that he had: that
-/// session nobody could end any more but by the list of devices, so it ends.
+/// Sends a person who has just been signed in to a page, with their cookie. It replaces the cookie of a session before,
+/// which could then be ended by the list of devices alone, so that session ends.
 pub(crate) async fn signed_in_at(call: &Call<'_>, begun: &Begun, to: &str) -> Response {
     if let Err(problem) = end_session_before(call).await {
         log::warn!("a session goes on for which there is another in its browser: {problem:?}");
@@ -97,8 +97,8 @@ async fn end_session_before(call: &Call<'_>) -> Result<(), Problem> {
 }
 
 /// Notes an attempt to do something that was refused. Looking at something is none.
-pub(crate) fn note_refusal(call: &Call<'_>, who: &SignedIn, problem: &Problem) {
+pub(crate) fn note_refusal(call: &Call<'_>, session: &SignedIn, problem: &Problem) {
     if call.row.method == "POST" {
-        dispatch::note_refusal(call, &who.by, problem);
+        dispatch::note_refusal(call, &session.by, problem);
     }
 }

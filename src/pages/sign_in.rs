@@ -53,7 +53,7 @@ fn address(request: &Request) -> String {
 fn again(request: &Request) -> Response {
     let to = address(request);
     let content = html! { p { a href=(to) { "Go on to the settings" } } };
-    let mut response = Page { title: "One moment", who: None, secret: false, content }.response(200);
+    let mut response = Page { title: "One moment", session: None, secret: false, content }.response(200);
     response.headers.push(("Refresh".into(), format!("0; url={to}")));
     response
 }
@@ -82,7 +82,7 @@ pub(crate) async fn show(call: &Call<'_>) -> Result<Response, Problem> {
         (key_form(wanted(&to), None, !said.lets_in()))
     };
     let status = if said.is_stranger() { 403 } else { 200 };
-    Ok(Page { title: "Sign in", who: None, secret: false, content }.response(status))
+    Ok(Page { title: "Sign in", session: None, secret: false, content }.response(status))
 }
 
 fn key_form(to: &str, error: Option<&str>, focus: bool) -> Markup {
@@ -120,7 +120,8 @@ pub(crate) async fn with_key(call: &Call<'_>) -> Result<Response, Problem> {
                 }
                 refusal => Problem::from(refusal).detail(),
             };
-            let page = Page { title: "Sign in", who: None, secret: false, content: key_form(to, Some(&error), true) };
+            let page =
+                Page { title: "Sign in", session: None, secret: false, content: key_form(to, Some(&error), true) };
             Ok(page.response(403))
         }
         Err(error) => Err(error.into()),
@@ -142,7 +143,7 @@ pub(crate) async fn show_link(call: &Call<'_>) -> Result<Response, Problem> {
             button autofocus { "Sign in" }
         }
     };
-    Ok(Page { title: "Sign in", who: None, secret: false, content }.response(200))
+    Ok(Page { title: "Sign in", session: None, secret: false, content }.response(200))
 }
 
 pub(crate) async fn with_link(call: &Call<'_>) -> Result<Response, Problem> {
@@ -158,11 +159,11 @@ fn dead_link() -> Response {
         p { "This link was used before, has expired, or was not copied whole. Ask for another." }
         p { a href="/sign-in" { "Sign in with a key" } }
     };
-    Page { title: "This link opens nothing", who: None, secret: false, content }.response(404)
+    Page { title: "This link opens nothing", session: None, secret: false, content }.response(404)
 }
 
-pub(crate) async fn out(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    call.app.end_session(&who.by, who.session_id).await?;
+pub(crate) async fn out(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    call.app.end_session(&session.by, session.session_id).await?;
     let mut response = see_other("/sign-in");
     response.headers.push(("Set-Cookie".into(), session::forget(call.request)));
     Ok(response)

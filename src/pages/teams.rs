@@ -31,14 +31,14 @@ const ADD: &str = "add";
 /// Where a use case's refusals are told.
 const PLACES: [(&str, &str); 1] = [("team_exists", "name")];
 
-pub(crate) async fn list(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    show(call, who, "", &Mistakes::default()).await
+pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    show(call, session, "", &Mistakes::default()).await
 }
 
-async fn show(call: &Call<'_>, who: &SignedIn, name: &str, mistakes: &Mistakes) -> Result<Response, Problem> {
-    let organization_id = who.by.snapshot.organization_id;
+async fn show(call: &Call<'_>, session: &SignedIn, name: &str, mistakes: &Mistakes) -> Result<Response, Problem> {
+    let organization_id = session.by.snapshot.organization_id;
     let after = TeamId::parse(&query(call.request, "after"));
-    let page = match call.app.list_teams(&who.by, organization_id, after, DEFAULT_LIMIT).await {
+    let page = match call.app.list_teams(&session.by, organization_id, after, DEFAULT_LIMIT).await {
         // A key that acts as nobody and does not administer either is in no team.
         Err(Error::NotFound) => None,
         page => Some(page?),
@@ -49,9 +49,9 @@ async fn show(call: &Call<'_>, who: &SignedIn, name: &str, mistakes: &Mistakes) 
         (done(call, &[("deleted", "The team was deleted. Its people are still in the organization.")]))
         p.hint {
             "Teams say who belongs together, so that something can be shared with all of them at once."
-            @if who.by.administers().is_err() { " You see the teams that you are in." }
+            @if session.by.administers().is_err() { " You see the teams that you are in." }
         }
-        @if teams.is_empty() { p { "There are no teams" @if who.by.administers().is_err() { " that you are in" } "." } }
+        @if teams.is_empty() { p { "There are no teams" @if session.by.administers().is_err() { " that you are in" } "." } }
         @else {
             (table(&["Team", "Made"], teams.iter().map(|team| vec![
                 html! { a href={ (TEAMS) "/" (team.id) } { (team.name.as_str()) } },
@@ -61,7 +61,7 @@ async fn show(call: &Call<'_>, who: &SignedIn, name: &str, mistakes: &Mistakes) 
         @if let (true, Some(last)) = (page.as_ref().is_some_and(|page| page.has_more), teams.last()) {
             (further(call, &last.id.to_string(), "More teams"))
         }
-        @if may(who, &MANAGE_MEMBERS) {
+        @if may(session, &MANAGE_MEMBERS) {
             form.card method="post" action=(TEAMS) {
                 h2 { "Make a team" }
                 (mistakes.above(FORM))
@@ -72,23 +72,23 @@ async fn show(call: &Call<'_>, who: &SignedIn, name: &str, mistakes: &Mistakes) 
             p.hint { "Owners and admins can make teams." }
         }
     };
-    Ok(Page::of(call, who, "Teams", content).response(mistakes.status()))
+    Ok(Page::of(call, session, "Teams", content).response(mistakes.status()))
 }
 
 fn name_field(name: &str, mistakes: &Mistakes) -> Markup {
     Field::new("name", "Name", mistakes).text("text", name, true)
 }
 
-pub(crate) async fn create(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn create(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
     let typed = form.get("name");
     let mut mistakes = Mistakes::default();
     let Some(name) = mistakes.read("name", Name::try_from(typed.to_owned())) else {
-        return show(call, who, typed, &mistakes).await;
+        return show(call, session, typed, &mistakes).await;
     };
-    match call.app.create_team(&who.by, who.by.snapshot.organization_id, name).await {
+    match call.app.create_team(&session.by, session.by.snapshot.organization_id, name).await {
         Ok(team) => Ok(see_other(&format!("{TEAMS}/{}?done=made", team.id))),
-        Err(error) => show(call, who, typed, &Mistakes::of(call, who, error, FORM, &PLACES)?).await,
+        Err(error) => show(call, session, typed, &Mistakes::of(call, session, error, FORM, &PLACES)?).await,
     }
 }
 
@@ -96,16 +96,21 @@ fn team_id(call: &Call<'_>) -> Result<TeamId, Error> {
     TeamId::parse(call.param("team")).ok_or(Error::NotFound)
 }
 
-pub(crate) async fn get(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    one(call, who, None, &Mistakes::default()).await
+pub(crate) async fn get(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    one(call, session, None, &Mistakes::default()).await
 }
 
 /// One team; `name` is what was typed for its name.
-async fn one(call: &Call<'_>, who: &SignedIn, name: Option<&str>, mistakes: &Mistakes) -> Result<Response, Problem> {
-    let (by, organization_id) = (&who.by, who.by.snapshot.organization_id);
+async fn one(
+    call: &Call<'_>,
+    session: &SignedIn,
+    name: Option<&str>,
+    mistakes: &Mistakes,
+) -> Result<Response, Problem> {
+    let (by, organization_id) = (&session.by, session.by.snapshot.organization_id);
     let (team, members) = call.app.get_team(by, organization_id, team_id(call)?).await?;
     let people = call.app.list_members(by, organization_id, None, MAX_LIMIT).await?;
-    let may = may(who, &MANAGE_MEMBERS);
+    let may = may(session, &MANAGE_MEMBERS);
     let path = format!("{TEAMS}/{}", team.id);
     let outside: Vec<(String, &str)> = people
         .items
@@ -142,7 +147,7 @@ async fn one(call: &Call<'_>, who: &SignedIn, name: Option<&str>, mistakes: &Mis
             p.hint { "Owners and admins can change teams." }
         }
     };
-    Ok(Page::of(call, who, team.name.as_str(), content).response(mistakes.status()))
+    Ok(Page::of(call, session, team.name.as_str(), content).response(mistakes.status()))
 }
 
 /// Who is in a team. Whoever does not administer the organization knows nobody's address but his own.
@@ -173,50 +178,52 @@ fn in_team(call: &Call<'_>, team: &Team, members: &[TeamMember], people: &[Membe
     }
 }
 
-pub(crate) async fn rename(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn rename(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let (form, id) = (Form::read(call.request)?, team_id(call)?);
     let typed = form.get("name");
     let mut mistakes = Mistakes::default();
     let Some(name) = mistakes.read("name", Name::try_from(typed.to_owned())) else {
-        return one(call, who, Some(typed), &mistakes).await;
+        return one(call, session, Some(typed), &mistakes).await;
     };
-    match call.app.rename_team(&who.by, who.by.snapshot.organization_id, id, &name).await {
+    match call.app.rename_team(&session.by, session.by.snapshot.organization_id, id, &name).await {
         Ok(_) => Ok(see_other(&format!("{TEAMS}/{id}?done=renamed"))),
-        Err(error) => one(call, who, Some(typed), &Mistakes::of(call, who, error, FORM, &PLACES)?).await,
+        Err(error) => one(call, session, Some(typed), &Mistakes::of(call, session, error, FORM, &PLACES)?).await,
     }
 }
 
-pub(crate) async fn add(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn add(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let (form, id) = (Form::read(call.request)?, team_id(call)?);
     let mut mistakes = Mistakes::default();
     let user_id = UserId::parse(form.get("user")).ok_or("choose somebody");
     let Some(user_id) = mistakes.read("user", user_id) else {
-        return one(call, who, None, &mistakes).await;
+        return one(call, session, None, &mistakes).await;
     };
-    match call.app.add_to_team(&who.by, who.by.snapshot.organization_id, id, user_id).await {
+    match call.app.add_to_team(&session.by, session.by.snapshot.organization_id, id, user_id).await {
         Ok(()) => Ok(see_other(&format!("{TEAMS}/{id}?done=added"))),
         // Somebody who has left since; a team that is gone is no page.
         Err(Error::NotFound) => {
             mistakes.add("user", "this person is not in the organization any more");
-            one(call, who, None, &mistakes).await
+            one(call, session, None, &mistakes).await
         }
-        Err(error) => one(call, who, None, &Mistakes::of(call, who, error, ADD, &[("team_full", "user")])?).await,
+        Err(error) => {
+            one(call, session, None, &Mistakes::of(call, session, error, ADD, &[("team_full", "user")])?).await
+        }
     }
 }
 
-pub(crate) async fn take_out(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn take_out(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let id = team_id(call)?;
     let user_id = UserId::parse(call.param("user")).ok_or(Error::NotFound)?;
-    match call.app.remove_from_team(&who.by, who.by.snapshot.organization_id, id, user_id).await {
+    match call.app.remove_from_team(&session.by, session.by.snapshot.organization_id, id, user_id).await {
         // He is out of it, whoever did that.
         Ok(()) | Err(Error::NotFound) => Ok(see_other(&format!("{TEAMS}/{id}?done=removed"))),
         Err(error) => Err(error.into()),
     }
 }
 
-pub(crate) async fn ask_to_delete(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
+pub(crate) async fn ask_to_delete(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let id = team_id(call)?;
-    let (team, members) = call.app.get_team(&who.by, who.by.snapshot.organization_id, id).await?;
+    let (team, members) = call.app.get_team(&session.by, session.by.snapshot.organization_id, id).await?;
     let path = format!("{TEAMS}/{id}");
     let content = html! {
         (back(&path, team.name.as_str()))
@@ -235,11 +242,11 @@ pub(crate) async fn ask_to_delete(call: &Call<'_>, who: &SignedIn) -> Result<Res
             }
         }
     };
-    Ok(Page::of(call, who, "Delete a team", content).response(200))
+    Ok(Page::of(call, session, "Delete a team", content).response(200))
 }
 
-pub(crate) async fn delete(call: &Call<'_>, who: &SignedIn) -> Result<Response, Problem> {
-    match call.app.delete_team(&who.by, who.by.snapshot.organization_id, team_id(call)?).await {
+pub(crate) async fn delete(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    match call.app.delete_team(&session.by, session.by.snapshot.organization_id, team_id(call)?).await {
         Ok(()) | Err(Error::NotFound) => Ok(see_other("/settings/teams?done=deleted")),
         Err(error) => Err(error.into()),
     }
