@@ -141,6 +141,15 @@ impl App {
         Ok(results)
     }
 
+    /// Asks the database whether a key is as it was when it was verified.
+    ///
+    /// # Errors
+    /// As [`App::guarded_batch`].
+    pub(crate) async fn confirm(&self, principal: &Principal) -> Result<(), Error> {
+        self.guarded_batch(principal, Batch::new()).await?;
+        Ok(())
+    }
+
     /// Runs one query in the name of a key, behind the guard.
     ///
     /// # Errors
@@ -158,14 +167,6 @@ impl App {
     /// [`Error::KeyChanged`] when they do.
     pub(crate) fn still_good(&self, principal: &Principal) -> Result<(), Error> {
         if self.isolate.feed(|feed| feed.permits(&principal.snapshot)) { Ok(()) } else { Err(Error::KeyChanged) }
-    }
-
-    /// Asks the guard alone, for an answer that needs nothing else of the database.
-    ///
-    /// # Errors
-    /// [`Error::KeyChanged`] when the guard stopped it; otherwise the database's.
-    pub(crate) async fn pass_guard(&self, principal: &Principal) -> Result<(), Error> {
-        self.guarded(principal, Batch::new()).await.map(drop)
     }
 
     /// The random part of a new id.

@@ -260,7 +260,7 @@ async fn perform(
         }
         "tools/list" => {
             // The guard: what a key may do could have changed a moment ago.
-            call.app.pass_guard(principal).await?;
+            call.app.confirm(principal).await?;
             let tools = tools::all().filter(|tool| principal.snapshot.scopes.grant(tool.scope));
             Ok(Results::Tools { tools: tools.map(|tool| tool.definition).collect(), ttl_ms: 0, cache_scope: "private" })
         }
