@@ -108,7 +108,8 @@ impl Principal {
             Subscription::Active => Ok(()),
             Subscription::Inactive => Err(Error::PaymentRequired {
                 code: "subscription_inactive",
-                message: "The subscription of this organization is inactive. Ask whoever runs this service to renew it.",
+                message: "The subscription of this organization is inactive. \
+                          Ask whoever runs this service to renew it.",
             }),
         }
     }
@@ -144,9 +145,9 @@ impl App {
     /// Asks the database whether a key is as it was when it was verified.
     ///
     /// # Errors
-    /// As [`App::guarded_batch`].
+    /// As [`App::guarded`].
     pub(crate) async fn confirm(&self, principal: &Principal) -> Result<(), Error> {
-        self.guarded_batch(principal, Batch::new()).await?;
+        self.guarded(principal, Batch::new()).await?;
         Ok(())
     }
 

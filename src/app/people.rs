@@ -106,7 +106,8 @@ impl App {
     }
 
     /// Removes a person from an organization: all their keys end by one row of the feed, they leave every
-    /// team, and the invitations that they have made and the shares that they have go with them. Everybody may remove themselves.
+    /// team, and the invitations that they have made and the shares that they have go with them. Everybody may
+    /// remove themselves.
     ///
     /// # Errors
     /// As [`App::set_role`] says.

@@ -23,8 +23,9 @@ use crate::{
 };
 
 impl App {
-    /// Gives a key that was read as `before` a new secret, in place. The old one goes on working for `grace_ms`, but never past
-    /// the key's expiry; 0 ends it at once. `expires_at` sets a new expiry, and revives an expired key.
+    /// Gives a key that was read as `before` a new secret, in place. The old one goes on working for `grace_ms`,
+    /// but never past the key's expiry; 0 ends it at once. `expires_at` sets a new expiry, and revives an expired
+    /// key.
     ///
     /// # Errors
     /// [`Error::Exceeds`] when the caller could not have made such a key, since the answer

@@ -20,9 +20,9 @@ use crate::{
 };
 
 /// The columns of a [`Key`].
-const COLUMNS: &str = "id, number, organization_id, user_id, project_id, live_evaluation_id, kind, stem, start, last4, \
-    name, scopes, role, metadata, expires_at, disabled_at, revoked_at, created_at, created_by, updated_at, last_used_at, \
-    rotates_at, outgoing_start, outgoing_last4, outgoing_last_used_at, outgoing_uses";
+const COLUMNS: &str = "id, number, organization_id, user_id, project_id, live_evaluation_id, kind, stem, start, \
+    last4, name, scopes, role, metadata, expires_at, disabled_at, revoked_at, created_at, created_by, updated_at, \
+    last_used_at, rotates_at, outgoing_start, outgoing_last4, outgoing_last_used_at, outgoing_uses";
 
 /// The condition that a [`KeyReach`] makes.
 const WITHIN_REACH: &str = "organization_id = :organization_id AND (:user_id IS NULL OR user_id = :user_id) \
@@ -107,13 +107,14 @@ fn held(expiry: &str) -> String {
     )
 }
 
-/// A new key's row, with the organization's next number; gives one row for each, or no row if the key's
+/// A new key's row, with the organization's next number; gives the number, or no row if the key's
 /// project is not one of the organization's, or its user is no member or has `max_keys` already that
 /// still work. The key of a live evaluation is made if the statement before it in the batch has changed a row.
 pub(crate) fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i64>) -> Query<Option<i64>> {
     let sql = format!(
         "INSERT INTO keys (id, organization_id, number, user_id, project_id, kind, digest, pepper_version, stem, \
-         start, last4, name, scopes, role, metadata, expires_at, created_at, created_by, updated_at, live_evaluation_id) \
+         start, last4, name, scopes, role, metadata, expires_at, created_at, created_by, updated_at, \
+         live_evaluation_id) \
          SELECT :id, :organization_id, \
          (SELECT coalesce(max(number), 0) + 1 FROM keys WHERE organization_id = :organization_id), \
          :user_id, :project_id, :kind, :digest, :pepper_version, :stem, \

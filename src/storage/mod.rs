@@ -1,5 +1,6 @@
-//! SQL lives here and nowhere else: one file per family of tables, each function one statement.
-//! Rows come back typed. Who may run a statement, and in which batch, is `app`'s business.
+//! SQL lives here and nowhere else: one file per family of tables. Each function gives one statement, together with
+//! the reader of its rows where somebody looks at them; see [`batch`]. Who may run a statement, and in which batch, is
+//! `app`'s business.
 
 pub mod access;
 pub mod audit;
@@ -34,7 +35,10 @@ macro_rules! statement {
     ($sql:expr $(, $name:ident $(: $param:expr)?)* $(,)?) => {
         $crate::storage::by_name(
             &$sql,
-            vec![$((stringify!($name), $crate::storage::ToParam::to_param(&$crate::storage::statement!(@ $name $($param)?)))),*],
+            vec![$((
+                stringify!($name),
+                $crate::storage::ToParam::to_param(&$crate::storage::statement!(@ $name $($param)?)),
+            )),*],
         )
     };
     (@ $name:ident) => { $name };

@@ -96,7 +96,8 @@ pub(crate) fn update(id: OrganizationId, change: &OrganizationChange, now: UnixM
     let settings: Vec<String> = settings.iter().map(|column| format!("{column} = {}", after(column))).collect();
     let sql = format!(
         "UPDATE organizations SET name = coalesce(:name, name), {}, \
-         suspended_at = CASE :suspended WHEN 1 THEN coalesce(suspended_at, :now) WHEN 0 THEN NULL ELSE suspended_at END, \
+         suspended_at = CASE :suspended WHEN 1 THEN coalesce(suspended_at, :now) WHEN 0 THEN NULL \
+         ELSE suspended_at END, \
          subscription = coalesce(:subscription, subscription) \
          WHERE id = :id AND coalesce({} <= {}, 1) RETURNING {COLUMNS}",
         settings.join(", "),

@@ -93,8 +93,8 @@ pub(crate) fn candidate(candidates: &[Digest], index: usize) -> Option<Digest> {
 /// into one batch with [`crate::storage::changes::since`], whose head is the snapshot's `seq`.
 pub(crate) fn by_digest(candidates: &[Digest]) -> Query<Option<SnapshotRow>> {
     let sql = format!(
-        "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.live_evaluation_id, k.kind, k.name, k.scopes, k.role, \
-         k.metadata, k.expires_at, k.disabled_at, k.revoked_at, \
+        "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.live_evaluation_id, k.kind, k.name, k.scopes, \
+         k.role, k.metadata, k.expires_at, k.disabled_at, k.revoked_at, \
          CASE WHEN k.digest IN (:first, :second, :third) THEN NULL ELSE k.rotates_at END AS outgoing_until, {BEHIND} \
          FROM keys k JOIN organizations o ON o.id = k.organization_id \
          LEFT JOIN memberships m ON m.organization_id = k.organization_id AND m.user_id = k.user_id \
