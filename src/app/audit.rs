@@ -10,7 +10,7 @@ use futures_util::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    app::{App, Principal, error::Error, keys::Page},
+    app::{App, Principal, error::Error, page::Page},
     domain::{
         audit::{AuditEvent, AuditFilter, AuditRecord, REFUSED},
         decision::decide,

@@ -6,11 +6,11 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::{
-    app::{App, error::Error, keys::Created},
+    app::{App, error::Error},
     domain::{
         audit::Actor,
         id::{KeyId, OrganizationId, UserId},
-        key::{Key, Life, Name, Role},
+        key::{Created, Key, Life, Name, Role},
         key_text::{KeyKind, KeyText},
         organization::{Organization, Policy, Subscription},
         person::Email,

@@ -13,7 +13,7 @@ use crate::{
     app::{
         App, Principal,
         error::Error,
-        keys::Page,
+        page::Page,
         shares::{viewer, writable},
     },
     domain::{

@@ -7,7 +7,7 @@ use crate::{
         App, Principal,
         error::Error,
         idempotency::Attempt,
-        keys::Page,
+        page::Page,
         shares::{READ_ONLY, viewer, writable},
     },
     domain::{

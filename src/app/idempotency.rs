@@ -8,12 +8,12 @@ use crate::{
     app::{
         App, Principal,
         error::Error,
-        keys::{Created, check_holds, role_to_hold},
+        holding::{check_holds, role_to_hold},
     },
     domain::{
         id::{KeyId, OrganizationId},
         idempotency::{FirstRequest, IDEMPOTENCY_WINDOW_MS, Nonce, Repeatable},
-        key::{Key, Role},
+        key::{Created, Key, Role},
         key_text::KeyText,
         time::UnixMillis,
     },

@@ -5,12 +5,18 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    app::{App, Principal, error::Error, idempotency::Attempt},
+    app::{
+        App, Principal,
+        error::Error,
+        holding::{check_holds, lasts_longer},
+        idempotency::Attempt,
+        page::Page,
+    },
     domain::{
         audit::{AuditEvent, AuditFilter, AuditRecord},
         id::{KeyId, OrganizationId, ProjectId, UserId},
         json::{MAX_DEPTH, depth},
-        key::{Key, KeyChange, Life, Name, Role},
+        key::{Created, Key, KeyChange, Life, Name, Role},
         key_list::{KeyCursor, KeyFilter, KeyOwner, KeyReach, KeyRef, StatusFilter},
         key_text::{KeyKind, KeyText, Word},
         key_use::DailyUses,
@@ -47,23 +53,6 @@ pub struct NewKey {
     pub metadata: Map<String, Value>,
 }
 
-/// A key that was just made: the one moment at which its text is known.
-pub struct Created {
-    /// The key.
-    pub key: Key,
-    /// Its text.
-    pub text: KeyText,
-}
-
-/// A page of a list, the newest first.
-#[derive(Debug, Clone)]
-pub struct Page<T> {
-    /// Its items.
-    pub items: Vec<T>,
-    /// Whether there are more in the direction of the paging.
-    pub has_more: bool,
-}
-
 /// A key and all that people want to know of it.
 pub(crate) struct History {
     /// The key.
@@ -76,25 +65,6 @@ pub(crate) struct History {
     pub(crate) events: Page<AuditRecord>,
     /// The names by ids, as [`crate::app::audit::AuditPage`] has them.
     pub(crate) names: HashMap<String, String>,
-}
-
-impl<T> Page<T> {
-    /// The page of `limit` items for which one more was asked, to see whether there are more.
-    pub(super) fn of(mut items: Vec<T>, limit: i64) -> Self {
-        let limit = usize::try_from(limit).unwrap_or(0);
-        let has_more = items.len() > limit;
-        items.truncate(limit);
-        Self { items, has_more: has_more && limit > 0 }
-    }
-
-    /// The same of items that come in the order of a cursor, the oldest first before it.
-    fn at(cursor: KeyCursor, items: Vec<T>, limit: i64) -> Self {
-        let mut page = Self::of(items, limit);
-        if matches!(cursor, KeyCursor::Before(_)) {
-            page.items.reverse();
-        }
-        page
-    }
 }
 
 impl App {
@@ -517,49 +487,6 @@ pub(super) fn check_expiry(policy: Policy, expires_at: Option<UnixMillis>, now: 
     {
         let must = format!("must lie within {days} days: keys of this organization may last no longer");
         return Err(Error::invalid("expires_at", must));
-    }
-    Ok(())
-}
-
-/// Whether one expiry is later than another; `None` is never.
-fn lasts_longer(this: Option<UnixMillis>, other: Option<UnixMillis>) -> bool {
-    other.is_some_and(|other| this.is_none_or(|this| this > other))
-}
-
-/// The role that a caller must hold to be told a key's secret: the key's own, or, if it is the caller itself,
-/// what that is worth now that its user may have been lowered.
-pub(super) fn role_to_hold(principal: &Principal, key: &Key) -> Role {
-    if key.id == principal.snapshot.key_id { principal.snapshot.role } else { key.role }
-}
-
-/// The rule: no key gives another more than it holds: neither scopes, nor a role, nor time.
-pub(super) fn check_holds(
-    principal: &Principal,
-    scopes: &Scopes,
-    role: Role,
-    expires_at: Option<UnixMillis>,
-) -> Result<(), Error> {
-    let holder = &principal.snapshot;
-    if !holder.scopes.cover(scopes) {
-        let beyond = match scopes {
-            Scopes::Full => "full access".to_owned(),
-            Scopes::List(list) => {
-                let missing: Vec<String> = holder.scopes.missing(list).iter().map(ToString::to_string).collect();
-                missing.join(", ")
-            }
-        };
-        return Err(Error::Exceeds(format!("A key cannot give what it does not hold itself: {beyond}.")));
-    }
-    if role > holder.role {
-        return Err(Error::Exceeds(format!("Only a key with the role `{}` can do this.", role.as_str())));
-    }
-    if let Some(last) = holder.ends_at()
-        && lasts_longer(expires_at, Some(last))
-    {
-        return Err(Error::Exceeds(format!(
-            "A key cannot make another last longer than itself: this one expires at {}.",
-            last.to_rfc3339()
-        )));
     }
     Ok(())
 }

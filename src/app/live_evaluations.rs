@@ -6,15 +6,16 @@ use crate::{
     app::{
         App, Principal,
         error::Error,
+        holding::check_holds,
         idempotency::Attempt,
-        keys::{Created, Page, check_holds},
+        page::Page,
         shares::{viewer, writable},
     },
     domain::{
         access::{Part, Permitted, Resource},
         evaluation::Evaluation,
         id::{EvaluationId, KeyId, LiveEvaluationId},
-        key::{Key, Life, Name, Role},
+        key::{Created, Key, Life, Name, Role},
         key_text::{KeyKind, KeyText},
         live_evaluation::{LiveEvaluation, LiveEvaluationChange, WorkingKey},
         scope::{Scope, Scopes},

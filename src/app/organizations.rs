@@ -3,16 +3,11 @@
 use serde_json::json;
 
 use crate::{
-    app::{
-        App, Principal,
-        bootstrap::NewOrganization,
-        error::Error,
-        keys::{Created, Page, check_holds},
-    },
+    app::{App, Principal, bootstrap::NewOrganization, error::Error, holding::check_holds, page::Page},
     domain::{
         audit::AuditEvent,
         id::OrganizationId,
-        key::Role,
+        key::{Created, Role},
         organization::{Organization, OrganizationChange},
         scope::Scopes,
     },

@@ -3,11 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    app::{
-        App, Principal,
-        error::Error,
-        keys::{Page, check_holds},
-    },
+    app::{App, Principal, error::Error, holding::check_holds, page::Page},
     domain::{
         audit::AuditEvent,
         id::{OrganizationId, UserId},

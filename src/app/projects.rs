@@ -3,15 +3,11 @@
 use serde_json::{Map, json};
 
 use crate::{
-    app::{
-        App, Principal,
-        error::Error,
-        keys::{Created, NewKey, Page},
-    },
+    app::{App, Principal, error::Error, keys::NewKey, page::Page},
     domain::{
         audit::AuditEvent,
         id::{OrganizationId, ProjectId},
-        key::Name,
+        key::{Created, Name},
         key_text::KeyKind,
         project::{Project, ProjectChange},
         time::UnixMillis,

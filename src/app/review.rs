@@ -5,7 +5,7 @@ use crate::{
     app::{
         App, Principal,
         error::Error,
-        keys::Page,
+        page::Page,
         shares::{READ_ONLY, viewer, writable},
     },
     domain::{

@@ -8,14 +8,12 @@ use crate::{
     app::{
         App, Principal,
         error::Error,
+        holding::{check_holds, role_to_hold},
         idempotency::Attempt,
-        keys::{
-            CHANGED_MEANWHILE, Created, check_changeable, check_expiry, check_holds, event, reach_to_change,
-            role_to_hold,
-        },
+        keys::{CHANGED_MEANWHILE, check_changeable, check_expiry, event, reach_to_change},
     },
     domain::{
-        key::{Key, NewSecret},
+        key::{Created, Key, NewSecret},
         key_text::KeyText,
         time::UnixMillis,
     },

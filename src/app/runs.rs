@@ -6,7 +6,7 @@
 //! credit goes back in the batch that says so.
 
 use crate::{
-    app::{App, Principal, error::Error, keys::Page, shares::viewer},
+    app::{App, Principal, error::Error, page::Page, shares::viewer},
     domain::{
         access::{Sight, Viewer},
         dataset::DatasetRow,

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    app::{App, Principal, error::Error, keys::Page, people::visible_user},
+    app::{App, Principal, error::Error, page::Page, people::visible_user},
     domain::{
         audit::AuditEvent,
         id::{OrganizationId, TeamId, UserId},

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
-    key_text::{Digest, KeyKind, Preview},
+    key_text::{Digest, KeyKind, KeyText, Preview},
     schema::json_schema,
     scope::Scopes,
     time::UnixMillis,
@@ -210,6 +210,14 @@ json_schema!(Name, "Name", {
     // One character at least is no space, and none is a control character.
     "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$",
 });
+
+/// A key that was just made: the one moment at which its text is known.
+pub struct Created {
+    /// The key.
+    pub key: Key,
+    /// Its text.
+    pub text: KeyText,
+}
 
 #[cfg(test)]
 mod tests {

@@ -6,14 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    app::{
-        Principal,
-        error::Error,
-        keys::{Created, NewKey},
-    },
+    app::{Principal, error::Error, keys::NewKey},
     domain::{
         id::{KeyId, OrganizationId, ProjectId},
-        key::{Key, KeyChange, KeyState, Name},
+        key::{Created, Key, KeyChange, KeyState, Name},
         key_list::{KeyCursor, KeyFilter, KeyRef},
         key_text::KeyKind,
         organization::{self, Organization},

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::{Principal, error::Error, evaluations::EvaluationChange, keys::Page},
+    app::{Principal, error::Error, evaluations::EvaluationChange, page::Page},
     domain::{
         access::{Part, Permission, Permitted, Resource},
         dataset::MAX_COLUMNS,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{app::keys::Page, domain::audit::AuditRecord, http::message::Rfc3339};
+use crate::{app::page::Page, domain::audit::AuditRecord, http::message::Rfc3339};
 
 /// Events, each on a line of its own.
 pub(crate) fn lines(events: Vec<AuditRecord>) -> Vec<u8> {

@@ -5,10 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    app::keys::Created,
     domain::{
         id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
-        key::{Key, KeyState, Name, Role, Rotation},
+        key::{Created, Key, KeyState, Name, Role, Rotation},
         key_text::KeyKind,
         scope::Scopes,
         time::{MAX_DAYS, UnixMillis},

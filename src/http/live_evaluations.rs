@@ -4,13 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::{Principal, error::Error, keys::Created, live_evaluations::NewLiveEvaluation},
+    app::{Principal, error::Error, live_evaluations::NewLiveEvaluation},
     domain::{
         access::Resource,
         evaluation::InputColumn,
         id::{EvaluationId, LiveEvaluationId, ProjectId, UserId},
         judge::Judge,
-        key::Name,
+        key::{Created, Name},
         live_evaluation::{LiveEvaluation, LiveEvaluationChange},
     },
     http::{

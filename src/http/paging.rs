@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::{error::Error, keys::Page},
+    app::{error::Error, page::Page},
     domain::{id::KeyId, key_list::KeyCursor},
     http::{input::Query, problem::Problem, typed::Whole},
 };

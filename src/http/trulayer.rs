@@ -4,16 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
-    app::{
-        Principal,
-        error::Error,
-        keys::{Created, NewKey},
-    },
+    app::{Principal, error::Error, keys::NewKey},
     domain::{
         catalogue,
         decision::Refusal,
         id::{KeyId, TraceId},
-        key::{Key, Name},
+        key::{Created, Key, Name},
         key_list::{KeyCursor, KeyFilter, KeyRef, StatusFilter},
         scope::{Scope, Scopes},
         time::UnixMillis,

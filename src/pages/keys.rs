@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::{
-    app::{keys::Page as PageOf, sessions::SignedIn},
+    app::{page::Page as PageOf, sessions::SignedIn},
     domain::{
         id::KeyId,
         key::{Key, KeyState},

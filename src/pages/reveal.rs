@@ -4,7 +4,8 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use crate::{
-    app::{keys::Created, sessions::SignedIn},
+    app::sessions::SignedIn,
+    domain::key::Created,
     http::{call::Call, message::Response},
     pages::layout::Page,
 };
