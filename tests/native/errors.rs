@@ -548,7 +548,7 @@ fn wrong_configuration_is_503_everywhere_names_the_request_and_repeats_nothing()
         assert!(body.contains("configuration of this service is wrong") && body.contains("ray-1"), "{body}");
         assert!(!body.contains("Se-cret"), "{body}");
         assert!(ask(path, &[]).2.ends_with("json"), "no browser asks");
-        let style = body.split('"').find(|text| text.ends_with(".css")).unwrap();
+        let style = body.split('"').find(|text| text.starts_with("/settings/assets/style.")).unwrap();
         assert_eq!(ask(style, &[("accept", "text/css,*/*;q=0.1")]).0, 200);
     }
 }

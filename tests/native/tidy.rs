@@ -125,7 +125,6 @@ fn rooms_import_only_what_they_may() {
             "pages/",
             &[
                 "pages",
-                "http::auth",
                 "http::body",
                 "http::call",
                 "http::dispatch",
