@@ -82,13 +82,27 @@ impl App {
             }
         }));
     }
+}
 
+/// The use cases of the audit log.
+pub struct AuditLog<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> AuditLog<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl AuditLog<'_> {
     /// A page of at most `limit` events of the caller's organization, the newest first, those behind event
     /// `after` if it is given.
     ///
     /// # Errors
     /// [`Error::Exceeds`] for whoever does not administer the organization.
-    pub async fn list_events(
+    pub async fn list(
         &self,
         principal: &Principal,
         filter: &AuditFilter,
@@ -97,14 +111,14 @@ impl App {
     ) -> Result<Page<AuditRecord>, Error> {
         principal.administers()?;
         let list = audit::list(principal.snapshot.organization_id, filter, after, limit + 1);
-        Ok(Page::of(self.query(principal, list).await?, limit))
+        Ok(Page::of(self.app.query(principal, list).await?, limit))
     }
 
     /// The same with what people need to read it, in one round trip.
     ///
     /// # Errors
     /// [`Error::Exceeds`] for whoever does not administer the organization.
-    pub(crate) async fn audit_page(
+    pub(crate) async fn page(
         &self,
         principal: &Principal,
         filter: &AuditFilter,
@@ -117,7 +131,7 @@ impl App {
         let events = batch.add(audit::list(organization_id, filter, after, limit + 1));
         let names = batch.add(audit::names(organization_id, filter, after, limit + 1));
         let people = batch.add(people::list(organization_id, None, None, MAX_PEOPLE));
-        let mut results = self.guarded(principal, batch).await?;
+        let mut results = self.app.guarded(principal, batch).await?;
         Ok(AuditPage {
             events: Page::of(results.take(events)?, limit),
             names: results.take(names)?,
@@ -130,21 +144,21 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Exceeds`] for whoever does not administer the organization.
-    pub async fn export_events(
+    pub async fn export(
         &self,
         principal: &Principal,
         filter: AuditFilter,
         after: Option<i64>,
     ) -> Result<impl Stream<Item = Result<Vec<AuditRecord>, Error>> + use<>, Error> {
-        let first = self.list_events(principal, &filter, after, EXPORT_PAGE).await?;
-        let start = (self.clone(), principal.clone(), filter, last(&first));
+        let first = self.list(principal, &filter, after, EXPORT_PAGE).await?;
+        let start = (self.app.clone(), principal.clone(), filter, last(&first));
         let rest = stream::try_unfold(start, |(app, principal, filter, after)| async move {
             if after.is_none() {
                 return Ok(None);
             }
             // The guard hears of changes, but not of the passing of time.
             decide(&principal.snapshot, &[], app.now()).map_err(Error::Refused)?;
-            let page = app.list_events(&principal, &filter, after, EXPORT_PAGE).await?;
+            let page = AuditLog::new(&app).list(&principal, &filter, after, EXPORT_PAGE).await?;
             let next = last(&page);
             Ok(Some((page.items, (app, principal, filter, next))))
         });

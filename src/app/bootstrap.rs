@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::{
-    app::{App, error::Error},
+    app::{App, error::Error, keys::Keys, organizations::Organizations},
     domain::{
         audit::Actor,
         id::{KeyId, OrganizationId, UserId},
@@ -46,7 +46,9 @@ impl App {
             given.as_slice().ct_eq(expected.as_slice()).into()
         })
     }
+}
 
+impl Organizations<'_> {
     /// Makes the operator's organization, its owner, the owner's first key, which has full access, and what
     /// signs them in on the settings pages.
     /// Whoever calls has proved to be the operator. Of two at once, one wins.
@@ -60,9 +62,9 @@ impl App {
         ip: Option<String>,
     ) -> Result<(Created, SignInToken), Error> {
         let operator = Actor { key_id: None, user_id: None, session_id: None, request_id, ip };
-        let source = |bytes: &mut [u8]| self.entropy.fill(bytes);
+        let source = |bytes: &mut [u8]| self.app.entropy.fill(bytes);
         let (organization, created, mut batch) = self.found(first, true, &operator, source)?;
-        let token = SignInToken::generate(&self.config.brand, source).map_err(Error::Unavailable)?;
+        let token = SignInToken::generate(&self.app.config.brand, source).map_err(Error::Unavailable)?;
         if let Some(user_id) = created.key.user_id {
             let expires_at = created.key.created_at.plus_ms(FIRST_LINK_MS);
             batch.execute(sessions::insert_link(&NewSignInLink {
@@ -75,7 +77,7 @@ impl App {
                 expires_at,
             }));
         }
-        match batch.run(&*self.database).await {
+        match batch.run(&*self.app.database).await {
             Ok(_) => Ok((created, token)),
             Err(DatabaseError::Unique) => Err(Error::Conflict {
                 code: "already_bootstrapped",
@@ -94,9 +96,9 @@ impl App {
         actor: &Actor,
         source: impl FnMut(&mut [u8]) -> Result<(), String>,
     ) -> Result<(Organization, Created, Batch), Error> {
-        let now = self.now();
+        let now = self.app.now();
         let organization = Organization {
-            id: OrganizationId::new(now, self.random_bits()?),
+            id: OrganizationId::new(now, self.app.random_bits()?),
             name: new.name,
             suspended_at: None,
             created_at: now,
@@ -106,10 +108,10 @@ impl App {
             audit_retention_days: None,
             trace_retention_days: None,
         };
-        let user_id = UserId::new(now, self.random_bits()?);
-        let text = KeyText::generate(&self.config.brand, None, KeyKind::Pat, source).map_err(Error::Unavailable)?;
+        let user_id = UserId::new(now, self.app.random_bits()?);
+        let text = KeyText::generate(&self.app.config.brand, None, KeyKind::Pat, source).map_err(Error::Unavailable)?;
         let key = Key {
-            id: KeyId::new(now, self.random_bits()?),
+            id: KeyId::new(now, self.app.random_bits()?),
             number: 1,
             organization_id: organization.id,
             user_id: Some(user_id),
@@ -132,8 +134,8 @@ impl App {
         batch.execute(organizations::insert(&organization, operator));
         batch.execute(organizations::insert_user(user_id, &new.email, now));
         batch.execute(organizations::insert_membership(organization.id, user_id, Role::Owner, now));
-        batch.execute(self.insert_key(&key, &text, organization.policy));
-        batch.execute(audit::record(actor, &Self::created_event(&key), self.config.audit_retention_ms));
+        batch.execute(Keys::new(self.app).insert(&key, &text, organization.policy));
+        batch.execute(audit::record(actor, &Keys::created_event(&key), self.app.config.audit_retention_ms));
         Ok((organization, Created { key, text }, batch))
     }
 }

@@ -6,10 +6,9 @@ use futures_util::StreamExt;
 
 use crate::{
     app::{
-        App,
         config::Access,
         error::Error,
-        sessions::{Begun, Visitor},
+        sessions::{Begun, Sessions, Visitor},
     },
     domain::{
         catalogue::Target,
@@ -40,7 +39,7 @@ pub struct Vouched {
     pub expires_at: UnixMillis,
 }
 
-impl App {
+impl Sessions<'_> {
     /// The person of whom a token speaks; `None` if it is not good, which the log explains.
     ///
     /// # Errors
@@ -53,13 +52,13 @@ impl App {
         let Some(jwt) = Jwt::parse(token) else { return refused("it is none, or not signed with RS256") };
         let issuer = format!("https://{}", access.team_domain);
         // First what costs nothing.
-        if !jwt.claims.hold(&issuer, &access.audience, self.now()) {
+        if !jwt.claims.hold(&issuer, &access.audience, self.app.now()) {
             return refused("it is for another application, of another team, or has expired");
         }
         let Some(key) = self.team_key(&issuer, &jwt.key_id).await? else {
             return refused("the team has no key of this id");
         };
-        let verified = self.verifier.verify_rs256(&key, jwt.signed.as_bytes(), &jwt.signature);
+        let verified = self.app.verifier.verify_rs256(&key, jwt.signed.as_bytes(), &jwt.signature);
         if !verified.await.map_err(Error::Unavailable)? {
             return refused("its signature is wrong");
         }
@@ -74,53 +73,53 @@ impl App {
     /// # Errors
     /// What the database says.
     pub async fn memberships(&self, email: &Email) -> Result<Vec<Membership>, Error> {
-        Ok(people::everywhere(email).run(&*self.database).await?)
+        Ok(people::everywhere(email).run(&*self.app.database).await?)
     }
 
-    /// Begins a session of somebody for whom Cloudflare Access vouches, by one of their [`App::memberships`]. It lasts
+    /// Begins a session of somebody for whom Cloudflare Access vouches, by one of their [`Sessions::memberships`]. It lasts
     /// no longer than that.
     ///
     /// # Errors
     /// [`Error::NotFound`] when it has ended since.
-    pub async fn sign_in_vouched(
+    pub async fn begin_vouched(
         &self,
         vouched: &Vouched,
         membership: &Membership,
         visitor: &Visitor,
     ) -> Result<Begun, Error> {
-        let new = self.new_session(visitor, Some(vouched.expires_at), self.now())?;
+        let new = self.new_session(visitor, Some(vouched.expires_at), self.app.now())?;
         let (organization_id, user_id) = (membership.organization_id, membership.user_id);
         let created = new.created_event(organization_id, "cloudflare_access");
         let mut batch = Batch::new();
         let begun = batch.add(sessions::insert_for_member(&new.row(), organization_id, user_id, None));
-        let retention_ms = self.config.audit_retention_ms;
+        let retention_ms = self.app.config.audit_retention_ms;
         batch.execute(audit::record_if_changed(&new.actor(user_id), &created, retention_ms));
-        if batch.run(&*self.database).await?.take(begun)? { Ok(new.begun) } else { Err(Error::NotFound) }
+        if batch.run(&*self.app.database).await?.take(begun)? { Ok(new.begun) } else { Err(Error::NotFound) }
     }
 
     /// A public key of the team, from memory if it is there.
     async fn team_key(&self, issuer: &str, id: &str) -> Result<Option<PublicKey>, Error> {
-        let now = self.now();
+        let now = self.app.now();
         let within = |at: UnixMillis, ms: i64| (0..ms).contains(&now.ms_since(at));
         let find = |keys: &[PublicKey]| keys.iter().find(|key| key.id == id).cloned();
         let unavailable =
             |why: &str| Error::Unavailable(format!("the keys of Cloudflare Access cannot be read: {why}"));
-        let kept = self.isolate.team_keys().filter(|(read_at, _)| within(*read_at, KEYS_MS)).map(|(_, keys)| keys);
+        let kept = self.app.isolate.team_keys().filter(|(read_at, _)| within(*read_at, KEYS_MS)).map(|(_, keys)| keys);
         if let Some(known) = kept.as_deref().and_then(find) {
             return Ok(Some(known));
         }
-        if self.isolate.team_keys_asked_at().is_some_and(|asked_at| within(asked_at, RETRY_MS)) {
+        if self.app.isolate.team_keys_asked_at().is_some_and(|asked_at| within(asked_at, RETRY_MS)) {
             return if kept.is_some() { Ok(None) } else { Err(unavailable("they could not be read a moment ago")) };
         }
         // Whoever comes at the same time need not wait for what may not help them; without any keys they must.
         if kept.is_some() {
-            self.isolate.note_team_keys_asked(now);
+            self.app.isolate.note_team_keys_asked(now);
         }
         let read = self.read_team_keys(issuer).await;
-        self.isolate.note_team_keys_asked(now);
+        self.app.isolate.note_team_keys_asked(now);
         let keys = read.map_err(|why| unavailable(&why))?;
         let known = find(&keys);
-        self.isolate.keep_team_keys(now, keys);
+        self.app.isolate.keep_team_keys(now, keys);
         Ok(known)
     }
 
@@ -133,7 +132,7 @@ impl App {
             body: None,
             timeout_seconds: TIMEOUT_SECONDS,
         };
-        let answer = self.upstream.send(request).await.map_err(|error| format!("{error:?}"))?;
+        let answer = self.app.upstream.send(request).await.map_err(|error| format!("{error:?}"))?;
         let body: Option<Rc<dyn ByteSource>> = answer.body.filter(|_| answer.status == 200);
         let body = body.ok_or_else(|| format!("the answer has the status {}", answer.status))?;
         let (mut pieces, mut bytes) = (body.pieces(), Vec::new());

@@ -14,7 +14,7 @@ use crate::{
         App, Principal,
         error::Error,
         page::Page,
-        shares::{viewer, writable},
+        shares::{Shares, viewer, writable},
     },
     domain::{
         access::{Part, Permission, Permitted, Resource},
@@ -109,12 +109,24 @@ fn read_chunks(columns: &mut Columns, rows: Vec<DatasetRow>, grow: bool) -> Resu
     Ok(chunks)
 }
 
-impl App {
+/// The use cases of data sets and their rows.
+pub struct Datasets<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> Datasets<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl Datasets<'_> {
     /// Makes a data set of these columns, and of all that stands in the rows, in one batch.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a column or a row that does not fit.
-    pub async fn create_dataset(
+    pub async fn create(
         &self,
         principal: &Principal,
         new: NewDataset,
@@ -129,25 +141,26 @@ impl App {
             dataset.columns.add(name, role).map_err(invalid)?;
         }
         let chunks = read_chunks(&mut dataset.columns, rows, true)?;
-        self.once(
-            principal,
-            datasets::made,
-            |_, dataset| Ok(dataset),
-            async |attempt| {
-                let mut batch = Batch::new();
-                batch.execute(datasets::insert(&dataset, None));
-                for chunk in chunks.finish() {
-                    let (first_row, store) = datasets::append(viewer, dataset.id, &chunk, dataset.created_at);
-                    batch.execute(first_row);
-                    batch.extend(store);
-                }
-                let created = self.dataset_created(principal, &dataset);
-                batch.execute(audit::record(&principal.actor(), &created, self.config.audit_retention_ms));
-                attempt.run(dataset.id, batch).await?;
-                Ok(Dataset { row_count, ..dataset })
-            },
-        )
-        .await
+        self.app
+            .once(
+                principal,
+                datasets::made,
+                |_, dataset| Ok(dataset),
+                async |attempt| {
+                    let mut batch = Batch::new();
+                    batch.execute(datasets::insert(&dataset, None));
+                    for chunk in chunks.finish() {
+                        let (first_row, store) = datasets::append(viewer, dataset.id, &chunk, dataset.created_at);
+                        batch.execute(first_row);
+                        batch.extend(store);
+                    }
+                    let created = self.created(principal, &dataset);
+                    batch.execute(audit::record(&principal.actor(), &created, self.app.config.audit_retention_ms));
+                    attempt.run(dataset.id, batch).await?;
+                    Ok(Dataset { row_count, ..dataset })
+                },
+            )
+            .await
     }
 
     /// Makes a data set of an upload, which is read piece by piece and may be larger than an isolate's
@@ -155,7 +168,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Invalid`] with the row and the column of the first thing that is wrong.
-    pub async fn upload_dataset(
+    pub async fn upload(
         &self,
         principal: &Principal,
         new: NewDataset,
@@ -166,7 +179,7 @@ impl App {
         let uploaded = self.store_upload(principal, &dataset, format, pieces).await;
         if uploaded.is_err() {
             // If this fails too, the sweep finds it.
-            let abandoned = self.database.batch(vec![datasets::abandon(dataset.id, self.now())]).await;
+            let abandoned = self.app.database.batch(vec![datasets::abandon(dataset.id, self.app.now())]).await;
             if let Err(error) = abandoned {
                 log::warn!("what there is of a failed upload waits for a later sweep: {error:?}");
             }
@@ -192,15 +205,15 @@ impl App {
             rows.drain(..).for_each(|row| chunks.push(&storage::json(&row)));
             if chunks.full_bytes() >= BATCH_BYTES {
                 next_row = insert_chunks(&mut batch, dataset.id, next_row, &chunks.take_full());
-                self.guarded(principal, mem::take(&mut batch)).await?;
+                self.app.guarded(principal, mem::take(&mut batch)).await?;
             }
         }
         let (columns, row_count) = upload.finish(&mut rows).map_err(bad_row)?;
         rows.drain(..).for_each(|row| chunks.push(&storage::json(&row)));
         insert_chunks(&mut batch, dataset.id, next_row, &chunks.finish());
-        let completed = batch.add(datasets::complete(dataset.id, &columns, row_count, self.now()));
-        batch.execute(self.record_if_changed(principal, &self.dataset_created(principal, dataset)));
-        if !self.guarded(principal, batch).await?.take(completed)? {
+        let completed = batch.add(datasets::complete(dataset.id, &columns, row_count, self.app.now()));
+        batch.execute(self.app.record_if_changed(principal, &self.created(principal, dataset)));
+        if !self.app.guarded(principal, batch).await?.take(completed)? {
             return Err(Error::Invalid { field: None, message: "The upload took longer than a day".to_owned() });
         }
         Ok(Dataset { columns, row_count, ..dataset.clone() })
@@ -211,9 +224,9 @@ impl App {
         if new.description.as_ref().is_some_and(|text| text.chars().count() > MAX_DESCRIPTION_CHARS) {
             return Err(Error::invalid("description", format!("must have at most {MAX_DESCRIPTION_CHARS} characters")));
         }
-        let now = self.now();
+        let now = self.app.now();
         Ok(Dataset {
-            id: DatasetId::new(now, self.random_bits()?),
+            id: DatasetId::new(now, self.app.random_bits()?),
             organization_id: viewer.organization_id,
             user_id: viewer.user_id(),
             project_id: viewer.project_id(),
@@ -227,23 +240,23 @@ impl App {
         })
     }
 
-    fn dataset_created(&self, principal: &Principal, dataset: &Dataset) -> Event {
+    fn created(&self, principal: &Principal, dataset: &Dataset) -> Event {
         let details = json!({ "name": dataset.name });
-        self.resource_event(principal, Resource::Dataset(dataset.id), "dataset.created", details)
+        Shares::new(self.app).resource_event(principal, Resource::Dataset(dataset.id), "dataset.created", details)
     }
 
     /// A page of at most `limit` data sets that the caller may see, the newest first.
     ///
     /// # Errors
     /// The database's.
-    pub(crate) async fn list_datasets(
+    pub(crate) async fn list(
         &self,
         principal: &Principal,
         after: Option<DatasetId>,
         limit: i64,
     ) -> Result<Page<Dataset>, Error> {
         let part = Part { after, skip: 0, limit: limit + 1 };
-        let found = self.query(principal, datasets::list(viewer(principal)?, part)).await?;
+        let found = self.app.query(principal, datasets::list(viewer(principal)?, part)).await?;
         Ok(Page::of(found, limit))
     }
 
@@ -251,21 +264,15 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] also when it is there but the caller may not see it.
-    pub async fn dataset(&self, principal: &Principal, id: DatasetId) -> Result<Rows, Error> {
-        self.dataset_rows(principal, id, 0, PREVIEW_ROWS).await
+    pub async fn get(&self, principal: &Principal, id: DatasetId) -> Result<Rows, Error> {
+        self.rows(principal, id, 0, PREVIEW_ROWS).await
     }
 
     /// The rows of a data set from `offset` on, at most `limit`.
     ///
     /// # Errors
     /// [`Error::NotFound`] also when it is there but the caller may not see it.
-    pub async fn dataset_rows(
-        &self,
-        principal: &Principal,
-        id: DatasetId,
-        offset: i64,
-        limit: i64,
-    ) -> Result<Rows, Error> {
+    pub async fn rows(&self, principal: &Principal, id: DatasetId, offset: i64, limit: i64) -> Result<Rows, Error> {
         let page = datasets::page(viewer(principal)?, id, offset, limit);
         let (dataset, chunks) = self.read_rows(principal, id, page).await?;
         Ok(rows(dataset, chunks, |position, _| (offset..offset + limit).contains(&position)))
@@ -275,7 +282,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] also when it is there but the caller may not see it.
-    pub async fn dataset_rows_after(
+    pub async fn rows_after(
         &self,
         principal: &Principal,
         id: DatasetId,
@@ -298,7 +305,7 @@ impl App {
         let mut batch = Batch::new();
         let dataset = batch.add(datasets::get(viewer(principal)?, id));
         let chunks = batch.add(page);
-        let mut results = self.guarded(principal, batch).await?;
+        let mut results = self.app.guarded(principal, batch).await?;
         Ok((results.take(dataset)?.ok_or(Error::NotFound)?, results.take(chunks)?))
     }
 
@@ -307,19 +314,19 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] also when it is there but the caller may not see it.
-    pub async fn export_dataset(
+    pub async fn export(
         &self,
         principal: &Principal,
         id: DatasetId,
     ) -> Result<(Dataset, LocalBoxStream<'static, Result<Vec<NumberedRow>, Error>>), Error> {
         let (first, next) = self.export_piece(principal, id, 0).await?;
         let dataset = first.dataset.clone();
-        let start = (self.clone(), principal.clone(), next);
+        let start = (self.app.clone(), principal.clone(), next);
         let rest = stream::try_unfold(start, move |(app, principal, after)| async move {
             let Some(after) = after else { return Ok(None) };
             // The guard hears of changes, but not of the passing of time.
             decide(&principal.snapshot, &[], app.now()).map_err(Error::Refused)?;
-            let (piece, next) = app.export_piece(&principal, id, after).await?;
+            let (piece, next) = Datasets::new(&app).export_piece(&principal, id, after).await?;
             Ok(Some((piece.rows, (app, principal, next))))
         });
         Ok((dataset, stream::once(ready(Ok(first.rows))).chain(rest).boxed_local()))
@@ -344,13 +351,13 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Conflict`] when somebody else was faster.
-    pub(crate) async fn change_dataset(
+    pub(crate) async fn change(
         &self,
         principal: &Principal,
         id: DatasetId,
         change: DatasetChange,
     ) -> Result<Dataset, Error> {
-        let mut dataset = self.writable_dataset(principal, id).await?;
+        let mut dataset = self.writable(principal, id).await?;
         dataset.name = change.name.unwrap_or(dataset.name);
         dataset.description = change.description.unwrap_or(dataset.description);
         match change.columns {
@@ -375,29 +382,30 @@ impl App {
         dataset.judgments = change.judgments.unwrap_or(dataset.judgments);
         check_judgments(&dataset.judgments, &dataset.columns)
             .map_err(|(index, why)| Error::invalid(&format!("judgments[{index}]"), why))?;
-        let changed = self.query(principal, datasets::update(viewer(principal)?, &dataset, self.now())).await?;
+        let changed = self.app.query(principal, datasets::update(viewer(principal)?, &dataset, self.app.now())).await?;
         changed.ok_or(Error::Conflict {
             code: "conflict",
             message: "Someone else changed this data set at the same time. Read it again, then decide.",
         })
     }
 
-    async fn writable_dataset(&self, principal: &Principal, id: DatasetId) -> Result<Dataset, Error> {
-        writable(self.query(principal, datasets::get(viewer(principal)?, id)).await?)
+    async fn writable(&self, principal: &Principal, id: DatasetId) -> Result<Dataset, Error> {
+        writable(self.app.query(principal, datasets::get(viewer(principal)?, id)).await?)
     }
 
     /// Ends a data set.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Forbidden`].
-    pub async fn delete_dataset(&self, principal: &Principal, id: DatasetId) -> Result<Dataset, Error> {
+    pub async fn delete(&self, principal: &Principal, id: DatasetId) -> Result<Dataset, Error> {
         let viewer = viewer(principal)?;
-        let deleted = self.resource_event(principal, Resource::Dataset(id), "dataset.deleted", json!({}));
+        let deleted =
+            Shares::new(self.app).resource_event(principal, Resource::Dataset(id), "dataset.deleted", json!({}));
         let mut batch = Batch::new();
         let dataset = batch.add(datasets::get(viewer, id));
-        batch.execute(datasets::delete(viewer, id, self.now()));
-        batch.execute(self.record_if_changed(principal, &deleted));
-        writable(self.guarded(principal, batch).await?.take(dataset)?)
+        batch.execute(datasets::delete(viewer, id, self.app.now()));
+        batch.execute(self.app.record_if_changed(principal, &deleted));
+        writable(self.app.guarded(principal, batch).await?.take(dataset)?)
     }
 
     /// Adds rows at the end, all or none; gives their ids.
@@ -415,19 +423,19 @@ impl App {
             return Err(Error::invalid("rows", message));
         }
         let added = count(new.len());
-        let mut dataset = self.writable_dataset(principal, id).await?;
+        let mut dataset = self.writable(principal, id).await?;
         let chunks = read_chunks(&mut dataset.columns, new, false)?;
         if dataset.row_count + added > MAX_ROWS {
             return Err(Error::invalid("rows", format!("a data set has at most {MAX_ROWS} rows")));
         }
-        let (viewer, now) = (viewer(principal)?, self.now());
+        let (viewer, now) = (viewer(principal)?, self.app.now());
         let (mut batch, mut appended) = (Batch::new(), Vec::new());
         for chunk in chunks.finish() {
             let (first_row, store) = datasets::append(viewer, id, &chunk, now);
             appended.push((batch.add(first_row), chunk.row_count));
             batch.extend(store);
         }
-        let mut results = self.guarded(principal, batch).await?;
+        let mut results = self.app.guarded(principal, batch).await?;
         let mut ids = Vec::new();
         for (first_row, row_count) in appended {
             // The right to write may have ended in between, and then all of them found nothing to change.
@@ -452,14 +460,14 @@ impl App {
             return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() });
         }
         let viewer = viewer(principal)?;
-        let mut dataset = self.writable_dataset(principal, id).await?;
+        let mut dataset = self.writable(principal, id).await?;
         let cells =
             dataset.columns.to_cells(values, false).map_err(|why| Error::Invalid { field: None, message: why })?;
         let change = async |mut batch: Batch| {
             let changed = batch.add(datasets::change_row(viewer, id, row, &cells));
-            batch.execute(datasets::count_change(id, false, self.now()));
+            batch.execute(datasets::count_change(id, false, self.app.now()));
             let chunks = batch.add(datasets::page_after(viewer, id, row - 1, 1));
-            let mut results = self.guarded(principal, batch).await?;
+            let mut results = self.app.guarded(principal, batch).await?;
             let mut chunks = results.take(chunks)?.into_iter();
             let cells = chunks.find_map(|chunk| chunk.numbered().find(|(number, _)| *number == row));
             let (_, cells) = cells.ok_or(Error::NotFound)?;
@@ -484,14 +492,14 @@ impl App {
         if ids.is_empty() || ids.len() > MAX_ROWS_AT_ONCE {
             return Err(Error::invalid("row_ids", format!("must have 1 to {MAX_ROWS_AT_ONCE} ids")));
         }
-        let (viewer, now) = (viewer(principal)?, self.now());
+        let (viewer, now) = (viewer(principal)?, self.app.now());
         let (mut batch, mut handles) = (Batch::new(), Vec::new());
         let dataset = batch.add(datasets::get(viewer, id));
         for row in ids {
             handles.push((row, batch.add(datasets::remove_row(viewer, id, row))));
             batch.execute(datasets::count_change(id, true, now));
         }
-        let mut results = self.guarded(principal, batch).await?;
+        let mut results = self.app.guarded(principal, batch).await?;
         writable(results.take(dataset)?)?;
         let mut removed = Vec::new();
         for (row, handle) in handles {

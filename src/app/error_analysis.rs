@@ -11,7 +11,7 @@ use crate::{
     app::{
         App, Principal,
         error::Error,
-        model::{Question, object_of},
+        model::{LanguageModel, Question, object_of},
         shares::viewer,
     },
     domain::{
@@ -69,7 +69,19 @@ struct Note {
     note: String,
 }
 
-impl App {
+/// The use cases of error analysis.
+pub struct ErrorAnalysis<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> ErrorAnalysis<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl ErrorAnalysis<'_> {
     /// A note about each of these runs, none of which passed.
     ///
     /// # Errors
@@ -81,7 +93,7 @@ impl App {
         ids: Vec<RunId>,
     ) -> Result<Suggestion<(RunId, String)>, Error> {
         check_count("runs", ids.len(), MAX_RUNS)?;
-        let found = self.query(principal, runs::some(viewer(principal)?, &ids)).await?;
+        let found = self.app.query(principal, runs::some(viewer(principal)?, &ids)).await?;
         let found: HashMap<RunId, Run> = found.into_iter().map(|run| (run.id, run)).collect();
         let mut failed = Vec::new();
         for (at, id) in ids.iter().enumerate() {
@@ -91,7 +103,7 @@ impl App {
                 _ => return Err(Error::invalid(&format!("runs[{at}]"), "must be a run whose judgment is no good one")),
             }
         }
-        if self.config.model.is_none() {
+        if self.app.config.model.is_none() {
             let notes = ids.into_iter().zip(failed.iter().map(|(_, judgment)| note(judgment)));
             return Ok(Suggestion { by_model: false, items: notes.collect() });
         }
@@ -127,8 +139,8 @@ impl App {
             return Err(Error::invalid(&format!("notes[{at}]"), message));
         }
         viewer(principal)?;
-        self.guarded(principal, Batch::new()).await?;
-        if self.config.model.is_none() {
+        self.app.guarded(principal, Batch::new()).await?;
+        if self.app.config.model.is_none() {
             return Ok(Suggestion { by_model: false, items: categorize(notes) });
         }
         let data = numbered(notes.iter().map(|note| json!({ "note": note })));
@@ -160,8 +172,8 @@ impl App {
             }
         }
         viewer(principal)?;
-        self.guarded(principal, Batch::new()).await?;
-        if self.config.model.is_none() {
+        self.app.guarded(principal, Batch::new()).await?;
+        if self.app.config.model.is_none() {
             return Ok(Suggestion { by_model: false, items: consolidate(categories) });
         }
         let data = numbered(categories.iter().map(|category| {
@@ -186,7 +198,7 @@ impl App {
         let items = json!({ "type": "array", "items": object_of(&item) });
         let answer = object_of(&json!({ "items": items }));
         let question = Question { instructions: instructions.to_owned(), data, answer };
-        let answer = self.ask(&question, |answer: &Answer<T>| are_good(&answer.items)).await?;
+        let answer = LanguageModel::new(self.app).ask(&question, |answer: &Answer<T>| are_good(&answer.items)).await?;
         Ok(Suggestion { by_model: true, items: answer.items })
     }
 }

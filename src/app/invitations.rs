@@ -7,9 +7,10 @@ use crate::{
         App, Principal,
         error::Error,
         idempotency::Attempt,
+        keys::Keys,
         page::Page,
         people::check_vouches,
-        sessions::{Begun, Visitor},
+        sessions::{Begun, Sessions, Visitor},
     },
     domain::{
         audit::{Actor, AuditEvent},
@@ -37,13 +38,25 @@ const ALREADY_INVITED: Error = Error::Conflict {
 const ALREADY_MEMBER: Error =
     Error::Conflict { code: "already_member", message: "Somebody with this address is a member already." };
 
-impl App {
+/// The use cases of invitations.
+pub struct Invitations<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> Invitations<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl Invitations<'_> {
     /// Invites somebody; gives the invitation, and its token this once.
     ///
     /// # Errors
     /// [`Error::Exceeds`] when the caller cannot vouch for the role; [`Error::Conflict`] when somebody
     /// with this address is a member or invited already.
-    pub async fn invite(
+    pub async fn create(
         &self,
         principal: &Principal,
         organization_id: OrganizationId,
@@ -54,18 +67,19 @@ impl App {
         principal.administers()?;
         check_vouches(principal, role)?;
         let answer = |first: FirstRequest, (invitation, digest): (Invitation, String)| {
-            let source = self.secret_bytes_again(principal, &first)?;
-            let token = InvitationToken::generate(&self.config.brand, source).map_err(Error::Unavailable)?;
+            let source = self.app.secret_bytes_again(principal, &first)?;
+            let token = InvitationToken::generate(&self.app.config.brand, source).map_err(Error::Unavailable)?;
             let same = token.digest().to_hex() == digest;
             if same { Ok((invitation, token)) } else { Err(Error::Spent(first.subject)) }
         };
-        self.once(principal, invitations::made, answer, async |attempt| {
-            self.invite_once(attempt, principal, organization_id, email, role, lasts_ms).await
-        })
-        .await
+        self.app
+            .once(principal, invitations::made, answer, async |attempt| {
+                self.create_once(attempt, principal, organization_id, email, role, lasts_ms).await
+            })
+            .await
     }
 
-    async fn invite_once(
+    async fn create_once(
         &self,
         mut attempt: Attempt<'_>,
         principal: &Principal,
@@ -74,14 +88,14 @@ impl App {
         role: Role,
         lasts_ms: i64,
     ) -> Result<(Invitation, InvitationToken), Error> {
-        let now = self.now();
+        let now = self.app.now();
         // No key makes another that lasts longer than itself, in this way neither.
         let key_expires_at = principal.snapshot.ends_at();
         let ends_at = now.plus_ms(lasts_ms);
         let source = attempt.secret_bytes()?;
-        let token = InvitationToken::generate(&self.config.brand, source).map_err(Error::Unavailable)?;
+        let token = InvitationToken::generate(&self.app.config.brand, source).map_err(Error::Unavailable)?;
         let invitation = Invitation {
-            id: InvitationId::new(now, self.random_bits()?),
+            id: InvitationId::new(now, self.app.random_bits()?),
             organization_id,
             email,
             role,
@@ -100,7 +114,7 @@ impl App {
         let is_member = batch.add(people::is_member(organization_id, &invitation.email));
         batch.execute(invitations::forget_expired(organization_id, now));
         let inserted = batch.add(invitations::insert(&invitation, token.digest(), principal.snapshot.user_id));
-        batch.execute(self.record_if_changed(principal, &created));
+        batch.execute(self.app.record_if_changed(principal, &created));
         let mut results = attempt.run_in_organization(organization_id, invitation.id, batch).await?;
         if results.take(inserted)? {
             return Ok((invitation, token));
@@ -112,7 +126,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Exceeds`] for whoever does not administer the organization.
-    pub async fn list_invitations(
+    pub async fn list(
         &self,
         principal: &Principal,
         organization_id: OrganizationId,
@@ -121,8 +135,8 @@ impl App {
     ) -> Result<Page<Invitation>, Error> {
         principal.administers()?;
         let mut batch = Batch::new();
-        let list = batch.add(invitations::list(organization_id, before, limit + 1, self.now()));
-        let mut results = self.in_organization(principal, organization_id, batch).await?;
+        let list = batch.add(invitations::list(organization_id, before, limit + 1, self.app.now()));
+        let mut results = self.app.in_organization(principal, organization_id, batch).await?;
         Ok(Page::of(results.take(list)?, limit))
     }
 
@@ -130,19 +144,19 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] also when it was accepted or has expired.
-    pub async fn revoke_invitation(
+    pub async fn revoke(
         &self,
         principal: &Principal,
         organization_id: OrganizationId,
         id: InvitationId,
     ) -> Result<(), Error> {
         principal.administers()?;
-        let now = self.now();
+        let now = self.app.now();
         let event = AuditEvent::new(organization_id, id, "invitation.revoked", json!({}), now);
         let mut batch = Batch::new();
         let revoked = batch.add(invitations::revoke(organization_id, id, now));
-        batch.execute(self.record_if_changed(principal, &event));
-        let mut results = self.in_organization(principal, organization_id, batch).await?;
+        batch.execute(self.app.record_if_changed(principal, &event));
+        let mut results = self.app.in_organization(principal, organization_id, batch).await?;
         if results.take(revoked)? { Ok(()) } else { Err(Error::NotFound) }
     }
 
@@ -150,9 +164,9 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] when it opens none, or none any more.
-    pub async fn open_invitation(&self, token: &InvitationToken) -> Result<(Invitation, Name, Policy), Error> {
-        let invitation = invitations::by_digest(token.digest(), self.now());
-        invitation.run(&*self.database).await?.ok_or(Error::NotFound)
+    pub async fn open(&self, token: &InvitationToken) -> Result<(Invitation, Name, Policy), Error> {
+        let invitation = invitations::by_digest(token.digest(), self.app.now());
+        invitation.run(&*self.app.database).await?.ok_or(Error::NotFound)
     }
 
     /// Lets in whoever has the token, as a new user with a key of their own. Of two at once, one is let in.
@@ -162,7 +176,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] when the token opens no invitation, or none any more.
-    pub async fn accept_invitation(
+    pub async fn accept(
         &self,
         token: &InvitationToken,
         key_name: Name,
@@ -170,13 +184,13 @@ impl App {
         ip: Option<String>,
     ) -> Result<Created, Error> {
         // An invitation never changes: it can only have ended when the batch below asks again.
-        let (invitation, _, policy) = self.open_invitation(token).await?;
-        let now = self.now();
-        let user_id = UserId::new(now, self.random_bits()?);
-        let text = KeyText::generate(&self.config.brand, None, KeyKind::Pat, |bytes| self.entropy.fill(bytes))
+        let (invitation, _, policy) = self.open(token).await?;
+        let now = self.app.now();
+        let user_id = UserId::new(now, self.app.random_bits()?);
+        let text = KeyText::generate(&self.app.config.brand, None, KeyKind::Pat, |bytes| self.app.entropy.fill(bytes))
             .map_err(Error::Unavailable)?;
         let mut key = Key {
-            id: KeyId::new(now, self.random_bits()?),
+            id: KeyId::new(now, self.app.random_bits()?),
             number: 0,
             organization_id: invitation.organization_id,
             user_id: Some(user_id),
@@ -202,8 +216,8 @@ impl App {
         };
         // They act by the key that they get.
         let actor = Actor { key_id: Some(key.id), user_id: Some(user_id), session_id: None, request_id, ip };
-        let insert = self.insert_key(&key, &text, policy);
-        let number = self.join(token, &invitation, user_id, &actor, insert, &Self::created_event(&key)).await?;
+        let insert = Keys::new(self.app).insert(&key, &text, policy);
+        let number = self.join(token, &invitation, user_id, &actor, insert, &Keys::created_event(&key)).await?;
         key.number = number.ok_or(Error::NotFound)?;
         Ok(Created { key, text })
     }
@@ -211,12 +225,12 @@ impl App {
     /// The same for a browser, which gets a session in the place of a key.
     ///
     /// # Errors
-    /// As [`App::accept_invitation`] says.
+    /// As [`Invitations::accept`] says.
     pub async fn accept_and_sign_in(&self, token: &InvitationToken, visitor: &Visitor) -> Result<Begun, Error> {
-        let (invitation, ..) = self.open_invitation(token).await?;
-        let now = self.now();
-        let user_id = UserId::new(now, self.random_bits()?);
-        let new = self.new_session(visitor, invitation.key_expires_at, now)?;
+        let (invitation, ..) = self.open(token).await?;
+        let now = self.app.now();
+        let user_id = UserId::new(now, self.app.random_bits()?);
+        let new = Sessions::new(self.app).new_session(visitor, invitation.key_expires_at, now)?;
         let insert =
             sessions::insert_for_member(&new.row(), invitation.organization_id, user_id, invitation.key_expires_at);
         let created = new.created_event(invitation.organization_id, "invitation");
@@ -235,7 +249,7 @@ impl App {
         insert: Query<T>,
         inserted: &AuditEvent,
     ) -> Result<T, Error> {
-        let (now, digest, retention_ms) = (inserted.at, token.digest(), self.config.audit_retention_ms);
+        let (now, digest, retention_ms) = (inserted.at, token.digest(), self.app.config.audit_retention_ms);
         let details = json!({ "invitation": invitation.id, "role": invitation.role });
         let joined = AuditEvent::new(invitation.organization_id, user_id, "member.joined", details, now);
         let mut batch = Batch::new();
@@ -245,6 +259,6 @@ impl App {
         let result = batch.add(insert);
         batch.execute(audit::record_if_changed(actor, inserted, retention_ms));
         batch.execute(invitations::use_up(digest, user_id));
-        Ok(batch.run(&*self.database).await?.take(result)?)
+        Ok(batch.run(&*self.app.database).await?.take(result)?)
     }
 }

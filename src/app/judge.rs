@@ -5,9 +5,8 @@ use serde_json::json;
 
 use crate::{
     app::{
-        App,
         error::Error,
-        model::{Question, object_of},
+        model::{LanguageModel, Question, object_of},
     },
     domain::{
         dataset::DatasetRow,
@@ -26,7 +25,7 @@ struct Answer {
     explanation: String,
 }
 
-impl App {
+impl LanguageModel<'_> {
     /// Judges these values.
     ///
     /// # Errors

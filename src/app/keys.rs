@@ -67,13 +67,25 @@ pub(crate) struct History {
     pub(crate) names: HashMap<String, String>,
 }
 
-impl App {
+/// The use cases of keys, from creation to revocation.
+pub struct Keys<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> Keys<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl Keys<'_> {
     /// The scopes for which a list of scopes and names of bundles stands by the catalogue of now.
     ///
     /// # Errors
     /// [`Error::Invalid`] names the entry that is neither.
     pub(crate) fn expand_scopes(&self, entries: &[String]) -> Result<Scopes, Error> {
-        self.config.catalogue.expand(entries).map_err(|(index, message)| wrong_scope(index, &message))
+        self.app.config.catalogue.expand(entries).map_err(|(index, message)| wrong_scope(index, &message))
     }
 
     /// Every scope must be in the catalogue: one that is not would look granted and open nothing.
@@ -82,7 +94,7 @@ impl App {
     /// [`Error::Invalid`] names the first that is not.
     pub(crate) fn check_scopes(&self, scopes: &[Scope]) -> Result<(), Error> {
         for (index, scope) in scopes.iter().enumerate() {
-            self.config.catalogue.check(scope).map_err(|message| wrong_scope(index, &message))?;
+            self.app.config.catalogue.check(scope).map_err(|message| wrong_scope(index, &message))?;
         }
         Ok(())
     }
@@ -92,16 +104,17 @@ impl App {
     /// # Errors
     /// [`Error::Invalid`]; [`Error::Exceeds`] when it would hold more than its maker; [`Error::Conflict`]
     /// when its user has as many keys as the organization allows.
-    pub async fn create_key(&self, principal: &Principal, new: NewKey) -> Result<Created, Error> {
+    pub async fn create(&self, principal: &Principal, new: NewKey) -> Result<Created, Error> {
         let (organization_id, policy) = (principal.snapshot.organization_id, principal.snapshot.policy);
-        self.once_key(principal, async |attempt| {
-            self.create_key_after(attempt, principal, organization_id, policy, new, Batch::new()).await
-        })
-        .await
+        self.app
+            .once_key(principal, async |attempt| {
+                self.create_after(attempt, principal, organization_id, policy, new, Batch::new()).await
+            })
+            .await
     }
 
     /// Creates a key of an organization that has this policy, behind what is in the batch already.
-    pub(super) async fn create_key_after(
+    pub(super) async fn create_after(
         &self,
         mut attempt: Attempt<'_>,
         principal: &Principal,
@@ -111,7 +124,7 @@ impl App {
         mut batch: Batch,
     ) -> Result<Created, Error> {
         let maker = &principal.snapshot;
-        let now = self.now();
+        let now = self.app.now();
         let (kind, user_id) = kind_and_user(principal, &new)?;
         // A project's key sees its project and administers nothing.
         let role = if kind == KeyKind::Proj { Role::Member } else { maker.role };
@@ -122,9 +135,9 @@ impl App {
         check_holds(principal, &scopes, maker.role, expires_at)?;
         let source = attempt.secret_bytes()?;
         let text =
-            KeyText::generate(&self.config.brand, new.label.as_ref(), kind, source).map_err(Error::Unavailable)?;
+            KeyText::generate(&self.app.config.brand, new.label.as_ref(), kind, source).map_err(Error::Unavailable)?;
         let mut key = Key {
-            id: KeyId::new(now, self.random_bits()?),
+            id: KeyId::new(now, self.app.random_bits()?),
             number: 0,
             organization_id,
             user_id,
@@ -143,8 +156,8 @@ impl App {
             last_used_at: None,
             rotation: None,
         };
-        let number = batch.add(self.insert_key(&key, &text, policy));
-        batch.execute(self.record_if_changed(principal, &Self::created_event(&key)));
+        let number = batch.add(self.insert(&key, &text, policy));
+        batch.execute(self.app.record_if_changed(principal, &Self::created_event(&key)));
         let mut results = attempt.run(key.id, batch).await?;
         key.number = results.take(number)?.ok_or_else(|| match kind {
             KeyKind::Pat => KEY_LIMIT,
@@ -154,8 +167,8 @@ impl App {
     }
 
     /// A new key's row; gives its number.
-    pub(super) fn insert_key(&self, key: &Key, text: &KeyText, policy: Policy) -> Query<Option<i64>> {
-        let (digest, pepper_version) = self.config.hasher.current(text);
+    pub(super) fn insert(&self, key: &Key, text: &KeyText, policy: Policy) -> Query<Option<i64>> {
+        let (digest, pepper_version) = self.app.config.hasher.current(text);
         keys::insert(key, digest, pepper_version, policy.max_keys_per_user)
     }
 
@@ -173,16 +186,16 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] also when it is there but the caller may not see it.
-    pub(crate) async fn get_key(&self, principal: &Principal, key: KeyRef) -> Result<Key, Error> {
+    pub(crate) async fn get(&self, principal: &Principal, key: KeyRef) -> Result<Key, Error> {
         let own = matches!(key, KeyRef::Id(id) if id == principal.snapshot.key_id);
-        self.query(principal, keys::get(reach(principal, own)?, key)).await?.ok_or(Error::NotFound)
+        self.app.query(principal, keys::get(reach(principal, own)?, key)).await?.ok_or(Error::NotFound)
     }
 
     /// A page of at most `limit` keys, the newest first.
     ///
     /// # Errors
     /// The database's.
-    pub(crate) async fn list_keys(
+    pub(crate) async fn list(
         &self,
         principal: &Principal,
         filter: &KeyFilter,
@@ -190,8 +203,8 @@ impl App {
         limit: i64,
     ) -> Result<Page<Key>, Error> {
         // One more than asked tells whether there are more.
-        let list = keys::list(reach(principal, false)?, filter, cursor, limit + 1, self.now());
-        Ok(Page::at(cursor, self.query(principal, list).await?, limit))
+        let list = keys::list(reach(principal, false)?, filter, cursor, limit + 1, self.app.now());
+        Ok(Page::at(cursor, self.app.query(principal, list).await?, limit))
     }
 
     /// The same, with the name by which people know the owner of each key, of as many keys as are looked through at
@@ -199,7 +212,7 @@ impl App {
     ///
     /// # Errors
     /// The database's.
-    pub(crate) async fn list_owned_keys(
+    pub(crate) async fn list_owned(
         &self,
         principal: &Principal,
         filter: &KeyFilter,
@@ -208,9 +221,9 @@ impl App {
     ) -> Result<(Page<(Key, KeyOwner)>, Option<KeyId>), Error> {
         let reach = reach(principal, false)?;
         let mut batch = Batch::new();
-        let owned = batch.add(keys::list_owned(reach, filter, cursor, limit + 1, self.now()));
+        let owned = batch.add(keys::list_owned(reach, filter, cursor, limit + 1, self.app.now()));
         let looked_until = batch.add(keys::looked_until(reach, filter, cursor));
-        let mut results = self.guarded(principal, batch).await?;
+        let mut results = self.app.guarded(principal, batch).await?;
         Ok((Page::at(cursor, results.take(owned)?, limit), results.take(looked_until)?))
     }
 
@@ -219,14 +232,14 @@ impl App {
     /// # Errors
     /// [`Error::Exceeds`] when the key would get more than the caller holds; [`Error::Conflict`] when
     /// it is revoked, or was changed by someone else since it was read.
-    pub(crate) async fn change_key(
+    pub(crate) async fn change(
         &self,
         principal: &Principal,
         before: &Key,
         change: &KeyChange,
         force: bool,
     ) -> Result<Key, Error> {
-        let now = self.now();
+        let now = self.app.now();
         if let Some(metadata) = &change.metadata {
             check_metadata(metadata)?;
         }
@@ -252,7 +265,7 @@ impl App {
         match self.carry_out(principal, update, &event(before, "key.updated", described(change), now)).await {
             Err(Error::Conflict { .. })
                 if change.enabled == Some(false)
-                    && self.get_key(principal, KeyRef::Id(before.id)).await?.updated_at == before.updated_at =>
+                    && self.get(principal, KeyRef::Id(before.id)).await?.updated_at == before.updated_at =>
             {
                 Err(LAST_MANAGING_KEY)
             }
@@ -270,8 +283,8 @@ impl App {
     ) -> Result<Key, Error> {
         let mut batch = Batch::new();
         let changed = batch.add(change);
-        batch.execute(self.record_if_changed(principal, event));
-        self.guarded(principal, batch).await?.take(changed)?.ok_or(CHANGED_MEANWHILE)
+        batch.execute(self.app.record_if_changed(principal, event));
+        self.app.guarded(principal, batch).await?.take(changed)?.ok_or(CHANGED_MEANWHILE)
     }
 
     /// Ends a key for good. Revoking a revoked key changes nothing and is no error.
@@ -279,15 +292,15 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`] also when it is there but the caller may not see it; [`Error::Conflict`] when it
     /// is the last key that can manage keys, unless this is forced.
-    pub async fn revoke_key(&self, principal: &Principal, id: KeyId, force: bool) -> Result<Key, Error> {
-        let now = self.now();
+    pub async fn revoke(&self, principal: &Principal, id: KeyId, force: bool) -> Result<Key, Error> {
+        let now = self.app.now();
         let reach = reach_to_change(principal, id)?;
         let revoked = AuditEvent::new(principal.snapshot.organization_id, id, "key.revoked", json!({}), now);
         let mut batch = Batch::new();
         batch.execute(keys::revoke(reach, id, force, now));
-        batch.execute(self.record_if_changed(principal, &revoked));
+        batch.execute(self.app.record_if_changed(principal, &revoked));
         let key = batch.add(keys::get(reach, KeyRef::Id(id)));
-        let key = self.guarded(principal, batch).await?.take(key)?.ok_or(Error::NotFound)?;
+        let key = self.app.guarded(principal, batch).await?.take(key)?.ok_or(Error::NotFound)?;
         if key.life.revoked_at.is_none() { Err(LAST_MANAGING_KEY) } else { Ok(key) }
     }
 
@@ -295,23 +308,23 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] also when the key is there but the caller may not see it.
-    pub async fn key_usage(&self, principal: &Principal, id: KeyId) -> Result<Vec<DailyUses>, Error> {
-        self.about_key(principal, id, key_uses::daily(id, self.now())).await
+    pub async fn usage(&self, principal: &Principal, id: KeyId) -> Result<Vec<DailyUses>, Error> {
+        self.about_key(principal, id, key_uses::daily(id, self.app.now())).await
     }
 
-    /// A key with the name by which people know its owner, its [`App::key_usage`] and its [`App::key_events`], and,
+    /// A key with the name by which people know its owner, its [`Keys::usage`] and its [`Keys::events`], and,
     /// for whoever administers the organization, the names of those of whom the events speak; in one round trip.
     ///
     /// # Errors
     /// [`Error::NotFound`] also when the key is there but the caller may not see it.
-    pub(crate) async fn key_with_history(
+    pub(crate) async fn get_with_history(
         &self,
         principal: &Principal,
         id: KeyId,
         after: Option<i64>,
         limit: i64,
     ) -> Result<History, Error> {
-        let (reach, now) = (reach(principal, id == principal.snapshot.key_id)?, self.now());
+        let (reach, now) = (reach(principal, id == principal.snapshot.key_id)?, self.app.now());
         let organization_id = principal.snapshot.organization_id;
         let this = KeyFilter { ids: Some(vec![id]), status: StatusFilter::All, ..KeyFilter::default() };
         let of_key = events_of(id);
@@ -321,7 +334,7 @@ impl App {
         let events = batch.add(audit::list(organization_id, &of_key, after, limit + 1));
         let names = principal.administers().is_ok();
         let names = names.then(|| batch.add(audit::names(organization_id, &of_key, after, limit + 1)));
-        let mut results = self.guarded(principal, batch).await?;
+        let mut results = self.app.guarded(principal, batch).await?;
         let (key, owner) = results.take(key)?.pop().ok_or(Error::NotFound)?;
         Ok(History {
             key,
@@ -336,7 +349,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] also when the key is there but the caller may not see it.
-    pub async fn key_events(
+    pub async fn events(
         &self,
         principal: &Principal,
         id: KeyId,
@@ -352,7 +365,7 @@ impl App {
         let mut batch = Batch::new();
         let key = batch.add(keys::get(reach(principal, id == principal.snapshot.key_id)?, KeyRef::Id(id)));
         let result = batch.add(query);
-        let mut results = self.guarded(principal, batch).await?;
+        let mut results = self.app.guarded(principal, batch).await?;
         results.take(key)?.ok_or(Error::NotFound)?;
         Ok(results.take(result)?)
     }

@@ -8,8 +8,9 @@ use crate::{
         error::Error,
         holding::check_holds,
         idempotency::Attempt,
+        keys::Keys,
         page::Page,
-        shares::{viewer, writable},
+        shares::{Shares, viewer, writable},
     },
     domain::{
         access::{Part, Permitted, Resource},
@@ -41,7 +42,19 @@ pub struct NewLiveEvaluation {
     pub description: Option<String>,
 }
 
-impl App {
+/// The use cases of live evaluations.
+pub struct LiveEvaluations<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> LiveEvaluations<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl LiveEvaluations<'_> {
     /// Deploys an evaluation as it is now, with a key of its own. Two round trips: what is there, and what
     /// comes of it.
     ///
@@ -54,35 +67,36 @@ impl App {
         new: NewLiveEvaluation,
     ) -> Result<(LiveEvaluation, Created), Error> {
         let viewer = viewer(principal)?;
-        self.once_key_with(principal, live_evaluations::made, async |mut attempt| {
-            let evaluation = self.query(principal, evaluations::get(viewer, new.evaluation_id)).await?;
-            let evaluation = deployable(evaluation)?;
-            let now = self.now();
-            let live = LiveEvaluation {
-                id: LiveEvaluationId::new(now, self.random_bits()?),
-                organization_id: viewer.organization_id,
-                user_id: viewer.user_id(),
-                project_id: viewer.project_id(),
-                evaluation_id: new.evaluation_id,
-                name: new.name.unwrap_or(evaluation.name),
-                description: new.description,
-                config: evaluation.config,
-                active: true,
-                key: None,
-                created_at: now,
-                updated_at: now,
-            };
-            let created = self.live_key(&mut attempt, principal, &live)?;
-            let details = json!({ "name": live.name, "evaluation": live.evaluation_id });
-            let deployed = self.live_event(principal, live.id, "live_evaluation.deployed", details);
-            let mut batch = Batch::new();
-            batch.execute(live_evaluations::insert(viewer, &live, evaluation.updated_at));
-            let number = self.add_live_key(&mut batch, principal, &created);
-            batch.execute(self.record_if_changed(principal, &deployed));
-            let mut results = attempt.run(created.key.id, batch).await?;
-            with_key(live, created, results.take(number)?)
-        })
-        .await
+        self.app
+            .once_key_with(principal, live_evaluations::made, async |mut attempt| {
+                let evaluation = self.app.query(principal, evaluations::get(viewer, new.evaluation_id)).await?;
+                let evaluation = deployable(evaluation)?;
+                let now = self.app.now();
+                let live = LiveEvaluation {
+                    id: LiveEvaluationId::new(now, self.app.random_bits()?),
+                    organization_id: viewer.organization_id,
+                    user_id: viewer.user_id(),
+                    project_id: viewer.project_id(),
+                    evaluation_id: new.evaluation_id,
+                    name: new.name.unwrap_or(evaluation.name),
+                    description: new.description,
+                    config: evaluation.config,
+                    active: true,
+                    key: None,
+                    created_at: now,
+                    updated_at: now,
+                };
+                let created = self.live_key(&mut attempt, principal, &live)?;
+                let details = json!({ "name": live.name, "evaluation": live.evaluation_id });
+                let deployed = self.live_event(principal, live.id, "live_evaluation.deployed", details);
+                let mut batch = Batch::new();
+                batch.execute(live_evaluations::insert(viewer, &live, evaluation.updated_at));
+                let number = self.add_live_key(&mut batch, principal, &created);
+                batch.execute(self.app.record_if_changed(principal, &deployed));
+                let mut results = attempt.run(created.key.id, batch).await?;
+                with_key(live, created, results.take(number)?)
+            })
+            .await
     }
 
     /// Gives a live evaluation a new key and ends the one that it has, if there is one, in one batch.
@@ -96,31 +110,32 @@ impl App {
         id: LiveEvaluationId,
     ) -> Result<(LiveEvaluation, Created), Error> {
         let viewer = viewer(principal)?;
-        self.once_key_with(principal, live_evaluations::made, async |mut attempt| {
-            let live = writable(self.query(principal, live_evaluations::get(viewer, id)).await?)?;
-            let created = self.live_key(&mut attempt, principal, &live)?;
-            let now = created.key.created_at;
-            let mut batch = Batch::new();
-            if let Some(key) = &live.key {
-                let revoked = Event::new(live.organization_id, key.id, "key.revoked", json!({}), now);
-                batch.execute(live_evaluations::revoke_key(viewer, &live, now));
-                batch.execute(self.record_if_changed(principal, &revoked));
-            }
-            let changed = batch.add(live_evaluations::touch(viewer, &live, now));
-            let number = self.add_live_key(&mut batch, principal, &created);
-            let mut results = attempt.run(created.key.id, batch).await?;
-            let changed = results.take(changed)?.ok_or(CHANGED)?;
-            with_key(changed, created, results.take(number)?)
-        })
-        .await
+        self.app
+            .once_key_with(principal, live_evaluations::made, async |mut attempt| {
+                let live = writable(self.app.query(principal, live_evaluations::get(viewer, id)).await?)?;
+                let created = self.live_key(&mut attempt, principal, &live)?;
+                let now = created.key.created_at;
+                let mut batch = Batch::new();
+                if let Some(key) = &live.key {
+                    let revoked = Event::new(live.organization_id, key.id, "key.revoked", json!({}), now);
+                    batch.execute(live_evaluations::revoke_key(viewer, &live, now));
+                    batch.execute(self.app.record_if_changed(principal, &revoked));
+                }
+                let changed = batch.add(live_evaluations::touch(viewer, &live, now));
+                let number = self.add_live_key(&mut batch, principal, &created);
+                let mut results = attempt.run(created.key.id, batch).await?;
+                let changed = results.take(changed)?.ok_or(CHANGED)?;
+                with_key(changed, created, results.take(number)?)
+            })
+            .await
     }
 
     /// Adds the statements that store the new key of a live evaluation, if the one before has changed a row; the handle
     /// takes the key's number.
     fn add_live_key(&self, batch: &mut Batch, principal: &Principal, created: &Created) -> Handle<Option<i64>> {
-        let insert = self.insert_key(&created.key, &created.text, principal.snapshot.policy);
+        let insert = Keys::new(self.app).insert(&created.key, &created.text, principal.snapshot.policy);
         let number = batch.add(insert);
-        batch.execute(self.record_if_changed(principal, &Self::created_event(&created.key)));
+        batch.execute(self.app.record_if_changed(principal, &Keys::created_event(&created.key)));
         number
     }
 
@@ -131,14 +146,14 @@ impl App {
         principal: &Principal,
         live: &LiveEvaluation,
     ) -> Result<Created, Error> {
-        let now = self.now();
+        let now = self.app.now();
         let scopes = Scopes::List(vec![EXECUTE]);
         let expires_at = principal.snapshot.policy.expiry_unasked(principal.snapshot.ends_at(), now);
         check_holds(principal, &scopes, Role::Member, expires_at)?;
         let source = attempt.secret_bytes()?;
-        let text = KeyText::generate(&self.config.brand, None, KeyKind::Sk, source).map_err(Error::Unavailable)?;
+        let text = KeyText::generate(&self.app.config.brand, None, KeyKind::Sk, source).map_err(Error::Unavailable)?;
         let key = Key {
-            id: KeyId::new(now, self.random_bits()?),
+            id: KeyId::new(now, self.app.random_bits()?),
             number: 0,
             organization_id: live.organization_id,
             user_id: None,
@@ -164,14 +179,14 @@ impl App {
     ///
     /// # Errors
     /// The database's.
-    pub async fn list_live_evaluations(
+    pub async fn list(
         &self,
         principal: &Principal,
         after: Option<LiveEvaluationId>,
         limit: i64,
     ) -> Result<Page<LiveEvaluation>, Error> {
         let part = Part { after, skip: 0, limit: limit + 1 };
-        let found = self.query(principal, live_evaluations::list(viewer(principal)?, part)).await?;
+        let found = self.app.query(principal, live_evaluations::list(viewer(principal)?, part)).await?;
         Ok(Page::of(found, limit))
     }
 
@@ -179,8 +194,8 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] also when it is there but the caller may not see it.
-    pub async fn live_evaluation(&self, principal: &Principal, id: LiveEvaluationId) -> Result<LiveEvaluation, Error> {
-        let found = self.query(principal, live_evaluations::get(viewer(principal)?, id)).await?;
+    pub async fn get(&self, principal: &Principal, id: LiveEvaluationId) -> Result<LiveEvaluation, Error> {
+        let found = self.app.query(principal, live_evaluations::get(viewer(principal)?, id)).await?;
         Ok(found.ok_or(Error::NotFound)?.item)
     }
 
@@ -189,7 +204,7 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`], also for the evaluation; [`Error::Forbidden`]; [`Error::Conflict`] when the evaluation
     /// is a draft.
-    pub(crate) async fn change_live_evaluation(
+    pub(crate) async fn change(
         &self,
         principal: &Principal,
         id: LiveEvaluationId,
@@ -203,11 +218,11 @@ impl App {
         };
         let changed = self.live_event(principal, id, action, details(&change));
         let mut batch = Batch::new();
-        batch.execute(live_evaluations::update(viewer, id, &change, self.now()));
-        batch.execute(self.record_if_changed(principal, &changed));
+        batch.execute(live_evaluations::update(viewer, id, &change, self.app.now()));
+        batch.execute(self.app.record_if_changed(principal, &changed));
         let live = batch.add(live_evaluations::get(viewer, id));
         let evaluation = change.evaluation_id.map(|id| batch.add(evaluations::get(viewer, id)));
-        let mut results = self.guarded(principal, batch).await?;
+        let mut results = self.app.guarded(principal, batch).await?;
         let live = writable(results.take(live)?)?;
         if let Some(evaluation) = evaluation {
             deployable(results.take(evaluation)?)?;
@@ -216,7 +231,7 @@ impl App {
     }
 
     fn live_event(&self, principal: &Principal, id: LiveEvaluationId, action: &'static str, details: Value) -> Event {
-        self.resource_event(principal, Resource::LiveEvaluation(id), action, details)
+        Shares::new(self.app).resource_event(principal, Resource::LiveEvaluation(id), action, details)
     }
 }
 

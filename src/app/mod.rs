@@ -15,7 +15,7 @@ pub mod isolate;
 pub mod judge;
 pub mod keys;
 pub mod live_evaluations;
-mod model;
+pub mod model;
 pub mod organizations;
 pub mod page;
 pub mod people;

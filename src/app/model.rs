@@ -70,7 +70,19 @@ impl Failure {
     }
 }
 
-impl App {
+/// The language model that judges and suggests.
+pub struct LanguageModel<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> LanguageModel<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl LanguageModel<'_> {
     /// Asks the model until it gives an answer of this type that is good, or it makes no sense to ask any longer.
     ///
     /// # Errors
@@ -80,9 +92,9 @@ impl App {
         question: &Question,
         is_good: impl Fn(&T) -> bool,
     ) -> Result<T, Error> {
-        let model = self.config.model.as_ref().ok_or(NOT_CONFIGURED)?;
+        let model = self.app.config.model.as_ref().ok_or(NOT_CONFIGURED)?;
         let body: Rc<dyn ByteSource> = Rc::new(request(model, question));
-        let deadline = self.now().plus_ms(TOTAL_MS);
+        let deadline = self.app.now().plus_ms(TOTAL_MS);
         let (mut unread, mut attempt) = (0, 1);
         loop {
             let answer = self.attempt(model, &body, deadline).await;
@@ -102,7 +114,7 @@ impl App {
                 || unread > 1
                 || attempt == ATTEMPTS
                 || rest_seconds > Some(LONGEST_REST_SECONDS)
-                || self.now().plus_ms(wait_ms + TOO_SHORT_MS) > deadline;
+                || self.app.now().plus_ms(wait_ms + TOO_SHORT_MS) > deadline;
             if pointless {
                 return Err(Error::Unready {
                     code: "judge_unavailable",
@@ -110,7 +122,7 @@ impl App {
                     retry_after_seconds: Some(rest_seconds.unwrap_or(RETRY_AFTER_SECONDS).max(1)),
                 });
             }
-            self.clock.sleep(wait_ms.try_into().unwrap_or(0)).await;
+            self.app.clock.sleep(wait_ms.try_into().unwrap_or(0)).await;
             attempt += 1;
         }
     }
@@ -118,15 +130,15 @@ impl App {
     /// How long to wait after an attempt, in milliseconds: at random, so that not all who wait come at once.
     fn back_off_ms(&self, attempt: u32) -> Result<i64, Error> {
         let mut random = [0];
-        self.entropy.fill(&mut random).map_err(Error::Unavailable)?;
+        self.app.entropy.fill(&mut random).map_err(Error::Unavailable)?;
         let most = BACK_OFF_MS << (attempt - 1);
         Ok(most / 2 + most * i64::from(random[0]) / 512)
     }
 
     /// The model's answer to one request.
     async fn attempt(&self, model: &Model, body: &Rc<dyn ByteSource>, deadline: UnixMillis) -> Result<String, Failure> {
-        let ends_at = deadline.min(self.now().plus_ms(ATTEMPT_MS));
-        let left_ms = || u32::try_from(ends_at.0 - self.now().0).unwrap_or(0);
+        let ends_at = deadline.min(self.app.now().plus_ms(ATTEMPT_MS));
+        let left_ms = || u32::try_from(ends_at.0 - self.app.now().0).unwrap_or(0);
         let mut headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
         if let Some(api_key) = &model.api_key {
             headers.push(("Authorization".to_owned(), format!("Bearer {api_key}")));
@@ -139,7 +151,7 @@ impl App {
             body: Some(body.clone()),
             timeout_seconds: left_ms() / 1000,
         };
-        let answer = self.upstream.send(request).await.map_err(|error| match error {
+        let answer = self.app.upstream.send(request).await.map_err(|error| match error {
             UpstreamError::TimedOut => Failure::new(Again::After(None), "it did not answer in time"),
             UpstreamError::Failed(why) => Failure::new(Again::After(None), why),
         })?;
@@ -154,7 +166,7 @@ impl App {
         let Some(body) = answer.body else {
             return Err(Failure::new(Again::Once, "its answer is empty"));
         };
-        let bytes = match select(Box::pin(read(body)), self.clock.sleep(left_ms())).await {
+        let bytes = match select(Box::pin(read(body)), self.app.clock.sleep(left_ms())).await {
             Either::Left((bytes, _)) => bytes?,
             Either::Right(_) => return Err(Failure::new(Again::After(None), "its answer did not end in time")),
         };

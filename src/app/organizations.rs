@@ -41,30 +41,39 @@ fn check_operates(principal: &Principal) -> Result<(), Error> {
     Err(Error::Exceeds("Only an owner or admin of the operator's own organization can do this.".to_owned()))
 }
 
-impl App {
+/// The use cases of organizations.
+pub struct Organizations<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> Organizations<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl Organizations<'_> {
     /// Makes an organization, its owner, and the owner's first key, which has full access.
     ///
     /// # Errors
     /// [`Error::Exceeds`] for whoever does not administer the operator's own organization with full access.
-    pub async fn create_organization(
-        &self,
-        principal: &Principal,
-        new: NewOrganization,
-    ) -> Result<(Organization, Created), Error> {
+    pub async fn create(&self, principal: &Principal, new: NewOrganization) -> Result<(Organization, Created), Error> {
         check_operates(principal)?;
         // The answer hands out a key that may do everything in its organization and never expires.
         check_holds(principal, &Scopes::Full, Role::Admin, None)?;
-        self.once_key_with(principal, organizations::made, async |mut attempt| {
-            let source = attempt.secret_bytes()?;
-            let (organization, created, mut batch) = self.found(new, false, &principal.actor(), source)?;
-            let details = json!({ "name": organization.name });
-            let (id, now) = (organization.id, organization.created_at);
-            let event = AuditEvent::new(id, id, "organization.created", details, now);
-            batch.execute(self.record_if_changed(principal, &event));
-            attempt.run(created.key.id, batch).await?;
-            Ok((organization, created))
-        })
-        .await
+        self.app
+            .once_key_with(principal, organizations::made, async |mut attempt| {
+                let source = attempt.secret_bytes()?;
+                let (organization, created, mut batch) = self.found(new, false, &principal.actor(), source)?;
+                let details = json!({ "name": organization.name });
+                let (id, now) = (organization.id, organization.created_at);
+                let event = AuditEvent::new(id, id, "organization.created", details, now);
+                batch.execute(self.app.record_if_changed(principal, &event));
+                attempt.run(created.key.id, batch).await?;
+                Ok((organization, created))
+            })
+            .await
     }
 
     /// A page of at most `limit` organizations, the newest first: the caller's own, or, for whoever
@@ -72,16 +81,16 @@ impl App {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn list_organizations(
+    pub async fn list(
         &self,
         principal: &Principal,
         before: Option<OrganizationId>,
         limit: i64,
     ) -> Result<Page<Organization>, Error> {
         if operates(principal) {
-            return Ok(Page::of(self.query(principal, organizations::list(before, limit + 1)).await?, limit));
+            return Ok(Page::of(self.app.query(principal, organizations::list(before, limit + 1)).await?, limit));
         }
-        let own = self.query(principal, organizations::get(principal.snapshot.organization_id)).await?;
+        let own = self.app.query(principal, organizations::get(principal.snapshot.organization_id)).await?;
         let mut found = Vec::from_iter(own);
         found.retain(|organization| before.is_none_or(|before| organization.id < before));
         Ok(Page::of(found, limit))
@@ -91,8 +100,8 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] when it is not there.
-    pub async fn organization(&self, principal: &Principal, id: OrganizationId) -> Result<Organization, Error> {
-        self.query(principal, organizations::get(id)).await?.ok_or(Error::NotFound)
+    pub async fn get(&self, principal: &Principal, id: OrganizationId) -> Result<Organization, Error> {
+        self.app.query(principal, organizations::get(id)).await?.ok_or(Error::NotFound)
     }
 
     /// Changes an organization. Suspending it is one row of the feed, however many keys it has.
@@ -100,7 +109,7 @@ impl App {
     /// # Errors
     /// [`Error::Invalid`]; [`Error::Exceeds`] for whoever does not administer it, or would change what only the
     /// operator may; [`Error::Conflict`] when the operator's own would be suspended.
-    pub async fn update_organization(
+    pub async fn update(
         &self,
         principal: &Principal,
         id: OrganizationId,
@@ -120,13 +129,13 @@ impl App {
                 });
             }
         }
-        let now = self.now();
+        let now = self.app.now();
         let updated = AuditEvent::new(id, id, "organization.updated", json!(change), now);
         let mut batch = Batch::new();
         let changed = batch.add(organizations::update(id, change, now));
-        batch.execute(self.record_if_changed(principal, &updated));
+        batch.execute(self.app.record_if_changed(principal, &updated));
         let exists = batch.add(organizations::exists(id));
-        let mut results = self.guarded(principal, batch).await?;
+        let mut results = self.app.guarded(principal, batch).await?;
         if let Some(changed) = results.take(changed)? {
             return Ok(changed);
         }

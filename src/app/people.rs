@@ -31,12 +31,41 @@ const LAST_MANAGING_PERSON: Error = Error::Conflict {
 };
 
 impl App {
+    /// Runs a batch about an organization, behind the guard.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such organization; nothing about it was written then.
+    pub(super) async fn in_organization(
+        &self,
+        principal: &Principal,
+        id: OrganizationId,
+        mut batch: Batch,
+    ) -> Result<Results, Error> {
+        let exists = batch.prepend(organizations::exists(id));
+        let mut results = self.guarded(principal, batch).await?;
+        if results.take(exists)? { Ok(results) } else { Err(Error::NotFound) }
+    }
+}
+
+/// The use cases of the people of an organization.
+pub struct People<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> People<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl People<'_> {
     /// A page of at most `limit` members, the newest first; for whoever does not administer the
     /// organization themselves alone.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a key without a user that does not administer either.
-    pub async fn list_members(
+    pub async fn list(
         &self,
         principal: &Principal,
         organization_id: OrganizationId,
@@ -45,7 +74,7 @@ impl App {
     ) -> Result<Page<Member>, Error> {
         let mut batch = Batch::new();
         let members = batch.add(people::list(organization_id, visible_user(principal)?, before, limit + 1));
-        let mut results = self.in_organization(principal, organization_id, batch).await?;
+        let mut results = self.app.in_organization(principal, organization_id, batch).await?;
         Ok(Page::of(results.take(members)?, limit))
     }
 
@@ -53,7 +82,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] also when they are there but the caller may not see them.
-    pub async fn get_member(
+    pub async fn get(
         &self,
         principal: &Principal,
         organization_id: OrganizationId,
@@ -62,7 +91,7 @@ impl App {
         check_sees(principal, id)?;
         let mut batch = Batch::new();
         let member = batch.add(people::get(organization_id, id));
-        self.in_organization(principal, organization_id, batch).await?.take(member)?.ok_or(Error::NotFound)
+        self.app.in_organization(principal, organization_id, batch).await?.take(member)?.ok_or(Error::NotFound)
     }
 
     /// Gives a member another role.
@@ -81,17 +110,17 @@ impl App {
     ) -> Result<Member, Error> {
         check_sees(principal, id)?;
         principal.administers()?;
-        let now = self.now();
+        let now = self.app.now();
         let removal = removal(principal, Some(role), force);
         let updated = AuditEvent::new(organization_id, id, "member.updated", json!({ "role": role }), now);
         let mut batch = Batch::new();
         let before = batch.add(people::get(organization_id, id));
         let is_last_owner = batch.add(people::is_last_owner(organization_id, id));
         batch.execute(people::set_role(organization_id, id, role, &removal, now));
-        batch.execute(self.record_if_changed(principal, &updated));
+        batch.execute(self.app.record_if_changed(principal, &updated));
         batch.execute(invitations::end_beyond_reach(organization_id, id));
         let after = batch.add(people::get(organization_id, id));
-        let mut results = self.in_organization(principal, organization_id, batch).await?;
+        let mut results = self.app.in_organization(principal, organization_id, batch).await?;
         let before = results.take(before)?.ok_or(Error::NotFound)?;
         check_changes(principal, before.role, Some(role))?;
         let after = results.take(after)?.ok_or(Error::NotFound)?;
@@ -106,8 +135,8 @@ impl App {
     /// remove themselves.
     ///
     /// # Errors
-    /// As [`App::set_role`] says.
-    pub async fn remove_member(
+    /// As [`People::set_role`] says.
+    pub async fn remove(
         &self,
         principal: &Principal,
         organization_id: OrganizationId,
@@ -115,39 +144,24 @@ impl App {
         force: bool,
     ) -> Result<(), Error> {
         check_sees(principal, id)?;
-        let now = self.now();
+        let now = self.app.now();
         let removal = removal(principal, None, force);
         let removed = AuditEvent::new(organization_id, id, "member.removed", json!({}), now);
         let mut batch = Batch::new();
         let before = batch.add(people::get(organization_id, id));
         let is_last_owner = batch.add(people::is_last_owner(organization_id, id));
         batch.execute(people::remove(organization_id, id, &removal, now));
-        batch.execute(self.record_if_changed(principal, &removed));
+        batch.execute(self.app.record_if_changed(principal, &removed));
         batch.execute(invitations::end_beyond_reach(organization_id, id));
         batch.execute(teams::remove_from_all(organization_id, id));
         let after = batch.add(people::get(organization_id, id));
-        let mut results = self.in_organization(principal, organization_id, batch).await?;
+        let mut results = self.app.in_organization(principal, organization_id, batch).await?;
         let before = results.take(before)?.ok_or(Error::NotFound)?;
         check_changes(principal, before.role, None)?;
         if results.take(after)?.is_none() {
             return Ok(());
         }
         Err(if results.take(is_last_owner)? { LAST_OWNER } else { LAST_MANAGING_PERSON })
-    }
-
-    /// Runs a batch about an organization, behind the guard.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when there is no such organization; nothing about it was written then.
-    pub(super) async fn in_organization(
-        &self,
-        principal: &Principal,
-        id: OrganizationId,
-        mut batch: Batch,
-    ) -> Result<Results, Error> {
-        let exists = batch.prepend(organizations::exists(id));
-        let mut results = self.guarded(principal, batch).await?;
-        if results.take(exists)? { Ok(results) } else { Err(Error::NotFound) }
     }
 }
 

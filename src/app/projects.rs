@@ -3,7 +3,13 @@
 use serde_json::{Map, json};
 
 use crate::{
-    app::{App, Principal, error::Error, keys::NewKey, page::Page},
+    app::{
+        App, Principal,
+        error::Error,
+        keys::{Keys, NewKey},
+        organizations::Organizations,
+        page::Page,
+    },
     domain::{
         audit::AuditEvent,
         id::{OrganizationId, ProjectId},
@@ -15,12 +21,24 @@ use crate::{
     storage::{batch::Batch, organizations, projects},
 };
 
-impl App {
+/// The use cases of projects.
+pub struct Projects<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> Projects<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl Projects<'_> {
     /// Makes a project of an organization and its first key, in one batch.
     ///
     /// # Errors
     /// [`Error::Exceeds`] for whoever does not administer the organization.
-    pub async fn create_project(
+    pub async fn create(
         &self,
         principal: &Principal,
         organization_id: OrganizationId,
@@ -33,35 +51,38 @@ impl App {
         let policy = if organization_id == principal.snapshot.organization_id {
             principal.snapshot.policy
         } else {
-            self.organization(principal, organization_id).await?.policy
+            Organizations::new(self.app).get(principal, organization_id).await?.policy
         };
-        self.once_key_with(principal, projects::made, async |attempt| {
-            let now = self.now();
-            let project = Project {
-                id: ProjectId::new(now, self.random_bits()?),
-                organization_id,
-                name,
-                description,
-                created_at: now,
-            };
-            let details = json!({ "name": project.name, "description": project.description });
-            let created = AuditEvent::new(organization_id, project.id, "project.created", details, now);
-            let first_key = NewKey {
-                name: project.name.clone(),
-                kind: Some(KeyKind::Proj),
-                project_id: Some(project.id),
-                label: None,
-                scopes: None,
-                expires_at: None,
-                metadata: Map::new(),
-            };
-            let mut batch = Batch::new();
-            batch.execute(projects::insert(&project));
-            batch.execute(self.record_if_changed(principal, &created));
-            let key = self.create_key_after(attempt, principal, organization_id, policy, first_key, batch).await?;
-            Ok((project, key))
-        })
-        .await
+        self.app
+            .once_key_with(principal, projects::made, async |attempt| {
+                let now = self.app.now();
+                let project = Project {
+                    id: ProjectId::new(now, self.app.random_bits()?),
+                    organization_id,
+                    name,
+                    description,
+                    created_at: now,
+                };
+                let details = json!({ "name": project.name, "description": project.description });
+                let created = AuditEvent::new(organization_id, project.id, "project.created", details, now);
+                let first_key = NewKey {
+                    name: project.name.clone(),
+                    kind: Some(KeyKind::Proj),
+                    project_id: Some(project.id),
+                    label: None,
+                    scopes: None,
+                    expires_at: None,
+                    metadata: Map::new(),
+                };
+                let mut batch = Batch::new();
+                batch.execute(projects::insert(&project));
+                batch.execute(self.app.record_if_changed(principal, &created));
+                let key = Keys::new(self.app)
+                    .create_after(attempt, principal, organization_id, policy, first_key, batch)
+                    .await?;
+                Ok((project, key))
+            })
+            .await
     }
 
     /// A page of at most `limit` of an organization's projects, the newest first; for a project's key
@@ -69,7 +90,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] when the organization is not there.
-    pub async fn list_projects(
+    pub async fn list(
         &self,
         principal: &Principal,
         organization_id: OrganizationId,
@@ -79,7 +100,7 @@ impl App {
         let mut batch = Batch::new();
         let exists = batch.add(organizations::exists(organization_id));
         let list = batch.add(projects::list(organization_id, principal.snapshot.project_id, before, limit + 1));
-        let mut results = self.guarded(principal, batch).await?;
+        let mut results = self.app.guarded(principal, batch).await?;
         if results.take(exists)? { Ok(Page::of(results.take(list)?, limit)) } else { Err(Error::NotFound) }
     }
 
@@ -87,7 +108,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] also when it is there but the caller may not see it.
-    pub async fn get_project(
+    pub async fn get(
         &self,
         principal: &Principal,
         organization_id: OrganizationId,
@@ -96,14 +117,14 @@ impl App {
         if principal.snapshot.project_id.is_some_and(|own| own != id) {
             return Err(Error::NotFound);
         }
-        self.query(principal, projects::get(organization_id, id)).await?.ok_or(Error::NotFound)
+        self.app.query(principal, projects::get(organization_id, id)).await?.ok_or(Error::NotFound)
     }
 
     /// Changes a project.
     ///
     /// # Errors
     /// [`Error::Exceeds`] for whoever does not administer the organization.
-    pub async fn update_project(
+    pub async fn update(
         &self,
         principal: &Principal,
         organization_id: OrganizationId,
@@ -111,11 +132,11 @@ impl App {
         change: &ProjectChange,
     ) -> Result<Project, Error> {
         principal.administers()?;
-        let updated = AuditEvent::new(organization_id, id, "project.updated", json!(change), self.now());
+        let updated = AuditEvent::new(organization_id, id, "project.updated", json!(change), self.app.now());
         let mut batch = Batch::new();
         let project = batch.add(projects::update(organization_id, id, change));
-        batch.execute(self.record_if_changed(principal, &updated));
-        self.guarded(principal, batch).await?.take(project)?.ok_or(Error::NotFound)
+        batch.execute(self.app.record_if_changed(principal, &updated));
+        self.app.guarded(principal, batch).await?.take(project)?.ok_or(Error::NotFound)
     }
 
     /// Ends a project and all its keys: the feed tells everybody of the project, and so of them all.
@@ -123,19 +144,19 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Exceeds`] for whoever does not administer the organization.
-    pub async fn delete_project(
+    pub async fn delete(
         &self,
         principal: &Principal,
         organization_id: OrganizationId,
         id: ProjectId,
     ) -> Result<(Project, UnixMillis), Error> {
         principal.administers()?;
-        let now = self.now();
+        let now = self.app.now();
         let deleted = AuditEvent::new(organization_id, id, "project.deleted", json!({}), now);
         let mut batch = Batch::new();
         let project = batch.add(projects::delete(organization_id, id, now));
-        batch.execute(self.record_if_changed(principal, &deleted));
-        let project = self.guarded(principal, batch).await?.take(project)?.ok_or(Error::NotFound)?;
+        batch.execute(self.app.record_if_changed(principal, &deleted));
+        let project = self.app.guarded(principal, batch).await?.take(project)?.ok_or(Error::NotFound)?;
         Ok((project, now))
     }
 }

@@ -22,19 +22,31 @@ use crate::{
     },
 };
 
-impl App {
+/// The use cases of the review queue.
+pub struct Reviews<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> Reviews<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl Reviews<'_> {
     /// A page of the review queue, the newest first.
     ///
     /// # Errors
     /// The database's.
-    pub async fn list_reviews(
+    pub async fn list(
         &self,
         principal: &Principal,
         filter: ReviewFilter,
         after: Option<ReviewId>,
         limit: i64,
     ) -> Result<Page<ReviewItem>, Error> {
-        let found = self.query(principal, review::list(viewer(principal)?, filter, after, limit + 1)).await?;
+        let found = self.app.query(principal, review::list(viewer(principal)?, filter, after, limit + 1)).await?;
         Ok(Page::of(found, limit))
     }
 
@@ -42,54 +54,56 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] also when it is there but the caller may not see it.
-    pub(crate) async fn review(&self, principal: &Principal, id: ReviewId) -> Result<Permitted<ReviewDetails>, Error> {
-        self.query(principal, review::get(viewer(principal)?, id)).await?.ok_or(Error::NotFound)
+    pub(crate) async fn get(&self, principal: &Principal, id: ReviewId) -> Result<Permitted<ReviewDetails>, Error> {
+        self.app.query(principal, review::get(viewer(principal)?, id)).await?.ok_or(Error::NotFound)
     }
 
     /// Puts a run into the queue.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`] if it is there already.
-    pub async fn flag_run(
+    pub async fn flag(
         &self,
         principal: &Principal,
         run_id: RunId,
         reason: Option<String>,
     ) -> Result<ReviewItem, Error> {
         let viewer = viewer(principal)?;
-        self.once(
-            principal,
-            review::made,
-            |_, item| Ok(item),
-            async |attempt| {
-                let id = ReviewId::new(self.now(), self.random_bits()?);
-                let mut batch = Batch::new();
-                let status = batch.add(review::run_status(viewer, run_id));
-                let item = batch.add(review::flag(viewer, id, run_id, reason.as_deref(), self.attribution(principal)));
-                let mut results = attempt.run(id, batch).await?;
-                let RunStatus { permission, item_id } = results.take(status)?.ok_or(Error::NotFound)?;
-                match (results.take(item)?, item_id) {
-                    (Some(item), _) => Ok(item),
-                    (None, Some(item_id)) if permission >= Permission::Write => Err(Error::AlreadyExists {
-                        code: "already_flagged",
-                        message: format!("This run is in the review queue already, as {item_id}."),
-                    }),
-                    (None, _) => Err(READ_ONLY),
-                }
-            },
-        )
-        .await
+        self.app
+            .once(
+                principal,
+                review::made,
+                |_, item| Ok(item),
+                async |attempt| {
+                    let id = ReviewId::new(self.app.now(), self.app.random_bits()?);
+                    let mut batch = Batch::new();
+                    let status = batch.add(review::run_status(viewer, run_id));
+                    let item =
+                        batch.add(review::flag(viewer, id, run_id, reason.as_deref(), self.attribution(principal)));
+                    let mut results = attempt.run(id, batch).await?;
+                    let RunStatus { permission, item_id } = results.take(status)?.ok_or(Error::NotFound)?;
+                    match (results.take(item)?, item_id) {
+                        (Some(item), _) => Ok(item),
+                        (None, Some(item_id)) if permission >= Permission::Write => Err(Error::AlreadyExists {
+                            code: "already_flagged",
+                            message: format!("This run is in the review queue already, as {item_id}."),
+                        }),
+                        (None, _) => Err(READ_ONLY),
+                    }
+                },
+            )
+            .await
     }
 
     fn attribution(&self, principal: &Principal) -> Attribution {
-        Attribution { at: self.now(), key_id: principal.snapshot.key_id, user_id: principal.snapshot.user_id }
+        Attribution { at: self.app.now(), key_id: principal.snapshot.key_id, user_id: principal.snapshot.user_id }
     }
 
     /// Judges an open item.
     ///
     /// # Errors
     /// [`Error::Conflict`] if it is not open.
-    pub async fn judge_review(
+    pub async fn judge(
         &self,
         principal: &Principal,
         id: ReviewId,
@@ -98,24 +112,24 @@ impl App {
         notes: Option<String>,
     ) -> Result<ReviewItem, Error> {
         let decision = ReviewDecision { state: ReviewState::Judged, verdict: Some(verdict), passed, notes };
-        self.decide_review(principal, id, &decision).await
+        self.decide(principal, id, &decision).await
     }
 
     /// Rejects an open item: there is nothing to judge.
     ///
     /// # Errors
     /// [`Error::Conflict`] if it is not open.
-    pub async fn reject_review(
+    pub async fn reject(
         &self,
         principal: &Principal,
         id: ReviewId,
         notes: Option<String>,
     ) -> Result<ReviewItem, Error> {
         let decision = ReviewDecision { state: ReviewState::Rejected, verdict: None, passed: None, notes };
-        self.decide_review(principal, id, &decision).await
+        self.decide(principal, id, &decision).await
     }
 
-    async fn decide_review(
+    async fn decide(
         &self,
         principal: &Principal,
         id: ReviewId,
@@ -125,7 +139,7 @@ impl App {
         let mut batch = Batch::new();
         let before = batch.add(review::get(viewer, id));
         let decided = batch.add(review::decide(viewer, id, decision, self.attribution(principal)));
-        let mut results = self.guarded(principal, batch).await?;
+        let mut results = self.app.guarded(principal, batch).await?;
         writable(results.take(before)?)?;
         let decided = results.take(decided)?;
         decided.ok_or(Error::Conflict { code: "not_open", message: "This was judged or rejected before." })
@@ -137,7 +151,7 @@ impl App {
     /// # Errors
     /// [`Error::Invalid`] if the data set has no column for something; [`Error::Conflict`] if the item is not judged,
     /// or was promoted before.
-    pub async fn promote_review(
+    pub async fn promote(
         &self,
         principal: &Principal,
         id: ReviewId,
@@ -146,14 +160,14 @@ impl App {
         let viewer = viewer(principal)?;
         let mut batch = Batch::new();
         let promotion = Promotion::add(&mut batch, viewer, id, dataset_id);
-        let row = promotion.row(&mut self.guarded(principal, batch).await?)?;
-        let (first_row, store) = datasets::append_if_changed(viewer, dataset_id, &NewChunk::of(&row), self.now());
+        let row = promotion.row(&mut self.app.guarded(principal, batch).await?)?;
+        let (first_row, store) = datasets::append_if_changed(viewer, dataset_id, &NewChunk::of(&row), self.app.now());
         let mut batch = Batch::new();
         let promotion = Promotion::add(&mut batch, viewer, id, dataset_id);
         let promoted = batch.add(review::promote(viewer, id, dataset_id, self.attribution(principal)));
         batch.execute(first_row);
         batch.extend(store);
-        let mut results = self.guarded(principal, batch).await?;
+        let mut results = self.app.guarded(principal, batch).await?;
         // Somebody else may have been there in between.
         promotion.row(&mut results)?;
         results.take(promoted)?.ok_or(Error::NotFound)

@@ -6,11 +6,11 @@ use serde_json::json;
 
 use crate::{
     app::{
-        App, Principal,
+        Principal,
         error::Error,
         holding::{check_holds, role_to_hold},
         idempotency::Attempt,
-        keys::{CHANGED_MEANWHILE, check_changeable, check_expiry, event, reach_to_change},
+        keys::{CHANGED_MEANWHILE, Keys, check_changeable, check_expiry, event, reach_to_change},
     },
     domain::{
         key::{Created, Key, NewSecret},
@@ -20,7 +20,7 @@ use crate::{
     storage::{batch::Batch, keys},
 };
 
-impl App {
+impl Keys<'_> {
     /// Gives a key that was read as `before` a new secret, in place. The old one goes on working for `grace_ms`,
     /// but never past the key's expiry; 0 ends it at once. `expires_at` sets a new expiry, and revives an expired
     /// key.
@@ -28,20 +28,21 @@ impl App {
     /// # Errors
     /// [`Error::Exceeds`] when the caller could not have made such a key, since the answer
     /// hands it out; [`Error::Conflict`] when a rotation is under way or someone else was faster.
-    pub async fn rotate_key(
+    pub async fn rotate(
         &self,
         principal: &Principal,
         before: &Key,
         grace_ms: i64,
         expires_at: Option<Option<UnixMillis>>,
     ) -> Result<Created, Error> {
-        self.once_key(principal, async |attempt| {
-            self.rotate_key_once(attempt, principal, before, grace_ms, expires_at).await
-        })
-        .await
+        self.app
+            .once_key(principal, async |attempt| {
+                self.rotate_once(attempt, principal, before, grace_ms, expires_at).await
+            })
+            .await
     }
 
-    async fn rotate_key_once(
+    async fn rotate_once(
         &self,
         mut attempt: Attempt<'_>,
         principal: &Principal,
@@ -49,7 +50,7 @@ impl App {
         grace_ms: i64,
         expires_at: Option<Option<UnixMillis>>,
     ) -> Result<Created, Error> {
-        let now = self.now();
+        let now = self.app.now();
         check_changeable(before)?;
         if before.user_id.is_some() && before.user_id != principal.snapshot.user_id {
             return Err(Error::Exceeds("A personal key can be rotated by its own user alone.".to_owned()));
@@ -78,7 +79,7 @@ impl App {
         });
         let stem = before.preview.stem.clone();
         let text = KeyText::renew(stem, before.kind, attempt.secret_bytes()?).map_err(Error::Unavailable)?;
-        let (digest, pepper_version) = self.config.hasher.current(&text);
+        let (digest, pepper_version) = self.app.config.hasher.current(&text);
         let new = NewSecret { digest, pepper_version, preview: text.preview() };
         let details = json!({
             "rotates_at": rotates_at.map(UnixMillis::to_rfc3339),
@@ -87,7 +88,7 @@ impl App {
         let rotate = keys::rotate(reach_to_change(principal, before.id)?, before, &new, rotates_at, expires_at, now);
         let mut batch = Batch::new();
         let key = batch.add(rotate);
-        batch.execute(self.record_if_changed(principal, &event(before, "key.rotated", details, now)));
+        batch.execute(self.app.record_if_changed(principal, &event(before, "key.rotated", details, now)));
         let key = attempt.run(before.id, batch).await?.take(key)?.ok_or(CHANGED_MEANWHILE)?;
         Ok(Created { key, text })
     }
@@ -97,7 +98,7 @@ impl App {
     /// # Errors
     /// [`Error::Conflict`] when no rotation is under way.
     pub async fn finish_rotation(&self, principal: &Principal, before: &Key) -> Result<Key, Error> {
-        let now = self.now();
+        let now = self.app.now();
         check_rotating(before, now)?;
         let finish = keys::finish_rotation(reach_to_change(principal, before.id)?, before, now);
         self.carry_out(principal, finish, &event(before, "key.rotation_finished", json!({}), now)).await
@@ -108,7 +109,7 @@ impl App {
     /// # Errors
     /// [`Error::Conflict`] when no rotation is under way.
     pub async fn cancel_rotation(&self, principal: &Principal, before: &Key) -> Result<Key, Error> {
-        let now = self.now();
+        let now = self.app.now();
         check_rotating(before, now)?;
         if principal.snapshot.outgoing_until.is_some() {
             let message = "A secret that is on its way out cannot keep itself alive: use the new one, or another key.";

@@ -6,7 +6,7 @@
 //! credit goes back in the batch that says so.
 
 use crate::{
-    app::{App, Principal, error::Error, page::Page, shares::viewer},
+    app::{App, Principal, error::Error, model::LanguageModel, page::Page, shares::viewer},
     domain::{
         access::{Sight, Viewer},
         dataset::DatasetRow,
@@ -23,21 +23,33 @@ use crate::{
     },
 };
 
-impl App {
+/// The use cases of runs.
+pub struct Runs<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> Runs<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl Runs<'_> {
     /// Lets a live evaluation judge these values, for one credit.
     ///
     /// # Errors
     /// [`Error::NotFound`] when the caller may not see it; [`Error::Conflict`] when it is inactive;
     /// [`Error::Invalid`] when the values do not fit; [`Error::PaymentRequired`] when no credit is left;
     /// [`Error::InProgress`] when the request is repeated before the first one has ended; the judge's.
-    pub async fn run(&self, principal: &Principal, id: LiveEvaluationId, inputs: DatasetRow) -> Result<Run, Error> {
+    pub async fn execute(&self, principal: &Principal, id: LiveEvaluationId, inputs: DatasetRow) -> Result<Run, Error> {
         let viewer = runner(principal, id)?;
         let mut run = self.run_once(principal, viewer, id, inputs.clone()).await?;
         if run.state == RunState::Failed {
             // The sweep has ended it, which knows of no Idempotency-Key.
             let mut batch = Batch::new();
             forget(&mut batch, principal, &run);
-            self.guarded(principal, batch).await?;
+            self.app.guarded(principal, batch).await?;
             run = self.run_once(principal, viewer, id, inputs).await?;
         }
         match run.state {
@@ -58,69 +70,70 @@ impl App {
         id: LiveEvaluationId,
         inputs: DatasetRow,
     ) -> Result<Run, Error> {
-        self.once(
-            principal,
-            runs::made,
-            |_, run| Ok(run),
-            async |attempt| {
-                let deployed = self.query(principal, live_evaluations::deployment(viewer, id)).await?;
-                let Deployment { evaluation_id, config, .. } = runnable(deployed)?;
-                config.check_inputs(&inputs)?;
-                if let Some((name, _)) = inputs.0.iter().find(|(_, value)| depth(value) > MAX_DEPTH) {
-                    let message = format!("is nested more than {MAX_DEPTH} levels deep");
-                    return Err(Error::invalid(&format!("inputs.{name}"), message));
-                }
-                let now = self.now();
-                let judgment = config.judge.by_rule(&inputs).judgment();
-                let ended = judgment.is_some();
-                let run = Run {
-                    id: RunId::new(now, self.random_bits()?),
-                    organization_id: viewer.organization_id,
-                    live_evaluation_id: id,
-                    evaluation_id,
-                    key_id: principal.snapshot.key_id,
-                    user_id: principal.snapshot.user_id,
-                    state: if ended { RunState::Completed } else { RunState::Running },
-                    inputs,
-                    judgment,
-                    created_at: now,
-                    finished_at: ended.then_some(now),
-                };
-                let mut batch = Batch::new();
-                let deployed = batch.add(live_evaluations::deployment(viewer, id));
-                batch.execute(runs::charge(viewer, id));
-                let inserted = batch.add(runs::insert(viewer, &run, self.config.trace_retention_ms));
-                let mut results = attempt.run(run.id, batch).await?;
-                if !results.take(inserted)? {
-                    // It was stopped or taken away since it was read, or the last credit was spent.
-                    runnable(results.take(deployed)?)?;
-                    return Err(Error::Unavailable("a run that could be paid was not stored".to_owned()));
-                }
-                if ended {
-                    return Ok(run);
-                }
-                match self.judge(&config.judge, &run.inputs).await {
-                    Ok(judgment) => self.complete(Run { judgment: Some(judgment), ..run }).await,
-                    Err(error) => {
-                        self.give_up(principal, &run).await;
-                        Err(error)
+        self.app
+            .once(
+                principal,
+                runs::made,
+                |_, run| Ok(run),
+                async |attempt| {
+                    let deployed = self.app.query(principal, live_evaluations::deployment(viewer, id)).await?;
+                    let Deployment { evaluation_id, config, .. } = runnable(deployed)?;
+                    config.check_inputs(&inputs)?;
+                    if let Some((name, _)) = inputs.0.iter().find(|(_, value)| depth(value) > MAX_DEPTH) {
+                        let message = format!("is nested more than {MAX_DEPTH} levels deep");
+                        return Err(Error::invalid(&format!("inputs.{name}"), message));
                     }
-                }
-            },
-        )
-        .await
+                    let now = self.app.now();
+                    let judgment = config.judge.by_rule(&inputs).judgment();
+                    let ended = judgment.is_some();
+                    let run = Run {
+                        id: RunId::new(now, self.app.random_bits()?),
+                        organization_id: viewer.organization_id,
+                        live_evaluation_id: id,
+                        evaluation_id,
+                        key_id: principal.snapshot.key_id,
+                        user_id: principal.snapshot.user_id,
+                        state: if ended { RunState::Completed } else { RunState::Running },
+                        inputs,
+                        judgment,
+                        created_at: now,
+                        finished_at: ended.then_some(now),
+                    };
+                    let mut batch = Batch::new();
+                    let deployed = batch.add(live_evaluations::deployment(viewer, id));
+                    batch.execute(runs::charge(viewer, id));
+                    let inserted = batch.add(runs::insert(viewer, &run, self.app.config.trace_retention_ms));
+                    let mut results = attempt.run(run.id, batch).await?;
+                    if !results.take(inserted)? {
+                        // It was stopped or taken away since it was read, or the last credit was spent.
+                        runnable(results.take(deployed)?)?;
+                        return Err(Error::Unavailable("a run that could be paid was not stored".to_owned()));
+                    }
+                    if ended {
+                        return Ok(run);
+                    }
+                    match LanguageModel::new(self.app).judge(&config.judge, &run.inputs).await {
+                        Ok(judgment) => self.complete(Run { judgment: Some(judgment), ..run }).await,
+                        Err(error) => {
+                            self.give_up(principal, &run).await;
+                            Err(error)
+                        }
+                    }
+                },
+            )
+            .await
     }
 
     /// Stores the judgment of a model. The credit is spent and the model was asked, so this needs no guard: whether
     /// the key that asked may still be told is the question of [`App::still_good`], for which it brings the news.
     async fn complete(&self, run: Run) -> Result<Run, Error> {
         let Some(judgment) = &run.judgment else { return Ok(run) };
-        let (asked, now) = (self.isolate.feed(Feed::head), self.now());
+        let (asked, now) = (self.app.isolate.feed(Feed::head), self.app.now());
         let mut batch = Batch::new();
         let completed = batch.add(runs::complete(run.id, judgment, now));
         let changes = batch.add(changes::since(asked));
-        let mut results = batch.run(&*self.database).await?;
-        self.isolate.hear(&News { asked, sent_at: now, changes: results.take(changes)? });
+        let mut results = batch.run(&*self.app.database).await?;
+        self.app.isolate.hear(&News { asked, sent_at: now, changes: results.take(changes)? });
         if !results.take(completed)? {
             return Err(Error::Unavailable(format!(
                 "the judge of {} was too slow, and the sweep has ended it",
@@ -133,11 +146,11 @@ impl App {
     /// Ends a run whose judge has failed: the credit goes back, and the Idempotency-Key is free again, so that the
     /// same request can be sent once more. If this fails too, the sweep finds the run.
     async fn give_up(&self, principal: &Principal, run: &Run) {
-        let now = self.now();
+        let now = self.app.now();
         let mut batch = Batch::new();
         batch.extend(runs::fail(run.organization_id, run.id, now));
         forget(&mut batch, principal, run);
-        if let Err(error) = batch.run(&*self.database).await {
+        if let Err(error) = batch.run(&*self.app.database).await {
             log::warn!("the credit of {} waits for the sweep: {error:?}", run.id);
         }
     }
@@ -146,14 +159,14 @@ impl App {
     ///
     /// # Errors
     /// The database's.
-    pub(crate) async fn list_runs(
+    pub(crate) async fn list(
         &self,
         principal: &Principal,
         filter: RunFilter,
         after: Option<RunId>,
         limit: i64,
     ) -> Result<Page<Run>, Error> {
-        let found = self.query(principal, runs::list(viewer(principal)?, filter, after, limit + 1)).await?;
+        let found = self.app.query(principal, runs::list(viewer(principal)?, filter, after, limit + 1)).await?;
         Ok(Page::of(found, limit))
     }
 
@@ -161,8 +174,8 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] also when the caller may not see its live evaluation.
-    pub async fn run_details(&self, principal: &Principal, id: RunId) -> Result<Run, Error> {
-        self.query(principal, runs::get(viewer(principal)?, id)).await?.ok_or(Error::NotFound)
+    pub async fn get(&self, principal: &Principal, id: RunId) -> Result<Run, Error> {
+        self.app.query(principal, runs::get(viewer(principal)?, id)).await?.ok_or(Error::NotFound)
     }
 }
 

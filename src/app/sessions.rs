@@ -62,25 +62,37 @@ pub struct SignedIn {
     pub name: String,
 }
 
-impl App {
+/// The use cases of sessions on the settings pages, and of the links that begin them.
+pub struct Sessions<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> Sessions<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl Sessions<'_> {
     /// Lets through so many attempts to sign in from one address as the operator allows.
     ///
     /// # Errors
     /// [`Error::TooMany`] when there were more.
     pub async fn count_attempt(&self, visitor: &Visitor) -> Result<(), Error> {
         let address = visitor.ip.as_deref().map(network).unwrap_or_default();
-        if self.limiter.admits(address).await { Ok(()) } else { Err(Error::TooMany) }
+        if self.app.limiter.admits(address).await { Ok(()) } else { Err(Error::TooMany) }
     }
 
     /// Begins a session with a key. It can do what the key can, and ends with the secret that was shown.
     ///
     /// # Errors
     /// [`Error::Refused`] when the key is not good or cannot manage keys.
-    pub async fn sign_in_with_key(&self, text: &KeyText, visitor: &Visitor) -> Result<Begun, Error> {
-        let found = self.find(text, Freshness::Strong).await?.ok_or(Error::Refused(Refusal::Unknown))?;
-        let now = self.now();
+    pub async fn begin_with_key(&self, text: &KeyText, visitor: &Visitor) -> Result<Begun, Error> {
+        let found = self.app.find(text, Freshness::Strong).await?.ok_or(Error::Refused(Refusal::Unknown))?;
+        let now = self.app.now();
         decide(&found.snapshot, &[SIGN_IN], now).map_err(Error::Refused)?;
-        self.note_use(&found.snapshot);
+        self.app.note_use(&found.snapshot);
         let new = self.new_session(visitor, found.snapshot.ends_at(), now)?;
         let principal = Principal {
             snapshot: found.snapshot,
@@ -88,12 +100,12 @@ impl App {
             ip: visitor.ip.clone(),
             repeatable: None,
         };
-        let candidates = self.config.hasher.candidates(text);
+        let candidates = self.app.config.hasher.candidates(text);
         let mut batch = Batch::new();
         batch.execute(sessions::insert_for_key(&new.row(), principal.snapshot.key_id, &candidates));
         let created = new.created_event(principal.snapshot.organization_id, "key");
-        batch.execute(self.record_if_changed(&principal, &created));
-        self.guarded(&principal, batch).await?;
+        batch.execute(self.app.record_if_changed(&principal, &created));
+        self.app.guarded(&principal, batch).await?;
         Ok(new.begun)
     }
 
@@ -103,15 +115,15 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`] when there is no such member; [`Error::Exceeds`] when the caller cannot vouch for them;
     /// [`Error::Spent`] when the same request has made one.
-    pub async fn make_sign_in_link(
+    pub async fn create_link(
         &self,
         principal: &Principal,
         organization_id: OrganizationId,
         user_id: UserId,
     ) -> Result<(SignInToken, UnixMillis), Error> {
         principal.administers()?;
-        let now = self.now();
-        let token = SignInToken::generate(&self.config.brand, |bytes| self.entropy.fill(bytes));
+        let now = self.app.now();
+        let token = SignInToken::generate(&self.app.config.brand, |bytes| self.app.entropy.fill(bytes));
         let token = token.map_err(Error::Unavailable)?;
         let key_expires_at = principal.snapshot.ends_at();
         let expires_at = now.plus_ms(LINK_MS);
@@ -130,10 +142,10 @@ impl App {
         let mut batch = Batch::new();
         let member = batch.add(people::get(organization_id, user_id));
         batch.execute(sessions::insert_link(&link));
-        batch.execute(self.record_if_changed(principal, &created));
+        batch.execute(self.app.record_if_changed(principal, &created));
         // A link is never told again.
         let again = |_: &str| None;
-        let member = self.once_id(principal, again, async |attempt| {
+        let member = self.app.once_id(principal, again, async |attempt| {
             let mut results = attempt.run_in_organization(organization_id, user_id, batch).await?;
             results.take(member)?.ok_or(Error::NotFound)
         });
@@ -145,8 +157,8 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] when it opens nothing, or nothing any more.
-    pub async fn open_sign_in_link(&self, token: &SignInToken) -> Result<SignInLink, Error> {
-        let link = sessions::link_by_digest(token.digest(), self.now()).run(&*self.database).await?;
+    pub async fn open_link(&self, token: &SignInToken) -> Result<SignInLink, Error> {
+        let link = sessions::link_by_digest(token.digest(), self.app.now()).run(&*self.app.database).await?;
         link.map(|(_, link)| link).ok_or(Error::NotFound)
     }
 
@@ -154,18 +166,18 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] when the link opens nothing, or nothing any more.
-    pub async fn sign_in_with_link(&self, token: &SignInToken, visitor: &Visitor) -> Result<Begun, Error> {
-        let now = self.now();
-        let link = sessions::link_by_digest(token.digest(), now).run(&*self.database).await?;
+    pub async fn begin_with_link(&self, token: &SignInToken, visitor: &Visitor) -> Result<Begun, Error> {
+        let now = self.app.now();
+        let link = sessions::link_by_digest(token.digest(), now).run(&*self.app.database).await?;
         let (organization_id, link) = link.ok_or(Error::NotFound)?;
         let new = self.new_session(visitor, link.key_expires_at, now)?;
         let created = new.created_event(organization_id, "link");
-        let retention_ms = self.config.audit_retention_ms;
+        let retention_ms = self.app.config.audit_retention_ms;
         let mut batch = Batch::new();
         let begun = batch.add(sessions::insert_for_link(&new.row(), token.digest()));
         batch.execute(audit::record_if_changed(&new.actor(link.user_id), &created, retention_ms));
         batch.execute(sessions::use_up(token.digest()));
-        if batch.run(&*self.database).await?.take(begun)? { Ok(new.begun) } else { Err(Error::NotFound) }
+        if batch.run(&*self.app.database).await?.take(begun)? { Ok(new.begun) } else { Err(Error::NotFound) }
     }
 
     /// The session with this token, whatever it may do; `None`: there is no such session, or none any more.
@@ -173,19 +185,19 @@ impl App {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn session(
+    pub async fn get(
         &self,
         token: &SessionToken,
         request_id: &str,
         ip: Option<&str>,
     ) -> Result<Option<SignedIn>, Error> {
-        let (asked, now) = (self.isolate.feed(Feed::head), self.now());
+        let (asked, now) = (self.app.isolate.feed(Feed::head), self.app.now());
         let mut batch = Batch::new();
         let changes = batch.add(changes::since(asked));
         let session = batch.add(sessions::by_digest(token.digest(), now));
-        let mut results = batch.run(&*self.database).await?;
+        let mut results = batch.run(&*self.app.database).await?;
         let news = News { asked, sent_at: now, changes: results.take(changes)? };
-        self.isolate.hear(&news);
+        self.app.isolate.hear(&news);
         let Some(session) = results.take(session)? else { return Ok(None) };
         let (last_seen_at, organization) = (session.last_seen_at, session.organization.clone());
         let name = session.email.clone().or_else(|| session.key_name.as_ref().map(|name| name.as_str().to_owned()));
@@ -207,20 +219,20 @@ impl App {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn list_sessions(&self, principal: &Principal) -> Result<Vec<Session>, Error> {
-        self.query(principal, sessions::list(reach(principal), MAX_SESSIONS, self.now())).await
+    pub async fn list(&self, principal: &Principal) -> Result<Vec<Session>, Error> {
+        self.app.query(principal, sessions::list(reach(principal), MAX_SESSIONS, self.app.now())).await
     }
 
     /// Ends a session of whoever asks.
     ///
     /// # Errors
     /// [`Error::NotFound`] also when it is somebody else's.
-    pub async fn end_session(&self, principal: &Principal, id: SessionId) -> Result<(), Error> {
-        let event = AuditEvent::new(principal.snapshot.organization_id, id, "session.ended", json!({}), self.now());
+    pub async fn end(&self, principal: &Principal, id: SessionId) -> Result<(), Error> {
+        let event = AuditEvent::new(principal.snapshot.organization_id, id, "session.ended", json!({}), self.app.now());
         let mut batch = Batch::new();
         let ended = batch.add(sessions::end(reach(principal), id));
-        batch.execute(self.record_if_changed(principal, &event));
-        if self.guarded(principal, batch).await?.take(ended)? { Ok(()) } else { Err(Error::NotFound) }
+        batch.execute(self.app.record_if_changed(principal, &event));
+        if self.app.guarded(principal, batch).await?.take(ended)? { Ok(()) } else { Err(Error::NotFound) }
     }
 
     /// A session to be begun, by what lasts until `ends_at`.
@@ -230,11 +242,11 @@ impl App {
         ends_at: Option<UnixMillis>,
         now: UnixMillis,
     ) -> Result<Beginning<'a>, Error> {
-        let token = SessionToken::generate(&self.config.brand, |bytes| self.entropy.fill(bytes));
+        let token = SessionToken::generate(&self.app.config.brand, |bytes| self.app.entropy.fill(bytes));
         let token = token.map_err(Error::Unavailable)?;
         let longest = now.plus_ms(SESSION_MS);
         Ok(Beginning {
-            id: SessionId::new(now, self.random_bits()?),
+            id: SessionId::new(now, self.app.random_bits()?),
             visitor,
             user_agent: visitor.user_agent.chars().take(MAX_USER_AGENT_CHARS).collect(),
             created_at: now,
@@ -244,8 +256,8 @@ impl App {
 
     /// Writes down behind the answer that a session is in use.
     fn note_seen(&self, id: SessionId, now: UnixMillis) {
-        let database = Rc::clone(&self.database);
-        self.background.spawn(Box::pin(async move {
+        let database = Rc::clone(&self.app.database);
+        self.app.background.spawn(Box::pin(async move {
             if let Err(error) = database.batch(vec![sessions::record_seen(id, now)]).await {
                 log::warn!("that a session was used is lost: {error:?}");
             }

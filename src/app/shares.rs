@@ -46,7 +46,19 @@ pub(crate) fn writable<T>(found: Option<Permitted<T>>) -> Result<T, Error> {
     if permission < Permission::Write { Err(READ_ONLY) } else { Ok(item) }
 }
 
-impl App {
+/// The use cases of shares.
+pub struct Shares<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> Shares<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl Shares<'_> {
     /// An event about something that people share.
     pub(super) fn resource_event(
         &self,
@@ -55,19 +67,19 @@ impl App {
         action: &'static str,
         details: Value,
     ) -> Event {
-        Event::new(principal.snapshot.organization_id, resource, action, details, self.now())
+        Event::new(principal.snapshot.organization_id, resource, action, details, self.app.now())
     }
 
     /// The shares of something.
     ///
     /// # Errors
     /// [`Error::NotFound`] also when it is there but the caller may not see it.
-    pub async fn list_shares(&self, principal: &Principal, resource: Resource) -> Result<Vec<Share>, Error> {
+    pub async fn list(&self, principal: &Principal, resource: Resource) -> Result<Vec<Share>, Error> {
         let viewer = viewer(principal)?;
         let mut batch = Batch::new();
         let permission = batch.add(access::permission(viewer, resource));
         let shares = batch.add(access::shares(viewer, resource));
-        let mut results = self.guarded(principal, batch).await?;
+        let mut results = self.app.guarded(principal, batch).await?;
         results.take(permission)?.ok_or(Error::NotFound)?;
         Ok(results.take(shares)?)
     }
@@ -77,14 +89,14 @@ impl App {
     /// # Errors
     /// [`Error::Exceeds`] for a caller who does not own it; [`Error::NotFound`] also when there is nobody to
     /// share it with.
-    pub async fn share(
+    pub async fn create(
         &self,
         principal: &Principal,
         resource: Resource,
         grantee_id: &str,
         access: ShareAccess,
     ) -> Result<Share, Error> {
-        let share = access::share(viewer(principal)?, resource, grantee_id, access, self.now());
+        let share = access::share(viewer(principal)?, resource, grantee_id, access, self.app.now());
         let action = match resource {
             Resource::Dataset(_) => "dataset.shared",
             Resource::Evaluation(_) => "evaluation.shared",
@@ -98,7 +110,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Exceeds`] for a caller who does not own what is shared.
-    pub async fn unshare(&self, principal: &Principal, resource: Resource, grantee_id: &str) -> Result<(), Error> {
+    pub async fn end(&self, principal: &Principal, resource: Resource, grantee_id: &str) -> Result<(), Error> {
         let unshare = access::unshare(viewer(principal)?, resource, grantee_id);
         let action = match resource {
             Resource::Dataset(_) => "dataset.unshared",
@@ -121,9 +133,9 @@ impl App {
         let event = self.resource_event(principal, resource, action, details);
         let mut batch = Batch::new();
         let changed = batch.add(change);
-        batch.execute(self.record_if_changed(principal, &event));
+        batch.execute(self.app.record_if_changed(principal, &event));
         let permission = batch.add(access::permission(viewer(principal)?, resource));
-        let mut results = self.guarded(principal, batch).await?;
+        let mut results = self.app.guarded(principal, batch).await?;
         if results.take(permission)?.ok_or(Error::NotFound)? < Permission::Own {
             return Err(Error::Exceeds("Only its owner can share this.".to_owned()));
         }

@@ -19,36 +19,49 @@ const MAX_TEAM_MEMBERS: i64 = 1_000;
 const TEAM_EXISTS: Error =
     Error::Conflict { code: "team_exists", message: "Another team of the organization has this name." };
 
-impl App {
+/// The use cases of teams.
+pub struct Teams<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> Teams<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl Teams<'_> {
     /// Creates a team.
     ///
     /// # Errors
     /// [`Error::Exceeds`] for whoever does not administer the organization; [`Error::Conflict`] when
     /// another has the name.
-    pub async fn create_team(
+    pub async fn create(
         &self,
         principal: &Principal,
         organization_id: OrganizationId,
         name: Name,
     ) -> Result<Team, Error> {
         principal.administers()?;
-        self.once(
-            principal,
-            teams::made,
-            |_, team| Ok(team),
-            async |attempt| {
-                let now = self.now();
-                let team = Team { id: TeamId::new(now, self.random_bits()?), name, created_at: now };
-                let created =
-                    AuditEvent::new(organization_id, team.id, "team.created", json!({ "name": team.name }), now);
-                let mut batch = Batch::new();
-                let inserted = batch.add(teams::insert(organization_id, &team));
-                batch.execute(self.record_if_changed(principal, &created));
-                let mut results = attempt.run_in_organization(organization_id, team.id, batch).await?;
-                results.take(inserted)?.ok_or(TEAM_EXISTS)
-            },
-        )
-        .await
+        self.app
+            .once(
+                principal,
+                teams::made,
+                |_, team| Ok(team),
+                async |attempt| {
+                    let now = self.app.now();
+                    let team = Team { id: TeamId::new(now, self.app.random_bits()?), name, created_at: now };
+                    let created =
+                        AuditEvent::new(organization_id, team.id, "team.created", json!({ "name": team.name }), now);
+                    let mut batch = Batch::new();
+                    let inserted = batch.add(teams::insert(organization_id, &team));
+                    batch.execute(self.app.record_if_changed(principal, &created));
+                    let mut results = attempt.run_in_organization(organization_id, team.id, batch).await?;
+                    results.take(inserted)?.ok_or(TEAM_EXISTS)
+                },
+            )
+            .await
     }
 
     /// A page of at most `limit` teams, the newest first; for whoever does not administer the organization
@@ -56,7 +69,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] for a key without a user that does not administer either.
-    pub async fn list_teams(
+    pub async fn list(
         &self,
         principal: &Principal,
         organization_id: OrganizationId,
@@ -65,7 +78,7 @@ impl App {
     ) -> Result<Page<Team>, Error> {
         let mut batch = Batch::new();
         let teams = batch.add(teams::list(organization_id, visible_user(principal)?, before, limit + 1));
-        let mut results = self.in_organization(principal, organization_id, batch).await?;
+        let mut results = self.app.in_organization(principal, organization_id, batch).await?;
         Ok(Page::of(results.take(teams)?, limit))
     }
 
@@ -73,7 +86,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] also when it is there but the caller may not see it.
-    pub async fn get_team(
+    pub async fn get(
         &self,
         principal: &Principal,
         organization_id: OrganizationId,
@@ -82,7 +95,7 @@ impl App {
         let mut batch = Batch::new();
         let team = batch.add(teams::get(organization_id, id, visible_user(principal)?));
         let members = batch.add(teams::members(organization_id, id, MAX_TEAM_MEMBERS));
-        let mut results = self.in_organization(principal, organization_id, batch).await?;
+        let mut results = self.app.in_organization(principal, organization_id, batch).await?;
         let team = results.take(team)?.ok_or(Error::NotFound)?;
         Ok((team, results.take(members)?))
     }
@@ -92,7 +105,7 @@ impl App {
     /// # Errors
     /// [`Error::Exceeds`] for whoever does not administer the organization; [`Error::Conflict`] when
     /// another has the name.
-    pub async fn rename_team(
+    pub async fn rename(
         &self,
         principal: &Principal,
         organization_id: OrganizationId,
@@ -100,12 +113,12 @@ impl App {
         name: &Name,
     ) -> Result<Team, Error> {
         principal.administers()?;
-        let updated = AuditEvent::new(organization_id, id, "team.updated", json!({ "name": name }), self.now());
+        let updated = AuditEvent::new(organization_id, id, "team.updated", json!({ "name": name }), self.app.now());
         let mut batch = Batch::new();
         let renamed = batch.add(teams::rename(organization_id, id, name));
-        batch.execute(self.record_if_changed(principal, &updated));
+        batch.execute(self.app.record_if_changed(principal, &updated));
         let team = batch.add(teams::get(organization_id, id, None));
-        let mut results = self.in_organization(principal, organization_id, batch).await?;
+        let mut results = self.app.in_organization(principal, organization_id, batch).await?;
         match results.take(renamed)? {
             Some(team) => Ok(team),
             None if results.take(team)?.is_none() => Err(Error::NotFound),
@@ -117,19 +130,19 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Exceeds`] for whoever does not administer the organization.
-    pub async fn delete_team(
+    pub async fn delete(
         &self,
         principal: &Principal,
         organization_id: OrganizationId,
         id: TeamId,
     ) -> Result<(), Error> {
         principal.administers()?;
-        let event = AuditEvent::new(organization_id, id, "team.deleted", json!({}), self.now());
+        let event = AuditEvent::new(organization_id, id, "team.deleted", json!({}), self.app.now());
         let mut batch = Batch::new();
         batch.execute(teams::empty(organization_id, id));
         let deleted = batch.add(teams::delete(organization_id, id));
-        batch.execute(self.record_if_changed(principal, &event));
-        let mut results = self.in_organization(principal, organization_id, batch).await?;
+        batch.execute(self.app.record_if_changed(principal, &event));
+        let mut results = self.app.in_organization(principal, organization_id, batch).await?;
         if results.take(deleted)? { Ok(()) } else { Err(Error::NotFound) }
     }
 
@@ -137,7 +150,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] also when they are no member; [`Error::Conflict`] when the team is full.
-    pub async fn add_to_team(
+    pub async fn add(
         &self,
         principal: &Principal,
         organization_id: OrganizationId,
@@ -145,15 +158,15 @@ impl App {
         user_id: UserId,
     ) -> Result<(), Error> {
         principal.administers()?;
-        let now = self.now();
+        let now = self.app.now();
         let added = AuditEvent::new(organization_id, id, "team.member_added", json!({ "user_id": user_id }), now);
         let mut batch = Batch::new();
         let team = batch.add(teams::get(organization_id, id, None));
         let member = batch.add(people::get(organization_id, user_id));
         batch.execute(teams::add(organization_id, id, user_id, MAX_TEAM_MEMBERS, now));
-        batch.execute(self.record_if_changed(principal, &added));
+        batch.execute(self.app.record_if_changed(principal, &added));
         let is_in_team = batch.add(teams::has_member(organization_id, id, user_id));
-        let mut results = self.in_organization(principal, organization_id, batch).await?;
+        let mut results = self.app.in_organization(principal, organization_id, batch).await?;
         if results.take(team)?.is_none() || results.take(member)?.is_none() {
             return Err(Error::NotFound);
         }
@@ -167,7 +180,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] also when they are not in it.
-    pub async fn remove_from_team(
+    pub async fn remove(
         &self,
         principal: &Principal,
         organization_id: OrganizationId,
@@ -176,11 +189,11 @@ impl App {
     ) -> Result<(), Error> {
         principal.administers()?;
         let details = json!({ "user_id": user_id });
-        let event = AuditEvent::new(organization_id, id, "team.member_removed", details, self.now());
+        let event = AuditEvent::new(organization_id, id, "team.member_removed", details, self.app.now());
         let mut batch = Batch::new();
         let removed = batch.add(teams::remove(organization_id, id, user_id));
-        batch.execute(self.record_if_changed(principal, &event));
-        let mut results = self.in_organization(principal, organization_id, batch).await?;
+        batch.execute(self.app.record_if_changed(principal, &event));
+        let mut results = self.app.in_organization(principal, organization_id, batch).await?;
         if results.take(removed)? { Ok(()) } else { Err(Error::NotFound) }
     }
 }

@@ -34,7 +34,19 @@ pub struct TracePage {
     pub next: Option<Place>,
 }
 
-impl App {
+/// The use cases of traces.
+pub struct Traces<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> Traces<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl Traces<'_> {
     /// Stores traces, all or none. One that is there already stays as it is, so that a sender whose
     /// connection broke can send again.
     ///
@@ -51,8 +63,8 @@ impl App {
             return Err(Error::invalid(&format!("traces[{index}]"), message));
         }
         let mut batch = Batch::new();
-        batch.extend(traces::insert(reach(principal), traces, self.now(), self.config.trace_retention_ms));
-        self.guarded(principal, batch).await?;
+        batch.extend(traces::insert(reach(principal), traces, self.app.now(), self.app.config.trace_retention_ms));
+        self.app.guarded(principal, batch).await?;
         Ok(())
     }
 
@@ -71,16 +83,17 @@ impl App {
             let message = format!("The feedback has {bytes} bytes as JSON; at most {MAX_FEEDBACK_BYTES} are kept");
             return Err(Error::Invalid { field: None, message });
         }
-        self.once_id(principal, FeedbackId::parse, async |attempt| {
-            let now = self.now();
-            let given = GivenFeedback { id: FeedbackId::new(now, self.random_bits()?), trace_id, feedback };
-            let insert = traces::insert_feedback(reach(principal), &given, now, self.config.trace_retention_ms);
-            let mut batch = Batch::new();
-            batch.execute(insert);
-            attempt.run(given.id, batch).await?;
-            Ok(given.id)
-        })
-        .await
+        self.app
+            .once_id(principal, FeedbackId::parse, async |attempt| {
+                let now = self.app.now();
+                let given = GivenFeedback { id: FeedbackId::new(now, self.app.random_bits()?), trace_id, feedback };
+                let insert = traces::insert_feedback(reach(principal), &given, now, self.app.config.trace_retention_ms);
+                let mut batch = Batch::new();
+                batch.execute(insert);
+                attempt.run(given.id, batch).await?;
+                Ok(given.id)
+            })
+            .await
     }
 
     /// Stores a request to evaluate a trace, which need not be there yet.
@@ -94,32 +107,28 @@ impl App {
         evaluator_type: Name,
         metric_name: Name,
     ) -> Result<EvalId, Error> {
-        self.once_id(principal, EvalId::parse, async |attempt| {
-            let now = self.now();
-            let id = EvalId::new(now, self.random_bits()?);
-            let request = EvalRequest { id, trace_id, evaluator_type, metric_name };
-            let insert = traces::insert_eval(reach(principal), &request, now, self.config.trace_retention_ms);
-            let mut batch = Batch::new();
-            batch.execute(insert);
-            attempt.run(id, batch).await?;
-            Ok(id)
-        })
-        .await
+        self.app
+            .once_id(principal, EvalId::parse, async |attempt| {
+                let now = self.app.now();
+                let id = EvalId::new(now, self.app.random_bits()?);
+                let request = EvalRequest { id, trace_id, evaluator_type, metric_name };
+                let insert = traces::insert_eval(reach(principal), &request, now, self.app.config.trace_retention_ms);
+                let mut batch = Batch::new();
+                batch.execute(insert);
+                attempt.run(id, batch).await?;
+                Ok(id)
+            })
+            .await
     }
 
     /// A page of at most `limit` traces, and fewer when they are long.
     ///
     /// # Errors
     /// The database's.
-    pub async fn list_traces(
-        &self,
-        principal: &Principal,
-        after: Option<Place>,
-        limit: usize,
-    ) -> Result<TracePage, Error> {
+    pub async fn list(&self, principal: &Principal, after: Option<Place>, limit: usize) -> Result<TracePage, Error> {
         // One more than asked tells whether there are more.
         let asked = i64::try_from(limit).unwrap_or(0) + 1;
-        let rows = self.query(principal, traces::list(reach(principal), after, asked, FULL_PAGE_BYTES)).await?;
+        let rows = self.app.query(principal, traces::list(reach(principal), after, asked, FULL_PAGE_BYTES)).await?;
         let more = rows.len();
         let mut page = TracePage { traces: Vec::new(), next: None };
         let mut last = None;

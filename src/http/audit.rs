@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    app::{Principal, error::Error},
+    app::{Principal, audit::AuditLog, error::Error},
     domain::{
         audit::AuditFilter,
         id::{KeyId, UserId},
@@ -86,13 +86,13 @@ pub(crate) async fn list(
     };
     if !asks_for_lines(call.request) {
         let Whole(limit) = query.limit.unwrap_or_default();
-        let page = call.app.list_events(principal, &filter, query.starting_after, limit).await?;
+        let page = AuditLog::new(call.app).list(principal, &filter, query.starting_after, limit).await?;
         return Ok(Events::Page(Json(EventPageBody::new(page))));
     }
     if query.limit.is_some() {
         return Err(Error::invalid("limit", format!("is for pages: as {NDJSON} you get all events")).into());
     }
-    let pieces = call.app.export_events(principal, filter, query.starting_after).await?;
+    let pieces = AuditLog::new(call.app).export(principal, filter, query.starting_after).await?;
     let pieces = pieces.map_ok(lines).map_err(|error| format!("{error:?}"));
     Ok(Events::Lines(Response::stream(NDJSON, pieces)))
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::bootstrap::NewOrganization,
+    app::{bootstrap::NewOrganization, organizations::Organizations},
     domain::{key::Name, person::Email},
     http::{
         call::Call,
@@ -43,7 +43,7 @@ pub(crate) async fn create(
 ) -> Result<Json<BootstrappedBody, 201>, Problem> {
     let ip = call.request.header("cf-connecting-ip").map(str::to_owned);
     let first = NewOrganization { name: organization, email, key_name };
-    let (created, token) = call.app.bootstrap(first, call.request_id.to_owned(), ip).await?;
+    let (created, token) = Organizations::new(call.app).bootstrap(first, call.request_id.to_owned(), ip).await?;
     Ok(Json(BootstrappedBody {
         key: CreatedBody::new(created, call.app.clock.now()),
         sign_in_link: format!("{}/sign-in/{}", call.request.origin, token.expose()),

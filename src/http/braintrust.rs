@@ -6,7 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
 use crate::{
-    app::{Principal, error::Error, keys::NewKey},
+    app::{
+        Principal,
+        error::Error,
+        keys::{Keys, NewKey},
+        organizations::Organizations,
+    },
     domain::{
         id::{KeyId, OrganizationId, UserId},
         key::{Key, Name},
@@ -68,11 +73,12 @@ pub(crate) async fn list(call: &Call<'_>, principal: &Principal) -> Result<Respo
         .read("limit", "a whole number, at least 0", |text| text.parse().ok())?
         .map_or(DEFAULT_LIMIT, |limit: u32| MAX_LIMIT.min(limit.into()));
     if let Some(organization) = query.get("org_name")
-        && call.app.organization(principal, principal.snapshot.organization_id).await?.name.as_str() != organization
+        && Organizations::new(call.app).get(principal, principal.snapshot.organization_id).await?.name.as_str()
+            != organization
     {
         return Ok(Response::json(200, &Objects { objects: Vec::new() }));
     }
-    let page = call.app.list_keys(principal, &filter, cursor, limit).await?;
+    let page = Keys::new(call.app).list(principal, &filter, cursor, limit).await?;
     let objects: Vec<ApiKey<'_>> = page.items.iter().map(ApiKey::new).collect();
     Ok(Response::json(200, &Objects { objects }))
 }
@@ -85,7 +91,8 @@ pub(crate) async fn create(call: &Call<'_>, principal: &Principal) -> Result<Res
     }
     let body: Body = input::body(call.request)?;
     if let Some(organization) = body.org_name
-        && call.app.organization(principal, principal.snapshot.organization_id).await?.name.as_str() != organization
+        && Organizations::new(call.app).get(principal, principal.snapshot.organization_id).await?.name.as_str()
+            != organization
     {
         return Err(Error::invalid("org_name", "this key belongs to another organization; leave it out").into());
     }
@@ -98,13 +105,13 @@ pub(crate) async fn create(call: &Call<'_>, principal: &Principal) -> Result<Res
         expires_at: None,
         metadata: Map::new(),
     };
-    let created = call.app.create_key(principal, new).await?;
+    let created = Keys::new(call.app).create(principal, new).await?;
     let body = ApiKey { key: Some(created.text.expose()), ..ApiKey::new(&created.key) };
     Ok(Response::json(200, &body))
 }
 
 pub(crate) async fn get(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
-    let key = call.app.get_key(principal, KeyRef::Id(call.key_id()?)).await?;
+    let key = Keys::new(call.app).get(principal, KeyRef::Id(call.key_id()?)).await?;
     if key.life.revoked_at.is_some() {
         return Err(Error::NotFound.into());
     }
@@ -112,6 +119,6 @@ pub(crate) async fn get(call: &Call<'_>, principal: &Principal) -> Result<Respon
 }
 
 pub(crate) async fn delete(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
-    let key = call.app.revoke_key(principal, call.key_id()?, false).await?;
+    let key = Keys::new(call.app).revoke(principal, call.key_id()?, false).await?;
     Ok(Response::json(200, &ApiKey::new(&key)))
 }

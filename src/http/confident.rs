@@ -6,7 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    app::{Principal, error::Error, keys::NewKey},
+    app::{
+        Principal,
+        error::Error,
+        keys::{Keys, NewKey},
+        organizations::Organizations,
+        projects::Projects,
+    },
     domain::{
         id::{KeyId, OrganizationId, ProjectId},
         key::{Created, Key, KeyChange, KeyState, Name},
@@ -123,9 +129,9 @@ async fn path_key(call: &Call<'_>, principal: &Principal) -> Result<Key, Error> 
     principal.administers()?;
     if let Some(id) = project_id {
         // A deleted project's keys are still on record, but nothing is at its path any more.
-        call.app.get_project(principal, principal.snapshot.organization_id, id).await?;
+        Projects::new(call.app).get(principal, principal.snapshot.organization_id, id).await?;
     }
-    let key = call.app.get_key(principal, key_ref).await?;
+    let key = Keys::new(call.app).get(principal, key_ref).await?;
     let belongs = match project_id {
         Some(id) => key.project_id == Some(id),
         None => key.kind == KeyKind::Org,
@@ -138,11 +144,11 @@ pub(crate) async fn list(call: &Call<'_>, principal: &Principal) -> Result<Respo
     let project_id = path_project(call)?;
     principal.administers()?;
     if let Some(id) = project_id {
-        call.app.get_project(principal, principal.snapshot.organization_id, id).await?;
+        Projects::new(call.app).get(principal, principal.snapshot.organization_id, id).await?;
     }
     let kind = project_id.is_none().then_some(KeyKind::Org);
     let filter = KeyFilter { project_id, kind, ..KeyFilter::default() };
-    let page = call.app.list_keys(principal, &filter, KeyCursor::Start, MAX_LIMIT).await?;
+    let page = Keys::new(call.app).list(principal, &filter, KeyCursor::Start, MAX_LIMIT).await?;
     let now = call.app.clock.now();
     let keys: Vec<ApiKey<'_>> = page.items.iter().map(|key| ApiKey::new(key, now)).collect();
     Ok(success(&json!({ "apiKeys": keys })))
@@ -168,9 +174,9 @@ pub(crate) async fn create(call: &Call<'_>, principal: &Principal) -> Result<Res
         metadata: Map::new(),
     };
     if let Some(id) = project_id {
-        call.app.get_project(principal, principal.snapshot.organization_id, id).await?;
+        Projects::new(call.app).get(principal, principal.snapshot.organization_id, id).await?;
     }
-    let created = call.app.create_key(principal, new).await.map_err(named_here)?;
+    let created = Keys::new(call.app).create(principal, new).await.map_err(named_here)?;
     Ok(one(call, "apiKey", &ApiKey::revealed(&created, now)))
 }
 
@@ -195,13 +201,13 @@ pub(crate) async fn update(call: &Call<'_>, principal: &Principal) -> Result<Res
     let Body { valid } = input::body(call.request)?;
     let before = path_key(call, principal).await?;
     let change = KeyChange { enabled: Some(valid), ..KeyChange::default() };
-    let key = call.app.change_key(principal, &before, &change, false).await?;
+    let key = Keys::new(call.app).change(principal, &before, &change, false).await?;
     Ok(one(call, "apiKey", &ApiKey::new(&key, call.app.clock.now())))
 }
 
 pub(crate) async fn delete(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let key = path_key(call, principal).await?;
-    call.app.revoke_key(principal, key.id, false).await?;
+    Keys::new(call.app).revoke(principal, key.id, false).await?;
     Ok(success(&json!({ "id": key.number, "deleted": true })))
 }
 
@@ -226,7 +232,7 @@ pub(crate) async fn rotate(call: &Call<'_>, principal: &Principal) -> Result<Res
     };
     let before = path_key(call, principal).await?;
     let grace_ms = body.grace_period_in_hours * HOUR_MS;
-    let rotated = call.app.rotate_key(principal, &before, grace_ms, expires_at).await.map_err(named_here)?;
+    let rotated = Keys::new(call.app).rotate(principal, &before, grace_ms, expires_at).await.map_err(named_here)?;
     Ok(success(&ApiKey::revealed(&rotated, now)))
 }
 
@@ -262,7 +268,7 @@ fn organization(call: &Call<'_>, organization: &Organization) -> Response {
 }
 
 pub(crate) async fn get_organization(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
-    Ok(organization(call, &call.app.organization(principal, principal.snapshot.organization_id).await?))
+    Ok(organization(call, &Organizations::new(call.app).get(principal, principal.snapshot.organization_id).await?))
 }
 
 pub(crate) async fn update_organization(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
@@ -272,7 +278,7 @@ pub(crate) async fn update_organization(call: &Call<'_>, principal: &Principal) 
     }
     let Body { name } = input::body(call.request)?;
     let change = organization::OrganizationChange { name: Some(name), ..organization::OrganizationChange::default() };
-    let renamed = call.app.update_organization(principal, principal.snapshot.organization_id, &change).await?;
+    let renamed = Organizations::new(call.app).update(principal, principal.snapshot.organization_id, &change).await?;
     Ok(organization(call, &renamed))
 }
 
@@ -304,7 +310,7 @@ impl<'a> ProjectBody<'a> {
 
 /// The projects, the newest first; its clients know no pages, so 1,000 at most.
 pub(crate) async fn list_projects(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
-    let page = call.app.list_projects(principal, principal.snapshot.organization_id, None, MAX_LIMIT).await?;
+    let page = Projects::new(call.app).list(principal, principal.snapshot.organization_id, None, MAX_LIMIT).await?;
     let projects: Vec<ProjectBody<'_>> = page.items.iter().map(ProjectBody::new).collect();
     Ok(success(&json!({ "projects": projects })))
 }
@@ -322,13 +328,13 @@ pub(crate) async fn create_project(call: &Call<'_>, principal: &Principal) -> Re
     }
     let body: Body = input::body(call.request)?;
     let id = principal.snapshot.organization_id;
-    let (project, created) = call.app.create_project(principal, id, body.name, body.description).await?;
+    let (project, created) = Projects::new(call.app).create(principal, id, body.name, body.description).await?;
     let key = ApiKey::revealed(&created, call.app.clock.now());
     Ok(success(&json!({ "project": ProjectBody::new(&project), "apiKey": key })))
 }
 
 pub(crate) async fn get_project(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
-    let project = call.app.get_project(principal, principal.snapshot.organization_id, project_id(call)?).await?;
+    let project = Projects::new(call.app).get(principal, principal.snapshot.organization_id, project_id(call)?).await?;
     Ok(one(call, "project", &ProjectBody::new(&project)))
 }
 
@@ -340,13 +346,14 @@ pub(crate) async fn update_project(call: &Call<'_>, principal: &Principal) -> Re
     }
     let body: Body = input::body(call.request)?;
     let change = project::ProjectChange { name: body.name, description: body.description.map(Some) };
-    let project =
-        call.app.update_project(principal, principal.snapshot.organization_id, project_id(call)?, &change).await?;
+    let project = Projects::new(call.app)
+        .update(principal, principal.snapshot.organization_id, project_id(call)?, &change)
+        .await?;
     Ok(one(call, "project", &ProjectBody::new(&project)))
 }
 
 pub(crate) async fn delete_project(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let id = project_id(call)?;
-    call.app.delete_project(principal, principal.snapshot.organization_id, id).await?;
+    Projects::new(call.app).delete(principal, principal.snapshot.organization_id, id).await?;
     Ok(success(&json!({ "id": id, "deleted": true })))
 }

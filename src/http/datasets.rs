@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use crate::{
     app::{
         Principal,
-        datasets::{ColumnChange, DatasetChange, MAX_DESCRIPTION_CHARS, MAX_PAGE, NewDataset, NumberedRow, Rows},
+        datasets::{
+            ColumnChange, DatasetChange, Datasets, MAX_DESCRIPTION_CHARS, MAX_PAGE, NewDataset, NumberedRow, Rows,
+        },
         error::Error,
     },
     domain::{
@@ -143,7 +145,7 @@ pub(crate) async fn list(
     InQuery(query): InQuery<PageQuery<DatasetId>>,
 ) -> Result<Json<PageBody<DatasetBody>>, Problem> {
     let Whole(limit) = query.limit;
-    let page = call.app.list_datasets(principal, query.starting_after, limit).await?;
+    let page = Datasets::new(call.app).list(principal, query.starting_after, limit).await?;
     Ok(Json(PageBody::new(page, DatasetBody::new)))
 }
 
@@ -172,7 +174,7 @@ pub(crate) async fn create(
 ) -> Result<Json<DatasetBody, 201>, Problem> {
     let new = NewDataset { name: body.name, description: body.description };
     let columns = body.columns.into_iter().map(|column| (column.name, column.role)).collect();
-    Ok(Json(DatasetBody::new(call.app.create_dataset(principal, new, columns, body.rows).await?)))
+    Ok(Json(DatasetBody::new(Datasets::new(call.app).create(principal, new, columns, body.rows).await?)))
 }
 
 /// What an upload becomes, and how to read it.
@@ -229,7 +231,7 @@ pub(crate) async fn upload(
         Body::TooLarge(_) => stream::empty().boxed_local(),
     };
     let new = NewDataset { name: query.name, description: query.description };
-    Ok(Json(DatasetBody::new(call.app.upload_dataset(principal, new, format, pieces).await?)))
+    Ok(Json(DatasetBody::new(Datasets::new(call.app).upload(principal, new, format, pieces).await?)))
 }
 
 /// A data set with its first rows.
@@ -251,7 +253,7 @@ pub(crate) async fn get(
     principal: &Principal,
     InPath(DatasetPath { dataset }): InPath<DatasetPath>,
 ) -> Result<Json<DetailsBody>, Problem> {
-    let Rows { dataset, permission, rows } = call.app.dataset(principal, dataset).await?;
+    let Rows { dataset, permission, rows } = Datasets::new(call.app).get(principal, dataset).await?;
     let (preview_row_ids, preview) = rows.into_iter().unzip();
     Ok(Json(DetailsBody { about: DatasetBody::new(dataset), access: permission, preview, preview_row_ids }))
 }
@@ -284,7 +286,7 @@ pub(crate) async fn change(
         return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
     }
     let change = DatasetChange { name, description, judgments, columns: None };
-    Ok(Json(DatasetBody::new(call.app.change_dataset(principal, dataset, change).await?)))
+    Ok(Json(DatasetBody::new(Datasets::new(call.app).change(principal, dataset, change).await?)))
 }
 
 pub(crate) async fn delete(
@@ -292,7 +294,7 @@ pub(crate) async fn delete(
     principal: &Principal,
     InPath(DatasetPath { dataset }): InPath<DatasetPath>,
 ) -> Result<NoContent, Problem> {
-    call.app.delete_dataset(principal, dataset).await?;
+    Datasets::new(call.app).delete(principal, dataset).await?;
     Ok(NoContent)
 }
 
@@ -303,7 +305,7 @@ async fn change_columns(
     columns: ColumnChange,
 ) -> Result<DatasetBody, Problem> {
     let change = DatasetChange { columns: Some(columns), ..DatasetChange::default() };
-    Ok(DatasetBody::new(call.app.change_dataset(principal, dataset, change).await?))
+    Ok(DatasetBody::new(Datasets::new(call.app).change(principal, dataset, change).await?))
 }
 
 pub(crate) async fn add_column(
@@ -389,10 +391,12 @@ pub(crate) async fn list_rows(
         (Some(_), Some(_)) => {
             return Err(Error::invalid("page", "give either `page` or `starting_after`, not both").into());
         }
-        (None, Some(Whole(after))) => (None, call.app.dataset_rows_after(principal, dataset, after, page_size).await?),
+        (None, Some(Whole(after))) => {
+            (None, Datasets::new(call.app).rows_after(principal, dataset, after, page_size).await?)
+        }
         (page, None) => {
             let Whole(page) = page.unwrap_or_default();
-            (Some(page), call.app.dataset_rows(principal, dataset, (page - 1) * page_size, page_size).await?)
+            (Some(page), Datasets::new(call.app).rows(principal, dataset, (page - 1) * page_size, page_size).await?)
         }
     };
     let total = found.dataset.row_count;
@@ -424,7 +428,7 @@ pub(crate) async fn add_rows(
     principal: &Principal,
     (InPath(DatasetPath { dataset }), InBody(body)): (InPath<DatasetPath>, InBody<NewRowsBody>),
 ) -> Result<Json<RowIdsBody, 201>, Problem> {
-    Ok(Json(RowIdsBody { row_ids: call.app.add_rows(principal, dataset, body.rows).await? }))
+    Ok(Json(RowIdsBody { row_ids: Datasets::new(call.app).add_rows(principal, dataset, body.rows).await? }))
 }
 
 pub(crate) async fn change_row(
@@ -432,7 +436,7 @@ pub(crate) async fn change_row(
     principal: &Principal,
     (InPath(RowPath { dataset, row: Whole(row) }), InBody(values)): (InPath<RowPath>, InBody<DatasetRow>),
 ) -> Result<Json<DatasetRow>, Problem> {
-    Ok(Json(call.app.change_row(principal, dataset, row, values).await?))
+    Ok(Json(Datasets::new(call.app).change_row(principal, dataset, row, values).await?))
 }
 
 pub(crate) async fn remove_row(
@@ -440,7 +444,7 @@ pub(crate) async fn remove_row(
     principal: &Principal,
     InPath(RowPath { dataset, row: Whole(row) }): InPath<RowPath>,
 ) -> Result<NoContent, Problem> {
-    let removed = call.app.remove_rows(principal, dataset, vec![row]).await?;
+    let removed = Datasets::new(call.app).remove_rows(principal, dataset, vec![row]).await?;
     if removed.is_empty() { Err(Error::NotFound.into()) } else { Ok(NoContent) }
 }
 
@@ -461,7 +465,7 @@ pub(crate) async fn remove_rows(
     (InPath(DatasetPath { dataset }), InBody(body)): (InPath<DatasetPath>, InBody<RemovedRowsBody>),
 ) -> Result<Json<RowIdsBody>, Problem> {
     let gone = body.row_ids.into_iter().map(|Whole(row)| row).collect();
-    Ok(Json(RowIdsBody { row_ids: call.app.remove_rows(principal, dataset, gone).await? }))
+    Ok(Json(RowIdsBody { row_ids: Datasets::new(call.app).remove_rows(principal, dataset, gone).await? }))
 }
 
 /// The form of an export.
@@ -500,7 +504,7 @@ pub(crate) async fn export(
     principal: &Principal,
     (InPath(DatasetPath { dataset }), InQuery(query)): (InPath<DatasetPath>, InQuery<ExportQuery>),
 ) -> Result<Export, Problem> {
-    let (dataset, pieces) = call.app.export_dataset(principal, dataset).await?;
+    let (dataset, pieces) = Datasets::new(call.app).export(principal, dataset).await?;
     let csv = query.format == ExportFormat::Csv;
     let names = dataset.columns.iter().map(|column| Cow::Borrowed(column.name.as_str()));
     let header = if csv { csv_record(&names.collect::<Vec<_>>()) } else { Vec::new() };

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::Principal,
+    app::{Principal, error_analysis::ErrorAnalysis},
     domain::{
         error_analysis::{Category, Consolidated, MAX_CATEGORIES, MAX_NOTE_CHARS, MAX_NOTES, MAX_RUNS, Unconsolidated},
         id::RunId,
@@ -71,7 +71,7 @@ pub(crate) async fn suggest_notes(
     principal: &Principal,
     (InBody(RunsBody { runs }), NamesInBody): (InBody<RunsBody>, NamesInBody),
 ) -> Result<Json<SuggestedNotesBody>, Problem> {
-    let suggested = call.app.suggest_notes(principal, runs).await?;
+    let suggested = ErrorAnalysis::new(call.app).suggest_notes(principal, runs).await?;
     let notes = suggested.items.into_iter().map(|(run, note)| NoteBody { run, note }).collect();
     Ok(Json(SuggestedNotesBody { method: Method::of(suggested.by_model), notes }))
 }
@@ -101,7 +101,7 @@ pub(crate) async fn suggest_categories(
     principal: &Principal,
     InBody(NotesBody { notes }): InBody<NotesBody>,
 ) -> Result<Json<CategoriesBody>, Problem> {
-    let suggested = call.app.suggest_categories(principal, &notes).await?;
+    let suggested = ErrorAnalysis::new(call.app).suggest_categories(principal, &notes).await?;
     Ok(Json(CategoriesBody { method: Method::of(suggested.by_model), categories: suggested.items }))
 }
 
@@ -154,6 +154,6 @@ pub(crate) async fn consolidate_categories(
             Unconsolidated { name, description, notes }
         })
         .collect();
-    let suggested = call.app.consolidate_categories(principal, &categories).await?;
+    let suggested = ErrorAnalysis::new(call.app).consolidate_categories(principal, &categories).await?;
     Ok(Json(ConsolidatedBody { method: Method::of(suggested.by_model), categories: suggested.items }))
 }

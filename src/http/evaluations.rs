@@ -4,7 +4,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::{Principal, error::Error, evaluations::EvaluationChange, page::Page},
+    app::{
+        Principal,
+        error::Error,
+        evaluations::{EvaluationChange, Evaluations},
+        page::Page,
+    },
     domain::{
         access::{Part, Permission, Permitted, Resource},
         dataset::MAX_COLUMNS,
@@ -150,7 +155,7 @@ pub(crate) async fn list(
         let message = format!("pages by number end at {MAX_NUMBERED} evaluations; go on with `starting_after`");
         return Err(Error::invalid("page", message).into());
     }
-    let found = call.app.list_evaluations(principal, query.base_only, Part { after, skip, limit }).await?;
+    let found = Evaluations::new(call.app).list(principal, query.base_only, Part { after, skip, limit }).await?;
     Ok(Json(EvaluationPageBody::new(found, page, limit)))
 }
 
@@ -176,7 +181,9 @@ pub(crate) async fn create(
     (InBody(body), MayRepeat): (InBody<NewEvaluationBody>, MayRepeat),
 ) -> Result<Json<EvaluationBody, 201>, Problem> {
     let config = EvaluationConfig { columns: body.columns, judge: body.judge };
-    Ok(Json(EvaluationBody::new(call.app.create_evaluation(principal, body.name, body.description, config).await?)))
+    Ok(Json(EvaluationBody::new(
+        Evaluations::new(call.app).create(principal, body.name, body.description, config).await?,
+    )))
 }
 
 /// What to generate an evaluation from.
@@ -205,7 +212,7 @@ pub(crate) async fn generate(
     principal: &Principal,
     (InBody(body), NamesInBody, MayRepeat): (InBody<GenerateBody>, NamesInBody, MayRepeat),
 ) -> Result<Json<GeneratedBody, 201>, Problem> {
-    let (generated, agreement) = call.app.generate_evaluation(principal, body.dataset, body.name).await?;
+    let (generated, agreement) = Evaluations::new(call.app).generate(principal, body.dataset, body.name).await?;
     Ok(Json(GeneratedBody { about: EvaluationBody::new(generated), agreement }))
 }
 
@@ -214,7 +221,7 @@ pub(crate) async fn get(
     principal: &Principal,
     InPath(EvaluationPath { evaluation }): InPath<EvaluationPath>,
 ) -> Result<Json<EvaluationBody>, Problem> {
-    Ok(Json(EvaluationBody::new(call.app.evaluation(principal, evaluation).await?)))
+    Ok(Json(EvaluationBody::new(Evaluations::new(call.app).get(principal, evaluation).await?)))
 }
 
 /// What to change of an evaluation.
@@ -256,7 +263,7 @@ pub(crate) async fn change(
         return Err(Error::invalid("draft", "must be false: only what was generated is a draft").into());
     }
     let change = EvaluationChange { name, description, columns, judge, reviewed: draft.is_some() };
-    Ok(Json(EvaluationBody::new(call.app.change_evaluation(principal, evaluation, change).await?)))
+    Ok(Json(EvaluationBody::new(Evaluations::new(call.app).change(principal, evaluation, change).await?)))
 }
 
 pub(crate) async fn delete(
@@ -264,7 +271,7 @@ pub(crate) async fn delete(
     principal: &Principal,
     InPath(EvaluationPath { evaluation }): InPath<EvaluationPath>,
 ) -> Result<NoContent, Problem> {
-    call.app.delete_evaluation(principal, evaluation).await?;
+    Evaluations::new(call.app).delete(principal, evaluation).await?;
     Ok(NoContent)
 }
 
@@ -274,7 +281,7 @@ pub(crate) async fn list_variants(
     (InPath(EvaluationPath { evaluation }), InQuery(query)): (InPath<EvaluationPath>, InQuery<PageQuery<EvaluationId>>),
 ) -> Result<Json<EvaluationPageBody>, Problem> {
     let Whole(limit) = query.limit;
-    let found = call.app.list_variants(principal, evaluation, query.starting_after, limit).await?;
+    let found = Evaluations::new(call.app).list_variants(principal, evaluation, query.starting_after, limit).await?;
     Ok(Json(EvaluationPageBody::new(found, None, limit)))
 }
 
@@ -306,5 +313,5 @@ pub(crate) async fn create_variant(
 ) -> Result<Json<EvaluationBody, 201>, Problem> {
     let NewVariantBody { name, description, columns, judge } = body;
     let change = EvaluationChange { name: Some(name), description, columns, judge, reviewed: false };
-    Ok(Json(EvaluationBody::new(call.app.create_variant(principal, evaluation, change).await?)))
+    Ok(Json(EvaluationBody::new(Evaluations::new(call.app).create_variant(principal, evaluation, change).await?)))
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::{Principal, error::Error},
+    app::{Principal, error::Error, invitations::Invitations},
     domain::{
         id::{InvitationId, KeyId},
         key::{Name, Role},
@@ -105,7 +105,8 @@ pub(crate) async fn create(
 ) -> Result<Confidential<CreatedBody, 201>, Problem> {
     let Whole(days) = body.expires_in_days;
     let id = path.organization.id(principal)?;
-    let (invitation, token) = call.app.invite(principal, id, body.email, body.role, days * DAY_MS).await?;
+    let (invitation, token) =
+        Invitations::new(call.app).create(principal, id, body.email, body.role, days * DAY_MS).await?;
     Ok(Confidential(CreatedBody {
         about: InvitationBody::new(invitation),
         link: format!("{}/invitations/{}", call.request.origin, token.expose()),
@@ -129,8 +130,9 @@ pub(crate) async fn list(
     (InPath(path), InQuery(query)): (InPath<OrganizationPath>, InQuery<PageQuery<InvitationId>>),
 ) -> Result<Json<InvitationPageBody>, Problem> {
     let Whole(limit) = query.limit;
-    let page =
-        call.app.list_invitations(principal, path.organization.id(principal)?, query.starting_after, limit).await?;
+    let page = Invitations::new(call.app)
+        .list(principal, path.organization.id(principal)?, query.starting_after, limit)
+        .await?;
     let invitations = page.items.into_iter().map(InvitationBody::new).collect();
     Ok(Json(InvitationPageBody { invitations, has_more: page.has_more }))
 }
@@ -140,7 +142,7 @@ pub(crate) async fn revoke(
     principal: &Principal,
     InPath(path): InPath<InvitationPath>,
 ) -> Result<NoContent, Problem> {
-    call.app.revoke_invitation(principal, path.organization.id(principal)?, path.invitation).await?;
+    Invitations::new(call.app).revoke(principal, path.organization.id(principal)?, path.invitation).await?;
     Ok(NoContent)
 }
 
@@ -191,7 +193,7 @@ pub(crate) struct OpenBody {
 
 /// What whoever opens the link is told, and what to do.
 pub(crate) async fn get(call: &Call<'_>, Link(token): Link) -> Result<Json<OpenBody>, Problem> {
-    let (invitation, organization, _) = call.app.open_invitation(&token).await.map_err(named_here)?;
+    let (invitation, organization, _) = Invitations::new(call.app).open(&token).await.map_err(named_here)?;
     Ok(Json(OpenBody {
         organization,
         email: invitation.email,
@@ -217,6 +219,6 @@ pub(crate) async fn accept(
     (Link(token), InBody(AcceptBody { key_name })): (Link, InBody<AcceptBody>),
 ) -> Result<Json<key_body::CreatedBody, 201>, Problem> {
     let ip = call.request.header("cf-connecting-ip").map(str::to_owned);
-    let created = call.app.accept_invitation(&token, key_name, call.request_id.to_owned(), ip).await;
+    let created = Invitations::new(call.app).accept(&token, key_name, call.request_id.to_owned(), ip).await;
     Ok(Json(key_body::CreatedBody::new(created.map_err(named_here)?, call.app.clock.now())))
 }

@@ -7,7 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    app::{Principal, error::Error, keys::NewKey},
+    app::{
+        Principal,
+        error::Error,
+        keys::{Keys, NewKey},
+    },
     domain::{
         catalogue::Preset,
         id::{KeyId, ProjectId, UserId},
@@ -115,11 +119,11 @@ pub(crate) async fn create(
         }),
         project_id: body.project_id,
         label: body.label,
-        scopes: Some(call.app.expand_scopes(&body.scopes)?),
+        scopes: Some(Keys::new(call.app).expand_scopes(&body.scopes)?),
         expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
         metadata: body.metadata,
     };
-    Ok(Confidential(CreatedBody::new(call.app.create_key(principal, new).await?, now)))
+    Ok(Confidential(CreatedBody::new(Keys::new(call.app).create(principal, new).await?, now)))
 }
 
 pub(crate) async fn get(
@@ -127,12 +131,12 @@ pub(crate) async fn get(
     principal: &Principal,
     InPath(KeyPath { id }): InPath<KeyPath>,
 ) -> Result<Json<KeyBody>, Problem> {
-    let key = call.app.get_key(principal, KeyRef::Id(id)).await?;
+    let key = Keys::new(call.app).get(principal, KeyRef::Id(id)).await?;
     Ok(Json(KeyBody::new(key, call.app.clock.now())))
 }
 
 pub(crate) async fn get_self(call: &Call<'_>, principal: &Principal, (): ()) -> Result<Json<KeyBody>, Problem> {
-    let key = call.app.get_key(principal, KeyRef::Id(principal.snapshot.key_id)).await?;
+    let key = Keys::new(call.app).get(principal, KeyRef::Id(principal.snapshot.key_id)).await?;
     Ok(Json(KeyBody::new(key, call.app.clock.now())))
 }
 
@@ -227,8 +231,9 @@ pub(crate) async fn list(
         ..KeyFilter::default()
     };
     let Whole(limit) = query.limit;
-    let page =
-        call.app.list_keys(principal, &filter, between(query.starting_after, query.ending_before)?, limit).await?;
+    let page = Keys::new(call.app)
+        .list(principal, &filter, between(query.starting_after, query.ending_before)?, limit)
+        .await?;
     let now = call.app.clock.now();
     let keys = page.items.into_iter().map(|key| KeyBody::new(key, now)).collect();
     Ok(Json(KeyPageBody { keys, has_more: page.has_more }))
@@ -276,13 +281,13 @@ pub(crate) async fn change(
     let now = call.app.clock.now();
     let change = KeyChange {
         name: body.name,
-        scopes: body.scopes.map(|scopes| call.app.expand_scopes(&scopes)).transpose()?,
+        scopes: body.scopes.map(|scopes| Keys::new(call.app).expand_scopes(&scopes)).transpose()?,
         metadata: body.metadata,
         expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
         enabled: body.enabled,
     };
-    let before = call.app.get_key(principal, KeyRef::Id(id)).await?;
-    let key = call.app.change_key(principal, &before, &change, force).await?;
+    let before = Keys::new(call.app).get(principal, KeyRef::Id(id)).await?;
+    let key = Keys::new(call.app).change(principal, &before, &change, force).await?;
     Ok(Json(KeyBody::new(key, now)))
 }
 
@@ -312,8 +317,8 @@ pub(crate) async fn rotate(
     let now = call.app.clock.now();
     let expires_at = expiry(body.expires_at, body.expires_in_days, now)?;
     let Whole(grace_seconds) = body.grace_period_seconds;
-    let before = call.app.get_key(principal, KeyRef::Id(id)).await?;
-    let rotated = call.app.rotate_key(principal, &before, grace_seconds * 1000, expires_at).await?;
+    let before = Keys::new(call.app).get(principal, KeyRef::Id(id)).await?;
+    let rotated = Keys::new(call.app).rotate(principal, &before, grace_seconds * 1000, expires_at).await?;
     Ok(Confidential(CreatedBody::new(rotated, now)))
 }
 
@@ -322,8 +327,8 @@ pub(crate) async fn finish_rotation(
     principal: &Principal,
     InPath(KeyPath { id }): InPath<KeyPath>,
 ) -> Result<Json<KeyBody>, Problem> {
-    let before = call.app.get_key(principal, KeyRef::Id(id)).await?;
-    let key = call.app.finish_rotation(principal, &before).await?;
+    let before = Keys::new(call.app).get(principal, KeyRef::Id(id)).await?;
+    let key = Keys::new(call.app).finish_rotation(principal, &before).await?;
     Ok(Json(KeyBody::new(key, call.app.clock.now())))
 }
 
@@ -332,8 +337,8 @@ pub(crate) async fn cancel_rotation(
     principal: &Principal,
     InPath(KeyPath { id }): InPath<KeyPath>,
 ) -> Result<Json<KeyBody>, Problem> {
-    let before = call.app.get_key(principal, KeyRef::Id(id)).await?;
-    let key = call.app.cancel_rotation(principal, &before).await?;
+    let before = Keys::new(call.app).get(principal, KeyRef::Id(id)).await?;
+    let key = Keys::new(call.app).cancel_rotation(principal, &before).await?;
     Ok(Json(KeyBody::new(key, call.app.clock.now())))
 }
 
@@ -354,7 +359,7 @@ pub(crate) async fn revoke(
     principal: &Principal,
     (InPath(KeyPath { id }), InQuery(ForceQuery { force })): (InPath<KeyPath>, InQuery<ForceQuery>),
 ) -> Result<Json<RevokedBody>, Problem> {
-    let key = call.app.revoke_key(principal, id, force).await?;
+    let key = Keys::new(call.app).revoke(principal, id, force).await?;
     Ok(Json(RevokedBody {
         effective_at: key.life.revoked_at.map(Rfc3339),
         about: KeyBody::new(key, call.app.clock.now()),
@@ -368,7 +373,7 @@ pub(crate) async fn events(
     (InPath(KeyPath { id }), InQuery(query)): (InPath<KeyPath>, InQuery<PageQuery<i64>>),
 ) -> Result<Json<EventPageBody>, Problem> {
     let Whole(limit) = query.limit;
-    let page = call.app.key_events(principal, id, query.starting_after, limit).await?;
+    let page = Keys::new(call.app).events(principal, id, query.starting_after, limit).await?;
     Ok(Json(EventPageBody::new(page)))
 }
 
@@ -395,7 +400,7 @@ pub(crate) async fn usage(
     principal: &Principal,
     InPath(KeyPath { id }): InPath<KeyPath>,
 ) -> Result<Json<UsageBody>, Problem> {
-    let days = call.app.key_usage(principal, id).await?.into_iter();
+    let days = Keys::new(call.app).usage(principal, id).await?.into_iter();
     Ok(Json(UsageBody { days: days.map(|day| DailyUsesBody { day: Rfc3339(day.day), uses: day.uses }).collect() }))
 }
 

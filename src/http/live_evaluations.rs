@@ -4,7 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::{Principal, error::Error, live_evaluations::NewLiveEvaluation},
+    app::{
+        Principal,
+        error::Error,
+        live_evaluations::{LiveEvaluations, NewLiveEvaluation},
+    },
     domain::{
         access::Resource,
         evaluation::InputColumn,
@@ -115,7 +119,7 @@ pub(crate) async fn deploy(
 ) -> Result<Confidential<LiveEvaluationBody, 201>, Problem> {
     let NewLiveEvaluationBody { evaluation, name, description } = body;
     let new = NewLiveEvaluation { evaluation_id: evaluation, name, description };
-    Ok(Confidential(LiveEvaluationBody::with_key(call.app.deploy(principal, new).await?)))
+    Ok(Confidential(LiveEvaluationBody::with_key(LiveEvaluations::new(call.app).deploy(principal, new).await?)))
 }
 
 pub(crate) async fn list(
@@ -124,7 +128,7 @@ pub(crate) async fn list(
     InQuery(query): InQuery<PageQuery<LiveEvaluationId>>,
 ) -> Result<Json<PageBody<LiveEvaluationBody>>, Problem> {
     let Whole(limit) = query.limit;
-    let page = call.app.list_live_evaluations(principal, query.starting_after, limit).await?;
+    let page = LiveEvaluations::new(call.app).list(principal, query.starting_after, limit).await?;
     Ok(Json(PageBody::new(page, LiveEvaluationBody::new)))
 }
 
@@ -133,7 +137,7 @@ pub(crate) async fn get(
     principal: &Principal,
     InPath(path): InPath<LiveEvaluationPath>,
 ) -> Result<Json<LiveEvaluationBody>, Problem> {
-    Ok(Json(LiveEvaluationBody::new(call.app.live_evaluation(principal, path.live_evaluation).await?)))
+    Ok(Json(LiveEvaluationBody::new(LiveEvaluations::new(call.app).get(principal, path.live_evaluation).await?)))
 }
 
 /// What to change of a live evaluation.
@@ -164,7 +168,9 @@ pub(crate) async fn change(
         return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
     }
     let change = LiveEvaluationChange { name, description, evaluation_id: evaluation, active: None };
-    Ok(Json(LiveEvaluationBody::new(call.app.change_live_evaluation(principal, path.live_evaluation, change).await?)))
+    Ok(Json(LiveEvaluationBody::new(
+        LiveEvaluations::new(call.app).change(principal, path.live_evaluation, change).await?,
+    )))
 }
 
 async fn switch(
@@ -174,7 +180,7 @@ async fn switch(
     active: bool,
 ) -> Result<Json<LiveEvaluationBody>, Problem> {
     let change = LiveEvaluationChange { active: Some(active), ..LiveEvaluationChange::default() };
-    Ok(Json(LiveEvaluationBody::new(call.app.change_live_evaluation(principal, id, change).await?)))
+    Ok(Json(LiveEvaluationBody::new(LiveEvaluations::new(call.app).change(principal, id, change).await?)))
 }
 
 pub(crate) async fn activate(
@@ -198,5 +204,7 @@ pub(crate) async fn regenerate(
     principal: &Principal,
     (InPath(path), MayRepeat): (InPath<LiveEvaluationPath>, MayRepeat),
 ) -> Result<Confidential<LiveEvaluationBody>, Problem> {
-    Ok(Confidential(LiveEvaluationBody::with_key(call.app.regenerate(principal, path.live_evaluation).await?)))
+    Ok(Confidential(LiveEvaluationBody::with_key(
+        LiveEvaluations::new(call.app).regenerate(principal, path.live_evaluation).await?,
+    )))
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::{Principal, bootstrap::NewOrganization, error::Error},
+    app::{Principal, bootstrap::NewOrganization, error::Error, organizations::Organizations, projects::Projects},
     domain::{
         id::{OrganizationId, ProjectId},
         key::Name,
@@ -86,7 +86,7 @@ pub(crate) async fn list(
     InQuery(query): InQuery<PageQuery<OrganizationId>>,
 ) -> Result<Json<OrganizationPageBody>, Problem> {
     let Whole(limit) = query.limit;
-    let page = call.app.list_organizations(principal, query.starting_after, limit).await?;
+    let page = Organizations::new(call.app).list(principal, query.starting_after, limit).await?;
     let organizations = page.items.into_iter().map(OrganizationBody::new).collect();
     Ok(Json(OrganizationPageBody { organizations, has_more: page.has_more }))
 }
@@ -120,7 +120,7 @@ pub(crate) async fn create(
     (InBody(body), MayRepeat): (InBody<NewOrganizationBody>, MayRepeat),
 ) -> Result<Confidential<CreatedOrganizationBody, 201>, Problem> {
     let new = NewOrganization { name: body.name, email: body.email, key_name: body.key_name };
-    let (organization, created) = call.app.create_organization(principal, new).await?;
+    let (organization, created) = Organizations::new(call.app).create(principal, new).await?;
     let key = CreatedBody::new(created, call.app.clock.now());
     Ok(Confidential(CreatedOrganizationBody { organization: OrganizationBody::new(organization), key }))
 }
@@ -130,7 +130,7 @@ pub(crate) async fn get(
     principal: &Principal,
     InPath(path): InPath<OrganizationPath>,
 ) -> Result<Json<OrganizationBody>, Problem> {
-    let organization = call.app.organization(principal, path.organization.id(principal)?).await?;
+    let organization = Organizations::new(call.app).get(principal, path.organization.id(principal)?).await?;
     Ok(Json(OrganizationBody::new(organization)))
 }
 
@@ -188,7 +188,8 @@ pub(crate) async fn change(
         subscription: body.subscription,
         credits: body.credits.map(|credits| credits.map(|Whole(credits)| credits)),
     };
-    let organization = call.app.update_organization(principal, path.organization.id(principal)?, &change).await?;
+    let organization =
+        Organizations::new(call.app).update(principal, path.organization.id(principal)?, &change).await?;
     Ok(Json(OrganizationBody::new(organization)))
 }
 
@@ -245,7 +246,8 @@ pub(crate) async fn list_projects(
     (InPath(path), InQuery(query)): (InPath<OrganizationPath>, InQuery<PageQuery<ProjectId>>),
 ) -> Result<Json<ProjectPageBody>, Problem> {
     let Whole(limit) = query.limit;
-    let page = call.app.list_projects(principal, path.organization.id(principal)?, query.starting_after, limit).await?;
+    let page =
+        Projects::new(call.app).list(principal, path.organization.id(principal)?, query.starting_after, limit).await?;
     let projects = page.items.into_iter().map(ProjectBody::new).collect();
     Ok(Json(ProjectPageBody { projects, has_more: page.has_more }))
 }
@@ -277,7 +279,7 @@ pub(crate) async fn create_project(
     (InPath(path), InBody(body), MayRepeat): (InPath<OrganizationPath>, InBody<NewProjectBody>, MayRepeat),
 ) -> Result<Confidential<CreatedProjectBody, 201>, Problem> {
     let id = path.organization.id(principal)?;
-    let (project, created) = call.app.create_project(principal, id, body.name, body.description).await?;
+    let (project, created) = Projects::new(call.app).create(principal, id, body.name, body.description).await?;
     let key = CreatedBody::new(created, call.app.clock.now());
     Ok(Confidential(CreatedProjectBody { project: ProjectBody::new(project), key }))
 }
@@ -287,7 +289,7 @@ pub(crate) async fn get_project(
     principal: &Principal,
     InPath(path): InPath<ProjectPath>,
 ) -> Result<Json<ProjectBody>, Problem> {
-    let project = call.app.get_project(principal, path.organization.id(principal)?, path.project).await?;
+    let project = Projects::new(call.app).get(principal, path.organization.id(principal)?, path.project).await?;
     Ok(Json(ProjectBody::new(project)))
 }
 
@@ -314,7 +316,8 @@ pub(crate) async fn change_project(
     if change == project::ProjectChange::default() {
         return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
     }
-    let project = call.app.update_project(principal, path.organization.id(principal)?, path.project, &change).await?;
+    let project =
+        Projects::new(call.app).update(principal, path.organization.id(principal)?, path.project, &change).await?;
     Ok(Json(ProjectBody::new(project)))
 }
 
@@ -336,7 +339,7 @@ pub(crate) async fn delete_project(
     InPath(path): InPath<ProjectPath>,
 ) -> Result<Json<DeletedProjectBody>, Problem> {
     let (project, deleted_at) =
-        call.app.delete_project(principal, path.organization.id(principal)?, path.project).await?;
+        Projects::new(call.app).delete(principal, path.organization.id(principal)?, path.project).await?;
     Ok(Json(DeletedProjectBody {
         about: ProjectBody::new(project),
         effective_at: Rfc3339(deleted_at),

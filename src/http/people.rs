@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::Principal,
+    app::{Principal, people::People, sessions::Sessions},
     domain::{id::UserId, key::Role, person::Member},
     http::{
         call::Call,
@@ -62,7 +62,8 @@ pub(crate) async fn list(
     (InPath(path), InQuery(query)): (InPath<OrganizationPath>, InQuery<PageQuery<UserId>>),
 ) -> Result<Json<MemberPageBody>, Problem> {
     let Whole(limit) = query.limit;
-    let page = call.app.list_members(principal, path.organization.id(principal)?, query.starting_after, limit).await?;
+    let page =
+        People::new(call.app).list(principal, path.organization.id(principal)?, query.starting_after, limit).await?;
     let members = page.items.into_iter().map(MemberBody::new).collect();
     Ok(Json(MemberPageBody { members, has_more: page.has_more }))
 }
@@ -72,7 +73,7 @@ pub(crate) async fn get(
     principal: &Principal,
     InPath(path): InPath<MemberPath>,
 ) -> Result<Json<MemberBody>, Problem> {
-    let member = call.app.get_member(principal, path.organization.id(principal)?, path.user).await?;
+    let member = People::new(call.app).get(principal, path.organization.id(principal)?, path.user).await?;
     Ok(Json(MemberBody::new(member)))
 }
 
@@ -94,7 +95,8 @@ pub(crate) async fn change(
         InBody<ChangeBody>,
     ),
 ) -> Result<Json<MemberBody>, Problem> {
-    let member = call.app.set_role(principal, path.organization.id(principal)?, path.user, role, force).await?;
+    let member =
+        People::new(call.app).set_role(principal, path.organization.id(principal)?, path.user, role, force).await?;
     Ok(Json(MemberBody::new(member)))
 }
 
@@ -116,7 +118,7 @@ pub(crate) async fn make_sign_in_link(
     // A link is worth a quarter of an hour: whoever repeats the request gets another.
     let principal = &Principal { repeatable: None, ..principal.clone() };
     let (token, expires_at) =
-        call.app.make_sign_in_link(principal, path.organization.id(principal)?, path.user).await?;
+        Sessions::new(call.app).create_link(principal, path.organization.id(principal)?, path.user).await?;
     let link = format!("{}/sign-in/{}", call.request.origin, token.expose());
     Ok(Confidential(SignInLinkBody { link, expires_at: Rfc3339(expires_at) }))
 }
@@ -138,7 +140,7 @@ pub(crate) async fn remove(
     principal: &Principal,
     (InPath(path), InQuery(ForceQuery { force })): (InPath<MemberPath>, InQuery<ForceQuery>),
 ) -> Result<Json<RemovedBody>, Problem> {
-    call.app.remove_member(principal, path.organization.id(principal)?, path.user, force).await?;
+    People::new(call.app).remove(principal, path.organization.id(principal)?, path.user, force).await?;
     Ok(Json(RemovedBody {
         user_id: path.user,
         effective_at: Rfc3339(call.app.clock.now()),

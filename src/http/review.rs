@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::Principal,
+    app::{Principal, review::Reviews},
     domain::{
         access::{Permission, Permitted},
         dataset::DatasetRow,
@@ -121,7 +121,7 @@ pub(crate) async fn list(
 ) -> Result<Json<PageBody<ItemBody>>, Problem> {
     let Whole(limit) = query.limit;
     let filter = ReviewFilter { state: query.state, live_evaluation_id: query.live_evaluation };
-    let page = call.app.list_reviews(principal, filter, query.starting_after, limit).await?;
+    let page = Reviews::new(call.app).list(principal, filter, query.starting_after, limit).await?;
     Ok(Json(PageBody::new(page, ItemBody::new)))
 }
 
@@ -144,7 +144,7 @@ pub(crate) async fn get(
     principal: &Principal,
     InPath(ItemPath { item }): InPath<ItemPath>,
 ) -> Result<Json<DetailsBody>, Problem> {
-    let Permitted { item: details, permission: access } = call.app.review(principal, item).await?;
+    let Permitted { item: details, permission: access } = Reviews::new(call.app).get(principal, item).await?;
     let about = ItemBody::new(details.item);
     Ok(Json(DetailsBody { about, inputs: details.inputs, judgment: details.judgment, access }))
 }
@@ -165,7 +165,7 @@ pub(crate) async fn flag(
     principal: &Principal,
     (InBody(body), NamesInBody, MayRepeat): (InBody<FlagBody>, NamesInBody, MayRepeat),
 ) -> Result<Json<ItemBody, 201>, Problem> {
-    Ok(Json(ItemBody::new(call.app.flag_run(principal, body.run, body.reason).await?)))
+    Ok(Json(ItemBody::new(Reviews::new(call.app).flag(principal, body.run, body.reason).await?)))
 }
 
 /// What a person says of a run.
@@ -187,7 +187,7 @@ pub(crate) async fn judge(
     (InPath(ItemPath { item }), InBody(body)): (InPath<ItemPath>, InBody<JudgeBody>),
 ) -> Result<Json<ItemBody>, Problem> {
     let JudgeBody { verdict, passed, notes } = body;
-    Ok(Json(ItemBody::new(call.app.judge_review(principal, item, verdict, passed, notes).await?)))
+    Ok(Json(ItemBody::new(Reviews::new(call.app).judge(principal, item, verdict, passed, notes).await?)))
 }
 
 /// Why there is nothing to judge.
@@ -204,7 +204,7 @@ pub(crate) async fn reject(
     principal: &Principal,
     (InPath(ItemPath { item }), InBody(body)): (InPath<ItemPath>, InBody<RejectBody>),
 ) -> Result<Json<ItemBody>, Problem> {
-    Ok(Json(ItemBody::new(call.app.reject_review(principal, item, body.notes).await?)))
+    Ok(Json(ItemBody::new(Reviews::new(call.app).reject(principal, item, body.notes).await?)))
 }
 
 /// Where a judged run becomes a row.
@@ -221,5 +221,5 @@ pub(crate) async fn promote(
     principal: &Principal,
     (InPath(ItemPath { item }), InBody(body)): (InPath<ItemPath>, InBody<PromoteBody>),
 ) -> Result<Json<ItemBody>, Problem> {
-    Ok(Json(ItemBody::new(call.app.promote_review(principal, item, body.dataset).await?)))
+    Ok(Json(ItemBody::new(Reviews::new(call.app).promote(principal, item, body.dataset).await?)))
 }

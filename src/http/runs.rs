@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::{Principal, live_evaluations::EXECUTE, verify::Freshness},
+    app::{Principal, live_evaluations::EXECUTE, runs::Runs, verify::Freshness},
     domain::{
         dataset::DatasetRow,
         id::{EvaluationId, KeyId, LiveEvaluationId, RunId, UserId},
@@ -95,7 +95,7 @@ pub(crate) async fn execute(
         MayRepeat,
     ),
 ) -> Result<Json<RunBody>, Problem> {
-    let run = call.app.run(principal, live_evaluation, body.inputs).await?;
+    let run = Runs::new(call.app).execute(principal, live_evaluation, body.inputs).await?;
     // A model takes its time. The run is stored and paid for, and nobody is told of it whose key ended meanwhile.
     if call.app.still_good(principal).is_err() {
         let again = identify(call.app, call.request, call.request_id, Freshness::Strong).await?;
@@ -126,7 +126,7 @@ pub(crate) async fn list(
 ) -> Result<Json<PageBody<RunBody>>, Problem> {
     let Whole(limit) = query.limit;
     let filter = RunFilter { live_evaluation_id: query.live_evaluation, passed: query.passed };
-    let page = call.app.list_runs(principal, filter, query.starting_after, limit).await?;
+    let page = Runs::new(call.app).list(principal, filter, query.starting_after, limit).await?;
     Ok(Json(PageBody::new(page, RunBody::new)))
 }
 
@@ -156,7 +156,7 @@ pub(crate) async fn get(
     principal: &Principal,
     InPath(RunPath { run }): InPath<RunPath>,
 ) -> Result<Json<DetailsBody>, Problem> {
-    let run = call.app.run_details(principal, run).await?;
+    let run = Runs::new(call.app).get(principal, run).await?;
     let (inputs, key_id, user_id) = (run.inputs.clone(), run.key_id, run.user_id);
     Ok(Json(DetailsBody { about: RunBody::new(run), inputs, key_id, user_id }))
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::Principal,
+    app::{Principal, shares::Shares},
     domain::access::{GranteeKind, Resource, Share, ShareAccess},
     http::{
         call::Call,
@@ -62,7 +62,7 @@ pub(crate) async fn list_shares<P: ResourcePath>(
     principal: &Principal,
     InPath(path): InPath<P>,
 ) -> Result<Json<SharesBody>, Problem> {
-    let shares = call.app.list_shares(principal, path.resource()).await?;
+    let shares = Shares::new(call.app).list(principal, path.resource()).await?;
     Ok(Json(SharesBody { shares: shares.into_iter().map(ShareBody::new).collect() }))
 }
 
@@ -81,7 +81,7 @@ pub(crate) async fn share<P: ResourcePath>(
     principal: &Principal,
     (InPath(path), (InPath(grantee), InBody(body))): (InPath<P>, (InPath<GranteePath>, InBody<NewShareBody>)),
 ) -> Result<Json<ShareBody>, Problem> {
-    let share = call.app.share(principal, path.resource(), &grantee.grantee, body.access).await?;
+    let share = Shares::new(call.app).create(principal, path.resource(), &grantee.grantee, body.access).await?;
     Ok(Json(ShareBody::new(share)))
 }
 
@@ -91,6 +91,6 @@ pub(crate) async fn unshare<P: ResourcePath>(
     principal: &Principal,
     (InPath(path), InPath(grantee)): (InPath<P>, InPath<GranteePath>),
 ) -> Result<NoContent, Problem> {
-    call.app.unshare(principal, path.resource(), &grantee.grantee).await?;
+    Shares::new(call.app).end(principal, path.resource(), &grantee.grantee).await?;
     Ok(NoContent)
 }

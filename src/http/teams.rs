@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::Principal,
+    app::{Principal, teams::Teams},
     domain::{
         id::{TeamId, UserId},
         key::Name,
@@ -83,7 +83,8 @@ pub(crate) async fn list(
     (InPath(path), InQuery(query)): (InPath<OrganizationPath>, InQuery<PageQuery<TeamId>>),
 ) -> Result<Json<TeamPageBody>, Problem> {
     let Whole(limit) = query.limit;
-    let page = call.app.list_teams(principal, path.organization.id(principal)?, query.starting_after, limit).await?;
+    let page =
+        Teams::new(call.app).list(principal, path.organization.id(principal)?, query.starting_after, limit).await?;
     let teams = page.items.into_iter().map(TeamBody::new).collect();
     Ok(Json(TeamPageBody { teams, has_more: page.has_more }))
 }
@@ -93,7 +94,7 @@ pub(crate) async fn create(
     principal: &Principal,
     (InPath(path), InBody(NamedBody { name }), MayRepeat): (InPath<OrganizationPath>, InBody<NamedBody>, MayRepeat),
 ) -> Result<Json<TeamBody, 201>, Problem> {
-    let team = call.app.create_team(principal, path.organization.id(principal)?, name).await?;
+    let team = Teams::new(call.app).create(principal, path.organization.id(principal)?, name).await?;
     Ok(Json(TeamBody::new(team)))
 }
 
@@ -122,7 +123,7 @@ pub(crate) async fn get(
     principal: &Principal,
     InPath(path): InPath<TeamPath>,
 ) -> Result<Json<WholeBody>, Problem> {
-    let (team, members) = call.app.get_team(principal, path.organization.id(principal)?, path.team).await?;
+    let (team, members) = Teams::new(call.app).get(principal, path.organization.id(principal)?, path.team).await?;
     let member = |member: TeamMember| TeamMemberBody { user_id: member.user_id, added_at: Rfc3339(member.added_at) };
     Ok(Json(WholeBody { about: TeamBody::new(team), members: members.into_iter().map(member).collect() }))
 }
@@ -132,7 +133,7 @@ pub(crate) async fn rename(
     principal: &Principal,
     (InPath(path), InBody(NamedBody { name })): (InPath<TeamPath>, InBody<NamedBody>),
 ) -> Result<Json<TeamBody>, Problem> {
-    let team = call.app.rename_team(principal, path.organization.id(principal)?, path.team, &name).await?;
+    let team = Teams::new(call.app).rename(principal, path.organization.id(principal)?, path.team, &name).await?;
     Ok(Json(TeamBody::new(team)))
 }
 
@@ -141,7 +142,7 @@ pub(crate) async fn delete(
     principal: &Principal,
     InPath(path): InPath<TeamPath>,
 ) -> Result<NoContent, Problem> {
-    call.app.delete_team(principal, path.organization.id(principal)?, path.team).await?;
+    Teams::new(call.app).delete(principal, path.organization.id(principal)?, path.team).await?;
     Ok(NoContent)
 }
 
@@ -150,7 +151,7 @@ pub(crate) async fn add(
     principal: &Principal,
     InPath(path): InPath<TeamMemberPath>,
 ) -> Result<NoContent, Problem> {
-    call.app.add_to_team(principal, path.organization.id(principal)?, path.team, path.user).await?;
+    Teams::new(call.app).add(principal, path.organization.id(principal)?, path.team, path.user).await?;
     Ok(NoContent)
 }
 
@@ -159,6 +160,6 @@ pub(crate) async fn remove(
     principal: &Principal,
     InPath(path): InPath<TeamMemberPath>,
 ) -> Result<NoContent, Problem> {
-    call.app.remove_from_team(principal, path.organization.id(principal)?, path.team, path.user).await?;
+    Teams::new(call.app).remove(principal, path.organization.id(principal)?, path.team, path.user).await?;
     Ok(NoContent)
 }

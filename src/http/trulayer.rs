@@ -4,7 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
-    app::{Principal, error::Error, keys::NewKey},
+    app::{
+        Principal,
+        error::Error,
+        keys::{Keys, NewKey},
+        traces::Traces,
+    },
     domain::{
         catalogue,
         decision::Refusal,
@@ -139,7 +144,7 @@ fn revealed(call: &Call<'_>, status: u16, created: &Created) -> Response {
 /// 1,000 at most.
 pub(crate) async fn list(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let filter = KeyFilter { status: StatusFilter::All, ..KeyFilter::default() };
-    let page = call.app.list_keys(principal, &filter, KeyCursor::Start, MAX_LIMIT).await?;
+    let page = Keys::new(call.app).list(principal, &filter, KeyCursor::Start, MAX_LIMIT).await?;
     let now = call.app.clock.now();
     Ok(Response::json(200, &page.items.iter().map(|key| ApiKey::new(key, now)).collect::<Vec<_>>()))
 }
@@ -172,7 +177,7 @@ pub(crate) async fn create(call: &Call<'_>, principal: &Principal) -> Result<Res
         expires_at: None,
         metadata: Map::new(),
     };
-    Ok(revealed(call, 201, &call.app.create_key(principal, new).await?))
+    Ok(revealed(call, 201, &Keys::new(call.app).create(principal, new).await?))
 }
 
 /// What a key that may only read gets of its maker: a list, so that what the catalogue comes to name
@@ -183,14 +188,14 @@ fn reading(call: &Call<'_>, held: &Scopes) -> Scopes {
 }
 
 pub(crate) async fn delete(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
-    call.app.revoke_key(principal, call.key_id()?, false).await?;
+    Keys::new(call.app).revoke(principal, call.key_id()?, false).await?;
     Ok(Response::empty(204))
 }
 
 /// The old secret ends at once.
 pub(crate) async fn rotate(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
-    let before = call.app.get_key(principal, KeyRef::Id(call.key_id()?)).await?;
-    Ok(revealed(call, 200, &call.app.rotate_key(principal, &before, 0, None).await?))
+    let before = Keys::new(call.app).get(principal, KeyRef::Id(call.key_id()?)).await?;
+    Ok(revealed(call, 200, &Keys::new(call.app).rotate(principal, &before, 0, None).await?))
 }
 
 pub(crate) async fn ingest(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
@@ -202,7 +207,7 @@ pub(crate) async fn ingest(call: &Call<'_>, principal: &Principal) -> Result<Res
     let now = call.app.clock.now();
     let traces = body.traces.into_iter().enumerate();
     let traces: Vec<Trace> = traces.map(|(index, json)| trace(index, json, now)).collect::<Result<_, _>>()?;
-    call.app.ingest(principal, &traces).await?;
+    Traces::new(call.app).ingest(principal, &traces).await?;
     let ids: Vec<TraceId> = traces.iter().map(|trace| trace.id).collect();
     Ok(Response::json(201, &json!({ "ingested": ids.len(), "ids": ids })))
 }
@@ -239,7 +244,8 @@ pub(crate) async fn feedback(call: &Call<'_>, principal: &Principal) -> Result<R
         metadata: Map<String, Value>,
     }
     let Body { trace_id, label, score, comment, metadata } = input::body(call.request)?;
-    let id = call.app.give_feedback(principal, trace_id, Feedback { label, score, comment, metadata }).await?;
+    let id =
+        Traces::new(call.app).give_feedback(principal, trace_id, Feedback { label, score, comment, metadata }).await?;
     Ok(Response::json(201, &json!({ "id": id, "trace_id": trace_id })))
 }
 
@@ -251,7 +257,8 @@ pub(crate) async fn eval(call: &Call<'_>, principal: &Principal) -> Result<Respo
         metric_name: Name,
     }
     let body: Body = input::body(call.request)?;
-    let id = call.app.request_eval(principal, body.trace_id, body.evaluator_type, body.metric_name).await?;
+    let id =
+        Traces::new(call.app).request_eval(principal, body.trace_id, body.evaluator_type, body.metric_name).await?;
     Ok(Response::json(202, &json!({ "eval_id": id, "status": "pending" })))
 }
 
@@ -269,7 +276,7 @@ pub(crate) async fn list_traces(call: &Call<'_>, principal: &Principal) -> Resul
         text.parse().ok().filter(|limit| (1..=MAX_PAGE).contains(limit))
     })?;
     let after = query.read("cursor", "the `next_cursor` of a page", place)?;
-    let page = call.app.list_traces(principal, after, limit.unwrap_or(DEFAULT_PAGE)).await?;
+    let page = Traces::new(call.app).list(principal, after, limit.unwrap_or(DEFAULT_PAGE)).await?;
     let next_cursor = page.next.map(|place| format!("{}_{}", place.started_at.0, place.id));
     Ok(Response::json(200, &PageBody { traces: &page.traces, has_more: next_cursor.is_some(), next_cursor }))
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::{
     app::{
         Principal,
+        keys::Keys,
         verify::{Found, Freshness},
     },
     domain::{
@@ -73,7 +74,7 @@ pub(crate) async fn verify(
     principal: &Principal,
     InBody(body): InBody<QuestionBody>,
 ) -> Result<Confidential<VerdictBody>, Problem> {
-    call.app.check_scopes(&body.scopes)?;
+    Keys::new(call.app).check_scopes(&body.scopes)?;
     let freshness = match body.freshness {
         Some(FreshnessName::Strong) => Freshness::Strong,
         Some(FreshnessName::Bounded) | None => Freshness::Bounded,

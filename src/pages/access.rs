@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::{
-    app::{cloudflare_access::Vouched, error::Error},
+    app::{cloudflare_access::Vouched, error::Error, sessions::Sessions},
     domain::person::Membership,
     http::{call::Call, message::Response, problem::Problem},
     pages::{
@@ -28,8 +28,8 @@ pub(crate) async fn said(call: &Call<'_>) -> Result<Said, Problem> {
     let token = call.request.header("cf-access-jwt-assertion");
     let (Some(access), Some(token)) = (&call.app.config.access, token) else { return Ok(Said::Nothing) };
     session::attempt(call).await?;
-    let Some(vouched) = call.app.vouched(access, token).await? else { return Ok(Said::Wrong) };
-    let memberships = call.app.memberships(&vouched.email).await?;
+    let Some(vouched) = Sessions::new(call.app).vouched(access, token).await? else { return Ok(Said::Wrong) };
+    let memberships = Sessions::new(call.app).memberships(&vouched.email).await?;
     Ok(Said::Known(vouched, memberships))
 }
 
@@ -76,6 +76,8 @@ pub(crate) async fn sign_in(call: &Call<'_>) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
     let Said::Known(vouched, memberships) = said(call).await? else { return Ok(see_other("/sign-in")) };
     let chosen = memberships.iter().find(|membership| membership.user_id.to_string() == form.get("user"));
-    let begun = call.app.sign_in_vouched(&vouched, chosen.ok_or(Error::NotFound)?, &session::visitor(call)).await?;
+    let begun = Sessions::new(call.app)
+        .begin_vouched(&vouched, chosen.ok_or(Error::NotFound)?, &session::visitor(call))
+        .await?;
     Ok(signed_in_at(call, &begun, wanted(form.get("to"))).await)
 }

@@ -7,7 +7,10 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::{
-    app::{audit::AuditPage, sessions::SignedIn},
+    app::{
+        audit::{AuditLog, AuditPage},
+        sessions::SignedIn,
+    },
     domain::{
         audit::{AuditFilter, AuditRecord},
         id::{KeyId, UserId},
@@ -136,7 +139,8 @@ pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response
     let after = query(call.request, "after").parse().ok();
     // What cannot be read finds nothing.
     let limit = if mistakes.is_empty() { LIMIT } else { 0 };
-    let AuditPage { events: page, names, people } = call.app.audit_page(&session.by, &filter, after, limit).await?;
+    let AuditPage { events: page, names, people } =
+        AuditLog::new(call.app).page(&session.by, &filter, after, limit).await?;
     let may_see_people = may(session, &MEMBERS_READ);
     let people = people.into_iter().filter(|_| may_see_people);
     let people = people.map(|member| (member.user_id.to_string(), member.email)).collect();
@@ -325,7 +329,7 @@ pub(crate) async fn export(call: &Call<'_>, session: &SignedIn) -> Result<Respon
     if !mistakes.is_empty() {
         return list(call, session).await;
     }
-    let pieces = call.app.export_events(&session.by, filter, None).await?;
+    let pieces = AuditLog::new(call.app).export(&session.by, filter, None).await?;
     let pieces = pieces.map_ok(lines).map_err(|error| format!("{error:?}"));
     let mut response = Response::stream(NDJSON, pieces);
     response.headers.push(("Content-Disposition".into(), "attachment; filename=\"audit-log.ndjson\"".to_owned()));

@@ -3,7 +3,10 @@
 use maud::html;
 
 use crate::{
-    app::{error::Error, sessions::SignedIn},
+    app::{
+        error::Error,
+        sessions::{Sessions, SignedIn},
+    },
     domain::id::SessionId,
     http::{call::Call, message::Response, problem::Problem},
     pages::{
@@ -13,7 +16,7 @@ use crate::{
 };
 
 pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
-    let (sessions, now) = (call.app.list_sessions(&session.by).await?, call.app.clock.now());
+    let (sessions, now) = (Sessions::new(call.app).list(&session.by).await?, call.app.clock.now());
     let content = html! {
         p { "Where you are signed in. Whoever has a browser of these can do here what you can." }
         ul.cards {
@@ -46,7 +49,7 @@ pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response
 
 pub(crate) async fn end(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let id = SessionId::parse(call.param("session")).ok_or(Error::NotFound)?;
-    match call.app.end_session(&session.by, id).await {
+    match Sessions::new(call.app).end(&session.by, id).await {
         // It has ended, whoever ended it.
         Ok(()) | Err(Error::NotFound) => Ok(see_other("/settings/devices")),
         Err(error) => Err(error.into()),

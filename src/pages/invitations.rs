@@ -3,7 +3,7 @@
 use maud::html;
 
 use crate::{
-    app::error::Error,
+    app::{error::Error, invitations::Invitations},
     domain::token::InvitationToken,
     http::{call::Call, message::Response, problem::Problem},
     pages::{
@@ -17,7 +17,7 @@ use crate::{
 pub(crate) async fn show(call: &Call<'_>) -> Result<Response, Problem> {
     let Some(token) = InvitationToken::parse(call.param("token")) else { return Ok(dead()) };
     session::attempt(call).await?;
-    let (invitation, organization, _) = match call.app.open_invitation(&token).await {
+    let (invitation, organization, _) = match Invitations::new(call.app).open(&token).await {
         Err(Error::NotFound) => return Ok(dead()),
         opened => opened?,
     };
@@ -36,7 +36,7 @@ pub(crate) async fn show(call: &Call<'_>) -> Result<Response, Problem> {
 
 pub(crate) async fn accept(call: &Call<'_>) -> Result<Response, Problem> {
     let Some(token) = InvitationToken::parse(call.param("token")) else { return Ok(dead()) };
-    match call.app.accept_and_sign_in(&token, &session::attempt(call).await?).await {
+    match Invitations::new(call.app).accept_and_sign_in(&token, &session::attempt(call).await?).await {
         Err(Error::NotFound) => Ok(dead()),
         begun => Ok(signed_in_at(call, &begun?, START).await),
     }

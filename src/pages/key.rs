@@ -7,13 +7,12 @@ use maud::{Markup, html};
 use crate::{
     app::{
         error::Error,
-        keys::History,
+        keys::{History, Keys},
         sessions::{SIGN_IN, SignedIn},
     },
     domain::{
         audit::AuditRecord,
-        key::KeyChange,
-        key::{Key, Name, Rotation},
+        key::{Key, KeyChange, Name, Rotation},
         key_list::{KeyOwner, KeyRef},
         key_text::Preview,
         scope::{Scope, Scopes},
@@ -49,7 +48,7 @@ async fn page(call: &Call<'_>, session: &SignedIn, grace: &str, mistakes: &Mista
     let (id, now) = (call.key_id()?, call.app.clock.now());
     let after = query(call.request, "after").parse().ok();
     let History { key, owner, days, events: page, names } =
-        call.app.key_with_history(&session.by, id, after, EVENTS).await?;
+        Keys::new(call.app).get_with_history(&session.by, id, after, EVENTS).await?;
     let names = if session.by.administers().is_ok() { names } else { own_names(session, &key, &page.items) };
     let changeable = key.life.revoked_at.is_none() && session.by.snapshot.scopes.grant(&SIGN_IN);
     let path = format!("/settings/keys/{id}");
@@ -194,7 +193,7 @@ fn both_secrets(key: &Key, rotation: &Rotation, path: &str, now: UnixMillis) -> 
 }
 
 async fn read(call: &Call<'_>, session: &SignedIn) -> Result<Key, Error> {
-    call.app.get_key(&session.by, KeyRef::Id(call.key_id()?)).await
+    Keys::new(call.app).get(&session.by, KeyRef::Id(call.key_id()?)).await
 }
 
 fn to_page(key: &Key, done: &str) -> Response {
@@ -210,7 +209,7 @@ pub(crate) async fn rotate(call: &Call<'_>, session: &SignedIn) -> Result<Respon
         return page(call, session, typed, &mistakes).await;
     };
     let key = read(call, session).await?;
-    match call.app.rotate_key(&form.once(call, session)?, &key, seconds * 1000, None).await {
+    match Keys::new(call.app).rotate(&form.once(call, session)?, &key, seconds * 1000, None).await {
         Ok(rotated) => Ok(reveal::page(call, session, &rotated, "Copy the new secret")),
         Err(Error::Spent(id)) => Ok(reveal::key_gone(call, session, &id)),
         Err(error) => page(call, session, typed, &Mistakes::of(call, session, error, ROTATION, &[])?).await,
@@ -219,18 +218,18 @@ pub(crate) async fn rotate(call: &Call<'_>, session: &SignedIn) -> Result<Respon
 
 pub(crate) async fn finish_rotation(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let key = read(call, session).await?;
-    answer(call, session, call.app.finish_rotation(&session.by, &key).await, "finished", ROTATION).await
+    answer(call, session, Keys::new(call.app).finish_rotation(&session.by, &key).await, "finished", ROTATION).await
 }
 
 pub(crate) async fn cancel_rotation(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let key = read(call, session).await?;
-    answer(call, session, call.app.cancel_rotation(&session.by, &key).await, "cancelled", ROTATION).await
+    answer(call, session, Keys::new(call.app).cancel_rotation(&session.by, &key).await, "cancelled", ROTATION).await
 }
 
 pub(crate) async fn enable(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let key = read(call, session).await?;
     let change = KeyChange { enabled: Some(true), ..KeyChange::default() };
-    answer(call, session, call.app.change_key(&session.by, &key, &change, false).await, "enabled", FORM).await
+    answer(call, session, Keys::new(call.app).change(&session.by, &key, &change, false).await, "enabled", FORM).await
 }
 
 /// The page of a key, with what was done to it or, beside the form, why that was not done.
@@ -251,7 +250,7 @@ pub(crate) async fn disable(call: &Call<'_>, session: &SignedIn) -> Result<Respo
     let forced = !Form::read(call.request)?.get("force").is_empty();
     let key = read(call, session).await?;
     let change = KeyChange { enabled: Some(false), ..KeyChange::default() };
-    match call.app.change_key(&session.by, &key, &change, forced).await {
+    match Keys::new(call.app).change(&session.by, &key, &change, forced).await {
         Err(Error::Conflict { code: LAST_MANAGING_KEY, .. }) => {
             let content = html! {
                 form.card method="post" {
@@ -292,7 +291,7 @@ pub(crate) async fn revoke(call: &Call<'_>, session: &SignedIn) -> Result<Respon
         mistakes.add("name", "this is not its name");
         return revoke_page(call, session, typed, &mistakes).await;
     }
-    match call.app.revoke_key(&session.by, key.id, !form.get("force").is_empty()).await {
+    match Keys::new(call.app).revoke(&session.by, key.id, !form.get("force").is_empty()).await {
         Ok(key) => Ok(to_page(&key, "revoked")),
         Err(error) => revoke_page(call, session, typed, &Mistakes::of(call, session, error, FORM, &[])?).await,
     }
@@ -305,7 +304,7 @@ async fn revoke_page(
     mistakes: &Mistakes,
 ) -> Result<Response, Problem> {
     let now = call.app.clock.now();
-    let History { key, days, .. } = call.app.key_with_history(&session.by, call.key_id()?, None, 0).await?;
+    let History { key, days, .. } = Keys::new(call.app).get_with_history(&session.by, call.key_id()?, None, 0).await?;
     if key.life.revoked_at.is_some() {
         return Ok(to_page(&key, "revoked"));
     }
@@ -397,7 +396,7 @@ pub(crate) async fn edit(call: &Call<'_>, session: &SignedIn) -> Result<Response
     if change == KeyChange::default() {
         return Ok(to_page(&key, "changed"));
     }
-    match call.app.change_key(&session.by, &key, &change, false).await {
+    match Keys::new(call.app).change(&session.by, &key, &change, false).await {
         Ok(key) => Ok(to_page(&key, "changed")),
         Err(error) => Ok(edit_page(call, session, &key, &typed, &key_form::mistakes(call, session, error)?)),
     }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::{
-    app::{Principal, error::Error, sessions::SignedIn},
+    app::{Principal, error::Error, keys::Keys, sessions::SignedIn},
     domain::{
         catalogue::Catalogue,
         key::Name,
@@ -162,7 +162,7 @@ pub(crate) fn scopes(call: &Call<'_>, typed: &Typed) -> Result<Scopes, String> {
     if typed.scopes.is_empty() {
         return Err("tick one at least: a key without any can do nothing".to_owned());
     }
-    call.app.expand_scopes(&typed.scopes).map_err(|error| match error {
+    Keys::new(call.app).expand_scopes(&typed.scopes).map_err(|error| match error {
         Error::Invalid { message, .. } => message,
         error => Problem::from(error).detail(),
     })

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::{
-    app::{page::Page as PageOf, sessions::SignedIn},
+    app::{keys::Keys, page::Page as PageOf, sessions::SignedIn},
     domain::{
         id::KeyId,
         key::{Key, KeyState},
@@ -87,7 +87,7 @@ pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response
         (None, Some(id)) => KeyCursor::Before(id),
         (None, None) => KeyCursor::Start,
     };
-    let (page, looked_until) = call.app.list_owned_keys(&session.by, &asked.filter(), cursor, LIMIT).await?;
+    let (page, looked_until) = Keys::new(call.app).list_owned(&session.by, &asked.filter(), cursor, LIMIT).await?;
     let everybody = session.by.administers().is_ok();
     let now = call.app.clock.now();
     let content = html! {

@@ -4,7 +4,13 @@ use maud::{Markup, html};
 use serde_json::Map;
 
 use crate::{
-    app::{Principal, error::Error, keys::NewKey, sessions::SignedIn},
+    app::{
+        Principal,
+        error::Error,
+        keys::{Keys, NewKey},
+        projects::Projects,
+        sessions::SignedIn,
+    },
     domain::{
         id::ProjectId,
         key::Role,
@@ -60,7 +66,7 @@ pub(crate) async fn create(call: &Call<'_>, session: &SignedIn) -> Result<Respon
         expires_at: Some(expires_at),
         metadata: Map::new(),
     };
-    match call.app.create_key(&form.once(call, session)?, new).await {
+    match Keys::new(call.app).create(&form.once(call, session)?, new).await {
         Ok(created) => Ok(reveal::page(call, session, &created, "Copy your new key")),
         Err(Error::Spent(id)) => Ok(reveal::key_gone(call, session, &id)),
         Err(error) => page(call, session, &typed, &key_form::mistakes(call, session, error)?, None).await,
@@ -97,7 +103,7 @@ async fn owners(call: &Call<'_>, session: &SignedIn) -> Result<Vec<(String, Stri
     if caller.role >= Role::Admin {
         owners.push(("organization".to_owned(), format!("The organization's: {}", session.organization.as_str())));
         if caller.scopes.grant(&READ_PROJECTS) {
-            let projects = call.app.list_projects(&session.by, caller.organization_id, None, MAX_LIMIT).await?;
+            let projects = Projects::new(call.app).list(&session.by, caller.organization_id, None, MAX_LIMIT).await?;
             let option = |id: ProjectId, name: &str| (id.to_string(), format!("The project's: {name}"));
             owners.extend(projects.items.iter().map(|project| option(project.id, project.name.as_str())));
         }

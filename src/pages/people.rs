@@ -3,7 +3,13 @@
 use maud::{Markup, html};
 
 use crate::{
-    app::{error::Error, sessions::SignedIn},
+    app::{
+        error::Error,
+        invitations::Invitations,
+        keys::Keys,
+        people::People,
+        sessions::{Sessions, SignedIn},
+    },
     domain::{
         id::{InvitationId, UserId},
         key::{Key, Role},
@@ -60,14 +66,17 @@ async fn show(
 ) -> Result<Response, Problem> {
     let (by, organization_id) = (&session.by, session.by.snapshot.organization_id);
     let after = UserId::parse(&query(call.request, "after"));
-    let members = match call.app.list_members(by, organization_id, after, DEFAULT_LIMIT).await {
+    let members = match People::new(call.app).list(by, organization_id, after, DEFAULT_LIMIT).await {
         // A key that acts as nobody and does not administer either.
         Err(Error::NotFound) => return Ok(nobody(call, session)),
         members => members?,
     };
     let administers = by.administers().is_ok();
-    let invitations =
-        if administers { Some(call.app.list_invitations(by, organization_id, None, MAX_LIMIT).await?) } else { None };
+    let invitations = if administers {
+        Some(Invitations::new(call.app).list(by, organization_id, None, MAX_LIMIT).await?)
+    } else {
+        None
+    };
     let now = call.app.clock.now();
     let content = html! {
         (done(call, &[
@@ -182,7 +191,10 @@ pub(crate) async fn invite(call: &Call<'_>, session: &SignedIn) -> Result<Respon
         return show(call, session, &typed, &mistakes).await;
     };
     let organization_id = session.by.snapshot.organization_id;
-    match call.app.invite(&form.once(call, session)?, organization_id, email, role, days * DAY_MS).await {
+    match Invitations::new(call.app)
+        .create(&form.once(call, session)?, organization_id, email, role, days * DAY_MS)
+        .await
+    {
         Ok((invitation, token)) => Ok(invited(call, session, &invitation, &token)),
         Err(Error::Spent(_)) => {
             let advice = "take the invitation back and make another.";
@@ -211,7 +223,7 @@ fn invited(call: &Call<'_>, session: &SignedIn, invitation: &Invitation, token: 
 
 pub(crate) async fn take_back(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let id = InvitationId::parse(call.param("invitation")).ok_or(Error::NotFound)?;
-    match call.app.revoke_invitation(&session.by, session.by.snapshot.organization_id, id).await {
+    match Invitations::new(call.app).revoke(&session.by, session.by.snapshot.organization_id, id).await {
         // It is gone, whoever took it back.
         Ok(()) | Err(Error::NotFound) => Ok(see_other("/settings/people?done=taken-back")),
         Err(error) => Err(error.into()),
@@ -220,7 +232,7 @@ pub(crate) async fn take_back(call: &Call<'_>, session: &SignedIn) -> Result<Res
 
 async fn member(call: &Call<'_>, session: &SignedIn) -> Result<Member, Problem> {
     let id = UserId::parse(call.param("user")).ok_or(Error::NotFound)?;
-    Ok(call.app.get_member(&session.by, session.by.snapshot.organization_id, id).await?)
+    Ok(People::new(call.app).get(&session.by, session.by.snapshot.organization_id, id).await?)
 }
 
 pub(crate) async fn get(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
@@ -284,7 +296,7 @@ pub(crate) async fn make_link(call: &Call<'_>, session: &SignedIn) -> Result<Res
     let (form, member) = (Form::read(call.request)?, member(call, session).await?);
     let path = format!("{PEOPLE}/{}", member.user_id);
     let organization_id = session.by.snapshot.organization_id;
-    let made = call.app.make_sign_in_link(&form.once(call, session)?, organization_id, member.user_id).await;
+    let made = Sessions::new(call.app).create_link(&form.once(call, session)?, organization_id, member.user_id).await;
     let (token, expires_at) = match made {
         Ok(made) => made,
         Err(Error::Spent(_)) => {
@@ -345,7 +357,7 @@ pub(crate) async fn change_role(call: &Call<'_>, session: &SignedIn) -> Result<R
     };
     let organization_id = session.by.snapshot.organization_id;
     let forced = form.get("force") == "yes";
-    match call.app.set_role(&session.by, organization_id, member.user_id, role, forced).await {
+    match People::new(call.app).set_role(&session.by, organization_id, member.user_id, role, forced).await {
         Ok(_) => Ok(see_other(&format!("{PEOPLE}/{}?done=role", member.user_id))),
         Err(error) => {
             let (mistakes, may_force) = insisting(call, session, error, "role")?;
@@ -420,7 +432,7 @@ async fn keys_of(call: &Call<'_>, session: &SignedIn, user_id: UserId) -> Result
         return Ok(None);
     }
     let filter = KeyFilter { user_id: Some(user_id), ..KeyFilter::default() };
-    let page = call.app.list_keys(&session.by, &filter, KeyCursor::Start, KEYS_NAMED).await?;
+    let page = Keys::new(call.app).list(&session.by, &filter, KeyCursor::Start, KEYS_NAMED).await?;
     Ok(Some((page.items, page.has_more)))
 }
 
@@ -428,7 +440,7 @@ pub(crate) async fn remove(call: &Call<'_>, session: &SignedIn) -> Result<Respon
     let form = Form::read(call.request)?;
     let member = member(call, session).await?;
     let forced = form.get("force") == "yes";
-    match call.app.remove_member(&session.by, session.by.snapshot.organization_id, member.user_id, forced).await {
+    match People::new(call.app).remove(&session.by, session.by.snapshot.organization_id, member.user_id, forced).await {
         Ok(()) => Ok(see_other("/settings/people?done=removed")),
         Err(error) => {
             let (mistakes, may_force) = insisting(call, session, error, FORM)?;

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::{
-    app::{error::Error, sessions::SignedIn},
+    app::{error::Error, keys::Keys, projects::Projects, sessions::SignedIn},
     domain::{
         id::ProjectId,
         key::Name,
@@ -67,7 +67,8 @@ async fn show(
     mistakes: &Mistakes,
 ) -> Result<Response, Problem> {
     let after = ProjectId::parse(&query(call.request, "after"));
-    let page = call.app.list_projects(&session.by, session.by.snapshot.organization_id, after, DEFAULT_LIMIT).await?;
+    let page =
+        Projects::new(call.app).list(&session.by, session.by.snapshot.organization_id, after, DEFAULT_LIMIT).await?;
     let now = call.app.clock.now();
     let content = html! {
         (done(call, &[("deleted", "The project was deleted, and all its keys have ended.")]))
@@ -106,7 +107,7 @@ pub(crate) async fn create(call: &Call<'_>, session: &SignedIn) -> Result<Respon
         return show(call, session, &typed, &mistakes).await;
     };
     let organization_id = session.by.snapshot.organization_id;
-    match call.app.create_project(&form.once(call, session)?, organization_id, name, typed.described()).await {
+    match Projects::new(call.app).create(&form.once(call, session)?, organization_id, name, typed.described()).await {
         Ok((_, created)) => Ok(reveal::page(call, session, &created, "The first key of the project")),
         Err(Error::Spent(id)) => Ok(reveal::key_gone(call, session, &id)),
         Err(error) => show(call, session, &typed, &Mistakes::of(call, session, error, FORM, &[])?).await,
@@ -115,7 +116,7 @@ pub(crate) async fn create(call: &Call<'_>, session: &SignedIn) -> Result<Respon
 
 async fn project(call: &Call<'_>, session: &SignedIn) -> Result<Project, Problem> {
     let id = ProjectId::parse(call.param("project")).ok_or(Error::NotFound)?;
-    Ok(call.app.get_project(&session.by, session.by.snapshot.organization_id, id).await?)
+    Ok(Projects::new(call.app).get(&session.by, session.by.snapshot.organization_id, id).await?)
 }
 
 pub(crate) async fn get(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
@@ -164,7 +165,7 @@ pub(crate) async fn change(call: &Call<'_>, session: &SignedIn) -> Result<Respon
     if change == ProjectChange::default() {
         return Ok(see_other(&there));
     }
-    match call.app.update_project(&session.by, project.organization_id, project.id, &change).await {
+    match Projects::new(call.app).update(&session.by, project.organization_id, project.id, &change).await {
         Ok(_) => Ok(see_other(&format!("{there}?done=changed"))),
         Err(error) => Ok(one(call, session, &project, &typed, &Mistakes::of(call, session, error, FORM, &[])?)),
     }
@@ -217,7 +218,7 @@ async fn keys_of(call: &Call<'_>, session: &SignedIn, project_id: ProjectId) -> 
         return Ok(None);
     }
     let filter = KeyFilter { project_id: Some(project_id), ..KeyFilter::default() };
-    Ok(Some(call.app.list_keys(&session.by, &filter, KeyCursor::Start, MAX_LIMIT).await?.items.len()))
+    Ok(Some(Keys::new(call.app).list(&session.by, &filter, KeyCursor::Start, MAX_LIMIT).await?.items.len()))
 }
 
 pub(crate) async fn delete(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
@@ -228,7 +229,7 @@ pub(crate) async fn delete(call: &Call<'_>, session: &SignedIn) -> Result<Respon
         mistakes.add("name", "this is not the project's name");
         return deletion(call, session, &project, typed, &mistakes).await;
     }
-    match call.app.delete_project(&session.by, project.organization_id, project.id).await {
+    match Projects::new(call.app).delete(&session.by, project.organization_id, project.id).await {
         Ok(_) => Ok(see_other("/settings/projects?done=deleted")),
         Err(error) => deletion(call, session, &project, typed, &Mistakes::of(call, session, error, FORM, &[])?).await,
     }

@@ -1,7 +1,7 @@
 //! Sessions: the cookie that a browser shows, how it gets one, and where it goes then.
 
 use crate::{
-    app::sessions::{Begun, SignedIn, Visitor},
+    app::sessions::{Begun, Sessions, SignedIn, Visitor},
     domain::{time::UnixMillis, token::SessionToken},
     http::{
         call::Call,
@@ -40,7 +40,7 @@ pub(crate) async fn read(call: &Call<'_>) -> Result<Option<SignedIn>, Problem> {
     let cookies = call.request.header("cookie").unwrap_or_default().split(';');
     let token = cookies.filter_map(|cookie| cookie.trim().split_once('=')).find(|(cookie, _)| *cookie == name);
     let Some(token) = token.and_then(|(_, token)| SessionToken::parse(token)) else { return Ok(None) };
-    Ok(call.app.session(&token, call.request_id, call.request.header("cf-connecting-ip")).await?)
+    Ok(Sessions::new(call.app).get(&token, call.request_id, call.request.header("cf-connecting-ip")).await?)
 }
 
 /// The header that lets the browser keep a session that was just begun.
@@ -68,7 +68,7 @@ pub(crate) fn visitor(call: &Call<'_>) -> Visitor {
 /// The same of whoever asks to be signed in, or what a link opens: one attempt of those that he has.
 pub(crate) async fn attempt(call: &Call<'_>) -> Result<Visitor, Problem> {
     let visitor = visitor(call);
-    call.app.count_attempt(&visitor).await?;
+    Sessions::new(call.app).count_attempt(&visitor).await?;
     Ok(visitor)
 }
 
@@ -93,7 +93,7 @@ pub(crate) async fn signed_in_at(call: &Call<'_>, begun: &Begun, to: &str) -> Re
 
 async fn end_session_before(call: &Call<'_>) -> Result<(), Problem> {
     let Some(before) = read(call).await? else { return Ok(()) };
-    Ok(call.app.end_session(&before.by, before.session_id).await?)
+    Ok(Sessions::new(call.app).end(&before.by, before.session_id).await?)
 }
 
 /// Notes an attempt to do something that was refused. Looking at something is none.

@@ -3,7 +3,10 @@
 use maud::{Markup, html};
 
 use crate::{
-    app::{error::Error, sessions::SignedIn},
+    app::{
+        error::Error,
+        sessions::{Sessions, SignedIn},
+    },
     domain::{decision::Refusal, key_text::KeyText, token::SignInToken},
     http::{
         call::Call,
@@ -108,7 +111,7 @@ pub(crate) async fn with_key(call: &Call<'_>) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
     let to = wanted(form.get("to"));
     let signed_in = match KeyText::parse(form.get("key")) {
-        Ok(text) => call.app.sign_in_with_key(&text, &session::attempt(call).await?).await,
+        Ok(text) => Sessions::new(call.app).begin_with_key(&text, &session::attempt(call).await?).await,
         Err(_) => Err(Error::Refused(Refusal::Malformed)),
     };
     match signed_in {
@@ -132,7 +135,7 @@ pub(crate) async fn with_key(call: &Call<'_>) -> Result<Response, Problem> {
 pub(crate) async fn show_link(call: &Call<'_>) -> Result<Response, Problem> {
     let Some(token) = SignInToken::parse(call.param("token")) else { return Ok(dead_link()) };
     session::attempt(call).await?;
-    let link = match call.app.open_sign_in_link(&token).await {
+    let link = match Sessions::new(call.app).open_link(&token).await {
         Err(Error::NotFound) => return Ok(dead_link()),
         link => link?,
     };
@@ -148,7 +151,7 @@ pub(crate) async fn show_link(call: &Call<'_>) -> Result<Response, Problem> {
 
 pub(crate) async fn with_link(call: &Call<'_>) -> Result<Response, Problem> {
     let Some(token) = SignInToken::parse(call.param("token")) else { return Ok(dead_link()) };
-    match call.app.sign_in_with_link(&token, &session::attempt(call).await?).await {
+    match Sessions::new(call.app).begin_with_link(&token, &session::attempt(call).await?).await {
         Err(Error::NotFound) => Ok(dead_link()),
         begun => Ok(signed_in_at(call, &begun?, START).await),
     }
@@ -163,7 +166,7 @@ fn dead_link() -> Response {
 }
 
 pub(crate) async fn out(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
-    call.app.end_session(&session.by, session.session_id).await?;
+    Sessions::new(call.app).end(&session.by, session.session_id).await?;
     let mut response = see_other("/sign-in");
     response.headers.push(("Set-Cookie".into(), session::forget(call.request)));
     Ok(response)

@@ -1,7 +1,7 @@
 //! The language model as a judge: what it is asked, what counts as an answer, and when it is asked again.
 
 use bitting::{
-    app::{config::Config, error::Error},
+    app::{config::Config, error::Error, model::LanguageModel},
     domain::{
         dataset::DatasetRow,
         judge::{Judge, Judgment},
@@ -25,7 +25,7 @@ fn judge() -> Judge {
 
 fn judged(world: &World, inputs: Value) -> Result<Judgment, Error> {
     let inputs: DatasetRow = serde_json::from_value(inputs).unwrap();
-    block_on(world.app.judge(&judge(), &inputs))
+    block_on(LanguageModel::new(&world.app).judge(&judge(), &inputs))
 }
 
 fn not_configured() -> Error {
