@@ -1,17 +1,19 @@
 //! Organizations: made by the operator, changed by their admins, suspended and resumed by the operator.
 
-use serde_json::json;
+use serde_json::{Map, json};
 
 use crate::{
-    app::{App, Principal, bootstrap::NewOrganization, error::Error, holding::check_holds, page::Page},
+    app::{App, Principal, error::Error, holding::check_holds, keys::Keys, page::Page},
     domain::{
-        audit::AuditEvent,
-        id::OrganizationId,
-        key::{Created, Role},
-        organization::{Organization, OrganizationChange},
+        audit::{Actor, AuditEvent},
+        id::{KeyId, OrganizationId, UserId},
+        key::{Created, Key, Life, Name, Role},
+        key_text::{KeyKind, KeyText},
+        organization::{Organization, OrganizationChange, Policy, Subscription},
+        person::Email,
         scope::Scopes,
     },
-    storage::{batch::Batch, organizations},
+    storage::{audit, batch::Batch, organizations},
 };
 
 /// The organization that a caller means: its own, or, for whoever administers the operator's own
@@ -39,6 +41,17 @@ fn check_operates(principal: &Principal) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::Exceeds("Only an owner or admin of the operator's own organization can do this.".to_owned()))
+}
+
+/// An organization to be made.
+#[derive(Debug, Clone)]
+pub struct NewOrganization {
+    /// Its name.
+    pub name: Name,
+    /// Its owner's address.
+    pub email: Email,
+    /// The name of the owner's key.
+    pub key_name: Name,
 }
 
 /// The use cases of organizations.
@@ -147,5 +160,57 @@ impl Organizations<'_> {
             Some(_) => Error::invalid("default_expiry_days", "must not be longer than `longest_expiry_days`"),
             None => Error::invalid("longest_expiry_days", "must not be shorter than `default_expiry_days`"),
         })
+    }
+
+    /// An organization, its owner's first key, whose secret comes from `source`, and the batch that
+    /// makes them. A new organization asks nothing of its keys, and so nothing of this one.
+    pub(super) fn found(
+        &self,
+        new: NewOrganization,
+        operator: bool,
+        actor: &Actor,
+        source: impl FnMut(&mut [u8]) -> Result<(), String>,
+    ) -> Result<(Organization, Created, Batch), Error> {
+        let now = self.app.now();
+        let organization = Organization {
+            id: OrganizationId::new(now, self.app.random_bits()?),
+            name: new.name,
+            suspended_at: None,
+            created_at: now,
+            policy: Policy::default(),
+            subscription: Subscription::Active,
+            credits: None,
+            audit_retention_days: None,
+            trace_retention_days: None,
+        };
+        let user_id = UserId::new(now, self.app.random_bits()?);
+        let text = KeyText::generate(&self.app.config.brand, None, KeyKind::Pat, source).map_err(Error::Unavailable)?;
+        let key = Key {
+            id: KeyId::new(now, self.app.random_bits()?),
+            number: 1,
+            organization_id: organization.id,
+            user_id: Some(user_id),
+            project_id: None,
+            live_evaluation_id: None,
+            kind: KeyKind::Pat,
+            name: new.key_name,
+            preview: text.preview(),
+            scopes: Scopes::Full,
+            role: Role::Owner,
+            metadata: Map::new(),
+            life: Life { expires_at: None, disabled_at: None, revoked_at: None },
+            created_at: now,
+            created_by: actor.key_id,
+            updated_at: now,
+            last_used_at: None,
+            rotation: None,
+        };
+        let mut batch = Batch::new();
+        batch.execute(organizations::insert(&organization, operator));
+        batch.execute(organizations::insert_user(user_id, &new.email, now));
+        batch.execute(organizations::insert_membership(organization.id, user_id, Role::Owner, now));
+        batch.execute(Keys::new(self.app).insert(&key, &text, organization.policy));
+        batch.execute(audit::record(actor, &Keys::created_event(&key), self.app.config.audit_retention_ms));
+        Ok((organization, Created { key, text }, batch))
     }
 }

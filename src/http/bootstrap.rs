@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::{bootstrap::NewOrganization, organizations::Organizations},
+    app::organizations::{NewOrganization, Organizations},
     domain::{key::Name, person::Email},
     http::{
         call::Call,

@@ -4,7 +4,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::{Principal, bootstrap::NewOrganization, error::Error, organizations::Organizations, projects::Projects},
+    app::{
+        Principal,
+        error::Error,
+        organizations::{NewOrganization, Organizations},
+        projects::Projects,
+    },
     domain::{
         id::{OrganizationId, ProjectId},
         key::Name,
