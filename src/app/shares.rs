@@ -18,9 +18,8 @@ use crate::{
 /// The viewer as whom the caller sees what people have made.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a key that acts as nobody; [`Error::PaymentRequired`].
+/// [`Error::NotFound`] for a key that acts as nobody.
 pub(crate) fn viewer(principal: &Principal) -> Result<Viewer, Error> {
-    principal.subscribed()?;
     let caller = &principal.snapshot;
     let sight = match (caller.project_id, caller.user_id) {
         (Some(id), _) => Sight::Project(id),

@@ -25,32 +25,41 @@ pub(crate) struct Permission {
     /// Whether the route manages something, so that refused attempts belong into the audit log. Sending traces or
     /// working on data sets and evaluations uses the product and does not manage it.
     pub(crate) manages: bool,
-    /// Whether the route runs a live evaluation, the one thing that the key of one may do.
-    pub(crate) runs: bool,
+    /// Whether a key that is bound to one thing has it; such a key has no other.
+    pub(crate) bound: bool,
+    /// Whether the organization must have an active subscription.
+    pub(crate) paid: bool,
 }
 
 impl Permission {
     /// A permission of every good key.
-    pub(crate) const ANY_KEY: Self = Self { scope: None, manages: false, runs: false };
+    pub(crate) const ANY_KEY: Self = Self { scope: None, manages: false, bound: false, paid: false };
 
     /// A permission to use the product.
     pub(crate) const fn to_use(scope: &'static str) -> Self {
-        Self { scope: Some(Scope::named(scope)), manages: false, runs: false }
+        Self { scope: Some(Scope::named(scope)), manages: false, bound: false, paid: false }
     }
 
     /// A permission to manage something.
     pub(crate) const fn to_manage(scope: &'static str) -> Self {
-        Self { scope: Some(Scope::named(scope)), manages: true, runs: false }
+        Self { scope: Some(Scope::named(scope)), manages: true, bound: false, paid: false }
     }
 
-    /// The permission to run a live evaluation.
-    pub(crate) const fn to_run(scope: Scope) -> Self {
-        Self { scope: Some(scope), manages: false, runs: true }
+    /// The same permission, which keys that are bound to one thing have, too.
+    pub(crate) const fn bound(mut self) -> Self {
+        self.bound = true;
+        self
+    }
+
+    /// The same permission for organizations with an active subscription alone.
+    pub(crate) const fn paid(mut self) -> Self {
+        self.paid = true;
+        self
     }
 
     /// The permission that the operator asks for on a route of their own.
     pub(crate) fn to_forward(scope: &Scope) -> Self {
-        Self { scope: Some(scope.clone()), ..Self::ANY_KEY }
+        Self { scope: Some(scope.clone()), paid: true, ..Self::ANY_KEY }
     }
 }
 
@@ -60,10 +69,14 @@ pub(crate) fn admit(app: &App, principal: &Principal, permission: &Permission) -
     let decision = decide(&principal.snapshot, scopes, app.clock.now());
     // A key that is not good hears of that first, whatever it is for.
     let good = matches!(decision, Ok(()) | Err(Refusal::MissingScopes(_)));
-    if good && principal.snapshot.live_evaluation_id.is_some() && !permission.runs {
+    if good && principal.snapshot.live_evaluation_id.is_some() && !permission.bound {
         return Err(Problem::LiveEvaluationKey);
     }
-    Ok(decision?)
+    decision?;
+    if permission.paid {
+        principal.subscribed()?;
+    }
+    Ok(())
 }
 
 /// The credential in `Authorization: Bearer …`; the scheme's case does not matter (RFC 9110, 11.1).

@@ -21,6 +21,9 @@ pub(crate) type Handler = for<'a> fn(&'a Call<'a>) -> Answer<'a>;
 /// A handler that acts for a key.
 pub(crate) type KeyHandler = for<'a> fn(&'a Call<'a>, &'a Principal) -> Answer<'a>;
 
+/// A handler that acts for a key, or a closure that stands for one.
+pub(crate) type Act = dyn for<'a> Fn(&'a Call<'a>, &'a Principal) -> Answer<'a> + Sync;
+
 /// The row of a table of routes or of pages for which a request came, as logs and the audit log name it. They do
 /// not name the request's own path: people put keys where ids belong.
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,7 @@ use crate::{
     http::{
         auth::{Permission, admit, identify, repeatable, warned},
         body::{self, Reading},
-        call::{Call, KeyHandler, RowName},
+        call::{Act, Call, RowName},
         message::{Request, Response},
         problem::Problem,
     },
@@ -21,7 +21,7 @@ pub(crate) struct Action<'a> {
     /// How the request's body is read.
     pub(crate) reading: Reading,
     /// The handler.
-    pub(crate) handler: KeyHandler,
+    pub(crate) handler: &'a Act,
 }
 
 /// Answers a call in the name of the key that its request shows.

@@ -9,15 +9,15 @@ use crate::http::{
     auth::Permission,
     operation::Operation,
     problem::{ProblemBody, title},
-    route::{Access, Document, Route, Table},
-    routes::tables,
+    route::{Access, Document, Route},
+    tables::Tables,
 };
 
 /// Where schemas that have a name stand.
 const SCHEMAS: &str = "/components/schemas";
 
 /// Makes the document, for the test that keeps the file up to date.
-pub fn openapi() -> Map<String, Value> {
+pub fn openapi(tables: &Tables) -> Map<String, Value> {
     let generator = |settings: SchemaSettings| {
         settings.with(|settings| {
             settings.definitions_path = SCHEMAS.into();
@@ -27,11 +27,11 @@ pub fn openapi() -> Map<String, Value> {
     let mut read = generator(SchemaSettings::draft2020_12()).for_deserialize().into_generator();
     let mut written = generator(SchemaSettings::draft2020_12()).for_serialize().into_generator();
     let mut paths = Map::new();
-    for (table, route) in tables().flat_map(|table| table.rows.iter().map(move |route| (table, route))) {
+    for route in tables.rows() {
         let Some(document) = &route.document else { continue };
         let path: Vec<String> = route.name.path.split('/').map(segment).collect();
         let mut operation = Operation::new(&mut read, &mut written);
-        let described = described(table, route, document, &mut operation);
+        let described = described(route, document, &mut operation);
         if let Some(path) = paths.entry(path.join("/")).or_insert_with(|| json!({})).as_object_mut() {
             path.insert(route.name.method.to_ascii_lowercase(), described);
         }
@@ -77,7 +77,7 @@ fn segment(segment: &str) -> String {
     segment.strip_prefix(':').map_or_else(|| segment.to_owned(), |name| format!("{{{name}}}"))
 }
 
-fn described(table: &Table, route: &Route, document: &Document, operation: &mut Operation<'_>) -> Value {
+fn described(route: &Route, document: &Document, operation: &mut Operation<'_>) -> Value {
     (document.describe)(operation);
     let security = match &route.access {
         Access::Anybody(_) => json!([]),
@@ -91,7 +91,7 @@ fn described(table: &Table, route: &Route, document: &Document, operation: &mut 
     if route.action().is_some() {
         operation.problem(403);
     }
-    if table.paid {
+    if matches!(&route.access, Access::Key(Permission { paid: true, .. }, _)) {
         operation.problem(402);
     }
     if route.name.method != "GET" {

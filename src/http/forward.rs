@@ -46,7 +46,6 @@ pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> R
     let principal = identify(app, request, request_id, Freshness::Bounded).await?;
     admit(app, &principal, &Permission::to_forward(&route.scope))?;
     app.note_use(&principal.snapshot);
-    principal.subscribed()?;
     let mut path = utf8_percent_encode(&request.path, IN_PATH).to_string();
     if !request.query.is_empty() {
         path.push('?');

@@ -13,13 +13,13 @@ use crate::{
     http::{
         auth::{Permission, admit},
         body::Reading,
-        call::Call,
+        call::{Act, Call},
         dispatch::{self, Action},
         input,
         json_rpc::JSONRPC,
         message::{Content, Request, Response},
         problem::{self, Problem},
-        routes,
+        tables::Tables,
         tools::{self, Tool},
     },
 };
@@ -146,11 +146,11 @@ impl Failed {
 }
 
 /// Answers a message in the name of the key that is sent with it.
-pub(crate) async fn serve(call: &Call<'_>, reading: Reading) -> Result<Response, Problem> {
+pub(crate) async fn serve(tables: &'static Tables, call: &Call<'_>, reading: Reading) -> Result<Response, Problem> {
     check_origin(call.request)?;
     let permission = &Permission::ANY_KEY;
-    dispatch::answer(call, Action { permission, reading, handler: |call, principal| Box::pin(answer(call, principal)) })
-        .await
+    let handler: &Act = &move |call, principal| Box::pin(answer(tables, call, principal));
+    dispatch::answer(call, Action { permission, reading, handler }).await
 }
 
 /// Refuses what pages of other sites send. A page whose name was made to lead here (DNS rebinding) shows the
@@ -166,7 +166,7 @@ fn check_origin(request: &Request) -> Result<(), Problem> {
     if proven && origin == request.origin { Ok(()) } else { Err(Problem::ForeignOrigin) }
 }
 
-async fn answer(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+async fn answer(tables: &'static Tables, call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let message: Message = input::body(call.request)?;
     let said = call.request.header("mcp-protocol-version");
     let modern = said == Some(MODERN);
@@ -178,7 +178,7 @@ async fn answer(call: &Call<'_>, principal: &Principal) -> Result<Response, Prob
         };
     };
     let result = match check(call.request, &message) {
-        Ok(()) => perform(call, principal, &message).await?,
+        Ok(()) => perform(tables, call, principal, &message).await?,
         Err(failed) => Err(failed),
     };
     let (status, outcome) = match result {
@@ -238,6 +238,7 @@ fn mismatch(header: &str) -> Failed {
 }
 
 async fn perform(
+    tables: &'static Tables,
     call: &Call<'_>,
     principal: &Principal,
     message: &Message,
@@ -261,10 +262,10 @@ async fn perform(
         "tools/list" => {
             // The guard: what a key may do could have changed a moment ago.
             call.app.confirm(principal).await?;
-            let tools = tools::all().filter(|tool| principal.snapshot.scopes.grant(tool.scope));
+            let tools = tools::all(tables).filter(|tool| principal.snapshot.scopes.grant(tool.scope));
             Ok(Results::Tools { tools: tools.map(|tool| tool.definition).collect(), ttl_ms: 0, cache_scope: "private" })
         }
-        "tools/call" => call_tool(call, principal, params).await?,
+        "tools/call" => call_tool(tables, call, principal, params).await?,
         method => Err(Failed::new(METHOD_NOT_FOUND, format!("Method not found: {method}"))),
     })
 }
@@ -279,6 +280,7 @@ fn initialize(params: &Map<String, Value>) -> Result<Value, Failed> {
 }
 
 async fn call_tool(
+    tables: &'static Tables,
     call: &Call<'_>,
     principal: &Principal,
     params: &Map<String, Value>,
@@ -293,8 +295,8 @@ async fn call_tool(
         Some(_) => return Ok(Err(Failed::new(INVALID_PARAMS, "`arguments` must be an object"))),
     };
     let unknown = || Ok(Err(Failed::new(INVALID_PARAMS, format!("Unknown tool: {name}"))));
-    let Some(tool) = tools::all().find(|tool| tool.name == name) else { return unknown() };
-    let answer = send(call, principal, tool, arguments).await;
+    let Some(tool) = tools::all(tables).find(|tool| tool.name == name) else { return unknown() };
+    let answer = send(tables, call, principal, tool, arguments).await;
     let response = match answer {
         // There is no such tool for whoever may not call it, whatever else is wrong.
         Err(Problem::App(Error::Refused(Refusal::MissingScopes(_)))) => return unknown(),
@@ -322,6 +324,7 @@ async fn call_tool(
 
 /// Calls a tool's route, as if the request had come to it.
 async fn send(
+    tables: &'static Tables,
     call: &Call<'_>,
     principal: &Principal,
     tool: &'static Tool,
@@ -329,7 +332,7 @@ async fn send(
 ) -> Result<Response, Problem> {
     let request = tool.request(call.request, arguments)?;
     // An argument can be such that it names another route, as `self` does where an id belongs.
-    let found = routes::find(&request.method, &request.path).ok();
+    let found = tables.find(&request.method, &request.path).ok();
     let found = found.filter(|found| ptr::eq(found.route, tool.route)).ok_or(Error::NotFound)?;
     let call = found.call(call.app, &request, call.request_id);
     let admitted = admit(call.app, principal, tool.action.permission);

@@ -19,6 +19,7 @@ pub(crate) mod datasets;
 pub(crate) mod dispatch;
 pub mod document;
 pub(crate) mod error_analysis;
+pub(crate) mod evals_routes;
 pub(crate) mod evaluations;
 pub(crate) mod event_body;
 pub(crate) mod forward;
@@ -40,11 +41,13 @@ pub(crate) mod problem;
 pub(crate) mod review;
 pub(crate) mod route;
 pub(crate) mod router;
-pub mod routes;
+pub(crate) mod routes;
 pub(crate) mod runs;
 pub(crate) mod shares;
+pub mod tables;
 pub(crate) mod teams;
 pub(crate) mod tools;
+pub(crate) mod traces;
 pub(crate) mod trulayer;
 pub(crate) mod typed;
 pub(crate) mod verify;
@@ -57,11 +60,12 @@ use self::{
     message::{Request, Response},
     problem::Problem,
     route::Access,
-    routes::Found,
+    tables::{Found, Tables},
 };
 
 /// Answers a request for which a row was looked for. Whatever is in it, the answer is one of this service's own.
 pub(crate) async fn answer(
+    tables: &'static Tables,
     app: &App,
     request: &Request,
     found: Result<Found<'_>, Problem>,
@@ -70,24 +74,30 @@ pub(crate) async fn answer(
     match found {
         Ok(found) => {
             let (table, row) = (found.table, found.route.name);
-            route(app, request, found, request_id).await.unwrap_or_else(|problem| {
+            route(tables, app, request, found, request_id).await.unwrap_or_else(|problem| {
                 log_failure(row.method, row.path, &problem, request_id);
                 problem.response(table.envelope, request_id)
             })
         }
-        Err(problem) => problem.response(routes::envelope(&request.path), request_id),
+        Err(problem) => problem.response(tables.envelope(&request.path), request_id),
     }
 }
 
 /// Answers a request for which there is no row: by a route of the operator's, if one fits.
-pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> Response {
+pub(crate) async fn forward(tables: &Tables, app: &App, request: &Request, request_id: &str) -> Response {
     forward::forward(app, request, request_id).await.unwrap_or_else(|problem| {
         log_failure(&request.method, "", &problem, request_id);
-        problem.response(routes::envelope(&request.path), request_id)
+        problem.response(tables.envelope(&request.path), request_id)
     })
 }
 
-async fn route(app: &App, request: &Request, found: Found<'_>, request_id: &str) -> Result<Response, Problem> {
+async fn route(
+    tables: &'static Tables,
+    app: &App,
+    request: &Request,
+    found: Found<'_>,
+    request_id: &str,
+) -> Result<Response, Problem> {
     let route = found.route;
     let call = found.call(app, request, request_id);
     match &route.access {
@@ -99,8 +109,8 @@ async fn route(app: &App, request: &Request, found: Found<'_>, request_id: &str)
             handler(&call.with_request(request)).await
         }
         Access::Key(permission, handler) => {
-            dispatch::answer(&call, Action { permission, reading: route.reading, handler: *handler }).await
+            dispatch::answer(&call, Action { permission, reading: route.reading, handler }).await
         }
-        Access::Tools => mcp::serve(&call, route.reading).await,
+        Access::Tools => mcp::serve(tables, &call, route.reading).await,
     }
 }

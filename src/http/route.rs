@@ -20,8 +20,6 @@ pub(crate) struct Table {
     pub(crate) prefix: Option<&'static str>,
     /// The shape of its errors.
     pub(crate) envelope: Envelope,
-    /// Whether it is for organizations with a subscription alone.
-    pub(crate) paid: bool,
     /// The routes.
     pub(crate) rows: &'static [Route],
 }
@@ -96,7 +94,7 @@ impl Route {
     /// The action that a key asks for with this route; `None`: it is not for keys, or is for tools.
     pub(crate) fn action(&self) -> Option<Action<'_>> {
         match &self.access {
-            Access::Key(permission, handler) => Some(Action { permission, reading: self.reading, handler: *handler }),
+            Access::Key(permission, handler) => Some(Action { permission, reading: self.reading, handler }),
             Access::Anybody(_) | Access::Operator(_) | Access::Tools => None,
         }
     }

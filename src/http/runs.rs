@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::{Principal, live_evaluations::EXECUTE, runs::Runs, verify::Freshness},
+    app::{Principal, runs::Runs, verify::Freshness},
     domain::{
         dataset::DatasetRow,
         id::{EvaluationId, KeyId, LiveEvaluationId, RunId, UserId},
@@ -68,7 +68,7 @@ impl RunBody {
 }
 
 /// The permission to run a live evaluation.
-pub(crate) const TO_EXECUTE: Permission = Permission::to_run(EXECUTE);
+pub(crate) const TO_EXECUTE: Permission = Permission::to_use("live-evaluations:execute").bound().paid();
 
 /// The live evaluation that a path names.
 #[derive(Deserialize, JsonSchema)]

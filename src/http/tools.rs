@@ -2,7 +2,7 @@
 //! document, by the test that keeps the file up to date: `tests/native/support/tools.rs` says which routes are
 //! tools and why others are not.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{collections::BTreeMap, sync::OnceLock};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use crate::{
         message::{Body, Request},
         problem::Problem,
         route::Route,
-        routes::rows,
+        tables::Tables,
     },
 };
 
@@ -62,8 +62,8 @@ struct Entry<'a> {
     definition: &'a RawValue,
 }
 
-/// The tools in the order of the table of routes. Read once per isolate.
-static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
+/// The tools in the order of the table of routes.
+fn read(tables: &Tables) -> Vec<Tool> {
     let mut entries: BTreeMap<String, Entry<'static>> = match serde_json::from_str(include_str!("tools.json")) {
         Ok(entries) => entries,
         Err(error) => {
@@ -79,12 +79,13 @@ static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
         let Entry { query, body, definition } = entries.remove(&name)?;
         Some(Tool { name, definition, route, scope, action, query, body })
     };
-    rows().filter_map(tool).collect()
-});
+    tables.rows().filter_map(tool).collect()
+}
 
-/// Every tool.
-pub(crate) fn all() -> impl Iterator<Item = &'static Tool> {
-    TOOLS.iter()
+/// Every tool. The file is read once per isolate.
+pub(crate) fn all(tables: &Tables) -> impl Iterator<Item = &'static Tool> {
+    static TOOLS: OnceLock<Vec<Tool>> = OnceLock::new();
+    TOOLS.get_or_init(|| read(tables)).iter()
 }
 
 impl Tool {

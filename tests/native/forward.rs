@@ -8,7 +8,8 @@ use std::{
 
 use bitting::{
     domain::{catalogue::Target, key_text::hmac_sha256},
-    http::{body::MAX_BODY_BYTES, message::Body, routes::check},
+    entry::check,
+    http::{body::MAX_BODY_BYTES, message::Body},
     ports::{ByteSource, Incoming, LocalFuture, Outgoing, Upstream, UpstreamError},
 };
 use futures::{

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, env, fs};
 
-use bitting::http::{document::openapi, routes::table};
+use bitting::{entry::tables, http::document::openapi};
 use serde_json::{Map, Value, json};
 
 use crate::support::{
@@ -15,7 +15,7 @@ use crate::support::{
 
 /// The document as the code makes it, whatever the file says.
 fn document() -> Value {
-    openapi().into()
+    openapi(tables()).into()
 }
 
 /// The document as the Worker serves it: what was in the file when this was built.
@@ -83,7 +83,7 @@ fn the_document_has_every_native_route_and_nothing_else() {
     let document = document();
     let documented: BTreeSet<String> = operations(&document).into_iter().map(|(name, _)| name).collect();
     let native = |path: &str| matches!(envelope(path), Envelope::Problem) && !path.starts_with("/v1/api_key");
-    let rows = table().into_iter().filter(|(_, path, _)| native(path));
+    let rows = tables().list().into_iter().filter(|(_, path, _)| native(path));
     assert_eq!(documented, rows.map(|(method, path, _)| format!("{method} {}", braces(path))).collect());
 }
 
@@ -114,7 +114,7 @@ fn every_operation_names_its_parameters_its_scope_and_itself_once() {
         assert_eq!(documented, segments.collect(), "{name}");
         assert!(parameters.iter().all(|parameter| parameter["description"].is_string()), "{name}");
         let (_, _, access) =
-            table().into_iter().find(|(method, path, _)| name == format!("{method} {}", braces(path))).unwrap();
+            tables().list().into_iter().find(|(method, path, _)| name == format!("{method} {}", braces(path))).unwrap();
         let scope = operation.get("x-required-scope").and_then(Value::as_str);
         assert_eq!(scope, Some(access).filter(|access| access.contains(':')), "{name}");
     }

@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bitting::{domain::catalogue::Catalogue, entry::check, http::routes::table};
+use bitting::{
+    domain::catalogue::Catalogue,
+    entry::{check, tables},
+};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -313,7 +316,8 @@ fn documents_name_every_route_error_and_variable() {
     let documents = documents();
     // Of two backticks the second may be missing at the end of a page, so each page is read for itself.
     let named: BTreeSet<&str> = documents.iter().flat_map(|(_, text)| named(text)).collect();
-    let mut missing: Vec<String> = table()
+    let mut missing: Vec<String> = tables()
+        .list()
         .into_iter()
         .map(|(method, path, _)| format!("{method} {path}"))
         .chain(error_codes())

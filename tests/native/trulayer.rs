@@ -2,10 +2,12 @@
 
 use std::rc::Rc;
 
-use bitting::http::{
-    body::{MAX_BATCH_BYTES, MAX_BODY_BYTES},
-    message::Body,
-    routes::table,
+use bitting::{
+    entry::tables,
+    http::{
+        body::{MAX_BATCH_BYTES, MAX_BODY_BYTES},
+        message::Body,
+    },
 };
 use serde_json::{Value, json};
 
@@ -185,7 +187,7 @@ fn query_only_key_can_write_nothing_on_any_surface() {
     world.settle();
     let before = world.database.dump();
     let mut refused = 0;
-    for (method, template, access) in table() {
+    for (method, template, access) in tables().list() {
         for prefix in ["", "/braintrust", "/confident", "/trulayer"] {
             let path = format!("{prefix}{}", template.replace(":id", &id).replace(":project", &project));
             let answer = world.call(method, &path, &key, &json!({}));

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::LazyLock};
 
-use bitting::http::routes::table;
+use bitting::entry::tables;
 use serde_json::{Value, json};
 
 use super::{Answer, Snapshot, World};
@@ -522,7 +522,7 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
         let path = named.iter().fold(path, |path, (name, value)| path.replace(name, value));
         RouteCall { method, template, path, access, known }
     };
-    table().into_iter().map(call).collect()
+    tables().list().into_iter().map(call).collect()
 }
 
 /// Every route that asks for a key.
