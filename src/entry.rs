@@ -1,9 +1,16 @@
 //! The one way in: a request is for the API, for the settings pages, or for a route of the operator's.
 
-use std::sync::LazyLock;
+use std::{rc::Rc, sync::LazyLock};
 
 use crate::{
-    app::{App, error::Error},
+    app::{
+        App,
+        error::Error,
+        evals_sweep,
+        extensions::Extensions,
+        settings::Settings,
+        sweep::{self, Chore},
+    },
     domain::catalogue::Catalogue,
     http::{
         self,
@@ -41,6 +48,11 @@ pub fn tables() -> &'static Tables {
     &TABLES
 }
 
+/// Returns the chores of every part of the service.
+pub fn chores() -> impl Iterator<Item = &'static Chore> {
+    sweep::CHORES.iter().chain(evals_sweep::CHORES)
+}
+
 /// Answers a request.
 pub async fn handle(app: &App, request: &Request) -> Response {
     let tables = tables();
@@ -68,6 +80,14 @@ pub fn misconfigured(request: &Request, message: &str, clock: &dyn Clock, entrop
 fn named(mut response: Response, request_id: String) -> Response {
     response.headers.push(("X-Request-Id".into(), request_id));
     response
+}
+
+/// Reads the settings of the parts that the core does not know; `get` gives a variable or a secret by its name.
+///
+/// # Errors
+/// The variable that is wrong, and what it must be.
+pub fn extensions(get: impl Fn(&str) -> Option<String>) -> Result<Extensions, String> {
+    Ok(Extensions::default().with(Rc::new(Settings::read(get)?)))
 }
 
 /// Whether the catalogue fits to the routes and the pages.

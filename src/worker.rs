@@ -5,7 +5,7 @@ use std::{cell::OnceCell, panic, rc::Rc};
 use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
 
 use crate::{
-    app::{App, config::Config, isolate::Isolate},
+    app::{App, config::Config, extensions::Extensions, isolate::Isolate},
     entry,
     platform::{
         d1::D1,
@@ -22,7 +22,7 @@ use crate::{
 thread_local! {
     /// What outlives a request. The configuration is part of the deployment, so it cannot change
     /// while an isolate lives.
-    static STATE: OnceCell<(Rc<Config>, Rc<Isolate>)> = const { OnceCell::new() };
+    static STATE: OnceCell<(Rc<Config>, Extensions, Rc<Isolate>)> = const { OnceCell::new() };
 }
 
 #[event(start)]
@@ -52,7 +52,7 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
         Ok(app) => app,
         Err(message) => return log::error!("the configuration is wrong, so nothing is swept: {message}"),
     };
-    match app.sweep().await {
+    match app.sweep(entry::chores()).await {
         Ok(swept) => log::info!("swept: {swept:?}"),
         Err(error) => log::error!("the sweep stopped early and goes on at the next one: {error:?}"),
     }
@@ -70,13 +70,15 @@ impl Background for Nothing {
 /// # Errors
 /// The variable that is wrong, and what it must be.
 fn app(env: &Env, background: Rc<dyn Background>) -> Result<App, String> {
-    let (config, isolate) = STATE.with(|state| {
+    let (config, extensions, isolate) = STATE.with(|state| {
         if let Some(state) = state.get() {
             return Ok::<_, String>(state.clone());
         }
-        let config = Config::read(|name| env.var(name).ok().map(|value| value.to_string()))?;
+        let get = |name: &str| env.var(name).ok().map(|value| value.to_string());
+        let config = Config::read(get)?;
         entry::check(&config.catalogue)?;
-        Ok(state.get_or_init(|| (Rc::new(config), Rc::default())).clone())
+        let extensions = entry::extensions(get)?;
+        Ok(state.get_or_init(|| (Rc::new(config), extensions, Rc::default())).clone())
     })?;
     Ok(App {
         database: Rc::new(D1(env.clone())),
@@ -88,6 +90,7 @@ fn app(env: &Env, background: Rc<dyn Background>) -> Result<App, String> {
         limiter: Rc::new(RateLimit(env.clone())),
         verifier: Rc::new(Subtle),
         config,
+        extensions,
         isolate,
     })
 }

@@ -12,6 +12,7 @@ use crate::{
         App, Principal,
         error::Error,
         model::{LanguageModel, Question, object_of},
+        settings::Settings,
         shares::viewer,
     },
     domain::{
@@ -103,7 +104,7 @@ impl ErrorAnalysis<'_> {
                 _ => return Err(Error::invalid(&format!("runs[{at}]"), "must be a run whose judgment is no good one")),
             }
         }
-        if self.app.config.model.is_none() {
+        if Settings::of(self.app)?.model.is_none() {
             let notes = ids.into_iter().zip(failed.iter().map(|(_, judgment)| note(judgment)));
             return Ok(Suggestion { by_model: false, items: notes.collect() });
         }
@@ -140,7 +141,7 @@ impl ErrorAnalysis<'_> {
         }
         viewer(principal)?;
         self.app.guarded(principal, Batch::new()).await?;
-        if self.app.config.model.is_none() {
+        if Settings::of(self.app)?.model.is_none() {
             return Ok(Suggestion { by_model: false, items: categorize(notes) });
         }
         let data = numbered(notes.iter().map(|note| json!({ "note": note })));
@@ -173,7 +174,7 @@ impl ErrorAnalysis<'_> {
         }
         viewer(principal)?;
         self.app.guarded(principal, Batch::new()).await?;
-        if self.app.config.model.is_none() {
+        if Settings::of(self.app)?.model.is_none() {
             return Ok(Suggestion { by_model: false, items: consolidate(categories) });
         }
         let data = numbered(categories.iter().map(|category| {

@@ -7,7 +7,9 @@ pub mod config;
 pub mod datasets;
 pub mod error;
 pub mod error_analysis;
+pub mod evals_sweep;
 pub mod evaluations;
+pub mod extensions;
 pub(crate) mod holding;
 pub mod idempotency;
 pub mod invitations;
@@ -24,6 +26,7 @@ pub mod review;
 pub mod rotation;
 pub mod runs;
 pub mod sessions;
+pub mod settings;
 pub mod shares;
 pub mod sweep;
 pub mod teams;
@@ -49,7 +52,7 @@ use crate::{
     },
 };
 
-use self::{config::Config, error::Error, isolate::Isolate};
+use self::{config::Config, error::Error, extensions::Extensions, isolate::Isolate};
 
 /// Everything that a use case needs. Cheap to clone, so that work behind the answer can own one.
 #[derive(Clone)]
@@ -74,6 +77,8 @@ pub struct App {
     pub config: Rc<Config>,
     /// The isolate's memory between requests.
     pub isolate: Rc<Isolate>,
+    /// The choices of parts that the core does not know.
+    pub extensions: Extensions,
 }
 
 /// The key in whose name a request acts, as it was when it was verified.

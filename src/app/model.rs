@@ -10,7 +10,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::{
-    app::{App, config::Model, error::Error},
+    app::{
+        App,
+        error::Error,
+        settings::{Model, Settings},
+    },
     domain::time::UnixMillis,
     ports::{ByteSource, Outgoing, UpstreamError},
 };
@@ -92,7 +96,7 @@ impl LanguageModel<'_> {
         question: &Question,
         is_good: impl Fn(&T) -> bool,
     ) -> Result<T, Error> {
-        let model = self.app.config.model.as_ref().ok_or(NOT_CONFIGURED)?;
+        let model = Settings::of(self.app)?.model.as_ref().ok_or(NOT_CONFIGURED)?;
         let body: Rc<dyn ByteSource> = Rc::new(request(model, question));
         let deadline = self.app.now().plus_ms(TOTAL_MS);
         let (mut unread, mut attempt) = (0, 1);

@@ -6,7 +6,7 @@
 //! credit goes back in the batch that says so.
 
 use crate::{
-    app::{App, Principal, error::Error, model::LanguageModel, page::Page, shares::viewer},
+    app::{App, Principal, error::Error, model::LanguageModel, page::Page, settings::Settings, shares::viewer},
     domain::{
         access::{Sight, Viewer},
         dataset::DatasetRow,
@@ -102,7 +102,7 @@ impl Runs<'_> {
                     let mut batch = Batch::new();
                     let deployed = batch.add(live_evaluations::deployment(viewer, id));
                     batch.execute(runs::charge(viewer, id));
-                    let inserted = batch.add(runs::insert(viewer, &run, self.app.config.trace_retention_ms));
+                    let inserted = batch.add(runs::insert(viewer, &run, Settings::of(self.app)?.trace_retention_ms));
                     let mut results = attempt.run(run.id, batch).await?;
                     if !results.take(inserted)? {
                         // It was stopped or taken away since it was read, or the last credit was spent.

@@ -4,7 +4,7 @@
 use serde_json::value::RawValue;
 
 use crate::{
-    app::{App, Principal, error::Error},
+    app::{App, Principal, error::Error, settings::Settings},
     domain::{
         id::{EvalId, FeedbackId, TraceId},
         key::Name,
@@ -63,7 +63,12 @@ impl Traces<'_> {
             return Err(Error::invalid(&format!("traces[{index}]"), message));
         }
         let mut batch = Batch::new();
-        batch.extend(traces::insert(reach(principal), traces, self.app.now(), self.app.config.trace_retention_ms));
+        batch.extend(traces::insert(
+            reach(principal),
+            traces,
+            self.app.now(),
+            Settings::of(self.app)?.trace_retention_ms,
+        ));
         self.app.guarded(principal, batch).await?;
         Ok(())
     }
@@ -87,7 +92,8 @@ impl Traces<'_> {
             .once_id(principal, FeedbackId::parse, async |attempt| {
                 let now = self.app.now();
                 let given = GivenFeedback { id: FeedbackId::new(now, self.app.random_bits()?), trace_id, feedback };
-                let insert = traces::insert_feedback(reach(principal), &given, now, self.app.config.trace_retention_ms);
+                let insert =
+                    traces::insert_feedback(reach(principal), &given, now, Settings::of(self.app)?.trace_retention_ms);
                 let mut batch = Batch::new();
                 batch.execute(insert);
                 attempt.run(given.id, batch).await?;
@@ -112,7 +118,8 @@ impl Traces<'_> {
                 let now = self.app.now();
                 let id = EvalId::new(now, self.app.random_bits()?);
                 let request = EvalRequest { id, trace_id, evaluator_type, metric_name };
-                let insert = traces::insert_eval(reach(principal), &request, now, self.app.config.trace_retention_ms);
+                let insert =
+                    traces::insert_eval(reach(principal), &request, now, Settings::of(self.app)?.trace_retention_ms);
                 let mut batch = Batch::new();
                 batch.execute(insert);
                 attempt.run(id, batch).await?;

@@ -3,7 +3,7 @@
 use std::{cell::Cell, rc::Rc};
 
 use bitting::{
-    entry,
+    entry::{self, chores},
     http::message::{Body, Content},
     ports::ByteSource,
 };
@@ -166,7 +166,7 @@ fn failed_upload_says_where_and_leaves_nothing() {
         assert_eq!(answer.field(), field);
         assert_eq!(world.get("/api/datasets", &owner).json["items"], json!([]));
     }
-    block_on(world.app.sweep()).unwrap();
+    block_on(world.app.sweep(chores())).unwrap();
     assert_eq!((world.database.count("datasets"), world.database.count("dataset_chunks")), (0, 0));
     for query in ["", "name=a", "format=csv", "name=&format=csv", "name=a&format=xml", "name=a&format=csv&x=1"] {
         let answer = world.post(&format!("/api/datasets/upload?{query}"), &owner, &Value::Null);
@@ -192,8 +192,8 @@ fn upload_that_the_database_fails_leaves_nothing() {
         assert_eq!(world.get("/api/datasets", &owner).json["items"], json!([]));
         world.advance_ms(DAY_MS + 1);
         // The first takes the rows, the second what they were of.
-        block_on(world.app.sweep()).unwrap();
-        block_on(world.app.sweep()).unwrap();
+        block_on(world.app.sweep(chores())).unwrap();
+        block_on(world.app.sweep(chores())).unwrap();
         assert_eq!((world.database.count("datasets"), world.database.count("dataset_chunks")), (0, 0), "{dies_at}");
     }
 }
@@ -482,8 +482,8 @@ fn sweep_takes_the_rows_of_what_was_deleted_and_nothing_else() {
     let gone = upload(&world, &owner, "csv", csv(60_000)).text("public_id");
     let kept = made(&world, &owner, &json!([{ "a": 1 }]));
     world.call("DELETE", &format!("/api/datasets/{gone}"), &owner, &Value::Null);
-    block_on(world.app.sweep()).unwrap();
-    block_on(world.app.sweep()).unwrap();
+    block_on(world.app.sweep(chores())).unwrap();
+    block_on(world.app.sweep(chores())).unwrap();
     assert_eq!((world.database.count("datasets"), world.database.count("dataset_chunks")), (1, 1));
     assert_eq!(rows(&world, &owner, &kept, "")["row_ids"], json!([1]));
 }

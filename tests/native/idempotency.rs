@@ -7,7 +7,7 @@ use bitting::{
         idempotency::{IDEMPOTENCY_WINDOW_MS, Nonce, Repeatable},
         key_text::KeyText,
     },
-    entry,
+    entry::{self, chores},
     http::{self, message::Request},
 };
 use futures::{executor::block_on, future::join};
@@ -15,7 +15,7 @@ use proptest::{prop_assert_eq, prop_assert_ne, proptest};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, World,
+    Answer, Rows, World,
     problem::assert_problem,
     read, request,
     routes::{Creates, RouteCall, Targets, every_key_route, prepared},
@@ -267,7 +267,7 @@ fn rotation_that_came_too_late_is_not_remembered() {
 #[test]
 fn after_the_window_a_request_is_a_new_one_and_nothing_is_left_to_derive_from() {
     let scene = Scene::new();
-    let sweep = || block_on(scene.world.app.sweep()).unwrap().idempotency_keys_pruned;
+    let sweep = || block_on(scene.world.app.sweep(chores())).unwrap().rows("idempotency_keys_pruned");
     let nonce = || scene.world.database.value("SELECT nonce FROM idempotency_keys").as_str().unwrap().to_owned();
     let first = scene.create(&scene.owner, &fields()).text("key");
     let old = nonce();
@@ -295,7 +295,7 @@ fn sweep_prunes_in_batches() {
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1201) SELECT 'k', i, 'f', 's', i FROM n",
     );
     scene.create(&scene.owner, &fields());
-    assert_eq!(block_on(scene.world.app.sweep()).unwrap().idempotency_keys_pruned, 1_201);
+    assert_eq!(block_on(scene.world.app.sweep(chores())).unwrap().rows("idempotency_keys_pruned"), 1_201);
     assert_eq!(scene.count(), 1);
 }
 

@@ -8,6 +8,8 @@ use crate::support::{
     problem::{assert_not_stored, assert_problem},
 };
 
+use bitting::entry::chores;
+
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// A world and the key of its owner.
@@ -840,7 +842,7 @@ fn a_key_that_expired_works_again_once_it_is_extended() {
     let (id, key) = world.create_from(&owner, &json!({ "name": "n", "scopes": [], "expires_in_days": 1 }));
     world.advance_ms(DAY_MS);
     assert_problem(&world.get("/v1/keys/self", &key), 401, "api_key_expired");
-    block_on(world.app.sweep()).unwrap();
+    block_on(world.app.sweep(chores())).unwrap();
     world.change(&owner, &id, &json!({ "expires_in_days": 1 }));
     assert_eq!(world.get("/v1/keys/self", &key).json["status"], "active");
 }
@@ -882,10 +884,10 @@ fn uses_of_a_key_are_told_by_day_and_forgotten_after_thirty() {
     world.advance_ms(28 * DAY_MS);
     assert_eq!(usage(&owner).2[..2], [4, 1]);
     let days = || world.database.value(&format!("SELECT count(*) FROM key_uses WHERE key_id = '{id}'"));
-    block_on(world.app.sweep()).unwrap();
+    block_on(world.app.sweep(chores())).unwrap();
     assert_eq!(days(), 2);
     world.advance_ms(DAY_MS);
-    block_on(world.app.sweep()).unwrap();
+    block_on(world.app.sweep(chores())).unwrap();
     assert_eq!(days(), 1, "the first day is told of no more");
     assert_eq!(usage(&owner).2[0], 1);
     let (_, stranger) = world.create(&owner, "other", &["api-keys:write"]);

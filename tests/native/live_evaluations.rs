@@ -1,11 +1,14 @@
 //! Live evaluations: deployed, run by their own key and by people, paid for, switched off; and what their key may not.
 
-use bitting::{entry, http::message::Request};
+use bitting::{
+    entry::{self, chores},
+    http::message::Request,
+};
 use futures::{executor::block_on, future::join_all};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, World,
+    Answer, Rows, World,
     model::{Model, Turn},
     problem::assert_problem,
     request,
@@ -542,7 +545,7 @@ fn broken_off_run_fails_after_ten_minutes_and_refunds_once() {
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)
          SELECT 'run_' || i, iif(i % 2, '{organization}', organization_id), live_evaluation_id, evaluation_id, key_id, state, inputs, i % 2 = 0, created_at FROM n, runs"
     ));
-    let sweep = |world: &World| block_on(world.app.sweep()).unwrap().runs_failed;
+    let sweep = |world: &World| block_on(world.app.sweep(chores())).unwrap().rows("runs_failed");
     scene.world.advance_ms(10 * 60 * 1000 - 1);
     assert_eq!(sweep(&scene.world), 0);
     scene.world.advance_ms(1);

@@ -1,7 +1,7 @@
 //! The language model as a judge: what it is asked, what counts as an answer, and when it is asked again.
 
 use bitting::{
-    app::{config::Config, error::Error, model::LanguageModel},
+    app::{settings::Settings, error::Error, model::LanguageModel},
     domain::{
         dataset::DatasetRow,
         judge::{Judge, Judgment},
@@ -194,7 +194,7 @@ fn without_a_model_nobody_is_asked() {
 fn the_model_is_configured_by_a_url_and_a_name() {
     let read = |variables: &[(&str, &str)]| {
         let get = |name: &str| variables.iter().find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned());
-        Config::read(get).map(|config| config.model.map(|model| (model.path, model.name, model.api_key)))
+        Settings::read(get).map(|config| config.model.map(|model| (model.path, model.name, model.api_key)))
     };
     let [url, name, key] = CONFIG;
     assert_eq!(read(&[]), Ok(None));

@@ -3,7 +3,9 @@
 use futures::executor::block_on;
 use serde_json::{Value, json};
 
-use crate::support::{World, problem::assert_problem};
+use crate::support::{Rows, World, problem::assert_problem};
+
+use bitting::entry::chores;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -158,7 +160,7 @@ fn runs_are_kept_as_long_as_traces() {
             "INSERT INTO review_items (id, organization_id, run_id, live_evaluation_id, state, flagged_at, flagged_by_key)
              SELECT 'rev_1', organization_id, id, live_evaluation_id, 'open', 0, key_id FROM runs WHERE id = '{run}'"
         ));
-        let sweep = || block_on(world.app.sweep()).unwrap().runs_pruned;
+        let sweep = || block_on(world.app.sweep(chores())).unwrap().rows("runs_pruned");
         world.advance_ms(3 * DAY_MS - 1);
         assert_eq!(sweep(), 0);
         world.advance_ms(1);
@@ -169,5 +171,5 @@ fn runs_are_kept_as_long_as_traces() {
     let (live, key) = world.live_evaluation(&owner);
     world.judge(&key, &live, "why");
     world.advance_ms(1_000 * DAY_MS);
-    assert_eq!(block_on(world.app.sweep()).unwrap().runs_pruned, 0);
+    assert_eq!(block_on(world.app.sweep(chores())).unwrap().rows("runs_pruned"), 0);
 }

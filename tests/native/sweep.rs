@@ -1,10 +1,10 @@
 //! The cron trigger's work: it can run twice, at the same time as another, or die anywhere.
 
-use bitting::app::sweep::Swept;
+use bitting::{app::sweep::Swept, entry::chores};
 use futures::{executor::block_on, future::join};
 use serde_json::{Value, json};
 
-use crate::support::{START, World};
+use crate::support::{Rows, START, World};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -17,11 +17,11 @@ fn world() -> (World, String, String) {
 }
 
 fn sweep(world: &World) -> Swept {
-    block_on(world.app.sweep()).unwrap()
+    block_on(world.app.sweep(chores())).unwrap()
 }
 
 fn expired(keys_expired: usize) -> Swept {
-    Swept { keys_expired, ..Swept::default() }
+    [("keys_expired", keys_expired)].into_iter().filter(|(_, rows)| *rows > 0).collect()
 }
 
 /// How many events of an expiry there are, and for how many keys.
@@ -97,7 +97,7 @@ fn sweep_prunes_sessions_and_links_that_have_expired() {
         )
     };
     world.database.execute(&(session("over", START.0) + &session("open", START.0 + 1)));
-    assert_eq!(sweep(&world).sessions_pruned, 1);
+    assert_eq!(sweep(&world).rows("sessions_pruned"), 1);
     assert_eq!(world.database.value("SELECT group_concat(id) FROM sessions"), "open");
     assert_eq!(world.database.value("SELECT group_concat(digest) FROM sign_in_links"), "open");
 }
@@ -121,8 +121,8 @@ fn two_sweeps_at_once_share_the_work() {
     // Each batch lets the other sweep take a turn.
     first.before_batches(|_, _| {});
     second.before_batches(|_, _| {});
-    let (one, two) = block_on(join(first.app.sweep(), second.app.sweep()));
-    let (one, two) = (one.unwrap().keys_expired, two.unwrap().keys_expired);
+    let (one, two) = block_on(join(first.app.sweep(chores()), second.app.sweep(chores())));
+    let (one, two) = (one.unwrap().rows("keys_expired"), two.unwrap().rows("keys_expired"));
     assert!(one > 0 && two > 0 && one + two == 1_201, "{one} {two}");
     assert_eq!(recorded(&first), (json!(1_201), json!(1_201)));
 }
@@ -133,7 +133,7 @@ fn sweep_that_dies_anywhere_leaves_nothing_half_done() {
         let (mut world, _, id) = world();
         world.copy_key(&id, 1_201, "00000001", Some(START.0 - 2_000));
         world.before_batches(move |database, number| database.down.set(number == dies_at));
-        assert!(block_on(world.app.sweep()).is_err());
+        assert!(block_on(world.app.sweep(chores())).is_err());
         let marked = world.database.value("SELECT count(*) FROM keys WHERE expired_at IS NOT NULL");
         assert_eq!(recorded(&world), (marked.clone(), marked), "died at {dies_at}");
         sweep(&world);
@@ -152,11 +152,11 @@ fn sweep_prunes_the_feed_but_for_its_newest_ten_thousand_changes() {
         ));
     };
     fill(10_000 - usize::try_from(before).unwrap());
-    assert_eq!(sweep(&world).changes_pruned, 0);
+    assert_eq!(sweep(&world).rows("changes_pruned"), 0);
     fill(1_200);
     let newest = world.database.value("SELECT max(seq) FROM changes");
-    assert_eq!(sweep(&world).changes_pruned, 1_200);
-    assert_eq!(sweep(&world).changes_pruned, 0);
+    assert_eq!(sweep(&world).rows("changes_pruned"), 1_200);
+    assert_eq!(sweep(&world).rows("changes_pruned"), 0);
     assert_eq!(world.database.count("changes"), 10_000);
     assert_eq!(world.database.value("SELECT max(seq) FROM changes"), newest);
     // Isolates that slept through it, and new ones, go on working.
@@ -178,10 +178,10 @@ fn sweep_prunes_audit_events_behind_their_retention() {
     world.advance_ms(DAY_MS);
     world.change(&owner, &id, &json!({ "name": "new" }));
     world.advance_ms(DAY_MS - 1);
-    assert_eq!(sweep(&world).events_pruned, 0, "they are kept to the last millisecond");
+    assert_eq!(sweep(&world).rows("events_pruned"), 0, "they are kept to the last millisecond");
     world.advance_ms(1);
-    assert_eq!(sweep(&world).events_pruned, 1_202);
-    assert_eq!(sweep(&world).events_pruned, 0);
+    assert_eq!(sweep(&world).rows("events_pruned"), 1_202);
+    assert_eq!(sweep(&world).rows("events_pruned"), 0);
     let events = world.get(&format!("/v1/keys/{id}/events"), &owner).json;
     assert_eq!(events["events"].as_array().unwrap().len(), 1);
 }
@@ -197,9 +197,9 @@ fn retention_of_an_event_is_the_one_from_when_it_was_written() {
     // The expiry is written now, with the shorter retention.
     assert_eq!(sweep(&world), expired(1));
     world.advance_ms(DAY_MS - 1);
-    assert_eq!(sweep(&world).events_pruned, 0);
+    assert_eq!(sweep(&world).rows("events_pruned"), 0);
     world.advance_ms(1);
-    assert_eq!(sweep(&world).events_pruned, 3);
+    assert_eq!(sweep(&world).rows("events_pruned"), 3);
 }
 
 /// A world with as many rows as this of each of the three tables that TruLayer's library fills.
@@ -221,11 +221,11 @@ fn traced(config: &[(&str, &str)], rows: usize) -> World {
 fn sweep_prunes_traces_behind_their_retention() {
     let world = traced(&[("TRACE_RETENTION_DAYS", "2")], 501);
     world.advance_ms(2 * DAY_MS - 1);
-    assert_eq!(sweep(&world).traces_pruned, 0, "they are kept to the last millisecond");
+    assert_eq!(sweep(&world).rows("traces_pruned"), 0, "they are kept to the last millisecond");
     world.advance_ms(1);
     let (swept, io) = world.counted(|| sweep(&world));
     // One batch for each of the ten other steps, and for each table a full one and one for the rest.
-    assert_eq!((swept.traces_pruned, io), (3 * 501, (16, 0, 0)));
+    assert_eq!((swept.rows("traces_pruned"), io), (3 * 501, (16, 0, 0)));
     assert_eq!(["traces", "feedback", "evals"].map(|table| world.database.count(table)), [0, 0, 0]);
 }
 
@@ -233,7 +233,7 @@ fn sweep_prunes_traces_behind_their_retention() {
 fn traces_are_kept_for_ever_when_nobody_says() {
     let world = traced(&[], 2);
     world.advance_ms(100 * 365 * DAY_MS);
-    assert_eq!(sweep(&world).traces_pruned, 0);
+    assert_eq!(sweep(&world).rows("traces_pruned"), 0);
     assert_eq!(["traces", "feedback", "evals"].map(|table| world.database.count(table)), [2, 2, 2]);
 }
 

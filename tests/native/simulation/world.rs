@@ -11,7 +11,7 @@ use std::{
 };
 
 use bitting::{
-    app::{App, config::Config, isolate::Isolate},
+    app::{App, config::Config, extensions::Extensions, isolate::Isolate},
     domain::{key_text::KeyText, time::UnixMillis},
     ports::{Background, Cache, Clock, Database, DatabaseError, Entropy, LocalFuture, Row, Statement},
 };
@@ -202,6 +202,7 @@ impl World {
             verifier: Rc::new(Seal),
             config: Rc::clone(&self.stage.config),
             isolate: Rc::clone(&self.isolates[isolate].borrow()),
+            extensions: Extensions::default(),
         }
     }
 

@@ -19,7 +19,7 @@ use std::{
 };
 
 use bitting::{
-    app::{App, config::Config},
+    app::{App, config::Config, extensions::Extensions, sweep::Swept},
     domain::{jwt::PublicKey, key_text::KeyText, time::UnixMillis, token::InvitationToken},
     entry,
     http::message::{Body, Content, Request},
@@ -316,6 +316,7 @@ impl World {
             verifier: Rc::new(Seal),
             config: Rc::new(config(variables)),
             isolate: Rc::default(),
+            extensions: extensions(variables),
         };
         Self { app, database, cache, clock, later, entropy, others }
     }
@@ -323,6 +324,7 @@ impl World {
     /// Deploys this world anew with another configuration.
     pub(crate) fn configure(&mut self, variables: &[(&str, &str)]) {
         self.app.config = Rc::new(config(variables));
+        self.app.extensions = extensions(variables);
     }
 
     /// Another isolate of the same deployment: the same database, KV and clock, nothing in memory.
@@ -342,7 +344,7 @@ impl World {
     /// The same deployment after its configuration was changed: new isolates, the same data.
     pub(crate) fn reconfigured(&self, variables: &[(&str, &str)]) -> Self {
         let mut world = self.another_isolate();
-        world.app.config = Rc::new(config(variables));
+        world.configure(variables);
         world
     }
 
@@ -598,15 +600,33 @@ fn value(json: &[u8]) -> Value {
     serde_json::from_slice(json).unwrap()
 }
 
-/// The configuration that these variables make, beside the operator's secret.
+/// The rows that a chore of a sweep changed.
+pub(crate) trait Rows {
+    fn rows(&self, chore: &str) -> usize;
+}
+
+impl Rows for Swept {
+    fn rows(&self, chore: &str) -> usize {
+        self.get(chore).copied().unwrap_or_default()
+    }
+}
+
+/// These variables, and the operator's secret.
+fn variable(variables: &[(&str, &str)], name: &str) -> Option<String> {
+    let given = variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned());
+    given.or((name == "OPERATOR_SECRET").then(|| OPERATOR_SECRET.to_owned()))
+}
+
+/// The configuration that these variables make.
 fn config(variables: &[(&str, &str)]) -> Config {
-    let get = |name: &str| {
-        let given = variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned());
-        given.or((name == "OPERATOR_SECRET").then(|| OPERATOR_SECRET.to_owned()))
-    };
-    let config = Config::read(get).unwrap();
+    let config = Config::read(|name| variable(variables, name)).unwrap();
     entry::check(&config.catalogue).unwrap();
     config
+}
+
+/// The settings that these variables make.
+fn extensions(variables: &[(&str, &str)]) -> Extensions {
+    entry::extensions(|name| variable(variables, name)).unwrap()
 }
 
 /// The envelope of errors below a path.
