@@ -137,7 +137,7 @@ CREATE TABLE keys (
   outgoing_last4 TEXT,
   outgoing_last_used_at INTEGER,
   outgoing_uses INTEGER NOT NULL DEFAULT 0,
-  live_evaluation_id TEXT               -- the one live evaluation that a key of kind `sk` runs; NULL: it is no such key
+  bound_to TEXT                         -- the one thing that a key of kind `sk` is for, a live evaluation; NULL: it is no such key
 ) STRICT, WITHOUT ROWID;
 
 -- Verification: one key by its digest, or by that of its outgoing secret.
@@ -297,7 +297,7 @@ CREATE INDEX changes_by_subject ON changes (subject, seq);
 -- Whoever changes what a verification depends on, be it by hand, cannot forget the feed. The subject
 -- is the one from before the change, because that is the one that snapshots know.
 CREATE TRIGGER keys_changed
-AFTER UPDATE OF id, organization_id, user_id, project_id, live_evaluation_id, kind, digest, name, scopes, role, metadata,
+AFTER UPDATE OF id, organization_id, user_id, project_id, bound_to, kind, digest, name, scopes, role, metadata,
   expires_at, disabled_at, revoked_at, rotates_at, outgoing_digest ON keys
 BEGIN
   INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
@@ -478,7 +478,7 @@ CREATE INDEX live_evaluations_by_user ON live_evaluations (organization_id, user
 CREATE INDEX live_evaluations_by_project ON live_evaluations (organization_id, project_id, id);
 
 -- A live evaluation has one key that works.
-CREATE UNIQUE INDEX keys_by_live_evaluation ON keys (live_evaluation_id) WHERE live_evaluation_id IS NOT NULL AND revoked_at IS NULL;
+CREATE UNIQUE INDEX keys_by_bound_to ON keys (bound_to) WHERE bound_to IS NOT NULL AND revoked_at IS NULL;
 
 -- What live evaluations have judged. Their ids are public: `run_` and a UUIDv7.
 CREATE TABLE runs (

@@ -195,7 +195,7 @@ impl Invitations<'_> {
             organization_id: invitation.organization_id,
             user_id: Some(user_id),
             project_id: None,
-            live_evaluation_id: None,
+            bound_to: None,
             kind: KeyKind::Pat,
             name: key_name,
             preview: text.preview(),

@@ -142,7 +142,7 @@ impl Keys<'_> {
             organization_id,
             user_id,
             project_id: new.project_id,
-            live_evaluation_id: None,
+            bound_to: None,
             kind,
             name: new.name,
             preview: text.preview(),
@@ -250,7 +250,7 @@ impl Keys<'_> {
             return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() });
         }
         check_changeable(before)?;
-        if change.scopes.is_some() && before.live_evaluation_id.is_some() {
+        if change.scopes.is_some() && before.bound_to.is_some() {
             return Err(Error::invalid("scopes", "the key of a live evaluation runs it, and can do nothing else"));
         }
         // Whoever makes a key do more, work again or last longer vouches for all that it can do then, as

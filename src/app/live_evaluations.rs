@@ -15,7 +15,7 @@ use crate::{
     domain::{
         access::{Part, Permitted, Resource},
         evaluation::Evaluation,
-        id::{EvaluationId, KeyId, LiveEvaluationId},
+        id::{BoundTo, EvaluationId, KeyId, LiveEvaluationId},
         key::{Created, Key, Life, Name, Role},
         key_text::{KeyKind, KeyText},
         live_evaluation::{LiveEvaluation, LiveEvaluationChange, WorkingKey},
@@ -158,7 +158,7 @@ impl LiveEvaluations<'_> {
             organization_id: live.organization_id,
             user_id: None,
             project_id: None,
-            live_evaluation_id: Some(live.id),
+            bound_to: Some(BoundTo::new(live.id)),
             kind: KeyKind::Sk,
             name: live.name.clone(),
             preview: text.preview(),

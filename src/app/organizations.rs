@@ -191,7 +191,7 @@ impl Organizations<'_> {
             organization_id: organization.id,
             user_id: Some(user_id),
             project_id: None,
-            live_evaluation_id: None,
+            bound_to: None,
             kind: KeyKind::Pat,
             name: new.key_name,
             preview: text.preview(),

@@ -11,7 +11,7 @@ use crate::{
         access::{Sight, Viewer},
         dataset::DatasetRow,
         feed::{Feed, News},
-        id::{LiveEvaluationId, RunId},
+        id::{BoundTo, LiveEvaluationId, RunId},
         json::{MAX_DEPTH, depth},
         run::{Run, RunFilter, RunState},
     },
@@ -189,9 +189,11 @@ fn forget(batch: &mut Batch, principal: &Principal, run: &Run) {
 
 /// The viewer as whom the caller runs a live evaluation: its own key sees it and nothing else.
 fn runner(principal: &Principal, id: LiveEvaluationId) -> Result<Viewer, Error> {
-    match principal.snapshot.live_evaluation_id {
+    match &principal.snapshot.bound_to {
         None => viewer(principal),
-        Some(own) if own == id => Ok(Viewer { organization_id: principal.snapshot.organization_id, sight: Sight::All }),
+        Some(own) if *own == BoundTo::new(id) => {
+            Ok(Viewer { organization_id: principal.snapshot.organization_id, sight: Sight::All })
+        }
         Some(_) => Err(Error::NotFound),
     }
 }

@@ -164,6 +164,26 @@ public_id! {
     ReviewId "rev_"
 }
 
+/// The id of the one thing that a key is bound to. A part of the service that the core does not know has made it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BoundTo(String);
+
+impl BoundTo {
+    /// Returns a thing by its id.
+    pub fn new(id: impl fmt::Display) -> Self {
+        Self(id.to_string())
+    }
+}
+
+impl fmt::Display for BoundTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+json_schema!(BoundTo, "BoundTo", { "type": "string", "pattern": "^live_[0-9a-f]{32}$" });
+
 /// The number of a change. 0 stands before the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

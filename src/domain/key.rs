@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
+    id::{BoundTo, KeyId, OrganizationId, ProjectId, UserId},
     key_text::{Digest, KeyKind, KeyText, Preview},
     schema::json_schema,
     scope::Scopes,
@@ -105,7 +105,7 @@ pub struct Key {
     /// The one project that it sees, for a project's key.
     pub project_id: Option<ProjectId>,
     /// The one live evaluation that it runs, for a key of kind `sk`.
-    pub live_evaluation_id: Option<LiveEvaluationId>,
+    pub bound_to: Option<BoundTo>,
     /// Its kind.
     pub kind: KeyKind,
     /// The name that a person gave it.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, Seq, SessionId, Subject, UserId},
+    id::{BoundTo, KeyId, OrganizationId, ProjectId, Seq, SessionId, Subject, UserId},
     key::{Life, Name, Role},
     key_text::KeyKind,
     organization::{Policy, Subscription},
@@ -52,7 +52,7 @@ pub struct Snapshot {
     /// The one project that it sees.
     pub project_id: Option<ProjectId>,
     /// The one live evaluation that it runs, and does nothing else.
-    pub live_evaluation_id: Option<LiveEvaluationId>,
+    pub bound_to: Option<BoundTo>,
     /// Its kind.
     pub kind: KeyKind,
     /// Its name.

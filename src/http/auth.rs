@@ -69,7 +69,7 @@ pub(crate) fn admit(app: &App, principal: &Principal, permission: &Permission) -
     let decision = decide(&principal.snapshot, scopes, app.clock.now());
     // A key that is not good hears of that first, whatever it is for.
     let good = matches!(decision, Ok(()) | Err(Refusal::MissingScopes(_)));
-    if good && principal.snapshot.live_evaluation_id.is_some() && !permission.bound {
+    if good && principal.snapshot.bound_to.is_some() && !permission.bound {
         return Err(Problem::LiveEvaluationKey);
     }
     decision?;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::{
-        id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
+        id::{BoundTo, KeyId, OrganizationId, ProjectId, UserId},
         key::{Created, Key, KeyState, Name, Role, Rotation},
         key_text::KeyKind,
         scope::Scopes,
@@ -54,7 +54,7 @@ pub(crate) struct KeyBody {
     /// The one project that it sees, for a project's key.
     project_id: Option<ProjectId>,
     /// The one live evaluation that it runs, for the key of one.
-    live_evaluation_id: Option<LiveEvaluationId>,
+    live_evaluation_id: Option<BoundTo>,
     /// Whatever its maker wants to know about it; comes back with every verification.
     metadata: Map<String, Value>,
     /// When it was made.
@@ -115,7 +115,7 @@ impl KeyBody {
             organization_id: key.organization_id,
             user_id: key.user_id,
             project_id: key.project_id,
-            live_evaluation_id: key.live_evaluation_id,
+            live_evaluation_id: key.bound_to,
             metadata: key.metadata,
             created_at: Rfc3339(key.created_at),
             created_by: key.created_by,

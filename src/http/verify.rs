@@ -12,7 +12,7 @@ use crate::{
     },
     domain::{
         decision::{Refusal, decide},
-        id::{KeyId, LiveEvaluationId, OrganizationId, UserId},
+        id::{BoundTo, KeyId, OrganizationId, UserId},
         key::Name,
         key_text::{KeyKind, KeyText},
         scope::{Scope, Scopes},
@@ -153,7 +153,7 @@ struct Owner {
     /// The user, for a personal key.
     user_id: Option<UserId>,
     /// The live evaluation, for the key of one.
-    live_evaluation_id: Option<LiveEvaluationId>,
+    live_evaluation_id: Option<BoundTo>,
 }
 
 impl FoundBody {
@@ -168,7 +168,7 @@ impl FoundBody {
             owner: Owner {
                 organization_id: snapshot.organization_id,
                 user_id: snapshot.user_id,
-                live_evaluation_id: snapshot.live_evaluation_id,
+                live_evaluation_id: snapshot.bound_to.clone(),
             },
             scopes: snapshot.scopes.clone(),
             full_access: snapshot.scopes == Scopes::Full,

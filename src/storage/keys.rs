@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::{
-        id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, UserId},
+        id::{BoundTo, KeyId, OrganizationId, ProjectId, UserId},
         key::{Key, KeyChange, KeyState, Life, Name, NewSecret, Role, Rotation},
         key_list::{KeyCursor, KeyFilter, KeyOwner, KeyReach, KeyRef, MAX_LOOKED_THROUGH, StatusFilter},
         key_text::{Digest, KeyKind, Preview},
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The columns of a [`Key`].
-const COLUMNS: &str = "id, number, organization_id, user_id, project_id, live_evaluation_id, kind, stem, start, \
+const COLUMNS: &str = "id, number, organization_id, user_id, project_id, bound_to, kind, stem, start, \
     last4, name, scopes, role, metadata, expires_at, disabled_at, revoked_at, created_at, created_by, updated_at, \
     last_used_at, rotates_at, outgoing_start, outgoing_last4, outgoing_last_used_at, outgoing_uses";
 
@@ -36,7 +36,7 @@ struct KeyRow {
     organization_id: OrganizationId,
     user_id: Option<UserId>,
     project_id: Option<ProjectId>,
-    live_evaluation_id: Option<LiveEvaluationId>,
+    bound_to: Option<BoundTo>,
     kind: KeyKind,
     #[serde(flatten)]
     preview: Preview,
@@ -67,7 +67,7 @@ impl From<KeyRow> for Key {
             organization_id: row.organization_id,
             user_id: row.user_id,
             project_id: row.project_id,
-            live_evaluation_id: row.live_evaluation_id,
+            bound_to: row.bound_to,
             kind: row.kind,
             name: row.name,
             preview: row.preview,
@@ -114,18 +114,18 @@ pub(crate) fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: O
     let sql = format!(
         "INSERT INTO keys (id, organization_id, number, user_id, project_id, kind, digest, pepper_version, stem, \
          start, last4, name, scopes, role, metadata, expires_at, created_at, created_by, updated_at, \
-         live_evaluation_id) \
+         bound_to) \
          SELECT :id, :organization_id, \
          (SELECT coalesce(max(number), 0) + 1 FROM keys WHERE organization_id = :organization_id), \
          :user_id, :project_id, :kind, :digest, :pepper_version, :stem, \
          :start, :last4, :name, :scopes, :role, :metadata, :expires_at, :created_at, :created_by, :created_at, \
-         :live_evaluation_id \
+         :bound_to \
          WHERE (:project_id IS NULL OR EXISTS (SELECT 1 FROM projects WHERE id = :project_id \
          AND organization_id = :organization_id AND deleted_at IS NULL)) \
          AND (:user_id IS NULL OR EXISTS (SELECT 1 FROM memberships \
          WHERE organization_id = :organization_id AND user_id = :user_id)) \
          AND (:max_keys IS NULL OR :max_keys > {} + {}) \
-         AND (:live_evaluation_id IS NULL OR changes() > 0) RETURNING number",
+         AND (:bound_to IS NULL OR changes() > 0) RETURNING number",
         held("IS NULL"),
         held("> :created_at")
     );
@@ -148,7 +148,7 @@ pub(crate) fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: O
         expires_at: key.life.expires_at,
         created_at: key.created_at,
         created_by: key.created_by,
-        live_evaluation_id: key.live_evaluation_id,
+        bound_to: key.bound_to,
         max_keys
     );
     Query::new(statement, read_number)

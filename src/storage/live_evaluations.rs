@@ -25,7 +25,7 @@ use crate::{
 const COLUMNS: &str = "id, organization_id, user_id, project_id, evaluation_id, name, description, config, active, \
                        created_at, updated_at, \
                        (SELECT json_object('id', id, 'preview', start || '…' || last4) FROM keys \
-                       WHERE live_evaluation_id = live_evaluations.id AND revoked_at IS NULL) AS key";
+                       WHERE bound_to = live_evaluations.id AND revoked_at IS NULL) AS key";
 
 /// The live evaluations that a viewer sees, for lists of what belongs to them.
 pub(crate) struct Reach {
@@ -96,7 +96,7 @@ pub(crate) fn get(viewer: Viewer, id: LiveEvaluationId) -> Query<Option<Permitte
 /// The live evaluation whose key was made under an Idempotency-Key.
 pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<LiveEvaluation>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM live_evaluations WHERE id = (SELECT live_evaluation_id FROM keys WHERE id = {})",
+        "SELECT {COLUMNS} FROM live_evaluations WHERE id = (SELECT bound_to FROM keys WHERE id = {})",
         SUBJECT,
     );
     Query::first(statement!(sql, key_id, digest))

@@ -152,6 +152,7 @@ macro_rules! text_params {
 text_params!(
     str,
     String,
+    crate::domain::id::BoundTo,
     crate::domain::id::DatasetId,
     crate::domain::id::EvalId,
     crate::domain::id::EvaluationId,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::{
-        id::{KeyId, LiveEvaluationId, OrganizationId, ProjectId, Seq, SessionId, UserId},
+        id::{BoundTo, KeyId, OrganizationId, ProjectId, Seq, SessionId, UserId},
         key::{Life, Name, Role},
         key_text::{Digest, KeyKind},
         organization::{Policy, Subscription},
@@ -28,7 +28,7 @@ pub(crate) struct SnapshotRow {
     organization_id: OrganizationId,
     user_id: Option<UserId>,
     project_id: Option<ProjectId>,
-    live_evaluation_id: Option<LiveEvaluationId>,
+    bound_to: Option<BoundTo>,
     kind: KeyKind,
     name: Name,
     #[serde(deserialize_with = "json_text_or_null")]
@@ -70,7 +70,7 @@ impl SnapshotRow {
             subscription: self.subscription,
             user_id: self.user_id,
             project_id: self.project_id,
-            live_evaluation_id: self.live_evaluation_id,
+            bound_to: self.bound_to,
             kind: self.kind,
             name: self.name,
             scopes: self.scopes,
@@ -93,7 +93,7 @@ pub(crate) fn candidate(candidates: &[Digest], index: usize) -> Option<Digest> {
 /// into one batch with [`crate::storage::changes::since`], whose head is the snapshot's `seq`.
 pub(crate) fn by_digest(candidates: &[Digest]) -> Query<Option<SnapshotRow>> {
     let sql = format!(
-        "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.live_evaluation_id, k.kind, k.name, k.scopes, \
+        "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.bound_to, k.kind, k.name, k.scopes, \
          k.role, k.metadata, k.expires_at, k.disabled_at, k.revoked_at, \
          CASE WHEN k.digest IN (:first, :second, :third) THEN NULL ELSE k.rotates_at END AS outgoing_until, {BEHIND} \
          FROM keys k JOIN organizations o ON o.id = k.organization_id \
@@ -115,7 +115,7 @@ pub(crate) const CACHE_TTL_SECONDS: u64 = 24 * 60 * 60;
 
 /// Under which key KV holds the snapshot of this digest. The number is the version of [`Cached`].
 pub(crate) fn cache_key(digest: Digest) -> String {
-    format!("snapshot:3:{}", digest.to_hex())
+    format!("snapshot:4:{}", digest.to_hex())
 }
 
 #[derive(Serialize, Deserialize)]

@@ -156,7 +156,7 @@ test("KV gets a snapshot after a miss under a fresh feed, with an expiry, and th
   await beginMinute(app, owner);
   assert.equal((await verify(app, owner, made.key)).json.source, "d1");
   const [{ digest }] = await rows(app, "SELECT digest FROM keys WHERE id = ?1", made.id);
-  const name = `snapshot:3:${digest}`;
+  const name = `snapshot:4:${digest}`;
   assert.deepEqual((await app.io()).calls, [`CACHE.get ${name}`, "DB.batch(2)", `CACHE.put ${name}`]);
   const { keys } = await app.kv.list({ prefix: name });
   const lifetime = keys[0].expiration - Date.now() / 1000;

@@ -64,7 +64,7 @@ test("KV going on to hold a revoked key makes no yes: neither where the feed is 
   const made = await create(a, owner);
   await verify(a, owner, made.key);
   await a.io();
-  const [{ name }] = await rows(app, "SELECT 'snapshot:3:' || digest AS name FROM keys WHERE id = ?1", made.id);
+  const [{ name }] = await rows(app, "SELECT 'snapshot:4:' || digest AS name FROM keys WHERE id = ?1", made.id);
   const old = await app.kv.get(name);
   assert.match(old, /"revoked_at":null/);
 
@@ -153,7 +153,7 @@ test("while KV is down, or holds rubbish, D1 answers; KV is filled and read agai
   assert.equal(await source(a, made), "kv");
 
   const other = await create(a, owner);
-  const [{ name }] = await rows(app, "SELECT 'snapshot:3:' || digest AS name FROM keys WHERE id = ?1", other.id);
+  const [{ name }] = await rows(app, "SELECT 'snapshot:4:' || digest AS name FROM keys WHERE id = ?1", other.id);
   await app.kv.put(name, '{"digest":"', { expirationTtl: 60 });
   assert.equal(await source(b, other), "d1");
 });

@@ -258,7 +258,7 @@ fn refused_request_reaches_no_upstream_and_its_body_is_not_read() {
     assert_problem(&world.get("/orders/7", &reader), 402, "subscription_inactive");
     subscription("active");
     // The key of a live evaluation, whatever scope a route asks for.
-    world.database.execute(&format!("UPDATE keys SET live_evaluation_id = 'live_{:032x}' WHERE id = '{id}'", 1));
+    world.database.execute(&format!("UPDATE keys SET bound_to = 'live_{:032x}' WHERE id = '{id}'", 1));
     assert_problem(&world.get("/orders/7", &reader), 403, "live_evaluation_key");
     world.revoke(&owner, &id);
     assert_problem(&world.get("/orders/7", &reader), 401, "key_revoked");

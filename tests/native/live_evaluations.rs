@@ -79,7 +79,7 @@ impl Scene {
 
     /// The id of the key that works.
     fn key_id(&self) -> String {
-        let sql = format!("SELECT id FROM keys WHERE live_evaluation_id = '{}' AND revoked_at IS NULL", self.live);
+        let sql = format!("SELECT id FROM keys WHERE bound_to = '{}' AND revoked_at IS NULL", self.live);
         self.world.database.value(&sql).as_str().unwrap().to_owned()
     }
 }

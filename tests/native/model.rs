@@ -1,7 +1,7 @@
 //! The language model as a judge: what it is asked, what counts as an answer, and when it is asked again.
 
 use bitting::{
-    app::{settings::Settings, error::Error, model::LanguageModel},
+    app::{error::Error, model::LanguageModel, settings::Settings},
     domain::{
         dataset::DatasetRow,
         judge::{Judge, Judgment},
