@@ -1,45 +1,70 @@
 //! The one way in: a request is for the API, for the settings pages, or for a route of the operator's.
 
-use std::{rc::Rc, sync::LazyLock};
+#[cfg(feature = "evaluations")]
+use std::rc::Rc;
+use std::sync::LazyLock;
 
-use crate::{
+use bitting_api::routes;
+#[cfg(all(feature = "evaluations", feature = "trulayer"))]
+use bitting_http::route::Table;
+use bitting_http::{
+    dispatch::request_id,
+    message::{Request, Response},
+    problem::Problem,
+    tables::Tables,
+};
+use bitting_keys::{
     app::{
         App,
         error::Error,
-        evals_sweep,
         extensions::Extensions,
-        settings::Settings,
         sweep::{self, Chore},
     },
-    domain::catalogue::Catalogue,
-    http::{
-        self,
-        dispatch::request_id,
-        evals_routes,
-        message::{Request, Response},
-        problem::Problem,
-        route::Table,
-        routes,
-        tables::Tables,
-        trulayer,
-    },
-    pages,
+    domain::catalogue::{Catalogue, Surface},
     ports::{Clock, Entropy},
 };
 
 /// The routes of traces, on the surface of the libraries that send them.
-static TRACES: Table = Table { prefix: Some("/trulayer"), envelope: trulayer::envelope, rows: evals_routes::TRACES };
+#[cfg(all(feature = "evaluations", feature = "trulayer"))]
+static TRACES: Table = Table {
+    surface: Some(Surface::Trulayer),
+    prefix: Some("/trulayer"),
+    envelope: bitting_api::vendors::trulayer::envelope,
+    rows: bitting_evals::http::routes::TRACES,
+};
+
+/// The surfaces that this build serves.
+pub const SURFACES: &[Surface] = &[
+    #[cfg(feature = "evaluations")]
+    Surface::Evaluations,
+    #[cfg(feature = "braintrust")]
+    Surface::Braintrust,
+    #[cfg(feature = "confident")]
+    Surface::Confident,
+    #[cfg(feature = "trulayer")]
+    Surface::Trulayer,
+    #[cfg(feature = "pages")]
+    Surface::Pages,
+    #[cfg(feature = "mcp")]
+    Surface::Mcp,
+];
 
 /// The routes of every surface that is served.
 static TABLES: LazyLock<Tables> = LazyLock::new(|| {
     Tables::new(vec![
         &routes::KEYS,
-        &evals_routes::EVALUATIONS,
-        &routes::BRAINTRUST,
-        &routes::CONFIDENT,
-        &routes::TRULAYER,
+        #[cfg(feature = "evaluations")]
+        &bitting_evals::http::routes::EVALUATIONS,
+        #[cfg(feature = "braintrust")]
+        &bitting_api::vendors::braintrust::ROUTES,
+        #[cfg(feature = "confident")]
+        &bitting_api::vendors::confident::ROUTES,
+        #[cfg(feature = "trulayer")]
+        &bitting_api::vendors::trulayer::ROUTES,
+        #[cfg(all(feature = "evaluations", feature = "trulayer"))]
         &TRACES,
-        &routes::MCP,
+        #[cfg(feature = "mcp")]
+        &bitting_api::mcp::ROUTES,
     ])
 });
 
@@ -50,7 +75,11 @@ pub fn tables() -> &'static Tables {
 
 /// Returns the chores of every part of the service.
 pub fn chores() -> impl Iterator<Item = &'static Chore> {
-    sweep::CHORES.iter().chain(evals_sweep::CHORES)
+    #[cfg(feature = "evaluations")]
+    let more = bitting_evals::app::sweep::CHORES;
+    #[cfg(not(feature = "evaluations"))]
+    let more = &[];
+    sweep::CHORES.iter().chain(more)
 }
 
 /// Answers a request.
@@ -58,20 +87,38 @@ pub async fn handle(app: &App, request: &Request) -> Response {
     let tables = tables();
     let id = request_id(request, &*app.clock, &*app.entropy);
     let response = match tables.find(&request.method, &request.path) {
-        Err(Problem::NoSuchPath) => match pages::find(&request.method, &request.path) {
-            Err(Problem::NoSuchPath) => http::forward(tables, app, request, &id).await,
-            found => pages::answer(app, request, found, &id).await,
+        Err(Problem::NoSuchPath) => match page(app, request, &id).await {
+            Some(page) => page,
+            None => bitting_api::forward(tables, app, request, &id).await,
         },
-        found => http::answer(tables, app, request, found, &id).await,
+        found => bitting_api::answer(tables, app, request, found, &id).await,
     };
     named(response, id)
+}
+
+/// Answers a request for a page; `None`: there is no page at its path.
+#[cfg(feature = "pages")]
+async fn page(app: &App, request: &Request, request_id: &str) -> Option<Response> {
+    match bitting_pages::find(&request.method, &request.path) {
+        Err(Problem::NoSuchPath) => None,
+        found => Some(bitting_pages::answer(app, request, found, request_id).await),
+    }
+}
+
+#[cfg(not(feature = "pages"))]
+async fn page(_: &App, _: &Request, _: &str) -> Option<Response> {
+    None
 }
 
 /// Answers everybody for a deployment whose configuration cannot be read; `message` is for the log alone.
 pub fn misconfigured(request: &Request, message: &str, clock: &dyn Clock, entropy: &dyn Entropy) -> Response {
     let id = request_id(request, clock, entropy);
     log::error!("the configuration is wrong: {message} (request {id})");
-    let response = pages::misconfigured(request, &id).unwrap_or_else(|| {
+    #[cfg(feature = "pages")]
+    let page = bitting_pages::misconfigured(request, &id);
+    #[cfg(not(feature = "pages"))]
+    let page = None;
+    let response = page.unwrap_or_else(|| {
         Problem::App(Error::Unavailable(String::new())).response(tables().envelope(&request.path), &id)
     });
     named(response, id)
@@ -87,14 +134,29 @@ fn named(mut response: Response, request_id: String) -> Response {
 /// # Errors
 /// The variable that is wrong, and what it must be.
 pub fn extensions(get: impl Fn(&str) -> Option<String>) -> Result<Extensions, String> {
-    Ok(Extensions::default().with(Rc::new(Settings::read(get)?)))
+    let extensions = Extensions::default();
+    #[cfg(feature = "evaluations")]
+    let extensions = extensions.with(Rc::new(bitting_evals::app::settings::Settings::read(get)?));
+    #[cfg(not(feature = "evaluations"))]
+    drop(get);
+    Ok(extensions)
 }
 
-/// Whether the catalogue fits to the routes and the pages.
+/// Whether the catalogue fits to this build, to its routes and to its pages.
 ///
 /// # Errors
-/// The scope that is missing, or the operator's route that is in the way.
+/// The surface or the scope that is missing, or the operator's route that is in the way.
 pub fn check(catalogue: &Catalogue) -> Result<(), String> {
+    for surface in Surface::ALL {
+        let (wanted, built) = (catalogue.surfaces.contains(&surface), SURFACES.contains(&surface));
+        if wanted != built {
+            let (is, must) = if built { ("is not in the list", "with") } else { ("is in the list", "without") };
+            let name = surface.as_str();
+            return Err(format!("surfaces: `{name}` {is}, and this Worker was built {must} it; build it anew"));
+        }
+    }
     tables().check(catalogue)?;
-    pages::check(catalogue)
+    #[cfg(feature = "pages")]
+    bitting_pages::check(catalogue)?;
+    Ok(())
 }

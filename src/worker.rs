@@ -2,10 +2,13 @@
 
 use std::{cell::OnceCell, panic, rc::Rc};
 
+use bitting_keys::{
+    app::{App, config::Config, extensions::Extensions, isolate::Isolate},
+    ports::{Background, LocalFuture},
+};
 use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
 
 use crate::{
-    app::{App, config::Config, extensions::Extensions, isolate::Isolate},
     entry,
     platform::{
         d1::D1,
@@ -16,7 +19,6 @@ use crate::{
         upstream::Fetcher,
         verifier::Subtle,
     },
-    ports::{Background, LocalFuture},
 };
 
 thread_local! {

@@ -1,9 +1,8 @@
 //! D1 as the [`Database`] port.
 
+use bitting_keys::ports::{Database, DatabaseError, LocalFuture, Param, Row, Statement};
 use wasm_bindgen::JsValue;
 use worker::{D1Database, Env};
-
-use crate::ports::{Database, DatabaseError, LocalFuture, Param, Row, Statement};
 
 /// The binding `DB`, looked up when it is needed: most verifications do not need it.
 pub(crate) struct D1(pub(crate) Env);

@@ -1,8 +1,7 @@
 //! KV as the [`Cache`] port.
 
+use bitting_keys::ports::{Cache, LocalFuture};
 use worker::Env;
-
-use crate::ports::{Cache, LocalFuture};
 
 /// The binding `CACHE`, looked up when it is needed.
 pub(crate) struct Kv(pub(crate) Env);

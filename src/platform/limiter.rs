@@ -1,8 +1,7 @@
 //! Cloudflare's rate limiting.
 
+use bitting_keys::ports::{Limiter, LocalFuture};
 use worker::Env;
-
-use crate::ports::{Limiter, LocalFuture};
 
 /// The binding `SIGN_IN_ATTEMPTS`. It counts in each of Cloudflare's places for itself, and not exactly.
 pub(crate) struct RateLimit(pub(crate) Env);

@@ -2,17 +2,14 @@
 
 use std::{any::Any, cell::Cell, rc::Rc};
 
+use bitting_http::message::{Body, Content, Request, Response};
+use bitting_keys::ports::ByteSource;
 use futures_util::{
     StreamExt, TryStreamExt,
     future::ready,
     stream::{self, LocalBoxStream},
 };
 use worker::{ByteStream, Error, ResponseBuilder, web_sys::ReadableStream};
-
-use crate::{
-    http::message::{Body, Content, Request, Response},
-    ports::ByteSource,
-};
 
 /// The request as the core reads it.
 pub(crate) fn read(request: &worker::Request) -> Request {

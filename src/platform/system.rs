@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use worker::{Context, Delay};
-
-use crate::{
+use bitting_keys::{
     domain::time::UnixMillis,
     ports::{Background, Clock, Entropy, LocalFuture},
 };
+use worker::{Context, Delay};
 
 /// `Date.now()` and `setTimeout`.
 pub(crate) struct WallClock;

@@ -2,6 +2,10 @@
 
 use std::{any::Any, rc::Rc, time::Duration};
 
+use bitting_keys::{
+    domain::catalogue::Target,
+    ports::{ByteSource, Incoming, LocalFuture, Outgoing, Upstream, UpstreamError},
+};
 use futures_util::future::{Either, select};
 use js_sys::Uint8Array;
 use worker::{
@@ -9,11 +13,7 @@ use worker::{
     web_sys::{self, RequestCache, RequestRedirect},
 };
 
-use crate::{
-    domain::catalogue::Target,
-    platform::message::Readable,
-    ports::{ByteSource, Incoming, LocalFuture, Outgoing, Upstream, UpstreamError},
-};
+use crate::platform::message::Readable;
 
 /// `fetch`, and the service bindings of this Worker.
 pub(crate) struct Fetcher(pub(crate) Env);

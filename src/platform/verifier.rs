@@ -1,13 +1,12 @@
 //! The check of signatures, by `crypto.subtle`.
 
-use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
-use wasm_bindgen::{JsCast, JsValue};
-use worker::wasm_bindgen_futures::JsFuture;
-
-use crate::{
+use bitting_keys::{
     domain::jwt::PublicKey,
     ports::{LocalFuture, Verifier},
 };
+use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use worker::wasm_bindgen_futures::JsFuture;
 
 /// `crypto.subtle`.
 pub(crate) struct Subtle;

@@ -1,7 +1,8 @@
 //! The audit trail: everything that manages something is in it, done or refused, it can be read and
 //! exported, and nobody can change it.
 
-use bitting::{entry, http::message::Content};
+use bitting::entry;
+use bitting_http::message::Content;
 use futures::{StreamExt, executor::block_on};
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! The operator's secret makes the first organization, owner and key, once.
 
-use bitting::app::config::Config;
+use bitting_keys::app::config::Config;
 use futures::{executor::block_on, future::join};
 use serde_json::{Value, json};
 

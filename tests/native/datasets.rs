@@ -2,11 +2,9 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use bitting::{
-    entry::{self, chores},
-    http::message::{Body, Content},
-    ports::ByteSource,
-};
+use bitting::entry::{self, chores};
+use bitting_http::message::{Body, Content};
+use bitting_keys::ports::ByteSource;
 use futures::{
     StreamExt,
     executor::block_on,

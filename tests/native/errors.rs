@@ -2,14 +2,12 @@
 
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
-use bitting::{
-    app::config,
-    entry::{self, tables},
-    http::{
-        body::{MAX_BATCH_BYTES, MAX_BODY_BYTES},
-        message::{Body, Request},
-    },
+use bitting::entry::{self, tables};
+use bitting_http::{
+    body::{MAX_BATCH_BYTES, MAX_BODY_BYTES},
+    message::{Body, Request},
 };
+use bitting_keys::app::config;
 use proptest::{
     prelude::{Just, Strategy, any, prop},
     prop_oneof,

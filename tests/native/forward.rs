@@ -6,10 +6,10 @@ use std::{
     rc::Rc,
 };
 
-use bitting::{
+use bitting::entry::check;
+use bitting_http::{body::MAX_BODY_BYTES, message::Body};
+use bitting_keys::{
     domain::{catalogue::Target, key_text::hmac_sha256},
-    entry::check,
-    http::{body::MAX_BODY_BYTES, message::Body},
     ports::{ByteSource, Incoming, LocalFuture, Outgoing, Upstream, UpstreamError},
 };
 use futures::{
@@ -324,7 +324,7 @@ fn built_in_route_wins_over_one_of_the_operators() {
 #[test]
 fn check_refuses_clashing_routes_and_missing_scopes() {
     let checked = |text: &str| {
-        let catalogue = bitting::domain::catalogue::Catalogue::parse(text).unwrap();
+        let catalogue = bitting_keys::domain::catalogue::Catalogue::parse(text).unwrap();
         check(&catalogue)
     };
     for (path, good) in [
@@ -409,7 +409,7 @@ fn request_is_signed_with_the_secret_and_only_with_one() {
 #[test]
 fn configuration_refuses_wrong_catalogue_and_short_secret() {
     let read = |name: &str, value: &str| {
-        let config = bitting::app::config::Config::read(|asked| (asked == name).then(|| value.to_owned()));
+        let config = bitting_keys::app::config::Config::read(|asked| (asked == name).then(|| value.to_owned()));
         config.err().unwrap_or_default()
     };
     assert_eq!(read("FORWARD_SECRET", &"x".repeat(31)), "FORWARD_SECRET must have at least 32 characters");

@@ -1,13 +1,12 @@
 //! What is generated from a data set: the columns, and the judge that explains what people have said of its rows.
 
-use bitting::domain::{
+use bitting_evals::domain::{
     dataset::{ColumnRole, Columns, Dataset, DatasetRow},
     generate::{Agreement, Generated, generate},
-    id::{DatasetId, OrganizationId},
+    id::DatasetId,
     judge::Judge,
-    key::Name,
-    time::UnixMillis,
 };
+use bitting_keys::domain::{id::OrganizationId, key::Name, time::UnixMillis};
 use serde_json::{Value, json};
 
 fn name(text: &str) -> Name {

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use bitting::{
-    domain::{
-        idempotency::{IDEMPOTENCY_WINDOW_MS, Nonce, Repeatable},
-        key_text::KeyText,
-    },
-    entry::{self, chores},
-    http::{self, message::Request},
+use bitting::entry::{self, chores};
+use bitting_http::message::Request;
+use bitting_keys::domain::{
+    idempotency::{IDEMPOTENCY_WINDOW_MS, Nonce, Repeatable},
+    key_text::KeyText,
 };
 use futures::{executor::block_on, future::join};
 use proptest::{prop_assert_eq, prop_assert_ne, proptest};
@@ -136,7 +134,7 @@ fn another_request_with_the_same_key_is_refused_and_makes_nothing() {
         assert!(scene.world.send(&request).status < 300);
         let rows = scene.rows();
         let mut other_body = request.clone();
-        other_body.body = http::message::Body::Bytes([route.known.body.to_string().as_bytes(), b" "].concat());
+        other_body.body = bitting_http::message::Body::Bytes([route.known.body.to_string().as_bytes(), b" "].concat());
         assert_problem(&scene.world.send(&other_body), 422, "idempotency_key_reused");
         let other_path = if route.template == "/v1/keys" { "/v1/api_key" } else { "/v1/keys" };
         let other = with_key(crate::support::request("POST", other_path, &scene.owner, &fields()), "k1");
@@ -477,7 +475,7 @@ fn caller(random: &[u8]) -> KeyText {
         bytes.iter_mut().zip(random.iter().cycle()).for_each(|(byte, random)| *byte = random % 248);
         Ok::<(), ()>(())
     };
-    KeyText::renew(stem, bitting::domain::key_text::KeyKind::Proj, fill).unwrap()
+    KeyText::renew(stem, bitting_keys::domain::key_text::KeyKind::Proj, fill).unwrap()
 }
 
 fn derived(caller: &KeyText, key: &str, nonce: [u8; 32]) -> Vec<u8> {

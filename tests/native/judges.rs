@@ -1,6 +1,6 @@
 //! Judges that are rules: what passes, what fails and why, and which cannot be written.
 
-use bitting::domain::{
+use bitting_evals::domain::{
     dataset::DatasetRow,
     evaluation::EvaluationConfig,
     judge::{InvalidField, Judge, Judgment},

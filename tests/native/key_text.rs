@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bitting::domain::key_text::{Digest, Hasher, KeyKind, KeyText, Pepper, Word};
+use bitting_keys::domain::key_text::{Digest, Hasher, KeyKind, KeyText, Pepper, Word};
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_assume, proptest};
 use serde::Deserialize;
 

@@ -1,5 +1,6 @@
 //! The native surface: `/v1/keys`.
 
+use bitting::entry::chores;
 use futures::executor::block_on;
 use serde_json::{Value, json};
 
@@ -7,8 +8,6 @@ use crate::support::{
     Answer, START, World,
     problem::{assert_not_stored, assert_problem},
 };
-
-use bitting::entry::chores;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 

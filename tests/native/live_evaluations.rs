@@ -1,9 +1,7 @@
 //! Live evaluations: deployed, run by their own key and by people, paid for, switched off; and what their key may not.
 
-use bitting::{
-    entry::{self, chores},
-    http::message::Request,
-};
+use bitting::entry::{self, chores};
+use bitting_http::message::Request;
 use futures::{executor::block_on, future::join_all};
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use bitting::http::{
+use bitting_http::{
     body::MAX_BODY_BYTES,
     message::{Body, Request},
 };
@@ -81,12 +81,12 @@ fn world() -> (World, String) {
 }
 
 fn api() -> Value {
-    serde_json::from_str(include_str!("../../src/http/openapi.json")).unwrap()
+    serde_json::from_str(include_str!("../../api/openapi.json")).unwrap()
 }
 
 /// What the file says of each tool.
 fn file() -> BTreeMap<String, Value> {
-    let tools: BTreeMap<String, Value> = serde_json::from_str(include_str!("../../src/http/tools.json")).unwrap();
+    let tools: BTreeMap<String, Value> = serde_json::from_str(&crate::support::tools::file(&api())).unwrap();
     assert!(tools.len() >= 40, "{} tools", tools.len());
     tools
 }

@@ -1,13 +1,13 @@
 //! The language model as a judge: what it is asked, what counts as an answer, and when it is asked again.
 
-use bitting::{
-    app::{error::Error, model::LanguageModel, settings::Settings},
+use bitting_evals::{
+    app::{model::LanguageModel, settings::Settings},
     domain::{
         dataset::DatasetRow,
         judge::{Judge, Judgment},
     },
-    ports::UpstreamError,
 };
+use bitting_keys::{app::error::Error, ports::UpstreamError};
 use futures::executor::block_on;
 use serde_json::{Value, json};
 

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeSet, env, fs};
 
-use bitting::{entry::tables, http::document::openapi};
+use bitting::entry::tables;
+use bitting_api::document::openapi;
 use serde_json::{Map, Value, json};
 
 use crate::support::{
@@ -10,7 +11,6 @@ use crate::support::{
     reference::reference,
     request,
     routes::{every_route, prepared},
-    tools,
 };
 
 /// The document as the code makes it, whatever the file says.
@@ -63,11 +63,10 @@ fn the_files_are_what_the_code_says() {
     let document = document();
     let update = "the document has changed: UPDATE=1 cargo test --test native openapi";
     for (name, made) in [
-        ("openapi.json", serde_json::to_string_pretty(&document).unwrap() + "\n"),
-        ("tools.json", tools::file(&document)),
-        ("../../docs/src/reference.md", reference(&document)),
+        ("api/openapi.json", serde_json::to_string_pretty(&document).unwrap() + "\n"),
+        ("docs/src/reference.md", reference(&document)),
     ] {
-        let path = format!("{}/src/http/{name}", env!("CARGO_MANIFEST_DIR"));
+        let path = format!("{}/{name}", env!("CARGO_MANIFEST_DIR"));
         if updating() {
             fs::write(&path, &made).unwrap();
         }

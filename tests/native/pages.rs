@@ -2,12 +2,9 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use bitting::{
-    domain::catalogue::Catalogue,
-    entry,
-    http::message::{Body, Request},
-    pages,
-};
+use bitting::entry;
+use bitting_http::message::{Body, Request};
+use bitting_keys::domain::catalogue::Catalogue;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Count, OPERATOR_SECRET, World, problem::assert_problem, request};
@@ -126,7 +123,7 @@ fn paths() -> impl Iterator<Item = (&'static str, String, &'static str)> {
         };
         path.split('/').map(segment).collect::<Vec<_>>().join("/")
     };
-    pages::table().into_iter().map(move |(method, template, access)| (method, path(template), access))
+    bitting_pages::table().into_iter().map(move |(method, template, access)| (method, path(template), access))
 }
 
 /// Whether a path leads to a page, and not to a file.
@@ -670,10 +667,10 @@ fn routes_of_the_operator_stay_out_of_the_pages_way() {
         Catalogue::parse(&catalogue.to_string()).unwrap()
     };
     for path in ["/", "/settings", "/settings/mine", "/settings/:id", "/sign-in", "/sign-in/:name", "/:any/*rest"] {
-        let reaches = pages::check(&catalogue(path)).is_err();
+        let reaches = bitting_pages::check(&catalogue(path)).is_err();
         assert_eq!(reaches, path != "/:any/*rest", "{path}");
     }
-    assert!(pages::check(&catalogue("/orders/:id")).is_ok());
+    assert!(bitting_pages::check(&catalogue("/orders/:id")).is_ok());
 }
 
 /// The names of the keys on a page of the list, in their order.

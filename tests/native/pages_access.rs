@@ -3,7 +3,7 @@
 use std::{cell::RefCell, rc::Rc};
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
-use bitting::{
+use bitting_keys::{
     app::config::Config,
     domain::catalogue::Target,
     ports::{ByteSource, Incoming, LocalFuture, Outgoing, Upstream, UpstreamError},

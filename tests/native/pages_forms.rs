@@ -76,12 +76,12 @@ fn whoever_asks_again_for_the_address_of_a_form_comes_to_its_page() {
     let (world, owner, _) = world();
     let mut browser = Browser::with_key(&world, &owner);
     let id = "01900000-0000-7000-8000-000000000000";
-    for (method, template, _) in bitting::pages::table() {
+    for (method, template, _) in bitting_pages::table() {
         let segment = |segment: &'static str| if segment.starts_with(':') { id } else { segment };
         let path = template.split('/').map(segment).collect::<Vec<_>>().join("/");
         let answer = browser.get(&path);
         assert_ne!(answer.status, 405, "{template}");
-        if method == "POST" && !bitting::pages::table().iter().any(|row| (row.0, row.1) == ("GET", template)) {
+        if method == "POST" && !bitting_pages::table().iter().any(|row| (row.0, row.1) == ("GET", template)) {
             let to = answer.header("location").unwrap();
             assert!(answer.status == 303 && path.starts_with(to), "{path} leads to {to}");
             assert_ne!(browser.get(to).status, 405, "{path} leads to {to}");

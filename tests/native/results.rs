@@ -1,11 +1,10 @@
 //! Results: what live evaluations have judged, for whoever sees these.
 
+use bitting::entry::chores;
 use futures::executor::block_on;
 use serde_json::{Value, json};
 
 use crate::support::{Rows, World, problem::assert_problem};
-
-use bitting::entry::chores;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 

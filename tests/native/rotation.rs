@@ -1,9 +1,7 @@
 //! Rotation in place: the same key with a new secret, and an outgoing one that ends in time.
 
-use bitting::{
-    app::sweep::Swept,
-    entry::{self, chores},
-};
+use bitting::entry::{self, chores};
+use bitting_keys::app::sweep::Swept;
 use futures::{executor::block_on, future::join};
 use serde_json::{Value, json};
 

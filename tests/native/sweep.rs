@@ -1,6 +1,7 @@
 //! The cron trigger's work: it can run twice, at the same time as another, or die anywhere.
 
-use bitting::{app::sweep::Swept, entry::chores};
+use bitting::entry::chores;
+use bitting_keys::app::sweep::Swept;
 use futures::{executor::block_on, future::join};
 use serde_json::{Value, json};
 

@@ -7,10 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bitting::{
-    domain::catalogue::Catalogue,
-    entry::{check, tables},
-};
+use bitting::entry::{check, tables};
+use bitting_keys::domain::catalogue::Catalogue;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -18,15 +16,15 @@ fn read(path: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// A file of `src`: its path from there, and its text without comments and without its own tests.
+/// A file of the code: its path from the root, and its text without comments and without its own tests.
 struct Source {
     path: String,
     text: String,
 }
 
 fn sources() -> Vec<Source> {
-    let src = Path::new(ROOT).join("src");
-    let (mut folders, mut sources) = (vec![src.clone()], Vec::new());
+    let root = Path::new(ROOT);
+    let (mut folders, mut sources) = (vec![root.join("src"), root.join("crates")], Vec::new());
     while let Some(folder) = folders.pop() {
         let paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         for path in paths {
@@ -34,26 +32,28 @@ fn sources() -> Vec<Source> {
                 folders.push(path);
                 continue;
             }
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            if !name.ends_with(".rs") || name.contains("/build/") {
+                continue;
+            }
             let text = fs::read_to_string(&path).unwrap();
             // The tests of a file are its last part.
-            let text = text.split("\n#[cfg(test)]\n").next().unwrap();
+            let text = text.split("\n#[cfg(test)]\nmod tests").next().unwrap();
             // An address in a text has two slashes, too.
             let comment =
                 |line: &str| line.match_indices("//").find(|(at, _)| !line[..*at].ends_with(':')).map(|(at, _)| at);
             let code = |line: &str| line[..comment(line).unwrap_or(line.len())].to_owned();
-            sources.push(Source {
-                path: path.strip_prefix(&src).unwrap().to_str().unwrap().to_owned(),
-                text: text.lines().map(code).collect::<Vec<_>>().join("\n"),
-            });
+            sources.push(Source { path: name, text: text.lines().map(code).collect::<Vec<_>>().join("\n") });
         }
     }
-    assert!(sources.len() > 30, "the sources were not found");
+    assert!(sources.len() > 100, "the sources were not found");
     sources
 }
 
-/// What one source takes from the rest of the crate, each as a whole path: `domain::key::Key`.
-fn imports(text: &str) -> Vec<String> {
-    let uses = text.match_indices("crate::").map(|(at, found)| &text[at + found.len()..]);
+/// What one source takes from a crate, its own or another, each as a whole path: `domain::key::Key`.
+fn imports(text: &str, from: &str) -> Vec<String> {
+    let start = format!("{from}::");
+    let uses = text.match_indices(&start).map(|(at, found)| &text[at + found.len()..]);
     uses.flat_map(|path| expand("", path)).collect()
 }
 
@@ -88,163 +88,135 @@ fn expand(prefix: &str, tree: &str) -> Vec<String> {
 #[test]
 fn expand_reads_trees_of_imports() {
     let text = "use crate::{\n  a::{b, c::{d, e as f}},\n  g,\n};\nfn f() { crate::h::i(1, 2) }";
-    assert_eq!(imports(text), ["a::b", "a::c::d", "a::c::e", "g", "h::i"]);
+    assert_eq!(imports(text, "crate"), ["a::b", "a::c::d", "a::c::e", "g", "h::i"]);
 }
 
+/// Cargo keeps the directions between crates. Within a crate, and for the rooms of another, this does.
 #[test]
 fn rooms_import_only_what_they_may() {
-    let rooms: [(&str, &[&str]); 10] = [
-        ("domain/", &[]),
-        ("ports.rs", &["domain"]),
-        ("storage/", &["storage", "ports", "domain"]),
-        ("app/", &["app", "storage", "ports", "domain"]),
-        (
-            "http/",
-            &[
-                "http",
-                "app",
-                "domain",
-                "ports::Clock",
-                "ports::Entropy",
-                "ports::Incoming",
-                "ports::LocalFuture",
-                "ports::Outgoing",
-                "ports::ByteSource",
-                "ports::UpstreamError",
-            ],
-        ),
-        (
-            "platform/",
-            &[
-                "platform",
-                "ports",
-                "http::message",
-                "domain::catalogue::Target",
-                "domain::jwt::PublicKey",
-                "domain::time",
-            ],
-        ),
-        (
-            "pages/",
-            &[
-                "pages",
-                "http::body",
-                "http::call",
-                "http::dispatch",
-                "http::event_body::lines",
-                "http::message",
-                "http::paging",
-                "http::problem",
-                "http::router",
-                "app",
-                "domain",
-            ],
-        ),
-        (
-            "entry.rs",
-            &[
-                "pages",
-                "http",
-                "app::App",
-                "app::error::Error",
-                "domain::catalogue::Catalogue",
-                "ports::Clock",
-                "ports::Entropy",
-            ],
-        ),
-        ("worker.rs", &["platform", "entry", "app", "ports"]),
-        ("lib.rs", &[]),
+    let rooms: [(&str, &str, &[&str]); 14] = [
+        ("crates/keys/src/domain/", "crate", &["ports", "storage", "app"]),
+        ("crates/keys/src/ports.rs", "crate", &["storage", "app"]),
+        ("crates/keys/src/storage/", "crate", &["app"]),
+        ("crates/evals/src/domain/", "crate", &["storage", "app", "http"]),
+        ("crates/evals/src/domain/", "bitting_keys", &["ports", "storage", "app"]),
+        ("crates/evals/src/storage/", "crate", &["app", "http"]),
+        ("crates/evals/src/storage/", "bitting_keys", &["app"]),
+        ("crates/evals/src/app/", "crate", &["http"]),
+        ("crates/evals/src/http/", "crate", &["storage"]),
+        ("crates/evals/src/http/", "bitting_keys", &["storage"]),
+        ("crates/http/", "bitting_keys", &["storage"]),
+        ("crates/api/", "bitting_keys", &["storage"]),
+        ("crates/pages/", "bitting_keys", &["storage"]),
+        ("src/", "bitting_keys", &["storage"]),
     ];
     for source in sources() {
-        let room = rooms.iter().find(|(room, _)| source.path.starts_with(room));
-        let (_, allowed) = room.unwrap_or_else(|| panic!("{} is in no room of the house", source.path));
-        for import in imports(&source.text) {
-            let fits = |room: &&str| import == **room || import.starts_with(&format!("{room}::"));
-            assert!(allowed.iter().any(fits), "{} imports {import}", source.path);
+        for (_, from, forbidden) in rooms.iter().filter(|(room, ..)| source.path.starts_with(room)) {
+            for import in imports(&source.text, from) {
+                let is_of = |other: &&&str| import == **other || import.starts_with(&format!("{other}::"));
+                assert!(!forbidden.iter().any(|other| is_of(&other)), "{} imports {from}::{import}", source.path);
+            }
         }
     }
 }
 
-/// The floors of `http`, the lowest first: what knows no route, the shapes that handlers share, the handlers, and what
-/// looks at all handlers.
-fn floor(file: &str) -> usize {
-    match file {
-        "auth" | "body" | "call" | "dispatch" | "event_body" | "input" | "json_rpc" | "message" | "operation"
-        | "paging" | "problem" | "route" | "router" | "typed" => 0,
-        "key_body" | "organization_path" | "shares" => 1,
-        "document" | "mcp" | "mod" | "routes" | "tools" => 3,
-        _ => 2,
-    }
-}
+/// The files of handlers that other handlers of the crate may know, and those that know all handlers.
+const SHARED: [&str; 5] = ["json_rpc", "key_body", "organization_path", "permissions", "shares"];
+const ABOVE: [&str; 6] = ["document", "lib", "mcp", "mod", "routes", "tools"];
 
 #[test]
-fn floors_of_http_rest_on_those_below() {
+fn handlers_know_no_other_handlers() {
     for source in sources() {
-        let Some(name) = source.path.strip_prefix("http/").and_then(|file| file.strip_suffix(".rs")) else { continue };
-        for import in imports(&source.text) {
-            let Some(file) = import.strip_prefix("http::").and_then(|path| path.split("::").next()) else { continue };
-            // Handlers know no other handlers.
-            let rests = floor(file) < floor(name) || (floor(file) == floor(name) && floor(name) != 2);
-            assert!(rests, "{} imports {import}", source.path);
+        let handlers =
+            ["crates/api/src/", "crates/evals/src/http/"].iter().find(|room| source.path.starts_with(**room));
+        let Some(name) = handlers.and_then(|room| source.path.strip_prefix(room)) else { continue };
+        let name = name.trim_end_matches(".rs");
+        if ABOVE.contains(&name) || name.ends_with("/mod") {
+            continue;
+        }
+        for import in imports(&source.text, "crate") {
+            let file = match import.strip_prefix("http::") {
+                Some(path) => path,
+                None if source.path.starts_with("crates/api/") => &import,
+                None => continue,
+            };
+            let file = file.split("::").next().unwrap();
+            assert!(SHARED.contains(&file), "{} imports {import}", source.path);
         }
     }
 }
 
-/// The module of a file: `http::keys` for `http/keys.rs`, and `http` for `http/mod.rs`.
-fn module(path: &str) -> String {
-    path.trim_end_matches(".rs").trim_end_matches("/mod").replace('/', "::")
+/// The crate of a file, and its module there: `domain::key` for `crates/keys/src/domain/key.rs`.
+fn module(path: &str) -> (&str, String) {
+    let (krate, file) = path.split_once("src/").unwrap();
+    let module = file.trim_end_matches(".rs").trim_end_matches("/mod").replace('/', "::");
+    (krate, if module == "lib" { String::new() } else { module })
 }
 
-/// The files from which each file imports something, by their modules.
-fn imported_files() -> BTreeMap<String, BTreeSet<String>> {
-    let sources = sources();
-    let modules: BTreeSet<String> = sources.iter().map(|source| module(&source.path)).collect();
+/// The files of a crate from which each of its files imports something, by their modules.
+fn imported_files(krate: &str, sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
+    let own: Vec<(String, &Source)> = sources
+        .iter()
+        .filter(|source| module(&source.path).0 == krate)
+        .map(|source| (module(&source.path).1, source))
+        .collect();
+    let modules: BTreeSet<&String> = own.iter().map(|(module, _)| module).collect();
     let file = |path: &str| {
         let ends = path.match_indices("::").map(|(end, _)| end).chain([path.len()]);
-        ends.map(|end| &path[..end]).filter(|start| modules.contains(*start)).last().map(str::to_owned)
+        ends.map(|end| path[..end].to_owned()).filter(|start| modules.contains(start)).last()
     };
-    let edges = |source: &Source| {
-        let own = module(&source.path);
-        let parent = own.rsplit_once("::").map_or("", |(parent, _)| parent);
+    let edges = |name: &str, source: &Source| {
+        let parent = name.rsplit_once("::").map_or("", |(parent, _)| parent);
         let relative = |word: &str, from: &str| {
             let uses = source.text.match_indices(word).filter(|(at, _)| {
                 !source.text[..*at].ends_with(|before: char| before.is_alphanumeric() || before == '_' || before == ':')
             });
             let paths = uses.flat_map(|(at, word)| expand("", &source.text[at + word.len()..]));
-            paths.map(|path| format!("{from}::{path}")).collect::<Vec<_>>()
+            paths.map(|path| format!("{from}::{path}").trim_start_matches(':').to_owned()).collect::<Vec<_>>()
         };
-        let all = [imports(&source.text), relative("super::", parent), relative("self::", &own)].concat();
-        all.iter().filter_map(|path| file(path)).filter(|other| *other != own).collect()
+        let all = [imports(&source.text, "crate"), relative("super::", parent), relative("self::", name)].concat();
+        all.iter().filter_map(|path| file(path)).filter(|other| other != name).collect()
     };
-    sources.iter().map(|source| (module(&source.path), edges(source))).collect()
+    own.iter().map(|(name, source)| (name.clone(), edges(name, source))).collect()
 }
 
 #[test]
 fn no_files_import_one_another_in_a_circle() {
-    let files = imported_files();
-    assert!(files["http::keys"].contains("http::paging") && files["domain::feed"].contains("domain::snapshot"));
-    let in_a_circle = |file: &String| {
-        let (mut reached, mut next) = (BTreeSet::new(), vec![file]);
-        while let Some(file) = next.pop() {
-            next.extend(files[file].iter().filter(|other| reached.insert(*other)));
+    let sources = sources();
+    let crates: BTreeSet<&str> = sources.iter().map(|source| module(&source.path).0).collect();
+    assert!(crates.len() == 6, "{crates:?}");
+    for krate in crates {
+        let files = imported_files(krate, &sources);
+        if krate == "crates/keys/" {
+            assert!(files["app::keys"].contains("app::page") && files["domain::feed"].contains("domain::snapshot"));
         }
-        reached.contains(file)
-    };
-    let circles: Vec<&String> = files.keys().filter(|file| in_a_circle(file)).collect();
-    assert!(circles.is_empty(), "they import one another: {circles:?}");
+        let in_a_circle = |file: &String| {
+            let (mut reached, mut next) = (BTreeSet::new(), vec![file]);
+            while let Some(file) = next.pop() {
+                next.extend(files[file].iter().filter(|other| reached.insert(*other)));
+            }
+            reached.contains(file)
+        };
+        let circles: Vec<&String> = files.keys().filter(|file| in_a_circle(file)).collect();
+        assert!(circles.is_empty(), "files of {krate} import one another: {circles:?}");
+    }
 }
 
 #[test]
 fn only_the_platform_knows_the_worker_crate() {
     for source in sources() {
         let knows = ["worker::", "wasm_bindgen", "js_sys"].iter().any(|name| source.text.contains(name));
-        assert!(!knows || source.path.starts_with("platform/") || source.path == "worker.rs", "{}", source.path);
+        assert!(
+            !knows || source.path.starts_with("src/platform/") || source.path == "src/worker.rs",
+            "{}",
+            source.path
+        );
     }
 }
 
 #[test]
 fn sql_stands_in_storage_alone() {
-    for source in sources().iter().filter(|source| !source.path.starts_with("storage/")) {
+    for source in sources().iter().filter(|source| !source.path.contains("/src/storage/")) {
         for pair in
             [("SELECT ", ""), ("INSERT ", " INTO "), ("DELETE ", " FROM "), ("UPDATE ", " SET "), ("WHERE ", "")]
         {
@@ -277,8 +249,10 @@ fn quoted(text: &str, made_of: impl Fn(char) -> bool) -> BTreeSet<String> {
 /// The names that the configuration reads.
 fn config_names() -> BTreeSet<String> {
     let sources = sources();
-    let config = sources.iter().find(|source| source.path == "app/config.rs").unwrap();
-    let names = quoted(&config.text, |character| character.is_ascii_uppercase() || character == '_');
+    let files = ["crates/keys/src/app/config.rs", "crates/evals/src/app/settings.rs"];
+    let files = sources.iter().filter(|source| files.contains(&source.path.as_str()));
+    let upper = |character: char| character.is_ascii_uppercase() || character == '_';
+    let names: BTreeSet<String> = files.flat_map(|source| quoted(&source.text, upper)).collect();
     assert!(names.contains("OPERATOR_SECRET") && names.contains("KEY_BRAND"), "{names:?}");
     names
 }
@@ -365,16 +339,20 @@ fn error_codes() -> BTreeSet<String> {
         let text = source.text.split(from).nth(1).unwrap();
         quoted(text.split(to).next().unwrap(), code)
     };
-    let mut codes = within("http/problem.rs", "fn status_and_code", "fn detail");
-    codes.extend(within("domain/decision.rs", "fn code", "pub fn decide"));
+    let mut codes = within("crates/http/src/problem.rs", "fn status_and_code", "fn detail");
+    codes.extend(within("crates/keys/src/domain/decision.rs", "fn code", "pub fn decide"));
     for source in &sources {
-        for conflict in source.text.split("Error::Conflict {").skip(1) {
-            // Where one is made its message follows, where one is looked at the rest is left out.
-            let made = conflict.split("message").next().unwrap();
-            codes.extend(quoted(made.split("..").next().unwrap(), code));
+        for kind in ["Conflict", "AlreadyExists", "InProgress", "Unready", "Forbidden", "PaymentRequired"] {
+            for error in source.text.split(&format!("Error::{kind} {{")).skip(1) {
+                // Where one is made its message follows, where one is looked at the rest is left out.
+                let made = error.split("message").next().unwrap();
+                codes.extend(quoted(made.split("..").next().unwrap(), code));
+            }
         }
     }
-    for known in ["missing_api_key", "key_revoked", "already_bootstrapped", "conflict"] {
+    for known in
+        ["missing_api_key", "key_revoked", "already_bootstrapped", "conflict", "already_flagged", "judge_unavailable"]
+    {
         assert!(codes.contains(known), "{codes:?}");
     }
     codes

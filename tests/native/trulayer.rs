@@ -2,12 +2,10 @@
 
 use std::rc::Rc;
 
-use bitting::{
-    entry::tables,
-    http::{
-        body::{MAX_BATCH_BYTES, MAX_BODY_BYTES},
-        message::Body,
-    },
+use bitting::entry::tables;
+use bitting_http::{
+    body::{MAX_BATCH_BYTES, MAX_BODY_BYTES},
+    message::Body,
 };
 use serde_json::{Value, json};
 

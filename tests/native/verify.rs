@@ -1,6 +1,6 @@
 //! Verification: where answers come from, what they cost, and how long they may be believed.
 
-use bitting::http::message::Request;
+use bitting_http::message::Request;
 use serde_json::{Value, json};
 
 use crate::support::{Io, START, World, problem::assert_problem, request};

@@ -6,7 +6,7 @@ const LONG = "a-name-that-is-long-and-has-no-blank-at-which-it-could-be-broken-"
 const DAY_MS = 86_400_000;
 
 /** The paths of the pages that have an address of their own, as the table of pages has them. */
-export const PAGES = [...readFileSync(new URL("../../src/pages/routes.rs", import.meta.url), "utf8").matchAll(/page!\("GET" "([^"]+)" /g)]
+export const PAGES = [...readFileSync(new URL("../../crates/pages/src/routes.rs", import.meta.url), "utf8").matchAll(/page!\("GET" "([^"]+)" /g)]
   .map(([, path]) => path)
   // Those lead elsewhere, are files, or catch what is no page.
   .filter((path) => !["/", "/settings", "/settings/audit/export", "/settings/assets/:file", "/settings/*rest"].includes(path));

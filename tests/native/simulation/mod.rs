@@ -9,10 +9,10 @@ mod world;
 
 use std::{env, rc::Rc};
 
-use bitting::{
+use bitting::entry;
+use bitting_keys::{
     app::{error::Error, verify::Freshness},
     domain::{decision::decide, feed::PAGE, key_text::KeyText, scope::Scope},
-    entry,
 };
 use serde_json::{Value, json};
 

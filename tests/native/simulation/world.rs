@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use bitting::{
+use bitting_keys::{
     app::{App, config::Config, extensions::Extensions, isolate::Isolate},
     domain::{key_text::KeyText, time::UnixMillis},
     ports::{Background, Cache, Clock, Database, DatabaseError, Entropy, LocalFuture, Row, Statement},

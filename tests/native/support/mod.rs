@@ -5,6 +5,7 @@ pub(crate) mod problem;
 pub(crate) mod reference;
 pub(crate) mod routes;
 pub(crate) mod sqlite;
+#[path = "../../../crates/api/build/tools.rs"]
 pub(crate) mod tools;
 
 use std::{
@@ -18,11 +19,11 @@ use std::{
     },
 };
 
-use bitting::{
+use bitting::entry;
+use bitting_http::message::{Body, Content, Request};
+use bitting_keys::{
     app::{App, config::Config, extensions::Extensions, sweep::Swept},
     domain::{jwt::PublicKey, key_text::KeyText, time::UnixMillis, token::InvitationToken},
-    entry,
-    http::message::{Body, Content, Request},
     ports::{
         Background, Cache, Clock, Entropy, Incoming, Limiter, LocalFuture, Outgoing, Upstream, UpstreamError, Verifier,
     },

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
-use bitting::{
+use bitting_keys::{
     domain::catalogue::Target,
     ports::{ByteSource, Incoming, LocalFuture, Outgoing, Upstream, UpstreamError},
 };

@@ -10,7 +10,7 @@ use std::{
     task::Poll,
 };
 
-use bitting::ports::{Database, DatabaseError, LocalFuture, Param, Row, Statement};
+use bitting_keys::ports::{Database, DatabaseError, LocalFuture, Param, Row, Statement};
 use rusqlite::{
     Connection, MAIN_DB, StatementStatus,
     functions::{Context, FunctionFlags},

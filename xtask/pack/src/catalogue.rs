@@ -4,19 +4,13 @@
 use std::error::Error;
 use std::fs;
 
-use domain::catalogue::Catalogue;
+use bitting::entry;
+use bitting_keys::domain::catalogue::Catalogue;
 
-#[path = "../../../src/domain"]
-#[expect(dead_code, reason = "nothing here uses the catalogue after it is read")]
-mod domain {
-    pub(crate) mod catalogue;
-    pub(crate) mod schema;
-    pub(crate) mod scope;
-}
-
-/// Returns an error that names the fault if the file at `path` is no catalogue.
+/// Returns an error that names the fault if the file at `path` is no catalogue, or does not fit to the routes.
 pub(crate) fn check(path: &str) -> Result<(), Box<dyn Error>> {
     let text = fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-    Catalogue::parse(&text).map_err(|message| format!("{path}: {message}"))?;
+    let wrong = |message: String| format!("{path}: {message}");
+    entry::check(&Catalogue::parse(&text).map_err(wrong)?).map_err(wrong)?;
     Ok(())
 }

@@ -1,0 +1,61 @@
+//! Makes the files that the Worker serves: the API's document as far as its surfaces are served, and the tools that
+//! are made of that. The golden document is `api/openapi.json`; a test keeps it what the code says.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "whatever is wrong here must stop the build")]
+
+mod tools;
+
+use std::{collections::BTreeSet, env, fs, path::Path};
+
+use serde_json::Value;
+
+const DOCUMENT: &str = "../../api/openapi.json";
+
+fn main() {
+    println!("cargo::rerun-if-changed={DOCUMENT}");
+    println!("cargo::rerun-if-changed=build");
+    let document: Value = serde_json::from_str(&fs::read_to_string(DOCUMENT).unwrap()).unwrap();
+    let document = served(document);
+    let out = env::var_os("OUT_DIR").unwrap();
+    fs::write(Path::new(&out).join("openapi.json"), document.to_string()).unwrap();
+    fs::write(Path::new(&out).join("tools.json"), tools::file(&document)).unwrap();
+}
+
+/// Takes out the operations of surfaces that this build leaves out, and the schemas that nothing needs then.
+fn served(mut document: Value) -> Value {
+    let paths = document["paths"].as_object_mut().unwrap();
+    for path in paths.values_mut() {
+        path.as_object_mut().unwrap().retain(|_, operation| is_served(operation));
+    }
+    paths.retain(|_, path| !path.as_object().unwrap().is_empty());
+    let mut needed = BTreeSet::new();
+    references(&document, &document["paths"], &mut needed);
+    for kind in ["schemas", "responses"] {
+        let all = document["components"][kind].as_object_mut().unwrap();
+        all.retain(|name, _| needed.contains(&format!("#/components/{kind}/{name}")));
+    }
+    document
+}
+
+/// Whether the surface of an operation has its Cargo feature.
+fn is_served(operation: &Value) -> bool {
+    let feature = |surface: &str| env::var_os(format!("CARGO_FEATURE_{}", surface.to_uppercase())).is_some();
+    operation.get("x-surface").and_then(Value::as_str).is_none_or(feature)
+}
+
+/// Collects what is referred to in a value, and in what it refers to.
+fn references(document: &Value, value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            if let Some(reference) = members.get("$ref").and_then(Value::as_str)
+                && found.insert(reference.to_owned())
+            {
+                let place = reference.trim_start_matches('#');
+                references(document, document.pointer(place).unwrap(), found);
+            }
+            members.values().for_each(|value| references(document, value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| references(document, value, found)),
+        _ => {}
+    }
+}

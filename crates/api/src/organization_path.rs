@@ -1,0 +1,41 @@
+//! The organization that a path of the native surface names.
+
+use bitting_keys::{
+    app::{Principal, error::Error, organizations::organization_of},
+    domain::id::OrganizationId,
+    json_schema,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, de};
+
+/// A reference to an organization in a path: by its id, or `self` for the caller's own.
+pub(crate) struct OrganizationRef(Option<OrganizationId>);
+
+impl OrganizationRef {
+    /// Returns the id of the organization that this caller means.
+    pub(crate) fn id(&self, principal: &Principal) -> Result<OrganizationId, Error> {
+        organization_of(principal, self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for OrganizationRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "self" {
+            return Ok(Self(None));
+        }
+        let id = OrganizationId::parse(&text).ok_or_else(|| de::Error::custom("must be an id or `self`"))?;
+        Ok(Self(Some(id)))
+    }
+}
+
+json_schema!(OrganizationRef, "OrganizationRef", {
+    "type": "string", "anyOf": [{ "const": "self" }, { "format": "uuid" }],
+});
+
+/// The organization that a path names.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct OrganizationPath {
+    /// The organization's id, or `self` for one's own.
+    pub(crate) organization: OrganizationRef,
+}

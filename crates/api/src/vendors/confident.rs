@@ -1,0 +1,408 @@
+//! Confident AI's surface: `/v1` with objects in wrappers, as `confidentai` 0.2 asks for it, and `/v2`
+//! with bare ones and rotation, as `confident-ai` asks for it. Fields that its clients need are there as
+//! null when there is nothing to say.
+
+use bitting_http::{
+    call::Call,
+    input,
+    message::{Response, Rfc3339},
+    paging::MAX_LIMIT,
+    problem::{Problem, Report},
+    route,
+    route::Table,
+};
+use bitting_keys::{
+    app::{
+        Principal,
+        error::Error,
+        keys::{Keys, NewKey},
+        organizations::Organizations,
+        projects::Projects,
+    },
+    domain::{
+        catalogue::Surface,
+        id::{KeyId, OrganizationId, ProjectId},
+        key::{Created, Key, KeyChange, KeyState, Name},
+        key_list::{KeyCursor, KeyFilter, KeyRef},
+        key_text::KeyKind,
+        organization::{self, Organization},
+        project::{self, Project},
+        time::{DAY_MS, MAX_DAYS, UnixMillis},
+    },
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::permissions::{ORGANIZATION_READ, ORGANIZATION_WRITE, PROJECTS_READ, PROJECTS_WRITE, READ, WRITE};
+
+/// Confident AI's surface, in its two versions.
+pub static ROUTES: Table = Table {
+    surface: Some(Surface::Confident),
+    prefix: Some("/confident"),
+    envelope: envelope,
+    rows: &[
+        route!(GET "/v1/organization" ORGANIZATION_READ get_organization),
+        route!(PUT "/v1/organization" ORGANIZATION_WRITE update_organization),
+        route!(GET "/v1/organization/api-keys" READ list),
+        route!(POST "/v1/organization/api-keys" WRITE create),
+        route!(GET "/v1/organization/api-keys/:id" READ get),
+        route!(PUT "/v1/organization/api-keys/:id" WRITE update),
+        route!(DELETE "/v1/organization/api-keys/:id" WRITE delete),
+        route!(GET "/v1/projects" PROJECTS_READ list_projects),
+        route!(POST "/v1/projects" PROJECTS_WRITE create_project),
+        route!(GET "/v1/projects/:project" PROJECTS_READ get_project),
+        route!(PUT "/v1/projects/:project" PROJECTS_WRITE update_project),
+        route!(DELETE "/v1/projects/:project" PROJECTS_WRITE delete_project),
+        route!(GET "/v1/projects/:project/api-keys" READ list),
+        route!(POST "/v1/projects/:project/api-keys" WRITE create),
+        route!(GET "/v1/projects/:project/api-keys/:id" READ get),
+        route!(PUT "/v1/projects/:project/api-keys/:id" WRITE update),
+        route!(DELETE "/v1/projects/:project/api-keys/:id" WRITE delete),
+        route!(GET "/v2/organization" ORGANIZATION_READ get_organization),
+        route!(PUT "/v2/organization" ORGANIZATION_WRITE update_organization),
+        route!(GET "/v2/organization/api-keys" READ list),
+        route!(POST "/v2/organization/api-keys" WRITE create),
+        route!(GET "/v2/organization/api-keys/:id" READ get),
+        route!(PUT "/v2/organization/api-keys/:id" WRITE update),
+        route!(DELETE "/v2/organization/api-keys/:id" WRITE delete),
+        route!(POST "/v2/organization/api-keys/:id/rotate" WRITE rotate),
+        route!(GET "/v2/projects" PROJECTS_READ list_projects),
+        route!(POST "/v2/projects" PROJECTS_WRITE create_project),
+        route!(GET "/v2/projects/:project" PROJECTS_READ get_project),
+        route!(PUT "/v2/projects/:project" PROJECTS_WRITE update_project),
+        route!(DELETE "/v2/projects/:project" PROJECTS_WRITE delete_project),
+        route!(GET "/v2/projects/:project/api-keys" READ list),
+        route!(POST "/v2/projects/:project/api-keys" WRITE create),
+        route!(GET "/v2/projects/:project/api-keys/:id" READ get),
+        route!(PUT "/v2/projects/:project/api-keys/:id" WRITE update),
+        route!(DELETE "/v2/projects/:project/api-keys/:id" WRITE delete),
+        route!(POST "/v2/projects/:project/api-keys/:id/rotate" WRITE rotate),
+    ],
+};
+
+/// An error as its libraries read it: `error` must be a text.
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    success: bool,
+    error: &'a str,
+    code: &'a str,
+    request_id: &'a str,
+}
+
+/// The envelope of this surface. Its libraries take an error of any other shape for data.
+pub(crate) fn envelope(report: &Report<'_>) -> Response {
+    let Report { code, detail: error, request_id, .. } = *report;
+    Response::json(report.status, &ErrorBody { success: false, error, code, request_id })
+}
+
+const HOUR_MS: i64 = 60 * 60 * 1000;
+/// The longest grace of a rotation, in hours: a year.
+const MAX_GRACE_HOURS: i64 = 365 * 24;
+
+/// What every answer without an error looks like.
+fn success(data: &impl Serialize) -> Response {
+    #[derive(Serialize)]
+    struct Envelope<'a, T> {
+        success: bool,
+        data: &'a T,
+    }
+    Response::json(200, &Envelope { success: true, data })
+}
+
+/// An object as this version of the surface sends it: `/v1` in a wrapper, `/v2` bare.
+fn one(call: &Call<'_>, wrapper: &str, object: &impl Serialize) -> Response {
+    if call.path.starts_with("/v1/") {
+        success(&Map::from_iter([(wrapper.to_owned(), json!(object))]))
+    } else {
+        success(object)
+    }
+}
+
+/// A key. `value` is masked wherever the key is not new; with a rotation under way `shadowValue` is the
+/// new secret and `value` the outgoing one.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ApiKey<'a> {
+    id: i64,
+    name: &'a Name,
+    valid: bool,
+    #[serde(rename = "created_at")]
+    created_at: Rfc3339,
+    expires_at: Option<Rfc3339>,
+    value: String,
+    shadow_value: Option<String>,
+    rotates_at: Option<Rfc3339>,
+    last_used: Option<Rfc3339>,
+}
+
+impl<'a> ApiKey<'a> {
+    fn new(key: &'a Key, now: UnixMillis) -> Self {
+        let masked = |last4: &str| format!("{}{last4}", "*".repeat(16));
+        let rotation = key.rotation.as_ref().filter(|rotation| rotation.rotates_at > now);
+        Self {
+            id: key.number,
+            name: &key.name,
+            valid: key.life.state_at(now) == KeyState::Active,
+            created_at: Rfc3339(key.created_at),
+            expires_at: key.life.expires_at.map(Rfc3339),
+            value: masked(rotation.map_or(&key.preview.last4, |rotation| &rotation.last4)),
+            shadow_value: rotation.map(|_| masked(&key.preview.last4)),
+            rotates_at: rotation.map(|rotation| Rfc3339(rotation.rotates_at)),
+            last_used: key.last_used_at.map(Rfc3339),
+        }
+    }
+
+    /// A key with its new text in the open: the one time that it is told.
+    fn revealed(created: &'a Created, now: UnixMillis) -> Self {
+        let text = created.text.expose().to_owned();
+        let key = Self::new(&created.key, now);
+        if key.rotates_at.is_some() { Self { shadow_value: Some(text), ..key } } else { Self { value: text, ..key } }
+    }
+}
+
+/// What the path is about: the organization, or one of its projects.
+fn path_project(call: &Call<'_>) -> Result<Option<ProjectId>, Error> {
+    match call.param("project") {
+        "" => Ok(None),
+        text => ProjectId::parse(text).map(Some).ok_or(Error::NotFound),
+    }
+}
+
+/// The key that the path names, by number or by id, if it is one of those that the path is about.
+async fn path_key(call: &Call<'_>, principal: &Principal) -> Result<Key, Error> {
+    let project_id = path_project(call)?;
+    let key_ref = match call.param("id").parse() {
+        Ok(number) => KeyRef::Number(number),
+        Err(_) => KeyRef::Id(KeyId::parse(call.param("id")).ok_or(Error::NotFound)?),
+    };
+    principal.administers()?;
+    if let Some(id) = project_id {
+        // A deleted project's keys are still on record, but nothing is at its path any more.
+        Projects::new(call.app).get(principal, principal.snapshot.organization_id, id).await?;
+    }
+    let key = Keys::new(call.app).get(principal, key_ref).await?;
+    let belongs = match project_id {
+        Some(id) => key.project_id == Some(id),
+        None => key.kind == KeyKind::Org,
+    };
+    if belongs && key.life.revoked_at.is_none() { Ok(key) } else { Err(Error::NotFound) }
+}
+
+/// All keys that the path is about, the newest first; its clients know no pages, so 1,000 at most.
+pub(crate) async fn list(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    let project_id = path_project(call)?;
+    principal.administers()?;
+    if let Some(id) = project_id {
+        Projects::new(call.app).get(principal, principal.snapshot.organization_id, id).await?;
+    }
+    let kind = project_id.is_none().then_some(KeyKind::Org);
+    let filter = KeyFilter { project_id, kind, ..KeyFilter::default() };
+    let page = Keys::new(call.app).list(principal, &filter, KeyCursor::Start, MAX_LIMIT).await?;
+    let now = call.app.clock.now();
+    let keys: Vec<ApiKey<'_>> = page.items.iter().map(|key| ApiKey::new(key, now)).collect();
+    Ok(success(&json!({ "apiKeys": keys })))
+}
+
+pub(crate) async fn create(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Body {
+        name: Name,
+        expires_in_days: Option<i64>,
+    }
+    let project_id = path_project(call)?;
+    let body: Body = input::body(call.request)?;
+    let now = call.app.clock.now();
+    let new = NewKey {
+        name: body.name,
+        kind: Some(if project_id.is_some() { KeyKind::Proj } else { KeyKind::Org }),
+        project_id,
+        label: None,
+        scopes: None,
+        expires_at: body.expires_in_days.map(|days| in_days(days, now)).transpose()?.map(Some),
+        metadata: Map::new(),
+    };
+    if let Some(id) = project_id {
+        Projects::new(call.app).get(principal, principal.snapshot.organization_id, id).await?;
+    }
+    let created = Keys::new(call.app).create(principal, new).await.map_err(named_here)?;
+    Ok(one(call, "apiKey", &ApiKey::revealed(&created, now)))
+}
+
+fn in_days(days: i64, now: UnixMillis) -> Result<UnixMillis, Error> {
+    if (1..=MAX_DAYS).contains(&days) {
+        return Ok(now.plus_ms(days * DAY_MS));
+    }
+    Err(Error::invalid("expiresInDays", format!("must be from 1 to {MAX_DAYS}")))
+}
+
+pub(crate) async fn get(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    let key = path_key(call, principal).await?;
+    Ok(one(call, "apiKey", &ApiKey::new(&key, call.app.clock.now())))
+}
+
+/// Switches a key on or off.
+pub(crate) async fn update(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    struct Body {
+        valid: bool,
+    }
+    let Body { valid } = input::body(call.request)?;
+    let before = path_key(call, principal).await?;
+    let change = KeyChange { enabled: Some(valid), ..KeyChange::default() };
+    let key = Keys::new(call.app).change(principal, &before, &change, false).await?;
+    Ok(one(call, "apiKey", &ApiKey::new(&key, call.app.clock.now())))
+}
+
+pub(crate) async fn delete(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    let key = path_key(call, principal).await?;
+    Keys::new(call.app).revoke(principal, key.id, false).await?;
+    Ok(success(&json!({ "id": key.number, "deleted": true })))
+}
+
+pub(crate) async fn rotate(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Body {
+        #[serde(default)]
+        grace_period_in_hours: i64,
+        #[serde(default, deserialize_with = "input::present")]
+        expires_in_days: Option<Option<i64>>,
+    }
+    let body: Body = input::body(call.request)?;
+    if !(0..=MAX_GRACE_HOURS).contains(&body.grace_period_in_hours) {
+        return Err(Error::invalid("gracePeriodInHours", format!("must be from 0 to {MAX_GRACE_HOURS}")).into());
+    }
+    let now = call.app.clock.now();
+    let expires_at = match body.expires_in_days {
+        Some(Some(days)) => Some(Some(in_days(days, now)?)),
+        Some(None) => Some(None),
+        None => None,
+    };
+    let before = path_key(call, principal).await?;
+    let grace_ms = body.grace_period_in_hours * HOUR_MS;
+    let rotated = Keys::new(call.app).rotate(principal, &before, grace_ms, expires_at).await.map_err(named_here)?;
+    Ok(success(&ApiKey::revealed(&rotated, now)))
+}
+
+/// An error with the field's name on this surface.
+fn named_here(error: Error) -> Error {
+    match error {
+        Error::Invalid { field: Some(field), message } => match field.as_str() {
+            "expires_at" => Error::invalid("expiresInDays", message),
+            "grace_period_seconds" => Error::invalid("gracePeriodInHours", message),
+            _ => Error::invalid(&field, message),
+        },
+        other => other,
+    }
+}
+
+#[derive(Serialize)]
+struct OrganizationBody<'a> {
+    id: OrganizationId,
+    name: &'a Name,
+    /// Its clients need one of the vendor's plans; there are none here.
+    plan: &'static str,
+    created_at: Rfc3339,
+}
+
+fn organization(call: &Call<'_>, organization: &Organization) -> Response {
+    let body = OrganizationBody {
+        id: organization.id,
+        name: &organization.name,
+        plan: "FREE",
+        created_at: Rfc3339(organization.created_at),
+    };
+    one(call, "organization", &body)
+}
+
+pub(crate) async fn get_organization(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    Ok(organization(call, &Organizations::new(call.app).get(principal, principal.snapshot.organization_id).await?))
+}
+
+pub(crate) async fn update_organization(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    struct Body {
+        name: Name,
+    }
+    let Body { name } = input::body(call.request)?;
+    let change = organization::OrganizationChange { name: Some(name), ..organization::OrganizationChange::default() };
+    let renamed = Organizations::new(call.app).update(principal, principal.snapshot.organization_id, &change).await?;
+    Ok(organization(call, &renamed))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ProjectBody<'a> {
+    id: ProjectId,
+    name: &'a Name,
+    description: Option<&'a str>,
+    organization_id: OrganizationId,
+    #[serde(rename = "created_at")]
+    created_at: Rfc3339,
+    /// There are none here.
+    governance_policy: Value,
+}
+
+impl<'a> ProjectBody<'a> {
+    fn new(project: &'a Project) -> Self {
+        Self {
+            id: project.id,
+            name: &project.name,
+            description: project.description.as_deref(),
+            organization_id: project.organization_id,
+            created_at: Rfc3339(project.created_at),
+            governance_policy: Value::Null,
+        }
+    }
+}
+
+/// The projects, the newest first; its clients know no pages, so 1,000 at most.
+pub(crate) async fn list_projects(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    let page = Projects::new(call.app).list(principal, principal.snapshot.organization_id, None, MAX_LIMIT).await?;
+    let projects: Vec<ProjectBody<'_>> = page.items.iter().map(ProjectBody::new).collect();
+    Ok(success(&json!({ "projects": projects })))
+}
+
+/// The project that the path names.
+fn project_id(call: &Call<'_>) -> Result<ProjectId, Error> {
+    path_project(call)?.ok_or(Error::NotFound)
+}
+
+pub(crate) async fn create_project(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    struct Body {
+        name: Name,
+        description: Option<String>,
+    }
+    let body: Body = input::body(call.request)?;
+    let id = principal.snapshot.organization_id;
+    let (project, created) = Projects::new(call.app).create(principal, id, body.name, body.description).await?;
+    let key = ApiKey::revealed(&created, call.app.clock.now());
+    Ok(success(&json!({ "project": ProjectBody::new(&project), "apiKey": key })))
+}
+
+pub(crate) async fn get_project(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    let project = Projects::new(call.app).get(principal, principal.snapshot.organization_id, project_id(call)?).await?;
+    Ok(one(call, "project", &ProjectBody::new(&project)))
+}
+
+pub(crate) async fn update_project(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    #[derive(Deserialize)]
+    struct Body {
+        name: Option<Name>,
+        description: Option<String>,
+    }
+    let body: Body = input::body(call.request)?;
+    let change = project::ProjectChange { name: body.name, description: body.description.map(Some) };
+    let project = Projects::new(call.app)
+        .update(principal, principal.snapshot.organization_id, project_id(call)?, &change)
+        .await?;
+    Ok(one(call, "project", &ProjectBody::new(&project)))
+}
+
+pub(crate) async fn delete_project(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    let id = project_id(call)?;
+    Projects::new(call.app).delete(principal, principal.snapshot.organization_id, id).await?;
+    Ok(success(&json!({ "id": id, "deleted": true })))
+}

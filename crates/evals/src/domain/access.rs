@@ -1,0 +1,150 @@
+//! The right to see and change what people make: data sets, evaluations and live evaluations.
+
+use std::fmt;
+
+use bitting_keys::domain::{
+    id::{OrganizationId, ProjectId, UserId},
+    time::UnixMillis,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::id::{DatasetId, EvaluationId, LiveEvaluationId};
+
+/// The name in which a request looks at what an organization's people have made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Viewer {
+    /// The organization: nobody sees beyond it.
+    pub organization_id: OrganizationId,
+    /// The part of it that is seen.
+    pub sight: Sight,
+}
+
+/// The part of an organization that a viewer sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// All: a key of the organization.
+    All,
+    /// All that belongs to this project: a project's key.
+    Project(ProjectId),
+    /// All that this user owns, and all that is shared with them or with one of their teams: a personal key.
+    User(UserId),
+}
+
+impl Viewer {
+    /// The user, if the viewer is one.
+    pub fn user_id(&self) -> Option<UserId> {
+        match self.sight {
+            Sight::User(id) => Some(id),
+            Sight::All | Sight::Project(_) => None,
+        }
+    }
+
+    /// The project, if the viewer is one.
+    pub fn project_id(&self) -> Option<ProjectId> {
+        match self.sight {
+            Sight::Project(id) => Some(id),
+            Sight::All | Sight::User(_) => None,
+        }
+    }
+}
+
+/// Something that people make and share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// A data set.
+    Dataset(DatasetId),
+    /// An evaluation.
+    Evaluation(EvaluationId),
+    /// A live evaluation.
+    LiveEvaluation(LiveEvaluationId),
+}
+
+impl fmt::Display for Resource {
+    /// Its id.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dataset(id) => id.fmt(f),
+            Self::Evaluation(id) => id.fmt(f),
+            Self::LiveEvaluation(id) => id.fmt(f),
+        }
+    }
+}
+
+/// The most that a viewer may do with something that they see, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Permission {
+    /// To see it.
+    Read,
+    /// To change it, too.
+    Write,
+    /// To share it, too: it is the viewer's own.
+    Own,
+}
+
+/// Something that a viewer sees, and what they may do with it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Permitted<T> {
+    /// The thing.
+    #[serde(flatten)]
+    pub item: T,
+    /// The most that they may do with it.
+    pub permission: Permission,
+}
+
+/// A part of a list, the newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part<T> {
+    /// The id behind which it begins.
+    pub after: Option<T>,
+    /// The number of items that are left out at its beginning.
+    pub skip: i64,
+    /// The most items.
+    pub limit: i64,
+}
+
+/// The access that a share gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Access")]
+pub enum ShareAccess {
+    /// To see it.
+    Read,
+    /// To change it, too.
+    Write,
+}
+
+impl ShareAccess {
+    /// The access's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// The kind of a grantee.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GranteeKind {
+    /// A member of the organization.
+    User,
+    /// Everybody in a team.
+    Team,
+}
+
+/// That something is shared with somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Share {
+    /// The user's id, or the team's.
+    pub grantee_id: String,
+    /// The kind of the grantee.
+    pub grantee_kind: GranteeKind,
+    /// The access that it gives.
+    pub access: ShareAccess,
+    /// The time from which on it is shared; a change of the access does not change it.
+    pub created_at: UnixMillis,
+}

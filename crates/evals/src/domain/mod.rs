@@ -1,0 +1,14 @@
+//! What data sets, evaluations, judgments, runs and traces are; pure.
+
+pub mod access;
+pub mod dataset;
+pub mod error_analysis;
+pub mod evaluation;
+pub mod generate;
+pub mod id;
+pub mod judge;
+pub mod live_evaluation;
+pub mod review;
+pub mod run;
+pub mod trace;
+pub mod upload;

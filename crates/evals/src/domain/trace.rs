@@ -1,0 +1,65 @@
+//! Traces: what an application recorded of its work, and what was said of it later.
+
+use bitting_keys::domain::{key::Name, time::UnixMillis};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, value::RawValue};
+
+use crate::domain::id::{EvalId, FeedbackId, TraceId};
+
+/// A trace as it was sent.
+#[derive(Debug, Clone, Serialize)]
+pub struct Trace {
+    /// Its id, which its sender made.
+    pub id: TraceId,
+    /// The time at which it began.
+    pub started_at: UnixMillis,
+    /// All of it, a JSON object with its spans within.
+    pub trace: Box<RawValue>,
+}
+
+/// The place of a trace in lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The time at which it began.
+    pub started_at: UnixMillis,
+    /// Its id.
+    pub id: TraceId,
+}
+
+/// An opinion of a trace.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Feedback {
+    /// In a word.
+    pub label: Name,
+    /// As a number.
+    pub score: Option<f64>,
+    /// In words.
+    pub comment: Option<String>,
+    /// Whatever else.
+    #[serde(default)]
+    pub metadata: Map<String, Value>,
+}
+
+/// A piece of feedback and the trace that it is about.
+#[derive(Debug, Clone)]
+pub struct GivenFeedback {
+    /// Its id.
+    pub id: FeedbackId,
+    /// The trace, which may come later.
+    pub trace_id: TraceId,
+    /// The feedback.
+    pub feedback: Feedback,
+}
+
+/// A request to evaluate a trace.
+#[derive(Debug, Clone)]
+pub struct EvalRequest {
+    /// Its id.
+    pub id: EvalId,
+    /// The trace, which may come later.
+    pub trace_id: TraceId,
+    /// By which kind of evaluator.
+    pub evaluator_type: Name,
+    /// By which metric.
+    pub metric_name: Name,
+}

@@ -1,0 +1,318 @@
+//! Evaluations: `/api/evaluations`.
+
+use bitting_http::{
+    call::Call,
+    input,
+    message::Rfc3339,
+    paging::PageQuery,
+    problem::Problem,
+    typed::{InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, NoContent, Whole},
+};
+use bitting_keys::{
+    app::{Principal, error::Error, page::Page},
+    domain::{
+        id::{ProjectId, UserId},
+        key::Name,
+    },
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    app::evaluations::{EvaluationChange, Evaluations},
+    domain::{
+        access::{Part, Permission, Permitted, Resource},
+        dataset::MAX_COLUMNS,
+        evaluation::{Evaluation, EvaluationConfig, InputColumn},
+        generate::Agreement,
+        id::{DatasetId, EvaluationId},
+        judge::Judge,
+    },
+    http::shares::ResourcePath,
+};
+
+/// How far pages go by number. Further on they are found by an id, which costs the same however far it is.
+const MAX_NUMBERED: i64 = 10_000;
+
+pub(crate) use crate::http::shares::{list_shares, share, unshare};
+
+/// The evaluation that a path names.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct EvaluationPath {
+    /// The evaluation's id.
+    evaluation: EvaluationId,
+}
+
+impl ResourcePath for EvaluationPath {
+    fn resource(&self) -> Resource {
+        Resource::Evaluation(self.evaluation)
+    }
+}
+
+/// An evaluation.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Evaluation")]
+pub(crate) struct EvaluationBody {
+    /// Its id.
+    public_id: EvaluationId,
+    /// Its name.
+    name: Name,
+    /// What a person wrote about it.
+    description: Option<String>,
+    /// The columns of what is judged, in their order.
+    columns: Vec<InputColumn>,
+    /// How it is judged.
+    judge: Judge,
+    /// Whether it was generated and nobody has looked at it yet; then it cannot be deployed.
+    draft: bool,
+    /// The evaluation of which it is a variant.
+    base_id: Option<EvaluationId>,
+    /// The data set that it was generated from.
+    dataset_id: Option<DatasetId>,
+    /// The user whose it is.
+    user_id: Option<UserId>,
+    /// The project whose it is.
+    project_id: Option<ProjectId>,
+    /// What the key that asks may do with it.
+    access: Permission,
+    /// When it was made.
+    created_at: Rfc3339,
+    /// When it was last changed.
+    updated_at: Rfc3339,
+}
+
+impl EvaluationBody {
+    fn new(Permitted { item: evaluation, permission: access }: Permitted<Evaluation>) -> Self {
+        Self {
+            public_id: evaluation.id,
+            name: evaluation.name,
+            description: evaluation.description,
+            columns: evaluation.config.columns,
+            judge: evaluation.config.judge,
+            draft: evaluation.draft,
+            base_id: evaluation.base_id,
+            dataset_id: evaluation.dataset_id,
+            user_id: evaluation.user_id,
+            project_id: evaluation.project_id,
+            access,
+            created_at: Rfc3339(evaluation.created_at),
+            updated_at: Rfc3339(evaluation.updated_at),
+        }
+    }
+}
+
+/// Which evaluations.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    /// The number of the page, from 1. Pages by number go as far as 10,000 evaluations.
+    page: Option<Whole<1, 10_000>>,
+    /// How many evaluations a page has.
+    #[serde(default)]
+    page_size: Whole<1, 100, 25>,
+    /// Instead of `page`: the id of the last evaluation of the page before. However far the page is, it is found at once.
+    starting_after: Option<EvaluationId>,
+    /// Whether to leave variants out.
+    #[serde(default)]
+    base_only: bool,
+}
+
+/// A page of evaluations.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EvaluationPage")]
+pub(crate) struct EvaluationPageBody {
+    /// The evaluations, the newest first.
+    items: Vec<EvaluationBody>,
+    /// The number of this page; null if it was asked for by an id.
+    page: Option<i64>,
+    /// How many evaluations a page has.
+    page_size: i64,
+    /// Whether there are more.
+    has_more: bool,
+}
+
+impl EvaluationPageBody {
+    fn new(found: Page<Permitted<Evaluation>>, page: Option<i64>, page_size: i64) -> Self {
+        let items = found.items.into_iter().map(EvaluationBody::new).collect();
+        Self { items, page, page_size, has_more: found.has_more }
+    }
+}
+
+pub(crate) async fn list(
+    call: &Call<'_>,
+    principal: &Principal,
+    InQuery(query): InQuery<ListQuery>,
+) -> Result<Json<EvaluationPageBody>, Problem> {
+    let Whole(limit) = query.page_size;
+    let (page, after) = match (query.page, query.starting_after) {
+        (Some(_), Some(_)) => {
+            return Err(Error::invalid("page", "give either `page` or `starting_after`, not both").into());
+        }
+        (None, after @ Some(_)) => (None, after),
+        (page, None) => (Some(page.unwrap_or_default().0), None),
+    };
+    let skip = (page.unwrap_or(1) - 1) * limit;
+    if skip + limit > MAX_NUMBERED {
+        let message = format!("pages by number end at {MAX_NUMBERED} evaluations; go on with `starting_after`");
+        return Err(Error::invalid("page", message).into());
+    }
+    let found = Evaluations::new(call.app).list(principal, query.base_only, Part { after, skip, limit }).await?;
+    Ok(Json(EvaluationPageBody::new(found, page, limit)))
+}
+
+/// An evaluation to be made.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewEvaluation")]
+pub(crate) struct NewEvaluationBody {
+    /// Its name.
+    name: Name,
+    /// What to note about it.
+    description: Option<String>,
+    /// The columns of what is judged, in their order.
+    #[schemars(length(min = 1, max = MAX_COLUMNS))]
+    columns: Vec<InputColumn>,
+    /// How it is judged.
+    judge: Judge,
+}
+
+pub(crate) async fn create(
+    call: &Call<'_>,
+    principal: &Principal,
+    (InBody(body), MayRepeat): (InBody<NewEvaluationBody>, MayRepeat),
+) -> Result<Json<EvaluationBody, 201>, Problem> {
+    let config = EvaluationConfig { columns: body.columns, judge: body.judge };
+    Ok(Json(EvaluationBody::new(
+        Evaluations::new(call.app).create(principal, body.name, body.description, config).await?,
+    )))
+}
+
+/// What to generate an evaluation from.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewGenerated")]
+pub(crate) struct GenerateBody {
+    /// The id of a data set.
+    dataset: DatasetId,
+    /// The evaluation's name; that of the data set if you say nothing.
+    name: Option<Name>,
+}
+
+/// A draft that was generated.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Generated")]
+pub(crate) struct GeneratedBody {
+    #[serde(flatten)]
+    about: EvaluationBody,
+    /// How well its judge agrees with what people have said; null if it is a model, or if nobody has judged.
+    agreement: Option<Agreement>,
+}
+
+pub(crate) async fn generate(
+    call: &Call<'_>,
+    principal: &Principal,
+    (InBody(body), NamesInBody, MayRepeat): (InBody<GenerateBody>, NamesInBody, MayRepeat),
+) -> Result<Json<GeneratedBody, 201>, Problem> {
+    let (generated, agreement) = Evaluations::new(call.app).generate(principal, body.dataset, body.name).await?;
+    Ok(Json(GeneratedBody { about: EvaluationBody::new(generated), agreement }))
+}
+
+pub(crate) async fn get(
+    call: &Call<'_>,
+    principal: &Principal,
+    InPath(EvaluationPath { evaluation }): InPath<EvaluationPath>,
+) -> Result<Json<EvaluationBody>, Problem> {
+    Ok(Json(EvaluationBody::new(Evaluations::new(call.app).get(principal, evaluation).await?)))
+}
+
+/// What to change of an evaluation.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "EvaluationChange", extend("minProperties" = 1))]
+pub(crate) struct ChangeBody {
+    /// The name.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "Name")]
+    name: Option<Name>,
+    /// The note about it; null takes it away.
+    #[serde(default, deserialize_with = "input::present")]
+    description: Option<Option<String>>,
+    /// The columns of what is judged.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "Vec<InputColumn>", length(min = 1, max = MAX_COLUMNS))]
+    columns: Option<Vec<InputColumn>>,
+    /// How it is judged.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "Judge")]
+    judge: Option<Judge>,
+    /// `false` once somebody has looked at it; it does not become a draft again.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "bool", extend("const" = false))]
+    draft: Option<bool>,
+}
+
+pub(crate) async fn change(
+    call: &Call<'_>,
+    principal: &Principal,
+    (InPath(EvaluationPath { evaluation }), InBody(body)): (InPath<EvaluationPath>, InBody<ChangeBody>),
+) -> Result<Json<EvaluationBody>, Problem> {
+    let ChangeBody { name, description, columns, judge, draft } = body;
+    if name.is_none() && description.is_none() && columns.is_none() && judge.is_none() && draft.is_none() {
+        return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
+    }
+    if draft == Some(true) {
+        return Err(Error::invalid("draft", "must be false: only what was generated is a draft").into());
+    }
+    let change = EvaluationChange { name, description, columns, judge, reviewed: draft.is_some() };
+    Ok(Json(EvaluationBody::new(Evaluations::new(call.app).change(principal, evaluation, change).await?)))
+}
+
+pub(crate) async fn delete(
+    call: &Call<'_>,
+    principal: &Principal,
+    InPath(EvaluationPath { evaluation }): InPath<EvaluationPath>,
+) -> Result<NoContent, Problem> {
+    Evaluations::new(call.app).delete(principal, evaluation).await?;
+    Ok(NoContent)
+}
+
+pub(crate) async fn list_variants(
+    call: &Call<'_>,
+    principal: &Principal,
+    (InPath(EvaluationPath { evaluation }), InQuery(query)): (InPath<EvaluationPath>, InQuery<PageQuery<EvaluationId>>),
+) -> Result<Json<EvaluationPageBody>, Problem> {
+    let Whole(limit) = query.limit;
+    let found = Evaluations::new(call.app).list_variants(principal, evaluation, query.starting_after, limit).await?;
+    Ok(Json(EvaluationPageBody::new(found, None, limit)))
+}
+
+/// A variant to be made: what is not said is as it is in the evaluation.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewVariant")]
+pub(crate) struct NewVariantBody {
+    /// Its name.
+    name: Name,
+    /// What to note about it; null for nothing.
+    #[serde(default, deserialize_with = "input::present")]
+    description: Option<Option<String>>,
+    /// The columns of what is judged, in their order.
+    #[schemars(length(min = 1, max = MAX_COLUMNS))]
+    columns: Option<Vec<InputColumn>>,
+    /// How it is judged.
+    judge: Option<Judge>,
+}
+
+pub(crate) async fn create_variant(
+    call: &Call<'_>,
+    principal: &Principal,
+    (InPath(EvaluationPath { evaluation }), InBody(body), MayRepeat): (
+        InPath<EvaluationPath>,
+        InBody<NewVariantBody>,
+        MayRepeat,
+    ),
+) -> Result<Json<EvaluationBody, 201>, Problem> {
+    let NewVariantBody { name, description, columns, judge } = body;
+    let change = EvaluationChange { name: Some(name), description, columns, judge, reviewed: false };
+    Ok(Json(EvaluationBody::new(Evaluations::new(call.app).create_variant(principal, evaluation, change).await?)))
+}

@@ -1,0 +1,231 @@
+//! The review queue: `/api/review`.
+
+use bitting_http::{
+    call::Call,
+    message::Rfc3339,
+    paging::{Limit, PageBody},
+    problem::Problem,
+    typed::{InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, Whole},
+};
+use bitting_keys::{
+    app::Principal,
+    domain::{
+        id::{KeyId, UserId},
+        key::Name,
+    },
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    app::review::Reviews,
+    domain::{
+        access::{Permission, Permitted},
+        dataset::DatasetRow,
+        id::{DatasetId, LiveEvaluationId, ReviewId, RunId},
+        judge::Judgment,
+        review::{Attribution, ReviewFilter, ReviewItem, ReviewState},
+    },
+};
+
+/// The item that a path names.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ItemPath {
+    /// The item's id.
+    item: ReviewId,
+}
+
+/// Who did something, and when.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Deed")]
+struct AttributionBody {
+    /// When.
+    at: Rfc3339,
+    /// The key that did it.
+    key_id: KeyId,
+    /// The user as whom it acted.
+    user_id: Option<UserId>,
+}
+
+impl AttributionBody {
+    fn new(deed: Attribution) -> Self {
+        Self { at: Rfc3339(deed.at), key_id: deed.key_id, user_id: deed.user_id }
+    }
+}
+
+/// A run that people look at.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ReviewItem")]
+pub(crate) struct ItemBody {
+    /// Its id.
+    public_id: ReviewId,
+    /// The run.
+    run_id: RunId,
+    /// The live evaluation of the run.
+    live_evaluation_id: LiveEvaluationId,
+    /// What has happened to it.
+    state: ReviewState,
+    /// Why it was flagged.
+    reason: Option<String>,
+    /// A person's verdict.
+    verdict: Option<Name>,
+    /// Whether that is a good one, if the person said so.
+    passed: Option<bool>,
+    /// Why, or why it was rejected.
+    notes: Option<String>,
+    /// The data set that it was promoted into.
+    dataset_id: Option<DatasetId>,
+    /// The row there.
+    row_id: Option<i64>,
+    /// Who flagged it.
+    flagged: AttributionBody,
+    /// Who judged or rejected it.
+    decided: Option<AttributionBody>,
+    /// Who promoted it.
+    promoted: Option<AttributionBody>,
+}
+
+impl ItemBody {
+    fn new(item: ReviewItem) -> Self {
+        Self {
+            public_id: item.id,
+            run_id: item.run_id,
+            live_evaluation_id: item.live_evaluation_id,
+            state: item.state,
+            reason: item.reason,
+            verdict: item.verdict,
+            passed: item.passed,
+            notes: item.notes,
+            dataset_id: item.row.map(|(dataset_id, _)| dataset_id),
+            row_id: item.row.map(|(_, row_id)| row_id),
+            flagged: AttributionBody::new(item.flagged),
+            decided: item.decided.map(AttributionBody::new),
+            promoted: item.promoted.map(AttributionBody::new),
+        }
+    }
+}
+
+/// Which items.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    /// What has happened to them; all if you say nothing.
+    state: Option<ReviewState>,
+    /// The live evaluation whose runs they are.
+    live_evaluation: Option<LiveEvaluationId>,
+    /// How many items at most.
+    #[serde(default)]
+    limit: Limit,
+    /// The id of the last item of the page before.
+    starting_after: Option<ReviewId>,
+}
+
+pub(crate) async fn list(
+    call: &Call<'_>,
+    principal: &Principal,
+    InQuery(query): InQuery<ListQuery>,
+) -> Result<Json<PageBody<ItemBody>>, Problem> {
+    let Whole(limit) = query.limit;
+    let filter = ReviewFilter { state: query.state, live_evaluation_id: query.live_evaluation };
+    let page = Reviews::new(call.app).list(principal, filter, query.starting_after, limit).await?;
+    Ok(Json(PageBody::new(page, ItemBody::new)))
+}
+
+/// A run that people look at, with what was judged.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ReviewDetails")]
+pub(crate) struct DetailsBody {
+    #[serde(flatten)]
+    about: ItemBody,
+    /// What was judged.
+    inputs: DatasetRow,
+    /// What the judge said.
+    judgment: Option<Judgment>,
+    /// What the key that asks may do with it.
+    access: Permission,
+}
+
+pub(crate) async fn get(
+    call: &Call<'_>,
+    principal: &Principal,
+    InPath(ItemPath { item }): InPath<ItemPath>,
+) -> Result<Json<DetailsBody>, Problem> {
+    let Permitted { item: details, permission: access } = Reviews::new(call.app).get(principal, item).await?;
+    let about = ItemBody::new(details.item);
+    Ok(Json(DetailsBody { about, inputs: details.inputs, judgment: details.judgment, access }))
+}
+
+/// A run to look at.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewReviewItem")]
+pub(crate) struct FlagBody {
+    /// The run's id.
+    run: RunId,
+    /// Why people should look at it.
+    reason: Option<String>,
+}
+
+pub(crate) async fn flag(
+    call: &Call<'_>,
+    principal: &Principal,
+    (InBody(body), NamesInBody, MayRepeat): (InBody<FlagBody>, NamesInBody, MayRepeat),
+) -> Result<Json<ItemBody, 201>, Problem> {
+    Ok(Json(ItemBody::new(Reviews::new(call.app).flag(principal, body.run, body.reason).await?)))
+}
+
+/// What a person says of a run.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewVerdict")]
+pub(crate) struct JudgeBody {
+    /// The verdict.
+    verdict: Name,
+    /// Whether that is a good one.
+    passed: Option<bool>,
+    /// Why.
+    notes: Option<String>,
+}
+
+pub(crate) async fn judge(
+    call: &Call<'_>,
+    principal: &Principal,
+    (InPath(ItemPath { item }), InBody(body)): (InPath<ItemPath>, InBody<JudgeBody>),
+) -> Result<Json<ItemBody>, Problem> {
+    let JudgeBody { verdict, passed, notes } = body;
+    Ok(Json(ItemBody::new(Reviews::new(call.app).judge(principal, item, verdict, passed, notes).await?)))
+}
+
+/// Why there is nothing to judge.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewRejection")]
+pub(crate) struct RejectBody {
+    /// Why.
+    notes: Option<String>,
+}
+
+pub(crate) async fn reject(
+    call: &Call<'_>,
+    principal: &Principal,
+    (InPath(ItemPath { item }), InBody(body)): (InPath<ItemPath>, InBody<RejectBody>),
+) -> Result<Json<ItemBody>, Problem> {
+    Ok(Json(ItemBody::new(Reviews::new(call.app).reject(principal, item, body.notes).await?)))
+}
+
+/// Where a judged run becomes a row.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewPromotion")]
+pub(crate) struct PromoteBody {
+    /// The id of a data set.
+    dataset: DatasetId,
+}
+
+pub(crate) async fn promote(
+    call: &Call<'_>,
+    principal: &Principal,
+    (InPath(ItemPath { item }), InBody(body)): (InPath<ItemPath>, InBody<PromoteBody>),
+) -> Result<Json<ItemBody>, Problem> {
+    Ok(Json(ItemBody::new(Reviews::new(call.app).promote(principal, item, body.dataset).await?)))
+}

@@ -1,0 +1,97 @@
+//! Shares: what the resources that people share have in common, below the path of each.
+
+use bitting_http::{
+    call::Call,
+    message::Rfc3339,
+    problem::Problem,
+    typed::{InBody, InPath, Json, NoContent},
+};
+use bitting_keys::app::Principal;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    app::shares::Shares,
+    domain::access::{GranteeKind, Resource, Share, ShareAccess},
+};
+
+/// With whom something is shared, as a path names him.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct GranteePath {
+    /// The id of a member or a team.
+    grantee: String,
+}
+
+/// That something is shared with somebody.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Share")]
+pub(crate) struct ShareBody {
+    /// The id of the member or the team.
+    grantee_id: String,
+    /// Which of both.
+    grantee_kind: GranteeKind,
+    /// What it allows.
+    access: ShareAccess,
+    /// Since when.
+    created_at: Rfc3339,
+}
+
+impl ShareBody {
+    fn new(share: Share) -> Self {
+        let Share { grantee_id, grantee_kind, access, created_at } = share;
+        Self { grantee_id, grantee_kind, access, created_at: Rfc3339(created_at) }
+    }
+}
+
+/// With whom something is shared.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Shares")]
+pub(crate) struct SharesBody {
+    /// All shares.
+    shares: Vec<ShareBody>,
+}
+
+/// The path of something that people share.
+pub(crate) trait ResourcePath {
+    /// The resource that it names.
+    fn resource(&self) -> Resource;
+}
+
+/// Lists the shares of something.
+pub(crate) async fn list_shares<P: ResourcePath>(
+    call: &Call<'_>,
+    principal: &Principal,
+    InPath(path): InPath<P>,
+) -> Result<Json<SharesBody>, Problem> {
+    let shares = Shares::new(call.app).list(principal, path.resource()).await?;
+    Ok(Json(SharesBody { shares: shares.into_iter().map(ShareBody::new).collect() }))
+}
+
+/// What a share is to allow.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewShare")]
+pub(crate) struct NewShareBody {
+    /// To see it, or to change it, too.
+    access: ShareAccess,
+}
+
+/// Shares something, or changes what that allows.
+pub(crate) async fn share<P: ResourcePath>(
+    call: &Call<'_>,
+    principal: &Principal,
+    (InPath(path), (InPath(grantee), InBody(body))): (InPath<P>, (InPath<GranteePath>, InBody<NewShareBody>)),
+) -> Result<Json<ShareBody>, Problem> {
+    let share = Shares::new(call.app).create(principal, path.resource(), &grantee.grantee, body.access).await?;
+    Ok(Json(ShareBody::new(share)))
+}
+
+/// Ends a share.
+pub(crate) async fn unshare<P: ResourcePath>(
+    call: &Call<'_>,
+    principal: &Principal,
+    (InPath(path), InPath(grantee)): (InPath<P>, InPath<GranteePath>),
+) -> Result<NoContent, Problem> {
+    Shares::new(call.app).end(principal, path.resource(), &grantee.grantee).await?;
+    Ok(NoContent)
+}

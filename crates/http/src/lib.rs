@@ -1,0 +1,17 @@
+//! The kernel of HTTP: requests and answers as values, problems, typed input, tables of routes, authentication
+//! and dispatch. It knows no route.
+
+pub mod auth;
+pub mod body;
+pub mod call;
+pub mod dispatch;
+pub mod event_body;
+pub mod input;
+pub mod message;
+pub mod operation;
+pub mod paging;
+pub mod problem;
+pub mod route;
+pub mod router;
+pub mod tables;
+pub mod typed;

@@ -1,0 +1,211 @@
+//! What a documented route's handler takes and gives, as types: one of them reads a request or writes an
+//! answer, and says in the API's document what it reads or writes. So the two cannot say different things.
+
+use std::borrow::Cow;
+
+use bitting_keys::app::error::Error;
+use percent_encoding::percent_decode_str;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+
+use crate::{call::Call, input, message::Response, operation::Operation, problem::Problem};
+
+/// What a handler takes from the request: one of the types here, several in a tuple, or `()`.
+pub trait Input: Sized {
+    /// Reads it.
+    fn read(call: &Call<'_>) -> Result<Self, Problem>;
+    /// Documents it.
+    fn describe(operation: &mut Operation<'_>);
+}
+
+/// What a handler gives.
+pub trait Output {
+    /// Writes it.
+    fn response(self) -> Response;
+    /// Documents it.
+    fn describe(operation: &mut Operation<'_>);
+}
+
+impl Input for () {
+    fn read(_: &Call<'_>) -> Result<Self, Problem> {
+        Ok(())
+    }
+
+    fn describe(_: &mut Operation<'_>) {}
+}
+
+/// The parameters of the path, as a struct with a field for each. What cannot be read names nothing.
+pub struct InPath<T>(pub T);
+
+impl<T: DeserializeOwned + JsonSchema> Input for InPath<T> {
+    fn read(call: &Call<'_>) -> Result<Self, Problem> {
+        // Only what a person named himself has anything in it that must be encoded.
+        let decoded = call.params.iter().map(|(name, value)| (name, percent_decode_str(value).decode_utf8_lossy()));
+        let decoded: Vec<(&str, Cow<'_, str>)> = decoded.collect();
+        let pairs = decoded.iter().map(|(name, value)| (*name, value.as_ref()));
+        T::deserialize(input::parameters(pairs)).map(Self).map_err(|_| Error::NotFound.into())
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.parameters::<T>("path");
+        operation.problem(404);
+    }
+}
+
+/// The parameters of the query, as a struct with a field for each, which denies unknown ones.
+pub struct InQuery<T>(pub T);
+
+impl<T: DeserializeOwned + JsonSchema> Input for InQuery<T> {
+    fn read(call: &Call<'_>) -> Result<Self, Problem> {
+        input::query(call.request).map(Self)
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.parameters::<T>("query");
+        operation.problem(400);
+    }
+}
+
+/// The body, as a struct that denies unknown fields.
+pub struct InBody<T>(pub T);
+
+impl<T: DeserializeOwned + JsonSchema> Input for InBody<T> {
+    fn read(call: &Call<'_>) -> Result<Self, Problem> {
+        input::body(call.request).map(Self)
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.body::<T>();
+        operation.problem(400);
+        operation.problem(413);
+    }
+}
+
+/// Says that the request may be repeated: what its use case does, it does once for an `Idempotency-Key`, which
+/// was read before.
+pub struct MayRepeat;
+
+impl Input for MayRepeat {
+    fn read(_: &Call<'_>) -> Result<Self, Problem> {
+        Ok(Self)
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.may_repeat();
+        operation.problem(400);
+        operation.problem(422);
+    }
+}
+
+/// Says that the body names something, which may not be there for the key that asks.
+pub struct NamesInBody;
+
+impl Input for NamesInBody {
+    fn read(_: &Call<'_>) -> Result<Self, Problem> {
+        Ok(Self)
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.problem(404);
+    }
+}
+
+impl<A: Input, B: Input> Input for (A, B) {
+    fn read(call: &Call<'_>) -> Result<Self, Problem> {
+        Ok((A::read(call)?, B::read(call)?))
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        A::describe(operation);
+        B::describe(operation);
+    }
+}
+
+impl<A: Input, B: Input, C: Input> Input for (A, B, C) {
+    fn read(call: &Call<'_>) -> Result<Self, Problem> {
+        Ok((A::read(call)?, B::read(call)?, C::read(call)?))
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        A::describe(operation);
+        B::describe(operation);
+        C::describe(operation);
+    }
+}
+
+/// An answer of JSON, and its status.
+pub struct Json<T, const STATUS: u16 = 200>(pub T);
+
+impl<T: Serialize + JsonSchema, const STATUS: u16> Output for Json<T, STATUS> {
+    fn response(self) -> Response {
+        Response::json(STATUS, &self.0)
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.answer::<T>(STATUS, "application/json");
+    }
+}
+
+/// The same where the question or the answer holds a secret. It is no tool: what a model reads, others may keep.
+pub struct Confidential<T, const STATUS: u16 = 200>(pub T);
+
+impl<T: Serialize + JsonSchema, const STATUS: u16> Output for Confidential<T, STATUS> {
+    fn response(self) -> Response {
+        Response::json(STATUS, &self.0)
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        Json::<T, STATUS>::describe(operation);
+        operation.confidential();
+    }
+}
+
+/// An answer that its status says all of.
+pub struct NoContent;
+
+impl Output for NoContent {
+    fn response(self) -> Response {
+        Response::empty(204)
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.empty(204);
+    }
+}
+
+/// A whole number within these bounds, and which it is if nobody says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Whole<const MIN: i64, const MAX: i64, const DEFAULT: i64 = MIN>(pub i64);
+
+impl<const MIN: i64, const MAX: i64, const DEFAULT: i64> Default for Whole<MIN, MAX, DEFAULT> {
+    fn default() -> Self {
+        Self(DEFAULT)
+    }
+}
+
+impl<'de, const MIN: i64, const MAX: i64, const DEFAULT: i64> Deserialize<'de> for Whole<MIN, MAX, DEFAULT> {
+    #[expect(clippy::cast_possible_truncation, reason = "what the cast cuts off is out of bounds")]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // JSON has one kind of number: 3.0 is as whole as 3. What is within the bounds is exact as an f64.
+        let number = f64::deserialize(deserializer).ok().filter(|number| number.fract() == 0.0);
+        number
+            .map(|number| number as i64)
+            .filter(|number| (MIN..=MAX).contains(number))
+            .map(Self)
+            .ok_or_else(|| serde::de::Error::custom(format!("must be a whole number from {MIN} to {MAX}")))
+    }
+}
+
+impl<const MIN: i64, const MAX: i64, const DEFAULT: i64> JsonSchema for Whole<MIN, MAX, DEFAULT> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Whole".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": MIN, "maximum": MAX })
+    }
+}

@@ -1,0 +1,172 @@
+//! The audit log: written with every change and behind every refused attempt, listed and exported.
+
+use std::{collections::HashMap, rc::Rc};
+
+use futures_util::{
+    StreamExt,
+    future::ready,
+    stream::{self, Stream},
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    app::{App, Principal, error::Error, page::Page},
+    domain::{
+        audit::{AuditEvent, AuditFilter, AuditRecord, REFUSED},
+        decision::decide,
+        person::Member,
+    },
+    ports::Statement,
+    storage::{audit, batch::Batch, people},
+};
+
+/// How many events of an export are read at once.
+const EXPORT_PAGE: i64 = 1_000;
+/// How many people one can choose from to see what they did.
+const MAX_PEOPLE: i64 = 100;
+
+/// An attempt to manage something that was refused.
+#[derive(Debug, Clone)]
+pub struct RefusedAttempt {
+    /// The id of what it was about; `None`: the organization.
+    pub subject: Option<String>,
+    /// The stable code of the refusal.
+    pub code: &'static str,
+    /// The method.
+    pub method: &'static str,
+    /// The route's path; not the request's, because people put keys where ids belong.
+    pub route: &'static str,
+}
+
+/// A page of the audit log, and what people need to read it.
+pub struct AuditPage {
+    /// The events.
+    pub events: Page<AuditRecord>,
+    /// The names by ids of those keys, people, teams and projects of which the events speak and which are still
+    /// there.
+    pub names: HashMap<String, String>,
+    /// The newest people of the organization.
+    pub people: Vec<Member>,
+}
+
+impl App {
+    /// Writes an event if the statement before it in the batch has changed a row.
+    pub fn record_if_changed(&self, principal: &Principal, event: &AuditEvent) -> Statement {
+        audit::record_if_changed(&principal.actor(), event, self.config.audit_retention_ms)
+    }
+
+    /// Records a refused attempt in the audit log of whoever made it, behind the answer. In a flood most are
+    /// only counted; see [`crate::app::isolate::Isolate::claim_refusal`].
+    pub fn note_refusal(&self, principal: &Principal, attempt: &RefusedAttempt) {
+        let (now, organization_id) = (self.now(), principal.snapshot.organization_id);
+        let Some(omitted) = self.isolate.claim_refusal(organization_id, now) else {
+            return;
+        };
+        let mut details =
+            Map::from_iter([("method".to_owned(), json!(attempt.method)), ("route".to_owned(), json!(attempt.route))]);
+        if omitted > 0 {
+            details.insert("omitted".to_owned(), json!(omitted));
+        }
+        let event = AuditEvent {
+            organization_id,
+            subject: attempt.subject.clone().unwrap_or_else(|| organization_id.to_string()),
+            action: REFUSED,
+            details: Value::Object(details),
+            at: now,
+        };
+        let record = audit::record_refusal(&principal.actor(), &event, attempt.code, self.config.audit_retention_ms);
+        let database = Rc::clone(&self.database);
+        self.background.spawn(Box::pin(async move {
+            if let Err(error) = database.batch(vec![record]).await {
+                log::warn!("a refused attempt is not in the audit log: {error:?}");
+            }
+        }));
+    }
+}
+
+/// The use cases of the audit log.
+pub struct AuditLog<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> AuditLog<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl AuditLog<'_> {
+    /// A page of at most `limit` events of the caller's organization, the newest first, those behind event
+    /// `after` if it is given.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] for whoever does not administer the organization.
+    pub async fn list(
+        &self,
+        principal: &Principal,
+        filter: &AuditFilter,
+        after: Option<i64>,
+        limit: i64,
+    ) -> Result<Page<AuditRecord>, Error> {
+        principal.administers()?;
+        let list = audit::list(principal.snapshot.organization_id, filter, after, limit + 1);
+        Ok(Page::of(self.app.query(principal, list).await?, limit))
+    }
+
+    /// The same with what people need to read it, in one round trip.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] for whoever does not administer the organization.
+    pub async fn page(
+        &self,
+        principal: &Principal,
+        filter: &AuditFilter,
+        after: Option<i64>,
+        limit: i64,
+    ) -> Result<AuditPage, Error> {
+        principal.administers()?;
+        let organization_id = principal.snapshot.organization_id;
+        let mut batch = Batch::new();
+        let events = batch.add(audit::list(organization_id, filter, after, limit + 1));
+        let names = batch.add(audit::names(organization_id, filter, after, limit + 1));
+        let people = batch.add(people::list(organization_id, None, None, MAX_PEOPLE));
+        let mut results = self.app.guarded(principal, batch).await?;
+        Ok(AuditPage {
+            events: Page::of(results.take(events)?, limit),
+            names: results.take(names)?,
+            people: results.take(people)?,
+        })
+    }
+
+    /// All events of the caller's organization behind event `after`, the newest first, piece by piece. The
+    /// first piece is read at once. A key that ends in the middle gets no further one, but an error.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] for whoever does not administer the organization.
+    pub async fn export(
+        &self,
+        principal: &Principal,
+        filter: AuditFilter,
+        after: Option<i64>,
+    ) -> Result<impl Stream<Item = Result<Vec<AuditRecord>, Error>> + use<>, Error> {
+        let first = self.list(principal, &filter, after, EXPORT_PAGE).await?;
+        let start = (self.app.clone(), principal.clone(), filter, last(&first));
+        let rest = stream::try_unfold(start, |(app, principal, filter, after)| async move {
+            if after.is_none() {
+                return Ok(None);
+            }
+            // The guard hears of changes, but not of the passing of time.
+            decide(&principal.snapshot, &[], app.now()).map_err(Error::Refused)?;
+            let page = AuditLog::new(&app).list(&principal, &filter, after, EXPORT_PAGE).await?;
+            let next = last(&page);
+            Ok(Some((page.items, (app, principal, filter, next))))
+        });
+        Ok(stream::once(ready(Ok(first.items))).chain(rest))
+    }
+}
+
+/// The event behind which the next page starts, if there is one.
+fn last(page: &Page<AuditRecord>) -> Option<i64> {
+    page.items.last().filter(|_| page.has_more).map(|event| event.id)
+}

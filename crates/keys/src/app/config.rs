@@ -1,0 +1,114 @@
+//! The operator's choices: variables and secrets of the Worker.
+
+use crate::domain::{
+    catalogue::{Catalogue, is_origin},
+    key_text::{Hasher, Pepper, Word},
+    time::DAY_MS,
+};
+
+/// The catalogue where the operator gives no other.
+const CATALOGUE: &str = include_str!("../../../../catalogue.json");
+
+/// The operator's choices, read once per isolate.
+pub struct Config {
+    /// The first word of every new key (`KEY_BRAND`).
+    pub brand: Word,
+    /// How long an answer may rest on what was read before, in milliseconds
+    /// (`MAX_STALENESS_SECONDS`); 0: every request asks the database.
+    pub max_staleness_ms: i64,
+    /// How keys are hashed (`KEY_PEPPER`, `KEY_PEPPER_VERSION`, `KEY_PEPPER_PREVIOUS`).
+    pub hasher: Hasher,
+    /// What proves the operator (`OPERATOR_SECRET`); `None`: nothing does.
+    pub operator_secret: Option<String>,
+    /// How long audit events are kept, in milliseconds (`AUDIT_RETENTION_DAYS`).
+    pub audit_retention_ms: i64,
+    /// The scopes, and the operator's own routes (`CATALOGUE`, or else the file `catalogue.json`).
+    pub catalogue: Catalogue,
+    /// Who lets people through to the settings pages (`ACCESS_TEAM_DOMAIN`); `None`: nobody.
+    pub access: Option<Access>,
+    /// What signs the requests that are forwarded (`FORWARD_SECRET`); `None`: they are not signed.
+    pub forward_secret: Option<String>,
+}
+
+/// An application of Cloudflare Access.
+pub struct Access {
+    /// The team's domain: `acme.cloudflareaccess.com`.
+    pub team_domain: String,
+    /// The application's audience tag (`ACCESS_AUDIENCE`).
+    pub audience: String,
+}
+
+impl Config {
+    /// Reads the configuration; `get` gives a variable or a secret by its name.
+    ///
+    /// # Errors
+    /// Which variable is wrong, and what it must be. The value itself is not repeated: it may be a secret.
+    pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let variables = Variables(&get);
+        let brand = variables.get("KEY_BRAND").unwrap_or_else(|| "bit".to_owned());
+        let version = variables.number("KEY_PEPPER_VERSION", 1, 1, 1_000_000)?;
+        let current = variables.get("KEY_PEPPER").map(|secret| Pepper { version, secret });
+        let previous = variables.get("KEY_PEPPER_PREVIOUS").map(|secret| Pepper { version: version - 1, secret });
+        if current.is_none() && previous.is_some() {
+            return Err("KEY_PEPPER_PREVIOUS is set, so KEY_PEPPER must be, too".to_owned());
+        }
+        let access = match (variables.get("ACCESS_TEAM_DOMAIN"), variables.get("ACCESS_AUDIENCE")) {
+            (None, None) => None,
+            (Some(team_domain), Some(audience)) if is_origin(&format!("https://{team_domain}")) => {
+                Some(Access { team_domain, audience })
+            }
+            (Some(_), Some(_)) => return Err("ACCESS_TEAM_DOMAIN must be like `acme.cloudflareaccess.com`".to_owned()),
+            _ => return Err("ACCESS_TEAM_DOMAIN and ACCESS_AUDIENCE must both be set, or neither".to_owned()),
+        };
+        let (from, text) = match variables.get("CATALOGUE") {
+            Some(text) => ("CATALOGUE", text),
+            None => ("catalogue.json", CATALOGUE.to_owned()),
+        };
+        Ok(Self {
+            brand: Word::parse(&brand)
+                .ok_or("KEY_BRAND must be a lower-case letter, then lower-case letters and digits, 16 at most")?,
+            max_staleness_ms: variables.number("MAX_STALENESS_SECONDS", 5, 0, 300)? * 1000,
+            hasher: Hasher { peppers: current.into_iter().chain(previous).collect() },
+            operator_secret: variables.secret("OPERATOR_SECRET")?,
+            audit_retention_ms: variables.number("AUDIT_RETENTION_DAYS", 365, 1, 36_500)? * DAY_MS,
+            catalogue: Catalogue::parse(&text).map_err(|message| format!("{from}: {message}"))?,
+            access,
+            forward_secret: variables.secret("FORWARD_SECRET")?,
+        })
+    }
+}
+
+/// The variables and secrets of the Worker by their names. An empty one counts as not set.
+pub struct Variables<'a>(pub &'a dyn Fn(&str) -> Option<String>);
+
+impl Variables<'_> {
+    /// Returns a text.
+    pub fn get(&self, name: &str) -> Option<String> {
+        (self.0)(name).filter(|value| !value.is_empty())
+    }
+
+    /// Returns a whole number within bounds.
+    ///
+    /// # Errors
+    /// The variable's name, and what it must be.
+    pub fn number(&self, name: &str, default: i64, least: i64, most: i64) -> Result<i64, String> {
+        match self.get(name) {
+            None => Ok(default),
+            Some(text) => match text.parse() {
+                Ok(number) if (least..=most).contains(&number) => Ok(number),
+                _ => Err(format!("{name} must be a whole number from {least} to {most}")),
+            },
+        }
+    }
+
+    /// Returns a secret that is long enough to be none that people think of.
+    ///
+    /// # Errors
+    /// The variable's name, and what it must be.
+    pub fn secret(&self, name: &str) -> Result<Option<String>, String> {
+        match self.get(name) {
+            Some(secret) if secret.len() < 32 => Err(format!("{name} must have at least 32 characters")),
+            secret => Ok(secret),
+        }
+    }
+}

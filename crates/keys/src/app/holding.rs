@@ -1,0 +1,53 @@
+//! The rule that no key gives another more than it holds.
+
+use crate::{
+    app::{Principal, error::Error},
+    domain::{
+        key::{Key, Role},
+        scope::Scopes,
+        time::UnixMillis,
+    },
+};
+
+/// Whether one expiry is later than another; `None` is never.
+pub fn lasts_longer(this: Option<UnixMillis>, other: Option<UnixMillis>) -> bool {
+    other.is_some_and(|other| this.is_none_or(|this| this > other))
+}
+
+/// The role that a caller must hold to be told a key's secret: the key's own, or, if it is the caller itself,
+/// what that is worth now that its user may have been lowered.
+pub fn role_to_hold(principal: &Principal, key: &Key) -> Role {
+    if key.id == principal.snapshot.key_id { principal.snapshot.role } else { key.role }
+}
+
+/// The rule: no key gives another more than it holds: neither scopes, nor a role, nor time.
+pub fn check_holds(
+    principal: &Principal,
+    scopes: &Scopes,
+    role: Role,
+    expires_at: Option<UnixMillis>,
+) -> Result<(), Error> {
+    let holder = &principal.snapshot;
+    if !holder.scopes.cover(scopes) {
+        let beyond = match scopes {
+            Scopes::Full => "full access".to_owned(),
+            Scopes::List(list) => {
+                let missing: Vec<String> = holder.scopes.missing(list).iter().map(ToString::to_string).collect();
+                missing.join(", ")
+            }
+        };
+        return Err(Error::Exceeds(format!("A key cannot give what it does not hold itself: {beyond}.")));
+    }
+    if role > holder.role {
+        return Err(Error::Exceeds(format!("Only a key with the role `{}` can do this.", role.as_str())));
+    }
+    if let Some(last) = holder.ends_at()
+        && lasts_longer(expires_at, Some(last))
+    {
+        return Err(Error::Exceeds(format!(
+            "A key cannot make another last longer than itself: this one expires at {}.",
+            last.to_rfc3339()
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,507 @@
+//! The life of a key: created, listed, changed, revoked, and the rule that no key gives more than it holds.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    app::{
+        App, Principal,
+        error::Error,
+        holding::{check_holds, lasts_longer},
+        idempotency::Attempt,
+        page::Page,
+    },
+    domain::{
+        audit::{AuditEvent, AuditFilter, AuditRecord},
+        id::{KeyId, OrganizationId, ProjectId, UserId},
+        json::{MAX_DEPTH, depth},
+        key::{Created, Key, KeyChange, Life, Name, Role},
+        key_list::{KeyCursor, KeyFilter, KeyOwner, KeyReach, KeyRef, StatusFilter},
+        key_text::{KeyKind, KeyText, Word},
+        key_use::DailyUses,
+        organization::Policy,
+        scope::{Scope, Scopes},
+        time::UnixMillis,
+    },
+    storage::{
+        audit,
+        batch::{Batch, Query},
+        key_uses, keys,
+    },
+};
+
+/// The most bytes of a key's metadata, as JSON.
+const MAX_METADATA_BYTES: usize = 4_096;
+
+/// A key that is about to be made.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// Its name.
+    pub name: Name,
+    /// Its kind; `None`: the same as its maker's.
+    pub kind: Option<KeyKind>,
+    /// The project that it is to see, for a project's key.
+    pub project_id: Option<ProjectId>,
+    /// An environment or a region to stand in its text.
+    pub label: Option<Word>,
+    /// Its scopes; `None`: the same as its maker's.
+    pub scopes: Option<Scopes>,
+    /// Its expiry; `None`: as the organization's policy says, and no longer than its maker; `Some(None)`: for ever.
+    pub expires_at: Option<Option<UnixMillis>>,
+    /// Whatever its maker wants to know about it.
+    pub metadata: Map<String, Value>,
+}
+
+/// A key and all that people want to know of it.
+pub struct History {
+    /// The key.
+    pub key: Key,
+    /// The name by which people know its owner.
+    pub owner: KeyOwner,
+    /// Its uses on each of the last 30 days, the oldest first.
+    pub days: Vec<DailyUses>,
+    /// Its events.
+    pub events: Page<AuditRecord>,
+    /// The names by ids, as [`crate::app::audit::AuditPage`] has them.
+    pub names: HashMap<String, String>,
+}
+
+/// The use cases of keys, from creation to revocation.
+pub struct Keys<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> Keys<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl Keys<'_> {
+    /// The scopes for which a list of scopes and names of bundles stands by the catalogue of now.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the entry that is neither.
+    pub fn expand_scopes(&self, entries: &[String]) -> Result<Scopes, Error> {
+        self.app.config.catalogue.expand(entries).map_err(|(index, message)| wrong_scope(index, &message))
+    }
+
+    /// Every scope must be in the catalogue: one that is not would look granted and open nothing.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the first that is not.
+    pub fn check_scopes(&self, scopes: &[Scope]) -> Result<(), Error> {
+        for (index, scope) in scopes.iter().enumerate() {
+            self.app.config.catalogue.check(scope).map_err(|message| wrong_scope(index, &message))?;
+        }
+        Ok(())
+    }
+
+    /// Creates a key.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`]; [`Error::Exceeds`] when it would hold more than its maker; [`Error::Conflict`]
+    /// when its user has as many keys as the organization allows.
+    pub async fn create(&self, principal: &Principal, new: NewKey) -> Result<Created, Error> {
+        let (organization_id, policy) = (principal.snapshot.organization_id, principal.snapshot.policy);
+        self.app
+            .once_key(principal, async |attempt| {
+                self.create_after(attempt, principal, organization_id, policy, new, Batch::new()).await
+            })
+            .await
+    }
+
+    /// Creates a key of an organization that has this policy, behind what is in the batch already.
+    pub async fn create_after(
+        &self,
+        mut attempt: Attempt<'_>,
+        principal: &Principal,
+        organization_id: OrganizationId,
+        policy: Policy,
+        new: NewKey,
+        mut batch: Batch,
+    ) -> Result<Created, Error> {
+        let maker = &principal.snapshot;
+        let now = self.app.now();
+        let (kind, user_id) = kind_and_user(principal, &new)?;
+        // A project's key sees its project and administers nothing.
+        let role = if kind == KeyKind::Proj { Role::Member } else { maker.role };
+        let scopes = new.scopes.unwrap_or_else(|| maker.scopes.clone());
+        check_metadata(&new.metadata)?;
+        let expires_at = new.expires_at.unwrap_or_else(|| policy.expiry_unasked(maker.ends_at(), now));
+        check_expiry(policy, expires_at, now)?;
+        check_holds(principal, &scopes, maker.role, expires_at)?;
+        let source = attempt.secret_bytes()?;
+        let text =
+            KeyText::generate(&self.app.config.brand, new.label.as_ref(), kind, source).map_err(Error::Unavailable)?;
+        let mut key = Key {
+            id: KeyId::new(now, self.app.random_bits()?),
+            number: 0,
+            organization_id,
+            user_id,
+            project_id: new.project_id,
+            bound_to: None,
+            kind,
+            name: new.name,
+            preview: text.preview(),
+            scopes,
+            role,
+            metadata: new.metadata,
+            life: Life { expires_at, disabled_at: None, revoked_at: None },
+            created_at: now,
+            created_by: Some(maker.key_id),
+            updated_at: now,
+            last_used_at: None,
+            rotation: None,
+        };
+        let number = batch.add(self.insert(&key, &text, policy));
+        batch.execute(self.app.record_if_changed(principal, &Self::created_event(&key)));
+        let mut results = attempt.run(key.id, batch).await?;
+        key.number = results.take(number)?.ok_or_else(|| match kind {
+            KeyKind::Pat => KEY_LIMIT,
+            _ => Error::invalid("project_id", "there is no such project in this organization"),
+        })?;
+        Ok(Created { key, text })
+    }
+
+    /// A new key's row; gives its number.
+    pub fn insert(&self, key: &Key, text: &KeyText, policy: Policy) -> Query<Option<i64>> {
+        let (digest, pepper_version) = self.app.config.hasher.current(text);
+        keys::insert(key, digest, pepper_version, policy.max_keys_per_user)
+    }
+
+    /// The event of a key's creation.
+    pub fn created_event(key: &Key) -> AuditEvent {
+        let details = json!({
+            "name": key.name,
+            "kind": key.kind,
+            "scopes": key.scopes,
+            "expires_at": key.life.expires_at.map(UnixMillis::to_rfc3339),
+        });
+        event(key, "key.created", details, key.created_at)
+    }
+
+    /// One key.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also when it is there but the caller may not see it.
+    pub async fn get(&self, principal: &Principal, key: KeyRef) -> Result<Key, Error> {
+        let own = matches!(key, KeyRef::Id(id) if id == principal.snapshot.key_id);
+        self.app.query(principal, keys::get(reach(principal, own)?, key)).await?.ok_or(Error::NotFound)
+    }
+
+    /// A page of at most `limit` keys, the newest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list(
+        &self,
+        principal: &Principal,
+        filter: &KeyFilter,
+        cursor: KeyCursor,
+        limit: i64,
+    ) -> Result<Page<Key>, Error> {
+        // One more than asked tells whether there are more.
+        let list = keys::list(reach(principal, false)?, filter, cursor, limit + 1, self.app.now());
+        Ok(Page::at(cursor, self.app.query(principal, list).await?, limit))
+    }
+
+    /// The same, with the name by which people know the owner of each key, of as many keys as are looked through at
+    /// once; and, if there are more, the last of these.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list_owned(
+        &self,
+        principal: &Principal,
+        filter: &KeyFilter,
+        cursor: KeyCursor,
+        limit: i64,
+    ) -> Result<(Page<(Key, KeyOwner)>, Option<KeyId>), Error> {
+        let reach = reach(principal, false)?;
+        let mut batch = Batch::new();
+        let owned = batch.add(keys::list_owned(reach, filter, cursor, limit + 1, self.app.now()));
+        let looked_until = batch.add(keys::looked_until(reach, filter, cursor));
+        let mut results = self.app.guarded(principal, batch).await?;
+        Ok((Page::at(cursor, results.take(owned)?, limit), results.take(looked_until)?))
+    }
+
+    /// Changes a key that was read as `before`.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] when the key would get more than the caller holds; [`Error::Conflict`] when
+    /// it is revoked, or was changed by someone else since it was read.
+    pub async fn change(
+        &self,
+        principal: &Principal,
+        before: &Key,
+        change: &KeyChange,
+        force: bool,
+    ) -> Result<Key, Error> {
+        let now = self.app.now();
+        if let Some(metadata) = &change.metadata {
+            check_metadata(metadata)?;
+        }
+        if let Some(expires_at) = change.expires_at {
+            check_expiry(principal.snapshot.policy, expires_at, now)?;
+        }
+        if *change == KeyChange::default() {
+            return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() });
+        }
+        check_changeable(before)?;
+        if change.scopes.is_some() && before.bound_to.is_some() {
+            return Err(Error::invalid("scopes", "the key of a live evaluation runs it, and can do nothing else"));
+        }
+        // Whoever makes a key do more, work again or last longer vouches for all that it can do then, as
+        // if they made it. Taking away needs nothing but the scope to do it.
+        let scopes = change.scopes.as_ref().unwrap_or(&before.scopes);
+        let expires_at = change.expires_at.unwrap_or(before.life.expires_at);
+        let revives = change.enabled == Some(true) && before.life.disabled_at.is_some();
+        if revives || !before.scopes.cover(scopes) || lasts_longer(expires_at, before.life.expires_at) {
+            check_holds(principal, scopes, before.role, expires_at)?;
+        }
+        let update = keys::update(reach_to_change(principal, before.id)?, before, change, force, now);
+        match self.carry_out(principal, update, &event(before, "key.updated", described(change), now)).await {
+            Err(Error::Conflict { .. })
+                if change.enabled == Some(false)
+                    && self.get(principal, KeyRef::Id(before.id)).await?.updated_at == before.updated_at =>
+            {
+                Err(LAST_MANAGING_KEY)
+            }
+            result => result,
+        }
+    }
+
+    /// Carries out a change of a key that was read before, with its event, and gives the key as it is
+    /// then. Of two at once, one finds the key changed.
+    pub async fn carry_out(
+        &self,
+        principal: &Principal,
+        change: Query<Option<Key>>,
+        event: &AuditEvent,
+    ) -> Result<Key, Error> {
+        let mut batch = Batch::new();
+        let changed = batch.add(change);
+        batch.execute(self.app.record_if_changed(principal, event));
+        self.app.guarded(principal, batch).await?.take(changed)?.ok_or(CHANGED_MEANWHILE)
+    }
+
+    /// Ends a key for good. Revoking a revoked key changes nothing and is no error.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also when it is there but the caller may not see it; [`Error::Conflict`] when it
+    /// is the last key that can manage keys, unless this is forced.
+    pub async fn revoke(&self, principal: &Principal, id: KeyId, force: bool) -> Result<Key, Error> {
+        let now = self.app.now();
+        let reach = reach_to_change(principal, id)?;
+        let revoked = AuditEvent::new(principal.snapshot.organization_id, id, "key.revoked", json!({}), now);
+        let mut batch = Batch::new();
+        batch.execute(keys::revoke(reach, id, force, now));
+        batch.execute(self.app.record_if_changed(principal, &revoked));
+        let key = batch.add(keys::get(reach, KeyRef::Id(id)));
+        let key = self.app.guarded(principal, batch).await?.take(key)?.ok_or(Error::NotFound)?;
+        if key.life.revoked_at.is_none() { Err(LAST_MANAGING_KEY) } else { Ok(key) }
+    }
+
+    /// The uses of a key on each of the last 30 days, the oldest first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also when the key is there but the caller may not see it.
+    pub async fn usage(&self, principal: &Principal, id: KeyId) -> Result<Vec<DailyUses>, Error> {
+        self.about_key(principal, id, key_uses::daily(id, self.app.now())).await
+    }
+
+    /// A key with the name by which people know its owner, its [`Keys::usage`] and its [`Keys::events`], and,
+    /// for whoever administers the organization, the names of those of whom the events speak; in one round trip.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also when the key is there but the caller may not see it.
+    pub async fn get_with_history(
+        &self,
+        principal: &Principal,
+        id: KeyId,
+        after: Option<i64>,
+        limit: i64,
+    ) -> Result<History, Error> {
+        let (reach, now) = (reach(principal, id == principal.snapshot.key_id)?, self.app.now());
+        let organization_id = principal.snapshot.organization_id;
+        let this = KeyFilter { ids: Some(vec![id]), status: StatusFilter::All, ..KeyFilter::default() };
+        let of_key = events_of(id);
+        let mut batch = Batch::new();
+        let key = batch.add(keys::list_owned(reach, &this, KeyCursor::Start, 1, now));
+        let days = batch.add(key_uses::daily(id, now));
+        let events = batch.add(audit::list(organization_id, &of_key, after, limit + 1));
+        let names = principal.administers().is_ok();
+        let names = names.then(|| batch.add(audit::names(organization_id, &of_key, after, limit + 1)));
+        let mut results = self.app.guarded(principal, batch).await?;
+        let (key, owner) = results.take(key)?.pop().ok_or(Error::NotFound)?;
+        Ok(History {
+            key,
+            owner,
+            days: results.take(days)?,
+            events: Page::of(results.take(events)?, limit),
+            names: names.map(|names| results.take(names)).transpose()?.unwrap_or_default(),
+        })
+    }
+
+    /// The events of a key, the newest first, behind event `after` if it is given.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also when the key is there but the caller may not see it.
+    pub async fn events(
+        &self,
+        principal: &Principal,
+        id: KeyId,
+        after: Option<i64>,
+        limit: i64,
+    ) -> Result<Page<AuditRecord>, Error> {
+        let list = audit::list(principal.snapshot.organization_id, &events_of(id), after, limit + 1);
+        Ok(Page::of(self.about_key(principal, id, list).await?, limit))
+    }
+
+    /// Runs a query about a key that the caller may see.
+    async fn about_key<T>(&self, principal: &Principal, id: KeyId, query: Query<T>) -> Result<T, Error> {
+        let mut batch = Batch::new();
+        let key = batch.add(keys::get(reach(principal, id == principal.snapshot.key_id)?, KeyRef::Id(id)));
+        let result = batch.add(query);
+        let mut results = self.app.guarded(principal, batch).await?;
+        results.take(key)?.ok_or(Error::NotFound)?;
+        Ok(results.take(result)?)
+    }
+}
+
+/// The events of one key.
+fn events_of(id: KeyId) -> AuditFilter {
+    AuditFilter { subject: Some(id.to_string()), ..AuditFilter::default() }
+}
+
+/// The kind of a new key, and the user as whom it acts.
+fn kind_and_user(principal: &Principal, new: &NewKey) -> Result<(KeyKind, Option<UserId>), Error> {
+    let maker = &principal.snapshot;
+    let kind = new.kind.unwrap_or(maker.kind);
+    let user_id = match kind {
+        KeyKind::Pat => Some(maker.user_id.ok_or_else(|| {
+            Error::Exceeds("A personal key acts as a user, and this key has none: ask for kind `org`.".to_owned())
+        })?),
+        KeyKind::Org | KeyKind::Proj if maker.role < Role::Admin => {
+            return Err(Error::Exceeds(format!(
+                "Only an owner or an admin can make a key of kind `{}`.",
+                kind.as_str()
+            )));
+        }
+        KeyKind::Org | KeyKind::Proj => None,
+        KeyKind::Sk => {
+            let message = "a live evaluation has its own: deploy one by POST /api/live-evaluations";
+            return Err(Error::invalid("kind", message));
+        }
+    };
+    if new.project_id.is_some() != (kind == KeyKind::Proj) {
+        return Err(Error::invalid("project_id", "belongs to a key of kind `proj`, and to no other"));
+    }
+    Ok((kind, user_id))
+}
+
+/// Two changes came at once.
+pub const CHANGED_MEANWHILE: Error = Error::Conflict {
+    code: "conflict",
+    message: "Someone else changed this key at the same time. Read it again, then decide.",
+};
+
+const KEY_LIMIT: Error = Error::Conflict {
+    code: "key_limit",
+    message: "This user has as many keys as the organization allows. Revoke one that is not needed any more.",
+};
+
+/// Nobody locks an organization out without having been told.
+const LAST_MANAGING_KEY: Error = Error::Conflict {
+    code: "last_managing_key",
+    message: "This is the last key of the organization that can manage keys: without it nobody can make another. \
+              Make one first, or ask `/v1/keys/{id}?force=true`.",
+};
+
+/// The keys that the caller may see: all of its organization for an admin, else its user's, or its
+/// project's. Every key may see itself, `own` says that it is about that.
+fn reach(principal: &Principal, own: bool) -> Result<KeyReach, Error> {
+    let caller = &principal.snapshot;
+    let all = KeyReach { organization_id: caller.organization_id, user_id: None, project_id: None };
+    if caller.role >= Role::Admin || own {
+        return Ok(all);
+    }
+    match (caller.user_id, caller.project_id) {
+        (None, None) => Err(Error::NotFound),
+        (user_id, project_id) => Ok(KeyReach { user_id, project_id, ..all }),
+    }
+}
+
+/// The keys that the caller may change: those that it may see, but a project's key, which works in
+/// many places, can change none but itself.
+pub fn reach_to_change(principal: &Principal, id: KeyId) -> Result<KeyReach, Error> {
+    let own = id == principal.snapshot.key_id;
+    if principal.snapshot.project_id.is_some() && !own {
+        principal.administers()?;
+    }
+    reach(principal, own)
+}
+
+/// Refuses to change a key that is revoked.
+pub fn check_changeable(key: &Key) -> Result<(), Error> {
+    if key.life.revoked_at.is_none() {
+        return Ok(());
+    }
+    Err(Error::Conflict { code: "key_revoked", message: "A revoked key cannot be changed. Make a new one." })
+}
+
+/// An event of a key, for the audit log.
+pub(crate) fn event(key: &Key, action: &'static str, details: Value, at: UnixMillis) -> AuditEvent {
+    AuditEvent::new(key.organization_id, key.id, action, details, at)
+}
+
+/// The change as its audit event tells it.
+fn described(change: &KeyChange) -> Value {
+    let mut details = Map::new();
+    let mut tell = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            details.insert(name.to_owned(), value);
+        }
+    };
+    tell("name", change.name.as_ref().map(|name| json!(name)));
+    tell("scopes", change.scopes.as_ref().map(|scopes| json!(scopes)));
+    tell("metadata", change.metadata.as_ref().map(|metadata| json!(metadata)));
+    tell("expires_at", change.expires_at.map(|expires_at| json!(expires_at.map(UnixMillis::to_rfc3339))));
+    tell("enabled", change.enabled.map(|enabled| json!(enabled)));
+    Value::Object(details)
+}
+
+fn wrong_scope(index: usize, message: &str) -> Error {
+    Error::invalid(&format!("scopes[{index}]"), format!("{message} (GET /v1/scopes lists all)"))
+}
+
+fn check_metadata(metadata: &Map<String, Value>) -> Result<(), Error> {
+    let bytes = serde_json::to_string(metadata).map_or(usize::MAX, |text| text.len());
+    if bytes > MAX_METADATA_BYTES {
+        return Err(Error::invalid(
+            "metadata",
+            format!("has {bytes} bytes as JSON; at most {MAX_METADATA_BYTES} are kept"),
+        ));
+    }
+    if 1 + metadata.values().map(depth).max().unwrap_or(0) > MAX_DEPTH {
+        return Err(Error::invalid("metadata", format!("is nested too deeply; at most {MAX_DEPTH} levels are kept")));
+    }
+    Ok(())
+}
+
+/// An expiry must lie in the future, and no later than the organization allows.
+pub fn check_expiry(policy: Policy, expires_at: Option<UnixMillis>, now: UnixMillis) -> Result<(), Error> {
+    if expires_at.is_some_and(|expires_at| expires_at <= now) {
+        return Err(Error::invalid("expires_at", "must lie in the future; to end a key now, revoke it"));
+    }
+    if let Some(days) = policy.longest_expiry_days
+        && lasts_longer(expires_at, policy.latest_expiry(now))
+    {
+        let must = format!("must lie within {days} days: keys of this organization may last no longer");
+        return Err(Error::invalid("expires_at", must));
+    }
+    Ok(())
+}

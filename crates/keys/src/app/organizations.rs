@@ -1,0 +1,216 @@
+//! Organizations: made by the operator, changed by their admins, suspended and resumed by the operator.
+
+use serde_json::{Map, json};
+
+use crate::{
+    app::{App, Principal, error::Error, holding::check_holds, keys::Keys, page::Page},
+    domain::{
+        audit::{Actor, AuditEvent},
+        id::{KeyId, OrganizationId, UserId},
+        key::{Created, Key, Life, Name, Role},
+        key_text::{KeyKind, KeyText},
+        organization::{Organization, OrganizationChange, Policy, Subscription},
+        person::Email,
+        scope::Scopes,
+    },
+    storage::{audit, batch::Batch, organizations},
+};
+
+/// The organization that a caller means: its own, or, for whoever administers the operator's own
+/// organization, any.
+///
+/// # Errors
+/// [`Error::NotFound`] for somebody else's.
+pub fn organization_of(principal: &Principal, asked: Option<OrganizationId>) -> Result<OrganizationId, Error> {
+    let own = principal.snapshot.organization_id;
+    match asked {
+        None => Ok(own),
+        Some(id) if id == own || operates(principal) => Ok(id),
+        Some(_) => Err(Error::NotFound),
+    }
+}
+
+/// Whether a caller administers the operator's own organization.
+fn operates(principal: &Principal) -> bool {
+    let caller = &principal.snapshot;
+    caller.operator && caller.role >= Role::Admin && caller.project_id.is_none()
+}
+
+fn check_operates(principal: &Principal) -> Result<(), Error> {
+    if operates(principal) {
+        return Ok(());
+    }
+    Err(Error::Exceeds("Only an owner or admin of the operator's own organization can do this.".to_owned()))
+}
+
+/// An organization to be made.
+#[derive(Debug, Clone)]
+pub struct NewOrganization {
+    /// Its name.
+    pub name: Name,
+    /// Its owner's address.
+    pub email: Email,
+    /// The name of the owner's key.
+    pub key_name: Name,
+}
+
+/// The use cases of organizations.
+pub struct Organizations<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> Organizations<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl Organizations<'_> {
+    /// Makes an organization, its owner, and the owner's first key, which has full access.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] for whoever does not administer the operator's own organization with full access.
+    pub async fn create(&self, principal: &Principal, new: NewOrganization) -> Result<(Organization, Created), Error> {
+        check_operates(principal)?;
+        // The answer hands out a key that may do everything in its organization and never expires.
+        check_holds(principal, &Scopes::Full, Role::Admin, None)?;
+        self.app
+            .once_key_with(principal, organizations::made, async |mut attempt| {
+                let source = attempt.secret_bytes()?;
+                let (organization, created, mut batch) = self.found(new, false, &principal.actor(), source)?;
+                let details = json!({ "name": organization.name });
+                let (id, now) = (organization.id, organization.created_at);
+                let event = AuditEvent::new(id, id, "organization.created", details, now);
+                batch.execute(self.app.record_if_changed(principal, &event));
+                attempt.run(created.key.id, batch).await?;
+                Ok((organization, created))
+            })
+            .await
+    }
+
+    /// A page of at most `limit` organizations, the newest first: the caller's own, or, for whoever
+    /// administers the operator's, all.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn list(
+        &self,
+        principal: &Principal,
+        before: Option<OrganizationId>,
+        limit: i64,
+    ) -> Result<Page<Organization>, Error> {
+        if operates(principal) {
+            return Ok(Page::of(self.app.query(principal, organizations::list(before, limit + 1)).await?, limit));
+        }
+        let own = self.app.query(principal, organizations::get(principal.snapshot.organization_id)).await?;
+        let mut found = Vec::from_iter(own);
+        found.retain(|organization| before.is_none_or(|before| organization.id < before));
+        Ok(Page::of(found, limit))
+    }
+
+    /// One organization.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it is not there.
+    pub async fn get(&self, principal: &Principal, id: OrganizationId) -> Result<Organization, Error> {
+        self.app.query(principal, organizations::get(id)).await?.ok_or(Error::NotFound)
+    }
+
+    /// Changes an organization. Suspending it is one row of the feed, however many keys it has.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`]; [`Error::Exceeds`] for whoever does not administer it, or would change what only the
+    /// operator may; [`Error::Conflict`] when the operator's own would be suspended.
+    pub async fn update(
+        &self,
+        principal: &Principal,
+        id: OrganizationId,
+        change: &OrganizationChange,
+    ) -> Result<Organization, Error> {
+        principal.administers()?;
+        if *change == OrganizationChange::default() {
+            return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() });
+        }
+        if change.is_operators() {
+            check_operates(principal)?;
+            // There is one operator's organization, and it is that of whoever passed the check.
+            if change.suspended.is_some() && id == principal.snapshot.organization_id {
+                return Err(Error::Conflict {
+                    code: "operator_organization",
+                    message: "The operator's own organization cannot be suspended: nobody could resume it.",
+                });
+            }
+        }
+        let now = self.app.now();
+        let updated = AuditEvent::new(id, id, "organization.updated", json!(change), now);
+        let mut batch = Batch::new();
+        let changed = batch.add(organizations::update(id, change, now));
+        batch.execute(self.app.record_if_changed(principal, &updated));
+        let exists = batch.add(organizations::exists(id));
+        let mut results = self.app.guarded(principal, batch).await?;
+        if let Some(changed) = results.take(changed)? {
+            return Ok(changed);
+        }
+        if !results.take(exists)? {
+            return Err(Error::NotFound);
+        }
+        // It is there and was not changed, so its two expiries did not fit each other.
+        Err(match change.default_expiry_days {
+            Some(_) => Error::invalid("default_expiry_days", "must not be longer than `longest_expiry_days`"),
+            None => Error::invalid("longest_expiry_days", "must not be shorter than `default_expiry_days`"),
+        })
+    }
+
+    /// An organization, its owner's first key, whose secret comes from `source`, and the batch that
+    /// makes them. A new organization asks nothing of its keys, and so nothing of this one.
+    pub fn found(
+        &self,
+        new: NewOrganization,
+        operator: bool,
+        actor: &Actor,
+        source: impl FnMut(&mut [u8]) -> Result<(), String>,
+    ) -> Result<(Organization, Created, Batch), Error> {
+        let now = self.app.now();
+        let organization = Organization {
+            id: OrganizationId::new(now, self.app.random_bits()?),
+            name: new.name,
+            suspended_at: None,
+            created_at: now,
+            policy: Policy::default(),
+            subscription: Subscription::Active,
+            credits: None,
+            audit_retention_days: None,
+            trace_retention_days: None,
+        };
+        let user_id = UserId::new(now, self.app.random_bits()?);
+        let text = KeyText::generate(&self.app.config.brand, None, KeyKind::Pat, source).map_err(Error::Unavailable)?;
+        let key = Key {
+            id: KeyId::new(now, self.app.random_bits()?),
+            number: 1,
+            organization_id: organization.id,
+            user_id: Some(user_id),
+            project_id: None,
+            bound_to: None,
+            kind: KeyKind::Pat,
+            name: new.key_name,
+            preview: text.preview(),
+            scopes: Scopes::Full,
+            role: Role::Owner,
+            metadata: Map::new(),
+            life: Life { expires_at: None, disabled_at: None, revoked_at: None },
+            created_at: now,
+            created_by: actor.key_id,
+            updated_at: now,
+            last_used_at: None,
+            rotation: None,
+        };
+        let mut batch = Batch::new();
+        batch.execute(organizations::insert(&organization, operator));
+        batch.execute(organizations::insert_user(user_id, &new.email, now));
+        batch.execute(organizations::insert_membership(organization.id, user_id, Role::Owner, now));
+        batch.execute(Keys::new(self.app).insert(&key, &text, organization.policy));
+        batch.execute(audit::record(actor, &Keys::created_event(&key), self.app.config.audit_retention_ms));
+        Ok((organization, Created { key, text }, batch))
+    }
+}

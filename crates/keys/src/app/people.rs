@@ -1,0 +1,206 @@
+//! The people of an organization: seen, raised, lowered and removed.
+
+use serde_json::json;
+
+use crate::{
+    app::{App, Principal, error::Error, holding::check_holds, page::Page},
+    domain::{
+        audit::AuditEvent,
+        id::{OrganizationId, UserId},
+        key::Role,
+        person::{Member, RoleRemoval},
+        scope::Scopes,
+    },
+    storage::{
+        batch::{Batch, Results},
+        invitations, organizations, people, teams,
+    },
+};
+
+/// An organization without an owner could never have one again.
+const LAST_OWNER: Error = Error::Conflict {
+    code: "last_owner",
+    message: "This is the only owner of the organization. Make somebody else an owner first.",
+};
+
+/// Nobody locks an organization out without having been told.
+const LAST_MANAGING_PERSON: Error = Error::Conflict {
+    code: "last_managing_key",
+    message: "Nobody but this person has a key that can manage the organization's keys: without it nobody can make \
+              another. Make one first, or ask again with `?force=true`.",
+};
+
+impl App {
+    /// Runs a batch about an organization, behind the guard.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such organization; nothing about it was written then.
+    pub async fn in_organization(
+        &self,
+        principal: &Principal,
+        id: OrganizationId,
+        mut batch: Batch,
+    ) -> Result<Results, Error> {
+        let exists = batch.prepend(organizations::exists(id));
+        let mut results = self.guarded(principal, batch).await?;
+        if results.take(exists)? { Ok(results) } else { Err(Error::NotFound) }
+    }
+}
+
+/// The use cases of the people of an organization.
+pub struct People<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> People<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl People<'_> {
+    /// A page of at most `limit` members, the newest first; for whoever does not administer the
+    /// organization themselves alone.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a key without a user that does not administer either.
+    pub async fn list(
+        &self,
+        principal: &Principal,
+        organization_id: OrganizationId,
+        before: Option<UserId>,
+        limit: i64,
+    ) -> Result<Page<Member>, Error> {
+        let mut batch = Batch::new();
+        let members = batch.add(people::list(organization_id, visible_user(principal)?, before, limit + 1));
+        let mut results = self.app.in_organization(principal, organization_id, batch).await?;
+        Ok(Page::of(results.take(members)?, limit))
+    }
+
+    /// One member.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also when they are there but the caller may not see them.
+    pub async fn get(
+        &self,
+        principal: &Principal,
+        organization_id: OrganizationId,
+        id: UserId,
+    ) -> Result<Member, Error> {
+        check_sees(principal, id)?;
+        let mut batch = Batch::new();
+        let member = batch.add(people::get(organization_id, id));
+        self.app.in_organization(principal, organization_id, batch).await?.take(member)?.ok_or(Error::NotFound)
+    }
+
+    /// Gives a member another role.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] when the role, the one that they have or the one that they get, is above the caller's,
+    /// or the caller cannot vouch for it; [`Error::Conflict`] for the only owner, and, unless this is forced,
+    /// for whoever alone can manage keys.
+    pub async fn set_role(
+        &self,
+        principal: &Principal,
+        organization_id: OrganizationId,
+        id: UserId,
+        role: Role,
+        force: bool,
+    ) -> Result<Member, Error> {
+        check_sees(principal, id)?;
+        principal.administers()?;
+        let now = self.app.now();
+        let removal = removal(principal, Some(role), force);
+        let updated = AuditEvent::new(organization_id, id, "member.updated", json!({ "role": role }), now);
+        let mut batch = Batch::new();
+        let before = batch.add(people::get(organization_id, id));
+        let is_last_owner = batch.add(people::is_last_owner(organization_id, id));
+        batch.execute(people::set_role(organization_id, id, role, &removal, now));
+        batch.execute(self.app.record_if_changed(principal, &updated));
+        batch.execute(invitations::end_beyond_reach(organization_id, id));
+        let after = batch.add(people::get(organization_id, id));
+        let mut results = self.app.in_organization(principal, organization_id, batch).await?;
+        let before = results.take(before)?.ok_or(Error::NotFound)?;
+        check_changes(principal, before.role, Some(role))?;
+        let after = results.take(after)?.ok_or(Error::NotFound)?;
+        if after.role == role {
+            return Ok(after);
+        }
+        Err(if results.take(is_last_owner)? { LAST_OWNER } else { LAST_MANAGING_PERSON })
+    }
+
+    /// Removes a person from an organization: all their keys end by one row of the feed, they leave every
+    /// team, and the invitations that they have made and the shares that they have go with them. Everybody may
+    /// remove themselves.
+    ///
+    /// # Errors
+    /// As [`People::set_role`] says.
+    pub async fn remove(
+        &self,
+        principal: &Principal,
+        organization_id: OrganizationId,
+        id: UserId,
+        force: bool,
+    ) -> Result<(), Error> {
+        check_sees(principal, id)?;
+        let now = self.app.now();
+        let removal = removal(principal, None, force);
+        let removed = AuditEvent::new(organization_id, id, "member.removed", json!({}), now);
+        let mut batch = Batch::new();
+        let before = batch.add(people::get(organization_id, id));
+        let is_last_owner = batch.add(people::is_last_owner(organization_id, id));
+        batch.execute(people::remove(organization_id, id, &removal, now));
+        batch.execute(self.app.record_if_changed(principal, &removed));
+        batch.execute(invitations::end_beyond_reach(organization_id, id));
+        batch.execute(teams::remove_from_all(organization_id, id));
+        let after = batch.add(people::get(organization_id, id));
+        let mut results = self.app.in_organization(principal, organization_id, batch).await?;
+        let before = results.take(before)?.ok_or(Error::NotFound)?;
+        check_changes(principal, before.role, None)?;
+        if results.take(after)?.is_none() {
+            return Ok(());
+        }
+        Err(if results.take(is_last_owner)? { LAST_OWNER } else { LAST_MANAGING_PERSON })
+    }
+}
+
+/// The one person whom the caller may see; `None`: everybody, because they administer the organization.
+pub fn visible_user(principal: &Principal) -> Result<Option<UserId>, Error> {
+    if principal.snapshot.role >= Role::Admin {
+        return Ok(None);
+    }
+    principal.snapshot.user_id.map(Some).ok_or(Error::NotFound)
+}
+
+fn check_sees(principal: &Principal, id: UserId) -> Result<(), Error> {
+    if visible_user(principal)?.is_none_or(|own| own == id) { Ok(()) } else { Err(Error::NotFound) }
+}
+
+/// Whether the caller may let somebody into a role. Nobody gives more than they hold, and whoever lets a
+/// person in gives them all that the role allows. So nobody raises themselves either: no key has a role above
+/// its user's.
+pub fn check_vouches(principal: &Principal, role: Role) -> Result<(), Error> {
+    if principal.snapshot.scopes != Scopes::Full {
+        let message = "A person may do everything that his role allows, so only a key with full access can let him.";
+        return Err(Error::Exceeds(message.to_owned()));
+    }
+    check_holds(principal, &Scopes::Full, role, principal.snapshot.ends_at())
+}
+
+/// Whether the caller may take the role `from` somebody, and give them the one that they get instead, if any.
+fn check_changes(principal: &Principal, from: Role, to: Option<Role>) -> Result<(), Error> {
+    if from > principal.snapshot.role {
+        return Err(Error::Exceeds(format!("Only a key with the role `{}` can do this.", from.as_str())));
+    }
+    match to {
+        Some(to) if to > from => check_vouches(principal, to),
+        _ => Ok(()),
+    }
+}
+
+/// The right of the caller to take a role from somebody, as the database asks for it.
+fn removal(principal: &Principal, to: Option<Role>, force: bool) -> RoleRemoval {
+    let roles = Role::ALL.into_iter().filter(|from| check_changes(principal, *from, to).is_ok()).collect();
+    RoleRemoval { roles, force }
+}

@@ -1,0 +1,337 @@
+//! Sessions on the settings pages: begun with a key or a link, read with each request, and ended.
+
+use std::{net::IpAddr, rc::Rc};
+
+use serde_json::json;
+
+use crate::{
+    app::{App, Principal, error::Error, people::check_vouches, verify::Freshness},
+    domain::{
+        audit::{Actor, AuditEvent},
+        decision::{Refusal, decide},
+        feed::{Feed, News},
+        id::{OrganizationId, SessionId, UserId},
+        key::{Name, Role},
+        key_text::KeyText,
+        scope::Scope,
+        session::{
+            MAX_USER_AGENT_CHARS, NewSession, NewSignInLink, SEEN_MS, SESSION_MS, Session, SessionReach, SignInLink,
+        },
+        time::UnixMillis,
+        token::{SessionToken, SignInToken},
+    },
+    storage::{audit, batch::Batch, changes, people, sessions},
+};
+
+/// How long a link to sign in works that somebody has made, in milliseconds.
+const LINK_MS: i64 = 15 * 60 * 1000;
+/// The scope that a key must hold to sign its holder in.
+pub const SIGN_IN: Scope = Scope::named("api-keys:write");
+/// The most sessions that are listed. Nobody has as many browsers.
+const MAX_SESSIONS: i64 = 100;
+
+/// The browser that asks to be signed in, as far as it shows itself.
+#[derive(Debug, Clone)]
+pub struct Visitor {
+    /// The request's id.
+    pub request_id: String,
+    /// The address from which it came.
+    pub ip: Option<String>,
+    /// The browser's name for itself.
+    pub user_agent: String,
+}
+
+/// A session that was just begun: the one moment at which its token is known.
+pub struct Begun {
+    /// The token that the browser has to show.
+    pub token: SessionToken,
+    /// The instant at which the session ends.
+    pub expires_at: UnixMillis,
+}
+
+/// Whoever is signed in.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// The principal as whom they act.
+    pub by: Principal,
+    /// The session.
+    pub session_id: SessionId,
+    /// The name of their organization.
+    pub organization: Name,
+    /// Their address, or else the name of the key by which they were signed in.
+    pub name: String,
+}
+
+/// The use cases of sessions on the settings pages, and of the links that begin them.
+pub struct Sessions<'a> {
+    pub(crate) app: &'a App,
+}
+
+impl<'a> Sessions<'a> {
+    /// Returns the use cases over this service.
+    pub fn new(app: &'a App) -> Self {
+        Self { app }
+    }
+}
+
+impl Sessions<'_> {
+    /// Lets through so many attempts to sign in from one address as the operator allows.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] when there were more.
+    pub async fn count_attempt(&self, visitor: &Visitor) -> Result<(), Error> {
+        let address = visitor.ip.as_deref().map(network).unwrap_or_default();
+        if self.app.limiter.admits(address).await { Ok(()) } else { Err(Error::TooMany) }
+    }
+
+    /// Begins a session with a key. It can do what the key can, and ends with the secret that was shown.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the key is not good or cannot manage keys.
+    pub async fn begin_with_key(&self, text: &KeyText, visitor: &Visitor) -> Result<Begun, Error> {
+        let found = self.app.find(text, Freshness::Strong).await?.ok_or(Error::Refused(Refusal::Unknown))?;
+        let now = self.app.now();
+        decide(&found.snapshot, &[SIGN_IN], now).map_err(Error::Refused)?;
+        self.app.note_use(&found.snapshot);
+        let new = self.new_session(visitor, found.snapshot.ends_at(), now)?;
+        let principal = Principal {
+            snapshot: found.snapshot,
+            request_id: visitor.request_id.clone(),
+            ip: visitor.ip.clone(),
+            repeatable: None,
+        };
+        let candidates = self.app.config.hasher.candidates(text);
+        let mut batch = Batch::new();
+        batch.execute(sessions::insert_for_key(&new.row(), principal.snapshot.key_id, &candidates));
+        let created = new.created_event(principal.snapshot.organization_id, "key");
+        batch.execute(self.app.record_if_changed(&principal, &created));
+        self.app.guarded(&principal, batch).await?;
+        Ok(new.begun)
+    }
+
+    /// Creates a link that signs a member in; gives it, this once, and the instant at which it ends. Like whoever
+    /// invites, whoever makes one vouches for all that the member may do.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such member; [`Error::Exceeds`] when the caller cannot vouch for them;
+    /// [`Error::Spent`] when the same request has made one.
+    pub async fn create_link(
+        &self,
+        principal: &Principal,
+        organization_id: OrganizationId,
+        user_id: UserId,
+    ) -> Result<(SignInToken, UnixMillis), Error> {
+        principal.administers()?;
+        let now = self.app.now();
+        let token = SignInToken::generate(&self.app.config.brand, |bytes| self.app.entropy.fill(bytes));
+        let token = token.map_err(Error::Unavailable)?;
+        let key_expires_at = principal.snapshot.ends_at();
+        let expires_at = now.plus_ms(LINK_MS);
+        let expires_at = key_expires_at.map_or(expires_at, |key_expires_at| key_expires_at.min(expires_at));
+        let link = NewSignInLink {
+            digest: token.digest(),
+            organization_id,
+            user_id,
+            roles: Role::ALL.into_iter().filter(|role| check_vouches(principal, *role).is_ok()).collect(),
+            key_expires_at,
+            created_by_user_id: principal.snapshot.user_id,
+            expires_at,
+        };
+        let details = json!({ "expires_at": expires_at.to_rfc3339() });
+        let created = AuditEvent::new(organization_id, user_id, "sign_in_link.created", details, now);
+        let mut batch = Batch::new();
+        let member = batch.add(people::get(organization_id, user_id));
+        batch.execute(sessions::insert_link(&link));
+        batch.execute(self.app.record_if_changed(principal, &created));
+        // A link is never told again.
+        let again = |_: &str| None;
+        let member = self.app.once_id(principal, again, async |attempt| {
+            let mut results = attempt.run_in_organization(organization_id, user_id, batch).await?;
+            results.take(member)?.ok_or(Error::NotFound)
+        });
+        check_vouches(principal, member.await?.role)?;
+        Ok((token, expires_at))
+    }
+
+    /// The link of a token, if it still opens something.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it opens nothing, or nothing any more.
+    pub async fn open_link(&self, token: &SignInToken) -> Result<SignInLink, Error> {
+        let link = sessions::link_by_digest(token.digest(), self.app.now()).run(&*self.app.database).await?;
+        link.map(|(_, link)| link).ok_or(Error::NotFound)
+    }
+
+    /// Begins a session with a link, which opens nothing more then. Of two at once, one is signed in.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the link opens nothing, or nothing any more.
+    pub async fn begin_with_link(&self, token: &SignInToken, visitor: &Visitor) -> Result<Begun, Error> {
+        let now = self.app.now();
+        let link = sessions::link_by_digest(token.digest(), now).run(&*self.app.database).await?;
+        let (organization_id, link) = link.ok_or(Error::NotFound)?;
+        let new = self.new_session(visitor, link.key_expires_at, now)?;
+        let created = new.created_event(organization_id, "link");
+        let retention_ms = self.app.config.audit_retention_ms;
+        let mut batch = Batch::new();
+        let begun = batch.add(sessions::insert_for_link(&new.row(), token.digest()));
+        batch.execute(audit::record_if_changed(&new.actor(link.user_id), &created, retention_ms));
+        batch.execute(sessions::use_up(token.digest()));
+        if batch.run(&*self.app.database).await?.take(begun)? { Ok(new.begun) } else { Err(Error::NotFound) }
+    }
+
+    /// The session with this token, whatever it may do; `None`: there is no such session, or none any more.
+    /// The database is asked for each request, in one round trip, so that what was ended has ended.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn get(
+        &self,
+        token: &SessionToken,
+        request_id: &str,
+        ip: Option<&str>,
+    ) -> Result<Option<SignedIn>, Error> {
+        let (asked, now) = (self.app.isolate.feed(Feed::head), self.app.now());
+        let mut batch = Batch::new();
+        let changes = batch.add(changes::since(asked));
+        let session = batch.add(sessions::by_digest(token.digest(), now));
+        let mut results = batch.run(&*self.app.database).await?;
+        let news = News { asked, sent_at: now, changes: results.take(changes)? };
+        self.app.isolate.hear(&news);
+        let Some(session) = results.take(session)? else { return Ok(None) };
+        let (last_seen_at, organization) = (session.last_seen_at, session.organization.clone());
+        let name = session.email.clone().or_else(|| session.key_name.as_ref().map(|name| name.as_str().to_owned()));
+        let snapshot = session.snapshot(news.head());
+        let Some(session_id) = snapshot.session_id else { return Ok(None) };
+        if now.ms_since(last_seen_at) >= SEEN_MS {
+            self.note_seen(session_id, now);
+        }
+        let by = Principal {
+            snapshot: Rc::new(snapshot),
+            request_id: request_id.to_owned(),
+            ip: ip.map(str::to_owned),
+            repeatable: None,
+        };
+        Ok(Some(SignedIn { by, session_id, organization, name: name.unwrap_or_default() }))
+    }
+
+    /// The open sessions of whoever asks, the newest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn list(&self, principal: &Principal) -> Result<Vec<Session>, Error> {
+        self.app.query(principal, sessions::list(reach(principal), MAX_SESSIONS, self.app.now())).await
+    }
+
+    /// Ends a session of whoever asks.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also when it is somebody else's.
+    pub async fn end(&self, principal: &Principal, id: SessionId) -> Result<(), Error> {
+        let event = AuditEvent::new(principal.snapshot.organization_id, id, "session.ended", json!({}), self.app.now());
+        let mut batch = Batch::new();
+        let ended = batch.add(sessions::end(reach(principal), id));
+        batch.execute(self.app.record_if_changed(principal, &event));
+        if self.app.guarded(principal, batch).await?.take(ended)? { Ok(()) } else { Err(Error::NotFound) }
+    }
+
+    /// A session to be begun, by what lasts until `ends_at`.
+    pub fn new_session<'a>(
+        &self,
+        visitor: &'a Visitor,
+        ends_at: Option<UnixMillis>,
+        now: UnixMillis,
+    ) -> Result<Beginning<'a>, Error> {
+        let token = SessionToken::generate(&self.app.config.brand, |bytes| self.app.entropy.fill(bytes));
+        let token = token.map_err(Error::Unavailable)?;
+        let longest = now.plus_ms(SESSION_MS);
+        Ok(Beginning {
+            id: SessionId::new(now, self.app.random_bits()?),
+            visitor,
+            user_agent: visitor.user_agent.chars().take(MAX_USER_AGENT_CHARS).collect(),
+            created_at: now,
+            begun: Begun { token, expires_at: ends_at.map_or(longest, |ends_at| ends_at.min(longest)) },
+        })
+    }
+
+    /// Writes down behind the answer that a session is in use.
+    fn note_seen(&self, id: SessionId, now: UnixMillis) {
+        let database = Rc::clone(&self.app.database);
+        self.app.background.spawn(Box::pin(async move {
+            if let Err(error) = database.batch(vec![sessions::record_seen(id, now)]).await {
+                log::warn!("that a session was used is lost: {error:?}");
+            }
+        }));
+    }
+}
+
+/// A session that is about to begin.
+pub struct Beginning<'a> {
+    id: SessionId,
+    visitor: &'a Visitor,
+    user_agent: String,
+    created_at: UnixMillis,
+    /// The token and the end, for the browser.
+    pub begun: Begun,
+}
+
+impl Beginning<'_> {
+    /// Its row.
+    pub fn row(&self) -> NewSession<'_> {
+        NewSession {
+            id: self.id,
+            digest: self.begun.token.digest(),
+            user_agent: &self.user_agent,
+            created_at: self.created_at,
+            expires_at: self.begun.expires_at,
+        }
+    }
+
+    /// A user who acts by this session.
+    pub fn actor(&self, user_id: UserId) -> Actor {
+        Actor {
+            key_id: Some(self.id.as_key()),
+            user_id: Some(user_id),
+            session_id: Some(self.id),
+            request_id: self.visitor.request_id.clone(),
+            ip: self.visitor.ip.clone(),
+        }
+    }
+
+    /// The event of its beginning, by these means.
+    pub fn created_event(&self, organization_id: OrganizationId, means: &str) -> AuditEvent {
+        let details = json!({ "by": means, "user_agent": self.user_agent });
+        AuditEvent::new(organization_id, self.id, "session.created", details, self.created_at)
+    }
+}
+
+/// The sessions that the caller sees.
+fn reach(principal: &Principal) -> SessionReach {
+    let caller = &principal.snapshot;
+    SessionReach { organization_id: caller.organization_id, user_id: caller.user_id, key_id: caller.key_id }
+}
+
+/// The addresses of one subscriber of an Internet provider: an IPv4 address, or a network of 2^64 IPv6 addresses.
+fn network(ip: &str) -> String {
+    let Ok(IpAddr::V6(address)) = ip.parse() else { return ip.to_owned() };
+    let [a, b, c, d, ..] = address.segments();
+    format!("{a:x}:{b:x}:{c:x}:{d:x}::")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::network;
+
+    #[test]
+    fn network_is_the_same_for_all_addresses_of_one_subscriber() {
+        for (ip, expected) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("2001:db8:1:2::", "2001:db8:1:2::"),
+            ("2001:db8::1", "2001:db8:0:0::"),
+            ("", ""),
+        ] {
+            assert_eq!(network(ip), expected, "{ip}");
+        }
+    }
+}

@@ -1,0 +1,678 @@
+//! The catalogue: every resource and action that a scope can name, sets of them with a name, recipes, and
+//! the operator's own routes. It is data: the file `catalogue.json`, or what the operator puts in its place.
+
+use std::{fmt, marker::PhantomData};
+
+use schemars::JsonSchema;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, MapAccess, Visitor},
+};
+
+use crate::domain::scope::{Scope, Scopes};
+
+/// The action of every scope that only reads.
+pub const READ: &str = "read";
+
+/// The methods that a route of the operator can take. HEAD goes where GET goes.
+const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+/// How long an upstream may take when nobody says, and at most, in seconds.
+const DEFAULT_TIMEOUT_SECONDS: u32 = 30;
+const MAX_TIMEOUT_SECONDS: u32 = 300;
+
+/// The catalogue, checked.
+pub struct Catalogue {
+    /// The surfaces that are served, each once.
+    pub surfaces: Vec<Surface>,
+    resources: Vec<(String, Entries<String>)>,
+    /// Sets of scopes by their names; the scopes are those that were meant when the catalogue was read.
+    pub bundles: Vec<(String, Scopes)>,
+    /// Recipes for keys that can do what they are for, and no more.
+    pub presets: Vec<Preset>,
+    /// The operator's own routes, in the file's order.
+    pub routes: Vec<Route>,
+}
+
+/// A part of the service that a deployment can do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Surface {
+    /// The evaluation platform: data sets, evaluations, live evaluations, results, review, traces.
+    Evaluations,
+    /// The API that Braintrust's libraries ask.
+    Braintrust,
+    /// The API that Confident AI's libraries ask.
+    Confident,
+    /// The API that TruLayer's libraries ask.
+    Trulayer,
+    /// The settings pages.
+    Pages,
+    /// The Model Context Protocol.
+    Mcp,
+}
+
+impl Surface {
+    /// Every surface.
+    pub const ALL: [Self; 6] =
+        [Self::Evaluations, Self::Braintrust, Self::Confident, Self::Trulayer, Self::Pages, Self::Mcp];
+
+    /// The surface's name in the catalogue, which is also that of its Cargo feature.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Evaluations => "evaluations",
+            Self::Braintrust => "braintrust",
+            Self::Confident => "confident",
+            Self::Trulayer => "trulayer",
+            Self::Pages => "pages",
+            Self::Mcp => "mcp",
+        }
+    }
+}
+
+/// A recipe for a key.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Preset {
+    /// What the key is for.
+    pub title: String,
+    /// What it needs for that.
+    pub scopes: Vec<Scope>,
+    /// What else to know.
+    pub note: String,
+}
+
+/// A route of the operator's: requests that are passed on to another server.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The methods, in capitals.
+    pub methods: Vec<String>,
+    /// The path; `:name` stands for a segment, and `*name` at its end for all that follows.
+    pub path: String,
+    /// What a key must hold.
+    pub scope: Scope,
+    /// Who answers.
+    pub target: Target,
+    /// How long the answer may take to begin, in seconds.
+    pub timeout_seconds: u32,
+}
+
+/// Who answers a route of the operator's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A server, by its origin: `https://orders.internal.example`.
+    Upstream(String),
+    /// Another Worker, by the name of the service binding.
+    Service(String),
+}
+
+/// The catalogue as its file has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    surfaces: Vec<Surface>,
+    resources: Entries<Entries<String>>,
+    bundles: Entries<Option<Vec<String>>>,
+    presets: Vec<Preset>,
+    /// More of the same, for a service that serves [`Surface::Evaluations`].
+    evaluations: Option<Section>,
+    routes: Vec<RouteEntry>,
+}
+
+/// The scopes of one surface, and what is made of them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Section {
+    resources: Entries<Entries<String>>,
+    bundles: Entries<Option<Vec<String>>>,
+    presets: Vec<Preset>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RouteEntry {
+    methods: Vec<String>,
+    path: String,
+    scope: Scope,
+    upstream: Option<String>,
+    service: Option<String>,
+    timeout_seconds: Option<u32>,
+}
+
+/// A JSON object in its own order, in which no name is there twice.
+struct Entries<T>(Vec<(String, T)>);
+
+impl Catalogue {
+    /// Reads and checks a catalogue.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        for (index, surface) in file.surfaces.iter().enumerate() {
+            if file.surfaces.iter().take(index).any(|earlier| earlier == surface) {
+                return Err(format!("surfaces[{index}]: `{}` is there twice", surface.as_str()));
+            }
+        }
+        let evaluations = file.evaluations.filter(|_| file.surfaces.contains(&Surface::Evaluations));
+        let own = Section { resources: file.resources, bundles: file.bundles, presets: file.presets };
+        let mut catalogue = Self {
+            surfaces: file.surfaces,
+            resources: Vec::new(),
+            bundles: Vec::new(),
+            presets: Vec::new(),
+            routes: Vec::new(),
+        };
+        let mut named = Vec::new();
+        for (place, section) in [("", Some(own)), ("evaluations.", evaluations)] {
+            let Some(Section { resources, bundles, presets }) = section else { continue };
+            for (name, actions) in resources.0 {
+                let wrong = |message| format!("{place}resources.{name}{message}");
+                catalogue.add_resource(&name, actions).map_err(wrong)?;
+            }
+            named.push((place, bundles.0, presets));
+        }
+        // A bundle may name every scope that only reads, so all scopes are known before the first bundle is read.
+        for (place, bundles, presets) in named {
+            for (name, entries) in bundles {
+                let scopes = catalogue.bundle(&name, entries);
+                let scopes = scopes.map_err(|message| format!("{place}bundles.{name}: {message}"))?;
+                catalogue.bundles.push((name, scopes));
+            }
+            for (index, preset) in presets.into_iter().enumerate() {
+                let wrong = |message| format!("{place}presets[{index}].scopes: {message}");
+                preset.scopes.iter().try_for_each(|scope| catalogue.check(scope)).map_err(wrong)?;
+                catalogue.presets.push(preset);
+            }
+        }
+        for (index, entry) in file.routes.into_iter().enumerate() {
+            catalogue.add_route(entry).map_err(|(field, message)| format!("routes[{index}].{field}: {message}"))?;
+        }
+        Ok(catalogue)
+    }
+
+    /// Every scope with what it allows, wildcards not among them.
+    pub fn scopes(&self) -> impl Iterator<Item = (Scope, &str)> {
+        let all = self.resources.iter().flat_map(|(resource, actions)| {
+            actions.0.iter().map(move |(action, allows)| (format!("{resource}:{action}"), allows))
+        });
+        all.filter_map(|(scope, allows)| Some((Scope::try_from(scope).ok()?, allows.as_str())))
+    }
+
+    /// The wildcard of every resource.
+    pub fn wildcards(&self) -> impl Iterator<Item = String> {
+        self.resources.iter().map(|(resource, _)| format!("{resource}:*"))
+    }
+
+    /// Every scope that only reads.
+    pub fn reading(&self) -> impl Iterator<Item = Scope> {
+        self.with_action(READ)
+    }
+
+    /// Whether the catalogue knows this scope.
+    pub fn contains(&self, scope: &Scope) -> bool {
+        let resource = self.resources.iter().find(|(resource, _)| resource == scope.resource());
+        resource.is_some_and(|(_, actions)| {
+            scope.action() == "*" || actions.0.iter().any(|(action, _)| action == scope.action())
+        })
+    }
+
+    /// The scopes that a list of scopes and names of bundles stands for.
+    ///
+    /// # Errors
+    /// The place in the list that is wrong, and what is.
+    pub fn expand(&self, entries: &[String]) -> Result<Scopes, (usize, String)> {
+        let mut list = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            let wrong = |message: String| (index, message);
+            if entry.contains(':') {
+                let scope = Scope::try_from(entry.clone()).map_err(wrong)?;
+                self.check(&scope).map_err(wrong)?;
+                list.push(scope);
+                continue;
+            }
+            match self.bundles.iter().find(|(name, _)| name == entry) {
+                Some((_, Scopes::List(scopes))) => {
+                    let new: Vec<Scope> = scopes.iter().filter(|scope| !list.contains(*scope)).cloned().collect();
+                    list.extend(new);
+                }
+                Some((_, Scopes::Full)) if entries.len() == 1 => return Ok(Scopes::Full),
+                Some((name, Scopes::Full)) => {
+                    return Err(wrong(format!("`{name}` is full access, so it must be the only entry")));
+                }
+                None => {
+                    let names: Vec<&str> = self.bundles.iter().map(|(name, _)| name.as_str()).collect();
+                    let what = entry.escape_debug();
+                    return Err(wrong(format!(
+                        "`{what}` is neither a scope (`resource:action`) nor a bundle; there are {}",
+                        names.join(", ")
+                    )));
+                }
+            }
+        }
+        Ok(Scopes::List(list))
+    }
+
+    /// The operator's routes at a path: those of the most specific template that matches it.
+    pub fn routes_at(&self, path: &str) -> Vec<&Route> {
+        let matching = self.routes.iter().filter(|route| matches(&route.path, path));
+        let Some(found) = matching.min_by_key(|route| specificity(&route.path)) else { return Vec::new() };
+        self.routes.iter().filter(|route| route.path == found.path).collect()
+    }
+
+    /// Whether there is such a scope.
+    ///
+    /// # Errors
+    /// A sentence that says that there is none.
+    pub fn check(&self, scope: &Scope) -> Result<(), String> {
+        if self.contains(scope) { Ok(()) } else { Err(format!("there is no scope `{scope}`")) }
+    }
+
+    fn with_action<'a>(&'a self, wanted: &'a str) -> impl Iterator<Item = Scope> + 'a {
+        self.scopes().map(|(scope, _)| scope).filter(move |scope| scope.action() == wanted)
+    }
+
+    /// Adds a resource. An error begins with the place in it that is wrong, if one is, and a colon.
+    fn add_resource(&mut self, name: &str, actions: Entries<String>) -> Result<(), String> {
+        if self.resources.iter().any(|(known, _)| known == name) {
+            return Err(": is there twice".to_owned());
+        }
+        if actions.0.is_empty() || actions.0.iter().any(|(action, _)| action == "*") {
+            return Err(": must list its actions by their names".to_owned());
+        }
+        for (action, _) in &actions.0 {
+            Scope::try_from(format!("{name}:{action}")).map_err(|message| format!(".{action}: {message}"))?;
+        }
+        self.resources.push((name.to_owned(), actions));
+        Ok(())
+    }
+
+    /// A bundle's scopes; `*:read` stands for every scope with that action.
+    fn bundle(&self, name: &str, entries: Option<Vec<String>>) -> Result<Scopes, String> {
+        let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
+        if name.is_empty() || !name.bytes().all(fits) {
+            return Err("a name has lower-case letters, digits, `_` and `-`, and nothing else".to_owned());
+        }
+        if self.bundles.iter().any(|(known, _)| known == name) {
+            return Err("is there twice".to_owned());
+        }
+        let Some(entries) = entries else { return Ok(Scopes::Full) };
+        let mut list: Vec<Scope> = Vec::new();
+        for entry in entries {
+            let scopes = match entry.strip_prefix("*:") {
+                Some(action) => self.with_action(action).collect(),
+                None => vec![Scope::try_from(entry.clone())?],
+            };
+            if scopes.is_empty() {
+                return Err(format!("there is no scope that `{entry}` stands for"));
+            }
+            for scope in scopes {
+                self.check(&scope)?;
+                if list.contains(&scope) {
+                    return Err(format!("`{scope}` is there twice"));
+                }
+                list.push(scope);
+            }
+        }
+        Ok(Scopes::List(list))
+    }
+
+    fn add_route(&mut self, entry: RouteEntry) -> Result<(), (&'static str, String)> {
+        let RouteEntry { methods, path, scope, upstream, service, timeout_seconds } = entry;
+        let mut seen: Vec<&String> =
+            self.routes.iter().filter(|route| route.path == path).flat_map(|route| &route.methods).collect();
+        for method in &methods {
+            if !METHODS.contains(&method.as_str()) {
+                return Err(("methods", format!("`{method}` is none of {}", METHODS.join(", "))));
+            }
+            if seen.contains(&method) {
+                return Err(("methods", format!("{method} {path} is there twice")));
+            }
+            seen.push(method);
+        }
+        if methods.is_empty() {
+            return Err(("methods", "must name at least one".to_owned()));
+        }
+        if !is_path(&path) {
+            let must = "must be like `/orders/:id` or `/orders/*rest`";
+            return Err(("path", format!("{must}, without a query")));
+        }
+        self.check(&scope).map_err(|message| ("scope", message))?;
+        let target = match (upstream, service) {
+            (Some(origin), None) if is_origin(&origin) => Target::Upstream(origin),
+            (Some(_), None) => {
+                let must = "must be an origin and nothing else, like `https://orders.internal.example`";
+                return Err(("upstream", must.to_owned()));
+            }
+            (None, Some(name)) if is_word(&name) => Target::Service(name),
+            (None, Some(_)) => return Err(("service", "must be the name of a service binding".to_owned())),
+            _ => return Err(("upstream", "give either `upstream` or `service`".to_owned())),
+        };
+        let timeout_seconds = timeout_seconds.unwrap_or(DEFAULT_TIMEOUT_SECONDS);
+        if !(1..=MAX_TIMEOUT_SECONDS).contains(&timeout_seconds) {
+            return Err(("timeout_seconds", format!("must be from 1 to {MAX_TIMEOUT_SECONDS}")));
+        }
+        let shape = specificity(&path);
+        let same =
+            |route: &&Route| route.path != path && specificity(&route.path) == shape && overlap(&route.path, &path);
+        if let Some(other) = self.routes.iter().find(same) {
+            return Err(("path", format!("{path} and {} match the same paths", other.path)));
+        }
+        self.routes.push(Route { methods, path, scope, target, timeout_seconds });
+        Ok(())
+    }
+}
+
+/// Whether a path is one that a request can have, `:name` and a last `*name` aside.
+fn is_path(path: &str) -> bool {
+    let Some(segments) = path.strip_prefix('/') else { return false };
+    let plain = |segment: &str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()+,=@".contains(&byte);
+        segment.bytes().all(fits) && ![".", ".."].contains(&segment)
+    };
+    let last = segments.split('/').count();
+    segments.split('/').zip(1..).all(|(segment, number)| match segment.split_at_checked(1) {
+        // An empty one is a slash at the end.
+        None => number == last,
+        Some((":", name)) => is_word(name),
+        Some(("*", name)) => is_word(name) && number == last,
+        Some(_) => plain(segment),
+    })
+}
+
+/// How specific a path's template is, segment by segment. Of two that match the same path the lesser one is the more
+/// specific: a text before a `:name`, and that before a `*name`.
+fn specificity(template: &str) -> Vec<u8> {
+    let rank = |segment: &str| match segment.bytes().next() {
+        Some(b':') => 1,
+        Some(b'*') => 2,
+        _ => 0,
+    };
+    template.split('/').map(rank).collect()
+}
+
+/// Whether two templates of the same specificity have the same texts at the same places.
+fn overlap(one: &str, other: &str) -> bool {
+    one.split('/').zip(other.split('/')).all(|(one, other)| one == other || one.starts_with([':', '*']))
+}
+
+/// Whether a template matches a path. A `:name` stands for a segment that is not empty, a `*name` for all that follows,
+/// which is not empty either.
+fn matches(template: &str, path: &str) -> bool {
+    let (mut templates, mut segments) = (template.split('/'), path.split('/'));
+    loop {
+        match (templates.next(), segments.next()) {
+            (None, None) => return true,
+            (Some(template), Some(segment)) if template.starts_with('*') => {
+                return !segment.is_empty() || segments.next().is_some();
+            }
+            (Some(template), Some(segment)) if template.starts_with(':') && !segment.is_empty() => {}
+            (Some(template), Some(segment)) if template == segment => {}
+            _ => return false,
+        }
+    }
+}
+
+/// Whether a text is a scheme, a host and perhaps a port.
+pub fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte);
+    !host.is_empty() && host.bytes().all(fits)
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EntriesVisitor(PhantomData))
+    }
+}
+
+struct EntriesVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
+    type Value = Entries<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<T>, A::Error> {
+        let mut entries: Vec<(String, T)> = Vec::new();
+        while let Some((name, value)) = map.next_entry::<String, T>()? {
+            if entries.iter().any(|(known, _)| *known == name) {
+                return Err(A::Error::custom(format!("`{name}` is there twice")));
+            }
+            entries.push((name, value));
+        }
+        Ok(Entries(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{Catalogue, Scope, Scopes};
+
+    const FILE: &str = include_str!("../../../../catalogue.json");
+
+    /// The repository's catalogue with this at a place.
+    fn with(pointer: &str, value: Value) -> Result<Catalogue, String> {
+        let mut file: Value = serde_json::from_str(FILE).unwrap();
+        let (place, name) = pointer.rsplit_once('/').unwrap();
+        file.pointer_mut(place).unwrap()[name] = value;
+        Catalogue::parse(&file.to_string())
+    }
+
+    fn with_routes(routes: Value) -> Result<Catalogue, String> {
+        with("/routes", routes)
+    }
+
+    fn route() -> Value {
+        json!({ "methods": ["GET"], "path": "/orders/:id", "scope": "datasets:read", "service": "ORDERS" })
+    }
+
+    #[test]
+    fn file_in_the_repository_is_valid_and_contains_what_it_lists() {
+        let catalogue = Catalogue::parse(FILE).unwrap();
+        for (scope, allows) in catalogue.scopes() {
+            assert!(catalogue.contains(&scope) && !allows.is_empty(), "{scope}");
+        }
+        for wildcard in catalogue.wildcards() {
+            assert!(catalogue.contains(&Scope::try_from(wildcard).unwrap()));
+        }
+        assert!(!catalogue.contains(&Scope::named("datasets:execute")));
+        assert!(!catalogue.contains(&Scope::named("nothing:*")));
+        assert_eq!(catalogue.presets.len(), 6);
+    }
+
+    #[test]
+    fn expand_puts_the_scopes_of_a_bundle_in_the_place_of_its_name() {
+        let catalogue = Catalogue::parse(FILE).unwrap();
+        let expand = |entries: &[&str]| {
+            let entries: Vec<String> = entries.iter().map(|entry| (*entry).to_owned()).collect();
+            catalogue.expand(&entries)
+        };
+        assert_eq!(expand(&["full"]), Ok(Scopes::Full));
+        assert_eq!(expand(&["query_only"]), Ok(Scopes::List(catalogue.reading().collect())));
+        let Ok(Scopes::List(list)) = expand(&["datasets:read", "mcp", "mcp"]) else { panic!("no list") };
+        assert_eq!(list.len(), 6);
+        for (entries, index, says) in [
+            (&["mcp", "full"][..], 1, "the only entry"),
+            (&["full", "full"], 0, "the only entry"),
+            (&["datasets:read", "reader"], 1, "there are full, query_only, mcp"),
+            (&["mcp", "datasets:fly"], 1, "there is no scope `datasets:fly`"),
+            (&["Datasets:read"], 0, "is no scope"),
+            (&[""], 0, "neither"),
+        ] {
+            let (at, message) = expand(entries).unwrap_err();
+            assert!(at == index && message.contains(says), "{entries:?}: {at}: {message}");
+        }
+    }
+
+    #[test]
+    fn parse_says_what_is_wrong_and_where() {
+        for (text, says) in [
+            ("{", "line 1 column 1"),
+            ("[]", "line 1 column 2"),
+            (r#"{"resources": {}, "bundles": {}, "presets": [], "routes": []}"#, "missing field `surfaces`"),
+            (r#"{"surfaces": [], "resources": {}, "bundles": {}, "presets": []}"#, "missing field `routes`"),
+            (
+                r#"{"surfaces": [], "resources": {"a": {"x": "", "x": ""}}, "bundles": {}, "presets": [], "routes": []}"#,
+                "`x` is there twice",
+            ),
+            (
+                r#"{"surfaces": [], "resources": {"a": {"x": ""}, "a": {}}, "bundles": {}, "presets": [], "routes": []}"#,
+                "`a` is there twice",
+            ),
+        ] {
+            let message = Catalogue::parse(text).err().unwrap();
+            assert!(message.contains(says), "{text}: {message}");
+        }
+        for (pointer, value, says) in [
+            ("/surfaces", json!(["mcp", "mcp"]), "surfaces[1]: `mcp` is there twice"),
+            ("/surfaces", json!(["shop"]), "unknown variant `shop`"),
+            ("/evaluations/resources/audit", json!({ "read": "R" }), "evaluations.resources.audit: is there twice"),
+            ("/evaluations/bundles/full", json!(null), "evaluations.bundles.full: is there twice"),
+            ("/evaluations/resources/results", json!({}), "evaluations.resources.results: must list"),
+            ("/evaluations/resources/results", json!({ "*": "all" }), "resources.results: must list"),
+            (
+                "/evaluations/resources/results",
+                json!({ "Read": "R" }),
+                "resources.results.Read: `results:Read` is no scope",
+            ),
+            ("/bundles", json!({ "a:b": [] }), "bundles.a:b: a name has"),
+            ("/bundles", json!({ "a": ["x:read"] }), "bundles.a: there is no scope `x:read`"),
+            ("/bundles", json!({ "a": ["*:fly"] }), "bundles.a: there is no scope that `*:fly` stands for"),
+            ("/bundles", json!({ "a": ["*:read", "datasets:read"] }), "bundles.a: `datasets:read` is there twice"),
+            (
+                "/evaluations/presets/1/scopes",
+                json!(["x:read"]),
+                "evaluations.presets[1].scopes: there is no scope `x:read`",
+            ),
+            ("/evaluations/presets/1/scopes", json!(["x"]), "`x` is no scope"),
+        ] {
+            let message = with(pointer, value).err().unwrap();
+            assert!(message.contains(says), "{pointer}: {message}");
+        }
+    }
+
+    #[test]
+    fn parse_takes_and_refuses_routes() {
+        for (field, value, good) in [
+            ("methods", json!(["GET", "DELETE"]), true),
+            ("methods", json!([]), false),
+            ("methods", json!(["get"]), false),
+            ("methods", json!(["HEAD"]), false),
+            ("methods", json!(["GET", "GET"]), false),
+            ("path", json!("/"), true),
+            ("path", json!("/orders/"), true),
+            ("path", json!("/orders/*rest"), true),
+            ("path", json!("/v1/orders"), true),
+            ("path", json!("orders"), false),
+            ("path", json!("/orders//x"), false),
+            ("path", json!("/orders?x=1"), false),
+            ("path", json!("/orders/:"), false),
+            ("path", json!("/orders/*rest/x"), false),
+            ("path", json!("/orders/a:b"), false),
+            ("path", json!("/orders/../x"), false),
+            ("path", json!("/a b"), false),
+            ("scope", json!("datasets:*"), true),
+            ("scope", json!("orders:read"), false),
+            ("scope", json!("full"), false),
+            ("service", json!(""), false),
+            ("service", json!("a b"), false),
+            ("service", Value::Null, false),
+            ("upstream", json!("https://a.example"), false),
+            ("timeout_seconds", json!(1), true),
+            ("timeout_seconds", json!(300), true),
+            ("timeout_seconds", json!(0), false),
+            ("timeout_seconds", json!(301), false),
+            ("retries", json!(1), false),
+        ] {
+            let mut route = route();
+            route[field] = value.clone();
+            let parsed = with_routes(json!([route]));
+            assert_eq!(parsed.is_ok(), good, "{field} {value}: {:?}", parsed.err());
+        }
+        for (origin, good) in [
+            ("https://a.example", true),
+            ("http://127.0.0.1:8080", true),
+            ("https://[::1]:8080", true),
+            ("https://a.example/", false),
+            ("https://a.example/x", false),
+            ("https://user@a.example", false),
+            ("https://", false),
+            ("a.example", false),
+            ("ftp://a.example", false),
+        ] {
+            let mut route = route();
+            route["service"] = Value::Null;
+            route["upstream"] = json!(origin);
+            assert_eq!(with_routes(json!([route])).is_ok(), good, "{origin}");
+        }
+    }
+
+    #[test]
+    fn parse_refuses_two_routes_that_contradict_each_other() {
+        let with_second = |methods: Value, path: &str| {
+            let mut second = route();
+            (second["methods"], second["path"]) = (methods, json!(path));
+            with_routes(json!([route(), second])).err()
+        };
+        assert_eq!(with_second(json!(["POST"]), "/orders/:id"), None);
+        assert_eq!(with_second(json!(["GET"]), "/orders/new"), None);
+        let twice = with_second(json!(["POST", "GET"]), "/orders/:id").unwrap();
+        assert_eq!(twice, "routes[1].methods: GET /orders/:id is there twice");
+        let other = with_second(json!(["POST"]), "/orders/:name").unwrap();
+        assert_eq!(other, "routes[1].path: /orders/:name and /orders/:id match the same paths");
+    }
+
+    #[test]
+    fn routes_at_gives_the_most_specific_route_of_those_that_match() {
+        let mut routes = Vec::new();
+        for path in ["/orders/*rest", "/orders/:id", "/orders/new", "/orders/:id/items", "/", "/a/:b/*rest", "/a/:b/c"]
+        {
+            let mut route = route();
+            route["path"] = json!(path);
+            routes.push(route);
+        }
+        let catalogue = with_routes(json!(routes)).unwrap();
+        for (path, expected) in [
+            ("/orders/new", Some("/orders/new")),
+            ("/orders/7", Some("/orders/:id")),
+            ("/orders/7/items", Some("/orders/:id/items")),
+            ("/orders/new/items", Some("/orders/:id/items")),
+            ("/orders/7/items/1", Some("/orders/*rest")),
+            ("/orders/7/", Some("/orders/*rest")),
+            ("/orders/", None),
+            ("/orders", None),
+            ("/a/1/c", Some("/a/:b/c")),
+            ("/a/1/c/d", Some("/a/:b/*rest")),
+            ("/a//c", None),
+            ("/", Some("/")),
+            ("//", None),
+            ("", None),
+        ] {
+            let found = catalogue.routes_at(path);
+            assert_eq!(found.first().map(|route| &*route.path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn parse_leaves_out_what_belongs_to_a_surface_that_is_not_served() {
+        let catalogue = with("/surfaces", json!(["pages"])).unwrap();
+        assert!(catalogue.scopes().all(|(scope, _)| scope.resource() != "datasets"));
+        assert!(catalogue.presets.is_empty() && catalogue.bundles.iter().all(|(name, _)| name != "mcp"));
+        assert!(with_routes(json!([route()])).is_ok());
+        let served = |surfaces: Value| {
+            let mut file: Value = serde_json::from_str(FILE).unwrap();
+            (file["surfaces"], file["routes"]) = (surfaces, json!([route()]));
+            Catalogue::parse(&file.to_string()).err()
+        };
+        assert_eq!(served(json!(["evaluations"])), None);
+        assert_eq!(served(json!([])).unwrap(), "routes[0].scope: there is no scope `datasets:read`");
+    }
+}

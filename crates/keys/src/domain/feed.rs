@@ -1,0 +1,273 @@
+//! The change feed as one isolate knows it: what makes a snapshot from anywhere safe to believe.
+//!
+//! The database numbers every change (`seq`, without gaps). A snapshot knows the `seq` at which it was
+//! read; the feed knows the last change of each subject since `base`. A snapshot is untrue only if one
+//! of its subjects changed behind its `seq`, and the feed can tell if it reaches back that far and was
+//! read lately. Nothing is ever guessed: what the feed cannot tell is read again from the database.
+
+use std::collections::HashMap;
+
+use crate::domain::{
+    id::{Seq, Subject},
+    snapshot::Snapshot,
+    time::UnixMillis,
+};
+
+/// The most changes that one read of the feed brings.
+pub const PAGE: i64 = 1_000;
+
+/// The most subjects that an isolate remembers before it starts anew from the newest change.
+const MAX_SUBJECTS: usize = 20_000;
+
+/// One read of the feed: the newest changes from `asked` on, `asked` included, the newest first,
+/// at most [`PAGE`]. The newest change of all is never pruned, so the answer is empty only when
+/// nothing has ever changed.
+#[derive(Debug, Clone)]
+pub struct News {
+    /// The head that the isolate knew when it asked.
+    pub asked: Seq,
+    /// The instant before the question was sent: the answer may be that old.
+    pub sent_at: UnixMillis,
+    /// The changes.
+    pub changes: Vec<(Seq, Subject)>,
+}
+
+impl News {
+    /// The newest change that this answer knows.
+    pub fn head(&self) -> Seq {
+        self.changes.first().map_or(Seq(0), |(seq, _)| *seq)
+    }
+}
+
+/// What an isolate knows of the changes.
+#[derive(Debug, Default)]
+pub struct Feed {
+    known: Option<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// Every change behind this one is known; snapshots from before it cannot be judged.
+    base: Seq,
+    head: Seq,
+    last_change: HashMap<Subject, Seq>,
+    read_at: UnixMillis,
+}
+
+impl Feed {
+    /// From where to ask for news.
+    pub fn head(&self) -> Seq {
+        self.known.as_ref().map_or(Seq(0), |known| known.head)
+    }
+
+    /// Takes in what a read of the feed brought.
+    pub fn apply(&mut self, news: &News) {
+        let head = news.head();
+        // An answer that a newer one has overtaken is dropped whole: its age would make what is
+        // known look fresher than it is, and its gaps would be judged against the wrong head.
+        if head < self.head() {
+            return;
+        }
+        // Numbers follow one another, unless someone has stepped over some after a restore: then
+        // nothing from before that step can be judged any more.
+        let run = news.changes.iter().zip((0..=head.0).rev()).take_while(|((seq, _), expected)| seq.0 == *expected);
+        let run: Vec<&(Seq, Subject)> = run.map(|(change, _)| change).collect();
+        let oldest = run.last().map_or(Seq(1), |(seq, _)| *seq);
+        // Changes between `asked` and the oldest one here were cut off by the page or by pruning.
+        let gap = oldest > Seq(news.asked.0.saturating_add(1));
+        let known = match self.known.take() {
+            Some(known) if !gap => known,
+            before => Known {
+                base: Seq(oldest.0 - 1),
+                head,
+                last_change: HashMap::new(),
+                read_at: before.map_or(news.sent_at, |known| known.read_at),
+            },
+        };
+        let known = self.known.insert(known);
+        for (seq, subject) in run {
+            let last = known.last_change.entry(*subject).or_insert(*seq);
+            *last = (*last).max(*seq);
+        }
+        if known.last_change.len() > MAX_SUBJECTS {
+            known.base = head;
+            known.last_change.clear();
+        }
+        known.head = head;
+        known.read_at = known.read_at.max(news.sent_at);
+    }
+
+    /// How old the feed is, in milliseconds. `None` when it was never read, or when the clock was
+    /// set back behind that read: then nobody can say, and what was known is forgotten. Kept, it
+    /// would hide every newer read, and look young again once the clock had caught up with it.
+    pub fn age_ms(&mut self, now: UnixMillis) -> Option<i64> {
+        let age = now.ms_since(self.known.as_ref()?.read_at);
+        if age < 0 {
+            self.known = None;
+        }
+        (age >= 0).then_some(age)
+    }
+
+    /// Whether the feed reaches back to this snapshot and knows of no change behind it.
+    pub fn permits(&self, snapshot: &Snapshot) -> bool {
+        self.known.as_ref().is_some_and(|known| {
+            snapshot.seq >= known.base
+                && snapshot
+                    .subjects()
+                    .all(|subject| known.last_change.get(&subject).is_none_or(|seq| *seq <= snapshot.seq))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::{Feed, MAX_SUBJECTS, News, Seq, Snapshot, Subject, UnixMillis};
+
+    const KEY: &str = "01900000-0000-7000-8000-000000000001";
+    const ORGANIZATION: &str = "01900000-0000-7000-8000-000000000002";
+    const USER: &str = "01900000-0000-7000-8000-000000000003";
+    const OTHER: &str = "01900000-0000-7000-8000-000000000004";
+
+    /// News of these changes, given as (seq, subject) with the newest first.
+    fn news(asked: i64, sent_at: i64, changes: &[(i64, &str)]) -> News {
+        News {
+            asked: Seq(asked),
+            sent_at: UnixMillis(sent_at),
+            changes: changes.iter().map(|(seq, subject)| (Seq(*seq), Subject::parse(subject))).collect(),
+        }
+    }
+
+    fn feed(all: &[News]) -> Feed {
+        let mut feed = Feed::default();
+        for news in all {
+            feed.apply(news);
+        }
+        feed
+    }
+
+    fn snapshot(seq: i64) -> Snapshot {
+        serde_json::from_value(json!({
+            "seq": seq,
+            "key_id": KEY,
+            "organization_id": ORGANIZATION,
+            "operator": false,
+            "policy": {},
+            "subscription": "active",
+            "user_id": USER,
+            "kind": "pat",
+            "name": "ci",
+            "scopes": null,
+            "role": "member",
+            "metadata": Map::new(),
+            "life": { "expires_at": null, "disabled_at": null, "revoked_at": null },
+            "standing": "good",
+        }))
+        .unwrap()
+    }
+
+    /// From which seq on, of 0 to 20, the feed permits snapshots. Whatever is newer than one that it
+    /// permits must be permitted, too.
+    fn permits_from(feed: &Feed) -> Option<i64> {
+        let permitted: Vec<i64> = (0..=20).filter(|seq| feed.permits(&snapshot(*seq))).collect();
+        let first = permitted.first().copied();
+        assert!(first.is_none_or(|first| permitted.into_iter().eq(first..=20)));
+        first
+    }
+
+    #[test]
+    fn apply_permits_only_what_the_feed_can_tell() {
+        let cases: [(&str, &[News], Option<i64>); 14] = [
+            ("never read", &[], None),
+            ("nothing has ever changed", &[news(0, 0, &[])], Some(0)),
+            ("first read reaches back to the first change", &[news(0, 0, &[(2, OTHER), (1, OTHER)])], Some(0)),
+            ("first read begins in the middle", &[news(0, 0, &[(9, OTHER), (8, OTHER)])], Some(7)),
+            ("numbers were stepped over", &[news(0, 0, &[(9, OTHER), (8, OTHER), (2, KEY), (1, OTHER)])], Some(7)),
+            ("key changed", &[news(0, 0, &[(2, OTHER), (1, KEY)])], Some(1)),
+            ("organization changed", &[news(0, 0, &[(2, ORGANIZATION), (1, OTHER)])], Some(2)),
+            ("user changed", &[news(0, 0, &[(3, OTHER), (2, USER), (1, OTHER)])], Some(2)),
+            ("key changed twice in one read", &[news(0, 0, &[(3, KEY), (2, OTHER), (1, KEY)])], Some(3)),
+            (
+                "second read goes on where the first ended",
+                &[news(0, 0, &[(4, OTHER)]), news(4, 1, &[(6, OTHER), (5, OTHER), (4, OTHER)])],
+                Some(3),
+            ),
+            (
+                "row asked for was pruned and nothing behind it",
+                &[news(0, 0, &[(4, OTHER)]), news(4, 1, &[(6, OTHER), (5, OTHER)])],
+                Some(3),
+            ),
+            (
+                "changes in between were pruned or did not fit",
+                &[news(0, 0, &[(4, OTHER)]), news(4, 1, &[(7, OTHER), (6, OTHER)])],
+                Some(5),
+            ),
+            (
+                "two reads are under way from the same head and both arrive in order",
+                &[
+                    news(0, 0, &[(4, KEY)]),
+                    news(4, 1, &[(5, OTHER), (4, KEY)]),
+                    news(4, 1, &[(6, KEY), (5, OTHER), (4, KEY)]),
+                ],
+                Some(6),
+            ),
+            (
+                "read that was overtaken would start the feed anew without what it lacks",
+                &[news(0, 0, &[(9, KEY), (8, OTHER)]), news(0, 1, &[(8, OTHER)])],
+                Some(9),
+            ),
+        ];
+        for (case, all, expected) in cases {
+            assert_eq!(permits_from(&feed(all)), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn apply_counts_the_age_from_the_newest_question() {
+        for (case, all, expected) in [
+            ("one read", vec![news(0, 10, &[])], 90),
+            ("answer to an older question with the same news", vec![news(0, 20, &[]), news(0, 10, &[])], 80),
+            (
+                "answer to an older question with newer news",
+                vec![news(0, 20, &[(1, KEY)]), news(0, 10, &[(2, KEY), (1, KEY)])],
+                80,
+            ),
+            ("answer that was overtaken", vec![news(0, 10, &[(2, KEY), (1, KEY)]), news(0, 20, &[(1, KEY)])], 90),
+            ("feed that starts anew behind a gap", vec![news(0, 20, &[(1, KEY)]), news(0, 10, &[(9, KEY)])], 80),
+        ] {
+            assert_eq!(feed(&all).age_ms(UnixMillis(100)), Some(expected), "{case}");
+        }
+    }
+
+    #[test]
+    fn age_is_unknown_before_the_first_read() {
+        assert_eq!(Feed::default().age_ms(UnixMillis(100)), None);
+    }
+
+    #[test]
+    fn clock_that_was_set_back_starts_the_feed_anew() {
+        let mut feed = feed(&[news(0, 100, &[(1, OTHER)])]);
+        assert_eq!(feed.age_ms(UnixMillis(100)), Some(0));
+        assert_eq!(feed.age_ms(UnixMillis(40)), None);
+        assert_eq!(feed.age_ms(UnixMillis(101)), None, "it is not one millisecond old but 61");
+        feed.apply(&news(feed.head().0, 41, &[(2, OTHER), (1, OTHER)]));
+        assert_eq!(feed.age_ms(UnixMillis(45)), Some(4), "a newer read counts by the clock as it is now");
+    }
+
+    #[test]
+    fn table_that_is_full_starts_anew_from_the_newest_change() {
+        let most = i64::try_from(MAX_SUBJECTS).unwrap();
+        let subject = |seq: i64| Subject::parse(&format!("02000000-0000-7000-8000-{seq:012}"));
+        let read = |from: i64, to: i64| News {
+            asked: Seq(from),
+            sent_at: UnixMillis(0),
+            changes: (from.max(1)..=to).rev().map(|seq| (Seq(seq), subject(seq))).collect(),
+        };
+        let full = feed(&[read(0, most)]);
+        assert!(full.permits(&snapshot(0)));
+        let anew = feed(&[read(0, most), read(most, most + 1)]);
+        assert!(!anew.permits(&snapshot(most)));
+        assert!(anew.permits(&snapshot(most + 1)));
+    }
+}

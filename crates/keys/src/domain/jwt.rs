@@ -1,0 +1,191 @@
+//! Signed statements of who somebody is: JSON Web Tokens (RFC 7519) that are signed with RS256, and the public
+//! keys of whoever signs them (RFC 7517).
+
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
+
+use crate::domain::time::UnixMillis;
+
+/// How far the clock of whoever signs may be ahead, in milliseconds.
+const LEEWAY_MS: i64 = 60_000;
+/// The longest text that is read as a token, in bytes.
+const MAX_BYTES: usize = 16 * 1024;
+
+/// A token, taken apart and not yet believed.
+#[derive(Debug)]
+pub struct Jwt {
+    /// Which key is said to have signed it.
+    pub key_id: String,
+    /// What it says.
+    pub claims: Claims,
+    /// What was signed.
+    pub signed: String,
+    /// The signature.
+    pub signature: Vec<u8>,
+}
+
+/// What a token says.
+#[derive(Debug, Deserialize)]
+pub struct Claims {
+    iss: String,
+    aud: Audience,
+    exp: i64,
+    nbf: Option<i64>,
+    /// Whose address it vouches for; a token for a program has none.
+    pub email: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// A public key of RSA.
+#[derive(Debug, Clone, Deserialize)]
+pub struct PublicKey {
+    /// Its id.
+    #[serde(rename = "kid")]
+    pub id: String,
+    /// The modulus, in base64url.
+    pub n: String,
+    /// The exponent, in base64url.
+    pub e: String,
+}
+
+/// The public keys of somebody; those of other kinds are left out.
+#[derive(Deserialize)]
+struct KeySet {
+    keys: Vec<serde_json::Value>,
+}
+
+impl Jwt {
+    /// Takes a token apart. `None` for whatever is none, is not signed with RS256, or demands what is not
+    /// understood here.
+    pub fn parse(text: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Header {
+            alg: String,
+            kid: String,
+            crit: Option<IgnoredAny>,
+        }
+        (text.len() <= MAX_BYTES).then_some(())?;
+        let (signed, signature) = text.rsplit_once('.')?;
+        let (header, claims) = signed.split_once('.')?;
+        let header: Header = json(header)?;
+        (header.alg == "RS256" && header.crit.is_none()).then_some(())?;
+        Some(Self {
+            key_id: header.kid,
+            claims: json(claims)?,
+            signed: signed.to_owned(),
+            signature: bytes(signature)?,
+        })
+    }
+}
+
+impl Claims {
+    /// Whether it says this about now to this audience, in the name of this issuer.
+    pub fn hold(&self, issuer: &str, audience: &str, now: UnixMillis) -> bool {
+        let to_us = match &self.aud {
+            Audience::One(one) => one == audience,
+            Audience::Many(many) => many.iter().any(|one| one == audience),
+        };
+        let begun = self.nbf.is_none_or(|nbf| instant(nbf) <= now.plus_ms(LEEWAY_MS));
+        self.iss == issuer && to_us && begun && now < self.expires_at()
+    }
+
+    /// When it ends.
+    pub fn expires_at(&self) -> UnixMillis {
+        instant(self.exp)
+    }
+}
+
+impl PublicKey {
+    /// The keys of a set; `None` if it is none.
+    pub fn set(text: &[u8]) -> Option<Vec<Self>> {
+        let set: KeySet = serde_json::from_slice(text).ok()?;
+        Some(set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect())
+    }
+}
+
+fn instant(seconds: i64) -> UnixMillis {
+    UnixMillis(seconds.saturating_mul(1000))
+}
+
+fn bytes(part: &str) -> Option<Vec<u8>> {
+    BASE64_URL_SAFE_NO_PAD.decode(part).ok()
+}
+
+fn json<T: DeserializeOwned>(part: &str) -> Option<T> {
+    serde_json::from_slice(&bytes(part)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BASE64_URL_SAFE_NO_PAD, Engine, Jwt, PublicKey, UnixMillis};
+
+    fn encoded(text: &str) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(text)
+    }
+
+    fn token(header: &str, claims: &str) -> Option<Jwt> {
+        Jwt::parse(&format!("{}.{}.{}", encoded(header), encoded(claims), encoded("signature")))
+    }
+
+    const HEADER: &str = r#"{"alg":"RS256","kid":"one","typ":"JWT"}"#;
+
+    #[test]
+    fn parse_takes_rs256_alone() {
+        let claims = r#"{"iss":"i","aud":["a"],"exp":1}"#;
+        let jwt = token(HEADER, claims).unwrap();
+        assert_eq!((jwt.key_id.as_str(), jwt.signature.as_slice()), ("one", &b"signature"[..]));
+        for header in [
+            r#"{"alg":"none","kid":"one"}"#,
+            r#"{"alg":"HS256","kid":"one"}"#,
+            r#"{"alg":"rs256","kid":"one"}"#,
+            r#"{"alg":"RS256"}"#,
+            r#"{"alg":"RS256","alg":"none","kid":"one"}"#,
+            r#"{"alg":"RS256","kid":"one","crit":["exp"]}"#,
+            "{}",
+            "x",
+        ] {
+            assert!(token(header, claims).is_none(), "{header}");
+        }
+        for claims in ["", "{}", r#"{"iss":"i","aud":1,"exp":1}"#, r#"{"iss":"i","aud":"a"}"#] {
+            assert!(token(HEADER, claims).is_none(), "{claims}");
+        }
+        for text in ["", ".", "..", "a.b.c", "a", "e30.e30.e30.e30"] {
+            assert!(Jwt::parse(text).is_none(), "{text}");
+        }
+        let long = |chars| format!(r#"{{"alg":"RS256","kid":"{}"}}"#, "k".repeat(chars));
+        assert!(token(&long(10_000), claims).is_some() && token(&long(20_000), claims).is_none());
+    }
+
+    #[test]
+    fn claims_hold_for_their_audience_and_their_time_alone() {
+        let now = UnixMillis(1_000_000);
+        for (claims, expected) in [
+            (r#"{"iss":"i","aud":"a","exp":1001}"#, true),
+            (r#"{"iss":"i","aud":["b","a"],"exp":1001,"nbf":1060}"#, true),
+            (r#"{"iss":"i","aud":"a","exp":1000}"#, false),
+            (r#"{"iss":"i","aud":"a","exp":1001,"nbf":1061}"#, false),
+            (r#"{"iss":"j","aud":"a","exp":1001}"#, false),
+            (r#"{"iss":"i","aud":"b","exp":1001}"#, false),
+            (r#"{"iss":"i","aud":[],"exp":1001}"#, false),
+        ] {
+            assert_eq!(token(HEADER, claims).unwrap().claims.hold("i", "a", now), expected, "{claims}");
+        }
+    }
+
+    #[test]
+    fn set_leaves_out_keys_of_other_kinds() {
+        let set = br#"{"keys":[{"kid":"ec","kty":"EC","x":"","y":""},{"kid":"rsa","kty":"RSA","n":"AQ","e":"AQAB"}],"public_cert":{}}"#;
+        let keys = PublicKey::set(set).unwrap();
+        assert_eq!(keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), ["rsa"]);
+        assert!(PublicKey::set(b"[]").is_none() && PublicKey::set(b"").is_none());
+    }
+}

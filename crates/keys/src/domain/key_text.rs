@@ -1,0 +1,290 @@
+//! The text of a key: its form, its checksum and its hash.
+//!
+//! `<brand>_<kind>_<secret><checksum>` or `<brand>_<label>_<kind>_<secret><checksum>`.
+//! The secret is 43 base62 characters (256 bits), the checksum is the CRC-32 (IEEE) of everything
+//! before it as 6 base62 characters. Texts are read from the end by position, never by splitting on `_`.
+//!
+//! **Never change this form.** Every key ever handed out has it, and secret scanners know it;
+//! `tests/vectors/key_text.json` holds what must go on being true.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::json_schema;
+
+/// Base62 in ASCII order, so that texts sort like the numbers they stand for.
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const SECRET_LENGTH: usize = 43;
+const CHECKSUM_LENGTH: usize = 6;
+/// The longest brand and the longest label, in characters.
+const WORD_LENGTH: usize = 16;
+
+/// What a key acts as. The name stands in the key's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyKind {
+    /// A personal key: acts as the user who made it.
+    Pat,
+    /// An organization's key: administers the organization, whoever comes and goes.
+    Org,
+    /// A project's key: sees one project.
+    Proj,
+    /// One live evaluation's key: runs it and has no user.
+    Sk,
+}
+
+impl KeyKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Pat, Self::Org, Self::Proj, Self::Sk];
+
+    /// The kind's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pat => "pat",
+            Self::Org => "org",
+            Self::Proj => "proj",
+            Self::Sk => "sk",
+        }
+    }
+
+    /// Reads a kind's name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// A key's whole text: the secret itself. It has no `Display` and no `Serialize`, and its `Debug`
+/// shows nothing, so it cannot reach a log or an answer except through [`KeyText::expose`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyText {
+    text: String,
+    stem_length: usize,
+    kind: KeyKind,
+}
+
+/// Why a text is no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MalformedKey;
+
+impl KeyText {
+    /// Makes a new key's text. `fill` gives random bytes.
+    ///
+    /// # Errors
+    /// The error of `fill`, unchanged.
+    pub fn generate<E>(
+        brand: &Word,
+        label: Option<&Word>,
+        kind: KeyKind,
+        fill: impl FnMut(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let mut stem = brand.0.clone();
+        for part in label.map(Word::as_str).into_iter().chain([kind.as_str()]) {
+            stem.push('_');
+            stem.push_str(part);
+        }
+        stem.push('_');
+        Self::renew(stem, kind, fill)
+    }
+
+    /// Makes a new text for a key that keeps its stem: everything before the secret.
+    ///
+    /// # Errors
+    /// The error of `fill`, unchanged.
+    pub fn renew<E>(stem: String, kind: KeyKind, fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<Self, E> {
+        let stem_length = stem.len();
+        Ok(Self { text: with_secret(stem, fill)?, stem_length, kind })
+    }
+
+    /// Reads a key's text. Needs no I/O, so that a guess is cheap to refuse.
+    ///
+    /// # Errors
+    /// [`MalformedKey`] when the form or the checksum is wrong.
+    pub fn parse(text: &str) -> Result<Self, MalformedKey> {
+        let stem = stem_of(text).ok_or(MalformedKey)?;
+        let stem_length = stem.len();
+        let stem = stem.strip_suffix('_').ok_or(MalformedKey)?;
+        let (words, kind) = stem.rsplit_once('_').ok_or(MalformedKey)?;
+        let kind = KeyKind::parse(kind).ok_or(MalformedKey)?;
+        let (brand, label) = match words.split_once('_') {
+            Some((brand, label)) => (brand, Some(label)),
+            None => (words, None),
+        };
+        if Word::parse(brand).is_none() || label.is_some_and(|label| Word::parse(label).is_none()) {
+            return Err(MalformedKey);
+        }
+        Ok(Self { text: text.to_owned(), stem_length, kind })
+    }
+
+    /// The secret in plain. Only the one answer that hands a new key out may call this, and the derivation
+    /// of another secret from it.
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// The kind that the text names.
+    pub fn kind(&self) -> KeyKind {
+        self.kind
+    }
+
+    /// What people may go on seeing of it.
+    pub fn preview(&self) -> Preview {
+        let cut = |from: usize, to: usize| self.text.get(from..to).unwrap_or_default().to_owned();
+        Preview {
+            stem: cut(0, self.stem_length),
+            start: cut(0, 12),
+            last4: cut(self.text.len().saturating_sub(4), self.text.len()),
+        }
+    }
+}
+
+impl fmt::Debug for KeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyText(hidden)")
+    }
+}
+
+/// The parts of a key's text that are kept, for people to tell keys apart.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Preview {
+    /// Everything before the secret: `bit_pat_`.
+    pub stem: String,
+    /// The first 12 characters.
+    pub start: String,
+    /// The last 4 characters.
+    pub last4: String,
+}
+
+/// A brand or a label: a lower-case letter, then lower-case letters and digits, 16 at most.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Word(String);
+
+impl Word {
+    /// Reads a brand or a label. A label that is also a kind's name is fine: texts are read by position.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = text.len() <= WORD_LENGTH
+            && text.starts_with(|first: char| first.is_ascii_lowercase())
+            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The word.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Word {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("must be a lower-case letter, then lower-case letters and digits, 16 at most")
+    }
+}
+
+json_schema!(Word, "Word", { "type": "string", "pattern": "^[a-z][a-z0-9]{0,15}$" });
+
+/// What is stored instead of a key's text: SHA-256 of it, or HMAC-SHA-256 under the operator's pepper.
+/// A fast hash is right here: the secret has 256 random bits, so there is nothing to guess slowly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The SHA-256 of a text.
+    pub fn of(text: &str) -> Self {
+        Self(Sha256::digest(text).into())
+    }
+
+    /// This digest in lower-case hexadecimal, as it is stored.
+    pub fn to_hex(self) -> String {
+        hex::encode(self.0)
+    }
+}
+
+/// The operator's secret that is mixed into every digest (`KEY_PEPPER`).
+#[derive(Clone)]
+pub struct Pepper {
+    /// Stored beside each digest; 1 or more. 0 stands for no pepper.
+    pub version: i64,
+    /// The secret.
+    pub secret: String,
+}
+
+/// How keys are hashed now, and how they were hashed before a pepper was set or changed.
+#[derive(Clone, Default)]
+pub struct Hasher {
+    /// The newest pepper first.
+    pub peppers: Vec<Pepper>,
+}
+
+impl Hasher {
+    /// The digest under which a new key is stored, with its pepper's version.
+    pub fn current(&self, key: &KeyText) -> (Digest, i64) {
+        match self.peppers.first() {
+            Some(pepper) => (peppered(pepper, key), pepper.version),
+            None => (plain(key), 0),
+        }
+    }
+
+    /// Every digest under which this key may have been stored, the newest first.
+    pub fn candidates(&self, key: &KeyText) -> Vec<Digest> {
+        let peppered = self.peppers.iter().map(|pepper| peppered(pepper, key));
+        peppered.chain([plain(key)]).collect()
+    }
+}
+
+fn plain(key: &KeyText) -> Digest {
+    Digest::of(&key.text)
+}
+
+fn peppered(pepper: &Pepper, key: &KeyText) -> Digest {
+    hmac_sha256(&pepper.secret, &key.text).map_or_else(|| plain(key), Digest)
+}
+
+/// HMAC-SHA-256 of a text under a secret. There always is one: HMAC takes a key of any length (RFC 2104).
+pub fn hmac_sha256(secret: &str, text: &str) -> Option<[u8; 32]> {
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
+    Some(mac.chain_update(text).finalize().into_bytes().into())
+}
+
+/// The stem with a new secret and the checksum behind it. `fill` gives random bytes; a byte of 248 or
+/// more is dropped, because 248 is the largest multiple of 62 in a byte and the rest would make some
+/// characters likelier.
+pub fn with_secret<E>(stem: String, mut fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<String, E> {
+    let length = stem.len() + SECRET_LENGTH;
+    let mut text = stem;
+    while text.len() < length {
+        let mut bytes = [0; 64];
+        fill(&mut bytes)?;
+        let missing = length - text.len();
+        text.extend(bytes.iter().filter(|byte| **byte < 248).take(missing).map(|byte| base62(u32::from(*byte))));
+    }
+    text.push_str(&checksum(&text));
+    Ok(text)
+}
+
+/// What stands before the secret of a text; `None` when the form of the rest or the checksum is wrong.
+pub fn stem_of(text: &str) -> Option<&str> {
+    let (body, sum) = text.split_at_checked(text.len().checked_sub(CHECKSUM_LENGTH)?)?;
+    let (stem, secret) = body.split_at_checked(body.len().checked_sub(SECRET_LENGTH)?)?;
+    let fits = secret.bytes().all(|byte| byte.is_ascii_alphanumeric()) && checksum(body) == sum;
+    fits.then_some(stem)
+}
+
+fn checksum(text: &str) -> String {
+    let mut rest = crc32fast::hash(text.as_bytes());
+    let mut sum = [0; CHECKSUM_LENGTH];
+    for digit in sum.iter_mut().rev() {
+        *digit = rest % 62;
+        rest /= 62;
+    }
+    sum.into_iter().map(base62).collect()
+}
+
+fn base62(number: u32) -> char {
+    ALPHABET.get((number % 62) as usize).map_or('0', |byte| char::from(*byte))
+}

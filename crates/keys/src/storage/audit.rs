@@ -1,0 +1,155 @@
+//! The audit log: who did what to which key, when, and from where, and who was refused what.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+// For the evaluations' use cases.
+pub use crate::domain::audit::AuditEvent as Event;
+
+use crate::{
+    domain::{
+        audit::{Actor, AuditEvent, AuditFilter, AuditRecord, REFUSED},
+        id::OrganizationId,
+    },
+    ports::Statement,
+    statement,
+    storage::{Conditions, DATABASE_NOW, batch::Query, typed},
+};
+
+/// The instant until which an event is kept: as its organization says, else as the deployment does, by
+/// `:retention_ms`. Both arguments are SQL.
+pub fn keep_until(organization_id: &str, at: &str) -> String {
+    format!(
+        "{at} + coalesce((SELECT audit_retention_days FROM organizations \
+         WHERE organizations.id = {organization_id}) * 86400000, :retention_ms)"
+    )
+}
+
+/// Writes an event, to be kept for `retention_ms`.
+pub fn record(actor: &Actor, event: &AuditEvent, retention_ms: i64) -> Statement {
+    insert("", actor, event, None, retention_ms)
+}
+
+/// Writes an event if the statement before it in the batch has changed a row: what did not happen
+/// is not recorded.
+pub fn record_if_changed(actor: &Actor, event: &AuditEvent, retention_ms: i64) -> Statement {
+    insert(" WHERE changes() > 0", actor, event, None, retention_ms)
+}
+
+/// Writes an attempt, whose action is [`REFUSED`], and the code with which it was refused.
+pub fn record_refusal(actor: &Actor, event: &AuditEvent, code: &str, retention_ms: i64) -> Statement {
+    insert("", actor, event, Some(code), retention_ms)
+}
+
+fn insert(condition: &str, actor: &Actor, event: &AuditEvent, refusal: Option<&str>, retention_ms: i64) -> Statement {
+    let sql = format!(
+        "INSERT INTO audit_events (organization_id, subject, action, actor_kind, \
+         actor_id, actor_user_id, actor_session_id, ip, request_id, details, refusal, at, keep_until) \
+         SELECT :organization_id, :subject, :action, CASE WHEN :actor_id IS NULL THEN 'operator' ELSE 'key' END, \
+         :actor_id, :actor_user_id, :actor_session_id, :ip, :request_id, :details, :refusal, :at, {}{condition}",
+        keep_until(":organization_id", ":at")
+    );
+    statement!(
+        sql,
+        organization_id: event.organization_id,
+        subject: event.subject,
+        action: event.action,
+        actor_id: actor.key_id,
+        actor_user_id: actor.user_id,
+        actor_session_id: actor.session_id,
+        ip: actor.ip,
+        request_id: actor.request_id,
+        details: event.details,
+        refusal,
+        at: event.at,
+        retention_ms
+    )
+}
+
+/// An organization's events, the newest first, those behind event `after` if it is given; behind one that
+/// is not there (any more) there are none.
+pub fn list(
+    organization_id: OrganizationId,
+    filter: &AuditFilter,
+    after: Option<i64>,
+    limit: i64,
+) -> Query<Vec<AuditRecord>> {
+    let (conditions, sql) = select(organization_id, filter, after, limit);
+    Query::rows(conditions.statement(&sql))
+}
+
+/// The names by ids of those keys, people, teams and projects of the organization of which the events of the same
+/// [`list`] speak; of a person the address.
+pub fn names(
+    organization_id: OrganizationId,
+    filter: &AuditFilter,
+    after: Option<i64>,
+    limit: i64,
+) -> Query<HashMap<String, String>> {
+    #[derive(Deserialize)]
+    struct NameRow {
+        id: String,
+        name: String,
+    }
+    let (conditions, list) = select(organization_id, filter, after, limit);
+    let sql = format!(
+        "WITH listed AS MATERIALIZED ({list}), listed_ids AS MATERIALIZED (SELECT subject AS id FROM listed \
+         UNION SELECT actor_id FROM listed UNION SELECT actor_user_id FROM listed \
+         UNION SELECT value FROM listed, json_each(details) WHERE type = 'text') \
+         SELECT id, name FROM keys WHERE organization_id = :organization_id AND id IN (SELECT id FROM listed_ids) \
+         UNION ALL SELECT user_id, email FROM memberships JOIN users ON users.id = user_id \
+         WHERE organization_id = :organization_id AND user_id IN (SELECT id FROM listed_ids) \
+         UNION ALL SELECT id, name FROM teams \
+         WHERE organization_id = :organization_id AND id IN (SELECT id FROM listed_ids) \
+         UNION ALL SELECT id, name FROM projects \
+         WHERE organization_id = :organization_id AND id IN (SELECT id FROM listed_ids)"
+    );
+    Query::new(conditions.statement(&sql), |rows| {
+        Ok(typed::<NameRow>(rows)?.into_iter().map(|row| (row.id, row.name)).collect())
+    })
+}
+
+/// The SQL of a list. The conditions are put together from what is asked, so that each can use its own index; a
+/// `+` keeps one from being preferred to another that finds fewer rows.
+fn select(
+    organization_id: OrganizationId,
+    filter: &AuditFilter,
+    after: Option<i64>,
+    limit: i64,
+) -> (Conditions, String) {
+    let mut conditions = Conditions::new("organization_id = :organization_id", "organization_id", organization_id);
+    conditions.and_if("subject = :subject", "subject", filter.subject.as_ref());
+    conditions.and_if("actor_id = :actor_id", "actor_id", filter.actor_id);
+    conditions.and_if("actor_user_id = :actor_user_id", "actor_user_id", filter.user_id);
+    let plus = if filter.subject.is_some() || filter.actor_id.is_some() || filter.user_id.is_some() { "+" } else { "" };
+    conditions.and_if(&format!("{plus}action = :action"), "action", filter.action.as_ref());
+    // Every refused attempt has this action, and so an index.
+    let refused = match filter.refused {
+        Some(false) => "action <> :refused".to_owned(),
+        _ => format!("{plus}action = :refused"),
+    };
+    conditions.and_if(&refused, "refused", filter.refused.map(|_| REFUSED));
+    conditions.and_if("at >= :since", "since", filter.since);
+    conditions.and_if(if after.is_some() { "+at < :until" } else { "at < :until" }, "until", filter.until);
+    let behind =
+        "(at, id) < (SELECT at, id FROM audit_events WHERE id = :after AND organization_id = :organization_id)";
+    conditions.and_if(behind, "after", after);
+    conditions.with("limit", limit);
+    let sql = format!(
+        "SELECT id, subject, action, actor_kind, actor_id, actor_user_id, actor_session_id, ip, request_id, details, \
+         refusal, at FROM audit_events WHERE {} ORDER BY at DESC, id DESC LIMIT :limit",
+        conditions.sql()
+    );
+    (conditions, sql)
+}
+
+/// Deletes events that need not be kept any longer, at most `limit`; gives one row for each. The database's
+/// own clock says so, as in the trigger that would refuse the others.
+pub fn prune(limit: i64) -> Statement {
+    let sql = format!(
+        "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE keep_until <= {DATABASE_NOW} \
+         ORDER BY keep_until LIMIT :limit) RETURNING id"
+    );
+    statement!(sql, limit)
+}

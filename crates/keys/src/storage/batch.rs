@@ -1,0 +1,159 @@
+//! Batches whose results are taken by handle: a statement goes in together with the reader of its rows,
+//! and what comes back for it is asked for by the handle that this gave.
+
+use std::collections::VecDeque;
+
+use serde::de::DeserializeOwned;
+
+use crate::{
+    ports::{Database, DatabaseError, Row, Statement},
+    storage::typed,
+};
+
+/// A statement, and the reader of its rows.
+pub struct Query<T> {
+    statement: Statement,
+    read: Reader<T>,
+}
+
+/// Reads the rows of one statement.
+pub type Reader<T> = fn(Vec<Row>) -> Result<T, DatabaseError>;
+
+impl<T> Query<T> {
+    /// A statement whose rows `read` reads.
+    pub fn new(statement: Statement, read: Reader<T>) -> Self {
+        Self { statement, read }
+    }
+
+    /// Runs the query alone.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn run(self, database: &dyn Database) -> Result<T, DatabaseError> {
+        let rows = database.batch(vec![self.statement]).await?.pop();
+        (self.read)(rows.unwrap_or_default())
+    }
+}
+
+impl<T: DeserializeOwned> Query<Vec<T>> {
+    /// A statement of which every row is wanted.
+    pub fn rows(statement: Statement) -> Self {
+        Self::new(statement, typed)
+    }
+}
+
+impl<T: DeserializeOwned> Query<Option<T>> {
+    /// A statement of which the first row is wanted, if there is one.
+    pub fn first(statement: Statement) -> Self {
+        Self::new(statement, |rows| Ok(typed(rows)?.into_iter().next()))
+    }
+}
+
+impl<T: DeserializeOwned> Query<Option<T>> {
+    /// A statement with one column, of whose first row it is wanted, if there is one.
+    pub fn scalar(statement: Statement) -> Self {
+        Self::new(statement, |rows| {
+            let value = rows.into_iter().next().and_then(|row| row.into_iter().next());
+            let value = value.map(|(_, value)| serde_json::from_value(value)).transpose();
+            value.map_err(|error| DatabaseError::Failed(format!("a column is not what the statement selects: {error}")))
+        })
+    }
+}
+
+impl Query<bool> {
+    /// A statement of which it is wanted whether it gives a row: with `RETURNING`, whether it changed one.
+    pub fn any(statement: Statement) -> Self {
+        Self::new(statement, |rows| Ok(!rows.is_empty()))
+    }
+}
+
+impl<T> From<Query<T>> for Statement {
+    /// The statement alone, for whoever does not look at its result.
+    fn from(query: Query<T>) -> Self {
+        query.statement
+    }
+}
+
+/// Statements that run in order, in one transaction and one round trip.
+#[derive(Default)]
+pub struct Batch {
+    statements: VecDeque<Statement>,
+    /// The number of statements that were put before the first.
+    prepended: isize,
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a statement at the end; the handle takes its result.
+    pub fn add<T>(&mut self, query: Query<T>) -> Handle<T> {
+        let index = isize::try_from(self.statements.len()).unwrap_or(isize::MAX) - self.prepended;
+        self.statements.push_back(query.statement);
+        Handle { index, read: query.read }
+    }
+
+    /// Puts a statement before all others; the handle takes its result. Handles that were given before stay good.
+    pub fn prepend<T>(&mut self, query: Query<T>) -> Handle<T> {
+        self.prepended += 1;
+        self.statements.push_front(query.statement);
+        Handle { index: -self.prepended, read: query.read }
+    }
+
+    /// Adds a statement at the end whose result nobody looks at.
+    pub fn execute(&mut self, statement: impl Into<Statement>) {
+        self.statements.push_back(statement.into());
+    }
+
+    /// Puts a statement before all others whose result nobody looks at.
+    pub fn execute_first(&mut self, statement: Statement) {
+        self.prepended += 1;
+        self.statements.push_front(statement);
+    }
+
+    /// Runs the batch.
+    ///
+    /// # Errors
+    /// The database's; then no statement has had any effect.
+    pub async fn run(self, database: &dyn Database) -> Result<Results, DatabaseError> {
+        let Self { statements, prepended } = self;
+        let rows = database.batch(statements.into()).await?;
+        Ok(Results { rows, prepended })
+    }
+}
+
+impl Extend<Statement> for Batch {
+    /// Adds statements at the end whose results nobody looks at.
+    fn extend<I: IntoIterator<Item = Statement>>(&mut self, statements: I) {
+        self.statements.extend(statements);
+    }
+}
+
+/// The place of a statement's result in the results of its batch. It takes the result once.
+#[must_use = "a statement whose result nobody looks at is added by `execute`"]
+pub struct Handle<T> {
+    /// Counted from the first statement that was added; negative for those that were put before it.
+    index: isize,
+    read: Reader<T>,
+}
+
+/// The rows that a batch gave.
+pub struct Results {
+    rows: Vec<Vec<Row>>,
+    prepended: isize,
+}
+
+impl Results {
+    /// The result of the statement for which the batch gave this handle.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Failed`] if a row is not what the statement selects.
+    #[expect(clippy::needless_pass_by_value, reason = "a handle takes its result once")]
+    pub fn take<T>(&mut self, handle: Handle<T>) -> Result<T, DatabaseError> {
+        let position = usize::try_from(handle.index + self.prepended).ok();
+        let rows = position.and_then(|position| self.rows.get_mut(position)).map(std::mem::take);
+        (handle.read)(rows.ok_or_else(|| DatabaseError::Failed("the database gave too few results".to_owned()))?)
+    }
+}

@@ -1,0 +1,56 @@
+//! The change feed's table, and the guard, which asks it whether a key may still do what it was
+//! admitted for. Rows are written by the schema's triggers, in the transaction of the change itself.
+
+use serde::Deserialize;
+
+use crate::{
+    domain::{
+        feed::PAGE,
+        id::{Seq, Subject},
+        snapshot::Snapshot,
+    },
+    ports::Statement,
+    statement,
+    storage::{batch::Query, typed},
+};
+
+/// The newest changes from `asked` on, `asked` included, so that the answer always tells the head.
+pub fn since(asked: Seq) -> Query<Vec<(Seq, Subject)>> {
+    #[derive(Deserialize)]
+    struct ChangeRow {
+        seq: Seq,
+        subject: String,
+    }
+    let newest = "SELECT seq, subject FROM changes WHERE seq >= :asked ORDER BY seq DESC LIMIT :page";
+    Query::new(statement!(newest, asked, page: PAGE), |rows| {
+        let rows: Vec<ChangeRow> = typed(rows)?;
+        Ok(rows.into_iter().map(|row| (row.seq, Subject::parse(&row.subject))).collect())
+    })
+}
+
+/// The first statement of every batch that acts for a key. It fails, and the whole batch with it, if
+/// anything behind the snapshot has changed since the snapshot was read, or if the feed no longer
+/// reaches back that far. SQLite has no statement that fails on a condition outside a trigger;
+/// `abs()` of the least integer is its one scalar that always does, with "integer overflow".
+pub fn guard(snapshot: &Snapshot) -> Statement {
+    statement!(
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM changes \
+         WHERE subject IN (:key_id, :organization_id, :user_id, :project_id, :session_id) AND seq > :seq) \
+         OR (SELECT min(seq) FROM changes) > :seq + 1 \
+         THEN abs(-9223372036854775808) ELSE 1 END",
+        seq: snapshot.seq,
+        key_id: snapshot.key_id,
+        organization_id: snapshot.organization_id,
+        user_id: snapshot.user_id,
+        project_id: snapshot.project_id,
+        session_id: snapshot.session_id
+    )
+}
+
+/// Deletes the oldest changes but for the newest `keep`, at most `limit` of them; gives one row for each.
+pub fn prune(keep: i64, limit: i64) -> Statement {
+    // `keep` is at least 1, so the newest row, which tells the head, always stays.
+    let sql = "DELETE FROM changes WHERE seq IN (SELECT seq FROM changes \
+               WHERE seq <= (SELECT max(seq) FROM changes) - :keep ORDER BY seq LIMIT :limit) RETURNING seq";
+    statement!(sql, keep: keep.max(1), limit)
+}

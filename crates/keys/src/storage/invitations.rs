@@ -1,0 +1,154 @@
+//! The `invitations` table, which holds the open ones alone: what is accepted or revoked is deleted.
+
+use serde::Deserialize;
+
+use crate::{
+    domain::{
+        id::{InvitationId, KeyId, OrganizationId, UserId},
+        key::Name,
+        key_text::Digest,
+        organization::Policy,
+        person::Invitation,
+        time::UnixMillis,
+    },
+    ports::Statement,
+    statement,
+    storage::{batch::Query, idempotency::SUBJECT, typed},
+};
+
+/// The columns of an [`Invitation`], of this table alone.
+const COLUMNS: &str = "invitations.id, organization_id, email, role, expires_at, key_expires_at, \
+    invitations.created_at, created_by";
+
+/// An organization's invitations that have expired end here, so that they pile up nowhere and stand in
+/// nobody's way.
+pub fn forget_expired(organization_id: OrganizationId, now: UnixMillis) -> Statement {
+    let sql = "DELETE FROM invitations WHERE organization_id = :organization_id AND expires_at <= :now";
+    statement!(sql, organization_id, now)
+}
+
+/// A new invitation's row; gives whether it is there, which it is not if somebody with this address is a member
+/// or invited.
+pub fn insert(invitation: &Invitation, digest: Digest, invited_by: Option<UserId>) -> Query<bool> {
+    Query::any(statement!(
+        "INSERT INTO invitations (id, organization_id, email, role, digest, expires_at, key_expires_at, created_at, \
+         created_by, invited_by) \
+         SELECT :id, id, :email, :role, :digest, :expires_at, :key_expires_at, :created_at, :created_by, :invited_by \
+         FROM organizations WHERE id = :organization_id AND NOT EXISTS (SELECT 1 FROM users JOIN memberships \
+         ON organization_id = :organization_id AND user_id = users.id WHERE email = :email) \
+         ON CONFLICT (organization_id, email) DO NOTHING RETURNING id",
+        id: invitation.id,
+        organization_id: invitation.organization_id,
+        email: invitation.email,
+        role: invitation.role,
+        digest,
+        expires_at: invitation.expires_at,
+        key_expires_at: invitation.key_expires_at,
+        created_at: invitation.created_at,
+        created_by: invitation.created_by,
+        invited_by
+    ))
+}
+
+/// A page of an organization's invitations, the newest first.
+pub fn list(
+    organization_id: OrganizationId,
+    before: Option<InvitationId>,
+    limit: i64,
+    now: UnixMillis,
+) -> Query<Vec<Invitation>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM invitations WHERE organization_id = :organization_id AND id < coalesce(:before, '~') \
+         AND expires_at > :now ORDER BY id DESC LIMIT :limit"
+    );
+    Query::rows(statement!(sql, organization_id, before, limit, now))
+}
+
+/// The invitation that was made under an Idempotency-Key, which is the caller's own, and the digest of its token.
+pub fn made(key_id: KeyId, digest: &str) -> Query<Option<(Invitation, String)>> {
+    #[derive(Deserialize)]
+    struct MadeRow {
+        #[serde(flatten)]
+        invitation: Invitation,
+        digest: String,
+    }
+    let sql = format!("SELECT {COLUMNS}, digest FROM invitations WHERE id = {SUBJECT}");
+    Query::new(statement!(sql, key_id, digest), |rows| {
+        Ok(typed::<MadeRow>(rows)?.into_iter().next().map(|row| (row.invitation, row.digest)))
+    })
+}
+
+/// Takes an invitation back; gives whether it was open.
+pub fn revoke(organization_id: OrganizationId, id: InvitationId, now: UnixMillis) -> Query<bool> {
+    let sql = "DELETE FROM invitations WHERE id = :id AND organization_id = :organization_id AND expires_at > :now \
+               RETURNING id";
+    Query::any(statement!(sql, organization_id, id, now))
+}
+
+/// Ends the invitations that a person has made, in whatever organization, and could not make any more: all,
+/// if they are gone. Stands directly behind the event of their change and does nothing if there was none: who
+/// never was a member of this organization is no less than before.
+pub fn end_beyond_reach(organization_id: OrganizationId, user_id: UserId) -> Statement {
+    statement!(
+        "DELETE FROM invitations WHERE changes() > 0 AND invited_by = :user_id \
+         AND NOT EXISTS (SELECT 1 FROM memberships AS own \
+         WHERE own.organization_id = :organization_id AND own.user_id = :user_id \
+         AND (own.role = 'owner' OR (own.role = 'admin' AND invitations.role <> 'owner')))",
+        organization_id,
+        user_id
+    )
+}
+
+/// The condition on an invitation that its token still opens it.
+const OPEN: &str = "digest = :digest AND expires_at > :now AND suspended_at IS NULL";
+
+/// Invitations beside their organizations.
+const WITH_ORGANIZATION: &str = "invitations JOIN organizations ON organizations.id = organization_id";
+
+/// The invitation that a token opens, with its organization's name and policy.
+pub fn by_digest(digest: Digest, now: UnixMillis) -> Query<Option<(Invitation, Name, Policy)>> {
+    #[derive(Deserialize)]
+    struct OpenRow {
+        #[serde(flatten)]
+        invitation: Invitation,
+        name: Name,
+        #[serde(flatten)]
+        policy: Policy,
+    }
+    let sql = format!(
+        "SELECT {COLUMNS}, name, default_expiry_days, longest_expiry_days, max_keys_per_user \
+         FROM {WITH_ORGANIZATION} WHERE {OPEN}"
+    );
+    Query::new(statement!(sql, digest, now), |rows| {
+        Ok(typed::<OpenRow>(rows)?.into_iter().next().map(|row| (row.invitation, row.name, row.policy)))
+    })
+}
+
+/// Makes the user whom a token invites, if it still opens. What else is done for them hangs on their being
+/// there; [`use_up`] ends it. Without an invitation the address would be NULL, which `OR IGNORE` passes
+/// over; an `INSERT … SELECT` may add many rows, and SQLite would look for what refers to each.
+pub fn insert_user(digest: Digest, user_id: UserId, now: UnixMillis) -> Statement {
+    let sql = format!(
+        "INSERT OR IGNORE INTO users (id, email, created_at) \
+         VALUES (:user_id, (SELECT email FROM {WITH_ORGANIZATION} WHERE {OPEN}), :now)"
+    );
+    statement!(sql, digest, user_id, now)
+}
+
+/// Makes the new user a member.
+pub fn insert_membership(digest: Digest, user_id: UserId, now: UnixMillis) -> Statement {
+    statement!(
+        "INSERT INTO memberships (organization_id, user_id, role, created_at) \
+         SELECT organization_id, users.id, role, :now FROM invitations JOIN users ON users.id = :user_id \
+         WHERE digest = :digest",
+        digest,
+        user_id,
+        now
+    )
+}
+
+/// Ends an invitation by which this user has come.
+pub fn use_up(digest: Digest, user_id: UserId) -> Statement {
+    let sql = "DELETE FROM invitations WHERE digest = :digest AND EXISTS (SELECT 1 FROM users WHERE id = :user_id)";
+    statement!(sql, digest, user_id)
+}

@@ -1,0 +1,502 @@
+//! The `keys` table: making, reading, listing, changing, revoking, and recording expiry.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    domain::{
+        id::{BoundTo, KeyId, OrganizationId, ProjectId, UserId},
+        key::{Key, KeyChange, KeyState, Life, Name, NewSecret, Role, Rotation},
+        key_list::{KeyCursor, KeyFilter, KeyOwner, KeyReach, KeyRef, MAX_LOOKED_THROUGH, StatusFilter},
+        key_text::{Digest, KeyKind, Preview},
+        scope::Scopes,
+        time::UnixMillis,
+    },
+    ports::{DatabaseError, Row, Statement},
+    statement,
+    storage::{Conditions, audit::keep_until, batch::Query, idempotency::SUBJECT, json_text, json_text_or_null, typed},
+};
+
+/// The columns of a [`Key`].
+const COLUMNS: &str = "id, number, organization_id, user_id, project_id, bound_to, kind, stem, start, \
+    last4, name, scopes, role, metadata, expires_at, disabled_at, revoked_at, created_at, created_by, updated_at, \
+    last_used_at, rotates_at, outgoing_start, outgoing_last4, outgoing_last_used_at, outgoing_uses";
+
+/// The condition that a [`KeyReach`] makes.
+const WITHIN_REACH: &str = "organization_id = :organization_id AND (:user_id IS NULL OR user_id = :user_id) \
+    AND (:project_id IS NULL OR project_id = :project_id)";
+
+/// A row of the table.
+#[derive(Deserialize)]
+struct KeyRow {
+    id: KeyId,
+    number: i64,
+    organization_id: OrganizationId,
+    user_id: Option<UserId>,
+    project_id: Option<ProjectId>,
+    bound_to: Option<BoundTo>,
+    kind: KeyKind,
+    #[serde(flatten)]
+    preview: Preview,
+    name: Name,
+    #[serde(deserialize_with = "json_text_or_null")]
+    scopes: Scopes,
+    role: Role,
+    #[serde(deserialize_with = "json_text")]
+    metadata: Map<String, Value>,
+    #[serde(flatten)]
+    life: Life,
+    created_at: UnixMillis,
+    created_by: Option<KeyId>,
+    updated_at: UnixMillis,
+    last_used_at: Option<UnixMillis>,
+    rotates_at: Option<UnixMillis>,
+    outgoing_start: Option<String>,
+    outgoing_last4: Option<String>,
+    outgoing_last_used_at: Option<UnixMillis>,
+    outgoing_uses: i64,
+}
+
+impl From<KeyRow> for Key {
+    fn from(row: KeyRow) -> Self {
+        Self {
+            id: row.id,
+            number: row.number,
+            organization_id: row.organization_id,
+            user_id: row.user_id,
+            project_id: row.project_id,
+            bound_to: row.bound_to,
+            kind: row.kind,
+            name: row.name,
+            preview: row.preview,
+            scopes: row.scopes,
+            role: row.role,
+            metadata: row.metadata,
+            life: row.life,
+            created_at: row.created_at,
+            created_by: row.created_by,
+            updated_at: row.updated_at,
+            last_used_at: row.last_used_at,
+            rotation: row.rotates_at.map(|rotates_at| Rotation {
+                rotates_at,
+                start: row.outgoing_start.unwrap_or_default(),
+                last4: row.outgoing_last4.unwrap_or_default(),
+                last_used_at: row.outgoing_last_used_at,
+                uses: row.outgoing_uses,
+            }),
+        }
+    }
+}
+
+fn read_all(rows: Vec<Row>) -> Result<Vec<Key>, DatabaseError> {
+    Ok(typed::<KeyRow>(rows)?.into_iter().map(Key::from).collect())
+}
+
+fn read_first(rows: Vec<Row>) -> Result<Option<Key>, DatabaseError> {
+    Ok(read_all(rows)?.into_iter().next())
+}
+
+/// The number of a user's personal keys that are not revoked, of those with such an expiry. Two such ranges of an
+/// index are counted, and what has expired is not read.
+fn held(expiry: &str) -> String {
+    format!(
+        "(SELECT count(*) FROM keys WHERE organization_id = :organization_id AND user_id = :user_id \
+         AND kind = 'pat' AND revoked_at IS NULL AND expires_at {expiry})"
+    )
+}
+
+/// A new key's row, with the organization's next number; gives the number, or no row if the key's
+/// project is not one of the organization's, or its user is no member or has `max_keys` already that
+/// still work. The key of a live evaluation is made if the statement before it in the batch has changed a row.
+pub fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i64>) -> Query<Option<i64>> {
+    let sql = format!(
+        "INSERT INTO keys (id, organization_id, number, user_id, project_id, kind, digest, pepper_version, stem, \
+         start, last4, name, scopes, role, metadata, expires_at, created_at, created_by, updated_at, \
+         bound_to) \
+         SELECT :id, :organization_id, \
+         (SELECT coalesce(max(number), 0) + 1 FROM keys WHERE organization_id = :organization_id), \
+         :user_id, :project_id, :kind, :digest, :pepper_version, :stem, \
+         :start, :last4, :name, :scopes, :role, :metadata, :expires_at, :created_at, :created_by, :created_at, \
+         :bound_to \
+         WHERE (:project_id IS NULL OR EXISTS (SELECT 1 FROM projects WHERE id = :project_id \
+         AND organization_id = :organization_id AND deleted_at IS NULL)) \
+         AND (:user_id IS NULL OR EXISTS (SELECT 1 FROM memberships \
+         WHERE organization_id = :organization_id AND user_id = :user_id)) \
+         AND (:max_keys IS NULL OR :max_keys > {} + {}) \
+         AND (:bound_to IS NULL OR changes() > 0) RETURNING number",
+        held("IS NULL"),
+        held("> :created_at")
+    );
+    let statement = statement!(
+        sql,
+        id: key.id,
+        organization_id: key.organization_id,
+        user_id: key.user_id,
+        project_id: key.project_id,
+        kind: key.kind,
+        digest,
+        pepper_version,
+        stem: key.preview.stem,
+        start: key.preview.start,
+        last4: key.preview.last4,
+        name: key.name,
+        scopes: scopes_text(&key.scopes),
+        role: key.role,
+        metadata: Value::Object(key.metadata.clone()),
+        expires_at: key.life.expires_at,
+        created_at: key.created_at,
+        created_by: key.created_by,
+        bound_to: key.bound_to,
+        max_keys
+    );
+    Query::new(statement, read_number)
+}
+
+/// Reads the number of a new key.
+pub fn read_number(rows: Vec<Row>) -> Result<Option<i64>, DatabaseError> {
+    #[derive(Deserialize)]
+    struct NumberRow {
+        number: i64,
+    }
+    Ok(typed::<NumberRow>(rows)?.first().map(|row| row.number))
+}
+
+/// One key within reach.
+pub fn get(reach: KeyReach, key: KeyRef) -> Query<Option<Key>> {
+    let KeyReach { organization_id, user_id, project_id } = reach;
+    let select = |condition: &str| format!("SELECT {COLUMNS} FROM keys WHERE {condition} AND {WITHIN_REACH}");
+    let statement = match key {
+        KeyRef::Id(id) => statement!(select("id = :id"), id, organization_id, user_id, project_id),
+        KeyRef::Number(number) => statement!(select("number = :number"), number, organization_id, user_id, project_id),
+    };
+    Query::new(statement, read_first)
+}
+
+/// The key that was made, or given a new secret, under an Idempotency-Key, which is the caller's own, and the
+/// digest of its newest secret as it is stored.
+pub fn made_key(key_id: KeyId, digest: &str) -> Query<Option<(Key, String)>> {
+    let sql = format!("SELECT {COLUMNS}, digest FROM keys WHERE id = {SUBJECT}");
+    Query::new(statement!(sql, key_id, digest), read_made_key)
+}
+
+/// Reads the rows of [`made_key`].
+pub fn read_made_key(rows: Vec<Row>) -> Result<Option<(Key, String)>, DatabaseError> {
+    #[derive(Deserialize)]
+    struct MadeRow {
+        #[serde(flatten)]
+        key: KeyRow,
+        digest: String,
+    }
+    Ok(typed::<MadeRow>(rows)?.into_iter().next().map(|row| (row.key.into(), row.digest)))
+}
+
+/// The order of a list's rows.
+fn order(cursor: KeyCursor) -> &'static str {
+    if matches!(cursor, KeyCursor::Before(_)) { "ASC" } else { "DESC" }
+}
+
+/// A page of the keys within reach, the newest first; with [`KeyCursor::Before`] the oldest first, so
+/// that the page is the one that touches the cursor. The conditions are put together from what is
+/// asked, so that each combination can use its own index.
+pub fn list(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor, limit: i64, now: UnixMillis) -> Query<Vec<Key>> {
+    let mut conditions = indexed(reach, filter, cursor);
+    and_fitting(&mut conditions, filter, now);
+    conditions.with("limit", limit);
+    let (within, order) = (conditions.sql(), order(cursor));
+    let sql = format!("SELECT {COLUMNS} FROM keys WHERE {within} ORDER BY id {order} LIMIT :limit");
+    Query::new(conditions.statement(&sql), read_all)
+}
+
+/// The same with the name by which people know the owner of each, of the first [`MAX_LOOKED_THROUGH`] keys at the
+/// cursor.
+pub fn list_owned(
+    reach: KeyReach,
+    filter: &KeyFilter,
+    cursor: KeyCursor,
+    limit: i64,
+    now: UnixMillis,
+) -> Query<Vec<(Key, KeyOwner)>> {
+    #[derive(Deserialize)]
+    struct OwnedRow {
+        #[serde(flatten)]
+        key: KeyRow,
+        #[serde(flatten)]
+        owner: KeyOwner,
+    }
+    let (mut conditions, last) = last_looked_through(reach, filter, cursor);
+    conditions.and(&match cursor {
+        KeyCursor::Before(_) => format!("id <= coalesce(({last}), '~')"),
+        KeyCursor::Start | KeyCursor::After(_) => format!("id >= coalesce(({last}), '')"),
+    });
+    and_fitting(&mut conditions, filter, now);
+    conditions.with("limit", limit);
+    let (within, order) = (conditions.sql(), order(cursor));
+    let sql = format!(
+        "SELECT {COLUMNS}, (SELECT email FROM users WHERE users.id = user_id) AS owner, \
+         (SELECT name FROM projects WHERE projects.id = project_id) AS project FROM keys \
+         WHERE {within} ORDER BY id {order} LIMIT :limit"
+    );
+    Query::new(conditions.statement(&sql), |rows| {
+        Ok(typed::<OwnedRow>(rows)?.into_iter().map(|row| (row.key.into(), row.owner)).collect())
+    })
+}
+
+/// The id of the last key that [`list_owned`] looks through, if there may be more behind it.
+pub fn looked_until(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor) -> Query<Option<KeyId>> {
+    let (conditions, sql) = last_looked_through(reach, filter, cursor);
+    Query::scalar(conditions.statement(&sql))
+}
+
+/// The conditions of a list, and the SQL that gives the id of the last key that is looked through.
+fn last_looked_through(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor) -> (Conditions, String) {
+    let mut conditions = indexed(reach, filter, cursor);
+    conditions.with("others_looked_through", MAX_LOOKED_THROUGH - 1);
+    let (within, order) = (conditions.sql(), order(cursor));
+    let sql = format!("SELECT id FROM keys WHERE {within} ORDER BY id {order} LIMIT 1 OFFSET :others_looked_through");
+    (conditions, sql)
+}
+
+/// The conditions for which there is an index in the order of a list.
+fn indexed(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor) -> Conditions {
+    let mut conditions =
+        Conditions::new("organization_id = :organization_id", "organization_id", reach.organization_id);
+    conditions.and_if("user_id = :reached_user_id", "reached_user_id", reach.user_id);
+    conditions.and_if("user_id = :user_id", "user_id", filter.user_id);
+    conditions.and_if("project_id = :reached_project_id", "reached_project_id", reach.project_id);
+    conditions.and_if("project_id = :project_id", "project_id", filter.project_id);
+    let newest = "user_id = (SELECT id FROM users WHERE email = :owner AND EXISTS (SELECT 1 FROM keys AS own \
+                  WHERE own.organization_id = :organization_id AND own.user_id = users.id) ORDER BY id DESC LIMIT 1)";
+    conditions.and_if(newest, "owner", filter.owner.as_ref().map(|owner| owner.to_lowercase()));
+    match cursor {
+        KeyCursor::Start => {}
+        KeyCursor::After(id) => conditions.and_if("id < :cursor", "cursor", Some(id)),
+        KeyCursor::Before(id) => conditions.and_if("id > :cursor", "cursor", Some(id)),
+    }
+    conditions
+}
+
+/// Adds the other conditions of a list.
+fn and_fitting(conditions: &mut Conditions, filter: &KeyFilter, now: UnixMillis) {
+    conditions.and_if("kind = :kind", "kind", filter.kind);
+    conditions.and_if("name = :name", "name", filter.name.as_ref());
+    conditions.and_if("instr(lower(name), lower(:name_part)) > 0", "name_part", filter.name_part.as_ref());
+    let ids = filter.ids.as_ref().map(|ids| ids.iter().map(KeyId::to_string).collect::<Value>());
+    conditions.and_if("id IN (SELECT value FROM json_each(:ids))", "ids", ids);
+    if let Some(prefix) = &filter.prefix {
+        conditions.and_if("start >= :prefix", "prefix", Some(prefix));
+        // Texts are ASCII, so nothing that starts with the prefix sorts behind this.
+        conditions.and_if("start < :prefix_end", "prefix_end", Some(format!("{prefix}\u{7f}")));
+    }
+    match filter.status {
+        StatusFilter::Only(KeyState::Active) => {
+            conditions.and_if("(expires_at IS NULL OR expires_at > :now)", "now", Some(now));
+        }
+        StatusFilter::Only(KeyState::Expired) => conditions.and_if("expires_at <= :now", "now", Some(now)),
+        _ => {}
+    }
+    match filter.status {
+        StatusFilter::Current => conditions.and("revoked_at IS NULL"),
+        StatusFilter::Only(KeyState::Active | KeyState::Expired) => {
+            conditions.and("revoked_at IS NULL AND disabled_at IS NULL");
+        }
+        StatusFilter::Only(KeyState::Disabled) => conditions.and("revoked_at IS NULL AND disabled_at IS NOT NULL"),
+        StatusFilter::Only(KeyState::Revoked) => conditions.and("revoked_at IS NOT NULL"),
+        StatusFilter::All => {}
+    }
+}
+
+/// The end of every change of a key: within reach, not revoked, and not changed since it was read; `more` is a
+/// condition with its `AND`.
+fn if_unchanged(more: &str) -> String {
+    format!(
+        " updated_at = max(:now, updated_at + 1) WHERE id = :id AND {WITHIN_REACH} AND revoked_at IS NULL \
+         AND updated_at = :updated_at{more} RETURNING {COLUMNS}"
+    )
+}
+
+/// The rotation's columns when none is under way.
+const NO_ROTATION: &str = "rotates_at = NULL, outgoing_digest = NULL, outgoing_pepper_version = NULL, \
+    outgoing_start = NULL, outgoing_last4 = NULL, outgoing_last_used_at = NULL, outgoing_uses = 0,";
+
+/// The condition on a key that it can manage keys, as the index `keys_managing` has it.
+pub const MANAGING: &str = "revoked_at IS NULL AND disabled_at IS NULL AND role <> 'member' \
+    AND (scopes IS NULL OR instr(scopes, '\"api-keys:write\"') > 0 OR instr(scopes, '\"api-keys:*\"') > 0)";
+
+/// The condition that a key which works at `:now` can manage the keys of the organization `:organization_id`: one
+/// of the organization's own, or one of a person who administers it. The conditions `keys` and `people`, each with
+/// its `AND`, say which keys and which memberships count. Goes from the people to their keys, because the keys of
+/// those who are gone stay on record.
+pub fn managed(keys: &str, people: &str) -> String {
+    format!(
+        "(EXISTS (SELECT 1 FROM keys WHERE organization_id = :organization_id AND user_id IS NULL{keys} \
+         AND (expires_at IS NULL OR expires_at > :now) AND {MANAGING}) \
+         OR EXISTS (SELECT 1 FROM keys WHERE organization_id = :organization_id \
+         AND user_id IN (SELECT user_id FROM memberships WHERE organization_id = :organization_id \
+         AND role <> 'member'{people}){keys} \
+         AND (expires_at IS NULL OR expires_at > :now) AND {MANAGING}))"
+    )
+}
+
+/// The condition that the organization can manage its keys without the key `:id`, at `:now`.
+fn can_do_without() -> String {
+    format!("(NOT ({MANAGING}) OR {})", managed(" AND id <> :id", ""))
+}
+
+/// Changes a key that is not revoked and was not changed since it was read as `before`. A new expiry
+/// has not been recorded by the sweep yet. Gives the key as it is now, or no row; none also when it would
+/// disable the last key that can manage keys, unless it is forced.
+pub fn update(reach: KeyReach, before: &Key, change: &KeyChange, force: bool, now: UnixMillis) -> Query<Option<Key>> {
+    let sql = format!(
+        "UPDATE keys SET name = coalesce(:name, name), \
+         scopes = CASE WHEN :sets_scopes THEN :scopes ELSE scopes END, \
+         metadata = coalesce(:metadata, metadata), \
+         expires_at = CASE WHEN :sets_expiry THEN :expires_at ELSE expires_at END, \
+         expired_at = CASE WHEN :sets_expiry THEN NULL ELSE expired_at END, \
+         disabled_at = CASE :enabled WHEN 1 THEN NULL WHEN 0 THEN coalesce(disabled_at, :now) ELSE disabled_at END,{}",
+        if_unchanged(&format!(" AND (:enabled IS NOT 0 OR :force OR {})", can_do_without()))
+    );
+    let statement = statement!(
+        sql,
+        id: before.id,
+        organization_id: reach.organization_id,
+        user_id: reach.user_id,
+        project_id: reach.project_id,
+        updated_at: before.updated_at,
+        name: change.name,
+        sets_scopes: change.scopes.is_some(),
+        scopes: change.scopes.as_ref().and_then(scopes_text),
+        metadata: change.metadata.clone().map(Value::Object),
+        sets_expiry: change.expires_at.is_some(),
+        expires_at: change.expires_at.flatten(),
+        enabled: change.enabled,
+        force,
+        now
+    );
+    Query::new(statement, read_first)
+}
+
+/// Gives a key a new secret. With `rotates_at` the old one becomes the outgoing one and works until
+/// then; without, it ends here. Gives the key as it is now, or no row if it was changed since `before`.
+pub fn rotate(
+    reach: KeyReach,
+    before: &Key,
+    new: &NewSecret,
+    rotates_at: Option<UnixMillis>,
+    expires_at: Option<UnixMillis>,
+    now: UnixMillis,
+) -> Query<Option<Key>> {
+    let sql = format!(
+        "UPDATE keys SET digest = :digest, pepper_version = :pepper_version, start = :start, last4 = :last4, \
+         last_used_at = NULL, rotates_at = :rotates_at, outgoing_uses = 0, \
+         outgoing_digest = CASE WHEN :rotates_at IS NULL THEN NULL ELSE digest END, \
+         outgoing_pepper_version = CASE WHEN :rotates_at IS NULL THEN NULL ELSE pepper_version END, \
+         outgoing_start = CASE WHEN :rotates_at IS NULL THEN NULL ELSE start END, \
+         outgoing_last4 = CASE WHEN :rotates_at IS NULL THEN NULL ELSE last4 END, \
+         outgoing_last_used_at = CASE WHEN :rotates_at IS NULL THEN NULL ELSE last_used_at END, \
+         expires_at = :expires_at, expired_at = CASE WHEN expires_at IS :expires_at THEN expired_at ELSE NULL END,{}",
+        if_unchanged("")
+    );
+    let statement = statement!(
+        sql,
+        id: before.id,
+        organization_id: reach.organization_id,
+        user_id: reach.user_id,
+        project_id: reach.project_id,
+        updated_at: before.updated_at,
+        digest: new.digest,
+        pepper_version: new.pepper_version,
+        start: new.preview.start,
+        last4: new.preview.last4,
+        rotates_at,
+        expires_at,
+        now
+    );
+    Query::new(statement, read_first)
+}
+
+/// Ends the outgoing secret of a rotation before its time.
+pub fn finish_rotation(reach: KeyReach, before: &Key, now: UnixMillis) -> Query<Option<Key>> {
+    end_rotation("", reach, before, now)
+}
+
+/// Takes a rotation back: the outgoing secret stays, the new one ends.
+pub fn cancel_rotation(reach: KeyReach, before: &Key, now: UnixMillis) -> Query<Option<Key>> {
+    let outgoing = "digest = outgoing_digest, pepper_version = outgoing_pepper_version, start = outgoing_start, \
+                    last4 = outgoing_last4, last_used_at = outgoing_last_used_at, ";
+    end_rotation(outgoing, reach, before, now)
+}
+
+fn end_rotation(secret: &str, reach: KeyReach, before: &Key, now: UnixMillis) -> Query<Option<Key>> {
+    let sql = format!("UPDATE keys SET {secret}{NO_ROTATION}{}", if_unchanged(""));
+    let statement = statement!(
+        sql,
+        id: before.id,
+        organization_id: reach.organization_id,
+        user_id: reach.user_id,
+        project_id: reach.project_id,
+        updated_at: before.updated_at,
+        now
+    );
+    Query::new(statement, read_first)
+}
+
+/// Forgets the outgoing secrets whose grace is over, at most `limit`; gives one row for each. They were
+/// refused from their deadline on, by the deadline itself.
+pub fn forget_rotated(now: UnixMillis, limit: i64) -> Statement {
+    let sql = format!(
+        "UPDATE keys SET {NO_ROTATION} updated_at = updated_at + 1 WHERE id IN (SELECT id FROM keys \
+         WHERE rotates_at IS NOT NULL AND rotates_at <= :now ORDER BY rotates_at LIMIT :limit) RETURNING id"
+    );
+    statement!(sql, now, limit)
+}
+
+/// Ends a key for good, with both its secrets. Does nothing, and so records nothing, when it is
+/// revoked already, or is the last key that can manage keys and this is not forced.
+pub fn revoke(reach: KeyReach, id: KeyId, force: bool, now: UnixMillis) -> Statement {
+    let sql = format!(
+        "UPDATE keys SET revoked_at = :now, updated_at = max(:now, updated_at + 1) WHERE id = :id AND {WITHIN_REACH} \
+         AND revoked_at IS NULL AND (:force OR {})",
+        can_do_without()
+    );
+    statement!(
+        sql,
+        id,
+        organization_id: reach.organization_id,
+        user_id: reach.user_id,
+        project_id: reach.project_id,
+        force,
+        now
+    )
+}
+
+/// The keys whose expiry has passed and is not recorded yet. The order makes both statements of a
+/// sweep's batch choose the same keys.
+const DUE: &str = "FROM keys WHERE expires_at <= :now AND expires_at IS NOT NULL AND expired_at IS NULL \
+    AND revoked_at IS NULL ORDER BY expires_at, id LIMIT :limit";
+
+/// Writes an audit event, to be kept for `retention_ms`, for each of at most `limit` keys that are due. Must
+/// stand before [`mark_expired`] in the same batch, which makes them due no more.
+pub fn record_expiry(now: UnixMillis, limit: i64, retention_ms: i64) -> Statement {
+    let sql = format!(
+        "INSERT INTO audit_events (organization_id, subject, action, actor_kind, details, at, keep_until) \
+         SELECT organization_id, id, 'key.expired', 'system', \
+         json_object('expires_at', strftime('%Y-%m-%dT%H:%M:%fZ', expires_at / 1000.0, 'unixepoch')), :now, {} {DUE}",
+        keep_until("keys.organization_id", ":now")
+    );
+    statement!(sql, now, limit, retention_ms)
+}
+
+/// Marks at most `limit` keys that are due as recorded; gives one row for each. No trigger writes to
+/// the feed for it: the deadline is in every snapshot and has held since its instant.
+pub fn mark_expired(now: UnixMillis, limit: i64) -> Statement {
+    let sql = format!("UPDATE keys SET expired_at = :now WHERE id IN (SELECT id {DUE}) RETURNING id");
+    statement!(sql, now, limit)
+}
+
+/// The scopes as their column holds them: a JSON array, or NULL for full access.
+fn scopes_text(scopes: &Scopes) -> Option<String> {
+    match scopes {
+        Scopes::Full => None,
+        Scopes::List(_) => serde_json::to_string(scopes).ok(),
+    }
+}

@@ -1,0 +1,128 @@
+//! Organizations, users and memberships.
+
+use crate::{
+    domain::{
+        id::{KeyId, OrganizationId, UserId},
+        key::Role,
+        organization::{Organization, OrganizationChange},
+        person::Email,
+        time::UnixMillis,
+    },
+    ports::Statement,
+    statement,
+    storage::{batch::Query, idempotency::SUBJECT},
+};
+
+/// The columns of an [`Organization`].
+const COLUMNS: &str = "id, name, suspended_at, created_at, default_expiry_days, longest_expiry_days, \
+    max_keys_per_user, subscription, credits, audit_retention_days, trace_retention_days";
+
+/// A new organization's row. Of the operator's own there can be one: a second is refused by a unique
+/// index, and its whole batch with it.
+pub fn insert(organization: &Organization, operator: bool) -> Statement {
+    statement!(
+        "INSERT INTO organizations (id, name, operator, created_at) VALUES (:id, :name, :operator, :created_at)",
+        id: organization.id,
+        name: organization.name,
+        operator,
+        created_at: organization.created_at
+    )
+}
+
+/// A user.
+pub fn insert_user(id: UserId, email: &Email, created_at: UnixMillis) -> Statement {
+    let sql = "INSERT INTO users (id, email, created_at) VALUES (:id, :email, :created_at)";
+    statement!(sql, id, email, created_at)
+}
+
+/// Makes a user a member.
+pub fn insert_membership(
+    organization_id: OrganizationId,
+    user_id: UserId,
+    role: Role,
+    created_at: UnixMillis,
+) -> Statement {
+    statement!(
+        "INSERT INTO memberships (organization_id, user_id, role, created_at) \
+         VALUES (:organization_id, :user_id, :role, :created_at)",
+        organization_id,
+        user_id,
+        role,
+        created_at
+    )
+}
+
+/// One organization.
+pub fn get(id: OrganizationId) -> Query<Option<Organization>> {
+    Query::first(statement!(format!("SELECT {COLUMNS} FROM organizations WHERE id = :id"), id))
+}
+
+/// Whether there is such an organization.
+pub fn exists(id: OrganizationId) -> Query<bool> {
+    Query::any(statement!("SELECT 1 FROM organizations WHERE id = :id", id))
+}
+
+/// The organization of the key that was made under an Idempotency-Key, which is the caller's own.
+pub fn made(key_id: KeyId, digest: &str) -> Query<Option<Organization>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM organizations WHERE id = (SELECT organization_id FROM keys WHERE id = {SUBJECT})"
+    );
+    Query::first(statement!(sql, key_id, digest))
+}
+
+/// The newest organizations, those from before `before` if it is given.
+pub fn list(before: Option<OrganizationId>, limit: i64) -> Query<Vec<Organization>> {
+    // Ids are hexadecimal, so they all sort before the letter g.
+    let sql =
+        format!("SELECT {COLUMNS} FROM organizations WHERE id < coalesce(:before, 'g') ORDER BY id DESC LIMIT :limit");
+    Query::rows(statement!(sql, before, limit))
+}
+
+/// A setting after the change: the parameter of its name, if `:sets_…` says so.
+fn after(column: &str) -> String {
+    format!("CASE WHEN :sets_{column} THEN :{column} ELSE {column} END")
+}
+
+/// Changes what is not `None`. Gives the organization as it is then; no row if it is not there, or if
+/// its default expiry would come to be longer than its longest.
+pub fn update(id: OrganizationId, change: &OrganizationChange, now: UnixMillis) -> Query<Option<Organization>> {
+    let settings = [
+        "default_expiry_days",
+        "longest_expiry_days",
+        "max_keys_per_user",
+        "audit_retention_days",
+        "trace_retention_days",
+        "credits",
+    ];
+    let settings: Vec<String> = settings.iter().map(|column| format!("{column} = {}", after(column))).collect();
+    let sql = format!(
+        "UPDATE organizations SET name = coalesce(:name, name), {}, \
+         suspended_at = CASE :suspended WHEN 1 THEN coalesce(suspended_at, :now) WHEN 0 THEN NULL \
+         ELSE suspended_at END, \
+         subscription = coalesce(:subscription, subscription) \
+         WHERE id = :id AND coalesce({} <= {}, 1) RETURNING {COLUMNS}",
+        settings.join(", "),
+        after("default_expiry_days"),
+        after("longest_expiry_days")
+    );
+    Query::first(statement!(
+        sql,
+        id,
+        name: change.name,
+        sets_default_expiry_days: change.default_expiry_days.is_some(),
+        default_expiry_days: change.default_expiry_days.flatten(),
+        sets_longest_expiry_days: change.longest_expiry_days.is_some(),
+        longest_expiry_days: change.longest_expiry_days.flatten(),
+        sets_max_keys_per_user: change.max_keys_per_user.is_some(),
+        max_keys_per_user: change.max_keys_per_user.flatten(),
+        sets_audit_retention_days: change.audit_retention_days.is_some(),
+        audit_retention_days: change.audit_retention_days.flatten(),
+        sets_trace_retention_days: change.trace_retention_days.is_some(),
+        trace_retention_days: change.trace_retention_days.flatten(),
+        sets_credits: change.credits.is_some(),
+        credits: change.credits.flatten(),
+        suspended: change.suspended,
+        subscription: change.subscription,
+        now
+    ))
+}

@@ -1,0 +1,106 @@
+//! Memberships and the users behind them.
+
+use serde_json::Value;
+
+use crate::{
+    domain::{
+        id::{OrganizationId, UserId},
+        key::Role,
+        person::{Email, Member, Membership, RoleRemoval},
+        time::UnixMillis,
+    },
+    ports::Statement,
+    statement,
+    storage::{
+        batch::Query,
+        keys::{MANAGING, managed},
+    },
+};
+
+/// The members of an organization.
+const SELECT: &str = "SELECT user_id, email, role, memberships.created_at AS joined_at \
+    FROM memberships JOIN users ON users.id = user_id WHERE organization_id = :organization_id";
+
+/// The condition on the membership of `:user_id` that it belongs to the only owner.
+const LAST_OWNER: &str = "memberships.role = 'owner' AND NOT EXISTS (SELECT 1 FROM memberships AS other \
+    WHERE other.organization_id = :organization_id AND other.role <> 'member' AND other.role = 'owner' \
+    AND other.user_id <> :user_id)";
+
+/// The condition under which a role is taken from a member: it is one of `:roles`, a JSON array, it does not belong
+/// to the only owner, and, unless `:force` or `unless`, a condition, the organization can manage its keys at `:now`
+/// without those of the member.
+fn may_lose_role(unless: &str) -> String {
+    format!(
+        "organization_id = :organization_id AND user_id = :user_id AND role IN (SELECT value FROM json_each(:roles)) \
+         AND NOT ({LAST_OWNER}) AND (:force OR {unless} OR memberships.role = 'member' \
+         OR NOT EXISTS (SELECT 1 FROM keys WHERE organization_id = :organization_id AND user_id = :user_id \
+         AND (expires_at IS NULL OR expires_at > :now) AND {MANAGING}) OR {})",
+        managed("", " AND user_id <> :user_id")
+    )
+}
+
+/// A page of an organization's members, the newest first; `only` this one, if it is given.
+pub fn list(
+    organization_id: OrganizationId,
+    only: Option<UserId>,
+    before: Option<UserId>,
+    limit: i64,
+) -> Query<Vec<Member>> {
+    let sql = format!(
+        "{SELECT} AND user_id < coalesce(:before, '~') AND (:only IS NULL OR user_id = :only) \
+         ORDER BY user_id DESC LIMIT :limit"
+    );
+    Query::rows(statement!(sql, organization_id, only, before, limit))
+}
+
+/// One member.
+pub fn get(organization_id: OrganizationId, user_id: UserId) -> Query<Option<Member>> {
+    Query::first(statement!(format!("{SELECT} AND user_id = :user_id"), organization_id, user_id))
+}
+
+/// Whether somebody with this address is a member.
+pub fn is_member(organization_id: OrganizationId, email: &Email) -> Query<bool> {
+    Query::any(statement!(format!("{SELECT} AND email = :email"), organization_id, email))
+}
+
+/// The memberships of somebody with this address, as one user or several, the newest first.
+pub fn everywhere(email: &Email) -> Query<Vec<Membership>> {
+    let sql = "SELECT organization_id, organizations.name AS organization, user_id, role FROM users \
+               JOIN memberships ON user_id = users.id JOIN organizations ON organizations.id = organization_id \
+               WHERE email = :email AND suspended_at IS NULL ORDER BY users.id DESC LIMIT 100";
+    Query::rows(statement!(sql, email))
+}
+
+/// Whether this is the organization's only owner.
+pub fn is_last_owner(organization_id: OrganizationId, user_id: UserId) -> Query<bool> {
+    let sql = format!(
+        "SELECT 1 FROM memberships WHERE organization_id = :organization_id AND user_id = :user_id AND {LAST_OWNER}"
+    );
+    Query::any(statement!(sql, organization_id, user_id))
+}
+
+/// Gives a member another role, if they have one of those that the caller may take, and somebody else owns
+/// the organization and can manage its keys.
+pub fn set_role(
+    organization_id: OrganizationId,
+    user_id: UserId,
+    role: Role,
+    removal: &RoleRemoval,
+    now: UnixMillis,
+) -> Statement {
+    let sql =
+        format!("UPDATE memberships SET role = :role WHERE role <> :role AND {}", may_lose_role(":role <> 'member'"));
+    statement!(sql, organization_id, user_id, role, roles: names(&removal.roles), force: removal.force, now)
+}
+
+/// Ends a membership, and by the one row of the feed that the schema's trigger writes all the user's keys,
+/// however many there are; under the same conditions as [`set_role`].
+pub fn remove(organization_id: OrganizationId, user_id: UserId, removal: &RoleRemoval, now: UnixMillis) -> Statement {
+    let sql = format!("DELETE FROM memberships WHERE {}", may_lose_role("false"));
+    statement!(sql, organization_id, user_id, roles: names(&removal.roles), force: removal.force, now)
+}
+
+/// The roles as a JSON array.
+pub fn names(roles: &[Role]) -> Value {
+    roles.iter().map(|role| role.as_str()).collect()
+}

@@ -1,0 +1,231 @@
+//! The tables `sessions` and `sign_in_links`, which hold what is open alone: what was signed out or used is
+//! deleted.
+
+use serde::Deserialize;
+
+use crate::{
+    domain::{
+        id::{KeyId, OrganizationId, Seq, SessionId, UserId},
+        key::Name,
+        key_text::Digest,
+        session::{IDLE_MS, NewSession, NewSignInLink, Session, SessionReach, SignInLink},
+        snapshot::Snapshot,
+        time::UnixMillis,
+    },
+    ports::Statement,
+    statement,
+    storage::{
+        batch::Query,
+        people::names,
+        snapshots::{BEHIND, SnapshotRow, candidate},
+        typed,
+    },
+};
+
+/// The columns of a [`Session`].
+const COLUMNS: &str = "s.id, s.user_agent, k.name AS key_name, s.created_at, s.last_seen_at, s.expires_at";
+
+/// The condition on a session that it is open, with the key of its own as `k`, at `:now`; idle since `:idle_since`
+/// is too long.
+const OPEN: &str = "s.expires_at > :now AND s.last_seen_at > :idle_since AND (s.key_id IS NULL OR k.id IS NOT NULL)";
+
+/// The key by which a session was signed in, as long as it has the secret with which.
+const JOIN_KEY: &str = "LEFT JOIN keys k ON k.id = s.key_id AND s.key_digest IN (k.digest, k.outgoing_digest)";
+
+/// A session by a key of which a secret with one of these digests was shown; the guard stands before it.
+pub fn insert_for_key(session: &NewSession<'_>, key_id: KeyId, candidates: &[Digest]) -> Statement {
+    statement!(
+        "INSERT INTO sessions (id, digest, organization_id, user_id, key_id, key_digest, role, user_agent, created_at, \
+         last_seen_at, expires_at) SELECT :id, :digest, organization_id, user_id, id, \
+         CASE WHEN digest IN (:first, :second, :third) THEN digest ELSE outgoing_digest END, role, :user_agent, \
+         :created_at, :created_at, :expires_at \
+         FROM keys WHERE id = :key_id",
+        id: session.id,
+        digest: session.digest,
+        key_id,
+        first: candidate(candidates, 0),
+        second: candidate(candidates, 1),
+        third: candidate(candidates, 2),
+        user_agent: session.user_agent,
+        created_at: session.created_at,
+        expires_at: session.expires_at
+    )
+}
+
+/// A link, and the condition that it still opens something.
+const OPEN_LINK: &str = "sign_in_links l JOIN organizations o ON o.id = l.organization_id AND o.suspended_at IS NULL \
+    JOIN memberships m ON m.organization_id = l.organization_id AND m.user_id = l.user_id \
+    JOIN users u ON u.id = l.user_id WHERE l.digest = :link AND l.expires_at > :now";
+
+/// A session by a link, if that still opens one; gives whether it does. The link's own statement to end it is
+/// [`use_up`].
+pub fn insert_for_link(session: &NewSession<'_>, link: Digest) -> Query<bool> {
+    let sql = format!(
+        "INSERT INTO sessions (id, digest, organization_id, user_id, role, key_expires_at, user_agent, created_at, \
+         last_seen_at, expires_at) SELECT :id, :digest, l.organization_id, l.user_id, l.role, l.key_expires_at, \
+         :user_agent, :now, :now, min(:expires_at, coalesce(l.key_expires_at, :expires_at)) \
+         FROM {OPEN_LINK} RETURNING id"
+    );
+    Query::any(statement!(
+        sql,
+        id: session.id,
+        digest: session.digest,
+        link,
+        user_agent: session.user_agent,
+        now: session.created_at,
+        expires_at: session.expires_at
+    ))
+}
+
+/// A session of a member who has just come; gives whether they have.
+pub fn insert_for_member(
+    session: &NewSession<'_>,
+    organization_id: OrganizationId,
+    user_id: UserId,
+    key_expires_at: Option<UnixMillis>,
+) -> Query<bool> {
+    Query::any(statement!(
+        "INSERT INTO sessions (id, digest, organization_id, user_id, role, key_expires_at, user_agent, created_at, \
+         last_seen_at, expires_at) SELECT :id, :digest, organization_id, user_id, role, :key_expires_at, :user_agent, \
+         :created_at, :created_at, :expires_at \
+         FROM memberships WHERE organization_id = :organization_id AND user_id = :user_id RETURNING id",
+        id: session.id,
+        digest: session.digest,
+        organization_id,
+        user_id,
+        key_expires_at,
+        user_agent: session.user_agent,
+        created_at: session.created_at,
+        expires_at: session.expires_at
+    ))
+}
+
+/// A link for a member, if they have one of the roles.
+pub fn insert_link(link: &NewSignInLink) -> Statement {
+    statement!(
+        "INSERT INTO sign_in_links (digest, organization_id, user_id, role, key_expires_at, created_by_user_id, \
+         expires_at) \
+         SELECT :digest, organization_id, user_id, role, :key_expires_at, :created_by_user_id, :expires_at \
+         FROM memberships WHERE organization_id = :organization_id AND user_id = :user_id \
+         AND role IN (SELECT value FROM json_each(:roles))",
+        digest: link.digest,
+        organization_id: link.organization_id,
+        user_id: link.user_id,
+        roles: names(&link.roles),
+        key_expires_at: link.key_expires_at,
+        created_by_user_id: link.created_by_user_id,
+        expires_at: link.expires_at
+    )
+}
+
+/// The link with this digest, if it still opens something, and its organization.
+pub fn link_by_digest(link: Digest, now: UnixMillis) -> Query<Option<(OrganizationId, SignInLink)>> {
+    #[derive(Deserialize)]
+    struct LinkRow {
+        organization_id: OrganizationId,
+        #[serde(flatten)]
+        link: SignInLink,
+    }
+    let sql = format!(
+        "SELECT l.organization_id, l.user_id, u.email, o.name AS organization, l.role, l.expires_at, l.key_expires_at \
+         FROM {OPEN_LINK}"
+    );
+    Query::new(statement!(sql, link, now), |rows| {
+        Ok(typed::<LinkRow>(rows)?.into_iter().next().map(|row| (row.organization_id, row.link)))
+    })
+}
+
+/// Ends a link that was used.
+pub fn use_up(link: Digest) -> Statement {
+    statement!("DELETE FROM sign_in_links WHERE digest = :link", link)
+}
+
+/// A session, and whatever its snapshot is made of.
+#[derive(Deserialize)]
+pub struct SessionRow {
+    #[serde(flatten)]
+    snapshot: SnapshotRow,
+    /// The instant of its last use, up to an hour late.
+    pub last_seen_at: UnixMillis,
+    /// The name of its organization.
+    pub organization: Name,
+    /// The address of its user.
+    pub email: Option<String>,
+    /// The name of the key by which it was signed in.
+    pub key_name: Option<Name>,
+}
+
+impl SessionRow {
+    /// The snapshot in whose name the session acts, which was read at `seq`.
+    pub fn snapshot(self, seq: Seq) -> Snapshot {
+        self.snapshot.at(seq)
+    }
+}
+
+/// The session with this token, and the snapshot in whose name it acts. Goes into one batch with
+/// [`crate::storage::changes::since`], whose head is the snapshot's `seq`.
+pub fn by_digest(digest: Digest, now: UnixMillis) -> Query<Option<SessionRow>> {
+    let sql = format!(
+        "SELECT s.last_seen_at, k.name AS key_name, s.id AS session_id, coalesce(s.key_id, s.id) AS id, \
+         s.organization_id, s.user_id, k.project_id, coalesce(k.kind, 'pat') AS kind, \
+         coalesce(k.name, 'session') AS name, k.scopes, coalesce(k.role, s.role) AS role, \
+         coalesce(k.metadata, '{{}}') AS metadata, coalesce(k.expires_at, s.key_expires_at) AS expires_at, \
+         k.disabled_at, k.revoked_at, \
+         CASE WHEN s.key_digest = k.outgoing_digest THEN k.rotates_at END AS outgoing_until, {BEHIND}, \
+         o.name AS organization, u.email \
+         FROM sessions s JOIN organizations o ON o.id = s.organization_id {JOIN_KEY} \
+         LEFT JOIN memberships m ON m.organization_id = s.organization_id AND m.user_id = s.user_id \
+         LEFT JOIN users u ON u.id = s.user_id LEFT JOIN projects p ON p.id = k.project_id \
+         WHERE s.digest = :digest AND {OPEN}"
+    );
+    Query::first(statement!(sql, digest, now, idle_since: now.plus_ms(-IDLE_MS)))
+}
+
+/// Writes down that a session is in use.
+pub fn record_seen(id: SessionId, now: UnixMillis) -> Statement {
+    statement!("UPDATE sessions SET last_seen_at = max(last_seen_at, :now) WHERE id = :id", id, now)
+}
+
+/// A page of open sessions, the newest first.
+pub fn list(reach: SessionReach, limit: i64, now: UnixMillis) -> Query<Vec<Session>> {
+    let select = |condition: &str| {
+        format!(
+            "SELECT {COLUMNS} FROM sessions s {JOIN_KEY} WHERE s.organization_id = :organization_id AND {condition} \
+             AND {OPEN} ORDER BY s.id DESC LIMIT :limit"
+        )
+    };
+    let SessionReach { organization_id, user_id, key_id } = reach;
+    let idle_since = now.plus_ms(-IDLE_MS);
+    Query::rows(match user_id {
+        Some(user_id) => {
+            statement!(select("s.user_id = :user_id"), organization_id, user_id, now, idle_since, limit)
+        }
+        None => statement!(select("s.key_id = :key_id"), organization_id, key_id, now, idle_since, limit),
+    })
+}
+
+/// Ends a session; gives whether there was one.
+pub fn end(reach: SessionReach, id: SessionId) -> Query<bool> {
+    Query::any(statement!(
+        "DELETE FROM sessions WHERE id = :id AND organization_id = :organization_id \
+         AND CASE WHEN :user_id IS NULL THEN key_id = :key_id ELSE user_id = :user_id END RETURNING id",
+        id,
+        organization_id: reach.organization_id,
+        user_id: reach.user_id,
+        key_id: reach.key_id
+    ))
+}
+
+/// Deletes sessions that have expired, at most `limit`; gives one row for each.
+pub fn prune(now: UnixMillis, limit: i64) -> Statement {
+    let sql = "DELETE FROM sessions WHERE id IN \
+               (SELECT id FROM sessions WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit) RETURNING id";
+    statement!(sql, now, limit)
+}
+
+/// Deletes links that have expired, at most `limit`.
+pub fn prune_links(now: UnixMillis, limit: i64) -> Statement {
+    let sql = "DELETE FROM sign_in_links WHERE digest IN \
+               (SELECT digest FROM sign_in_links WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit)";
+    statement!(sql, now, limit)
+}

@@ -1,0 +1,137 @@
+//! The snapshot of a key: from the database by its digest, and the form in which KV holds it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    domain::{
+        id::{BoundTo, KeyId, OrganizationId, ProjectId, Seq, SessionId, UserId},
+        key::{Life, Name, Role},
+        key_text::{Digest, KeyKind},
+        organization::{Policy, Subscription},
+        scope::Scopes,
+        snapshot::{Snapshot, Standing},
+        time::UnixMillis,
+    },
+    statement,
+    storage::{batch::Query, json_text, json_text_or_null},
+};
+
+/// The columns that stand behind a snapshot: those of its organization `o`, its membership `m` and its project `p`.
+pub const BEHIND: &str = "o.operator, o.suspended_at, o.default_expiry_days, o.longest_expiry_days, \
+    o.max_keys_per_user, o.subscription, m.role AS user_role, p.deleted_at AS project_deleted_at";
+
+/// A key, and whatever stands behind it.
+#[derive(Deserialize)]
+pub struct SnapshotRow {
+    session_id: Option<SessionId>,
+    id: KeyId,
+    organization_id: OrganizationId,
+    user_id: Option<UserId>,
+    project_id: Option<ProjectId>,
+    bound_to: Option<BoundTo>,
+    kind: KeyKind,
+    name: Name,
+    #[serde(deserialize_with = "json_text_or_null")]
+    scopes: Scopes,
+    role: Role,
+    #[serde(deserialize_with = "json_text")]
+    metadata: Map<String, Value>,
+    #[serde(flatten)]
+    life: Life,
+    outgoing_until: Option<UnixMillis>,
+    operator: i64,
+    #[serde(flatten)]
+    policy: Policy,
+    subscription: Subscription,
+    suspended_at: Option<UnixMillis>,
+    user_role: Option<Role>,
+    project_deleted_at: Option<UnixMillis>,
+}
+
+impl SnapshotRow {
+    /// The snapshot, which was read at `seq`.
+    pub fn at(self, seq: Seq) -> Snapshot {
+        let standing = if self.suspended_at.is_some() {
+            Standing::OrganizationSuspended
+        } else if self.user_id.is_some() && self.user_role.is_none() {
+            Standing::UserRemoved
+        } else if self.project_deleted_at.is_some() {
+            Standing::ProjectDeleted
+        } else {
+            Standing::Good
+        };
+        Snapshot {
+            seq,
+            session_id: self.session_id,
+            key_id: self.id,
+            organization_id: self.organization_id,
+            operator: self.operator == 1,
+            policy: self.policy,
+            subscription: self.subscription,
+            user_id: self.user_id,
+            project_id: self.project_id,
+            bound_to: self.bound_to,
+            kind: self.kind,
+            name: self.name,
+            scopes: self.scopes,
+            role: self.user_role.map_or(self.role, |user_role| user_role.min(self.role)),
+            metadata: self.metadata,
+            life: self.life,
+            outgoing_until: self.outgoing_until,
+            standing,
+        }
+    }
+}
+
+/// One of the digests that a secret may have. There are at most three: under the pepper, under the one before, and
+/// without.
+pub fn candidate(candidates: &[Digest], index: usize) -> Option<Digest> {
+    candidates.get(index).copied()
+}
+
+/// The key with one of these digests, as its own or its outgoing one, and what stands behind it. Goes
+/// into one batch with [`crate::storage::changes::since`], whose head is the snapshot's `seq`.
+pub fn by_digest(candidates: &[Digest]) -> Query<Option<SnapshotRow>> {
+    let sql = format!(
+        "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.bound_to, k.kind, k.name, k.scopes, \
+         k.role, k.metadata, k.expires_at, k.disabled_at, k.revoked_at, \
+         CASE WHEN k.digest IN (:first, :second, :third) THEN NULL ELSE k.rotates_at END AS outgoing_until, {BEHIND} \
+         FROM keys k JOIN organizations o ON o.id = k.organization_id \
+         LEFT JOIN memberships m ON m.organization_id = k.organization_id AND m.user_id = k.user_id \
+         LEFT JOIN projects p ON p.id = k.project_id \
+         WHERE k.digest IN (:first, :second, :third) OR k.outgoing_digest IN (:first, :second, :third)"
+    );
+    Query::first(statement!(
+        sql,
+        first: candidate(candidates, 0),
+        second: candidate(candidates, 1),
+        third: candidate(candidates, 2)
+    ))
+}
+
+/// How long KV keeps a snapshot, in seconds. The feed's window, and not this, decides whether it is
+/// believed; this only keeps KV from filling with keys that nobody uses.
+pub const CACHE_TTL_SECONDS: u64 = 24 * 60 * 60;
+
+/// Under which key KV holds the snapshot of this digest. The number is the version of [`Cached`].
+pub fn cache_key(digest: Digest) -> String {
+    format!("snapshot:4:{}", digest.to_hex())
+}
+
+#[derive(Serialize, Deserialize)]
+struct Cached<S> {
+    digest: String,
+    snapshot: S,
+}
+
+/// The value that KV holds.
+pub fn to_cache(digest: Digest, snapshot: &Snapshot) -> Option<String> {
+    serde_json::to_string(&Cached { digest: digest.to_hex(), snapshot }).ok()
+}
+
+/// Reads a value from KV; `None` for whatever is no snapshot of this very digest.
+pub fn from_cache(digest: Digest, value: &str) -> Option<Snapshot> {
+    let cached: Cached<Snapshot> = serde_json::from_str(value).ok()?;
+    (cached.digest == digest.to_hex()).then_some(cached.snapshot)
+}

@@ -1,0 +1,149 @@
+//! Teams and who is in them.
+
+use crate::{
+    domain::{
+        id::{KeyId, OrganizationId, TeamId, UserId},
+        key::Name,
+        person::{Team, TeamMember},
+        time::UnixMillis,
+    },
+    ports::Statement,
+    statement,
+    storage::{batch::Query, idempotency::SUBJECT},
+};
+
+/// The columns of a [`Team`].
+const COLUMNS: &str = "id, name, created_at";
+
+/// The columns of a [`TeamMember`].
+const MEMBER_COLUMNS: &str = "user_id, created_at AS added_at";
+
+/// A new team's row; gives it, or no row if another has this name.
+pub fn insert(organization_id: OrganizationId, team: &Team) -> Query<Option<Team>> {
+    let sql = format!(
+        "INSERT INTO teams (id, organization_id, name, created_at) \
+         SELECT :id, id, :name, :created_at FROM organizations WHERE id = :organization_id \
+         ON CONFLICT (organization_id, name) DO NOTHING RETURNING {COLUMNS}"
+    );
+    Query::first(statement!(sql, id: team.id, organization_id, name: team.name, created_at: team.created_at))
+}
+
+/// The team that was made under an Idempotency-Key, which is the caller's own.
+pub fn made(key_id: KeyId, digest: &str) -> Query<Option<Team>> {
+    Query::first(statement!(format!("SELECT {COLUMNS} FROM teams WHERE id = {SUBJECT}"), key_id, digest))
+}
+
+/// A page of an organization's teams, the newest first; those alone that this user is in, if one is given.
+pub fn list(
+    organization_id: OrganizationId,
+    member: Option<UserId>,
+    before: Option<TeamId>,
+    limit: i64,
+) -> Query<Vec<Team>> {
+    Query::rows(match member {
+        None => statement!(
+            "SELECT id, name, created_at FROM teams \
+             WHERE organization_id = :organization_id AND id < coalesce(:before, '~') ORDER BY id DESC LIMIT :limit",
+            organization_id,
+            before,
+            limit
+        ),
+        Some(user_id) => statement!(
+            "SELECT id, name, teams.created_at FROM team_members AS place CROSS JOIN teams ON id = team_id \
+             WHERE place.organization_id = :organization_id AND user_id = :user_id \
+             AND team_id < coalesce(:before, '~') ORDER BY team_id DESC LIMIT :limit",
+            organization_id,
+            user_id,
+            before,
+            limit
+        ),
+    })
+}
+
+/// One team; for a user who is in it alone, if one is given.
+pub fn get(organization_id: OrganizationId, id: TeamId, member: Option<UserId>) -> Query<Option<Team>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM teams WHERE id = :id AND organization_id = :organization_id \
+         AND (:user_id IS NULL OR EXISTS (SELECT 1 FROM team_members WHERE team_id = :id AND user_id = :user_id))"
+    );
+    Query::first(statement!(sql, organization_id, id, user_id: member))
+}
+
+/// Renames a team; gives it as it is then, or no row if there is none or another has this name.
+pub fn rename(organization_id: OrganizationId, id: TeamId, name: &Name) -> Query<Option<Team>> {
+    let sql = format!(
+        "UPDATE teams SET name = :name WHERE id = :id AND organization_id = :organization_id \
+         AND NOT EXISTS (SELECT 1 FROM teams AS other \
+         WHERE other.organization_id = :organization_id AND other.name = :name AND other.id <> :id) \
+         RETURNING {COLUMNS}"
+    );
+    Query::first(statement!(sql, organization_id, id, name))
+}
+
+/// Empties a team.
+pub fn empty(organization_id: OrganizationId, id: TeamId) -> Statement {
+    let sql = "DELETE FROM team_members WHERE team_id = :id AND organization_id = :organization_id";
+    statement!(sql, organization_id, id)
+}
+
+/// Ends an empty team; gives whether it was there.
+pub fn delete(organization_id: OrganizationId, id: TeamId) -> Query<bool> {
+    let sql = "DELETE FROM teams WHERE id = :id AND organization_id = :organization_id RETURNING id";
+    Query::any(statement!(sql, organization_id, id))
+}
+
+/// The first people of a team.
+pub fn members(organization_id: OrganizationId, id: TeamId, limit: i64) -> Query<Vec<TeamMember>> {
+    let sql = format!(
+        "SELECT {MEMBER_COLUMNS} FROM team_members WHERE team_id = :id AND organization_id = :organization_id \
+         ORDER BY user_id LIMIT :limit"
+    );
+    Query::rows(statement!(sql, organization_id, id, limit))
+}
+
+/// Whether this user is in a team.
+pub fn has_member(organization_id: OrganizationId, id: TeamId, user_id: UserId) -> Query<bool> {
+    let sql = "SELECT 1 FROM team_members \
+               WHERE team_id = :id AND user_id = :user_id AND organization_id = :organization_id";
+    Query::any(statement!(sql, organization_id, id, user_id))
+}
+
+/// Puts a member of the organization into a team, unless they are in it or it has `most` people.
+pub fn add(
+    organization_id: OrganizationId,
+    id: TeamId,
+    user_id: UserId,
+    most: i64,
+    created_at: UnixMillis,
+) -> Statement {
+    statement!(
+        "INSERT INTO team_members (team_id, user_id, organization_id, created_at) \
+         SELECT teams.id, user_id, memberships.organization_id, :created_at \
+         FROM teams JOIN memberships ON memberships.organization_id = teams.organization_id AND user_id = :user_id \
+         WHERE teams.id = :id AND teams.organization_id = :organization_id \
+         AND (SELECT count(*) FROM team_members WHERE team_id = :id) < :most \
+         ON CONFLICT (team_id, user_id) DO NOTHING",
+        organization_id,
+        id,
+        user_id,
+        most,
+        created_at
+    )
+}
+
+/// Takes somebody out of a team; gives whether they were in it.
+pub fn remove(organization_id: OrganizationId, id: TeamId, user_id: UserId) -> Query<bool> {
+    let sql = "DELETE FROM team_members \
+               WHERE team_id = :id AND user_id = :user_id AND organization_id = :organization_id RETURNING user_id";
+    Query::any(statement!(sql, organization_id, id, user_id))
+}
+
+/// Takes somebody who is no longer a member out of all the organization's teams.
+pub fn remove_from_all(organization_id: OrganizationId, user_id: UserId) -> Statement {
+    statement!(
+        "DELETE FROM team_members WHERE organization_id = :organization_id AND user_id = :user_id \
+         AND NOT EXISTS (SELECT 1 FROM memberships WHERE organization_id = :organization_id AND user_id = :user_id)",
+        organization_id,
+        user_id
+    )
+}

@@ -1,0 +1,434 @@
+//! One key: what it is, how it is used, and all that can be done to it.
+
+use std::collections::HashMap;
+
+use bitting_http::{call::Call, message::Response, problem::Problem};
+use bitting_keys::{
+    app::{
+        error::Error,
+        keys::{History, Keys},
+        sessions::{SIGN_IN, SignedIn},
+    },
+    domain::{
+        audit::AuditRecord,
+        key::{Key, KeyChange, Name, Rotation},
+        key_list::{KeyOwner, KeyRef},
+        key_text::Preview,
+        scope::{Scope, Scopes},
+        time::UnixMillis,
+    },
+};
+use maud::{Markup, html};
+
+use crate::{
+    audit::events,
+    chart,
+    field::{FORM, Field, Mistakes},
+    form::{Form, nonce, query},
+    key_form::{self, Typed},
+    keys::{owned_by, status},
+    layout::{Page, back, done, see_other},
+    reveal, time,
+};
+
+/// How many events stand on the page.
+const EVENTS: i64 = 20;
+/// How long the old secret can go on working, in seconds, as it is offered, and what is chosen if nobody says.
+const GRACES: [(&str, &str); 4] = [("0", "Not at all"), ("3600", "An hour"), ("86400", "A day"), ("604800", "A week")];
+const DEFAULT_GRACE: &str = "86400";
+/// The form that rotates a key, and those that end a rotation, as the place of what is wrong with them.
+const ROTATION: &str = "rotation";
+
+pub(crate) async fn show(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    page(call, session, DEFAULT_GRACE, &Mistakes::default()).await
+}
+
+/// The page; `grace` is what was chosen to rotate the key.
+async fn page(call: &Call<'_>, session: &SignedIn, grace: &str, mistakes: &Mistakes) -> Result<Response, Problem> {
+    let (id, now) = (call.key_id()?, call.app.clock.now());
+    let after = query(call.request, "after").parse().ok();
+    let History { key, owner, days, events: page, names } =
+        Keys::new(call.app).get_with_history(&session.by, id, after, EVENTS).await?;
+    let names = if session.by.administers().is_ok() { names } else { own_names(session, &key, &page.items) };
+    let changeable = key.life.revoked_at.is_none() && session.by.snapshot.scopes.grant(&SIGN_IN);
+    let path = format!("/settings/keys/{id}");
+    let content = html! {
+        (back("/settings/keys", "API keys"))
+        (done(call, &[
+            ("changed", "The key was changed."),
+            ("disabled", "The key is disabled: it is refused until you enable it."),
+            ("enabled", "The key works again."),
+            ("finished", "The rotation is finished: only the new secret works."),
+            ("cancelled", "The rotation was taken back: only the old secret works."),
+            ("revoked", "The key is revoked, for good."),
+        ]))
+        (facts(&key, &owner, now))
+        (mistakes.above(FORM))
+        @if changeable {
+            div.actions {
+                a.button.quiet href={ (path) "/edit" } { "Change" }
+                @if key.life.disabled_at.is_some() { (act(&path, "enable", "Enable", "quiet")) }
+                @else { (act(&path, "disable", "Disable", "quiet")) }
+                a.button.danger href={ (path) "/revoke" } { "Revoke" }
+            }
+            (rotation(call, session, &key, grace, mistakes)?)
+        } @else {
+            (mistakes.above(ROTATION))
+        }
+        section aria-labelledby="use" {
+            h2 #use { "Use" }
+            (chart::of(&days))
+        }
+        section #trail aria-labelledby="events" {
+            h2 #events { "What happened to it" }
+            @if page.items.is_empty() { p { "Nothing that is still on record." } } @else {
+                (events(&page.items, &names, session, now))
+            }
+            p.actions {
+                @if after.is_some() { a href={ (path) "#trail" } { "The newest" } }
+                @if let Some(last) = page.items.last().filter(|_| page.has_more) {
+                    a href={ (path) "?after=" (last.id) "#trail" } { "Older" }
+                }
+            }
+        }
+    };
+    Ok(Page::of(call, session, key.name.as_str(), content).response(mistakes.status()))
+}
+
+/// What is told of those of whom the events speak to whoever does not administer the organization: he knows himself
+/// and the key.
+fn own_names(session: &SignedIn, key: &Key, events: &[AuditRecord]) -> HashMap<String, String> {
+    let others = events.iter().filter_map(|event| event.actor_user_id.clone());
+    let mut names: HashMap<String, String> = others.map(|id| (id, "Somebody else".to_owned())).collect();
+    names.extend(session.by.snapshot.user_id.map(|id| (id.to_string(), session.name.clone())));
+    names.insert(key.id.to_string(), key.name.as_str().to_owned());
+    names
+}
+
+fn preview(preview: &Preview) -> Markup {
+    html! { code { (preview.start) "…" (preview.last4) } }
+}
+
+fn facts(key: &Key, owner: &KeyOwner, now: UnixMillis) -> Markup {
+    html! {
+        dl.card {
+            dt { "Status" } dd { (status(key.life.state_at(now))) }
+            dt { "Begins and ends with" } dd { (preview(&key.preview)) }
+            dt { "Whose it is" } dd { (owned_by(key, owner)) }
+            dt { "May do" }
+            dd {
+                @match &key.scopes {
+                    Scopes::Full => { strong { "Full access: " } "everything that its owner may" }
+                    Scopes::List(list) if list.is_empty() => { "Nothing" }
+                    Scopes::List(list) => ul.scopes { @for scope in list { li { code { (scope) } } } }
+                }
+            }
+            dt { "Created" } dd { (time::date(key.created_at)) }
+            dt { "Last used" } dd { @match key.last_used_at { Some(at) => (time::relative(at, now)), None => "Never" } }
+            @if let Some(at) = key.life.revoked_at { dt { "Revoked" } dd { (time::date(at)) } }
+            @if let Some(at) = key.life.disabled_at { dt { "Disabled" } dd { (time::date(at)) } }
+            dt { @if key.life.expires_at.is_some_and(|at| at <= now) { "Expired" } @else { "Expires" } }
+            dd { @match key.life.expires_at { Some(at) => (time::date(at)), None => "Never" } }
+        }
+    }
+}
+
+/// A form that is one button.
+fn act(path: &str, action: &str, label: &str, class: &str) -> Markup {
+    html! { form method="post" action={ (path) "/" (action) } { button class=(class) { (label) } } }
+}
+
+/// A rotation that is under way, or the form that begins one.
+fn rotation(call: &Call<'_>, session: &SignedIn, key: &Key, grace: &str, mistakes: &Mistakes) -> Result<Markup, Error> {
+    let (path, now) = (format!("/settings/keys/{}", key.id), call.app.clock.now());
+    let under_way = key.rotation.as_ref().filter(|rotation| rotation.rotates_at > now);
+    let content = if let Some(rotation) = under_way {
+        both_secrets(key, rotation, &path, now)
+    } else if key.user_id.is_some() && key.user_id != session.by.snapshot.user_id {
+        html! { p { "Its new secret would be shown to you, so only its own user can rotate it." } }
+    } else if key.life.expires_at.is_some_and(|at| at <= now) {
+        html! { p { "It has expired. " a href={ (path) "/edit" } { "Give it more time" } " before you rotate it." } }
+    } else {
+        html! {
+            p { "It gets another secret, and keeps its name, its scopes and its history. You will see the new secret once." }
+            form.actions method="post" action={ (path) "/rotate" } {
+                (nonce(call)?)
+                (Field::new("grace", "How long the old secret still works", mistakes).select(&GRACES, grace))
+                button.quiet { "Rotate" }
+            }
+        }
+    };
+    Ok(html! {
+        section aria-labelledby="rotation" {
+            h2 #rotation { "Rotation" }
+            (mistakes.above(ROTATION))
+            (content)
+        }
+    })
+}
+
+fn both_secrets(key: &Key, rotation: &Rotation, path: &str, now: UnixMillis) -> Markup {
+    html! {
+        p { "Two secrets work until " (time::date(rotation.rotates_at)) ". Finish when the old one is used no more." }
+        dl.card {
+            dt { "New secret" }
+            dd {
+                (preview(&key.preview)) " "
+                @match key.last_used_at { Some(at) => { "last used " (time::relative(at, now)) }, None => "not used yet" }
+            }
+            dt { "Old secret" }
+            dd {
+                code { (rotation.start) "…" (rotation.last4) } " "
+                @match rotation.last_used_at {
+                    Some(at) => { "used " (rotation.uses) " times since, last " (time::relative(at, now)) }
+                    None => "not used since"
+                }
+            }
+        }
+        div.actions {
+            (act(path, "rotate/finish", "Finish: end the old secret", "quiet"))
+            (act(path, "rotate/cancel", "Cancel: end the new secret", "quiet"))
+        }
+    }
+}
+
+async fn read(call: &Call<'_>, session: &SignedIn) -> Result<Key, Error> {
+    Keys::new(call.app).get(&session.by, KeyRef::Id(call.key_id()?)).await
+}
+
+fn to_page(key: &Key, done: &str) -> Response {
+    see_other(&format!("/settings/keys/{}?done={done}", key.id))
+}
+
+pub(crate) async fn rotate(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let (form, mut mistakes) = (Form::read(call.request)?, Mistakes::default());
+    let typed = form.get("grace");
+    let offered = GRACES.iter().any(|(seconds, _)| *seconds == typed);
+    let seconds = typed.parse::<i64>().ok().filter(|_| offered).ok_or("choose how long the old secret still works");
+    let Some(seconds) = mistakes.read("grace", seconds) else {
+        return page(call, session, typed, &mistakes).await;
+    };
+    let key = read(call, session).await?;
+    match Keys::new(call.app).rotate(&form.once(call, session)?, &key, seconds * 1000, None).await {
+        Ok(rotated) => Ok(reveal::page(call, session, &rotated, "Copy the new secret")),
+        Err(Error::Spent(id)) => Ok(reveal::key_gone(call, session, &id)),
+        Err(error) => page(call, session, typed, &Mistakes::of(call, session, error, ROTATION, &[])?).await,
+    }
+}
+
+pub(crate) async fn finish_rotation(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let key = read(call, session).await?;
+    answer(call, session, Keys::new(call.app).finish_rotation(&session.by, &key).await, "finished", ROTATION).await
+}
+
+pub(crate) async fn cancel_rotation(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let key = read(call, session).await?;
+    answer(call, session, Keys::new(call.app).cancel_rotation(&session.by, &key).await, "cancelled", ROTATION).await
+}
+
+pub(crate) async fn enable(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let key = read(call, session).await?;
+    let change = KeyChange { enabled: Some(true), ..KeyChange::default() };
+    answer(call, session, Keys::new(call.app).change(&session.by, &key, &change, false).await, "enabled", FORM).await
+}
+
+/// The page of a key, with what was done to it or, beside the form, why that was not done.
+async fn answer(
+    call: &Call<'_>,
+    session: &SignedIn,
+    changed: Result<Key, Error>,
+    done: &str,
+    form: &'static str,
+) -> Result<Response, Problem> {
+    match changed {
+        Ok(key) => Ok(to_page(&key, done)),
+        Err(error) => page(call, session, DEFAULT_GRACE, &Mistakes::of(call, session, error, form, &[])?).await,
+    }
+}
+
+pub(crate) async fn disable(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let forced = !Form::read(call.request)?.get("force").is_empty();
+    let key = read(call, session).await?;
+    let change = KeyChange { enabled: Some(false), ..KeyChange::default() };
+    match Keys::new(call.app).change(&session.by, &key, &change, forced).await {
+        Err(Error::Conflict { code: LAST_MANAGING_KEY, .. }) => {
+            let content = html! {
+                form.card method="post" {
+                    (last_key_warning())
+                    input type="hidden" name="force" value="yes";
+                    div.actions {
+                        button.danger autofocus { "Disable it anyway" }
+                        a href={ "/settings/keys/" (key.id) } { "Keep it" }
+                    }
+                }
+            };
+            Ok(Page::of(call, session, "Disable the last key?", content).response(409))
+        }
+        changed => answer(call, session, changed, "disabled", FORM).await,
+    }
+}
+
+const LAST_MANAGING_KEY: &str = "last_managing_key";
+
+fn last_key_warning() -> Markup {
+    html! {
+        p role="alert" {
+            strong { "This is the last key of the organization that can manage keys." }
+            " Without it no program can make another. People who can sign in by a link still can, on these pages."
+        }
+    }
+}
+
+pub(crate) async fn show_revoke(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    revoke_page(call, session, "", &Mistakes::default()).await
+}
+
+pub(crate) async fn revoke(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let (form, mut mistakes) = (Form::read(call.request)?, Mistakes::default());
+    let (key, typed) = (read(call, session).await?, form.get("name"));
+    // As many blanks as one are not to be seen on a page.
+    if !typed.split_whitespace().eq(key.name.as_str().split_whitespace()) {
+        mistakes.add("name", "this is not its name");
+        return revoke_page(call, session, typed, &mistakes).await;
+    }
+    match Keys::new(call.app).revoke(&session.by, key.id, !form.get("force").is_empty()).await {
+        Ok(key) => Ok(to_page(&key, "revoked")),
+        Err(error) => revoke_page(call, session, typed, &Mistakes::of(call, session, error, FORM, &[])?).await,
+    }
+}
+
+async fn revoke_page(
+    call: &Call<'_>,
+    session: &SignedIn,
+    typed: &str,
+    mistakes: &Mistakes,
+) -> Result<Response, Problem> {
+    let now = call.app.clock.now();
+    let History { key, days, .. } = Keys::new(call.app).get_with_history(&session.by, call.key_id()?, None, 0).await?;
+    if key.life.revoked_at.is_some() {
+        return Ok(to_page(&key, "revoked"));
+    }
+    let (uses, name): (i64, &Name) = (days.iter().map(|day| day.uses).sum(), &key.name);
+    let seconds = call.app.config.max_staleness_ms.div_euclid(1000);
+    let path = format!("/settings/keys/{}", key.id);
+    let content = html! {
+        (back(&path, name.as_str()))
+        p {
+            "Whatever uses " strong { (name.as_str()) } " (" (preview(&key.preview)) ") is refused then: here at once, "
+            "and everywhere within " (seconds) " seconds. "
+            strong { "This cannot be undone." } " To stop it for a while, disable it."
+        }
+        p {
+            @match key.last_used_at {
+                None if uses == 0 => "It was not used in the last 30 days."
+                None => { "It was used " (uses) " times in the last 30 days, but not by its newest secret." }
+                Some(at) => {
+                    "It was last used " (time::relative(at, now)) ", and " (uses) " times in the last 30 days."
+                }
+            }
+            @if key.id == session.by.snapshot.key_id { " " strong { "You are signed in with it, and will be signed out." } }
+        }
+        form.card method="post" action={ (path) "/revoke" } {
+            @if mistakes.refused_with(LAST_MANAGING_KEY) {
+                (last_key_warning())
+                label.check { input type="checkbox" name="force" value="yes" required autofocus; span { "Revoke it anyway" } }
+            } @else {
+                (mistakes.above(FORM))
+            }
+            (Field::new("name", "To go on, type its name", mistakes).hint(name.as_str()).text("text", typed, true))
+            div.actions {
+                button.danger { "Revoke it for good" }
+                a href=(path) { "Keep it" }
+            }
+        }
+    };
+    Ok(Page::of(call, session, "Revoke a key", content).response(mistakes.status()))
+}
+
+pub(crate) async fn show_edit(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let key = read(call, session).await?;
+    let scopes = match &key.scopes {
+        Scopes::List(list) => list.iter().flat_map(|scope| ticked(call, scope)).collect(),
+        Scopes::Full => Vec::new(),
+    };
+    let typed = Typed {
+        name: key.name.as_str().to_owned(),
+        owner: String::new(),
+        scopes,
+        full: key.scopes == Scopes::Full,
+        expires: "keep".to_owned(),
+        date: String::new(),
+    };
+    Ok(edit_page(call, session, &key, &typed, &Mistakes::default()))
+}
+
+/// The boxes that stand for a scope: for a wildcard its own and those of all that it stands for.
+fn ticked(call: &Call<'_>, held: &Scope) -> Vec<String> {
+    let scopes = call.app.config.catalogue.scopes().map(|(scope, _)| scope);
+    let meant = scopes.filter(|scope| held.grants(scope) && scope != held).map(|scope| scope.to_string());
+    meant.chain([held.to_string()]).collect()
+}
+
+pub(crate) async fn edit(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let (typed, now) = (Typed::read(&Form::read(call.request)?), call.app.clock.now());
+    let key = read(call, session).await?;
+    let mut mistakes = Mistakes::default();
+    let name = mistakes.read("name", key_form::name(&typed));
+    // A key that can do nothing is left so.
+    let nothing = typed.scopes.is_empty() && !typed.full && key.scopes == Scopes::List(Vec::new());
+    let scopes =
+        if nothing { Some(key.scopes.clone()) } else { mistakes.read("scopes", key_form::scopes(call, &typed)) };
+    let expires_at = if typed.expires == "keep" {
+        Some(key.life.expires_at)
+    } else {
+        mistakes.read("expires", key_form::expiry(&session.by, now, &typed))
+    };
+    let (Some(name), Some(scopes), Some(expires_at)) = (name, scopes, expires_at) else {
+        return Ok(edit_page(call, session, &key, &typed, &mistakes));
+    };
+    // What was left as it is is not changed.
+    let change = KeyChange {
+        name: (name != key.name).then_some(name),
+        scopes: (!same(&scopes, &key.scopes)).then(|| without_meant(scopes)),
+        expires_at: (expires_at != key.life.expires_at).then_some(expires_at),
+        ..KeyChange::default()
+    };
+    if change == KeyChange::default() {
+        return Ok(to_page(&key, "changed"));
+    }
+    match Keys::new(call.app).change(&session.by, &key, &change, false).await {
+        Ok(key) => Ok(to_page(&key, "changed")),
+        Err(error) => Ok(edit_page(call, session, &key, &typed, &key_form::mistakes(call, session, error)?)),
+    }
+}
+
+/// Whether two keys with these could do the same, now and later.
+fn same(one: &Scopes, other: &Scopes) -> bool {
+    one.cover(other) && other.cover(one)
+}
+
+/// The scopes without those that a wildcard among them stands for already.
+fn without_meant(scopes: Scopes) -> Scopes {
+    let Scopes::List(list) = scopes else { return scopes };
+    let meant = |scope: &Scope| list.iter().any(|other| other != scope && other.grants(scope));
+    Scopes::List(list.iter().filter(|scope| !meant(scope)).cloned().collect())
+}
+
+fn edit_page(call: &Call<'_>, session: &SignedIn, key: &Key, typed: &Typed, mistakes: &Mistakes) -> Response {
+    let now = call.app.clock.now();
+    let path = format!("/settings/keys/{}", key.id);
+    let content = html! {
+        (back(&path, key.name.as_str()))
+        (mistakes.above(FORM))
+        form.card.wide method="post" action={ (path) "/edit" } {
+            (key_form::name_field(typed, mistakes))
+            (key_form::scope_fields(&call.app.config.catalogue, &session.by, Some(&key.scopes), typed, mistakes))
+            (key_form::expiry_fields(&session.by, now, Some(key.life.expires_at), typed, mistakes))
+            div.actions {
+                button { "Save" }
+                a href=(path) { "Cancel" }
+            }
+        }
+    };
+    Page::of(call, session, "Change a key", content).response(mistakes.status())
+}

@@ -1,0 +1,187 @@
+//! The organization: its name, and what it asks of its keys.
+
+use bitting_http::{call::Call, message::Response, problem::Problem};
+use bitting_keys::{
+    app::{organizations::Organizations, sessions::SignedIn},
+    domain::{
+        key::Name,
+        organization::{MAX_KEYS_PER_USER, Organization, OrganizationChange, Subscription},
+        time::MAX_DAYS,
+    },
+};
+use maud::{Markup, html};
+
+use crate::{
+    field::{FORM, Field, Mistakes},
+    form::Form,
+    layout::{Page, done, see_other},
+    needs::{MANAGE_ORGANIZATION, may},
+    time,
+};
+
+const ORGANIZATION: &str = "/settings/organization";
+
+/// A setting that is a number or is not made.
+struct Setting {
+    field: &'static str,
+    label: &'static str,
+    hint: &'static str,
+    unset: &'static str,
+    most: i64,
+    now: fn(&Organization) -> Option<i64>,
+    change: fn(&mut OrganizationChange, Option<i64>),
+}
+
+const SETTINGS: [Setting; 5] = [
+    Setting {
+        field: "default_expiry_days",
+        label: "Default expiry of a key, in days",
+        hint: "For keys whose maker chooses none. Empty: they never expire.",
+        unset: "Never",
+        most: MAX_DAYS,
+        now: |organization| organization.policy.default_expiry_days,
+        change: |change, days| change.default_expiry_days = Some(days),
+    },
+    Setting {
+        field: "longest_expiry_days",
+        label: "Longest expiry of a key, in days",
+        hint: "Nobody can make a key that lasts longer. Empty: keys may last for ever.",
+        unset: "No limit",
+        most: MAX_DAYS,
+        now: |organization| organization.policy.longest_expiry_days,
+        change: |change, days| change.longest_expiry_days = Some(days),
+    },
+    Setting {
+        field: "max_keys_per_user",
+        label: "Most personal keys of one person",
+        hint: "Revoked and expired keys do not count. Empty: as many as they like.",
+        unset: "No limit",
+        most: MAX_KEYS_PER_USER,
+        now: |organization| organization.policy.max_keys_per_user,
+        change: |change, most| change.max_keys_per_user = Some(most),
+    },
+    Setting {
+        field: "audit_retention_days",
+        label: "Keep the audit log for, in days",
+        hint: "Counts for what is written from now on. Empty: as long as whoever runs this service says.",
+        unset: "As the service says",
+        most: MAX_DAYS,
+        now: |organization| organization.audit_retention_days,
+        change: |change, days| change.audit_retention_days = Some(days),
+    },
+    Setting {
+        field: "trace_retention_days",
+        label: "Keep traces for, in days",
+        hint: "Empty: as long as whoever runs this service says.",
+        unset: "As the service says",
+        most: MAX_DAYS,
+        now: |organization| organization.trace_retention_days,
+        change: |change, days| change.trace_retention_days = Some(days),
+    },
+];
+
+pub(crate) async fn get(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let organization = Organizations::new(call.app).get(&session.by, session.by.snapshot.organization_id).await?;
+    Ok(show(call, session, &organization, None, &Mistakes::default()))
+}
+
+/// The page; `typed` is what was typed, if anything was.
+fn show(
+    call: &Call<'_>,
+    session: &SignedIn,
+    organization: &Organization,
+    typed: Option<&Form>,
+    mistakes: &Mistakes,
+) -> Response {
+    let content = html! {
+        (done(call, &[("saved", "The settings were saved.")]))
+        @if may(session, &MANAGE_ORGANIZATION) { (form(organization, typed, mistakes)) } @else {
+            dl.card {
+                dt { "Name" } dd { (organization.name.as_str()) }
+                @for setting in &SETTINGS {
+                    dt { (setting.label) }
+                    dd { @match (setting.now)(organization) { Some(value) => (value), None => (setting.unset) } }
+                }
+            }
+            p.hint { "Owners and admins can change these settings." }
+        }
+        h2 { "From whoever runs this service" }
+        dl.card {
+            dt { "Subscription" }
+            dd {
+                @match organization.subscription {
+                    Subscription::Active => span.badge.good { "Active" },
+                    Subscription::Inactive => {
+                        span.badge.warning { "Inactive" }
+                        " Keys can be managed, but what is behind them answers nothing until it is renewed."
+                    }
+                }
+            }
+            dt { "Credits" }
+            dd {
+                @match organization.credits {
+                    Some(credits) => { (credits) " runs of live evaluations left" }
+                    None => "No limit",
+                }
+            }
+            dt { "Made" } dd { (time::date(organization.created_at)) }
+            dt { "Id" } dd.mono { (organization.id) }
+        }
+    };
+    Page::of(call, session, "Organization", content).response(mistakes.status())
+}
+
+fn form(organization: &Organization, typed: Option<&Form>, mistakes: &Mistakes) -> Markup {
+    let value = |field: &str, now: String| typed.map_or(now, |form| form.get(field).to_owned());
+    html! {
+        form.card method="post" action=(ORGANIZATION) {
+            (mistakes.above(FORM))
+            (Field::new("name", "Name", mistakes)
+                .text("text", &value("name", organization.name.as_str().to_owned()), true))
+            @for setting in &SETTINGS {
+                @let now = (setting.now)(organization).map(|value| value.to_string()).unwrap_or_default();
+                (Field::new(setting.field, setting.label, mistakes).hint(setting.hint)
+                    .number(&value(setting.field, now), setting.most))
+            }
+            p.hint { "A new limit counts for keys that are made from now on. Keys that there are stay as they are." }
+            button { "Save" }
+        }
+    }
+}
+
+pub(crate) async fn change(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let form = Form::read(call.request)?;
+    let organization = Organizations::new(call.app).get(&session.by, session.by.snapshot.organization_id).await?;
+    let (mut change, mut mistakes) = (OrganizationChange::default(), Mistakes::default());
+    let name = mistakes.read("name", Name::try_from(form.get("name").to_owned()));
+    change.name = name.filter(|name| *name != organization.name);
+    for setting in &SETTINGS {
+        let text = form.get(setting.field);
+        let number = text.parse().ok().filter(|number| (1..=setting.most).contains(number));
+        if !text.is_empty() && number.is_none() {
+            mistakes.add(setting.field, &format!("must be a whole number from 1 to {}, or empty", setting.most));
+        } else if number != (setting.now)(&organization) {
+            (setting.change)(&mut change, number);
+        }
+    }
+    let policy = organization.policy;
+    let days = (
+        change.default_expiry_days.unwrap_or(policy.default_expiry_days),
+        change.longest_expiry_days.unwrap_or(policy.longest_expiry_days),
+    );
+    if matches!(days, (Some(default), Some(longest)) if default > longest) {
+        mistakes.add("default_expiry_days", "must not be longer than the longest expiry");
+    }
+    if !mistakes.is_empty() {
+        return Ok(show(call, session, &organization, Some(&form), &mistakes));
+    }
+    if change == OrganizationChange::default() {
+        return Ok(see_other(ORGANIZATION));
+    }
+    match Organizations::new(call.app).update(&session.by, organization.id, &change).await {
+        Ok(_) => Ok(see_other("/settings/organization?done=saved")),
+        Err(error) => {
+            Ok(show(call, session, &organization, Some(&form), &Mistakes::of(call, session, error, FORM, &[])?))
+        }
+    }
+}

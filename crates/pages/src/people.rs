@@ -1,0 +1,450 @@
+//! The people of the organization: seen, invited, given another role, and removed.
+
+use bitting_http::{
+    call::Call,
+    message::Response,
+    paging::{DEFAULT_LIMIT, MAX_LIMIT},
+    problem::Problem,
+};
+use bitting_keys::{
+    app::{
+        error::Error,
+        invitations::Invitations,
+        keys::Keys,
+        people::People,
+        sessions::{Sessions, SignedIn},
+    },
+    domain::{
+        id::{InvitationId, UserId},
+        key::{Key, Role},
+        key_list::{KeyCursor, KeyFilter},
+        person::{Email, Invitation, Member},
+        scope::Scopes,
+        time::DAY_MS,
+        token::InvitationToken,
+    },
+};
+use maud::{Markup, html};
+
+use crate::{
+    audit::AUDIT,
+    field::{FORM, Field, Mistakes},
+    form::{Form, nonce, query},
+    layout::{Page, back, done, further, see_other},
+    needs::{self, MANAGE_MEMBERS, MEMBERS_WRITE, READ, may},
+    reveal,
+    table::{ACTIONS, table},
+    time,
+};
+
+const PEOPLE: &str = "/settings/people";
+/// How long an invitation may last: days, name.
+const LASTS: [(&str, &str); 4] = [("1", "1 day"), ("7", "7 days"), ("14", "14 days"), ("30", "30 days")];
+const DEFAULT_LASTS: &str = "7";
+/// The form that makes a link to sign in, as the place of what is wrong with it.
+const LINK: &str = "link";
+/// How many of somebody's keys are named before he is removed.
+const KEYS_NAMED: i64 = 20;
+
+/// What was typed to invite somebody.
+struct Typed<'a> {
+    email: &'a str,
+    role: &'a str,
+    lasts: &'a str,
+}
+
+pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let typed = Typed { email: "", role: Role::Member.as_str(), lasts: DEFAULT_LASTS };
+    show(call, session, &typed, &Mistakes::default()).await
+}
+
+async fn show(
+    call: &Call<'_>,
+    session: &SignedIn,
+    typed: &Typed<'_>,
+    mistakes: &Mistakes,
+) -> Result<Response, Problem> {
+    let (by, organization_id) = (&session.by, session.by.snapshot.organization_id);
+    let after = UserId::parse(&query(call.request, "after"));
+    let members = match People::new(call.app).list(by, organization_id, after, DEFAULT_LIMIT).await {
+        // A key that acts as nobody and does not administer either.
+        Err(Error::NotFound) => return Ok(nobody(call, session)),
+        members => members?,
+    };
+    let administers = by.administers().is_ok();
+    let invitations = if administers {
+        Some(Invitations::new(call.app).list(by, organization_id, None, MAX_LIMIT).await?)
+    } else {
+        None
+    };
+    let now = call.app.clock.now();
+    let content = html! {
+        (done(call, &[
+            ("removed", "The person was removed, and all their keys have ended."),
+            ("taken-back", "The invitation was taken back. Its link opens nothing any more."),
+        ]))
+        @if !administers {
+            p.hint { "You see yourself here. Owners and admins see everybody, and can invite people." }
+        }
+        (table(&["Person", "Role", "Since", ACTIONS], members.items.iter().map(|member| vec![
+            html! { (member.email) @if by.snapshot.user_id == Some(member.user_id) { " " span.badge { "you" } } },
+            html! { (role_name(member.role)) },
+            time::relative(member.joined_at, now),
+            html! { a href={ (PEOPLE) "/" (member.user_id) } { "Details" span.hidden { " of " (member.email) } } },
+        ])))
+        @if let (true, Some(last)) = (members.has_more, members.items.last()) {
+            (further(call, &last.user_id.to_string(), "More people"))
+        }
+        @if let Some(invitations) = &invitations { (open_invitations(session, &invitations.items)) }
+        @if administers { (invite_form(call, session, typed, mistakes)?) }
+    };
+    Ok(Page::of(call, session, "People", content).response(mistakes.status()))
+}
+
+fn nobody(call: &Call<'_>, session: &SignedIn) -> Response {
+    let content = html! {
+        p { "You are signed in with a key that belongs to no person and does not administer the organization, so there \
+             is nobody here whom you may see. Sign in with a personal key to see yourself." }
+    };
+    Page::of(call, session, "People", content).response(200)
+}
+
+fn open_invitations(session: &SignedIn, invitations: &[Invitation]) -> Markup {
+    html! {
+        h2 { "Open invitations" }
+        @if invitations.is_empty() { p.hint { "There are none." } } @else {
+            (table(&["For", "Role", "Ends", ACTIONS], invitations.iter().map(|invitation| vec![
+                html! { (invitation.email.as_str()) },
+                html! { (role_name(invitation.role)) },
+                time::date(invitation.expires_at),
+                take_back_button(session, invitation),
+            ])))
+        }
+    }
+}
+
+fn take_back_button(session: &SignedIn, invitation: &Invitation) -> Markup {
+    html! {
+        @if may(session, &MANAGE_MEMBERS) {
+            form method="post" action={ "/settings/people/invitations/" (invitation.id) "/revoke" } {
+                button.quiet { "Take back" span.hidden { " the invitation for " (invitation.email.as_str()) } }
+            }
+        }
+    }
+}
+
+fn invite_form(call: &Call<'_>, session: &SignedIn, typed: &Typed<'_>, mistakes: &Mistakes) -> Result<Markup, Error> {
+    Ok(html! {
+        h2 #invite { "Invite somebody" }
+        (mistakes.above(FORM))
+        @if !may(session, &MANAGE_MEMBERS) {
+            p.hint { "The key that you are signed in with lacks the scope " code { "members:write" } "." }
+        } @else if session.by.snapshot.scopes != Scopes::Full {
+            p.hint {
+                "Whoever comes in may do everything that their role allows. You are signed in with a key that may not do \
+                 everything itself, so it cannot let anybody in. Sign in with a key with full access, or by a link."
+            }
+        } @else {
+            form.card method="post" action=(PEOPLE) aria-labelledby="invite" {
+                (nonce(call)?)
+                (Field::new("email", "Address", mistakes).hint("No mail is sent: you get a link to pass on.")
+                    .text("email", typed.email, true))
+                (Field::new("role", "Role", mistakes).hint(ROLES).select(&roles(session), typed.role))
+                (Field::new("lasts", "The link works for", mistakes).select(&LASTS, typed.lasts))
+                button { "Make the link" }
+            }
+        }
+    })
+}
+
+const ROLES: &str = "Members see and manage their own keys, admins all keys and the organization; owners also manage \
+                     admins' and owners' roles.";
+
+/// The roles that whoever is signed in may give: value, name.
+fn roles(session: &SignedIn) -> Vec<(&'static str, &'static str)> {
+    let most = session.by.snapshot.role;
+    Role::ALL.into_iter().filter(|role| *role <= most).map(|role| (role.as_str(), role_name(role))).collect()
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Member => "Member",
+        Role::Admin => "Admin",
+        Role::Owner => "Owner",
+    }
+}
+
+fn read_role(text: &str) -> Result<Role, &'static str> {
+    Role::ALL.into_iter().find(|role| role.as_str() == text).ok_or("choose one of the roles")
+}
+
+/// Invites somebody. The answer has the link, this once.
+pub(crate) async fn invite(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let form = Form::read(call.request)?;
+    let typed = Typed { email: form.get("email"), role: form.get("role"), lasts: form.get("lasts") };
+    let mut mistakes = Mistakes::default();
+    let email = mistakes.read("email", Email::try_from(typed.email.to_owned()));
+    let role = mistakes.read("role", read_role(typed.role));
+    let days = LASTS.iter().find(|(days, _)| *days == typed.lasts).and_then(|(days, _)| days.parse::<i64>().ok());
+    let days = mistakes.read("lasts", days.ok_or("choose how long the link works"));
+    let (Some(email), Some(role), Some(days)) = (email, role, days) else {
+        return show(call, session, &typed, &mistakes).await;
+    };
+    let organization_id = session.by.snapshot.organization_id;
+    match Invitations::new(call.app)
+        .create(&form.once(call, session)?, organization_id, email, role, days * DAY_MS)
+        .await
+    {
+        Ok((invitation, token)) => Ok(invited(call, session, &invitation, &token)),
+        Err(Error::Spent(_)) => {
+            let advice = "take the invitation back and make another.";
+            Ok(reveal::gone(call, session, advice, PEOPLE, "Go to the people"))
+        }
+        Err(error) => {
+            let places = [("already_invited", "email"), ("already_member", "email")];
+            show(call, session, &typed, &Mistakes::of(call, session, error, FORM, &places)?).await
+        }
+    }
+}
+
+fn invited(call: &Call<'_>, session: &SignedIn, invitation: &Invitation, token: &InvitationToken) -> Response {
+    let link = format!("{}/invitations/{}", call.request.origin, token.expose());
+    let content = html! {
+        p {
+            "Send this link to " strong { (invitation.email.as_str()) } ". Whoever opens it first comes into "
+            strong { (session.organization.as_str()) } " as " (role_name(invitation.role).to_lowercase())
+            ", so send it where only they read it. It works once, until " (time::date(invitation.expires_at)) "."
+        }
+        (reveal::once("The link", &link, "Copy the link", PEOPLE))
+        p { "If it is lost, take the invitation back and make another." }
+    };
+    Page { secret: true, ..Page::of(call, session, "Invitation", content) }.response(200)
+}
+
+pub(crate) async fn take_back(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let id = InvitationId::parse(call.param("invitation")).ok_or(Error::NotFound)?;
+    match Invitations::new(call.app).revoke(&session.by, session.by.snapshot.organization_id, id).await {
+        // It is gone, whoever took it back.
+        Ok(()) | Err(Error::NotFound) => Ok(see_other("/settings/people?done=taken-back")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn member(call: &Call<'_>, session: &SignedIn) -> Result<Member, Problem> {
+    let id = UserId::parse(call.param("user")).ok_or(Error::NotFound)?;
+    Ok(People::new(call.app).get(&session.by, session.by.snapshot.organization_id, id).await?)
+}
+
+pub(crate) async fn get(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let member = member(call, session).await?;
+    person(call, session, &member, member.role.as_str(), &Mistakes::default(), false)
+}
+
+fn person(
+    call: &Call<'_>,
+    session: &SignedIn,
+    member: &Member,
+    role: &str,
+    mistakes: &Mistakes,
+    may_force: bool,
+) -> Result<Response, Problem> {
+    let own = session.by.snapshot.user_id == Some(member.user_id);
+    let below = member.role <= session.by.snapshot.role;
+    let path = format!("{PEOPLE}/{}", member.user_id);
+    let content = html! {
+        (back(PEOPLE, "People"))
+        (done(call, &[("role", "The role was changed.")]))
+        dl.card {
+            dt { "Role" } dd { (role_name(member.role)) }
+            dt { "Since" } dd { (time::date(member.joined_at)) }
+            dt { "Id" } dd.mono { (member.user_id) }
+        }
+        @if may(session, &needs::AUDIT) {
+            p { a href={ (AUDIT) "?person=" (member.user_id) } { "What this person did" } }
+        }
+        (mistakes.above(FORM))
+        @if may(session, &MANAGE_MEMBERS) && below {
+            form.card method="post" action=(path) {
+                h2 { "Change the role" }
+                (Field::new("role", "Role", mistakes).hint(ROLES).select(&roles(session), role))
+                @if may_force { (force()) }
+                button { "Change the role" }
+            }
+        } @else if session.by.administers().is_ok() && !below {
+            p.hint { "Only an owner can change or remove an owner." }
+        } @else {
+            p.hint { "Owners and admins can change roles." }
+        }
+        (mistakes.above(LINK))
+        @if may(session, &MANAGE_MEMBERS) && below && session.by.snapshot.scopes == Scopes::Full {
+            form.card method="post" action={ (path) "/sign-in-link" } {
+                h2 { "A link to sign in" }
+                (nonce(call)?)
+                p.hint { "It signs " (member.email) " in here without a key, once, within a quarter of an hour." }
+                button.quiet { "Make a link" }
+            }
+        }
+        @if may(session, &MEMBERS_WRITE) && below && (own || session.by.administers().is_ok()) {
+            p { a.button.danger href={ (path) "/remove" } { (leave_or_remove(own)) } }
+        }
+    };
+    Ok(Page::of(call, session, &member.email, content).response(mistakes.status()))
+}
+
+/// Makes a link that signs somebody in. The answer has it, this once.
+pub(crate) async fn make_link(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let (form, member) = (Form::read(call.request)?, member(call, session).await?);
+    let path = format!("{PEOPLE}/{}", member.user_id);
+    let organization_id = session.by.snapshot.organization_id;
+    let made = Sessions::new(call.app).create_link(&form.once(call, session)?, organization_id, member.user_id).await;
+    let (token, expires_at) = match made {
+        Ok(made) => made,
+        Err(Error::Spent(_)) => {
+            return Ok(reveal::gone(call, session, "make another.", &path, "Go to the person"));
+        }
+        Err(error) => {
+            let mistakes = Mistakes::of(call, session, error, LINK, &[])?;
+            return person(call, session, &member, member.role.as_str(), &mistakes, false);
+        }
+    };
+    let link = format!("{}/sign-in/{}", call.request.origin, token.expose());
+    let content = html! {
+        p {
+            "Send this link to " strong { (member.email) } ". Whoever opens it first is signed in as this person, so \
+             send it where only they read it. It works once, until " (time::date(expires_at)) "."
+        }
+        (reveal::once("The link", &link, "Copy the link", &path))
+        p { "If it is lost, make another." }
+    };
+    Ok(Page { secret: true, ..Page::of(call, session, "A link to sign in", content) }.response(200))
+}
+
+fn leave_or_remove(own: bool) -> &'static str {
+    if own { "Leave the organization …" } else { "Remove from the organization …" }
+}
+
+/// The box with which somebody insists, and what then is.
+fn force() -> Markup {
+    html! {
+        label.check {
+            input type="checkbox" name="force" value="yes" required;
+            " Do it anyway, even if nobody can make or end keys of this organization any more."
+        }
+    }
+}
+
+/// What is wrong, and whether it can be forced. The message of the API speaks of a parameter.
+fn insisting(
+    call: &Call<'_>,
+    session: &SignedIn,
+    error: Error,
+    field: &'static str,
+) -> Result<(Mistakes, bool), Problem> {
+    let mistakes = Mistakes::of(call, session, error, FORM, &[("last_owner", field)])?;
+    if !mistakes.refused_with("last_managing_key") {
+        return Ok((mistakes, false));
+    }
+    let message = "Nobody but this person has a key that can manage the organization's keys. Make one first.";
+    Ok((mistakes.saying(message), true))
+}
+
+pub(crate) async fn change_role(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let form = Form::read(call.request)?;
+    let member = member(call, session).await?;
+    let mut mistakes = Mistakes::default();
+    let Some(role) = mistakes.read("role", read_role(form.get("role"))) else {
+        return person(call, session, &member, member.role.as_str(), &mistakes, false);
+    };
+    let organization_id = session.by.snapshot.organization_id;
+    let forced = form.get("force") == "yes";
+    match People::new(call.app).set_role(&session.by, organization_id, member.user_id, role, forced).await {
+        Ok(_) => Ok(see_other(&format!("{PEOPLE}/{}?done=role", member.user_id))),
+        Err(error) => {
+            let (mistakes, may_force) = insisting(call, session, error, "role")?;
+            person(call, session, &member, role.as_str(), &mistakes, may_force)
+        }
+    }
+}
+
+pub(crate) async fn ask_to_remove(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let member = member(call, session).await?;
+    removal(call, session, &member, &Mistakes::default(), false).await
+}
+
+async fn removal(
+    call: &Call<'_>,
+    session: &SignedIn,
+    member: &Member,
+    mistakes: &Mistakes,
+    may_force: bool,
+) -> Result<Response, Problem> {
+    let keys = keys_of(call, session, member.user_id).await?;
+    let own = session.by.snapshot.user_id == Some(member.user_id);
+    let path = format!("{PEOPLE}/{}", member.user_id);
+    let now = call.app.clock.now();
+    let content = html! {
+        (back(&path, &member.email))
+        form.card method="post" action={ (path) "/remove" } {
+            (mistakes.above(FORM))
+            p { "This cannot be undone. With " strong { (member.email) } " end:" }
+            ul {
+                li {
+                    @match &keys {
+                        Some((keys, _)) if keys.is_empty() => "their keys: there are none that work",
+                        Some((keys, has_more)) => {
+                            "their keys, which are refused everywhere from then on:"
+                            ul {
+                                @for key in keys {
+                                    li {
+                                        strong { (key.name.as_str()) } ", "
+                                        @match key.last_used_at {
+                                            Some(at) => { "last used " (time::relative(at, now)) }
+                                            None => "never used",
+                                        }
+                                    }
+                                }
+                                @if *has_more { li { "and more" } }
+                            }
+                        }
+                        None => "all their keys, which are refused everywhere from then on",
+                    }
+                }
+                li { "wherever they are signed in to these pages" }
+                li { "their place in every team, and what was shared with them" }
+                li { "open invitations that they made" }
+            }
+            p.hint { "Whoever is invited again comes back as somebody new: the keys do not come back." }
+            @if may_force { (force()) }
+            div.bar {
+                button.danger { @if own { "Leave the organization" } @else { "Remove " (member.email) } }
+                a.button.quiet href=(path) { "Cancel" }
+            }
+        }
+    };
+    let title = if own { "Leave the organization" } else { "Remove a person" };
+    Ok(Page::of(call, session, title, content).response(mistakes.status()))
+}
+
+/// Somebody's keys that end with him, as far as they are named, and whether there are more; `None` for whoever
+/// may not see them.
+async fn keys_of(call: &Call<'_>, session: &SignedIn, user_id: UserId) -> Result<Option<(Vec<Key>, bool)>, Problem> {
+    if !may(session, &READ) {
+        return Ok(None);
+    }
+    let filter = KeyFilter { user_id: Some(user_id), ..KeyFilter::default() };
+    let page = Keys::new(call.app).list(&session.by, &filter, KeyCursor::Start, KEYS_NAMED).await?;
+    Ok(Some((page.items, page.has_more)))
+}
+
+pub(crate) async fn remove(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let form = Form::read(call.request)?;
+    let member = member(call, session).await?;
+    let forced = form.get("force") == "yes";
+    match People::new(call.app).remove(&session.by, session.by.snapshot.organization_id, member.user_id, forced).await {
+        Ok(()) => Ok(see_other("/settings/people?done=removed")),
+        Err(error) => {
+            let (mistakes, may_force) = insisting(call, session, error, FORM)?;
+            removal(call, session, &member, &mistakes, may_force).await
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Pages about refusals and failures.
+
+use bitting_http::{
+    call::Call,
+    message::{Request, Response},
+    problem::Problem,
+};
+use bitting_keys::{
+    app::{error::Error, sessions::SignedIn},
+    domain::{decision::Refusal, scope::Scope},
+};
+use maud::html;
+
+use crate::layout::Page;
+
+/// The page of what went wrong.
+pub(crate) fn problem_page(session: Option<(&SignedIn, &str)>, problem: &Problem) -> Response {
+    let (status, _) = problem.status_and_code();
+    let (title, text) = match problem {
+        Problem::NoSuchPath | Problem::App(Error::NotFound) => {
+            ("Not found", "There is nothing here, or nothing that you may see.".to_owned())
+        }
+        Problem::MethodNotAllowed(_) => ("Not possible", "This address does not do what was asked of it.".to_owned()),
+        Problem::App(Error::Refused(Refusal::MissingScopes(scopes))) => {
+            let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
+            let text = "You are signed in with a key that does not hold what this needs";
+            ("Not allowed", format!("{text}: {}. Sign in with another key, or by a link.", scopes.join(", ")))
+        }
+        problem if status == 403 => ("Not allowed", problem.detail()),
+        problem if status == 429 => ("Too many attempts", problem.detail()),
+        problem if status == 503 => ("Not available", problem.detail()),
+        problem => ("Something is wrong", problem.detail()),
+    };
+    let back = if session.is_some() { ("/settings/keys", "Go to the API keys") } else { ("/sign-in", "Sign in") };
+    let content = html! { p { (text) } p { a href=(back.0) { (back.1) } } };
+    let mut response = Page { title, session, secret: false, content }.response(status);
+    match problem {
+        Problem::MethodNotAllowed(allowed) => response.headers.push(("Allow".into(), allowed.clone())),
+        _ if status == 429 => response.headers.push(("Retry-After".into(), "60".to_owned())),
+        _ if status == 503 => response.headers.push(("Retry-After".into(), "2".to_owned())),
+        _ => {}
+    }
+    response
+}
+
+/// The answer to whoever does not administer the organization, where only those can do something who do.
+pub(crate) fn for_admins(call: &Call<'_>, session: &SignedIn) -> Response {
+    let content = html! {
+        p { "Only owners and admins of the organization can do this. Ask one of them." }
+        p { a href="/settings/keys" { "Go to the API keys" } }
+    };
+    Page::of(call, session, "Not allowed", content).response(403)
+}
+
+/// The answer to a form that was not sent by one of these pages.
+pub(crate) fn foreign_form() -> Response {
+    let content = html! {
+        p { "This form was not sent by a page of this address, so nothing was done." }
+        p { a href="/settings/keys" { "Go to the API keys" } }
+    };
+    Page { title: "Not allowed", session: None, secret: false, content }.response(403)
+}
+
+/// The answer where the cookie that signs somebody in would not be kept, and what he sends could be read.
+pub(crate) fn needs_tls(request: &Request) -> Response {
+    let host = request.origin.trim_start_matches("http://");
+    let content = html! {
+        p {
+            "This address begins with " code { "http://" } ". What is sent over it can be read on the way, so nobody can \
+             sign in here."
+        }
+        p { a.button href={ "https://" (host) (request.path) } { "Go on with https" } }
+        p.hint {
+            "If nothing answers there, whoever runs this service has to give it a certificate. On one's own machine \
+             it works without, as " code { "http://localhost" } "."
+        }
+    };
+    Page { title: "This needs https", session: None, secret: false, content }.response(403)
+}
+
+pub(crate) async fn no_such_page(_: &Call<'_>) -> Result<Response, Problem> {
+    Err(Problem::NoSuchPath)
+}
+
+/// The page of a deployment whose configuration is wrong.
+pub(crate) fn misconfigured(request_id: &str) -> Response {
+    let content = html! {
+        p { "The configuration of this service is wrong, so it answers nothing until whoever runs it has corrected it." }
+        p.hint {
+            "If that is you: the log of the Worker names the variable that is wrong and says what it must be, with the \
+             request " code { (request_id) } "."
+        }
+    };
+    let mut response = Page { title: "Not configured", session: None, secret: false, content }.response(503);
+    response.headers.push(("Retry-After".into(), "2".to_owned()));
+    response
+}
