@@ -7,7 +7,11 @@ use bitting_keys::domain::{
     time::UnixMillis,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, Error},
+};
+use serde_json::{Map, Value};
 
 use crate::domain::id::{DatasetId, EvaluationId, LiveEvaluationId};
 
@@ -85,13 +89,25 @@ pub enum Permission {
 }
 
 /// Something that a viewer sees, and what they may do with it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Permitted<T> {
     /// The thing.
-    #[serde(flatten)]
     pub item: T,
     /// The most that they may do with it.
     pub permission: Permission,
+}
+
+/// Reads the columns of the thing and `permission` from one row. `serde(flatten)` would do the same for ten times the
+/// code.
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Permitted<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut row = Map::<String, Value>::deserialize(deserializer)?;
+        let permission = row.remove("permission").unwrap_or_default();
+        Ok(Self {
+            permission: Permission::deserialize(permission).map_err(D::Error::custom)?,
+            item: T::deserialize(Value::Object(row)).map_err(D::Error::custom)?,
+        })
+    }
 }
 
 /// A part of a list, the newest first.

@@ -20,7 +20,12 @@ use crate::{
         time::UnixMillis,
         token::{SessionToken, SignInToken},
     },
-    storage::{audit, batch::Batch, changes, people, sessions},
+    storage::{
+        audit,
+        batch::Batch,
+        changes, people,
+        sessions::{self, SessionRow},
+    },
 };
 
 /// How long a link to sign in works that somebody has made, in milliseconds.
@@ -198,10 +203,10 @@ impl Sessions<'_> {
         let mut results = batch.run(&*self.app.database).await?;
         let news = News { asked, sent_at: now, changes: results.take(changes)? };
         self.app.isolate.hear(&news);
-        let Some(session) = results.take(session)? else { return Ok(None) };
-        let (last_seen_at, organization) = (session.last_seen_at, session.organization.clone());
-        let name = session.email.clone().or_else(|| session.key_name.as_ref().map(|name| name.as_str().to_owned()));
-        let snapshot = session.snapshot(news.head());
+        let Some((session, snapshot)) = results.take(session)? else { return Ok(None) };
+        let SessionRow { last_seen_at, organization, email, key_name } = session;
+        let name = email.or_else(|| key_name.map(|name| name.as_str().to_owned()));
+        let snapshot = snapshot.at(news.head());
         let Some(session_id) = snapshot.session_id else { return Ok(None) };
         if now.ms_since(last_seen_at) >= SEEN_MS {
             self.note_seen(session_id, now);

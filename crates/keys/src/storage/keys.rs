@@ -14,7 +14,10 @@ use crate::{
     },
     ports::{DatabaseError, Row, Statement},
     statement,
-    storage::{Conditions, audit::keep_until, batch::Query, idempotency::SUBJECT, json_text, json_text_or_null, typed},
+    storage::{
+        Conditions, audit::keep_until, batch::Query, idempotency::SUBJECT, json_text, json_text_or_null, typed,
+        typed_pairs,
+    },
 };
 
 /// The columns of a [`Key`].
@@ -36,16 +39,18 @@ struct KeyRow {
     project_id: Option<ProjectId>,
     bound_to: Option<BoundTo>,
     kind: KeyKind,
-    #[serde(flatten)]
-    preview: Preview,
+    stem: String,
+    start: String,
+    last4: String,
     name: Name,
     #[serde(deserialize_with = "json_text_or_null")]
     scopes: Scopes,
     role: Role,
     #[serde(deserialize_with = "json_text")]
     metadata: Map<String, Value>,
-    #[serde(flatten)]
-    life: Life,
+    expires_at: Option<UnixMillis>,
+    disabled_at: Option<UnixMillis>,
+    revoked_at: Option<UnixMillis>,
     created_at: UnixMillis,
     created_by: Option<KeyId>,
     updated_at: UnixMillis,
@@ -68,11 +73,11 @@ impl From<KeyRow> for Key {
             bound_to: row.bound_to,
             kind: row.kind,
             name: row.name,
-            preview: row.preview,
+            preview: Preview { stem: row.stem, start: row.start, last4: row.last4 },
             scopes: row.scopes,
             role: row.role,
             metadata: row.metadata,
-            life: row.life,
+            life: Life { expires_at: row.expires_at, disabled_at: row.disabled_at, revoked_at: row.revoked_at },
             created_at: row.created_at,
             created_by: row.created_by,
             updated_at: row.updated_at,
@@ -182,12 +187,11 @@ pub fn made_key(key_id: KeyId, digest: &str) -> Query<Option<(Key, String)>> {
 /// Reads the rows of [`made_key`].
 pub fn read_made_key(rows: Vec<Row>) -> Result<Option<(Key, String)>, DatabaseError> {
     #[derive(Deserialize)]
-    struct MadeRow {
-        #[serde(flatten)]
-        key: KeyRow,
+    struct DigestRow {
         digest: String,
     }
-    Ok(typed::<MadeRow>(rows)?.into_iter().next().map(|row| (row.key.into(), row.digest)))
+    let row = typed_pairs::<KeyRow, DigestRow>(rows)?.into_iter().next();
+    Ok(row.map(|(key, DigestRow { digest })| (key.into(), digest)))
 }
 
 /// The order of a list's rows.
@@ -216,13 +220,6 @@ pub fn list_owned(
     limit: i64,
     now: UnixMillis,
 ) -> Query<Vec<(Key, KeyOwner)>> {
-    #[derive(Deserialize)]
-    struct OwnedRow {
-        #[serde(flatten)]
-        key: KeyRow,
-        #[serde(flatten)]
-        owner: KeyOwner,
-    }
     let (mut conditions, last) = last_looked_through(reach, filter, cursor);
     conditions.and(&match cursor {
         KeyCursor::Before(_) => format!("id <= coalesce(({last}), '~')"),
@@ -237,7 +234,7 @@ pub fn list_owned(
          WHERE {within} ORDER BY id {order} LIMIT :limit"
     );
     Query::new(conditions.statement(&sql), |rows| {
-        Ok(typed::<OwnedRow>(rows)?.into_iter().map(|row| (row.key.into(), row.owner)).collect())
+        Ok(typed_pairs::<KeyRow, KeyOwner>(rows)?.into_iter().map(|(key, owner)| (key.into(), owner)).collect())
     })
 }
 

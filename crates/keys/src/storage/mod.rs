@@ -211,6 +211,13 @@ pub fn typed<T: DeserializeOwned>(rows: Vec<Row>) -> Result<Vec<T>, DatabaseErro
         .map_err(|error| DatabaseError::Failed(format!("a row is not what the statement selects: {error}")))
 }
 
+/// Reads the rows of a statement that selects the columns of two values. `serde(flatten)` would do the same for ten
+/// times the code.
+pub fn typed_pairs<A: DeserializeOwned, B: DeserializeOwned>(rows: Vec<Row>) -> Result<Vec<(A, B)>, DatabaseError> {
+    let first = typed::<A>(rows.clone())?;
+    Ok(first.into_iter().zip(typed::<B>(rows)?).collect())
+}
+
 /// The JSON text that a column holds of a value.
 pub fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()

@@ -5,11 +5,10 @@ use serde::Deserialize;
 
 use crate::{
     domain::{
-        id::{KeyId, OrganizationId, Seq, SessionId, UserId},
+        id::{KeyId, OrganizationId, SessionId, UserId},
         key::Name,
         key_text::Digest,
         session::{IDLE_MS, NewSession, NewSignInLink, Session, SessionReach, SignInLink},
-        snapshot::Snapshot,
         time::UnixMillis,
     },
     ports::Statement,
@@ -18,7 +17,7 @@ use crate::{
         batch::Query,
         people::names,
         snapshots::{BEHIND, SnapshotRow, candidate},
-        typed,
+        typed_pairs,
     },
 };
 
@@ -121,17 +120,16 @@ pub fn insert_link(link: &NewSignInLink) -> Statement {
 /// The link with this digest, if it still opens something, and its organization.
 pub fn link_by_digest(link: Digest, now: UnixMillis) -> Query<Option<(OrganizationId, SignInLink)>> {
     #[derive(Deserialize)]
-    struct LinkRow {
+    struct OrganizationRow {
         organization_id: OrganizationId,
-        #[serde(flatten)]
-        link: SignInLink,
     }
     let sql = format!(
         "SELECT l.organization_id, l.user_id, u.email, o.name AS organization, l.role, l.expires_at, l.key_expires_at \
          FROM {OPEN_LINK}"
     );
     Query::new(statement!(sql, link, now), |rows| {
-        Ok(typed::<LinkRow>(rows)?.into_iter().next().map(|row| (row.organization_id, row.link)))
+        let row = typed_pairs::<OrganizationRow, SignInLink>(rows)?.into_iter().next();
+        Ok(row.map(|(OrganizationRow { organization_id }, link)| (organization_id, link)))
     })
 }
 
@@ -143,8 +141,6 @@ pub fn use_up(link: Digest) -> Statement {
 /// A session, and whatever its snapshot is made of.
 #[derive(Deserialize)]
 pub struct SessionRow {
-    #[serde(flatten)]
-    snapshot: SnapshotRow,
     /// The instant of its last use, up to an hour late.
     pub last_seen_at: UnixMillis,
     /// The name of its organization.
@@ -155,16 +151,9 @@ pub struct SessionRow {
     pub key_name: Option<Name>,
 }
 
-impl SessionRow {
-    /// The snapshot in whose name the session acts, which was read at `seq`.
-    pub fn snapshot(self, seq: Seq) -> Snapshot {
-        self.snapshot.at(seq)
-    }
-}
-
 /// The session with this token, and the snapshot in whose name it acts. Goes into one batch with
 /// [`crate::storage::changes::since`], whose head is the snapshot's `seq`.
-pub fn by_digest(digest: Digest, now: UnixMillis) -> Query<Option<SessionRow>> {
+pub fn by_digest(digest: Digest, now: UnixMillis) -> Query<Option<(SessionRow, SnapshotRow)>> {
     let sql = format!(
         "SELECT s.last_seen_at, k.name AS key_name, s.id AS session_id, coalesce(s.key_id, s.id) AS id, \
          s.organization_id, s.user_id, k.project_id, coalesce(k.kind, 'pat') AS kind, \
@@ -178,7 +167,9 @@ pub fn by_digest(digest: Digest, now: UnixMillis) -> Query<Option<SessionRow>> {
          LEFT JOIN users u ON u.id = s.user_id LEFT JOIN projects p ON p.id = k.project_id \
          WHERE s.digest = :digest AND {OPEN}"
     );
-    Query::first(statement!(sql, digest, now, idle_since: now.plus_ms(-IDLE_MS)))
+    Query::new(statement!(sql, digest, now, idle_since: now.plus_ms(-IDLE_MS)), |rows| {
+        Ok(typed_pairs(rows)?.into_iter().next())
+    })
 }
 
 /// Writes down that a session is in use.

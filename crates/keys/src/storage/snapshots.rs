@@ -37,12 +37,14 @@ pub struct SnapshotRow {
     role: Role,
     #[serde(deserialize_with = "json_text")]
     metadata: Map<String, Value>,
-    #[serde(flatten)]
-    life: Life,
+    expires_at: Option<UnixMillis>,
+    disabled_at: Option<UnixMillis>,
+    revoked_at: Option<UnixMillis>,
     outgoing_until: Option<UnixMillis>,
     operator: i64,
-    #[serde(flatten)]
-    policy: Policy,
+    default_expiry_days: Option<i64>,
+    longest_expiry_days: Option<i64>,
+    max_keys_per_user: Option<i64>,
     subscription: Subscription,
     suspended_at: Option<UnixMillis>,
     user_role: Option<Role>,
@@ -67,7 +69,11 @@ impl SnapshotRow {
             key_id: self.id,
             organization_id: self.organization_id,
             operator: self.operator == 1,
-            policy: self.policy,
+            policy: Policy {
+                default_expiry_days: self.default_expiry_days,
+                longest_expiry_days: self.longest_expiry_days,
+                max_keys_per_user: self.max_keys_per_user,
+            },
             subscription: self.subscription,
             user_id: self.user_id,
             project_id: self.project_id,
@@ -77,7 +83,7 @@ impl SnapshotRow {
             scopes: self.scopes,
             role: self.user_role.map_or(self.role, |user_role| user_role.min(self.role)),
             metadata: self.metadata,
-            life: self.life,
+            life: Life { expires_at: self.expires_at, disabled_at: self.disabled_at, revoked_at: self.revoked_at },
             outgoing_until: self.outgoing_until,
             standing,
         }
