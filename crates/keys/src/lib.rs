@@ -1,10 +1,10 @@
-//! What a key is, how it is verified, and who may touch what.
+//! The key service: keys, their verification, and access to them.
 //!
-//! | room | what is in it | may import |
+//! | room | contents | may import |
 //! |---|---|---|
 //! | [`domain`] | keys, scopes, snapshots, the feed, the decision, people, organizations; pure | nothing |
-//! | [`ports`] | the things that the outside world gives | `domain` |
-//! | [`storage`] | all SQL of these, and the form of what KV holds | `ports`, `domain` |
+//! | [`ports`] | the services that the platform provides | `domain` |
+//! | [`storage`] | all SQL of these, and the format of the entries in KV | `ports`, `domain` |
 //! | [`app`] | the use cases, free of HTTP | `storage`, `ports`, `domain` |
 
 pub mod app;

@@ -1,4 +1,4 @@
-//! The audit log: the events that are written, as they are read back, and the filter of a list.
+//! The audit log: events as they are written, events as they are read back, and the filter of a list.
 
 use std::fmt;
 
@@ -11,32 +11,32 @@ use crate::domain::{
     time::UnixMillis,
 };
 
-/// The action of every attempt that was refused.
+/// The action of every refused attempt.
 pub const REFUSED: &str = "refused";
 
-/// The one who acts, and the request in which they do.
+/// The actor of an event, and the request that carried it out.
 #[derive(Debug, Clone)]
 pub struct Actor {
-    /// The key that acts; `None`: the operator.
+    /// The acting key; `None` for the operator.
     pub key_id: Option<KeyId>,
-    /// The user as whom it acts.
+    /// The user that the key acts as.
     pub user_id: Option<UserId>,
-    /// The session on the settings pages in which it acts.
+    /// The session on the settings pages.
     pub session_id: Option<SessionId>,
-    /// The request.
+    /// The id of the request.
     pub request_id: String,
-    /// The address that the platform saw.
+    /// The client's address, as the platform reports it.
     pub ip: Option<String>,
 }
 
 /// A change of a key, a project, an organization, or anything else that has an id.
 #[derive(Debug, Clone)]
 pub struct AuditEvent {
-    /// The organization in whose audit log it stands.
+    /// The organization whose audit log receives the event.
     pub organization_id: OrganizationId,
-    /// The id of what was changed.
+    /// The id of the changed resource.
     pub subject: String,
-    /// The kind of change: `key.created`.
+    /// The kind of change, such as `key.created`.
     pub action: &'static str,
     /// The new values; never a secret.
     pub details: Value,
@@ -45,7 +45,7 @@ pub struct AuditEvent {
 }
 
 impl AuditEvent {
-    /// An event about what has this id.
+    /// Creates an event about the resource with this id.
     pub fn new(
         organization_id: OrganizationId,
         subject: impl fmt::Display,
@@ -57,51 +57,51 @@ impl AuditEvent {
     }
 }
 
-/// An event as it is read back.
+/// An event, as it is read back.
 #[derive(Debug, Clone, Deserialize)]
 pub struct AuditRecord {
-    /// Its number: what is written later has a higher one.
+    /// The event's number. Later events have higher numbers.
     pub id: i64,
-    /// The id of what was changed.
+    /// The id of the changed resource.
     pub subject: String,
     /// The kind of change.
     pub action: String,
     /// `key`, `operator` or `system`.
     pub actor_kind: String,
-    /// The key that acted.
+    /// The acting key.
     pub actor_id: Option<String>,
-    /// The user as whom it acted.
+    /// The user that the key acted as.
     pub actor_user_id: Option<String>,
-    /// The session on the settings pages in which it acted.
+    /// The session on the settings pages.
     pub actor_session_id: Option<String>,
-    /// The address that the platform saw.
+    /// The client's address, as the platform reported it.
     pub ip: Option<String>,
-    /// The request.
+    /// The id of the request.
     pub request_id: Option<String>,
     /// The new values.
     #[serde(deserialize_with = "json::text")]
     pub details: Map<String, Value>,
-    /// The code with which an attempt was refused.
+    /// The error code of a refused attempt.
     pub refusal: Option<String>,
     /// The instant of the change.
     pub at: UnixMillis,
 }
 
-/// The events that a list shows; `None` asks nothing.
+/// The filter of a list of events; `None` filters nothing.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
     /// The kind of change.
     pub action: Option<String>,
-    /// The id of what was changed.
+    /// The id of the changed resource.
     pub subject: Option<String>,
-    /// The key that acted.
+    /// The acting key.
     pub actor_id: Option<KeyId>,
-    /// The user as whom it acted.
+    /// The user that the key acted as.
     pub user_id: Option<UserId>,
-    /// The first instant.
+    /// The first instant, inclusive.
     pub since: Option<UnixMillis>,
-    /// The first instant that is left out.
+    /// The last instant, exclusive.
     pub until: Option<UnixMillis>,
-    /// Whether attempts that were refused, or what was done; `None`: both.
+    /// `true` for refused attempts only, `false` for changes only, `None` for both.
     pub refused: Option<bool>,
 }

@@ -1,5 +1,5 @@
-//! The catalogue: every resource and action that a scope can name, sets of them with a name, recipes, and
-//! the operator's own routes. It is data: the file `catalogue.json`, or what the operator puts in its place.
+//! The catalogue: every resource and action that a scope can name, the bundles of scopes, the presets for keys, and
+//! the operator's own routes. It is data: the file `catalogue.json`, or the operator's replacement for it.
 
 use std::{fmt, marker::PhantomData};
 
@@ -14,36 +14,36 @@ use crate::domain::scope::{Scope, Scopes};
 /// The action of every scope that only reads.
 pub const READ: &str = "read";
 
-/// The methods that a route of the operator can take. HEAD goes where GET goes.
+/// The methods that an operator's route can take. HEAD is served by the route for GET.
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-/// How long an upstream may take when nobody says, and at most, in seconds.
+/// The default and the maximum time for an upstream to answer, in seconds.
 const DEFAULT_TIMEOUT_SECONDS: u32 = 30;
 const MAX_TIMEOUT_SECONDS: u32 = 300;
 
 /// The catalogue, checked.
 pub struct Catalogue {
-    /// The surfaces that are served, each once.
+    /// The surfaces that are served, without duplicates.
     pub surfaces: Vec<Surface>,
     resources: Vec<(String, Entries<String>)>,
-    /// Sets of scopes by their names; the scopes are those that were meant when the catalogue was read.
+    /// The bundles: named sets of scopes, resolved when the catalogue was read.
     pub bundles: Vec<(String, Scopes)>,
-    /// Recipes for keys that can do what they are for, and no more.
+    /// The presets: the least scopes for a purpose.
     pub presets: Vec<Preset>,
     /// The operator's own routes, in the file's order.
     pub routes: Vec<Route>,
 }
 
-/// A part of the service that a deployment can do without.
+/// An optional part of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Surface {
     /// The evaluation platform: data sets, evaluations, live evaluations, results, review, traces.
     Evaluations,
-    /// The API that Braintrust's libraries ask.
+    /// The API for Braintrust's libraries.
     Braintrust,
-    /// The API that Confident AI's libraries ask.
+    /// The API for Confident AI's libraries.
     Confident,
-    /// The API that TruLayer's libraries ask.
+    /// The API for TruLayer's libraries.
     Trulayer,
     /// The settings pages.
     Pages,
@@ -56,7 +56,7 @@ impl Surface {
     pub const ALL: [Self; 6] =
         [Self::Evaluations, Self::Braintrust, Self::Confident, Self::Trulayer, Self::Pages, Self::Mcp];
 
-    /// The surface's name in the catalogue, which is also that of its Cargo feature.
+    /// The surface's name in the catalogue, which is also the name of its Cargo feature.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Evaluations => "evaluations",
@@ -69,43 +69,43 @@ impl Surface {
     }
 }
 
-/// A recipe for a key.
+/// A preset for a new key.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Preset {
-    /// What the key is for.
+    /// The purpose of the key.
     pub title: String,
-    /// What it needs for that.
+    /// The scopes that the purpose needs.
     pub scopes: Vec<Scope>,
-    /// What else to know.
+    /// Advice for people who choose the preset.
     pub note: String,
 }
 
-/// A route of the operator's: requests that are passed on to another server.
+/// An operator's route: requests that are forwarded to another server.
 #[derive(Debug, Clone)]
 pub struct Route {
     /// The methods, in capitals.
     pub methods: Vec<String>,
-    /// The path; `:name` stands for a segment, and `*name` at its end for all that follows.
+    /// The path. `:name` stands for one segment, and `*name` at the end for the rest.
     pub path: String,
-    /// What a key must hold.
+    /// The scope that a key must hold.
     pub scope: Scope,
-    /// Who answers.
+    /// The server that answers.
     pub target: Target,
-    /// How long the answer may take to begin, in seconds.
+    /// The time in which the answer must begin, in seconds.
     pub timeout_seconds: u32,
 }
 
-/// Who answers a route of the operator's.
+/// The server that answers an operator's route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// A server, by its origin: `https://orders.internal.example`.
+    /// A server, by its origin, such as `https://orders.internal.example`.
     Upstream(String),
     /// Another Worker, by the name of the service binding.
     Service(String),
 }
 
-/// The catalogue as its file has it.
+/// The catalogue as it stands in its file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -113,12 +113,12 @@ struct File {
     resources: Entries<Entries<String>>,
     bundles: Entries<Option<Vec<String>>>,
     presets: Vec<Preset>,
-    /// More of the same, for a service that serves [`Surface::Evaluations`].
+    /// Additions that apply if [`Surface::Evaluations`] is served.
     evaluations: Option<Section>,
     routes: Vec<RouteEntry>,
 }
 
-/// The scopes of one surface, and what is made of them.
+/// The scopes of one surface, with their bundles and presets.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Section {
@@ -138,14 +138,14 @@ struct RouteEntry {
     timeout_seconds: Option<u32>,
 }
 
-/// A JSON object in its own order, in which no name is there twice.
+/// A JSON object in its original order, without duplicate names.
 struct Entries<T>(Vec<(String, T)>);
 
 impl Catalogue {
     /// Reads and checks a catalogue.
     ///
     /// # Errors
-    /// What is wrong, and where.
+    /// A message with the place and the fault.
     pub fn parse(text: &str) -> Result<Self, String> {
         let file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
         for (index, surface) in file.surfaces.iter().enumerate() {
@@ -190,7 +190,7 @@ impl Catalogue {
         Ok(catalogue)
     }
 
-    /// Every scope with what it allows, wildcards not among them.
+    /// Every scope with its description, without wildcards.
     pub fn scopes(&self) -> impl Iterator<Item = (Scope, &str)> {
         let all = self.resources.iter().flat_map(|(resource, actions)| {
             actions.0.iter().map(move |(action, allows)| (format!("{resource}:{action}"), allows))
@@ -208,7 +208,7 @@ impl Catalogue {
         self.with_action(READ)
     }
 
-    /// Whether the catalogue knows this scope.
+    /// Whether the catalogue contains this scope.
     pub fn contains(&self, scope: &Scope) -> bool {
         let resource = self.resources.iter().find(|(resource, _)| resource == scope.resource());
         resource.is_some_and(|(_, actions)| {
@@ -216,10 +216,10 @@ impl Catalogue {
         })
     }
 
-    /// The scopes that a list of scopes and names of bundles stands for.
+    /// Resolves a list of scopes and names of bundles to scopes.
     ///
     /// # Errors
-    /// The place in the list that is wrong, and what is.
+    /// The index of the wrong entry, and a message.
     pub fn expand(&self, entries: &[String]) -> Result<Scopes, (usize, String)> {
         let mut list = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
@@ -259,10 +259,10 @@ impl Catalogue {
         self.routes.iter().filter(|route| route.path == found.path).collect()
     }
 
-    /// Whether there is such a scope.
+    /// Checks that the catalogue contains this scope.
     ///
     /// # Errors
-    /// A sentence that says that there is none.
+    /// A message that names the scope.
     pub fn check(&self, scope: &Scope) -> Result<(), String> {
         if self.contains(scope) { Ok(()) } else { Err(format!("there is no scope `{scope}`")) }
     }
@@ -271,7 +271,7 @@ impl Catalogue {
         self.scopes().map(|(scope, _)| scope).filter(move |scope| scope.action() == wanted)
     }
 
-    /// Adds a resource. An error begins with the place in it that is wrong, if one is, and a colon.
+    /// Adds a resource. An error begins with the place within the resource, if there is one, and a colon.
     fn add_resource(&mut self, name: &str, actions: Entries<String>) -> Result<(), String> {
         if self.resources.iter().any(|(known, _)| known == name) {
             return Err(": is there twice".to_owned());
@@ -286,7 +286,7 @@ impl Catalogue {
         Ok(())
     }
 
-    /// A bundle's scopes; `*:read` stands for every scope with that action.
+    /// The scopes of a bundle. `*:read` stands for every scope with that action.
     fn bundle(&self, name: &str, entries: Option<Vec<String>>) -> Result<Scopes, String> {
         let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
         if name.is_empty() || !name.bytes().all(fits) {
@@ -362,7 +362,7 @@ impl Catalogue {
     }
 }
 
-/// Whether a path is one that a request can have, `:name` and a last `*name` aside.
+/// Whether a request can have this path, apart from `:name` and a last `*name`.
 fn is_path(path: &str) -> bool {
     let Some(segments) = path.strip_prefix('/') else { return false };
     let plain = |segment: &str| {
@@ -379,8 +379,8 @@ fn is_path(path: &str) -> bool {
     })
 }
 
-/// How specific a path's template is, segment by segment. Of two that match the same path the lesser one is the more
-/// specific: a text before a `:name`, and that before a `*name`.
+/// The specificity of a path's template, segment by segment. Of two templates that match the same path, the lesser
+/// value is the more specific: a text comes before a `:name`, and a `:name` before a `*name`.
 fn specificity(template: &str) -> Vec<u8> {
     let rank = |segment: &str| match segment.bytes().next() {
         Some(b':') => 1,
@@ -395,8 +395,8 @@ fn overlap(one: &str, other: &str) -> bool {
     one.split('/').zip(other.split('/')).all(|(one, other)| one == other || one.starts_with([':', '*']))
 }
 
-/// Whether a template matches a path. A `:name` stands for a segment that is not empty, a `*name` for all that follows,
-/// which is not empty either.
+/// Whether a template matches a path. A `:name` stands for one segment, a `*name` for the rest; neither may be
+/// empty.
 fn matches(template: &str, path: &str) -> bool {
     let (mut templates, mut segments) = (template.split('/'), path.split('/'));
     loop {
@@ -412,7 +412,7 @@ fn matches(template: &str, path: &str) -> bool {
     }
 }
 
-/// Whether a text is a scheme, a host and perhaps a port.
+/// Whether a text is a scheme, a host and an optional port.
 pub fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte);
@@ -458,7 +458,7 @@ mod tests {
 
     const FILE: &str = include_str!("../../../../catalogue.json");
 
-    /// The repository's catalogue with this at a place.
+    /// Parses the repository's catalogue with one value replaced.
     fn with(pointer: &str, value: Value) -> Result<Catalogue, String> {
         let mut file: Value = serde_json::from_str(FILE).unwrap();
         let (place, name) = pointer.rsplit_once('/').unwrap();

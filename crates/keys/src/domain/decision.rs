@@ -7,33 +7,33 @@ use crate::domain::{
     time::UnixMillis,
 };
 
-/// Why a key is refused.
+/// The reason why a key is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// The text is no key at all.
+    /// The text is not a key.
     Malformed,
-    /// No such key, or none that the asker may know of.
+    /// The key does not exist, or the caller may not know of it.
     Unknown,
-    /// Ended for good.
+    /// The key is revoked.
     Revoked,
-    /// Switched off.
+    /// The key is disabled.
     Disabled,
-    /// Past its expiry.
+    /// The key has expired.
     Expired,
-    /// The user whom it acts as is no longer in the organization.
+    /// The key's user is no longer in the organization.
     UserRemoved,
-    /// The project that it belongs to was deleted.
+    /// The key's project was deleted.
     ProjectDeleted,
     /// A rotation has replaced this secret of the key.
     RotatedOut,
-    /// Its organization is suspended.
+    /// The key's organization is suspended.
     OrganizationSuspended,
-    /// It is good, but does not hold these scopes.
+    /// The key is valid, but lacks these scopes.
     MissingScopes(Vec<Scope>),
 }
 
 impl Refusal {
-    /// The stable name of this refusal, for programs.
+    /// The stable code of this refusal, for programs.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Malformed => "malformed_api_key",
@@ -50,11 +50,11 @@ impl Refusal {
     }
 }
 
-/// Whether the key of this snapshot may do what `required` names, at `now`.
+/// Decides whether a key may use the scopes in `required` at `now`.
 ///
 /// # Errors
-/// The first reason against it, the most lasting first: a person who has to act should hear of the
-/// revocation before the expiry, and of a missing scope only when the key works at all.
+/// The first reason for a refusal, the most lasting first. A person who has to act should hear of the revocation
+/// before the expiry, and of a missing scope only if the key works at all.
 pub fn decide(snapshot: &Snapshot, required: &[Scope], now: UnixMillis) -> Result<(), Refusal> {
     let state = snapshot.life.state_at(now);
     match (state, snapshot.standing) {

@@ -1,9 +1,9 @@
-//! The change feed as one isolate knows it: what makes a snapshot from anywhere safe to believe.
+//! The change feed as one isolate knows it. It decides whether a cached snapshot may be used.
 //!
-//! The database numbers every change (`seq`, without gaps). A snapshot knows the `seq` at which it was
-//! read; the feed knows the last change of each subject since `base`. A snapshot is untrue only if one
-//! of its subjects changed behind its `seq`, and the feed can tell if it reaches back that far and was
-//! read lately. Nothing is ever guessed: what the feed cannot tell is read again from the database.
+//! The database numbers every change (`seq`, without gaps). A snapshot carries the `seq` at which it was read; the
+//! feed knows the last change of each subject since `base`. A snapshot is stale only if one of its subjects changed
+//! after its `seq`. The feed can tell if it reaches back that far and was read recently. Nothing is guessed: if the
+//! feed cannot tell, the database is read again.
 
 use std::collections::HashMap;
 
@@ -13,33 +13,33 @@ use crate::domain::{
     time::UnixMillis,
 };
 
-/// The most changes that one read of the feed brings.
+/// The maximum number of changes in one read of the feed.
 pub const PAGE: i64 = 1_000;
 
-/// The most subjects that an isolate remembers before it starts anew from the newest change.
+/// The maximum number of subjects that an isolate remembers. Beyond it, the feed starts again from the newest
+/// change.
 const MAX_SUBJECTS: usize = 20_000;
 
-/// One read of the feed: the newest changes from `asked` on, `asked` included, the newest first,
-/// at most [`PAGE`]. The newest change of all is never pruned, so the answer is empty only when
-/// nothing has ever changed.
+/// One read of the feed: the changes from `asked` on, inclusive, newest first, at most [`PAGE`]. The newest change
+/// is never pruned, so the answer is empty only if there was never a change.
 #[derive(Debug, Clone)]
 pub struct News {
-    /// The head that the isolate knew when it asked.
+    /// The head that the isolate knew when it sent the query.
     pub asked: Seq,
-    /// The instant before the question was sent: the answer may be that old.
+    /// The instant before the query was sent. The answer may be as old as this.
     pub sent_at: UnixMillis,
     /// The changes.
     pub changes: Vec<(Seq, Subject)>,
 }
 
 impl News {
-    /// The newest change that this answer knows.
+    /// The newest change in this answer.
     pub fn head(&self) -> Seq {
         self.changes.first().map_or(Seq(0), |(seq, _)| *seq)
     }
 }
 
-/// What an isolate knows of the changes.
+/// The changes that an isolate knows of.
 #[derive(Debug, Default)]
 pub struct Feed {
     known: Option<Known>,
@@ -47,7 +47,7 @@ pub struct Feed {
 
 #[derive(Debug)]
 struct Known {
-    /// Every change behind this one is known; snapshots from before it cannot be judged.
+    /// Every change after this one is known. Older snapshots cannot be judged.
     base: Seq,
     head: Seq,
     last_change: HashMap<Subject, Seq>,
@@ -55,21 +55,21 @@ struct Known {
 }
 
 impl Feed {
-    /// From where to ask for news.
+    /// The newest known change, from which to read on.
     pub fn head(&self) -> Seq {
         self.known.as_ref().map_or(Seq(0), |known| known.head)
     }
 
-    /// Takes in what a read of the feed brought.
+    /// Adds one read of the feed.
     pub fn apply(&mut self, news: &News) {
         let head = news.head();
-        // An answer that a newer one has overtaken is dropped whole: its age would make what is
-        // known look fresher than it is, and its gaps would be judged against the wrong head.
+        // An answer that a newer one has overtaken is dropped whole: its age would make the feed look fresher than
+        // it is, and its gaps would be judged against the wrong head.
         if head < self.head() {
             return;
         }
-        // Numbers follow one another, unless someone has stepped over some after a restore: then
-        // nothing from before that step can be judged any more.
+        // Numbers follow one another, except after a restore that skipped some. Then snapshots from before the skip
+        // can no longer be judged.
         let run = news.changes.iter().zip((0..=head.0).rev()).take_while(|((seq, _), expected)| seq.0 == *expected);
         let run: Vec<&(Seq, Subject)> = run.map(|(change, _)| change).collect();
         let oldest = run.last().map_or(Seq(1), |(seq, _)| *seq);
@@ -97,9 +97,9 @@ impl Feed {
         known.read_at = known.read_at.max(news.sent_at);
     }
 
-    /// How old the feed is, in milliseconds. `None` when it was never read, or when the clock was
-    /// set back behind that read: then nobody can say, and what was known is forgotten. Kept, it
-    /// would hide every newer read, and look young again once the clock had caught up with it.
+    /// The age of the feed, in milliseconds. `None` if it was never read, or if the clock was set back to before
+    /// that read. Then the age is unknown and the feed is forgotten. If it were kept, it would hide every newer
+    /// read, and look fresh again once the clock had caught up with it.
     pub fn age_ms(&mut self, now: UnixMillis) -> Option<i64> {
         let age = now.ms_since(self.known.as_ref()?.read_at);
         if age < 0 {
@@ -108,7 +108,7 @@ impl Feed {
         (age >= 0).then_some(age)
     }
 
-    /// Whether the feed reaches back to this snapshot and knows of no change behind it.
+    /// Whether the feed reaches back to this snapshot and knows of no later change of its subjects.
     pub fn permits(&self, snapshot: &Snapshot) -> bool {
         self.known.as_ref().is_some_and(|known| {
             snapshot.seq >= known.base
@@ -130,7 +130,7 @@ mod tests {
     const USER: &str = "01900000-0000-7000-8000-000000000003";
     const OTHER: &str = "01900000-0000-7000-8000-000000000004";
 
-    /// News of these changes, given as (seq, subject) with the newest first.
+    /// A read of the feed with these changes, written as (seq, subject), newest first.
     fn news(asked: i64, sent_at: i64, changes: &[(i64, &str)]) -> News {
         News {
             asked: Seq(asked),
@@ -167,8 +167,7 @@ mod tests {
         .unwrap()
     }
 
-    /// From which seq on, of 0 to 20, the feed permits snapshots. Whatever is newer than one that it
-    /// permits must be permitted, too.
+    /// The first seq, of 0 to 20, from which the feed permits snapshots. It must permit all later ones, too.
     fn permits_from(feed: &Feed) -> Option<i64> {
         let permitted: Vec<i64> = (0..=20).filter(|seq| feed.permits(&snapshot(*seq))).collect();
         let first = permitted.first().copied();

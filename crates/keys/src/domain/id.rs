@@ -1,4 +1,4 @@
-//! Typed ids. Each is a UUIDv7 (RFC 9562), so ids sort by the instant at which they were made.
+//! Typed ids. Each is a UUIDv7 (RFC 9562), so ids sort by creation time.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use uuid::{Builder, Uuid};
 
 use crate::{domain::time::UnixMillis, json_schema};
 
-/// Makes a type of an id: a UUIDv7 that is written with its hyphens.
+/// Defines the type of an id: a UUIDv7 that is written with its hyphens.
 #[macro_export]
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -17,7 +17,7 @@ macro_rules! id {
         pub struct $name(uuid::Uuid);
 
         impl $name {
-            /// A new id for this instant; `random` gives the bits that the instant leaves open.
+            /// Creates an id for this instant; `random` fills the remaining bits.
             pub fn new(now: $crate::domain::time::UnixMillis, random: [u8; 10]) -> Self {
                 Self($crate::domain::id::v7(now, random))
             }
@@ -51,7 +51,7 @@ macro_rules! id {
 }
 
 id! {
-    /// A key's id. It survives changes of the key; the key's text is something else.
+    /// A key's id. It stays the same when the key changes; the key's text is something else.
     KeyId
 }
 id! {
@@ -68,7 +68,7 @@ id! {
 }
 
 id! {
-    /// An invitation's id. It opens nothing: that is what the token is for.
+    /// An invitation's id. It gives no access; the token does.
     InvitationId
 }
 id! {
@@ -76,24 +76,24 @@ id! {
     TeamId
 }
 id! {
-    /// The id of a session on the settings pages. It opens nothing: that is what the token is for.
+    /// The id of a session on the settings pages. It gives no access; the token does.
     SessionId
 }
 
 impl SessionId {
-    /// The id by which a session is named where keys are.
+    /// This session's id, for places that expect a key's id.
     pub fn as_key(self) -> KeyId {
         KeyId(self.0)
     }
 }
 
-/// The id of the one thing that a key is bound to. A part of the service that the core does not know has made it.
+/// The id of the one resource that a key is bound to. Another part of the service creates it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BoundTo(String);
 
 impl BoundTo {
-    /// Returns a thing by its id.
+    /// Wraps the id of a resource.
     pub fn new(id: impl fmt::Display) -> Self {
         Self(id.to_string())
     }
@@ -112,8 +112,8 @@ json_schema!(BoundTo, "BoundTo", { "type": "string", "pattern": "^live_[0-9a-f]{
 #[serde(transparent)]
 pub struct Seq(pub i64);
 
-/// Whatever the change feed can say something about: a key, a user, a project, an organization, a session.
-/// UUIDs are unique across tables, so a subject needs no kind beside its id.
+/// A subject of the change feed: a key, a user, a project, an organization, or a session. UUIDs are unique across
+/// tables, so a subject needs no kind beside its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Subject(Uuid);
 
@@ -124,24 +124,24 @@ impl From<Uuid> for Subject {
 }
 
 impl Subject {
-    /// Reads a subject. One that is no UUID concerns no key, and is the nil subject.
+    /// Reads a subject. A text that is not a UUID concerns no key and becomes the nil subject.
     pub fn parse(text: &str) -> Self {
         Self(Uuid::try_parse(text).unwrap_or_default())
     }
 }
 
-/// A request's id, for a request to which the platform gave none.
+/// A request's id, for a request that has none from the platform.
 pub fn request_id(now: UnixMillis, random: [u8; 10]) -> String {
     v7(now, random).to_string()
 }
 
-/// What a path names, if it is an id or a number: in the form in which that is kept.
+/// The stored form of an id or a number in a path; `None` if the text is neither.
 pub fn well_formed(text: &str) -> Option<String> {
     let number = || text.parse::<u32>().ok().map(|number| number.to_string());
     KeyId::parse(text).map(|id| id.to_string()).or_else(number)
 }
 
-/// Returns a UUIDv7 for an instant; `random` gives the bits that the instant leaves open.
+/// Returns a UUIDv7 for an instant; `random` fills the remaining bits.
 pub fn v7(now: UnixMillis, random: [u8; 10]) -> Uuid {
     Builder::from_unix_timestamp_millis(u64::try_from(now.0).unwrap_or(0), &random).into_uuid()
 }

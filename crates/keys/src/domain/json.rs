@@ -1,4 +1,4 @@
-//! What is asked of JSON that people may shape as they like, and how it is read from the text that a column holds.
+//! The limits of free-form JSON, and readers for JSON in a text column.
 
 use serde::{
     Deserialize, Deserializer,
@@ -6,11 +6,11 @@ use serde::{
 };
 use serde_json::Value;
 
-/// The most objects and arrays within each other. Readers of JSON have such a limit, and one value must not
-/// make the list that it stands in unreadable.
+/// The maximum nesting of objects and arrays. JSON readers have such a limit, and one value must not make a whole
+/// list unreadable.
 pub const MAX_DEPTH: usize = 32;
 
-/// How many objects and arrays there are within each other.
+/// The nesting depth of objects and arrays.
 pub fn depth(value: &Value) -> usize {
     match value {
         Value::Array(values) => 1 + values.iter().map(depth).max().unwrap_or(0),
@@ -19,7 +19,8 @@ pub fn depth(value: &Value) -> usize {
     }
 }
 
-/// The same value with each number in one form, so that two are equal when they are the same to JSON: `1.0` is `1`.
+/// The same value with every number in one form, so that values are equal if JSON treats them as the same: `1.0`
+/// becomes `1`.
 #[must_use]
 pub fn canonical(value: &Value) -> Value {
     match value {
@@ -37,8 +38,8 @@ pub fn canonical(value: &Value) -> Value {
 /// Whole numbers below this fit into an `i64`: 2⁶³.
 const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
 
-/// Reads a value that may be left out and, unless the type takes it, must not be null. With `default`, an
-/// `Option<Option<T>>` tells null from nothing.
+/// Reads a field that may be absent but, unless the type allows it, not null. With `default`, an
+/// `Option<Option<T>>` tells null from absence.
 ///
 /// # Errors
 /// The deserializer's.
@@ -46,7 +47,7 @@ pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) 
     T::deserialize(deserializer).map(Some)
 }
 
-/// Reads a value from its JSON in a text.
+/// Reads a value from JSON text.
 ///
 /// # Errors
 /// The deserializer's.
@@ -54,7 +55,7 @@ pub fn text<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> 
     serde_json::from_str(&String::deserialize(deserializer)?).map_err(de::Error::custom)
 }
 
-/// Reads a value from its JSON in a text, and `null` from null.
+/// Reads a value from JSON text, and `null` from null.
 ///
 /// # Errors
 /// The deserializer's.
@@ -63,7 +64,7 @@ pub fn text_or_null<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer
     serde_json::from_str(text.as_deref().unwrap_or("null")).map_err(de::Error::custom)
 }
 
-/// Reads a truth value from 1, or 0: SQLite has no other.
+/// Reads a Boolean from 1 or 0, because SQLite has no other.
 ///
 /// # Errors
 /// The deserializer's.

@@ -1,5 +1,4 @@
-//! Signed statements of who somebody is: JSON Web Tokens (RFC 7519) that are signed with RS256, and the public
-//! keys of whoever signs them (RFC 7517).
+//! JSON Web Tokens (RFC 7519) that are signed with RS256, and the public keys of their issuers (RFC 7517).
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use serde::{
@@ -9,32 +8,32 @@ use serde::{
 
 use crate::domain::time::UnixMillis;
 
-/// How far the clock of whoever signs may be ahead, in milliseconds.
+/// The tolerated difference between the issuer's clock and this one, in milliseconds.
 const LEEWAY_MS: i64 = 60_000;
-/// The longest text that is read as a token, in bytes.
+/// The maximum length of a token, in bytes.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// A token, taken apart and not yet believed.
+/// A token, parsed but not verified.
 #[derive(Debug)]
 pub struct Jwt {
-    /// Which key is said to have signed it.
+    /// The id of the key that the token names as its signer.
     pub key_id: String,
-    /// What it says.
+    /// The claims.
     pub claims: Claims,
-    /// What was signed.
+    /// The signed bytes.
     pub signed: String,
     /// The signature.
     pub signature: Vec<u8>,
 }
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Debug, Deserialize)]
 pub struct Claims {
     iss: String,
     aud: Audience,
     exp: i64,
     nbf: Option<i64>,
-    /// Whose address it vouches for; a token for a program has none.
+    /// The person's address. A token for a program has none.
     pub email: Option<String>,
 }
 
@@ -45,10 +44,10 @@ enum Audience {
     Many(Vec<String>),
 }
 
-/// A public key of RSA.
+/// An RSA public key.
 #[derive(Debug, Clone, Deserialize)]
 pub struct PublicKey {
-    /// Its id.
+    /// The id of the key.
     #[serde(rename = "kid")]
     pub id: String,
     /// The modulus, in base64url.
@@ -57,15 +56,14 @@ pub struct PublicKey {
     pub e: String,
 }
 
-/// The public keys of somebody; those of other kinds are left out.
+/// The public keys of an issuer. Keys of other kinds are skipped.
 #[derive(Deserialize)]
 struct KeySet {
     keys: Vec<serde_json::Value>,
 }
 
 impl Jwt {
-    /// Takes a token apart. `None` for whatever is none, is not signed with RS256, or demands what is not
-    /// understood here.
+    /// Parses a token. `None` if the text is not a token, is not signed with RS256, or has a critical extension.
     pub fn parse(text: &str) -> Option<Self> {
         #[derive(Deserialize)]
         struct Header {
@@ -88,7 +86,7 @@ impl Jwt {
 }
 
 impl Claims {
-    /// Whether it says this about now to this audience, in the name of this issuer.
+    /// Whether the claims are for this issuer, this audience and this instant.
     pub fn hold(&self, issuer: &str, audience: &str, now: UnixMillis) -> bool {
         let to_us = match &self.aud {
             Audience::One(one) => one == audience,
@@ -98,14 +96,14 @@ impl Claims {
         self.iss == issuer && to_us && begun && now < self.expires_at()
     }
 
-    /// When it ends.
+    /// The instant at which the token expires.
     pub fn expires_at(&self) -> UnixMillis {
         instant(self.exp)
     }
 }
 
 impl PublicKey {
-    /// The keys of a set; `None` if it is none.
+    /// Reads the keys of a set; `None` if the text is not a set.
     pub fn set(text: &[u8]) -> Option<Vec<Self>> {
         let set: KeySet = serde_json::from_slice(text).ok()?;
         Some(set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect())

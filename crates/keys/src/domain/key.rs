@@ -1,4 +1,4 @@
-//! A key as people see it, and the one function that says what state it is in.
+//! A key as people see it, and the function that computes its state.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,11 +14,11 @@ use crate::{
     json_schema,
 };
 
-/// What a user, or a key, may do in its organization, the least first.
+/// A role in an organization, from the least to the most powerful.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Sees and manages his own keys.
+    /// Sees and manages their own keys.
     Member,
     /// Sees and manages all keys of the organization.
     Admin,
@@ -27,7 +27,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Every role, the least first.
+    /// Every role, from the least to the most powerful.
     pub const ALL: [Self; 3] = [Self::Member, Self::Admin, Self::Owner];
 
     /// The role's name.
@@ -44,13 +44,13 @@ impl Role {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyState {
-    /// It works.
+    /// The key works.
     Active,
-    /// Switched off; it can be switched on again.
+    /// The key is disabled and can be enabled again.
     Disabled,
-    /// Its expiry has passed.
+    /// The key's expiry has passed.
     Expired,
-    /// Ended for good.
+    /// The key is revoked for good.
     Revoked,
 }
 
@@ -69,16 +69,16 @@ impl KeyState {
 /// The instants that decide a key's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Life {
-    /// The instant from which the key is expired; `None`: never.
+    /// The instant at which the key expires; `None` for never.
     pub expires_at: Option<UnixMillis>,
-    /// The instant at which it was disabled, if it is.
+    /// The instant at which the key was disabled, if it is disabled.
     pub disabled_at: Option<UnixMillis>,
-    /// The instant at which it was revoked, if it was.
+    /// The instant at which the key was revoked, if it was revoked.
     pub revoked_at: Option<UnixMillis>,
 }
 
 impl Life {
-    /// The state at `now`. Revoked wins, then disabled, then expired. A deadline is judged here at
+    /// The state at `now`. Revoked takes precedence, then disabled, then expired. A deadline is judged here at
     /// every use, so it holds to the millisecond without any sweep.
     pub fn state_at(&self, now: UnixMillis) -> KeyState {
         if self.revoked_at.is_some() {
@@ -93,48 +93,48 @@ impl Life {
     }
 }
 
-/// A key as it is kept for people: everything but its digest.
+/// A key as it is stored for people: everything but its digest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Key {
-    /// Its id.
+    /// The id of the key.
     pub id: KeyId,
-    /// Its number in its organization, for clients that know keys by integers.
+    /// The key's number in its organization, for clients that use integers.
     pub number: i64,
-    /// The organization that it belongs to.
+    /// The key's organization.
     pub organization_id: OrganizationId,
-    /// The user whom it acts as, for a personal key.
+    /// The user that a personal key acts as.
     pub user_id: Option<UserId>,
-    /// The one project that it sees, for a project's key.
+    /// The one project that a project's key sees.
     pub project_id: Option<ProjectId>,
-    /// The one live evaluation that it runs, for a key of kind `sk`.
+    /// The one resource that the key is bound to, for a key of kind `sk`.
     pub bound_to: Option<BoundTo>,
-    /// Its kind.
+    /// The kind of the key.
     pub kind: KeyKind,
-    /// The name that a person gave it.
+    /// The name of the key.
     pub name: Name,
-    /// The parts of its text that are kept.
+    /// The visible parts of the key's text.
     pub preview: Preview,
-    /// Its scopes.
+    /// The scopes of the key.
     pub scopes: Scopes,
-    /// The most that it may do in its organization, however its owner's role grows later.
+    /// The maximum role of the key, even if its owner's role rises later.
     pub role: Role,
-    /// Whatever the maker wants to know about it; comes back with every verification.
+    /// Metadata of the key's creator. Every verification returns it.
     pub metadata: Map<String, Value>,
-    /// The instants that decide its state.
+    /// The instants that decide the key's state.
     pub life: Life,
-    /// The instant at which it was made.
+    /// The creation time.
     pub created_at: UnixMillis,
-    /// The key that made it; `None`: the operator.
+    /// The key that created it; `None` for the operator.
     pub created_by: Option<KeyId>,
-    /// The instant of its last change.
+    /// The time of the last change.
     pub updated_at: UnixMillis,
-    /// The last use of its newest secret, up to a minute late.
+    /// The last use of the key's newest secret, up to a minute late.
     pub last_used_at: Option<UnixMillis>,
-    /// The rotation that is under way.
+    /// The pending rotation.
     pub rotation: Option<Rotation>,
 }
 
-/// A change of a key; `None` leaves as it is.
+/// A change of a key; `None` leaves a field unchanged.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct KeyChange {
     /// The name.
@@ -143,19 +143,19 @@ pub struct KeyChange {
     pub scopes: Option<Scopes>,
     /// The metadata.
     pub metadata: Option<Map<String, Value>>,
-    /// The expiry; `Some(None)`: never.
+    /// The expiry; `Some(None)` for never.
     pub expires_at: Option<Option<UnixMillis>>,
-    /// Whether it is switched on.
+    /// Whether the key is enabled.
     pub enabled: Option<bool>,
 }
 
-/// A secret as it is stored.
+/// A new secret, as it is stored.
 pub struct NewSecret {
-    /// Its digest.
+    /// The digest of the secret.
     pub digest: Digest,
-    /// The version of the pepper in it.
+    /// The version of the pepper in the digest.
     pub pepper_version: i64,
-    /// The parts of its text that are kept.
+    /// The visible parts of the secret's text.
     pub preview: Preview,
 }
 
@@ -166,21 +166,21 @@ pub struct Rotation {
     pub rotates_at: UnixMillis,
     /// The first 12 characters of the outgoing secret's text.
     pub start: String,
-    /// The last 4 of it.
+    /// The last 4 characters of the outgoing secret's text.
     pub last4: String,
-    /// Its last use, up to a minute late.
+    /// The last use of the outgoing secret, up to a minute late.
     pub last_used_at: Option<UnixMillis>,
-    /// How often it was used since the rotation began.
+    /// The number of uses since the rotation began.
     pub uses: i64,
 }
 
-/// A name that a person gives: 1 to 255 characters, not blank, without control characters.
+/// A name: 1 to 255 characters, not blank, without control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Name(String);
 
 impl Name {
-    /// The longest name, in characters.
+    /// The maximum length of a name, in characters.
     pub const MAX_CHARS: usize = 255;
 
     /// The name.
@@ -209,15 +209,15 @@ json_schema!(Name, "Name", {
     "type": "string",
     "minLength": 1,
     "maxLength": Name::MAX_CHARS,
-    // One character at least is no space, and none is a control character.
+    // At least one character is not a space, and none is a control character.
     "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$",
 });
 
-/// A key that was just made: the one moment at which its text is known.
+/// A new key. Its text is known only at this moment.
 pub struct Created {
     /// The key.
     pub key: Key,
-    /// Its text.
+    /// The text of the key.
     pub text: KeyText,
 }
 

@@ -1,4 +1,4 @@
-//! Lists of keys: the keys that a caller reaches, the filter, and the place of a page.
+//! Lists of keys: the caller's reach, the filter, and the position of a page.
 
 use serde::Deserialize;
 
@@ -8,82 +8,82 @@ use crate::domain::{
     key_text::KeyKind,
 };
 
-/// The most keys that are looked through for a page that lists them with their owners, for people: of those
-/// in one state, or with something in their name, there may be few among many, and no index leads to them.
+/// The maximum number of keys that are scanned for a page with owners. A filter by state or by part of a name may
+/// match few keys among many, and no index leads to them.
 pub const MAX_LOOKED_THROUGH: i64 = 5_000;
 
-/// The keys that a caller may see and manage: all of an organization, or one user's or project's in it.
-/// Every statement that reads or changes keys for a caller takes one.
+/// The keys that a caller may see and manage: all of an organization, or those of one user or project in it. Every
+/// statement that reads or changes keys for a caller takes one.
 #[derive(Debug, Clone, Copy)]
 pub struct KeyReach {
     /// The organization.
     pub organization_id: OrganizationId,
-    /// Only this user's.
+    /// Only this user's keys.
     pub user_id: Option<UserId>,
-    /// Only this project's.
+    /// Only this project's keys.
     pub project_id: Option<ProjectId>,
 }
 
-/// The name by which a caller asks for a key.
+/// A caller's reference to a key.
 #[derive(Debug, Clone, Copy)]
 pub enum KeyRef {
-    /// Its id.
+    /// The id of the key.
     Id(KeyId),
-    /// Its number in its organization.
+    /// The key's number in its organization.
     Number(i64),
 }
 
-/// The place of a page in a list, by key id; ids sort by creation.
+/// The position of a page in a list, by key id. Ids sort by creation time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyCursor {
-    /// Starts with the newest.
+    /// Starts with the newest key.
     Start,
-    /// Starts with the first that is older than this one.
+    /// Starts after this key, with older ones.
     After(KeyId),
-    /// Ends with the last that is newer than this one.
+    /// Ends before this key, with newer ones.
     Before(KeyId),
 }
 
-/// The keys that a list shows; `None` asks nothing.
+/// The filter of a list of keys; `None` filters nothing.
 #[derive(Debug, Clone, Default)]
 pub struct KeyFilter {
-    /// Exactly this name.
+    /// The exact name.
     pub name: Option<String>,
-    /// A part of the name, in whichever case its ASCII letters are.
+    /// A part of the name. ASCII letters match in either case.
     pub name_part: Option<String>,
-    /// One of these ids.
+    /// The ids, any of which matches.
     pub ids: Option<Vec<KeyId>>,
-    /// This user.
+    /// The user.
     pub user_id: Option<UserId>,
-    /// The user with this address; the newest, if there were several.
+    /// The address of the user. If there were several, the newest one.
     pub owner: Option<String>,
-    /// This project.
+    /// The project.
     pub project_id: Option<ProjectId>,
-    /// This kind.
+    /// The kind.
     pub kind: Option<KeyKind>,
-    /// The beginning of the text.
+    /// The beginning of the key's text.
     pub prefix: Option<String>,
     /// The state.
     pub status: StatusFilter,
 }
 
-/// The states that a list shows.
+/// The filter by state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StatusFilter {
-    /// All but the revoked.
+    /// All keys that are not revoked.
     #[default]
     Current,
-    /// One state.
+    /// Keys in one state.
     Only(KeyState),
-    /// All.
+    /// All keys.
     All,
 }
 
-/// The name by which people know the owner of a key.
+/// The names that people know a key's owner by.
 #[derive(Debug, Clone, Deserialize)]
 pub struct KeyOwner {
-    /// The user's address.
+    /// The address of the user.
     pub owner: Option<String>,
-    /// The project's name.
+    /// The name of the project.
     pub project: Option<String>,
 }

@@ -1,11 +1,11 @@
-//! The text of a key: its form, its checksum and its hash.
+//! The text of a key: its format, its checksum and its hash.
 //!
-//! `<brand>_<kind>_<secret><checksum>` or `<brand>_<label>_<kind>_<secret><checksum>`.
-//! The secret is 43 base62 characters (256 bits), the checksum is the CRC-32 (IEEE) of everything
-//! before it as 6 base62 characters. Texts are read from the end by position, never by splitting on `_`.
+//! `<brand>_<kind>_<secret><checksum>` or `<brand>_<label>_<kind>_<secret><checksum>`. The secret is 43 base62
+//! characters (256 bits), the checksum is the CRC-32 (IEEE) of everything before it as 6 base62 characters. Texts
+//! are read from the end by position, never by splitting on `_`.
 //!
-//! **Never change this form.** Every key ever handed out has it, and secret scanners know it;
-//! `tests/vectors/key_text.json` holds what must go on being true.
+//! **Never change this format.** Every key ever issued has it, and secret scanners know it;
+//! `tests/vectors/key_text.json` holds the cases that must stay valid.
 
 use std::fmt;
 
@@ -16,24 +16,24 @@ use sha2::{Digest as _, Sha256};
 
 use crate::json_schema;
 
-/// Base62 in ASCII order, so that texts sort like the numbers they stand for.
+/// Base62 in ASCII order, so that texts sort like the numbers that they stand for.
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const SECRET_LENGTH: usize = 43;
 const CHECKSUM_LENGTH: usize = 6;
-/// The longest brand and the longest label, in characters.
+/// The maximum length of a brand or a label, in characters.
 const WORD_LENGTH: usize = 16;
 
-/// What a key acts as. The name stands in the key's text.
+/// The kind of a key. Its name is part of the key's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyKind {
-    /// A personal key: acts as the user who made it.
+    /// A personal key: acts as its user.
     Pat,
-    /// An organization's key: administers the organization, whoever comes and goes.
+    /// An organization's key: administers the organization, independent of any person.
     Org,
     /// A project's key: sees one project.
     Proj,
-    /// One live evaluation's key: runs it and has no user.
+    /// A bound key: acts for one live evaluation and has no user.
     Sk,
 }
 
@@ -51,14 +51,14 @@ impl KeyKind {
         }
     }
 
-    /// Reads a kind's name.
+    /// Reads the name of a kind.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
-/// A key's whole text: the secret itself. It has no `Display` and no `Serialize`, and its `Debug`
-/// shows nothing, so it cannot reach a log or an answer except through [`KeyText::expose`].
+/// A key's whole text: the secret itself. It has no `Display` and no `Serialize`, and its `Debug` shows nothing, so
+/// it cannot reach a log or an answer except through [`KeyText::expose`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyText {
     text: String,
@@ -66,12 +66,12 @@ pub struct KeyText {
     kind: KeyKind,
 }
 
-/// Why a text is no key.
+/// The error for a text that is not a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MalformedKey;
 
 impl KeyText {
-    /// Makes a new key's text. `fill` gives random bytes.
+    /// Creates the text of a new key. `fill` provides random bytes.
     ///
     /// # Errors
     /// The error of `fill`, unchanged.
@@ -90,7 +90,7 @@ impl KeyText {
         Self::renew(stem, kind, fill)
     }
 
-    /// Makes a new text for a key that keeps its stem: everything before the secret.
+    /// Creates a new text for a key that keeps its stem: everything before the secret.
     ///
     /// # Errors
     /// The error of `fill`, unchanged.
@@ -99,10 +99,10 @@ impl KeyText {
         Ok(Self { text: with_secret(stem, fill)?, stem_length, kind })
     }
 
-    /// Reads a key's text. Needs no I/O, so that a guess is cheap to refuse.
+    /// Reads a key's text. This needs no I/O, so a guess is cheap to refuse.
     ///
     /// # Errors
-    /// [`MalformedKey`] when the form or the checksum is wrong.
+    /// [`MalformedKey`] if the format or the checksum is wrong.
     pub fn parse(text: &str) -> Result<Self, MalformedKey> {
         let stem = stem_of(text).ok_or(MalformedKey)?;
         let stem_length = stem.len();
@@ -119,18 +119,18 @@ impl KeyText {
         Ok(Self { text: text.to_owned(), stem_length, kind })
     }
 
-    /// The secret in plain. Only the one answer that hands a new key out may call this, and the derivation
-    /// of another secret from it.
+    /// The secret in plain. Only two callers are allowed: the one answer that hands out a new key, and the
+    /// derivation of another secret from it.
     pub fn expose(&self) -> &str {
         &self.text
     }
 
-    /// The kind that the text names.
+    /// The kind in the text.
     pub fn kind(&self) -> KeyKind {
         self.kind
     }
 
-    /// What people may go on seeing of it.
+    /// The parts that stay visible to people.
     pub fn preview(&self) -> Preview {
         let cut = |from: usize, to: usize| self.text.get(from..to).unwrap_or_default().to_owned();
         Preview {
@@ -147,10 +147,10 @@ impl fmt::Debug for KeyText {
     }
 }
 
-/// The parts of a key's text that are kept, for people to tell keys apart.
+/// The visible parts of a key's text, by which people tell keys apart.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Preview {
-    /// Everything before the secret: `bit_pat_`.
+    /// Everything before the secret, such as `bit_pat_`.
     pub stem: String,
     /// The first 12 characters.
     pub start: String,
@@ -158,13 +158,13 @@ pub struct Preview {
     pub last4: String,
 }
 
-/// A brand or a label: a lower-case letter, then lower-case letters and digits, 16 at most.
+/// A brand or a label: a lower-case letter, then lower-case letters and digits, at most 16 characters.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Word(String);
 
 impl Word {
-    /// Reads a brand or a label. A label that is also a kind's name is fine: texts are read by position.
+    /// Reads a brand or a label. A label may also be a kind's name: texts are read by position.
     pub fn parse(text: &str) -> Option<Self> {
         let fits = text.len() <= WORD_LENGTH
             && text.starts_with(|first: char| first.is_ascii_lowercase())
@@ -188,8 +188,8 @@ impl TryFrom<String> for Word {
 
 json_schema!(Word, "Word", { "type": "string", "pattern": "^[a-z][a-z0-9]{0,15}$" });
 
-/// What is stored instead of a key's text: SHA-256 of it, or HMAC-SHA-256 under the operator's pepper.
-/// A fast hash is right here: the secret has 256 random bits, so there is nothing to guess slowly.
+/// The stored hash of a key's text: its SHA-256, or its HMAC-SHA-256 under the operator's pepper. A fast hash is
+/// right here: the secret has 256 random bits, so a slow hash would not make guessing harder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
 
@@ -208,21 +208,21 @@ impl Digest {
 /// The operator's secret that is mixed into every digest (`KEY_PEPPER`).
 #[derive(Clone)]
 pub struct Pepper {
-    /// Stored beside each digest; 1 or more. 0 stands for no pepper.
+    /// The version, 1 or more, which is stored beside each digest. 0 stands for no pepper.
     pub version: i64,
     /// The secret.
     pub secret: String,
 }
 
-/// How keys are hashed now, and how they were hashed before a pepper was set or changed.
+/// The current hash function, and those before a pepper was set or changed.
 #[derive(Clone, Default)]
 pub struct Hasher {
-    /// The newest pepper first.
+    /// The peppers, newest first.
     pub peppers: Vec<Pepper>,
 }
 
 impl Hasher {
-    /// The digest under which a new key is stored, with its pepper's version.
+    /// The digest under which a new key is stored, with the version of its pepper.
     pub fn current(&self, key: &KeyText) -> (Digest, i64) {
         match self.peppers.first() {
             Some(pepper) => (peppered(pepper, key), pepper.version),
@@ -230,7 +230,7 @@ impl Hasher {
         }
     }
 
-    /// Every digest under which this key may have been stored, the newest first.
+    /// Every digest under which this key may be stored, newest first.
     pub fn candidates(&self, key: &KeyText) -> Vec<Digest> {
         let peppered = self.peppers.iter().map(|pepper| peppered(pepper, key));
         peppered.chain([plain(key)]).collect()
@@ -245,15 +245,14 @@ fn peppered(pepper: &Pepper, key: &KeyText) -> Digest {
     hmac_sha256(&pepper.secret, &key.text).map_or_else(|| plain(key), Digest)
 }
 
-/// HMAC-SHA-256 of a text under a secret. There always is one: HMAC takes a key of any length (RFC 2104).
+/// HMAC-SHA-256 of a text under a secret. It is never `None`: HMAC takes a key of any length (RFC 2104).
 pub fn hmac_sha256(secret: &str, text: &str) -> Option<[u8; 32]> {
     let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
     Some(mac.chain_update(text).finalize().into_bytes().into())
 }
 
-/// The stem with a new secret and the checksum behind it. `fill` gives random bytes; a byte of 248 or
-/// more is dropped, because 248 is the largest multiple of 62 in a byte and the rest would make some
-/// characters likelier.
+/// Appends a new secret and the checksum to the stem. `fill` provides random bytes. A byte of 248 or more is
+/// dropped: 248 is the largest multiple of 62 in a byte, and the rest would make some characters likelier.
 pub fn with_secret<E>(stem: String, mut fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<String, E> {
     let length = stem.len() + SECRET_LENGTH;
     let mut text = stem;
@@ -267,7 +266,7 @@ pub fn with_secret<E>(stem: String, mut fill: impl FnMut(&mut [u8]) -> Result<()
     Ok(text)
 }
 
-/// What stands before the secret of a text; `None` when the form of the rest or the checksum is wrong.
+/// The part of a text before the secret; `None` if the format of the rest or the checksum is wrong.
 pub fn stem_of(text: &str) -> Option<&str> {
     let (body, sum) = text.split_at_checked(text.len().checked_sub(CHECKSUM_LENGTH)?)?;
     let (stem, secret) = body.split_at_checked(body.len().checked_sub(SECRET_LENGTH)?)?;

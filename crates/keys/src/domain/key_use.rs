@@ -1,17 +1,17 @@
-//! The uses of keys: those that wait to be written, and those of a day.
+//! The uses of keys: those not yet written, and those of a day.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{id::KeyId, time::UnixMillis};
 
-/// The uses of one secret since they were last written.
+/// The uses of one secret since the last write.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct SecretUses {
     /// The key.
     pub id: KeyId,
-    /// Whether by its outgoing secret.
+    /// Whether the outgoing secret was used.
     pub outgoing: bool,
-    /// The last of them.
+    /// The time of the last use.
     pub at: UnixMillis,
     /// The number of uses.
     pub count: i64,

@@ -1,7 +1,7 @@
-//! What a key, a scope, a snapshot, a feed and a decision are.
+//! Keys, scopes, snapshots, the feed and the decision.
 //!
-//! Pure: nothing here does I/O, awaits, reads a clock or draws randomness;
-//! time and randomness come in as arguments. Imports nothing else of the crate.
+//! This module is pure: it does no I/O, awaits nothing, and reads neither a clock nor randomness. Time and
+//! randomness come in as arguments. It imports nothing else of the crate.
 
 pub mod audit;
 pub mod catalogue;

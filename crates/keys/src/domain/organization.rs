@@ -1,4 +1,4 @@
-//! Organizations, as people see them, and what they ask of the keys that are made in them.
+//! Organizations as people see them, and their policies for keys.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,42 +9,42 @@ use crate::domain::{
     time::{DAY_MS, UnixMillis},
 };
 
-/// The most credits that an organization can have.
+/// The maximum number of credits of an organization.
 pub const MAX_CREDITS: i64 = 1_000_000_000_000;
-/// The most that [`Policy::max_keys_per_user`] can be set to.
+/// The maximum value of [`Policy::max_keys_per_user`].
 pub const MAX_KEYS_PER_USER: i64 = 1_000_000;
 
 /// An organization.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Organization {
-    /// Its id.
+    /// The id of the organization.
     pub id: OrganizationId,
-    /// Its name.
+    /// The name of the organization.
     pub name: Name,
-    /// The instant at which it was suspended, if it is.
+    /// The instant at which it was suspended, if it is suspended.
     pub suspended_at: Option<UnixMillis>,
-    /// The instant at which it was made.
+    /// The creation time.
     pub created_at: UnixMillis,
-    /// Its demands on keys.
+    /// The policy for its keys.
     #[serde(flatten)]
     pub policy: Policy,
-    /// Whether it may use the resource routes.
+    /// The subscription to the resource routes.
     pub subscription: Subscription,
-    /// How many runs of live evaluations it has left; `None`: as many as it likes.
+    /// The remaining runs of live evaluations; `None` for unlimited.
     pub credits: Option<i64>,
-    /// How long its audit events are kept, in days; `None`: as long as the operator says.
+    /// The retention of its audit events, in days; `None` for the operator's default.
     pub audit_retention_days: Option<i64>,
-    /// How long its traces are kept, in days; `None`: as long as the operator says.
+    /// The retention of its traces, in days; `None` for the operator's default.
     pub trace_retention_days: Option<i64>,
 }
 
-/// Whether an organization may use the resource routes: what the operator sells behind the keys.
+/// The subscription of an organization to the resource routes, which the operator sells behind the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Subscription {
-    /// It may.
+    /// The resource routes are available.
     Active,
-    /// It may not, until it pays.
+    /// The resource routes are refused until payment.
     Inactive,
 }
 
@@ -58,24 +58,24 @@ impl Subscription {
     }
 }
 
-/// The demands of an organization on the keys that are made in it; `None` asks nothing.
+/// The policy for an organization's keys; `None` sets no rule.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
-    /// The life of a key whose maker says nothing of it, in days.
+    /// The default lifetime of a new key, in days.
     pub default_expiry_days: Option<i64>,
-    /// The longest life that can be asked for, in days.
+    /// The maximum lifetime of a new key, in days.
     pub longest_expiry_days: Option<i64>,
-    /// How many personal keys that are neither revoked nor expired a user may have.
+    /// The maximum number of personal keys per user that are neither revoked nor expired.
     pub max_keys_per_user: Option<i64>,
 }
 
 impl Policy {
-    /// The expiry of a key of whose life nothing was said, by a maker who ends at `maker_ends_at`.
+    /// The default expiry of a key whose creator ends at `maker_ends_at`.
     pub fn expiry_unasked(&self, maker_ends_at: Option<UnixMillis>, now: UnixMillis) -> Option<UnixMillis> {
         [in_days(self.default_expiry_days, now), self.latest_expiry(now), maker_ends_at].into_iter().flatten().min()
     }
 
-    /// The latest expiry that can be asked for.
+    /// The latest expiry that a request may choose.
     pub fn latest_expiry(&self, now: UnixMillis) -> Option<UnixMillis> {
         in_days(self.longest_expiry_days, now)
     }
@@ -85,41 +85,41 @@ fn in_days(days: Option<i64>, now: UnixMillis) -> Option<UnixMillis> {
     days.map(|days| now.plus_ms(days.saturating_mul(DAY_MS)))
 }
 
-/// A change of an organization: whatever is not `None`; an inner `None` takes a setting back. Its JSON
-/// stands in the audit log.
+/// A change of an organization. `None` leaves a field unchanged; an inner `None` resets it. Its JSON is written to
+/// the audit log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct OrganizationChange {
     /// The name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
-    /// See [`Policy::default_expiry_days`].
+    /// The new value of [`Policy::default_expiry_days`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_expiry_days: Option<Option<i64>>,
-    /// See [`Policy::longest_expiry_days`].
+    /// The new value of [`Policy::longest_expiry_days`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub longest_expiry_days: Option<Option<i64>>,
-    /// See [`Policy::max_keys_per_user`].
+    /// The new value of [`Policy::max_keys_per_user`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_keys_per_user: Option<Option<i64>>,
-    /// See [`Organization::audit_retention_days`].
+    /// The new value of [`Organization::audit_retention_days`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit_retention_days: Option<Option<i64>>,
-    /// See [`Organization::trace_retention_days`].
+    /// The new value of [`Organization::trace_retention_days`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_retention_days: Option<Option<i64>>,
-    /// Whether its keys are refused.
+    /// Whether the organization is suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspended: Option<bool>,
-    /// See [`Organization::subscription`].
+    /// The new value of [`Organization::subscription`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subscription: Option<Subscription>,
-    /// See [`Organization::credits`].
+    /// The new value of [`Organization::credits`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credits: Option<Option<i64>>,
 }
 
 impl OrganizationChange {
-    /// Whether it changes what only the operator may.
+    /// Whether it changes a field that only the operator may change.
     pub fn is_operators(&self) -> bool {
         self.suspended.is_some() || self.subscription.is_some() || self.credits.is_some()
     }

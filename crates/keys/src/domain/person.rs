@@ -1,4 +1,4 @@
-//! People: who is in an organization, who is invited into it, and teams.
+//! People: the members of an organization, its invitations and its teams.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,14 +11,14 @@ use crate::{
     json_schema,
 };
 
-/// A mail address in lower case: something before and behind one `@`, without blanks and control
-/// characters, 254 bytes at most. Whether mail arrives there is another question.
+/// An email address in lower case: text before and after one `@`, without spaces and control characters, at most
+/// 254 bytes. It is not checked that mail arrives there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Email(String);
 
 impl Email {
-    /// The longest address, in bytes (RFC 5321).
+    /// The maximum length of an address, in bytes (RFC 5321).
     pub const MAX_BYTES: usize = 254;
 
     /// The address.
@@ -51,33 +51,33 @@ json_schema!(Email, "Email", {
     "pattern": r"^[^@\s\u0000-\u001f\u007f-\u009f]+@[^@\s\u0000-\u001f\u007f-\u009f]+$",
 });
 
-/// Somebody in an organization.
+/// A member of an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Member {
     /// The user.
     pub user_id: UserId,
-    /// The address, whatever was taken for one when the user was made.
+    /// The address, as it was given when the user was created. It need not be a valid one.
     pub email: String,
-    /// The role: the most that they may do.
+    /// The role: the most that the member may do.
     pub role: Role,
-    /// The instant at which they joined.
+    /// The instant at which the member joined.
     pub joined_at: UnixMillis,
 }
 
-/// A place of somebody in an organization.
+/// A person's membership in an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Membership {
     /// The organization.
     pub organization_id: OrganizationId,
     /// The organization's name.
     pub organization: Name,
-    /// The user as whom they are in it.
+    /// The user that represents the person there.
     pub user_id: UserId,
-    /// The role: the most that they may do.
+    /// The role: the most that the person may do there.
     pub role: Role,
 }
 
-/// The right to take a role from somebody.
+/// The permission to take a role from a member.
 #[derive(Debug, Clone)]
 pub struct RoleRemoval {
     /// The roles that the caller may take.
@@ -86,44 +86,44 @@ pub struct RoleRemoval {
     pub force: bool,
 }
 
-/// Somebody who may come into an organization.
+/// An invitation into an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Invitation {
-    /// Its id.
+    /// The id of the invitation.
     pub id: InvitationId,
     /// The organization.
     pub organization_id: OrganizationId,
-    /// The address of the person whom it is for.
+    /// The address of the invited person.
     pub email: Email,
     /// The role that the invited person receives.
     pub role: Role,
-    /// The instant at which it ends.
+    /// The instant at which the invitation expires.
     pub expires_at: UnixMillis,
-    /// The expiry of the key that the invited person receives; `None`: never.
+    /// The expiry of the key that the invited person receives; `None` for never.
     pub key_expires_at: Option<UnixMillis>,
-    /// The instant at which it was made.
+    /// The creation time.
     pub created_at: UnixMillis,
-    /// The key that made it.
+    /// The key that created the invitation.
     pub created_by: KeyId,
 }
 
-/// Some of the people of an organization.
+/// A team of an organization's members.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Team {
-    /// Its id.
+    /// The id of the team.
     pub id: TeamId,
-    /// Its name, which no other team of the organization has.
+    /// The name, which is unique in the organization.
     pub name: Name,
-    /// The instant at which it was made.
+    /// The creation time.
     pub created_at: UnixMillis,
 }
 
-/// Somebody in a team.
+/// A member of a team.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct TeamMember {
     /// The user.
     pub user_id: UserId,
-    /// The instant at which they were added.
+    /// The instant at which the user was added.
     pub added_at: UnixMillis,
 }
 

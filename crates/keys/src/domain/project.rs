@@ -8,28 +8,28 @@ use crate::domain::{
     time::UnixMillis,
 };
 
-/// A project: what a project's key sees, and nothing beside it.
+/// A project. A project's key sees only this.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Project {
-    /// Its id.
+    /// The id of the project.
     pub id: ProjectId,
-    /// Its organization.
+    /// The project's organization.
     pub organization_id: OrganizationId,
-    /// Its name.
+    /// The name of the project.
     pub name: Name,
-    /// A person's note about it.
+    /// A description for people.
     pub description: Option<String>,
-    /// The instant at which it was made.
+    /// The creation time.
     pub created_at: UnixMillis,
 }
 
-/// A change of a project: whatever is not `None`. Its JSON stands in the audit log.
+/// A change of a project; `None` leaves a field unchanged. Its JSON is written to the audit log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ProjectChange {
     /// The name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
-    /// The description; an inner `None` takes it away.
+    /// The description; an inner `None` removes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<Option<String>>,
 }

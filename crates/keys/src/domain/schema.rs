@@ -1,6 +1,6 @@
-//! How the types that are read by hand describe themselves in the API's document.
+//! JSON Schemas of the types that have readers by hand.
 
-/// Gives a type the JSON Schema that says what its reader takes. Stands next to that reader.
+/// Gives a type the JSON Schema of what its reader accepts. It stands next to that reader.
 #[macro_export]
 macro_rules! json_schema {
     ($type:ty, $name:literal, $schema:tt) => {

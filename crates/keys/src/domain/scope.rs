@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::json_schema;
 
-/// One scope, well formed; whether it is in the catalogue is another question.
+/// A well-formed scope. It need not be in the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Scope(Cow<'static, str>);
 
 impl Scope {
-    /// A scope that the code itself names. A test proves of each that it is in the catalogue.
+    /// A scope that the code itself names. A test checks that each is in the catalogue.
     pub const fn named(text: &'static str) -> Self {
         Self(Cow::Borrowed(text))
     }
@@ -23,17 +23,17 @@ impl Scope {
         &self.0
     }
 
-    /// What stands before the colon.
+    /// The part before the colon.
     pub fn resource(&self) -> &str {
         self.0.split_once(':').map_or("", |(resource, _)| resource)
     }
 
-    /// What stands behind the colon: an action, or `*`.
+    /// The part after the colon: an action, or `*`.
     pub fn action(&self) -> &str {
         self.0.split_once(':').map_or("", |(_, action)| action)
     }
 
-    /// Whether holding this scope is enough where `required` is asked for.
+    /// Whether this scope grants `required`.
     pub fn grants(&self, required: &Self) -> bool {
         self == required || (self.action() == "*" && self.resource() == required.resource())
     }
@@ -56,7 +56,7 @@ impl TryFrom<String> for Scope {
     }
 }
 
-// Which scopes there are, the operator says.
+// The catalogue, which the operator can replace, decides which scopes exist.
 json_schema!(Scope, "Scope", {
     "type": "string",
     "maxLength": 64,
@@ -69,20 +69,20 @@ impl fmt::Display for Scope {
     }
 }
 
-/// What a key may do: everything that its owner may, or a list, which may be empty.
-/// On the wire and in the database the first is `null` and the second an array.
+/// The scopes of a key: full access, or a list, which may be empty. In JSON and in the database, full access is
+/// `null` and a list is an array.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Option<Vec<Scope>>", into = "Option<Vec<Scope>>")]
 #[schemars(inline)]
 pub enum Scopes {
-    /// Everything its owner may do.
+    /// Everything that the key's owner may do.
     Full,
-    /// These, and nothing else.
+    /// These scopes only.
     List(Vec<Scope>),
 }
 
 impl Scopes {
-    /// Whether these scopes are enough where `required` is asked for.
+    /// Whether these scopes grant `required`.
     pub fn grant(&self, required: &Scope) -> bool {
         match self {
             Self::Full => true,
@@ -90,12 +90,12 @@ impl Scopes {
         }
     }
 
-    /// Those of `required` that these scopes do not grant.
+    /// The scopes in `required` that these scopes do not grant.
     pub fn missing(&self, required: &[Scope]) -> Vec<Scope> {
         required.iter().filter(|scope| !self.grant(scope)).cloned().collect()
     }
 
-    /// Whether a key with `other` could do nothing that a key with these scopes could not.
+    /// Whether a key with these scopes could do everything that a key with `other` could.
     pub fn cover(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Full, _) => true,

@@ -1,4 +1,4 @@
-//! Sessions on the settings pages, and the links that begin one.
+//! Sessions on the settings pages, and the links that start one.
 
 use serde::Deserialize;
 
@@ -9,82 +9,82 @@ use crate::domain::{
     time::{DAY_MS, UnixMillis},
 };
 
-/// How long a session lasts at most, in milliseconds.
+/// The maximum duration of a session, in milliseconds.
 pub const SESSION_MS: i64 = 30 * DAY_MS;
-/// How long a session lasts that nobody uses, in milliseconds.
+/// The time after which an unused session ends, in milliseconds.
 pub const IDLE_MS: i64 = 7 * DAY_MS;
-/// How exact it is known when a session was last used, in milliseconds: it is written down no oftener.
+/// The precision of a session's last use, in milliseconds: it is written no more often.
 pub const SEEN_MS: i64 = 60 * 60 * 1000;
-/// The most characters that are kept of what a browser says of itself.
+/// The maximum length of a stored user agent, in characters.
 pub const MAX_USER_AGENT_CHARS: usize = 300;
 
 /// A browser that is signed in.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Session {
-    /// Its id.
+    /// The id of the session.
     pub id: SessionId,
-    /// Its name for itself.
+    /// The browser's user agent.
     pub user_agent: String,
-    /// The name of the key by which it was signed in; `None`: by a link.
+    /// The name of the key that signed it in; `None` if a link did.
     pub key_name: Option<Name>,
     /// The instant at which it was signed in.
     pub created_at: UnixMillis,
-    /// Its last use, up to an hour late.
+    /// The last use, up to an hour late.
     pub last_seen_at: UnixMillis,
-    /// The instant at which it ends, whatever it does.
+    /// The instant at which it ends, even if it is in use.
     pub expires_at: UnixMillis,
 }
 
-/// A link that signs somebody in, once.
+/// A link that signs a member in, once.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct SignInLink {
-    /// The user whom it signs in.
+    /// The user that it signs in.
     pub user_id: UserId,
     /// The address of that user.
     pub email: String,
     /// The name of the organization.
     pub organization: Name,
-    /// The most that the user may do, whatever their role becomes.
+    /// The maximum role of the session, even if the user's role rises later.
     pub role: Role,
-    /// The instant from which the link opens nothing.
+    /// The instant at which the link expires.
     pub expires_at: UnixMillis,
-    /// The latest expiry of the keys that the user makes; `None`: none.
+    /// The latest expiry of keys that the user creates in the session; `None` for no limit.
     pub key_expires_at: Option<UnixMillis>,
 }
 
-/// A session that is about to begin.
+/// A session that is about to start.
 pub struct NewSession<'a> {
-    /// Its id.
+    /// The id of the session.
     pub id: SessionId,
-    /// The digest of its token.
+    /// The digest of the session's token.
     pub digest: Digest,
-    /// The browser's name for itself.
+    /// The browser's user agent.
     pub user_agent: &'a str,
     /// The present instant.
     pub created_at: UnixMillis,
-    /// The instant at which it ends.
+    /// The instant at which the session ends.
     pub expires_at: UnixMillis,
 }
 
-/// A link that is about to be made.
+/// A link that is about to be created.
 pub struct NewSignInLink {
-    /// The digest of its token.
+    /// The digest of the link's token.
     pub digest: Digest,
     /// The organization.
     pub organization_id: OrganizationId,
-    /// The member whom it signs in.
+    /// The member that it signs in.
     pub user_id: UserId,
     /// The roles of which the member must have one.
     pub roles: Vec<Role>,
-    /// The latest expiry of the keys that the member makes; `None`: none.
+    /// The latest expiry of keys that the member creates in the session; `None` for no limit.
     pub key_expires_at: Option<UnixMillis>,
-    /// The user who makes it.
+    /// The user who creates the link.
     pub created_by_user_id: Option<UserId>,
-    /// The instant from which it opens nothing.
+    /// The instant at which the link expires.
     pub expires_at: UnixMillis,
 }
 
-/// The sessions that a caller sees: those of its user, or of its key, if it has no user.
+/// The sessions that a caller sees: those of its user, or of its key if it has no user.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionReach {
     /// The organization.

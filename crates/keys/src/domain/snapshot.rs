@@ -1,7 +1,7 @@
-//! A key as a verification needs to know it, as it stood at one `seq` of the change feed.
+//! A key as a verification needs it, as it was at one `seq` of the change feed.
 //!
-//! Snapshots are what memory and KV hold. They carry every deadline, so that only changes, and not
-//! the passing of time, can make one untrue; and the `seq`, so that the feed can tell.
+//! Memory and KV hold snapshots. A snapshot carries every deadline, so that only a change can make it stale, not
+//! the passing of time. It carries the `seq`, so that the feed can tell.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -15,69 +15,69 @@ use crate::domain::{
     time::UnixMillis,
 };
 
-/// Whether the organization and the user behind a key still stand.
+/// The standing of a key's organization, user and project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// They do.
+    /// All of them are good.
     Good,
     /// The organization is suspended.
     OrganizationSuspended,
-    /// The user whom the key acts as is no longer in the organization.
+    /// The key's user is no longer in the organization.
     UserRemoved,
-    /// The project that the key belongs to was deleted.
+    /// The key's project was deleted.
     ProjectDeleted,
 }
 
-/// A key as it stood at `seq`.
+/// A key as it was at `seq`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The newest change of the feed when this was read, in the same transaction.
     pub seq: Seq,
-    /// The session on the settings pages that shows the key or stands for one. None is in memory or KV.
+    /// The session on the settings pages that acts with the key or in place of one. Memory and KV never hold it.
     #[serde(skip)]
     pub session_id: Option<SessionId>,
-    /// The key. A session that was not signed in by one stands here itself.
+    /// The id of the key, or of a session that was signed in without one.
     pub key_id: KeyId,
-    /// Its organization.
+    /// The key's organization.
     pub organization_id: OrganizationId,
-    /// Whether that is the operator's own organization, whose keys may verify everybody's.
+    /// Whether that is the operator's own organization, whose keys may verify keys of all organizations.
     pub operator: bool,
-    /// The demands of its organization on the keys that it makes.
+    /// The organization's policy for new keys.
     pub policy: Policy,
-    /// Whether its organization may use the resource routes.
+    /// The organization's subscription to the resource routes.
     pub subscription: Subscription,
-    /// The user whom it acts as.
+    /// The user that the key acts as.
     pub user_id: Option<UserId>,
-    /// The one project that it sees.
+    /// The one project that the key sees.
     pub project_id: Option<ProjectId>,
-    /// The one live evaluation that it runs, and does nothing else.
+    /// The one resource that the key is bound to. It may do nothing else.
     pub bound_to: Option<BoundTo>,
-    /// Its kind.
+    /// The kind of the key.
     pub kind: KeyKind,
-    /// Its name.
+    /// The name of the key.
     pub name: Name,
-    /// Its scopes.
+    /// The scopes of the key.
     pub scopes: Scopes,
-    /// Its role in its organization: the lesser of the key's own role and its user's.
+    /// The effective role: the lesser of the key's own role and its user's.
     pub role: Role,
-    /// Its maker's notes about it.
+    /// Metadata of the key's creator.
     pub metadata: Map<String, Value>,
-    /// The instants that decide its state.
+    /// The instants that decide the key's state.
     pub life: Life,
-    /// Whether the key was shown by the secret that a rotation is replacing; until when it works, then.
+    /// The end of the outgoing secret, if the key was presented by the secret that a rotation is replacing.
     pub outgoing_until: Option<UnixMillis>,
-    /// Whether those behind it still stand.
+    /// The standing of the key's organization, user and project.
     pub standing: Standing,
 }
 
 impl Snapshot {
-    /// The instant at which what was shown ends: the key, or the secret that a rotation is replacing.
+    /// The instant at which the presented secret ends, by the key's expiry or by a rotation.
     pub fn ends_at(&self) -> Option<UnixMillis> {
         self.life.expires_at.into_iter().chain(self.outgoing_until).min()
     }
 
-    /// Everything whose change makes this snapshot untrue.
+    /// The subjects whose change makes this snapshot stale.
     pub fn subjects(&self) -> impl Iterator<Item = Subject> {
         [
             Some(self.key_id.subject()),

@@ -1,11 +1,11 @@
-//! Instants: epoch milliseconds in the database, RFC 3339 on the wire.
+//! Instants: epoch milliseconds in the database, RFC 3339 in JSON.
 
 use chrono::{DateTime, NaiveDate, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds in a day.
 pub const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-/// The longest span that can be asked for in days: a hundred years.
+/// The maximum number of days in a setting: a hundred years.
 pub const MAX_DAYS: i64 = 36_500;
 
 /// An instant, in milliseconds since 1970-01-01T00:00:00Z.
@@ -34,13 +34,13 @@ impl UnixMillis {
         Some(Self(date.and_hms_opt(0, 0, 0)?.and_utc().timestamp_millis()))
     }
 
-    /// This instant as HTTP writes dates (RFC 9110, 5.6.7), to the second below.
+    /// This instant in HTTP's date format (RFC 9110, 5.6.7), rounded down to the second.
     pub fn to_http_date(self) -> String {
         let instant = DateTime::from_timestamp_millis(self.0).unwrap_or(DateTime::UNIX_EPOCH);
         instant.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
     }
 
-    /// This instant as RFC 3339 in UTC with milliseconds.
+    /// This instant in RFC 3339 in UTC with milliseconds.
     pub fn to_rfc3339(self) -> String {
         DateTime::from_timestamp_millis(self.0)
             .unwrap_or(DateTime::UNIX_EPOCH)

@@ -1,6 +1,5 @@
-//! Secrets that are no keys: each opens one thing, or stands for one. They are made like keys,
-//! `<brand>_<word>_<secret><checksum>`, and their words are no kinds of keys, so that nothing that reads keys
-//! takes one of them for a key.
+//! Secrets that are not keys: each opens or represents one thing. They have a key's format,
+//! `<brand>_<word>_<secret><checksum>`, but their words are not kinds of keys, so no reader of keys accepts one.
 
 use std::fmt;
 
@@ -9,12 +8,11 @@ use crate::domain::key_text::{self, Digest, Word};
 macro_rules! token {
     ($(#[$doc:meta])* $name:ident $word:literal) => {
         $(#[$doc])*
-        ///
         /// It has no `Display` and no `Serialize`, and its `Debug` shows nothing.
         pub struct $name(String);
 
         impl $name {
-            /// Makes a new one. `fill` gives random bytes.
+            /// Creates a token. `fill` provides random bytes.
             ///
             /// # Errors
             /// The error of `fill`, unchanged.
@@ -22,13 +20,13 @@ macro_rules! token {
                 key_text::with_secret(format!(concat!("{}_", $word, "_"), brand.as_str()), fill).map(Self)
             }
 
-            /// Reads one. Needs no I/O; `None` when the form or the checksum is wrong.
+            /// Reads a token. This needs no I/O; `None` if the format or the checksum is wrong.
             pub fn parse(text: &str) -> Option<Self> {
                 let brand = key_text::stem_of(text)?.strip_suffix(concat!("_", $word, "_"))?;
                 Word::parse(brand).map(|_| Self(text.to_owned()))
             }
 
-            /// What is stored instead of it.
+            /// The stored digest of the token.
             pub fn digest(&self) -> Digest {
                 Digest::of(&self.0)
             }
@@ -48,15 +46,15 @@ macro_rules! token {
 }
 
 token! {
-    /// What opens an invitation.
+    /// The token that opens an invitation.
     InvitationToken "inv"
 }
 token! {
-    /// What signs somebody in on the settings pages, once.
+    /// The token that signs a member in on the settings pages, once.
     SignInToken "lnk"
 }
 token! {
-    /// What a browser that is signed in shows with each request.
+    /// The token that a signed-in browser sends with each request.
     SessionToken "ses"
 }
 
