@@ -1,4 +1,4 @@
-//! The audit log: written with every change and behind every refused attempt, listed and exported.
+//! The audit log: written with every change and after every refused attempt, listed and exported.
 
 use std::{collections::HashMap, rc::Rc};
 
@@ -20,32 +20,31 @@ use crate::{
     storage::{audit, batch::Batch, people},
 };
 
-/// How many events of an export are read at once.
+/// The number of events that an export reads at once.
 const EXPORT_PAGE: i64 = 1_000;
-/// How many people one can choose from to see what they did.
+/// The maximum number of people in the filter of the audit log.
 const MAX_PEOPLE: i64 = 100;
 
-/// An attempt to manage something that was refused.
+/// A refused attempt to manage something.
 #[derive(Debug, Clone)]
 pub struct RefusedAttempt {
-    /// The id of what it was about; `None`: the organization.
+    /// The id of the resource; `None` for the organization.
     pub subject: Option<String>,
     /// The stable code of the refusal.
     pub code: &'static str,
     /// The method.
     pub method: &'static str,
-    /// The route's path; not the request's, because people put keys where ids belong.
+    /// The route's path, not the request's, because people put keys into the place of ids.
     pub route: &'static str,
 }
 
-/// A page of the audit log, and what people need to read it.
+/// A page of the audit log, with the names that people need to read it.
 pub struct AuditPage {
     /// The events.
     pub events: Page<AuditRecord>,
-    /// The names by ids of those keys, people, teams and projects of which the events speak and which are still
-    /// there.
+    /// The names, by id, of the keys, people, teams and projects in the events, as far as they still exist.
     pub names: HashMap<String, String>,
-    /// The newest people of the organization.
+    /// The newest members of the organization.
     pub people: Vec<Member>,
 }
 
@@ -55,8 +54,8 @@ impl App {
         audit::record_if_changed(&principal.actor(), event, self.config.audit_retention_ms)
     }
 
-    /// Records a refused attempt in the audit log of whoever made it, behind the answer. In a flood most are
-    /// only counted; see [`crate::app::isolate::Isolate::claim_refusal`].
+    /// Records a refused attempt in the audit log of the caller's organization, after the answer. In a flood most
+    /// attempts are only counted; see [`crate::app::isolate::Isolate::claim_refusal`].
     pub fn note_refusal(&self, principal: &Principal, attempt: &RefusedAttempt) {
         let (now, organization_id) = (self.now(), principal.snapshot.organization_id);
         let Some(omitted) = self.isolate.claim_refusal(organization_id, now) else {
@@ -97,11 +96,10 @@ impl<'a> AuditLog<'a> {
 }
 
 impl AuditLog<'_> {
-    /// A page of at most `limit` events of the caller's organization, the newest first, those behind event
-    /// `after` if it is given.
+    /// Lists events of the caller's organization, newest first: at most `limit`, starting after event `after`.
     ///
     /// # Errors
-    /// [`Error::Exceeds`] for whoever does not administer the organization.
+    /// [`Error::Exceeds`] if the caller does not administer the organization.
     pub async fn list(
         &self,
         principal: &Principal,
@@ -114,10 +112,10 @@ impl AuditLog<'_> {
         Ok(Page::of(self.app.query(principal, list).await?, limit))
     }
 
-    /// The same with what people need to read it, in one round trip.
+    /// Lists events like [`AuditLog::list`], with the names that people need to read them, in one round trip.
     ///
     /// # Errors
-    /// [`Error::Exceeds`] for whoever does not administer the organization.
+    /// [`Error::Exceeds`] if the caller does not administer the organization.
     pub async fn page(
         &self,
         principal: &Principal,
@@ -139,11 +137,11 @@ impl AuditLog<'_> {
         })
     }
 
-    /// All events of the caller's organization behind event `after`, the newest first, piece by piece. The
-    /// first piece is read at once. A key that ends in the middle gets no further one, but an error.
+    /// Exports all events of the caller's organization after event `after`, newest first, in pieces. The first
+    /// piece is read at once. If the key ends in between, the next piece is an error.
     ///
     /// # Errors
-    /// [`Error::Exceeds`] for whoever does not administer the organization.
+    /// [`Error::Exceeds`] if the caller does not administer the organization.
     pub async fn export(
         &self,
         principal: &Principal,
@@ -156,7 +154,7 @@ impl AuditLog<'_> {
             if after.is_none() {
                 return Ok(None);
             }
-            // The guard hears of changes, but not of the passing of time.
+            // The guard notices changes, but not the passing of time.
             decide(&principal.snapshot, &[], app.now()).map_err(Error::Refused)?;
             let page = AuditLog::new(&app).list(&principal, &filter, after, EXPORT_PAGE).await?;
             let next = last(&page);
@@ -166,7 +164,7 @@ impl AuditLog<'_> {
     }
 }
 
-/// The event behind which the next page starts, if there is one.
+/// The event after which the next page starts, if there is one.
 fn last(page: &Page<AuditRecord>) -> Option<i64> {
     page.items.last().filter(|_| page.has_more).map(|event| event.id)
 }

@@ -1,5 +1,4 @@
-//! An organization with its owner and their key: the first one, made once with the operator's secret, and
-//! what every other one begins with, too.
+//! The first organization, with its owner and their key. The operator's secret creates it, once.
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
@@ -15,12 +14,12 @@ use crate::{
     storage::sessions,
 };
 
-/// How long the first link works, in milliseconds.
+/// The validity of the first link, in milliseconds.
 const FIRST_LINK_MS: i64 = DAY_MS;
 
 impl App {
-    /// Whether this is the operator's secret. Digests are compared, in constant time, so that
-    /// neither the secret's characters nor its length show in the time that it takes.
+    /// Whether this is the operator's secret. Digests are compared, in constant time, so that the duration reveals
+    /// neither the secret's characters nor its length.
     pub fn is_operator(&self, secret: &str) -> bool {
         self.config.operator_secret.as_ref().is_some_and(|expected| {
             let (given, expected) = (Sha256::digest(secret), Sha256::digest(expected));
@@ -30,12 +29,12 @@ impl App {
 }
 
 impl Organizations<'_> {
-    /// Makes the operator's organization, its owner, the owner's first key, which has full access, and what
-    /// signs them in on the settings pages.
-    /// Whoever calls has proved to be the operator. Of two at once, one wins.
+    /// Creates the operator's organization, its owner, the owner's first key, which has full access, and a link
+    /// that signs them in on the settings pages. The caller must have checked the operator's secret. Of two
+    /// simultaneous calls, one succeeds.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when it was done before.
+    /// [`Error::Conflict`] if the organization already exists.
     pub async fn bootstrap(
         &self,
         first: NewOrganization,

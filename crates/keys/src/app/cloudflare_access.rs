@@ -1,4 +1,4 @@
-//! Cloudflare Access: whoever it has let through is named by a token of its own, in a header.
+//! Sign-in through Cloudflare Access, which names the person by a token in a header.
 
 use std::rc::Rc;
 
@@ -20,30 +20,30 @@ use crate::{
     storage::{audit, batch::Batch, people, sessions},
 };
 
-/// For how long the team's keys are believed to be the same, in milliseconds.
+/// The time for which the team's keys are kept, in milliseconds.
 const KEYS_MS: i64 = 60 * 60 * 1000;
-/// How soon they are asked for again when one is not known or the answer failed, in milliseconds: a token that
-/// nobody has signed must not cost a request.
+/// The least time before the keys are requested again, after an unknown key or a failure, in milliseconds. A forged
+/// token must not cost a request.
 const RETRY_MS: i64 = 10 * 1000;
-/// How long the answer may take to begin, in seconds.
+/// The time in which the answer must begin, in seconds.
 const TIMEOUT_SECONDS: u32 = 10;
-/// The most bytes of the answer.
+/// The maximum size of the answer, in bytes.
 const MAX_KEYS_BYTES: usize = 64 * 1024;
 
-/// Somebody whose address Cloudflare Access vouches for.
+/// A person whose address Cloudflare Access vouches for.
 #[derive(Debug, Clone)]
 pub struct Vouched {
     /// The address.
     pub email: Email,
-    /// The instant at which that ends.
+    /// The instant at which the token expires.
     pub expires_at: UnixMillis,
 }
 
 impl Sessions<'_> {
-    /// The person of whom a token speaks; `None` if it is not good, which the log explains.
+    /// Verifies a token and returns its person; `None` if the token is not valid, with the reason in the log.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when it cannot be said.
+    /// [`Error::Unavailable`] if the token cannot be checked.
     pub async fn vouched(&self, access: &Access, token: &str) -> Result<Option<Vouched>, Error> {
         let refused = |why: &str| {
             log::warn!("a token of Cloudflare Access is not good: {why}");
@@ -51,7 +51,7 @@ impl Sessions<'_> {
         };
         let Some(jwt) = Jwt::parse(token) else { return refused("it is none, or not signed with RS256") };
         let issuer = format!("https://{}", access.team_domain);
-        // First what costs nothing.
+        // The checks that need no request come first.
         if !jwt.claims.hold(&issuer, &access.audience, self.app.now()) {
             return refused("it is for another application, of another team, or has expired");
         }
@@ -68,19 +68,19 @@ impl Sessions<'_> {
         }
     }
 
-    /// The organizations in which somebody with this address is.
+    /// The organizations that have a member with this address.
     ///
     /// # Errors
-    /// What the database says.
+    /// The database's.
     pub async fn memberships(&self, email: &Email) -> Result<Vec<Membership>, Error> {
         Ok(people::everywhere(email).run(&*self.app.database).await?)
     }
 
-    /// Begins a session of somebody for whom Cloudflare Access vouches, by one of their [`Sessions::memberships`]. It lasts
-    /// no longer than that.
+    /// Starts a session for a person from Cloudflare Access, by one of their [`Sessions::memberships`]. It ends
+    /// with the token at the latest.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when it has ended since.
+    /// [`Error::NotFound`] if the membership has ended since.
     pub async fn begin_vouched(
         &self,
         vouched: &Vouched,
@@ -97,7 +97,7 @@ impl Sessions<'_> {
         if batch.run(&*self.app.database).await?.take(begun)? { Ok(new.begun) } else { Err(Error::NotFound) }
     }
 
-    /// A public key of the team, from memory if it is there.
+    /// Returns a public key of the team, from memory if possible.
     async fn team_key(&self, issuer: &str, id: &str) -> Result<Option<PublicKey>, Error> {
         let now = self.app.now();
         let within = |at: UnixMillis, ms: i64| (0..ms).contains(&now.ms_since(at));
@@ -111,7 +111,7 @@ impl Sessions<'_> {
         if self.app.isolate.team_keys_asked_at().is_some_and(|asked_at| within(asked_at, RETRY_MS)) {
             return if kept.is_some() { Ok(None) } else { Err(unavailable("they could not be read a moment ago")) };
         }
-        // Whoever comes at the same time need not wait for what may not help them; without any keys they must.
+        // Concurrent requests need not wait for keys that may not help them. Without any keys they must.
         if kept.is_some() {
             self.app.isolate.note_team_keys_asked(now);
         }

@@ -1,4 +1,4 @@
-//! The operator's choices: variables and secrets of the Worker.
+//! The configuration: variables and secrets of the Worker.
 
 use crate::domain::{
     catalogue::{Catalogue, is_origin},
@@ -6,43 +6,44 @@ use crate::domain::{
     time::DAY_MS,
 };
 
-/// The catalogue where the operator gives no other.
+/// The default catalogue.
 const CATALOGUE: &str = include_str!("../../../../catalogue.json");
 
-/// The operator's choices, read once per isolate.
+/// The configuration, read once per isolate.
 pub struct Config {
     /// The first word of every new key (`KEY_BRAND`).
     pub brand: Word,
-    /// How long an answer may rest on what was read before, in milliseconds
-    /// (`MAX_STALENESS_SECONDS`); 0: every request asks the database.
+    /// The maximum age of the data behind an answer, in milliseconds (`MAX_STALENESS_SECONDS`). 0 means that every
+    /// request reads the database.
     pub max_staleness_ms: i64,
-    /// How keys are hashed (`KEY_PEPPER`, `KEY_PEPPER_VERSION`, `KEY_PEPPER_PREVIOUS`).
+    /// The hash functions of keys (`KEY_PEPPER`, `KEY_PEPPER_VERSION`, `KEY_PEPPER_PREVIOUS`).
     pub hasher: Hasher,
-    /// What proves the operator (`OPERATOR_SECRET`); `None`: nothing does.
+    /// The secret that authenticates the operator (`OPERATOR_SECRET`); `None` if nobody can act as the operator.
     pub operator_secret: Option<String>,
-    /// How long audit events are kept, in milliseconds (`AUDIT_RETENTION_DAYS`).
+    /// The default retention of audit events, in milliseconds (`AUDIT_RETENTION_DAYS`).
     pub audit_retention_ms: i64,
     /// The scopes, and the operator's own routes (`CATALOGUE`, or else the file `catalogue.json`).
     pub catalogue: Catalogue,
-    /// Who lets people through to the settings pages (`ACCESS_TEAM_DOMAIN`); `None`: nobody.
+    /// The sign-in through Cloudflare Access (`ACCESS_TEAM_DOMAIN`); `None` if it is off.
     pub access: Option<Access>,
-    /// What signs the requests that are forwarded (`FORWARD_SECRET`); `None`: they are not signed.
+    /// The secret that signs forwarded requests (`FORWARD_SECRET`); `None` if they are not signed.
     pub forward_secret: Option<String>,
 }
 
 /// An application of Cloudflare Access.
 pub struct Access {
-    /// The team's domain: `acme.cloudflareaccess.com`.
+    /// The team's domain, such as `acme.cloudflareaccess.com`.
     pub team_domain: String,
     /// The application's audience tag (`ACCESS_AUDIENCE`).
     pub audience: String,
 }
 
 impl Config {
-    /// Reads the configuration; `get` gives a variable or a secret by its name.
+    /// Reads the configuration; `get` returns a variable or a secret by its name.
     ///
     /// # Errors
-    /// Which variable is wrong, and what it must be. The value itself is not repeated: it may be a secret.
+    /// The name of the wrong variable, and the values that it may have. The value itself is not repeated: it may be
+    /// a secret.
     pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let variables = Variables(&get);
         let brand = variables.get("KEY_BRAND").unwrap_or_else(|| "bit".to_owned());
@@ -90,7 +91,7 @@ impl Variables<'_> {
     /// Returns a whole number within bounds.
     ///
     /// # Errors
-    /// The variable's name, and what it must be.
+    /// The name of the variable, and the values that it may have.
     pub fn number(&self, name: &str, default: i64, least: i64, most: i64) -> Result<i64, String> {
         match self.get(name) {
             None => Ok(default),
@@ -101,10 +102,10 @@ impl Variables<'_> {
         }
     }
 
-    /// Returns a secret that is long enough to be none that people think of.
+    /// Returns a secret of at least 32 characters, which nobody can guess.
     ///
     /// # Errors
-    /// The variable's name, and what it must be.
+    /// The name of the variable, and the required length.
     pub fn secret(&self, name: &str) -> Result<Option<String>, String> {
         match self.get(name) {
             Some(secret) if secret.len() < 32 => Err(format!("{name} must have at least 32 characters")),

@@ -1,24 +1,24 @@
-//! Why a use case did not do what it was asked.
+//! The error of a use case.
 
 use crate::{domain::decision::Refusal, ports::DatabaseError};
 
-/// Why a use case did not do what it was asked. `http` knows how each looks on the wire.
+/// The error of a use case. The crate `bitting-http` turns it into a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
-    /// What was sent is wrong.
+    /// The request is invalid.
     Invalid {
-        /// Where: `scopes[1]`.
+        /// The wrong field, such as `scopes[1]`.
         field: Option<String>,
-        /// What, and what to do.
+        /// The fault, and how to correct it.
         message: String,
     },
-    /// The caller's own key is not good, or not good for this.
+    /// The caller's own key is not valid, or lacks a scope.
     Refused(Refusal),
-    /// It would give a key more than its maker holds.
+    /// The request needs more than the caller's key holds.
     Exceeds(String),
-    /// There is no such thing, or none that the caller may see.
+    /// The resource does not exist, or the caller may not see it.
     NotFound,
-    /// It is there, but the caller may not do this with it.
+    /// The resource exists, but the caller may not do this with it.
     Forbidden {
         /// For programs.
         code: &'static str,
@@ -32,55 +32,56 @@ pub enum Error {
         /// For people.
         message: &'static str,
     },
-    /// It does not fit what is there now, and asking again will not help.
+    /// The request conflicts with the current state, and a retry will not help.
     Conflict {
         /// For programs.
         code: &'static str,
         /// For people.
         message: &'static str,
     },
-    /// It is there already.
+    /// The resource already exists.
     AlreadyExists {
         /// For programs.
         code: &'static str,
-        /// For people: names what is there.
+        /// For people. It names the existing resource.
         message: String,
     },
-    /// It does not fit what is there now, and the same request may fit in a moment.
+    /// The request conflicts with the current state, and a retry may succeed in a moment.
     InProgress {
         /// For programs.
         code: &'static str,
         /// For people.
         message: &'static str,
     },
-    /// Something that the answer depends on cannot be asked, and the caller is told so.
+    /// A dependency is not available, and the caller is told which.
     Unready {
         /// For programs.
         code: &'static str,
         /// For people.
         message: &'static str,
-        /// The number of seconds after which it may be; `None`: nobody knows.
+        /// The number of seconds after which a retry may succeed; `None` if that is unknown.
         retry_after_seconds: Option<u32>,
     },
-    /// It was asked too often.
+    /// There were too many attempts.
     TooMany,
     /// The Idempotency-Key belongs to another request.
     Reused,
-    /// The first request with the Idempotency-Key made what has this id; the answer cannot be given again.
+    /// The first request with the Idempotency-Key created the resource with this id. The answer cannot be given
+    /// again.
     Spent(String),
-    /// Something that the answer depends on has failed; the text is for the log alone.
+    /// A dependency has failed. The text is for the log only.
     Unavailable(String),
-    /// The caller's key has changed since it was verified: verify anew, then try again.
+    /// The caller's key has changed since it was verified. Verify it again, then retry.
     KeyChanged,
 }
 
 impl Error {
-    /// A wrong field.
+    /// Creates the error of an invalid field.
     pub fn invalid(field: &str, message: impl Into<String>) -> Self {
         Self::Invalid { field: Some(field.to_owned()), message: message.into() }
     }
 
-    /// Whether the caller may not do this, or not any more. Then they are not told either what they did before.
+    /// Whether the caller may no longer do this. Such a caller does not see earlier results either.
     pub fn withdrawn(&self) -> bool {
         matches!(self, Self::NotFound | Self::Forbidden { .. })
     }
@@ -90,7 +91,7 @@ impl From<DatabaseError> for Error {
     fn from(error: DatabaseError) -> Self {
         match error {
             DatabaseError::Guard => Self::KeyChanged,
-            // `App::once` looks whether it was the same request.
+            // `App::once` checks whether it was the same request.
             DatabaseError::Repeated => Self::Reused,
             DatabaseError::Unique => Self::Unavailable("a unique index refused a row".to_owned()),
             DatabaseError::Failed(message) => Self::Unavailable(message),

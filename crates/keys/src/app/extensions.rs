@@ -1,4 +1,4 @@
-//! Values that parts of the service bring along which the core does not know.
+//! Values of other parts of the service, whose types the core does not know.
 
 use std::{any::Any, rc::Rc};
 
@@ -7,14 +7,14 @@ use std::{any::Any, rc::Rc};
 pub struct Extensions(Vec<Rc<dyn Any>>);
 
 impl Extensions {
-    /// Returns these values and one more.
+    /// Returns these values and another one.
     #[must_use]
     pub fn with<T: 'static>(mut self, value: Rc<T>) -> Self {
         self.0.push(value);
         self
     }
 
-    /// Returns the value of a type, if one was brought along.
+    /// Returns the value of a type, if there is one.
     pub fn get<T: 'static>(&self) -> Option<&T> {
         self.0.iter().find_map(|value| value.downcast_ref())
     }

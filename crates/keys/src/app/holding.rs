@@ -1,4 +1,4 @@
-//! The rule that no key gives another more than it holds.
+//! The rule that no key gives another more than it holds itself.
 
 use crate::{
     app::{Principal, error::Error},
@@ -14,13 +14,16 @@ pub fn lasts_longer(this: Option<UnixMillis>, other: Option<UnixMillis>) -> bool
     other.is_some_and(|other| this.is_none_or(|this| this > other))
 }
 
-/// The role that a caller must hold to be told a key's secret: the key's own, or, if it is the caller itself,
-/// what that is worth now that its user may have been lowered.
+/// The role that a caller must hold to see a key's secret. It is the key's own role; if the caller is that key, it
+/// is the key's effective role, because its user may have been demoted.
 pub fn role_to_hold(principal: &Principal, key: &Key) -> Role {
     if key.id == principal.snapshot.key_id { principal.snapshot.role } else { key.role }
 }
 
-/// The rule: no key gives another more than it holds: neither scopes, nor a role, nor time.
+/// Checks that a key gives no more than it holds: no other scopes, no higher role, and no later expiry.
+///
+/// # Errors
+/// [`Error::Exceeds`] if it would give more.
 pub fn check_holds(
     principal: &Principal,
     scopes: &Scopes,

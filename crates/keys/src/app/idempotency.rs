@@ -1,8 +1,8 @@
-//! Requests that may be repeated; [`crate::domain::idempotency`] says how a secret can be told again
-//! that is stored nowhere.
+//! Repeatable requests. [`crate::domain::idempotency`] explains how a secret that is stored nowhere can be shown
+//! again.
 //!
-//! A use case that makes something does it in an [`Attempt`], which [`App::once`] and its kin alone give: they
-//! take care that it succeeds once, and answer with what was made before when it fails.
+//! A use case that creates something does so in an [`Attempt`]. Only [`App::once`] and its variants hand one out.
+//! They make sure that it succeeds once, and answer with the first result if it fails.
 
 use crate::{
     app::{
@@ -23,8 +23,8 @@ use crate::{
     },
 };
 
-/// One attempt to make something, which succeeds once alone if its request has an Idempotency-Key. Only
-/// [`App::once`] and its kin give one, and they answer with what was made before.
+/// One attempt to create something. It succeeds only once if its request has an Idempotency-Key. Only [`App::once`]
+/// and its variants hand one out, and they answer with the first result.
 pub struct Attempt<'a> {
     app: &'a App,
     principal: &'a Principal,
@@ -36,7 +36,7 @@ impl<'a> Attempt<'a> {
         Self { app, principal, nonce: None }
     }
 
-    /// Bytes for a new secret: those that the same caller can get again, or random ones.
+    /// Returns bytes for a new secret: derived ones that the same caller can get again, or random ones.
     ///
     /// # Errors
     /// [`Error::Unavailable`] without randomness.
@@ -45,11 +45,11 @@ impl<'a> Attempt<'a> {
         Ok(self.app.secret_bytes(self.principal, self.nonce.as_ref()))
     }
 
-    /// Runs the batch that makes what has this id, behind the guard. Its last statement must change a row
-    /// only if it was made: an insertion, or the event of one.
+    /// Runs the batch that creates the resource with this id, behind the guard. Its last statement must change a
+    /// row only if the resource was created: an insertion, or the event of one.
     ///
     /// # Errors
-    /// As [`App::guarded`]; [`Error::Reused`], of whatever request, when the Idempotency-Key was used before.
+    /// As [`App::guarded`]; [`Error::Reused`] if the Idempotency-Key was used before, by this or another request.
     pub async fn run(self, made: impl ToString, mut batch: Batch) -> Result<Results, Error> {
         let Self { app, principal, nonce } = self;
         if let Some(request) = &principal.repeatable {
@@ -60,10 +60,10 @@ impl<'a> Attempt<'a> {
         app.guarded(principal, batch).await
     }
 
-    /// Like [`Attempt::run`], in an organization.
+    /// Runs the batch like [`Attempt::run`], in an organization.
     ///
     /// # Errors
-    /// Also [`Error::NotFound`] when there is no such organization; nothing was made then.
+    /// Also [`Error::NotFound`] if the organization does not exist; then nothing was created.
     pub async fn run_in_organization(
         self,
         id: OrganizationId,
@@ -77,17 +77,17 @@ impl<'a> Attempt<'a> {
 }
 
 impl App {
-    /// Makes something, once alone if the request has an Idempotency-Key. When the attempt fails, for whatever
-    /// reason, the first request with the same Idempotency-Key may have succeeded: a rotation is under way, an
-    /// expiry has passed. What that one made is read by `made` then, and told by `answer`.
+    /// Creates something, only once if the request has an Idempotency-Key. If the attempt fails, the first request
+    /// with the same Idempotency-Key may have succeeded and be the reason: a rotation is pending, an expiry has
+    /// passed. Then `made` reads the first result, and `answer` turns it into the answer.
     ///
-    /// Nothing is asked when the failure says nothing of the request ([`Error::Unavailable`],
-    /// [`Error::KeyChanged`]), or when the caller may not do it any more ([`Error::NotFound`],
-    /// [`Error::Forbidden`]): then nobody tells what was done before either.
+    /// The first result is not read if the failure is unrelated to the request ([`Error::Unavailable`],
+    /// [`Error::KeyChanged`]), or if the caller has lost access ([`Error::NotFound`], [`Error::Forbidden`]): such a
+    /// caller must not see earlier results either.
     ///
     /// # Errors
-    /// The attempt's if nothing was made before; [`Error::Reused`] if that was another request;
-    /// [`Error::Spent`] if what was made is no more.
+    /// The attempt's, if nothing was created before; [`Error::Reused`] if another request used the Idempotency-Key;
+    /// [`Error::Spent`] if the created resource no longer exists.
     pub async fn once<T, M>(
         &self,
         principal: &Principal,
@@ -105,7 +105,7 @@ impl App {
         answer(first, made)
     }
 
-    /// Makes something of which the id is the whole answer, once alone like [`App::once`].
+    /// Creates something whose id is the whole answer, only once like [`App::once`].
     ///
     /// # Errors
     /// As [`App::once`].
@@ -123,11 +123,11 @@ impl App {
         parse(&first.subject).ok_or(Error::Spent(first.subject))
     }
 
-    /// Makes a key, or a new secret of one, once alone like [`App::once`].
+    /// Creates a key, or a new secret of one, only once like [`App::once`].
     ///
     /// # Errors
-    /// As [`App::once`]; [`Error::Spent`] also if the secret is the key's newest one no more, or was derived
-    /// from another secret of the caller; [`Error::Exceeds`] if the caller holds less by now.
+    /// As [`App::once`]; [`Error::Spent`] also if the secret is no longer the key's newest one, or was derived from
+    /// another secret of the caller; [`Error::Exceeds`] if the caller holds less by now.
     pub async fn once_key(
         &self,
         principal: &Principal,
@@ -142,11 +142,11 @@ impl App {
         self.created_before(principal, &first, results.take(key)?)
     }
 
-    /// Makes a key and, before it in the same batch, what it is for, once alone like [`App::once`]; `beside`
-    /// reads that again.
+    /// Creates a key and, before it in the same batch, the resource that it belongs to, only once like
+    /// [`App::once`]; `beside` reads that resource again.
     ///
     /// # Errors
-    /// As [`App::once_key`]; [`Error::Spent`] also if what the key is for is no more.
+    /// As [`App::once_key`]; [`Error::Spent`] also if the resource no longer exists.
     pub async fn once_key_with<T>(
         &self,
         principal: &Principal,
@@ -189,7 +189,7 @@ impl App {
         Ok((first, results, handles))
     }
 
-    /// The key that the first request made or rotated, with its secret, if it can be told again.
+    /// The key that the first request created or rotated, with its secret, if it can be shown again.
     fn created_before(
         &self,
         principal: &Principal,
@@ -204,18 +204,18 @@ impl App {
         if key.life.revoked_at.is_some() || !newest {
             return Err(spent());
         }
-        // How long it lasts does not matter: a key that rotated itself asks by its outgoing secret.
-        // What a role is worth in one organization says nothing of another, which the operator has made.
+        // The expiry does not matter: a key that rotated itself repeats the request with its outgoing secret. A
+        // role in one organization says nothing of another, which the operator has created.
         let own = key.organization_id == principal.snapshot.organization_id;
         let role = if own { role_to_hold(principal, &key) } else { Role::Admin };
         check_holds(principal, &key.scopes, role, principal.snapshot.ends_at())?;
         Ok(Created { key, text })
     }
 
-    /// The bytes of the secret that the first request made.
+    /// The bytes of the secret that the first request created.
     ///
     /// # Errors
-    /// [`Error::Spent`] if it is never told again.
+    /// [`Error::Spent`] if it is never shown again.
     pub fn secret_bytes_again(
         &self,
         principal: &Principal,
@@ -225,7 +225,7 @@ impl App {
         Ok(self.secret_bytes(principal, Some(&nonce)))
     }
 
-    /// The nonce of a new secret, if the request may be repeated and is told it again.
+    /// The nonce of a new secret, if the request may be repeated and shows the secret again.
     pub fn nonce(&self, principal: &Principal) -> Result<Option<Nonce>, Error> {
         if !principal.repeatable.as_ref().is_some_and(Repeatable::tells_again) {
             return Ok(None);
@@ -235,7 +235,8 @@ impl App {
         Ok(Some(Nonce::new(random)))
     }
 
-    /// Bytes for a new secret: with a nonce those that the same caller gets again, else random ones.
+    /// Returns bytes for a new secret: with a nonce derived ones, which the same caller gets again, else random
+    /// ones.
     pub fn secret_bytes(
         &self,
         principal: &Principal,
@@ -249,7 +250,7 @@ impl App {
         }
     }
 
-    /// The instant up to which what was made cannot be asked for again.
+    /// The instant before which first requests are no longer available.
     pub fn window_start(&self) -> UnixMillis {
         self.now().plus_ms(-IDEMPOTENCY_WINDOW_MS)
     }

@@ -1,4 +1,4 @@
-//! Invitations: made by somebody who vouches, opened by whoever has the link, accepted once.
+//! Invitations: created by a member who vouches for the role, opened with a link, accepted once.
 
 use serde_json::{Map, json};
 
@@ -51,11 +51,11 @@ impl<'a> Invitations<'a> {
 }
 
 impl Invitations<'_> {
-    /// Invites somebody; gives the invitation, and its token this once.
+    /// Invites a person. Returns the invitation and its token, which is shown only this once.
     ///
     /// # Errors
-    /// [`Error::Exceeds`] when the caller cannot vouch for the role; [`Error::Conflict`] when somebody
-    /// with this address is a member or invited already.
+    /// [`Error::Exceeds`] if the caller cannot vouch for the role; [`Error::Conflict`] if a person with this
+    /// address is already a member or invited.
     pub async fn create(
         &self,
         principal: &Principal,
@@ -89,7 +89,7 @@ impl Invitations<'_> {
         lasts_ms: i64,
     ) -> Result<(Invitation, InvitationToken), Error> {
         let now = self.app.now();
-        // No key makes another that lasts longer than itself, in this way neither.
+        // No key creates another that outlives it, and an invitation is no way around that.
         let key_expires_at = principal.snapshot.ends_at();
         let ends_at = now.plus_ms(lasts_ms);
         let source = attempt.secret_bytes()?;
@@ -122,10 +122,10 @@ impl Invitations<'_> {
         Err(if results.take(is_member)? { ALREADY_MEMBER } else { ALREADY_INVITED })
     }
 
-    /// A page of at most `limit` open invitations, the newest first.
+    /// Lists open invitations, newest first, at most `limit`.
     ///
     /// # Errors
-    /// [`Error::Exceeds`] for whoever does not administer the organization.
+    /// [`Error::Exceeds`] if the caller does not administer the organization.
     pub async fn list(
         &self,
         principal: &Principal,
@@ -140,10 +140,10 @@ impl Invitations<'_> {
         Ok(Page::of(results.take(list)?, limit))
     }
 
-    /// Takes an invitation back.
+    /// Revokes an invitation.
     ///
     /// # Errors
-    /// [`Error::NotFound`] also when it was accepted or has expired.
+    /// [`Error::NotFound`] also if it was accepted or has expired.
     pub async fn revoke(
         &self,
         principal: &Principal,
@@ -160,22 +160,22 @@ impl Invitations<'_> {
         if results.take(revoked)? { Ok(()) } else { Err(Error::NotFound) }
     }
 
-    /// The invitation that a token opens, with its organization's name and policy.
+    /// Returns the invitation of a token, with its organization's name and policy.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when it opens none, or none any more.
+    /// [`Error::NotFound`] if there is no open invitation with this token.
     pub async fn open(&self, token: &InvitationToken) -> Result<(Invitation, Name, Policy), Error> {
         let invitation = invitations::by_digest(token.digest(), self.app.now());
         invitation.run(&*self.app.database).await?.ok_or(Error::NotFound)
     }
 
-    /// Lets in whoever has the token, as a new user with a key of their own. Of two at once, one is let in.
+    /// Accepts an invitation: creates a new user and a key of theirs. Of two simultaneous calls, one succeeds.
     ///
-    /// The user is a new one even if there is one with this address in another organization: who holds
-    /// a link has not proved that the address is theirs, and would come into what is not.
+    /// The user is a new one even if another organization has a user with this address. The holder of a link has
+    /// not proved that the address is theirs, and must not get into the other organization.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the token opens no invitation, or none any more.
+    /// [`Error::NotFound`] if there is no open invitation with this token.
     pub async fn accept(
         &self,
         token: &InvitationToken,
@@ -183,7 +183,7 @@ impl Invitations<'_> {
         request_id: String,
         ip: Option<String>,
     ) -> Result<Created, Error> {
-        // An invitation never changes: it can only have ended when the batch below asks again.
+        // An invitation never changes. It can only have ended when the batch below checks again.
         let (invitation, _, policy) = self.open(token).await?;
         let now = self.app.now();
         let user_id = UserId::new(now, self.app.random_bits()?);
@@ -199,7 +199,7 @@ impl Invitations<'_> {
             kind: KeyKind::Pat,
             name: key_name,
             preview: text.preview(),
-            // Whoever invited held full access, too.
+            // The inviter held full access, too.
             scopes: Scopes::Full,
             role: invitation.role,
             metadata: Map::new(),
@@ -214,7 +214,7 @@ impl Invitations<'_> {
             last_used_at: None,
             rotation: None,
         };
-        // They act by the key that they get.
+        // They act by their new key.
         let actor = Actor { key_id: Some(key.id), user_id: Some(user_id), session_id: None, request_id, ip };
         let insert = Keys::new(self.app).insert(&key, &text, policy);
         let number = self.join(token, &invitation, user_id, &actor, insert, &Keys::created_event(&key)).await?;
@@ -222,10 +222,11 @@ impl Invitations<'_> {
         Ok(Created { key, text })
     }
 
-    /// The same for a browser, which gets a session in the place of a key.
+    /// Accepts an invitation like [`Invitations::accept`], but starts a session in the browser instead of creating
+    /// a key.
     ///
     /// # Errors
-    /// As [`Invitations::accept`] says.
+    /// As [`Invitations::accept`].
     pub async fn accept_and_sign_in(&self, token: &InvitationToken, visitor: &Visitor) -> Result<Begun, Error> {
         let (invitation, ..) = self.open(token).await?;
         let now = self.app.now();
@@ -238,8 +239,7 @@ impl Invitations<'_> {
         if joined { Ok(new.begun) } else { Err(Error::NotFound) }
     }
 
-    /// Creates the user whom an invitation is for and gives them, with its event, the key or the session by which
-    /// they act.
+    /// Creates the invited user, together with the key or the session by which they act, and its event.
     async fn join<T>(
         &self,
         token: &InvitationToken,

@@ -1,5 +1,5 @@
-//! The memory of one isolate between requests: the feed, snapshots, and digests that no key has.
-//! All of it can be lost at any moment and costs a read of the database then.
+//! The memory of one isolate between requests: the feed, snapshots, and digests without a key. Any of it can be
+//! lost at any moment, which costs a read of the database.
 
 use std::{
     cell::{Cell, RefCell},
@@ -19,16 +19,16 @@ use crate::domain::{
     time::UnixMillis,
 };
 
-/// The most snapshots in memory: at about half a kilobyte each, 5 MB of an isolate's 128.
+/// The maximum number of snapshots in memory. At about half a kilobyte each, they take 5 MB of an isolate's 128.
 const MAX_SNAPSHOTS: usize = 10_000;
-/// The most unknown digests in memory.
+/// The maximum number of unknown digests in memory.
 const MAX_UNKNOWN: usize = 10_000;
-/// The least time between two KV writes for one key, in milliseconds: however busy the feed, a
-/// snapshot that falls out of it is written again only this often.
+/// The least time between two KV writes for one key, in milliseconds. However busy the feed is, a snapshot that
+/// falls out of it is not written again sooner.
 const CACHE_WRITE_INTERVAL_MS: i64 = 10 * 60 * 1000;
-/// The least time between two writes of what was used when, in milliseconds.
+/// The least time between two writes of key uses, in milliseconds.
 const USES_INTERVAL_MS: i64 = 60 * 1000;
-/// The most secrets whose uses wait to be written. Of more than that in a minute, the rest is lost.
+/// The maximum number of secrets with unwritten uses. Beyond it, uses are lost.
 const MAX_USES: usize = 5_000;
 
 struct Held {
@@ -36,11 +36,11 @@ struct Held {
     cached_at: Option<UnixMillis>,
 }
 
-/// How many refused attempts are written to the audit log in one interval; those beyond are counted.
+/// The maximum number of refused attempts that one interval writes to the audit log. The rest is counted.
 const MAX_REFUSALS: u32 = 100;
 /// The interval in which refused attempts are counted, in milliseconds.
 const REFUSALS_INTERVAL_MS: i64 = 60 * 1000;
-/// The most organizations for which refused attempts are counted.
+/// The maximum number of organizations whose omitted attempts are counted.
 const MAX_OMITTED: usize = 5_000;
 
 /// The refused attempts of the interval that began at `since`.
@@ -48,11 +48,11 @@ const MAX_OMITTED: usize = 5_000;
 struct Refusals {
     since: Option<UnixMillis>,
     written: u32,
-    /// How many were left out of each organization's audit log since it was last written to.
+    /// The number of omitted attempts per organization, since the last one in its audit log.
     omitted: HashMap<OrganizationId, i64>,
 }
 
-/// The memory of one isolate. No borrow outlives a method, so none is held while something awaits.
+/// The memory of one isolate. No borrow outlives a method, so none is held across an await.
 pub struct Isolate {
     feed: RefCell<Feed>,
     snapshots: RefCell<LruCache<Digest, Held>>,
@@ -88,17 +88,17 @@ impl Isolate {
         read(&self.feed.borrow())
     }
 
-    /// How old the feed is; see [`Feed::age_ms`].
+    /// The age of the feed; see [`Feed::age_ms`].
     pub fn feed_age_ms(&self, now: UnixMillis) -> Option<i64> {
         self.feed.borrow_mut().age_ms(now)
     }
 
-    /// Takes in what a read of the feed brought.
+    /// Adds one read of the feed.
     pub fn hear(&self, news: &News) {
         self.feed.borrow_mut().apply(news);
     }
 
-    /// The snapshot of this digest, believed or not.
+    /// The snapshot of this digest. It may be stale.
     pub fn snapshot(&self, digest: Digest) -> Option<Rc<Snapshot>> {
         self.snapshots.borrow_mut().get(&digest).map(|held| Rc::clone(&held.snapshot))
     }
@@ -115,7 +115,7 @@ impl Isolate {
         bounded_put(&mut snapshots, MAX_SNAPSHOTS, digest, Held { snapshot: Rc::clone(snapshot), cached_at: None });
     }
 
-    /// Whether it is time to write this key's snapshot to KV; if so, the time counts from `now`.
+    /// Whether this key's snapshot is due to be written to KV. If so, the next interval begins at `now`.
     pub fn claim_cache_write(&self, digest: Digest, now: UnixMillis) -> bool {
         let mut snapshots = self.snapshots.borrow_mut();
         let Some(held) = snapshots.get_mut(&digest) else {
@@ -128,7 +128,7 @@ impl Isolate {
         due
     }
 
-    /// Whether the database was asked for this digest less than `max_age_ms` ago and had no such key.
+    /// Whether a read of the database less than `max_age_ms` ago found no key with this digest.
     pub fn is_unknown(&self, digest: Digest, now: UnixMillis, max_age_ms: i64) -> bool {
         let asked_at = self.unknown.borrow_mut().get(&digest).copied();
         asked_at.is_some_and(|asked_at| (0..max_age_ms).contains(&now.ms_since(asked_at)))
@@ -150,7 +150,7 @@ impl Isolate {
         *count += 1;
     }
 
-    /// The uses that wait to be written, if it is time to write them; the time counts from `now`.
+    /// The uses to be written, if a write is due. If so, the next interval begins at `now`.
     pub fn claim_uses(&self, now: UnixMillis) -> Option<Vec<SecretUses>> {
         let due = self.uses_written_at.get().is_none_or(|at| is_over(at, USES_INTERVAL_MS, now));
         if !due || self.uses.borrow().is_empty() {
@@ -161,8 +161,9 @@ impl Isolate {
         Some(uses.map(|((id, outgoing), (at, count))| SecretUses { id, outgoing, at, count }).collect())
     }
 
-    /// Whether one more refused attempt may be written to this organization's audit log: a flood of them must not
-    /// cost. If so, how many were left out of that log since the last; if not, this is one of them.
+    /// Claims the right to write a refused attempt to this organization's audit log, so that a flood costs little.
+    /// Returns the number of attempts omitted from that log since the last one; `None` if this one must be omitted,
+    /// too.
     pub fn claim_refusal(&self, organization_id: OrganizationId, now: UnixMillis) -> Option<i64> {
         let mut refusals = self.refusals.borrow_mut();
         if refusals.since.is_none_or(|since| is_over(since, REFUSALS_INTERVAL_MS, now)) {
@@ -179,8 +180,8 @@ impl Isolate {
         None
     }
 
-    /// Whether to start a refresh of the feed now: only one at a time, but one that was cut off
-    /// must not stand in the way for longer than `patience_ms`.
+    /// Whether to start a refresh of the feed now. Only one runs at a time, but one that was cut off blocks the
+    /// next for at most `patience_ms`.
     pub fn claim_refresh(&self, now: UnixMillis, patience_ms: i64) -> bool {
         let free = self.refresh_started_at.get().is_none_or(|at| is_over(at, patience_ms, now));
         if free {
@@ -189,33 +190,33 @@ impl Isolate {
         free
     }
 
-    /// The public keys of the team of Cloudflare Access, and when they were read.
+    /// The public keys of the Cloudflare Access team, and the instant at which they were read.
     pub fn team_keys(&self) -> Option<(UnixMillis, Rc<[PublicKey]>)> {
         self.team_keys.borrow().clone()
     }
 
-    /// Keeps them.
+    /// Keeps the public keys of the Cloudflare Access team.
     pub fn keep_team_keys(&self, read_at: UnixMillis, keys: Vec<PublicKey>) {
         *self.team_keys.borrow_mut() = Some((read_at, keys.into()));
     }
 
-    /// The instant at which they were asked for last, be it in vain.
+    /// The instant of the last request for the public keys, successful or not.
     pub fn team_keys_asked_at(&self) -> Option<UnixMillis> {
         self.team_keys_asked_at.get()
     }
 
-    /// Notes that they are asked for.
+    /// Notes a request for the public keys.
     pub fn note_team_keys_asked(&self, at: UnixMillis) {
         self.team_keys_asked_at.set(Some(at));
     }
 
-    /// The refresh is over.
+    /// Ends a refresh of the feed.
     pub fn release_refresh(&self) {
         self.refresh_started_at.set(None);
     }
 }
 
-/// Whether this time since `at` is over; it also is when the clock was set back behind `at`.
+/// Whether this time since `at` is over. It also is if the clock was set back to before `at`.
 fn is_over(at: UnixMillis, ms: i64, now: UnixMillis) -> bool {
     !(0..ms).contains(&now.ms_since(at))
 }

@@ -1,4 +1,4 @@
-//! The life of a key: created, listed, changed, revoked, and the rule that no key gives more than it holds.
+//! Keys: created, listed, changed, revoked, and the rule that no key gives more than it holds.
 
 use std::collections::HashMap;
 
@@ -31,39 +31,39 @@ use crate::{
     },
 };
 
-/// The most bytes of a key's metadata, as JSON.
+/// The maximum size of a key's metadata as JSON, in bytes.
 const MAX_METADATA_BYTES: usize = 4_096;
 
-/// A key that is about to be made.
+/// A key to be created.
 #[derive(Debug, Clone)]
 pub struct NewKey {
-    /// Its name.
+    /// The name of the key.
     pub name: Name,
-    /// Its kind; `None`: the same as its maker's.
+    /// The kind of the key; `None` for the kind of the caller's key.
     pub kind: Option<KeyKind>,
-    /// The project that it is to see, for a project's key.
+    /// The project that a project's key sees.
     pub project_id: Option<ProjectId>,
-    /// An environment or a region to stand in its text.
+    /// An environment or a region in the key's text.
     pub label: Option<Word>,
-    /// Its scopes; `None`: the same as its maker's.
+    /// The scopes of the key; `None` for the scopes of the caller's key.
     pub scopes: Option<Scopes>,
-    /// Its expiry; `None`: as the organization's policy says, and no longer than its maker; `Some(None)`: for ever.
+    /// The expiry. `None`: by the organization's policy, and no later than the caller's key; `Some(None)`: never.
     pub expires_at: Option<Option<UnixMillis>>,
-    /// Whatever its maker wants to know about it.
+    /// Metadata of the key's creator.
     pub metadata: Map<String, Value>,
 }
 
-/// A key and all that people want to know of it.
+/// A key with its owner, its usage and its activity.
 pub struct History {
     /// The key.
     pub key: Key,
-    /// The name by which people know its owner.
+    /// The name that people know the owner by.
     pub owner: KeyOwner,
-    /// Its uses on each of the last 30 days, the oldest first.
+    /// The usage on each of the last 30 days, oldest first.
     pub days: Vec<DailyUses>,
-    /// Its events.
+    /// The activity: the key's events.
     pub events: Page<AuditRecord>,
-    /// The names by ids, as [`crate::app::audit::AuditPage`] has them.
+    /// The names by id, as in [`crate::app::audit::AuditPage`].
     pub names: HashMap<String, String>,
 }
 
@@ -80,7 +80,7 @@ impl<'a> Keys<'a> {
 }
 
 impl Keys<'_> {
-    /// The scopes for which a list of scopes and names of bundles stands by the catalogue of now.
+    /// Resolves a list of scopes and names of bundles by the current catalogue.
     ///
     /// # Errors
     /// [`Error::Invalid`] names the entry that is neither.
@@ -88,10 +88,10 @@ impl Keys<'_> {
         self.app.config.catalogue.expand(entries).map_err(|(index, message)| wrong_scope(index, &message))
     }
 
-    /// Every scope must be in the catalogue: one that is not would look granted and open nothing.
+    /// Checks that every scope is in the catalogue. An unknown one would look granted and give no access.
     ///
     /// # Errors
-    /// [`Error::Invalid`] names the first that is not.
+    /// [`Error::Invalid`] names the first unknown scope.
     pub fn check_scopes(&self, scopes: &[Scope]) -> Result<(), Error> {
         for (index, scope) in scopes.iter().enumerate() {
             self.app.config.catalogue.check(scope).map_err(|message| wrong_scope(index, &message))?;
@@ -102,8 +102,8 @@ impl Keys<'_> {
     /// Creates a key.
     ///
     /// # Errors
-    /// [`Error::Invalid`]; [`Error::Exceeds`] when it would hold more than its maker; [`Error::Conflict`]
-    /// when its user has as many keys as the organization allows.
+    /// [`Error::Invalid`]; [`Error::Exceeds`] if it would hold more than the caller's key; [`Error::Conflict`] if
+    /// its user already has as many keys as the organization allows.
     pub async fn create(&self, principal: &Principal, new: NewKey) -> Result<Created, Error> {
         let (organization_id, policy) = (principal.snapshot.organization_id, principal.snapshot.policy);
         self.app
@@ -113,7 +113,7 @@ impl Keys<'_> {
             .await
     }
 
-    /// Creates a key of an organization that has this policy, behind what is in the batch already.
+    /// Creates a key in an organization with this policy, after the statements in the batch.
     pub async fn create_after(
         &self,
         mut attempt: Attempt<'_>,
@@ -166,7 +166,7 @@ impl Keys<'_> {
         Ok(Created { key, text })
     }
 
-    /// A new key's row; gives its number.
+    /// The insertion of a new key's row. It returns the key's number.
     pub fn insert(&self, key: &Key, text: &KeyText, policy: Policy) -> Query<Option<i64>> {
         let (digest, pepper_version) = self.app.config.hasher.current(text);
         keys::insert(key, digest, pepper_version, policy.max_keys_per_user)
@@ -183,16 +183,16 @@ impl Keys<'_> {
         event(key, "key.created", details, key.created_at)
     }
 
-    /// One key.
+    /// Returns one key.
     ///
     /// # Errors
-    /// [`Error::NotFound`] also when it is there but the caller may not see it.
+    /// [`Error::NotFound`] also if the caller may not see it.
     pub async fn get(&self, principal: &Principal, key: KeyRef) -> Result<Key, Error> {
         let own = matches!(key, KeyRef::Id(id) if id == principal.snapshot.key_id);
         self.app.query(principal, keys::get(reach(principal, own)?, key)).await?.ok_or(Error::NotFound)
     }
 
-    /// A page of at most `limit` keys, the newest first.
+    /// Lists keys, newest first, at most `limit`.
     ///
     /// # Errors
     /// The database's.
@@ -203,13 +203,13 @@ impl Keys<'_> {
         cursor: KeyCursor,
         limit: i64,
     ) -> Result<Page<Key>, Error> {
-        // One more than asked tells whether there are more.
+        // One item more than the page holds tells whether there are more.
         let list = keys::list(reach(principal, false)?, filter, cursor, limit + 1, self.app.now());
         Ok(Page::at(cursor, self.app.query(principal, list).await?, limit))
     }
 
-    /// The same, with the name by which people know the owner of each key, of as many keys as are looked through at
-    /// once; and, if there are more, the last of these.
+    /// Lists keys like [`Keys::list`], each with the name that people know its owner by. Only as many keys as one
+    /// scan allows are read; if there are more, the last scanned key is returned, too.
     ///
     /// # Errors
     /// The database's.
@@ -231,8 +231,8 @@ impl Keys<'_> {
     /// Changes a key that was read as `before`.
     ///
     /// # Errors
-    /// [`Error::Exceeds`] when the key would get more than the caller holds; [`Error::Conflict`] when
-    /// it is revoked, or was changed by someone else since it was read.
+    /// [`Error::Exceeds`] if the key would get more than the caller's key holds; [`Error::Conflict`] if it is
+    /// revoked, or was changed since it was read.
     pub async fn change(
         &self,
         principal: &Principal,
@@ -254,8 +254,8 @@ impl Keys<'_> {
         if change.scopes.is_some() && before.bound_to.is_some() {
             return Err(Error::invalid("scopes", "the key of a live evaluation runs it, and can do nothing else"));
         }
-        // Whoever makes a key do more, work again or last longer vouches for all that it can do then, as
-        // if they made it. Taking away needs nothing but the scope to do it.
+        // A caller that makes a key do more, work again or last longer vouches for everything it can do then, as if
+        // they had created it. Taking access away needs nothing but the scope for it.
         let scopes = change.scopes.as_ref().unwrap_or(&before.scopes);
         let expires_at = change.expires_at.unwrap_or(before.life.expires_at);
         let revives = change.enabled == Some(true) && before.life.disabled_at.is_some();
@@ -274,8 +274,8 @@ impl Keys<'_> {
         }
     }
 
-    /// Carries out a change of a key that was read before, with its event, and gives the key as it is
-    /// then. Of two at once, one finds the key changed.
+    /// Changes a key that was read before, writes the event, and returns the key after the change. Of two
+    /// simultaneous changes, one finds the key changed.
     pub async fn carry_out(
         &self,
         principal: &Principal,
@@ -288,11 +288,11 @@ impl Keys<'_> {
         self.app.guarded(principal, batch).await?.take(changed)?.ok_or(CHANGED_MEANWHILE)
     }
 
-    /// Ends a key for good. Revoking a revoked key changes nothing and is no error.
+    /// Revokes a key for good. Revoking a revoked key changes nothing and is no error.
     ///
     /// # Errors
-    /// [`Error::NotFound`] also when it is there but the caller may not see it; [`Error::Conflict`] when it
-    /// is the last key that can manage keys, unless this is forced.
+    /// [`Error::NotFound`] also if the caller may not see it; [`Error::Conflict`] if it is the last key that can
+    /// manage keys, unless `force` is set.
     pub async fn revoke(&self, principal: &Principal, id: KeyId, force: bool) -> Result<Key, Error> {
         let now = self.app.now();
         let reach = reach_to_change(principal, id)?;
@@ -305,19 +305,19 @@ impl Keys<'_> {
         if key.life.revoked_at.is_none() { Err(LAST_MANAGING_KEY) } else { Ok(key) }
     }
 
-    /// The uses of a key on each of the last 30 days, the oldest first.
+    /// The usage of a key on each of the last 30 days, oldest first.
     ///
     /// # Errors
-    /// [`Error::NotFound`] also when the key is there but the caller may not see it.
+    /// [`Error::NotFound`] also if the caller may not see the key.
     pub async fn usage(&self, principal: &Principal, id: KeyId) -> Result<Vec<DailyUses>, Error> {
         self.about_key(principal, id, key_uses::daily(id, self.app.now())).await
     }
 
-    /// A key with the name by which people know its owner, its [`Keys::usage`] and its [`Keys::events`], and,
-    /// for whoever administers the organization, the names of those of whom the events speak; in one round trip.
+    /// Returns a key with its owner's name, its [`Keys::usage`] and its [`Keys::events`], in one round trip. A
+    /// caller that administers the organization also gets the names in the events.
     ///
     /// # Errors
-    /// [`Error::NotFound`] also when the key is there but the caller may not see it.
+    /// [`Error::NotFound`] also if the caller may not see the key.
     pub async fn get_with_history(
         &self,
         principal: &Principal,
@@ -346,10 +346,10 @@ impl Keys<'_> {
         })
     }
 
-    /// The events of a key, the newest first, behind event `after` if it is given.
+    /// Lists the events of a key, newest first, starting after event `after`.
     ///
     /// # Errors
-    /// [`Error::NotFound`] also when the key is there but the caller may not see it.
+    /// [`Error::NotFound`] also if the caller may not see the key.
     pub async fn events(
         &self,
         principal: &Principal,
@@ -377,7 +377,7 @@ fn events_of(id: KeyId) -> AuditFilter {
     AuditFilter { subject: Some(id.to_string()), ..AuditFilter::default() }
 }
 
-/// The kind of a new key, and the user as whom it acts.
+/// The kind of a new key, and the user that it acts as.
 fn kind_and_user(principal: &Principal, new: &NewKey) -> Result<(KeyKind, Option<UserId>), Error> {
     let maker = &principal.snapshot;
     let kind = new.kind.unwrap_or(maker.kind);
@@ -403,7 +403,7 @@ fn kind_and_user(principal: &Principal, new: &NewKey) -> Result<(KeyKind, Option
     Ok((kind, user_id))
 }
 
-/// Two changes came at once.
+/// The error of the slower of two simultaneous changes.
 pub const CHANGED_MEANWHILE: Error = Error::Conflict {
     code: "conflict",
     message: "Someone else changed this key at the same time. Read it again, then decide.",
@@ -414,15 +414,15 @@ const KEY_LIMIT: Error = Error::Conflict {
     message: "This user has as many keys as the organization allows. Revoke one that is not needed any more.",
 };
 
-/// Nobody locks an organization out without having been told.
+/// The error of a revocation that would lock the organization out without `force`.
 const LAST_MANAGING_KEY: Error = Error::Conflict {
     code: "last_managing_key",
     message: "This is the last key of the organization that can manage keys: without it nobody can make another. \
               Make one first, or ask `/v1/keys/{id}?force=true`.",
 };
 
-/// The keys that the caller may see: all of its organization for an admin, else its user's, or its
-/// project's. Every key may see itself, `own` says that it is about that.
+/// The keys that the caller may see: all of its organization for an admin, else those of its user or its project.
+/// Every key may see itself; `own` tells that the request is about the caller's own key.
 fn reach(principal: &Principal, own: bool) -> Result<KeyReach, Error> {
     let caller = &principal.snapshot;
     let all = KeyReach { organization_id: caller.organization_id, user_id: None, project_id: None };
@@ -435,8 +435,8 @@ fn reach(principal: &Principal, own: bool) -> Result<KeyReach, Error> {
     }
 }
 
-/// The keys that the caller may change: those that it may see, but a project's key, which works in
-/// many places, can change none but itself.
+/// The keys that the caller may change: those that it may see. A project's key, which works in many places, may
+/// change only itself.
 pub fn reach_to_change(principal: &Principal, id: KeyId) -> Result<KeyReach, Error> {
     let own = id == principal.snapshot.key_id;
     if principal.snapshot.project_id.is_some() && !own {
@@ -445,7 +445,10 @@ pub fn reach_to_change(principal: &Principal, id: KeyId) -> Result<KeyReach, Err
     reach(principal, own)
 }
 
-/// Refuses to change a key that is revoked.
+/// Checks that a key is not revoked.
+///
+/// # Errors
+/// [`Error::Conflict`] if it is revoked.
 pub fn check_changeable(key: &Key) -> Result<(), Error> {
     if key.life.revoked_at.is_none() {
         return Ok(());
@@ -458,7 +461,7 @@ pub(crate) fn event(key: &Key, action: &'static str, details: Value, at: UnixMil
     AuditEvent::new(key.organization_id, key.id, action, details, at)
 }
 
-/// The change as its audit event tells it.
+/// The details of a change in its event.
 fn described(change: &KeyChange) -> Value {
     let mut details = Map::new();
     let mut tell = |name: &str, value: Option<Value>| {
@@ -492,7 +495,10 @@ fn check_metadata(metadata: &Map<String, Value>) -> Result<(), Error> {
     Ok(())
 }
 
-/// An expiry must lie in the future, and no later than the organization allows.
+/// Checks that an expiry lies in the future, and no later than the organization allows.
+///
+/// # Errors
+/// [`Error::Invalid`] if it does not.
 pub fn check_expiry(policy: Policy, expires_at: Option<UnixMillis>, now: UnixMillis) -> Result<(), Error> {
     if expires_at.is_some_and(|expires_at| expires_at <= now) {
         return Err(Error::invalid("expires_at", "must lie in the future; to end a key now, revoke it"));

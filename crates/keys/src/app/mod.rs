@@ -41,48 +41,49 @@ use crate::{
     },
 };
 
-/// Everything that a use case needs. Cheap to clone, so that work behind the answer can own one.
+/// The dependencies of the use cases. Cheap to clone, so that background work can own a copy.
 #[derive(Clone)]
 pub struct App {
-    /// D1.
+    /// The database: D1.
     pub database: Rc<dyn Database>,
-    /// KV.
+    /// The cache: KV.
     pub cache: Rc<dyn Cache>,
     /// The clock.
     pub clock: Rc<dyn Clock>,
     /// Randomness.
     pub entropy: Rc<dyn Entropy>,
-    /// Work behind the answer.
+    /// The background work after an answer.
     pub background: Rc<dyn Background>,
     /// The operator's servers.
     pub upstream: Rc<dyn Upstream>,
-    /// The count of attempts to sign in.
+    /// The limiter of sign-in attempts.
     pub limiter: Rc<dyn Limiter>,
-    /// The check of signatures.
+    /// The verifier of signatures.
     pub verifier: Rc<dyn Verifier>,
-    /// The operator's choices.
+    /// The configuration.
     pub config: Rc<Config>,
     /// The isolate's memory between requests.
     pub isolate: Rc<Isolate>,
-    /// The choices of parts that the core does not know.
+    /// The settings of other parts of the service, which the core does not know.
     pub extensions: Extensions,
 }
 
-/// The key in whose name a request acts, as it was when it was verified.
+/// The caller: a verified key with its request.
 #[derive(Debug, Clone)]
 pub struct Principal {
     /// The key as it was verified.
     pub snapshot: Rc<Snapshot>,
-    /// The request's id.
+    /// The id of the request.
     pub request_id: String,
-    /// The address from which it came.
+    /// The client's address.
     pub ip: Option<String>,
-    /// The request's Idempotency-Key and fingerprint, if it has one. Only what makes something looks at it.
+    /// The request's Idempotency-Key and fingerprint, if there are any. Only use cases that create something read
+    /// it.
     pub repeatable: Option<Repeatable>,
 }
 
 impl Principal {
-    /// Whether it administers its organization, which a project's key never does.
+    /// Checks that the caller administers its organization. A project's key never does.
     ///
     /// # Errors
     /// [`Error::Exceeds`] if it does not.
@@ -93,7 +94,7 @@ impl Principal {
         Err(Error::Exceeds("Only a key with the role `admin` or `owner` can do this.".to_owned()))
     }
 
-    /// Whether its organization may use the resource routes.
+    /// Checks that the caller's organization may use the resource routes.
     ///
     /// # Errors
     /// [`Error::PaymentRequired`] if its subscription is inactive.
@@ -108,7 +109,7 @@ impl Principal {
         }
     }
 
-    /// The actor of its events in the audit log.
+    /// The actor of the caller's events in the audit log.
     pub fn actor(&self) -> Actor {
         Actor {
             key_id: Some(self.snapshot.key_id),
@@ -121,12 +122,12 @@ impl Principal {
 }
 
 impl App {
-    /// Runs a batch in the name of a key, behind the guard: if anything behind the key has changed
-    /// since it was verified, nothing is read and nothing is written. The batch ends with the feed's
-    /// news, so that this isolate knows at once what it has changed itself.
+    /// Runs a batch for a caller, behind the guard: if anything behind the caller's key has changed since it was
+    /// verified, nothing is read and nothing is written. The batch ends with a read of the feed, so that this
+    /// isolate knows its own changes at once.
     ///
     /// # Errors
-    /// [`Error::KeyChanged`] when the guard stopped it; otherwise what the database says.
+    /// [`Error::KeyChanged`] if the guard stopped the batch; otherwise the database's.
     pub async fn guarded(&self, principal: &Principal, mut batch: Batch) -> Result<Results, Error> {
         let (asked, sent_at) = (self.isolate.feed(Feed::head), self.now());
         batch.execute_first(changes::guard(&principal.snapshot));
@@ -136,7 +137,7 @@ impl App {
         Ok(results)
     }
 
-    /// Asks the database whether a key is as it was when it was verified.
+    /// Checks with the database that a key has not changed since it was verified.
     ///
     /// # Errors
     /// As [`App::guarded`].
@@ -145,7 +146,7 @@ impl App {
         Ok(())
     }
 
-    /// Runs one query in the name of a key, behind the guard.
+    /// Runs one query for a caller, behind the guard.
     ///
     /// # Errors
     /// As [`App::guarded`].
@@ -155,16 +156,19 @@ impl App {
         Ok(self.guarded(principal, batch).await?.take(handle)?)
     }
 
-    /// The guard's stand-in where the database was read without it: the read brought the feed's news,
-    /// and they must not speak against the key in whose name it was done.
+    /// Replaces the guard for a read that was done without it. That read also brought the feed's news, which must
+    /// permit the caller's snapshot.
     ///
     /// # Errors
-    /// [`Error::KeyChanged`] when they do.
+    /// [`Error::KeyChanged`] if they do not.
     pub fn still_good(&self, principal: &Principal) -> Result<(), Error> {
         if self.isolate.feed(|feed| feed.permits(&principal.snapshot)) { Ok(()) } else { Err(Error::KeyChanged) }
     }
 
     /// The random part of a new id.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] without randomness.
     pub fn random_bits(&self) -> Result<[u8; 10], Error> {
         let mut bits = [0; 10];
         self.entropy.fill(&mut bits).map_err(Error::Unavailable)?;

@@ -1,4 +1,4 @@
-//! Organizations: made by the operator, changed by their admins, suspended and resumed by the operator.
+//! Organizations: created, suspended and resumed by the operator, changed by their admins.
 
 use serde_json::{Map, json};
 
@@ -16,11 +16,11 @@ use crate::{
     storage::{audit, batch::Batch, organizations},
 };
 
-/// The organization that a caller means: its own, or, for whoever administers the operator's own
-/// organization, any.
+/// The organization that a caller's request is about: its own, or any for an administrator of the operator's
+/// organization.
 ///
 /// # Errors
-/// [`Error::NotFound`] for somebody else's.
+/// [`Error::NotFound`] for another organization.
 pub fn organization_of(principal: &Principal, asked: Option<OrganizationId>) -> Result<OrganizationId, Error> {
     let own = principal.snapshot.organization_id;
     match asked {
@@ -43,12 +43,12 @@ fn check_operates(principal: &Principal) -> Result<(), Error> {
     Err(Error::Exceeds("Only an owner or admin of the operator's own organization can do this.".to_owned()))
 }
 
-/// An organization to be made.
+/// An organization to be created.
 #[derive(Debug, Clone)]
 pub struct NewOrganization {
-    /// Its name.
+    /// The name of the organization.
     pub name: Name,
-    /// Its owner's address.
+    /// The owner's address.
     pub email: Email,
     /// The name of the owner's key.
     pub key_name: Name,
@@ -67,10 +67,10 @@ impl<'a> Organizations<'a> {
 }
 
 impl Organizations<'_> {
-    /// Makes an organization, its owner, and the owner's first key, which has full access.
+    /// Creates an organization, its owner, and the owner's first key, which has full access.
     ///
     /// # Errors
-    /// [`Error::Exceeds`] for whoever does not administer the operator's own organization with full access.
+    /// [`Error::Exceeds`] if the caller does not administer the operator's own organization with full access.
     pub async fn create(&self, principal: &Principal, new: NewOrganization) -> Result<(Organization, Created), Error> {
         check_operates(principal)?;
         // The answer hands out a key that may do everything in its organization and never expires.
@@ -89,11 +89,11 @@ impl Organizations<'_> {
             .await
     }
 
-    /// A page of at most `limit` organizations, the newest first: the caller's own, or, for whoever
-    /// administers the operator's, all.
+    /// Lists organizations, newest first, at most `limit`: the caller's own, or all for an administrator of the
+    /// operator's organization.
     ///
     /// # Errors
-    /// What the database says.
+    /// The database's.
     pub async fn list(
         &self,
         principal: &Principal,
@@ -109,10 +109,10 @@ impl Organizations<'_> {
         Ok(Page::of(found, limit))
     }
 
-    /// One organization.
+    /// Returns one organization.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when it is not there.
+    /// [`Error::NotFound`] if it does not exist.
     pub async fn get(&self, principal: &Principal, id: OrganizationId) -> Result<Organization, Error> {
         self.app.query(principal, organizations::get(id)).await?.ok_or(Error::NotFound)
     }
@@ -120,8 +120,8 @@ impl Organizations<'_> {
     /// Changes an organization. Suspending it is one row of the feed, however many keys it has.
     ///
     /// # Errors
-    /// [`Error::Invalid`]; [`Error::Exceeds`] for whoever does not administer it, or would change what only the
-    /// operator may; [`Error::Conflict`] when the operator's own would be suspended.
+    /// [`Error::Invalid`]; [`Error::Exceeds`] if the caller does not administer it, or changes a field that only
+    /// the operator may change; [`Error::Conflict`] if the operator's own organization would be suspended.
     pub async fn update(
         &self,
         principal: &Principal,
@@ -134,7 +134,7 @@ impl Organizations<'_> {
         }
         if change.is_operators() {
             check_operates(principal)?;
-            // There is one operator's organization, and it is that of whoever passed the check.
+            // There is only one operator's organization, and the caller that passed the check is in it.
             if change.suspended.is_some() && id == principal.snapshot.organization_id {
                 return Err(Error::Conflict {
                     code: "operator_organization",
@@ -155,15 +155,15 @@ impl Organizations<'_> {
         if !results.take(exists)? {
             return Err(Error::NotFound);
         }
-        // It is there and was not changed, so its two expiries did not fit each other.
+        // It exists and was not changed, so its two expiries contradict each other.
         Err(match change.default_expiry_days {
             Some(_) => Error::invalid("default_expiry_days", "must not be longer than `longest_expiry_days`"),
             None => Error::invalid("longest_expiry_days", "must not be shorter than `default_expiry_days`"),
         })
     }
 
-    /// An organization, its owner's first key, whose secret comes from `source`, and the batch that
-    /// makes them. A new organization asks nothing of its keys, and so nothing of this one.
+    /// Prepares an organization, its owner's first key, whose secret comes from `source`, and the batch that
+    /// creates them. A new organization has no policy yet, so no rule applies to this key.
     pub fn found(
         &self,
         new: NewOrganization,

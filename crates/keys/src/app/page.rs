@@ -2,17 +2,17 @@
 
 use crate::domain::key_list::KeyCursor;
 
-/// A page of a list, the newest first.
+/// A page of a list, newest first.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
-    /// Its items.
+    /// The items of the page.
     pub items: Vec<T>,
-    /// Whether there are more in the direction of the paging.
+    /// Whether there are more items in the direction of the paging.
     pub has_more: bool,
 }
 
 impl<T> Page<T> {
-    /// The page of `limit` items for which one more was asked, to see whether there are more.
+    /// Creates the page of `limit` items from a query for one more item, which tells whether there are more.
     pub fn of(mut items: Vec<T>, limit: i64) -> Self {
         let limit = usize::try_from(limit).unwrap_or(0);
         let has_more = items.len() > limit;
@@ -20,7 +20,7 @@ impl<T> Page<T> {
         Self { items, has_more: has_more && limit > 0 }
     }
 
-    /// The same of items that come in the order of a cursor, the oldest first before it.
+    /// Creates a page from items in the order of a cursor. Before a cursor that order is oldest first.
     pub fn at(cursor: KeyCursor, items: Vec<T>, limit: i64) -> Self {
         let mut page = Self::of(items, limit);
         if matches!(cursor, KeyCursor::Before(_)) {

@@ -1,4 +1,4 @@
-//! The people of an organization: seen, raised, lowered and removed.
+//! The members of an organization: listed, promoted, demoted and removed.
 
 use serde_json::json;
 
@@ -17,13 +17,13 @@ use crate::{
     },
 };
 
-/// An organization without an owner could never have one again.
+/// The error of a change that would leave an organization without an owner, which it could never get again.
 const LAST_OWNER: Error = Error::Conflict {
     code: "last_owner",
     message: "This is the only owner of the organization. Make somebody else an owner first.",
 };
 
-/// Nobody locks an organization out without having been told.
+/// The error of a change that would lock the organization out without `force`.
 const LAST_MANAGING_PERSON: Error = Error::Conflict {
     code: "last_managing_key",
     message: "Nobody but this person has a key that can manage the organization's keys: without it nobody can make \
@@ -34,7 +34,7 @@ impl App {
     /// Runs a batch about an organization, behind the guard.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such organization; nothing about it was written then.
+    /// [`Error::NotFound`] if the organization does not exist; then nothing about it was written.
     pub async fn in_organization(
         &self,
         principal: &Principal,
@@ -47,7 +47,7 @@ impl App {
     }
 }
 
-/// The use cases of the people of an organization.
+/// The use cases of the members of an organization.
 pub struct People<'a> {
     pub(crate) app: &'a App,
 }
@@ -60,11 +60,11 @@ impl<'a> People<'a> {
 }
 
 impl People<'_> {
-    /// A page of at most `limit` members, the newest first; for whoever does not administer the
-    /// organization themselves alone.
+    /// Lists members, newest first, at most `limit`. A caller that does not administer the organization sees only
+    /// themselves.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a key without a user that does not administer either.
+    /// [`Error::NotFound`] for a key without a user that does not administer the organization.
     pub async fn list(
         &self,
         principal: &Principal,
@@ -78,10 +78,10 @@ impl People<'_> {
         Ok(Page::of(results.take(members)?, limit))
     }
 
-    /// One member.
+    /// Returns one member.
     ///
     /// # Errors
-    /// [`Error::NotFound`] also when they are there but the caller may not see them.
+    /// [`Error::NotFound`] also if the caller may not see them.
     pub async fn get(
         &self,
         principal: &Principal,
@@ -94,12 +94,11 @@ impl People<'_> {
         self.app.in_organization(principal, organization_id, batch).await?.take(member)?.ok_or(Error::NotFound)
     }
 
-    /// Gives a member another role.
+    /// Changes a member's role.
     ///
     /// # Errors
-    /// [`Error::Exceeds`] when the role, the one that they have or the one that they get, is above the caller's,
-    /// or the caller cannot vouch for it; [`Error::Conflict`] for the only owner, and, unless this is forced,
-    /// for whoever alone can manage keys.
+    /// [`Error::Exceeds`] if the old or the new role is above the caller's, or the caller cannot vouch for it;
+    /// [`Error::Conflict`] for the only owner, and, unless `force` is set, for the only member who can manage keys.
     pub async fn set_role(
         &self,
         principal: &Principal,
@@ -130,12 +129,12 @@ impl People<'_> {
         Err(if results.take(is_last_owner)? { LAST_OWNER } else { LAST_MANAGING_PERSON })
     }
 
-    /// Removes a person from an organization: all their keys end by one row of the feed, they leave every
-    /// team, and the invitations that they have made and the shares that they have go with them. Everybody may
-    /// remove themselves.
+    /// Removes a member from an organization. All their keys end by one row of the feed. They leave every team, and
+    /// the invitations that they created and the shares that they have are deleted. Every member may remove
+    /// themselves.
     ///
     /// # Errors
-    /// As [`People::set_role`] says.
+    /// As [`People::set_role`].
     pub async fn remove(
         &self,
         principal: &Principal,
@@ -165,7 +164,11 @@ impl People<'_> {
     }
 }
 
-/// The one person whom the caller may see; `None`: everybody, because they administer the organization.
+/// The only user that the caller may see; `None` for a caller that administers the organization and may see
+/// everyone.
+///
+/// # Errors
+/// [`Error::NotFound`] for a key without a user that does not administer the organization.
 pub fn visible_user(principal: &Principal) -> Result<Option<UserId>, Error> {
     if principal.snapshot.role >= Role::Admin {
         return Ok(None);
@@ -177,9 +180,11 @@ fn check_sees(principal: &Principal, id: UserId) -> Result<(), Error> {
     if visible_user(principal)?.is_none_or(|own| own == id) { Ok(()) } else { Err(Error::NotFound) }
 }
 
-/// Whether the caller may let somebody into a role. Nobody gives more than they hold, and whoever lets a
-/// person in gives them all that the role allows. So nobody raises themselves either: no key has a role above
-/// its user's.
+/// Checks that the caller may let a person into a role. Nobody gives more than they hold, and a role allows
+/// everything that it stands for. So nobody can promote themselves either: no key has a role above its user's.
+///
+/// # Errors
+/// [`Error::Exceeds`] if the caller may not.
 pub fn check_vouches(principal: &Principal, role: Role) -> Result<(), Error> {
     if principal.snapshot.scopes != Scopes::Full {
         let message = "A person may do everything that his role allows, so only a key with full access can let him.";
@@ -188,7 +193,7 @@ pub fn check_vouches(principal: &Principal, role: Role) -> Result<(), Error> {
     check_holds(principal, &Scopes::Full, role, principal.snapshot.ends_at())
 }
 
-/// Whether the caller may take the role `from` somebody, and give them the one that they get instead, if any.
+/// Checks that the caller may take the role `from` from a member, and give them the role `to`, if there is one.
 fn check_changes(principal: &Principal, from: Role, to: Option<Role>) -> Result<(), Error> {
     if from > principal.snapshot.role {
         return Err(Error::Exceeds(format!("Only a key with the role `{}` can do this.", from.as_str())));
@@ -199,7 +204,7 @@ fn check_changes(principal: &Principal, from: Role, to: Option<Role>) -> Result<
     }
 }
 
-/// The right of the caller to take a role from somebody, as the database asks for it.
+/// The caller's permission to take a role from a member, as the database checks it.
 fn removal(principal: &Principal, to: Option<Role>, force: bool) -> RoleRemoval {
     let roles = Role::ALL.into_iter().filter(|from| check_changes(principal, *from, to).is_ok()).collect();
     RoleRemoval { roles, force }

@@ -1,4 +1,4 @@
-//! Projects: made with a first key, changed, and ended with all their keys.
+//! Projects: created with a first key, changed, and deleted with all their keys.
 
 use serde_json::{Map, json};
 
@@ -34,10 +34,10 @@ impl<'a> Projects<'a> {
 }
 
 impl Projects<'_> {
-    /// Makes a project of an organization and its first key, in one batch.
+    /// Creates a project of an organization and its first key, in one batch.
     ///
     /// # Errors
-    /// [`Error::Exceeds`] for whoever does not administer the organization.
+    /// [`Error::Exceeds`] if the caller does not administer the organization.
     pub async fn create(
         &self,
         principal: &Principal,
@@ -46,8 +46,8 @@ impl Projects<'_> {
         description: Option<String>,
     ) -> Result<(Project, Created), Error> {
         principal.administers()?;
-        // The caller's snapshot knows the policy of its own organization alone. Another's is read first.
-        // It cannot go away before the project is made: nothing deletes an organization.
+        // The caller's snapshot contains only the policy of its own organization. Another's is read first. It
+        // cannot disappear before the project is created: nothing deletes an organization.
         let policy = if organization_id == principal.snapshot.organization_id {
             principal.snapshot.policy
         } else {
@@ -85,11 +85,10 @@ impl Projects<'_> {
             .await
     }
 
-    /// A page of at most `limit` of an organization's projects, the newest first; for a project's key
-    /// its own.
+    /// Lists an organization's projects, newest first, at most `limit`. A project's key sees its own.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the organization is not there.
+    /// [`Error::NotFound`] if the organization does not exist.
     pub async fn list(
         &self,
         principal: &Principal,
@@ -104,10 +103,10 @@ impl Projects<'_> {
         if results.take(exists)? { Ok(Page::of(results.take(list)?, limit)) } else { Err(Error::NotFound) }
     }
 
-    /// One project.
+    /// Returns one project.
     ///
     /// # Errors
-    /// [`Error::NotFound`] also when it is there but the caller may not see it.
+    /// [`Error::NotFound`] also if the caller may not see it.
     pub async fn get(
         &self,
         principal: &Principal,
@@ -123,7 +122,7 @@ impl Projects<'_> {
     /// Changes a project.
     ///
     /// # Errors
-    /// [`Error::Exceeds`] for whoever does not administer the organization.
+    /// [`Error::Exceeds`] if the caller does not administer the organization.
     pub async fn update(
         &self,
         principal: &Principal,
@@ -139,11 +138,11 @@ impl Projects<'_> {
         self.app.guarded(principal, batch).await?.take(project)?.ok_or(Error::NotFound)
     }
 
-    /// Ends a project and all its keys: the feed tells everybody of the project, and so of them all.
-    /// Gives what it was, and when it ended.
+    /// Deletes a project and ends all its keys by one row of the feed. Returns the project, and the instant of its
+    /// deletion.
     ///
     /// # Errors
-    /// [`Error::Exceeds`] for whoever does not administer the organization.
+    /// [`Error::Exceeds`] if the caller does not administer the organization.
     pub async fn delete(
         &self,
         principal: &Principal,

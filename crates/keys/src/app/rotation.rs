@@ -1,6 +1,6 @@
 //! Rotation in place: a key gets a new secret and keeps its id, its name and its history.
 //!
-//! The deadline of the outgoing secret is in every snapshot of it, so it holds without any sweep.
+//! Every snapshot of the outgoing secret contains its deadline, so the deadline holds without any sweep.
 
 use serde_json::json;
 
@@ -21,13 +21,13 @@ use crate::{
 };
 
 impl Keys<'_> {
-    /// Gives a key that was read as `before` a new secret, in place. The old one goes on working for `grace_ms`,
-    /// but never past the key's expiry; 0 ends it at once. `expires_at` sets a new expiry, and revives an expired
-    /// key.
+    /// Gives a key that was read as `before` a new secret, in place. The old secret works for another `grace_ms`,
+    /// but never past the key's expiry; 0 ends it at once. `expires_at` sets a new expiry, and reactivates an
+    /// expired key.
     ///
     /// # Errors
-    /// [`Error::Exceeds`] when the caller could not have made such a key, since the answer
-    /// hands it out; [`Error::Conflict`] when a rotation is under way or someone else was faster.
+    /// [`Error::Exceeds`] if the caller could not have created such a key, since the answer contains its secret;
+    /// [`Error::Conflict`] if a rotation is pending or the key was changed since it was read.
     pub async fn rotate(
         &self,
         principal: &Principal,
@@ -93,10 +93,10 @@ impl Keys<'_> {
         Ok(Created { key, text })
     }
 
-    /// Ends the outgoing secret of a rotation before its time.
+    /// Finishes a rotation early: the outgoing secret ends now.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when no rotation is under way.
+    /// [`Error::Conflict`] if no rotation is pending.
     pub async fn finish_rotation(&self, principal: &Principal, before: &Key) -> Result<Key, Error> {
         let now = self.app.now();
         check_rotating(before, now)?;
@@ -104,10 +104,10 @@ impl Keys<'_> {
         self.carry_out(principal, finish, &event(before, "key.rotation_finished", json!({}), now)).await
     }
 
-    /// Takes a rotation back: the outgoing secret stays, the new one ends.
+    /// Cancels a rotation: the outgoing secret stays, and the new one ends.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when no rotation is under way.
+    /// [`Error::Conflict`] if no rotation is pending.
     pub async fn cancel_rotation(&self, principal: &Principal, before: &Key) -> Result<Key, Error> {
         let now = self.app.now();
         check_rotating(before, now)?;

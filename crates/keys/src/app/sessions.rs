@@ -1,4 +1,4 @@
-//! Sessions on the settings pages: begun with a key or a link, read with each request, and ended.
+//! Sessions on the settings pages: started with a key or a link, read with each request, and ended.
 
 use std::{net::IpAddr, rc::Rc};
 
@@ -28,46 +28,46 @@ use crate::{
     },
 };
 
-/// How long a link to sign in works that somebody has made, in milliseconds.
+/// The validity of a sign-in link, in milliseconds.
 const LINK_MS: i64 = 15 * 60 * 1000;
 /// The scope that a key must hold to sign its holder in.
 pub const SIGN_IN: Scope = Scope::named("api-keys:write");
-/// The most sessions that are listed. Nobody has as many browsers.
+/// The maximum number of sessions in a list. Nobody has as many browsers.
 const MAX_SESSIONS: i64 = 100;
 
-/// The browser that asks to be signed in, as far as it shows itself.
+/// The browser that requests to be signed in.
 #[derive(Debug, Clone)]
 pub struct Visitor {
-    /// The request's id.
+    /// The id of the request.
     pub request_id: String,
-    /// The address from which it came.
+    /// The client's address.
     pub ip: Option<String>,
-    /// The browser's name for itself.
+    /// The browser's user agent.
     pub user_agent: String,
 }
 
-/// A session that was just begun: the one moment at which its token is known.
+/// A new session. Its token is known only at this moment.
 pub struct Begun {
-    /// The token that the browser has to show.
+    /// The token that the browser must send.
     pub token: SessionToken,
     /// The instant at which the session ends.
     pub expires_at: UnixMillis,
 }
 
-/// Whoever is signed in.
+/// A signed-in person.
 #[derive(Debug, Clone)]
 pub struct SignedIn {
-    /// The principal as whom they act.
+    /// The principal that acts for the person.
     pub by: Principal,
     /// The session.
     pub session_id: SessionId,
-    /// The name of their organization.
+    /// The name of the person's organization.
     pub organization: Name,
-    /// Their address, or else the name of the key by which they were signed in.
+    /// The person's address, or else the name of the key that signed them in.
     pub name: String,
 }
 
-/// The use cases of sessions on the settings pages, and of the links that begin them.
+/// The use cases of sessions on the settings pages, and of the links that start them.
 pub struct Sessions<'a> {
     pub(crate) app: &'a App,
 }
@@ -80,19 +80,19 @@ impl<'a> Sessions<'a> {
 }
 
 impl Sessions<'_> {
-    /// Lets through so many attempts to sign in from one address as the operator allows.
+    /// Counts an attempt to sign in from one address against the operator's limit.
     ///
     /// # Errors
-    /// [`Error::TooMany`] when there were more.
+    /// [`Error::TooMany`] beyond the limit.
     pub async fn count_attempt(&self, visitor: &Visitor) -> Result<(), Error> {
         let address = visitor.ip.as_deref().map(network).unwrap_or_default();
         if self.app.limiter.admits(address).await { Ok(()) } else { Err(Error::TooMany) }
     }
 
-    /// Begins a session with a key. It can do what the key can, and ends with the secret that was shown.
+    /// Starts a session with a key. It can do everything the key can, and ends with the presented secret.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the key is not good or cannot manage keys.
+    /// [`Error::Refused`] if the key is not valid or cannot manage keys.
     pub async fn begin_with_key(&self, text: &KeyText, visitor: &Visitor) -> Result<Begun, Error> {
         let found = self.app.find(text, Freshness::Strong).await?.ok_or(Error::Refused(Refusal::Unknown))?;
         let now = self.app.now();
@@ -114,12 +114,12 @@ impl Sessions<'_> {
         Ok(new.begun)
     }
 
-    /// Creates a link that signs a member in; gives it, this once, and the instant at which it ends. Like whoever
-    /// invites, whoever makes one vouches for all that the member may do.
+    /// Creates a link that signs a member in. Returns the link, which is shown only this once, and its expiry. As
+    /// with an invitation, the caller vouches for everything that the member may do.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such member; [`Error::Exceeds`] when the caller cannot vouch for them;
-    /// [`Error::Spent`] when the same request has made one.
+    /// [`Error::NotFound`] if there is no such member; [`Error::Exceeds`] if the caller cannot vouch for them;
+    /// [`Error::Spent`] if the same request has already created a link.
     pub async fn create_link(
         &self,
         principal: &Principal,
@@ -148,7 +148,7 @@ impl Sessions<'_> {
         let member = batch.add(people::get(organization_id, user_id));
         batch.execute(sessions::insert_link(&link));
         batch.execute(self.app.record_if_changed(principal, &created));
-        // A link is never told again.
+        // A link is never shown again.
         let again = |_: &str| None;
         let member = self.app.once_id(principal, again, async |attempt| {
             let mut results = attempt.run_in_organization(organization_id, user_id, batch).await?;
@@ -158,19 +158,19 @@ impl Sessions<'_> {
         Ok((token, expires_at))
     }
 
-    /// The link of a token, if it still opens something.
+    /// Returns the link of a token, if it is still valid.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when it opens nothing, or nothing any more.
+    /// [`Error::NotFound`] if there is no valid link with this token.
     pub async fn open_link(&self, token: &SignInToken) -> Result<SignInLink, Error> {
         let link = sessions::link_by_digest(token.digest(), self.app.now()).run(&*self.app.database).await?;
         link.map(|(_, link)| link).ok_or(Error::NotFound)
     }
 
-    /// Begins a session with a link, which opens nothing more then. Of two at once, one is signed in.
+    /// Starts a session with a link and uses the link up. Of two simultaneous calls, one succeeds.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the link opens nothing, or nothing any more.
+    /// [`Error::NotFound`] if there is no valid link with this token.
     pub async fn begin_with_link(&self, token: &SignInToken, visitor: &Visitor) -> Result<Begun, Error> {
         let now = self.app.now();
         let link = sessions::link_by_digest(token.digest(), now).run(&*self.app.database).await?;
@@ -185,11 +185,11 @@ impl Sessions<'_> {
         if batch.run(&*self.app.database).await?.take(begun)? { Ok(new.begun) } else { Err(Error::NotFound) }
     }
 
-    /// The session with this token, whatever it may do; `None`: there is no such session, or none any more.
-    /// The database is asked for each request, in one round trip, so that what was ended has ended.
+    /// Returns the session of a token, whatever it may do; `None` if there is no open session. Each request reads
+    /// the database, in one round trip, so that an ended session stops working at once.
     ///
     /// # Errors
-    /// What the database says.
+    /// The database's.
     pub async fn get(
         &self,
         token: &SessionToken,
@@ -220,18 +220,18 @@ impl Sessions<'_> {
         Ok(Some(SignedIn { by, session_id, organization, name: name.unwrap_or_default() }))
     }
 
-    /// The open sessions of whoever asks, the newest first.
+    /// Lists the caller's open sessions, newest first.
     ///
     /// # Errors
-    /// What the database says.
+    /// The database's.
     pub async fn list(&self, principal: &Principal) -> Result<Vec<Session>, Error> {
         self.app.query(principal, sessions::list(reach(principal), MAX_SESSIONS, self.app.now())).await
     }
 
-    /// Ends a session of whoever asks.
+    /// Ends a session of the caller.
     ///
     /// # Errors
-    /// [`Error::NotFound`] also when it is somebody else's.
+    /// [`Error::NotFound`] also for another person's session.
     pub async fn end(&self, principal: &Principal, id: SessionId) -> Result<(), Error> {
         let event = AuditEvent::new(principal.snapshot.organization_id, id, "session.ended", json!({}), self.app.now());
         let mut batch = Batch::new();
@@ -240,7 +240,10 @@ impl Sessions<'_> {
         if self.app.guarded(principal, batch).await?.take(ended)? { Ok(()) } else { Err(Error::NotFound) }
     }
 
-    /// A session to be begun, by what lasts until `ends_at`.
+    /// Prepares a session that ends at `ends_at` at the latest.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] without randomness.
     pub fn new_session<'a>(
         &self,
         visitor: &'a Visitor,
@@ -259,7 +262,7 @@ impl Sessions<'_> {
         })
     }
 
-    /// Writes down behind the answer that a session is in use.
+    /// Records after the answer that a session is in use.
     fn note_seen(&self, id: SessionId, now: UnixMillis) {
         let database = Rc::clone(&self.app.database);
         self.app.background.spawn(Box::pin(async move {
@@ -270,7 +273,7 @@ impl Sessions<'_> {
     }
 }
 
-/// A session that is about to begin.
+/// A session that is about to start.
 pub struct Beginning<'a> {
     id: SessionId,
     visitor: &'a Visitor,
@@ -281,7 +284,7 @@ pub struct Beginning<'a> {
 }
 
 impl Beginning<'_> {
-    /// Its row.
+    /// The row of the session.
     pub fn row(&self) -> NewSession<'_> {
         NewSession {
             id: self.id,
@@ -303,7 +306,7 @@ impl Beginning<'_> {
         }
     }
 
-    /// The event of its beginning, by these means.
+    /// The event of the session's start, by these means.
     pub fn created_event(&self, organization_id: OrganizationId, means: &str) -> AuditEvent {
         let details = json!({ "by": means, "user_agent": self.user_agent });
         AuditEvent::new(organization_id, self.id, "session.created", details, self.created_at)

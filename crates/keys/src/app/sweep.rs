@@ -1,8 +1,7 @@
-//! The work of the cron trigger: records expiries, and prunes what need not be kept any longer.
+//! The work of the cron trigger: records expiries, and prunes outdated rows.
 //!
-//! Nothing here is needed for a key to be refused in time: deadlines hold by themselves. Each chore is
-//! one atomic batch that leaves nothing half-done, so a sweep can run twice, at the same time as
-//! another, or die anywhere.
+//! No refusal depends on it: deadlines hold by themselves. Each chore is one atomic batch that leaves nothing
+//! half-done, so a sweep can run twice, run at the same time as another, or die anywhere.
 
 use std::collections::BTreeMap;
 
@@ -13,26 +12,27 @@ use crate::{
     storage::{audit, changes, idempotency, key_uses, keys, sessions},
 };
 
-/// How long each chore goes on starting batches, in milliseconds. What is left waits for the next sweep.
+/// The time in which each chore may start batches, in milliseconds. The rest waits for the next sweep.
 const BUDGET_MS: i64 = 20_000;
-/// Keys recorded, or rows pruned, in one batch.
+/// The number of rows in one batch.
 const BATCH: i64 = 500;
-/// How many of the newest changes stay. An isolate that has not asked for longer than that starts
-/// anew, and snapshots from before are read again.
+/// The number of newest changes that are kept. An isolate that has not read the feed for longer starts again, and
+/// reads older snapshots again.
 const KEPT_CHANGES: i64 = 10_000;
 
 /// A part of the work of a sweep.
 pub struct Chore {
-    /// Its name, under which the sweep says how many rows it changed.
+    /// The name of the chore in the sweep's log.
     pub name: &'static str,
-    /// The batch at an instant, for so many rows at most. It is repeated until its last statement gives fewer rows.
+    /// The batch at an instant, with a maximum number of rows. It is repeated until its last statement returns
+    /// fewer rows.
     pub batch: fn(&App, UnixMillis, i64) -> Vec<Statement>,
 }
 
-/// The number of rows that each chore changed, by the chores' names. Those that changed none are left out.
+/// The number of rows that each chore changed, by the chore's name. Chores that changed none are left out.
 pub type Swept = BTreeMap<&'static str, usize>;
 
-/// The chores of keys and of what is behind them.
+/// The chores of keys and their organizations.
 pub const CHORES: &[Chore] = &[
     Chore {
         name: "keys_expired",
@@ -44,7 +44,7 @@ pub const CHORES: &[Chore] = &[
     Chore { name: "changes_pruned", batch: |_, _, limit| vec![changes::prune(KEPT_CHANGES, limit)] },
     Chore { name: "events_pruned", batch: |_, _, limit| vec![audit::prune(limit)] },
     Chore { name: "days_pruned", batch: |_, now, limit| vec![key_uses::prune(now, limit)] },
-    // Links to sign in that had expired are not counted.
+    // Expired sign-in links are not counted.
     Chore {
         name: "sessions_pruned",
         batch: |_, now, limit| vec![sessions::prune_links(now, limit), sessions::prune(now, limit)],
@@ -56,10 +56,10 @@ pub const CHORES: &[Chore] = &[
 ];
 
 impl App {
-    /// Does chores, each until nothing is left or its time is up.
+    /// Runs chores, each until nothing is left or its time is up.
     ///
     /// # Errors
-    /// The database's; what was done before stays done.
+    /// The database's; finished batches stay done.
     pub async fn sweep(&self, chores: impl IntoIterator<Item = &Chore>) -> Result<Swept, Error> {
         let now = self.now();
         let mut swept = Swept::new();
@@ -72,7 +72,7 @@ impl App {
         Ok(swept)
     }
 
-    /// Runs a batch until its last statement gives fewer rows than a full batch; gives their sum.
+    /// Runs a batch until its last statement returns less than a full batch of rows. Returns the sum.
     async fn repeat(&self, batch: impl Fn() -> Vec<Statement>) -> Result<usize, Error> {
         let started_at = self.now();
         let mut done = 0;

@@ -1,4 +1,4 @@
-//! Teams: made, renamed, filled and ended. They say who belongs together; no key depends on them yet.
+//! Teams: created, renamed, filled and deleted. They group members; keys do not depend on them.
 
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use crate::{
     storage::{batch::Batch, people, teams},
 };
 
-/// The most people in a team, so that it can be read and ended in one go.
+/// The maximum number of members, so that a team can be read and deleted in one batch.
 const MAX_TEAM_MEMBERS: i64 = 1_000;
 
 const TEAM_EXISTS: Error =
@@ -35,8 +35,8 @@ impl Teams<'_> {
     /// Creates a team.
     ///
     /// # Errors
-    /// [`Error::Exceeds`] for whoever does not administer the organization; [`Error::Conflict`] when
-    /// another has the name.
+    /// [`Error::Exceeds`] if the caller does not administer the organization; [`Error::Conflict`] if another team
+    /// has the name.
     pub async fn create(
         &self,
         principal: &Principal,
@@ -64,11 +64,11 @@ impl Teams<'_> {
             .await
     }
 
-    /// A page of at most `limit` teams, the newest first; for whoever does not administer the organization
-    /// those that they are in.
+    /// Lists teams, newest first, at most `limit`. A caller that does not administer the organization sees only
+    /// their own.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a key without a user that does not administer either.
+    /// [`Error::NotFound`] for a key without a user that does not administer the organization.
     pub async fn list(
         &self,
         principal: &Principal,
@@ -82,10 +82,10 @@ impl Teams<'_> {
         Ok(Page::of(results.take(teams)?, limit))
     }
 
-    /// One team and its people.
+    /// Returns one team and its members.
     ///
     /// # Errors
-    /// [`Error::NotFound`] also when it is there but the caller may not see it.
+    /// [`Error::NotFound`] also if the caller may not see it.
     pub async fn get(
         &self,
         principal: &Principal,
@@ -103,8 +103,8 @@ impl Teams<'_> {
     /// Renames a team.
     ///
     /// # Errors
-    /// [`Error::Exceeds`] for whoever does not administer the organization; [`Error::Conflict`] when
-    /// another has the name.
+    /// [`Error::Exceeds`] if the caller does not administer the organization; [`Error::Conflict`] if another team
+    /// has the name.
     pub async fn rename(
         &self,
         principal: &Principal,
@@ -126,10 +126,10 @@ impl Teams<'_> {
         }
     }
 
-    /// Ends a team.
+    /// Deletes a team.
     ///
     /// # Errors
-    /// [`Error::Exceeds`] for whoever does not administer the organization.
+    /// [`Error::Exceeds`] if the caller does not administer the organization.
     pub async fn delete(
         &self,
         principal: &Principal,
@@ -146,10 +146,11 @@ impl Teams<'_> {
         if results.take(deleted)? { Ok(()) } else { Err(Error::NotFound) }
     }
 
-    /// Puts a member of the organization into a team. If they are in it already, nothing changes.
+    /// Adds a member of the organization to a team. If they are already in it, nothing changes.
     ///
     /// # Errors
-    /// [`Error::NotFound`] also when they are no member; [`Error::Conflict`] when the team is full.
+    /// [`Error::NotFound`] also if they are not a member of the organization; [`Error::Conflict`] if the team is
+    /// full.
     pub async fn add(
         &self,
         principal: &Principal,
@@ -176,10 +177,10 @@ impl Teams<'_> {
         Ok(())
     }
 
-    /// Takes somebody out of a team.
+    /// Removes a member from a team.
     ///
     /// # Errors
-    /// [`Error::NotFound`] also when they are not in it.
+    /// [`Error::NotFound`] also if they are not in it.
     pub async fn remove(
         &self,
         principal: &Principal,

@@ -1,8 +1,8 @@
-//! Verification: memory, then KV, then the database, and the change feed as the judge of the first two.
+//! Verification: memory, then KV, then the database, with the change feed to judge the first two.
 //!
-//! The promise: a key that was revoked is refused within `max_staleness_ms`, whatever KV returns.
-//! How it is kept stands in [`crate::domain::feed`]; here is the order in which the sources are asked,
-//! and nothing on this path writes to the database or waits for a write.
+//! The promise: a revoked key is refused within `max_staleness_ms`, whatever KV returns. [`crate::domain::feed`]
+//! explains how it is kept; this module defines the order of the sources. Nothing on this path writes to the
+//! database or waits for a write.
 
 use std::rc::Rc;
 
@@ -18,16 +18,16 @@ use crate::{
     storage::{batch::Batch, changes, key_uses, snapshots},
 };
 
-/// How often the database is asked when its answers come too late or were overtaken.
+/// The number of reads of the database, if its answers come too late or were overtaken.
 const ATTEMPTS: usize = 3;
-/// An answer of the database to this very request is current when it was read. It may take this long
-/// to arrive, in milliseconds, even where the operator allows nothing older than the request.
+/// The least time that an answer of the database may take, in milliseconds, even if the operator allows nothing
+/// older than the request. Such an answer was current when it was read.
 const LEAST_ANSWER_LIMIT_MS: i64 = 1_000;
 
 /// The freshness that an answer must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
-    /// As the operator allows.
+    /// As fresh as the operator demands.
     Bounded,
     /// Read from the database for this request.
     Strong,
@@ -55,8 +55,8 @@ impl Source {
     }
 }
 
-/// A key that exists, with where the knowledge came from and how old it may be. Whether the key is
-/// good is [`crate::domain::decision::decide`]'s to say.
+/// An existing key, with the source and the age of its data. [`crate::domain::decision::decide`] decides whether
+/// the key is good.
 #[derive(Debug, Clone)]
 pub struct Found {
     /// The key.
@@ -68,15 +68,15 @@ pub struct Found {
 }
 
 impl App {
-    /// Looks a key up; `None`: there is no such key.
+    /// Looks up a key; `None` if it does not exist.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when the database is needed and does not answer in time.
+    /// [`Error::Unavailable`] if the database is needed and does not answer in time.
     pub async fn find(&self, key: &KeyText, freshness: Freshness) -> Result<Option<Found>, Error> {
         let (digest, _) = self.config.hasher.current(key);
         let mut fill_cache = false;
-        // With a feed that is too old, the database must be asked in any case, and its one answer
-        // brings the key along with the feed: KV could save nothing.
+        // If the feed is too old, the database must be read in any case, and that one read brings both the key and
+        // the feed. KV could save nothing.
         if freshness == Freshness::Bounded && self.vouched_age_ms(self.now()).is_some() {
             if let Some(found) = self.isolate.snapshot(digest).and_then(|held| self.believe(&held, Source::Memory)) {
                 return Ok(Some(found));
@@ -94,8 +94,8 @@ impl App {
         self.find_in_database(key, digest, fill_cache).await
     }
 
-    /// Notes that a key was used. Nothing is written for it on the way: what was gathered is written at
-    /// most once a minute, behind the answer, and what an isolate had gathered when it died is lost.
+    /// Notes a use of a key. Uses are gathered in memory and written at most once a minute, after an answer. They
+    /// are lost if the isolate dies first.
     pub fn note_use(&self, snapshot: &Snapshot) {
         let now = self.now();
         self.isolate.note_use(snapshot.key_id, snapshot.outgoing_until.is_some(), now);
@@ -110,7 +110,7 @@ impl App {
         }));
     }
 
-    /// The feed's age if the feed may vouch for anything at `now`.
+    /// The feed's age, if the feed may vouch for a snapshot at `now`.
     fn vouched_age_ms(&self, now: UnixMillis) -> Option<i64> {
         let age_ms = self.isolate.feed_age_ms(now)?;
         let max_ms = self.config.max_staleness_ms;
@@ -163,7 +163,7 @@ impl App {
         Err(Error::Unavailable(format!("no answer of the database was fresh enough in {ATTEMPTS} attempts")))
     }
 
-    /// The key's snapshot and the feed's news in one batch, and so of one moment.
+    /// Reads the key's snapshot and the feed's news in one batch, and so at one moment.
     async fn read_snapshot(&self, key: &KeyText, sent_at: UnixMillis) -> Result<Option<Snapshot>, DatabaseError> {
         let asked = self.isolate.feed(Feed::head);
         let candidates = self.config.hasher.candidates(key);
