@@ -1,7 +1,6 @@
-//! The eight things that the outside world gives: a database, a cache, a clock, randomness, work
-//! that goes on behind the answer, the operator's servers, a count of attempts, and the check of
-//! signatures. The same core runs over workerd's, over SQLite in the
-//! tests, and over a simulated world with delays and failures.
+//! The eight services that the platform provides: a database, a cache, a clock, randomness, background work, the
+//! operator's servers, a rate limiter, and the verification of signatures. The same core runs over workerd's, over
+//! SQLite in the tests, and over a simulated world with delays and failures.
 
 use std::{any::Any, future::Future, pin::Pin, rc::Rc};
 
@@ -13,14 +12,14 @@ use serde_json::{Map, Value};
 
 use crate::domain::{catalogue::Target, jwt::PublicKey, time::UnixMillis};
 
-/// A future of one isolate: workerd runs each isolate on one thread, so none needs to be `Send`.
+/// A future of one isolate. It need not be `Send`, because workerd runs each isolate on one thread.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-/// A row as the database gives it: column names and values.
+/// A row from the database: column names and values.
 pub type Row = Map<String, Value>;
 
-/// A value that is bound to a statement. Times and numbers must stay within ±2⁵³, because D1 passes
-/// every number as a double.
+/// A value that is bound to a statement. Times and numbers must stay within ±2⁵³, because D1 passes every number as
+/// a double.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Param {
     /// SQL's NULL.
@@ -31,7 +30,7 @@ pub enum Param {
     Text(String),
 }
 
-/// One statement with its parameters, `?1` being the first.
+/// One statement with its parameters, of which `?1` is the first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statement {
     /// The SQL.
@@ -40,12 +39,12 @@ pub struct Statement {
     pub params: Vec<Param>,
 }
 
-/// Why the database did not carry out a batch. Nothing of the batch was.
+/// The reason why the database did not carry out a batch. No statement of the batch had any effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabaseError {
-    /// The batch's guard stopped it: the key that asks has changed since it was verified.
+    /// The batch's guard stopped it: the caller's key has changed since it was verified.
     Guard,
-    /// The Idempotency-Key was used before, so what the batch would make is made.
+    /// The Idempotency-Key was used before, so the batch's resource already exists.
     Repeated,
     /// Another unique index refused a row.
     Unique,
@@ -54,9 +53,9 @@ pub enum DatabaseError {
 }
 
 impl DatabaseError {
-    /// Tells errors apart by SQLite's message, which is all that D1 passes on.
+    /// Tells errors apart by SQLite's message, which is all that D1 returns.
     pub fn from_message(message: String) -> Self {
-        // Only the guard's `abs()` of the least integer can overflow; see `storage::guard`.
+        // Only the guard's `abs()` of the least integer can overflow; see `storage::changes::guard`.
         if message.contains("integer overflow") {
             Self::Guard
         } else if message.contains("UNIQUE constraint failed: idempotency_keys.") {
@@ -71,7 +70,7 @@ impl DatabaseError {
 
 /// D1, or SQLite.
 pub trait Database {
-    /// Runs the statements in order, in one transaction and one round trip; gives the rows of each.
+    /// Runs the statements in order, in one transaction and one round trip. Returns the rows of each.
     ///
     /// # Errors
     /// [`DatabaseError`]; then no statement has had any effect.
@@ -80,13 +79,13 @@ pub trait Database {
 
 /// KV: eventually consistent, and trusted for nothing.
 pub trait Cache {
-    /// The value of a key, or any value that it ever had, or none.
+    /// Returns the value of a key, or any value that it ever had, or none.
     ///
     /// # Errors
     /// The platform's message, for the log.
     fn get(&self, key: String) -> LocalFuture<'_, Result<Option<String>, String>>;
 
-    /// Stores a value for `ttl_seconds` (KV's least is 60).
+    /// Stores a value for `ttl_seconds`, which KV requires to be at least 60.
     ///
     /// # Errors
     /// The platform's message, for the log.
@@ -98,7 +97,7 @@ pub trait Clock {
     /// The present instant. On Cloudflare it moves only with I/O.
     fn now(&self) -> UnixMillis;
 
-    /// Waits.
+    /// Waits for `ms` milliseconds.
     fn sleep(&self, ms: u32) -> LocalFuture<'_, ()>;
 }
 
@@ -111,21 +110,21 @@ pub trait Entropy {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), String>;
 }
 
-/// Work behind the answer (`waitUntil`): it may be cut off, so nothing may depend on it.
+/// Background work after an answer (`waitUntil`). It may be cut off, so nothing may depend on it.
 pub trait Background {
     /// Starts the work without waiting for it.
     fn spawn(&self, work: LocalFuture<'static, ()>);
 }
 
-/// A body that the platform holds and that is still on its way. Whoever passes it on hands it back to
-/// the platform as it is, so that its bytes never come here.
+/// A body that the platform holds and that is still arriving. It is handed back to the platform as it is, so that
+/// its bytes never enter this program.
 pub trait ByteSource: Any {
-    /// Its bytes as they come. An error says that it broke off, or that it was read before; the platform's
-    /// message.
+    /// The bytes of the body as they arrive. An error holds the platform's message: the body broke off, or was read
+    /// before.
     fn pieces(&self) -> LocalBoxStream<'_, Result<Vec<u8>, String>>;
 }
 
-/// A body that is here already.
+/// A body in memory.
 impl ByteSource for Vec<u8> {
     fn pieces(&self) -> LocalBoxStream<'_, Result<Vec<u8>, String>> {
         Box::pin(stream::once(ready(Ok(self.clone()))))
@@ -136,21 +135,21 @@ impl ByteSource for Vec<u8> {
 pub struct Outgoing {
     /// The method.
     pub method: String,
-    /// Who is to answer.
+    /// The server that the request is for.
     pub target: Target,
-    /// The path, and the query if there is one.
+    /// The path, with the query if there is one.
     pub path: String,
     /// The headers.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Option<Rc<dyn ByteSource>>,
-    /// How long the answer may take to begin.
+    /// The time in which the answer must begin, in seconds.
     pub timeout_seconds: u32,
 }
 
 /// The beginning of an upstream's answer.
 pub struct Incoming {
-    /// The status, that of a redirect too.
+    /// The status. A redirect's status is passed on, too.
     pub status: u16,
     /// The headers, with names in lower case.
     pub headers: Vec<(String, String)>,
@@ -158,37 +157,37 @@ pub struct Incoming {
     pub body: Option<Rc<dyn ByteSource>>,
 }
 
-/// Why there is no answer of an upstream.
+/// The reason why an upstream has not answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpstreamError {
-    /// It did not begin in time.
+    /// The answer did not begin in time.
     TimedOut,
-    /// There was none; the platform's message, for the log.
+    /// The request failed; the platform's message, for the log.
     Failed(String),
 }
 
-/// The operator's servers: those behind his routes, and the one that has the model.
+/// The operator's servers: the targets of the operator's routes, and the server of the language model.
 pub trait Upstream {
     /// Sends a request and waits for the beginning of the answer. Follows no redirect.
     ///
     /// # Errors
-    /// [`UpstreamError`]; the request may have been carried out all the same.
+    /// [`UpstreamError`]. The request may have been carried out all the same.
     fn send(&self, request: Outgoing) -> LocalFuture<'_, Result<Incoming, UpstreamError>>;
 }
 
-/// A count of what is attempted how often.
+/// A rate limiter.
 pub trait Limiter {
-    /// Whether one more attempt from this address is within what the operator allows. How exactly that is
-    /// counted, the platform says; if it cannot count, it is.
+    /// Whether another attempt from this address is within the operator's limit. The platform defines the precision
+    /// of the count; if it cannot count, it admits the attempt.
     fn admits(&self, address: String) -> LocalFuture<'_, bool>;
 }
 
-/// The check of signatures.
+/// The verification of signatures.
 pub trait Verifier {
     /// Whether this is the key's signature of these bytes: RSASSA-PKCS1-v1_5 with SHA-256.
     ///
     /// # Errors
-    /// The platform's message, for the log: the key is none.
+    /// The platform's message, for the log: the key is not a valid one.
     fn verify_rs256<'a>(
         &'a self,
         key: &'a PublicKey,

@@ -1,10 +1,10 @@
-//! The audit log: who did what to which key, when, and from where, and who was refused what.
+//! The audit log: changes and refused attempts, with their actors, times and addresses.
 
 use std::collections::HashMap;
 
 use serde::Deserialize;
 
-// For the evaluations' use cases.
+// The evaluations' use cases know the type by this name.
 pub use crate::domain::audit::AuditEvent as Event;
 
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     storage::{Conditions, DATABASE_NOW, batch::Query, typed},
 };
 
-/// The instant until which an event is kept: as its organization says, else as the deployment does, by
+/// The instant until which an event is kept: by the organization's retention, else by the deployment's,
 /// `:retention_ms`. Both arguments are SQL.
 pub fn keep_until(organization_id: &str, at: &str) -> String {
     format!(
@@ -26,18 +26,18 @@ pub fn keep_until(organization_id: &str, at: &str) -> String {
     )
 }
 
-/// Writes an event, to be kept for `retention_ms`.
+/// Writes an event, which is kept for `retention_ms`.
 pub fn record(actor: &Actor, event: &AuditEvent, retention_ms: i64) -> Statement {
     insert("", actor, event, None, retention_ms)
 }
 
-/// Writes an event if the statement before it in the batch has changed a row: what did not happen
-/// is not recorded.
+/// Writes an event if the statement before it in the batch has changed a row, so that only real changes are
+/// recorded.
 pub fn record_if_changed(actor: &Actor, event: &AuditEvent, retention_ms: i64) -> Statement {
     insert(" WHERE changes() > 0", actor, event, None, retention_ms)
 }
 
-/// Writes an attempt, whose action is [`REFUSED`], and the code with which it was refused.
+/// Writes a refused attempt, whose action is [`REFUSED`], with its error code.
 pub fn record_refusal(actor: &Actor, event: &AuditEvent, code: &str, retention_ms: i64) -> Statement {
     insert("", actor, event, Some(code), retention_ms)
 }
@@ -67,8 +67,8 @@ fn insert(condition: &str, actor: &Actor, event: &AuditEvent, refusal: Option<&s
     )
 }
 
-/// An organization's events, the newest first, those behind event `after` if it is given; behind one that
-/// is not there (any more) there are none.
+/// An organization's events, newest first, starting after event `after` if it is present. If that event no longer
+/// exists, there are none.
 pub fn list(
     organization_id: OrganizationId,
     filter: &AuditFilter,
@@ -79,8 +79,8 @@ pub fn list(
     Query::rows(conditions.statement(&sql))
 }
 
-/// The names by ids of those keys, people, teams and projects of the organization of which the events of the same
-/// [`list`] speak; of a person the address.
+/// The names, by id, of the organization's keys, people, teams and projects in the events of the same [`list`]. A
+/// person's name is their address.
 pub fn names(
     organization_id: OrganizationId,
     filter: &AuditFilter,
@@ -110,8 +110,8 @@ pub fn names(
     })
 }
 
-/// The SQL of a list. The conditions are put together from what is asked, so that each can use its own index; a
-/// `+` keeps one from being preferred to another that finds fewer rows.
+/// The SQL of a list. Only the conditions of the filter are included, so that each can use its own index. A `+`
+/// keeps SQLite from preferring one index to another that finds fewer rows.
 fn select(
     organization_id: OrganizationId,
     filter: &AuditFilter,
@@ -144,8 +144,8 @@ fn select(
     (conditions, sql)
 }
 
-/// Deletes events that need not be kept any longer, at most `limit`; gives one row for each. The database's
-/// own clock says so, as in the trigger that would refuse the others.
+/// Deletes outdated events, at most `limit`, and returns one row for each. The database's own clock decides, as in
+/// the trigger that would refuse to delete the others.
 pub fn prune(limit: i64) -> Statement {
     let sql = format!(
         "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE keep_until <= {DATABASE_NOW} \

@@ -1,5 +1,5 @@
-//! Batches whose results are taken by handle: a statement goes in together with the reader of its rows,
-//! and what comes back for it is asked for by the handle that this gave.
+//! Batches whose results are taken by handle. A statement is added together with the reader of its rows, which
+//! returns a handle, and the handle takes the result.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ use crate::{
     storage::typed,
 };
 
-/// A statement, and the reader of its rows.
+/// A statement with the reader of its rows.
 pub struct Query<T> {
     statement: Statement,
     read: Reader<T>,
@@ -20,7 +20,7 @@ pub struct Query<T> {
 pub type Reader<T> = fn(Vec<Row>) -> Result<T, DatabaseError>;
 
 impl<T> Query<T> {
-    /// A statement whose rows `read` reads.
+    /// Creates a query from a statement and the reader of its rows.
     pub fn new(statement: Statement, read: Reader<T>) -> Self {
         Self { statement, read }
     }
@@ -36,21 +36,21 @@ impl<T> Query<T> {
 }
 
 impl<T: DeserializeOwned> Query<Vec<T>> {
-    /// A statement of which every row is wanted.
+    /// A query for all rows.
     pub fn rows(statement: Statement) -> Self {
         Self::new(statement, typed)
     }
 }
 
 impl<T: DeserializeOwned> Query<Option<T>> {
-    /// A statement of which the first row is wanted, if there is one.
+    /// A query for the first row, if there is one.
     pub fn first(statement: Statement) -> Self {
         Self::new(statement, |rows| Ok(typed(rows)?.into_iter().next()))
     }
 }
 
 impl<T: DeserializeOwned> Query<Option<T>> {
-    /// A statement with one column, of whose first row it is wanted, if there is one.
+    /// A query for the one column of the first row, if there is one.
     pub fn scalar(statement: Statement) -> Self {
         Self::new(statement, |rows| {
             let value = rows.into_iter().next().and_then(|row| row.into_iter().next());
@@ -61,14 +61,14 @@ impl<T: DeserializeOwned> Query<Option<T>> {
 }
 
 impl Query<bool> {
-    /// A statement of which it is wanted whether it gives a row: with `RETURNING`, whether it changed one.
+    /// A query for whether there is a row. With `RETURNING` it tells whether a row was changed.
     pub fn any(statement: Statement) -> Self {
         Self::new(statement, |rows| Ok(!rows.is_empty()))
     }
 }
 
 impl<T> From<Query<T>> for Statement {
-    /// The statement alone, for whoever does not look at its result.
+    /// Drops the reader, for callers that ignore the result.
     fn from(query: Query<T>) -> Self {
         query.statement
     }
@@ -78,36 +78,36 @@ impl<T> From<Query<T>> for Statement {
 #[derive(Default)]
 pub struct Batch {
     statements: VecDeque<Statement>,
-    /// The number of statements that were put before the first.
+    /// The number of statements that were prepended.
     prepended: isize,
 }
 
 impl Batch {
-    /// An empty batch.
+    /// Creates an empty batch.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a statement at the end; the handle takes its result.
+    /// Adds a statement at the end and returns the handle of its result.
     pub fn add<T>(&mut self, query: Query<T>) -> Handle<T> {
         let index = isize::try_from(self.statements.len()).unwrap_or(isize::MAX) - self.prepended;
         self.statements.push_back(query.statement);
         Handle { index, read: query.read }
     }
 
-    /// Puts a statement before all others; the handle takes its result. Handles that were given before stay good.
+    /// Puts a statement before all others and returns the handle of its result. Earlier handles stay valid.
     pub fn prepend<T>(&mut self, query: Query<T>) -> Handle<T> {
         self.prepended += 1;
         self.statements.push_front(query.statement);
         Handle { index: -self.prepended, read: query.read }
     }
 
-    /// Adds a statement at the end whose result nobody looks at.
+    /// Adds a statement at the end and ignores its result.
     pub fn execute(&mut self, statement: impl Into<Statement>) {
         self.statements.push_back(statement.into());
     }
 
-    /// Puts a statement before all others whose result nobody looks at.
+    /// Puts a statement before all others and ignores its result.
     pub fn execute_first(&mut self, statement: Statement) {
         self.prepended += 1;
         self.statements.push_front(statement);
@@ -125,31 +125,31 @@ impl Batch {
 }
 
 impl Extend<Statement> for Batch {
-    /// Adds statements at the end whose results nobody looks at.
+    /// Adds statements at the end and ignores their results.
     fn extend<I: IntoIterator<Item = Statement>>(&mut self, statements: I) {
         self.statements.extend(statements);
     }
 }
 
-/// The place of a statement's result in the results of its batch. It takes the result once.
+/// The position of a statement's result in the results of its batch. It takes the result once.
 #[must_use = "a statement whose result nobody looks at is added by `execute`"]
 pub struct Handle<T> {
-    /// Counted from the first statement that was added; negative for those that were put before it.
+    /// Counted from the first statement that was added; negative for prepended ones.
     index: isize,
     read: Reader<T>,
 }
 
-/// The rows that a batch gave.
+/// The rows that a batch returned.
 pub struct Results {
     rows: Vec<Vec<Row>>,
     prepended: isize,
 }
 
 impl Results {
-    /// The result of the statement for which the batch gave this handle.
+    /// Takes the result of a handle's statement.
     ///
     /// # Errors
-    /// [`DatabaseError::Failed`] if a row is not what the statement selects.
+    /// [`DatabaseError::Failed`] if a row does not have the expected columns.
     #[expect(clippy::needless_pass_by_value, reason = "a handle takes its result once")]
     pub fn take<T>(&mut self, handle: Handle<T>) -> Result<T, DatabaseError> {
         let position = usize::try_from(handle.index + self.prepended).ok();

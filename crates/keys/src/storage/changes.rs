@@ -1,5 +1,5 @@
-//! The change feed's table, and the guard, which asks it whether a key may still do what it was
-//! admitted for. Rows are written by the schema's triggers, in the transaction of the change itself.
+//! The change feed's table, and the guard, which reads it to tell whether a verified key may still act. The
+//! schema's triggers write the rows, in the transaction of the change itself.
 
 use serde::Deserialize;
 
@@ -14,7 +14,7 @@ use crate::{
     storage::{batch::Query, typed},
 };
 
-/// The newest changes from `asked` on, `asked` included, so that the answer always tells the head.
+/// The newest changes from `asked` on, inclusive, so that the answer always contains the head.
 pub fn since(asked: Seq) -> Query<Vec<(Seq, Subject)>> {
     #[derive(Deserialize)]
     struct ChangeRow {
@@ -28,10 +28,10 @@ pub fn since(asked: Seq) -> Query<Vec<(Seq, Subject)>> {
     })
 }
 
-/// The first statement of every batch that acts for a key. It fails, and the whole batch with it, if
-/// anything behind the snapshot has changed since the snapshot was read, or if the feed no longer
-/// reaches back that far. SQLite has no statement that fails on a condition outside a trigger;
-/// `abs()` of the least integer is its one scalar that always does, with "integer overflow".
+/// The first statement of every batch that acts for a key. It fails, and the whole batch with it, if anything
+/// behind the snapshot has changed since the snapshot was read, or if the feed no longer reaches back that far.
+/// SQLite has no statement that fails on a condition outside a trigger. `abs()` of the least integer is its one
+/// scalar that always fails, with "integer overflow".
 pub fn guard(snapshot: &Snapshot) -> Statement {
     statement!(
         "SELECT CASE WHEN EXISTS (SELECT 1 FROM changes \
@@ -47,9 +47,9 @@ pub fn guard(snapshot: &Snapshot) -> Statement {
     )
 }
 
-/// Deletes the oldest changes but for the newest `keep`, at most `limit` of them; gives one row for each.
+/// Deletes the oldest changes except for the newest `keep`, at most `limit` of them, and returns one row for each.
 pub fn prune(keep: i64, limit: i64) -> Statement {
-    // `keep` is at least 1, so the newest row, which tells the head, always stays.
+    // `keep` is at least 1, so the newest row, which is the head, always stays.
     let sql = "DELETE FROM changes WHERE seq IN (SELECT seq FROM changes \
                WHERE seq <= (SELECT max(seq) FROM changes) - :keep ORDER BY seq LIMIT :limit) RETURNING seq";
     statement!(sql, keep: keep.max(1), limit)

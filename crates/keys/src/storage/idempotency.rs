@@ -1,4 +1,4 @@
-//! The `idempotency_keys` table: which requests may be repeated, and what the first of each made.
+//! The `idempotency_keys` table: repeatable requests, each with the result of the first one.
 
 use crate::{
     domain::{
@@ -11,23 +11,23 @@ use crate::{
     storage::batch::Query,
 };
 
-/// The id of what was made under the Idempotency-Key of `:digest` by the key `:key_id`.
+/// The id of the resource that the key `:key_id` created under the Idempotency-Key with the digest `:digest`.
 pub const SUBJECT: &str = "(SELECT subject FROM idempotency_keys WHERE key_id = :key_id AND digest = :digest)";
 
-/// Forgets what was made under this Idempotency-Key up to `until`.
+/// Deletes the result under this Idempotency-Key if it dates from `until` or before.
 pub fn forget(key_id: KeyId, digest: &str, until: UnixMillis) -> Statement {
     let sql = "DELETE FROM idempotency_keys WHERE key_id = :key_id AND digest = :digest AND created_at <= :until";
     statement!(sql, key_id, digest, until)
 }
 
-/// Forgets that this was made under this Idempotency-Key.
+/// Deletes one result under this Idempotency-Key.
 pub fn forget_one(key_id: KeyId, digest: &str, subject: &str) -> Statement {
     let sql = "DELETE FROM idempotency_keys WHERE key_id = :key_id AND digest = :digest AND subject = :subject";
     statement!(sql, key_id, digest, subject)
 }
 
-/// Remembers what the statement before it in the batch has made, if that has changed a row. Fails, and
-/// the whole batch with it, if the Idempotency-Key was used before.
+/// Stores the result of the statement before it in the batch, if that has changed a row. It fails, and the whole
+/// batch with it, if the Idempotency-Key was used before.
 pub fn remember(
     key_id: KeyId,
     request: &Repeatable,
@@ -54,7 +54,7 @@ pub fn first(key_id: KeyId, digest: &str, since: UnixMillis) -> Query<Option<Fir
     Query::first(statement!(sql, key_id, digest, since))
 }
 
-/// Deletes what was made up to `until`, the oldest first, at most `limit`; gives one row for each.
+/// Deletes results from `until` or before, oldest first, at most `limit`, and returns one row for each.
 pub fn prune(until: UnixMillis, limit: i64) -> Statement {
     let sql = "DELETE FROM idempotency_keys WHERE (key_id, digest) IN (SELECT key_id, digest FROM idempotency_keys \
                WHERE created_at <= :until ORDER BY created_at LIMIT :limit) RETURNING created_at";

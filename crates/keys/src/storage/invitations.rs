@@ -1,4 +1,4 @@
-//! The `invitations` table, which holds the open ones alone: what is accepted or revoked is deleted.
+//! The `invitations` table. It holds only open invitations: accepted and revoked ones are deleted.
 
 use serde::Deserialize;
 
@@ -20,15 +20,14 @@ use crate::{
 const COLUMNS: &str = "invitations.id, organization_id, email, role, expires_at, key_expires_at, \
     invitations.created_at, created_by";
 
-/// An organization's invitations that have expired end here, so that they pile up nowhere and stand in
-/// nobody's way.
+/// Deletes an organization's expired invitations, so that they neither pile up nor block new ones.
 pub fn forget_expired(organization_id: OrganizationId, now: UnixMillis) -> Statement {
     let sql = "DELETE FROM invitations WHERE organization_id = :organization_id AND expires_at <= :now";
     statement!(sql, organization_id, now)
 }
 
-/// A new invitation's row; gives whether it is there, which it is not if somebody with this address is a member
-/// or invited.
+/// The insertion of a new invitation. It tells whether a row was inserted: there is none if a person with this
+/// address is already a member or invited.
 pub fn insert(invitation: &Invitation, digest: Digest, invited_by: Option<UserId>) -> Query<bool> {
     Query::any(statement!(
         "INSERT INTO invitations (id, organization_id, email, role, digest, expires_at, key_expires_at, created_at, \
@@ -50,7 +49,7 @@ pub fn insert(invitation: &Invitation, digest: Digest, invited_by: Option<UserId
     ))
 }
 
-/// A page of an organization's invitations, the newest first.
+/// A page of an organization's invitations, newest first.
 pub fn list(
     organization_id: OrganizationId,
     before: Option<InvitationId>,
@@ -64,7 +63,7 @@ pub fn list(
     Query::rows(statement!(sql, organization_id, before, limit, now))
 }
 
-/// The invitation that was made under an Idempotency-Key, which is the caller's own, and the digest of its token.
+/// The invitation that the caller created under an Idempotency-Key, with the digest of its token.
 pub fn made(key_id: KeyId, digest: &str) -> Query<Option<(Invitation, String)>> {
     #[derive(Deserialize)]
     struct MadeRow {
@@ -78,16 +77,16 @@ pub fn made(key_id: KeyId, digest: &str) -> Query<Option<(Invitation, String)>> 
     })
 }
 
-/// Takes an invitation back; gives whether it was open.
+/// Revokes an invitation and tells whether it was open.
 pub fn revoke(organization_id: OrganizationId, id: InvitationId, now: UnixMillis) -> Query<bool> {
     let sql = "DELETE FROM invitations WHERE id = :id AND organization_id = :organization_id AND expires_at > :now \
                RETURNING id";
     Query::any(statement!(sql, organization_id, id, now))
 }
 
-/// Ends the invitations that a person has made, in whatever organization, and could not make any more: all,
-/// if they are gone. Stands directly behind the event of their change and does nothing if there was none: who
-/// never was a member of this organization is no less than before.
+/// Deletes the invitations of a person, in every organization, that they could no longer create; all of them if the
+/// person is gone. It stands directly after the event of the person's change and does nothing if there was none: a
+/// person who never was a member of this organization has lost nothing.
 pub fn end_beyond_reach(organization_id: OrganizationId, user_id: UserId) -> Statement {
     statement!(
         "DELETE FROM invitations WHERE changes() > 0 AND invited_by = :user_id \
@@ -99,13 +98,13 @@ pub fn end_beyond_reach(organization_id: OrganizationId, user_id: UserId) -> Sta
     )
 }
 
-/// The condition on an invitation that its token still opens it.
+/// The condition that an invitation is open and has this token.
 const OPEN: &str = "digest = :digest AND expires_at > :now AND suspended_at IS NULL";
 
-/// Invitations beside their organizations.
+/// Invitations joined with their organizations.
 const WITH_ORGANIZATION: &str = "invitations JOIN organizations ON organizations.id = organization_id";
 
-/// The invitation that a token opens, with its organization's name and policy.
+/// The open invitation of a token, with its organization's name and policy.
 pub fn by_digest(digest: Digest, now: UnixMillis) -> Query<Option<(Invitation, Name, Policy)>> {
     #[derive(Deserialize)]
     struct OpenRow {
@@ -124,9 +123,9 @@ pub fn by_digest(digest: Digest, now: UnixMillis) -> Query<Option<(Invitation, N
     })
 }
 
-/// Makes the user whom a token invites, if it still opens. What else is done for them hangs on their being
-/// there; [`use_up`] ends it. Without an invitation the address would be NULL, which `OR IGNORE` passes
-/// over; an `INSERT … SELECT` may add many rows, and SQLite would look for what refers to each.
+/// Creates the invited user if the invitation is open. The later statements depend on this user; [`use_up`] deletes
+/// the invitation. Without an invitation the address would be NULL, which `OR IGNORE` skips. An `INSERT … SELECT`
+/// may add many rows, and SQLite would look for references to each.
 pub fn insert_user(digest: Digest, user_id: UserId, now: UnixMillis) -> Statement {
     let sql = format!(
         "INSERT OR IGNORE INTO users (id, email, created_at) \
@@ -147,7 +146,7 @@ pub fn insert_membership(digest: Digest, user_id: UserId, now: UnixMillis) -> St
     )
 }
 
-/// Ends an invitation by which this user has come.
+/// Deletes the invitation that this user has accepted.
 pub fn use_up(digest: Digest, user_id: UserId) -> Statement {
     let sql = "DELETE FROM invitations WHERE digest = :digest AND EXISTS (SELECT 1 FROM users WHERE id = :user_id)";
     statement!(sql, digest, user_id)

@@ -1,4 +1,4 @@
-//! The last uses of keys, and the table `key_uses`: how often each was used on each day.
+//! The last uses of keys, and the table `key_uses`: the number of uses per key and day.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -14,17 +14,17 @@ use crate::{
     storage::batch::Query,
 };
 
-/// The number of days that are told of, today included.
+/// The number of days in a key's usage, including today.
 const DAYS: i64 = 30;
 
-/// Writes uses down. No trigger writes to the feed for it.
+/// Writes uses. They are not part of the change feed.
 pub fn record(uses: &[SecretUses]) -> Vec<Statement> {
     // A statement changes a row once, so a key's two secrets need two.
     let (outgoing, newest): (Vec<SecretUses>, Vec<SecretUses>) = uses.iter().partition(|used| used.outgoing);
     vec![last_uses(&newest), last_uses(&outgoing), daily_uses(uses)]
 }
 
-/// Writes down when secrets were last used, of each key at most one. No trigger writes to the feed for it.
+/// Writes the last uses of secrets, at most one per key. They are not part of the change feed.
 fn last_uses(uses: &[SecretUses]) -> Statement {
     statement!(
         "UPDATE keys SET \
@@ -58,7 +58,7 @@ fn json(list: &[impl Serialize]) -> Value {
     serde_json::to_value(list).unwrap_or_default()
 }
 
-/// The uses of a key on each of the last [`DAYS`] days, the oldest first; days without any as well.
+/// The usage of a key on each of the last [`DAYS`] days, oldest first, including days without any.
 pub fn daily(key_id: KeyId, now: UnixMillis) -> Query<Vec<DailyUses>> {
     let today = day(now);
     let days: Vec<i64> = (today - DAYS + 1..=today).collect();
@@ -69,7 +69,7 @@ pub fn daily(key_id: KeyId, now: UnixMillis) -> Query<Vec<DailyUses>> {
     Query::rows(statement!(sql, key_id, days: json(&days)))
 }
 
-/// Forgets at most `limit` days of keys that are told of no more; gives one row for each.
+/// Deletes days older than a key's usage shows, at most `limit`, and returns one row for each.
 pub fn prune(now: UnixMillis, limit: i64) -> Statement {
     let sql = "DELETE FROM key_uses WHERE (day, key_id) IN \
                (SELECT day, key_id FROM key_uses WHERE day <= :last_day ORDER BY day, key_id LIMIT :limit) \

@@ -1,4 +1,4 @@
-//! The `keys` table: making, reading, listing, changing, revoking, and recording expiry.
+//! The `keys` table: insertion, reads, lists, changes, revocation, and recorded expiry.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -25,7 +25,7 @@ const COLUMNS: &str = "id, number, organization_id, user_id, project_id, bound_t
     last4, name, scopes, role, metadata, expires_at, disabled_at, revoked_at, created_at, created_by, updated_at, \
     last_used_at, rotates_at, outgoing_start, outgoing_last4, outgoing_last_used_at, outgoing_uses";
 
-/// The condition that a [`KeyReach`] makes.
+/// The condition of a [`KeyReach`].
 const WITHIN_REACH: &str = "organization_id = :organization_id AND (:user_id IS NULL OR user_id = :user_id) \
     AND (:project_id IS NULL OR project_id = :project_id)";
 
@@ -101,8 +101,8 @@ fn read_first(rows: Vec<Row>) -> Result<Option<Key>, DatabaseError> {
     Ok(read_all(rows)?.into_iter().next())
 }
 
-/// The number of a user's personal keys that are not revoked, of those with such an expiry. Two such ranges of an
-/// index are counted, and what has expired is not read.
+/// The number of a user's personal keys that are not revoked and have such an expiry. It counts two ranges of an
+/// index, so that expired keys are not read.
 fn held(expiry: &str) -> String {
     format!(
         "(SELECT count(*) FROM keys WHERE organization_id = :organization_id AND user_id = :user_id \
@@ -110,9 +110,9 @@ fn held(expiry: &str) -> String {
     )
 }
 
-/// A new key's row, with the organization's next number; gives the number, or no row if the key's
-/// project is not one of the organization's, or its user is no member or has `max_keys` already that
-/// still work. The key of a live evaluation is made if the statement before it in the batch has changed a row.
+/// The insertion of a new key, with the organization's next number. It returns the number, or no row if the key's
+/// project is not in the organization, or its user is not a member or already has `max_keys` working keys. A bound
+/// key is inserted only if the statement before it in the batch has changed a row.
 pub fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i64>) -> Query<Option<i64>> {
     let sql = format!(
         "INSERT INTO keys (id, organization_id, number, user_id, project_id, kind, digest, pepper_version, stem, \
@@ -177,8 +177,8 @@ pub fn get(reach: KeyReach, key: KeyRef) -> Query<Option<Key>> {
     Query::new(statement, read_first)
 }
 
-/// The key that was made, or given a new secret, under an Idempotency-Key, which is the caller's own, and the
-/// digest of its newest secret as it is stored.
+/// The key that the caller created or rotated under an Idempotency-Key, with the stored digest of its newest
+/// secret.
 pub fn made_key(key_id: KeyId, digest: &str) -> Query<Option<(Key, String)>> {
     let sql = format!("SELECT {COLUMNS}, digest FROM keys WHERE id = {SUBJECT}");
     Query::new(statement!(sql, key_id, digest), read_made_key)
@@ -199,9 +199,9 @@ fn order(cursor: KeyCursor) -> &'static str {
     if matches!(cursor, KeyCursor::Before(_)) { "ASC" } else { "DESC" }
 }
 
-/// A page of the keys within reach, the newest first; with [`KeyCursor::Before`] the oldest first, so
-/// that the page is the one that touches the cursor. The conditions are put together from what is
-/// asked, so that each combination can use its own index.
+/// A page of the keys within reach, newest first. With [`KeyCursor::Before`] it is oldest first, so that the page
+/// touches the cursor. Only the conditions of the filter are included, so that each combination can use its own
+/// index.
 pub fn list(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor, limit: i64, now: UnixMillis) -> Query<Vec<Key>> {
     let mut conditions = indexed(reach, filter, cursor);
     and_fitting(&mut conditions, filter, now);
@@ -211,7 +211,7 @@ pub fn list(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor, limit: i64, 
     Query::new(conditions.statement(&sql), read_all)
 }
 
-/// The same with the name by which people know the owner of each, of the first [`MAX_LOOKED_THROUGH`] keys at the
+/// A page like [`list`], with the owner's name of each key, from the first [`MAX_LOOKED_THROUGH`] keys at the
 /// cursor.
 pub fn list_owned(
     reach: KeyReach,
@@ -238,13 +238,13 @@ pub fn list_owned(
     })
 }
 
-/// The id of the last key that [`list_owned`] looks through, if there may be more behind it.
+/// The id of the last key that [`list_owned`] scans, if there may be more after it.
 pub fn looked_until(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor) -> Query<Option<KeyId>> {
     let (conditions, sql) = last_looked_through(reach, filter, cursor);
     Query::scalar(conditions.statement(&sql))
 }
 
-/// The conditions of a list, and the SQL that gives the id of the last key that is looked through.
+/// The conditions of a list, and the SQL for the id of the last scanned key.
 fn last_looked_through(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor) -> (Conditions, String) {
     let mut conditions = indexed(reach, filter, cursor);
     conditions.with("others_looked_through", MAX_LOOKED_THROUGH - 1);
@@ -253,7 +253,7 @@ fn last_looked_through(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor) -
     (conditions, sql)
 }
 
-/// The conditions for which there is an index in the order of a list.
+/// The conditions that have an index in the order of a list.
 fn indexed(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor) -> Conditions {
     let mut conditions =
         Conditions::new("organization_id = :organization_id", "organization_id", reach.organization_id);
@@ -281,7 +281,7 @@ fn and_fitting(conditions: &mut Conditions, filter: &KeyFilter, now: UnixMillis)
     conditions.and_if("id IN (SELECT value FROM json_each(:ids))", "ids", ids);
     if let Some(prefix) = &filter.prefix {
         conditions.and_if("start >= :prefix", "prefix", Some(prefix));
-        // Texts are ASCII, so nothing that starts with the prefix sorts behind this.
+        // Texts are ASCII, so nothing that starts with the prefix sorts after this.
         conditions.and_if("start < :prefix_end", "prefix_end", Some(format!("{prefix}\u{7f}")));
     }
     match filter.status {
@@ -302,8 +302,8 @@ fn and_fitting(conditions: &mut Conditions, filter: &KeyFilter, now: UnixMillis)
     }
 }
 
-/// The end of every change of a key: within reach, not revoked, and not changed since it was read; `more` is a
-/// condition with its `AND`.
+/// The end of every change of a key: within reach, not revoked, and not changed since it was read. `more` is
+/// another condition, with its `AND`.
 fn if_unchanged(more: &str) -> String {
     format!(
         " updated_at = max(:now, updated_at + 1) WHERE id = :id AND {WITHIN_REACH} AND revoked_at IS NULL \
@@ -311,18 +311,18 @@ fn if_unchanged(more: &str) -> String {
     )
 }
 
-/// The rotation's columns when none is under way.
+/// The rotation's columns if none is pending.
 const NO_ROTATION: &str = "rotates_at = NULL, outgoing_digest = NULL, outgoing_pepper_version = NULL, \
     outgoing_start = NULL, outgoing_last4 = NULL, outgoing_last_used_at = NULL, outgoing_uses = 0,";
 
-/// The condition on a key that it can manage keys, as the index `keys_managing` has it.
+/// The condition that a key can manage keys, as in the index `keys_managing`.
 pub const MANAGING: &str = "revoked_at IS NULL AND disabled_at IS NULL AND role <> 'member' \
     AND (scopes IS NULL OR instr(scopes, '\"api-keys:write\"') > 0 OR instr(scopes, '\"api-keys:*\"') > 0)";
 
 /// The condition that a key which works at `:now` can manage the keys of the organization `:organization_id`: one
-/// of the organization's own, or one of a person who administers it. The conditions `keys` and `people`, each with
-/// its `AND`, say which keys and which memberships count. Goes from the people to their keys, because the keys of
-/// those who are gone stay on record.
+/// of the organization's own, or one of a member who administers it. The conditions `keys` and `people`, each with
+/// its `AND`, select the keys and the memberships that count. The query goes from the members to their keys,
+/// because the keys of removed members stay on record.
 pub fn managed(keys: &str, people: &str) -> String {
     format!(
         "(EXISTS (SELECT 1 FROM keys WHERE organization_id = :organization_id AND user_id IS NULL{keys} \
@@ -339,9 +339,9 @@ fn can_do_without() -> String {
     format!("(NOT ({MANAGING}) OR {})", managed(" AND id <> :id", ""))
 }
 
-/// Changes a key that is not revoked and was not changed since it was read as `before`. A new expiry
-/// has not been recorded by the sweep yet. Gives the key as it is now, or no row; none also when it would
-/// disable the last key that can manage keys, unless it is forced.
+/// Changes a key that is not revoked and was not changed since it was read as `before`. A new expiry counts as not
+/// yet recorded by the sweep. Returns the key after the change, or no row. There is also none if the change would
+/// disable the last key that can manage keys, unless `force` is set.
 pub fn update(reach: KeyReach, before: &Key, change: &KeyChange, force: bool, now: UnixMillis) -> Query<Option<Key>> {
     let sql = format!(
         "UPDATE keys SET name = coalesce(:name, name), \
@@ -372,8 +372,8 @@ pub fn update(reach: KeyReach, before: &Key, change: &KeyChange, force: bool, no
     Query::new(statement, read_first)
 }
 
-/// Gives a key a new secret. With `rotates_at` the old one becomes the outgoing one and works until
-/// then; without, it ends here. Gives the key as it is now, or no row if it was changed since `before`.
+/// Gives a key a new secret. With `rotates_at` the old one becomes the outgoing one and works until then; without,
+/// it ends now. Returns the key after the change, or no row if it was changed since `before`.
 pub fn rotate(
     reach: KeyReach,
     before: &Key,
@@ -411,12 +411,12 @@ pub fn rotate(
     Query::new(statement, read_first)
 }
 
-/// Ends the outgoing secret of a rotation before its time.
+/// Finishes a rotation early: the outgoing secret ends now.
 pub fn finish_rotation(reach: KeyReach, before: &Key, now: UnixMillis) -> Query<Option<Key>> {
     end_rotation("", reach, before, now)
 }
 
-/// Takes a rotation back: the outgoing secret stays, the new one ends.
+/// Cancels a rotation: the outgoing secret stays, and the new one ends.
 pub fn cancel_rotation(reach: KeyReach, before: &Key, now: UnixMillis) -> Query<Option<Key>> {
     let outgoing = "digest = outgoing_digest, pepper_version = outgoing_pepper_version, start = outgoing_start, \
                     last4 = outgoing_last4, last_used_at = outgoing_last_used_at, ";
@@ -437,8 +437,8 @@ fn end_rotation(secret: &str, reach: KeyReach, before: &Key, now: UnixMillis) ->
     Query::new(statement, read_first)
 }
 
-/// Forgets the outgoing secrets whose grace is over, at most `limit`; gives one row for each. They were
-/// refused from their deadline on, by the deadline itself.
+/// Deletes the outgoing secrets whose grace period is over, at most `limit`, and returns one row for each. They
+/// have been refused since their deadline, by the deadline itself.
 pub fn forget_rotated(now: UnixMillis, limit: i64) -> Statement {
     let sql = format!(
         "UPDATE keys SET {NO_ROTATION} updated_at = updated_at + 1 WHERE id IN (SELECT id FROM keys \
@@ -447,8 +447,8 @@ pub fn forget_rotated(now: UnixMillis, limit: i64) -> Statement {
     statement!(sql, now, limit)
 }
 
-/// Ends a key for good, with both its secrets. Does nothing, and so records nothing, when it is
-/// revoked already, or is the last key that can manage keys and this is not forced.
+/// Revokes a key for good, with both its secrets. Does nothing, and so records nothing, if it is already revoked,
+/// or is the last key that can manage keys and `force` is not set.
 pub fn revoke(reach: KeyReach, id: KeyId, force: bool, now: UnixMillis) -> Statement {
     let sql = format!(
         "UPDATE keys SET revoked_at = :now, updated_at = max(:now, updated_at + 1) WHERE id = :id AND {WITHIN_REACH} \
@@ -466,13 +466,13 @@ pub fn revoke(reach: KeyReach, id: KeyId, force: bool, now: UnixMillis) -> State
     )
 }
 
-/// The keys whose expiry has passed and is not recorded yet. The order makes both statements of a
-/// sweep's batch choose the same keys.
+/// The keys whose expiry has passed and is not recorded yet. The order makes both statements of a sweep's batch
+/// choose the same keys.
 const DUE: &str = "FROM keys WHERE expires_at <= :now AND expires_at IS NOT NULL AND expired_at IS NULL \
     AND revoked_at IS NULL ORDER BY expires_at, id LIMIT :limit";
 
-/// Writes an audit event, to be kept for `retention_ms`, for each of at most `limit` keys that are due. Must
-/// stand before [`mark_expired`] in the same batch, which makes them due no more.
+/// Writes the audit event of each due key, at most `limit`, to be kept for `retention_ms`. It must stand before
+/// [`mark_expired`] in the same batch, after which the keys are no longer due.
 pub fn record_expiry(now: UnixMillis, limit: i64, retention_ms: i64) -> Statement {
     let sql = format!(
         "INSERT INTO audit_events (organization_id, subject, action, actor_kind, details, at, keep_until) \
@@ -483,8 +483,8 @@ pub fn record_expiry(now: UnixMillis, limit: i64, retention_ms: i64) -> Statemen
     statement!(sql, now, limit, retention_ms)
 }
 
-/// Marks at most `limit` keys that are due as recorded; gives one row for each. No trigger writes to
-/// the feed for it: the deadline is in every snapshot and has held since its instant.
+/// Marks due keys as recorded, at most `limit`, and returns one row for each. This is not part of the change feed:
+/// every snapshot contains the deadline, which has held since its instant.
 pub fn mark_expired(now: UnixMillis, limit: i64) -> Statement {
     let sql = format!("UPDATE keys SET expired_at = :now WHERE id IN (SELECT id {DUE}) RETURNING id");
     statement!(sql, now, limit)

@@ -1,6 +1,5 @@
-//! SQL lives here and nowhere else: one file per family of tables. Each function gives one statement, together with
-//! the reader of its rows where somebody looks at them; see [`batch`]. Who may run a statement, and in which batch, is
-//! `app`'s business.
+//! All SQL, with one file per family of tables. Each function returns one statement, together with the reader of
+//! its rows if they are used; see [`batch`]. The module `app` decides who may run a statement, and in which batch.
 
 pub mod audit;
 pub mod batch;
@@ -23,7 +22,8 @@ pub use crate::domain::json::{text as json_text, text_or_null as json_text_or_nu
 
 use crate::ports::{DatabaseError, Param, Row, Statement};
 
-/// A statement with its parameters by name: `statement!("SELECT … WHERE id = :id AND at > :since", id, since: now)`.
+/// A statement with its parameters by name: `statement!("SELECT … WHERE id = :id AND at > :since", id, since:
+/// now)`.
 #[macro_export]
 macro_rules! statement {
     ($sql:expr $(, $name:ident $(: $param:expr)?)* $(,)?) => {
@@ -38,11 +38,11 @@ macro_rules! statement {
     (@ $name:ident) => { $name };
     (@ $name:ident $param:expr) => { $param };
 }
-/// Writes `?1` for the name of the first parameter and so on, because D1 knows parameters by number alone. A name
-/// that stands for no parameter stays, and no database takes it.
+/// Replaces the name of the first parameter by `?1` and so on, because D1 supports only numbered parameters. A name
+/// without a parameter stays, and every database refuses it.
 pub fn by_name(sql: &str, params: Vec<(&'static str, Param)>) -> Statement {
     let mut text = String::with_capacity(sql.len());
-    // Every second part is a text of SQL's own, between single quotes.
+    // Every second part is an SQL string, between single quotes.
     for (index, part) in sql.split('\'').enumerate() {
         if index > 0 {
             text.push('\'');
@@ -69,7 +69,7 @@ pub fn by_name(sql: &str, params: Vec<(&'static str, Param)>) -> Statement {
     Statement { sql: text, params: params.into_iter().map(|(_, param)| param).collect() }
 }
 
-/// The database's own clock, in milliseconds, by which the schema's triggers go, too.
+/// The database's own clock, in milliseconds. The schema's triggers use the same one.
 pub const DATABASE_NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
 
 /// A value that can be bound to a statement.
@@ -97,7 +97,7 @@ impl ToParam for crate::domain::id::Seq {
 }
 
 impl ToParam for bool {
-    /// 1 or 0, which SQL takes for true and false.
+    /// 1 for true and 0 for false, as in SQL.
     fn to_param(&self) -> Param {
         Param::Integer(i64::from(*self))
     }
@@ -161,14 +161,14 @@ impl<T: ToParam> ToParam for Option<T> {
     }
 }
 
-/// The conditions of a list, put together from what is asked, and their parameters by name.
+/// The conditions of a list and their parameters by name, put together from its filter.
 pub struct Conditions {
     sql: String,
     params: Vec<(&'static str, Param)>,
 }
 
 impl Conditions {
-    /// The condition that always stands.
+    /// Starts with a condition that always applies.
     pub fn new(condition: &str, name: &'static str, value: impl ToParam) -> Self {
         Self { sql: condition.to_owned(), params: vec![(name, value.to_param())] }
     }
@@ -187,7 +187,7 @@ impl Conditions {
         }
     }
 
-    /// Adds a parameter that stands behind the conditions, such as a limit.
+    /// Adds a parameter that stands after the conditions, such as a limit.
     pub fn with(&mut self, name: &'static str, value: impl ToParam) {
         self.params.push((name, value.to_param()));
     }
@@ -197,13 +197,13 @@ impl Conditions {
         &self.sql
     }
 
-    /// The statement with these parameters.
+    /// Creates the statement with these parameters.
     pub fn statement(self, sql: &str) -> Statement {
         by_name(sql, self.params)
     }
 }
 
-/// Reads the rows of a statement as what that statement selects.
+/// Reads the rows of a statement into a type with its columns.
 pub fn typed<T: DeserializeOwned>(rows: Vec<Row>) -> Result<Vec<T>, DatabaseError> {
     rows.into_iter()
         .map(|row| serde_json::from_value(Value::Object(row)))
@@ -218,7 +218,7 @@ pub fn typed_pairs<A: DeserializeOwned, B: DeserializeOwned>(rows: Vec<Row>) -> 
     Ok(first.into_iter().zip(typed::<B>(rows)?).collect())
 }
 
-/// The JSON text that a column holds of a value.
+/// The JSON text of a value, as a column holds it.
 pub fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

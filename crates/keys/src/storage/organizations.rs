@@ -17,8 +17,8 @@ use crate::{
 const COLUMNS: &str = "id, name, suspended_at, created_at, default_expiry_days, longest_expiry_days, \
     max_keys_per_user, subscription, credits, audit_retention_days, trace_retention_days";
 
-/// A new organization's row. Of the operator's own there can be one: a second is refused by a unique
-/// index, and its whole batch with it.
+/// The insertion of a new organization. Only one can be the operator's own: a unique index refuses a second one,
+/// and its whole batch with it.
 pub fn insert(organization: &Organization, operator: bool) -> Statement {
     statement!(
         "INSERT INTO organizations (id, name, operator, created_at) VALUES (:id, :name, :operator, :created_at)",
@@ -29,7 +29,7 @@ pub fn insert(organization: &Organization, operator: bool) -> Statement {
     )
 }
 
-/// A user.
+/// The insertion of a new user.
 pub fn insert_user(id: UserId, email: &Email, created_at: UnixMillis) -> Statement {
     let sql = "INSERT INTO users (id, email, created_at) VALUES (:id, :email, :created_at)";
     statement!(sql, id, email, created_at)
@@ -57,12 +57,12 @@ pub fn get(id: OrganizationId) -> Query<Option<Organization>> {
     Query::first(statement!(format!("SELECT {COLUMNS} FROM organizations WHERE id = :id"), id))
 }
 
-/// Whether there is such an organization.
+/// Whether the organization exists.
 pub fn exists(id: OrganizationId) -> Query<bool> {
     Query::any(statement!("SELECT 1 FROM organizations WHERE id = :id", id))
 }
 
-/// The organization of the key that was made under an Idempotency-Key, which is the caller's own.
+/// The organization of the key that the caller created under an Idempotency-Key.
 pub fn made(key_id: KeyId, digest: &str) -> Query<Option<Organization>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM organizations WHERE id = (SELECT organization_id FROM keys WHERE id = {SUBJECT})"
@@ -70,7 +70,7 @@ pub fn made(key_id: KeyId, digest: &str) -> Query<Option<Organization>> {
     Query::first(statement!(sql, key_id, digest))
 }
 
-/// The newest organizations, those from before `before` if it is given.
+/// The newest organizations, older than `before` if it is present.
 pub fn list(before: Option<OrganizationId>, limit: i64) -> Query<Vec<Organization>> {
     // Ids are hexadecimal, so they all sort before the letter g.
     let sql =
@@ -78,13 +78,13 @@ pub fn list(before: Option<OrganizationId>, limit: i64) -> Query<Vec<Organizatio
     Query::rows(statement!(sql, before, limit))
 }
 
-/// A setting after the change: the parameter of its name, if `:sets_…` says so.
+/// The new value of a setting: the parameter of its name, if `:sets_…` is true.
 fn after(column: &str) -> String {
     format!("CASE WHEN :sets_{column} THEN :{column} ELSE {column} END")
 }
 
-/// Changes what is not `None`. Gives the organization as it is then; no row if it is not there, or if
-/// its default expiry would come to be longer than its longest.
+/// Changes the fields that are not `None`. Returns the organization after the change, or no row if it does not
+/// exist, or if its default expiry would become longer than its longest.
 pub fn update(id: OrganizationId, change: &OrganizationChange, now: UnixMillis) -> Query<Option<Organization>> {
     let settings = [
         "default_expiry_days",

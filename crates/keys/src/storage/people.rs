@@ -21,14 +21,14 @@ use crate::{
 const SELECT: &str = "SELECT user_id, email, role, memberships.created_at AS joined_at \
     FROM memberships JOIN users ON users.id = user_id WHERE organization_id = :organization_id";
 
-/// The condition on the membership of `:user_id` that it belongs to the only owner.
+/// The condition that the membership of `:user_id` is the only owner's.
 const LAST_OWNER: &str = "memberships.role = 'owner' AND NOT EXISTS (SELECT 1 FROM memberships AS other \
     WHERE other.organization_id = :organization_id AND other.role <> 'member' AND other.role = 'owner' \
     AND other.user_id <> :user_id)";
 
-/// The condition under which a role is taken from a member: it is one of `:roles`, a JSON array, it does not belong
-/// to the only owner, and, unless `:force` or `unless`, a condition, the organization can manage its keys at `:now`
-/// without those of the member.
+/// The condition that a role may be taken from a member: it is one of `:roles`, a JSON array, it is not the only
+/// owner's, and the organization can manage its keys at `:now` without the member's. `:force` and the condition
+/// `unless` override the last part.
 fn may_lose_role(unless: &str) -> String {
     format!(
         "organization_id = :organization_id AND user_id = :user_id AND role IN (SELECT value FROM json_each(:roles)) \
@@ -39,7 +39,7 @@ fn may_lose_role(unless: &str) -> String {
     )
 }
 
-/// A page of an organization's members, the newest first; `only` this one, if it is given.
+/// A page of an organization's members, newest first; only the member `only`, if it is present.
 pub fn list(
     organization_id: OrganizationId,
     only: Option<UserId>,
@@ -58,12 +58,12 @@ pub fn get(organization_id: OrganizationId, user_id: UserId) -> Query<Option<Mem
     Query::first(statement!(format!("{SELECT} AND user_id = :user_id"), organization_id, user_id))
 }
 
-/// Whether somebody with this address is a member.
+/// Whether a person with this address is a member.
 pub fn is_member(organization_id: OrganizationId, email: &Email) -> Query<bool> {
     Query::any(statement!(format!("{SELECT} AND email = :email"), organization_id, email))
 }
 
-/// The memberships of somebody with this address, as one user or several, the newest first.
+/// The memberships of the users with this address, newest first.
 pub fn everywhere(email: &Email) -> Query<Vec<Membership>> {
     let sql = "SELECT organization_id, organizations.name AS organization, user_id, role FROM users \
                JOIN memberships ON user_id = users.id JOIN organizations ON organizations.id = organization_id \
@@ -71,7 +71,7 @@ pub fn everywhere(email: &Email) -> Query<Vec<Membership>> {
     Query::rows(statement!(sql, email))
 }
 
-/// Whether this is the organization's only owner.
+/// Whether this user is the organization's only owner.
 pub fn is_last_owner(organization_id: OrganizationId, user_id: UserId) -> Query<bool> {
     let sql = format!(
         "SELECT 1 FROM memberships WHERE organization_id = :organization_id AND user_id = :user_id AND {LAST_OWNER}"
@@ -79,8 +79,8 @@ pub fn is_last_owner(organization_id: OrganizationId, user_id: UserId) -> Query<
     Query::any(statement!(sql, organization_id, user_id))
 }
 
-/// Gives a member another role, if they have one of those that the caller may take, and somebody else owns
-/// the organization and can manage its keys.
+/// Changes a member's role, if the old one is among those that the caller may take, and other members still own the
+/// organization and can manage its keys.
 pub fn set_role(
     organization_id: OrganizationId,
     user_id: UserId,
@@ -93,8 +93,8 @@ pub fn set_role(
     statement!(sql, organization_id, user_id, role, roles: names(&removal.roles), force: removal.force, now)
 }
 
-/// Ends a membership, and by the one row of the feed that the schema's trigger writes all the user's keys,
-/// however many there are; under the same conditions as [`set_role`].
+/// Deletes a membership and thereby ends all the user's keys, by the one row of the feed that the schema's trigger
+/// writes; under the same conditions as [`set_role`].
 pub fn remove(organization_id: OrganizationId, user_id: UserId, removal: &RoleRemoval, now: UnixMillis) -> Statement {
     let sql = format!("DELETE FROM memberships WHERE {}", may_lose_role("false"));
     statement!(sql, organization_id, user_id, roles: names(&removal.roles), force: removal.force, now)

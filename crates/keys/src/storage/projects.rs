@@ -14,10 +14,10 @@ use crate::{
 /// The columns of a [`Project`].
 const COLUMNS: &str = "id, organization_id, name, description, created_at";
 
-/// The condition on a project that it is this one, and there.
+/// The condition that a project has this id and is not deleted.
 const THIS: &str = "id = :id AND organization_id = :organization_id AND deleted_at IS NULL";
 
-/// A new project's row.
+/// The insertion of a new project.
 pub fn insert(project: &Project) -> Statement {
     statement!(
         "INSERT INTO projects (id, organization_id, name, description, created_at) \
@@ -35,7 +35,7 @@ pub fn get(organization_id: OrganizationId, id: ProjectId) -> Query<Option<Proje
     Query::first(statement!(format!("SELECT {COLUMNS} FROM projects WHERE {THIS}"), organization_id, id))
 }
 
-/// The project of the key that was made under an Idempotency-Key, which is the caller's own.
+/// The project of the key that the caller created under an Idempotency-Key.
 pub fn made(key_id: KeyId, digest: &str) -> Query<Option<Project>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM projects WHERE id = (SELECT project_id FROM keys WHERE id = {SUBJECT}) \
@@ -44,8 +44,8 @@ pub fn made(key_id: KeyId, digest: &str) -> Query<Option<Project>> {
     Query::first(statement!(sql, key_id, digest))
 }
 
-/// The newest projects of an organization, those from before `before` if it is given; `only` this one, if it is
-/// given.
+/// The newest projects of an organization, older than `before` if it is present; only the project `only`, if it is
+/// present.
 pub fn list(
     organization_id: OrganizationId,
     only: Option<ProjectId>,
@@ -61,7 +61,7 @@ pub fn list(
     Query::rows(statement!(sql, only, organization_id, before, limit))
 }
 
-/// Changes what is not `None`. Gives the project as it is now, or no row.
+/// Changes the fields that are not `None`. Returns the project after the change, or no row.
 pub fn update(organization_id: OrganizationId, id: ProjectId, change: &ProjectChange) -> Query<Option<Project>> {
     let sql = format!(
         "UPDATE projects SET name = coalesce(:name, name), \
@@ -78,8 +78,7 @@ pub fn update(organization_id: OrganizationId, id: ProjectId, change: &ProjectCh
     ))
 }
 
-/// Ends a project, and by one row of the feed all its keys, however many there are. Gives the
-/// project, or no row.
+/// Deletes a project and thereby ends all its keys, by one row of the feed. Returns the project, or no row.
 pub fn delete(organization_id: OrganizationId, id: ProjectId, now: UnixMillis) -> Query<Option<Project>> {
     let sql = format!("UPDATE projects SET deleted_at = :now WHERE {THIS} RETURNING {COLUMNS}");
     Query::first(statement!(sql, organization_id, id, now))

@@ -1,5 +1,4 @@
-//! The tables `sessions` and `sign_in_links`, which hold what is open alone: what was signed out or used is
-//! deleted.
+//! The tables `sessions` and `sign_in_links`. They hold only open ones: ended sessions and used links are deleted.
 
 use serde::Deserialize;
 
@@ -24,14 +23,14 @@ use crate::{
 /// The columns of a [`Session`].
 const COLUMNS: &str = "s.id, s.user_agent, k.name AS key_name, s.created_at, s.last_seen_at, s.expires_at";
 
-/// The condition on a session that it is open, with the key of its own as `k`, at `:now`; idle since `:idle_since`
-/// is too long.
+/// The condition that a session is open at `:now`, with its key as `k`. Sessions that have been idle since
+/// `:idle_since` are closed.
 const OPEN: &str = "s.expires_at > :now AND s.last_seen_at > :idle_since AND (s.key_id IS NULL OR k.id IS NOT NULL)";
 
-/// The key by which a session was signed in, as long as it has the secret with which.
+/// The key that signed a session in, as long as it still has the secret that was presented then.
 const JOIN_KEY: &str = "LEFT JOIN keys k ON k.id = s.key_id AND s.key_digest IN (k.digest, k.outgoing_digest)";
 
-/// A session by a key of which a secret with one of these digests was shown; the guard stands before it.
+/// The insertion of a session by a key whose presented secret has one of these digests. The guard stands before it.
 pub fn insert_for_key(session: &NewSession<'_>, key_id: KeyId, candidates: &[Digest]) -> Statement {
     statement!(
         "INSERT INTO sessions (id, digest, organization_id, user_id, key_id, key_digest, role, user_agent, created_at, \
@@ -51,13 +50,13 @@ pub fn insert_for_key(session: &NewSession<'_>, key_id: KeyId, candidates: &[Dig
     )
 }
 
-/// A link, and the condition that it still opens something.
+/// A link, and the condition that it is valid.
 const OPEN_LINK: &str = "sign_in_links l JOIN organizations o ON o.id = l.organization_id AND o.suspended_at IS NULL \
     JOIN memberships m ON m.organization_id = l.organization_id AND m.user_id = l.user_id \
     JOIN users u ON u.id = l.user_id WHERE l.digest = :link AND l.expires_at > :now";
 
-/// A session by a link, if that still opens one; gives whether it does. The link's own statement to end it is
-/// [`use_up`].
+/// The insertion of a session by a link, if the link is valid. It tells whether it was. [`use_up`] deletes the
+/// link.
 pub fn insert_for_link(session: &NewSession<'_>, link: Digest) -> Query<bool> {
     let sql = format!(
         "INSERT INTO sessions (id, digest, organization_id, user_id, role, key_expires_at, user_agent, created_at, \
@@ -76,7 +75,7 @@ pub fn insert_for_link(session: &NewSession<'_>, link: Digest) -> Query<bool> {
     ))
 }
 
-/// A session of a member who has just come; gives whether they have.
+/// The insertion of a session of a new member. It tells whether the member exists.
 pub fn insert_for_member(
     session: &NewSession<'_>,
     organization_id: OrganizationId,
@@ -99,7 +98,7 @@ pub fn insert_for_member(
     ))
 }
 
-/// A link for a member, if they have one of the roles.
+/// The insertion of a link for a member, if they have one of the roles.
 pub fn insert_link(link: &NewSignInLink) -> Statement {
     statement!(
         "INSERT INTO sign_in_links (digest, organization_id, user_id, role, key_expires_at, created_by_user_id, \
@@ -117,7 +116,7 @@ pub fn insert_link(link: &NewSignInLink) -> Statement {
     )
 }
 
-/// The link with this digest, if it still opens something, and its organization.
+/// The valid link with this digest, and its organization.
 pub fn link_by_digest(link: Digest, now: UnixMillis) -> Query<Option<(OrganizationId, SignInLink)>> {
     #[derive(Deserialize)]
     struct OrganizationRow {
@@ -133,25 +132,25 @@ pub fn link_by_digest(link: Digest, now: UnixMillis) -> Query<Option<(Organizati
     })
 }
 
-/// Ends a link that was used.
+/// Deletes a used link.
 pub fn use_up(link: Digest) -> Statement {
     statement!("DELETE FROM sign_in_links WHERE digest = :link", link)
 }
 
-/// A session, and whatever its snapshot is made of.
+/// A session, with the columns of its snapshot.
 #[derive(Deserialize)]
 pub struct SessionRow {
-    /// The instant of its last use, up to an hour late.
+    /// The last use, up to an hour late.
     pub last_seen_at: UnixMillis,
-    /// The name of its organization.
+    /// The name of the session's organization.
     pub organization: Name,
-    /// The address of its user.
+    /// The address of the session's user.
     pub email: Option<String>,
-    /// The name of the key by which it was signed in.
+    /// The name of the key that signed it in.
     pub key_name: Option<Name>,
 }
 
-/// The session with this token, and the snapshot in whose name it acts. Goes into one batch with
+/// The session with this token, and the snapshot that it acts with. It belongs into one batch with
 /// [`crate::storage::changes::since`], whose head is the snapshot's `seq`.
 pub fn by_digest(digest: Digest, now: UnixMillis) -> Query<Option<(SessionRow, SnapshotRow)>> {
     let sql = format!(
@@ -172,12 +171,12 @@ pub fn by_digest(digest: Digest, now: UnixMillis) -> Query<Option<(SessionRow, S
     })
 }
 
-/// Writes down that a session is in use.
+/// Records that a session is in use.
 pub fn record_seen(id: SessionId, now: UnixMillis) -> Statement {
     statement!("UPDATE sessions SET last_seen_at = max(last_seen_at, :now) WHERE id = :id", id, now)
 }
 
-/// A page of open sessions, the newest first.
+/// A page of open sessions, newest first.
 pub fn list(reach: SessionReach, limit: i64, now: UnixMillis) -> Query<Vec<Session>> {
     let select = |condition: &str| {
         format!(
@@ -195,7 +194,7 @@ pub fn list(reach: SessionReach, limit: i64, now: UnixMillis) -> Query<Vec<Sessi
     })
 }
 
-/// Ends a session; gives whether there was one.
+/// Ends a session and tells whether there was one.
 pub fn end(reach: SessionReach, id: SessionId) -> Query<bool> {
     Query::any(statement!(
         "DELETE FROM sessions WHERE id = :id AND organization_id = :organization_id \
@@ -207,14 +206,14 @@ pub fn end(reach: SessionReach, id: SessionId) -> Query<bool> {
     ))
 }
 
-/// Deletes sessions that have expired, at most `limit`; gives one row for each.
+/// Deletes expired sessions, at most `limit`, and returns one row for each.
 pub fn prune(now: UnixMillis, limit: i64) -> Statement {
     let sql = "DELETE FROM sessions WHERE id IN \
                (SELECT id FROM sessions WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit) RETURNING id";
     statement!(sql, now, limit)
 }
 
-/// Deletes links that have expired, at most `limit`.
+/// Deletes expired links, at most `limit`.
 pub fn prune_links(now: UnixMillis, limit: i64) -> Statement {
     let sql = "DELETE FROM sign_in_links WHERE digest IN \
                (SELECT digest FROM sign_in_links WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit)";

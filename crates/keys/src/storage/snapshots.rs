@@ -1,4 +1,4 @@
-//! The snapshot of a key: from the database by its digest, and the form in which KV holds it.
+//! The snapshot of a key: read from the database by its digest, and its format in KV.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -17,11 +17,11 @@ use crate::{
     storage::{batch::Query, json_text, json_text_or_null},
 };
 
-/// The columns that stand behind a snapshot: those of its organization `o`, its membership `m` and its project `p`.
+/// The columns behind a snapshot: those of its organization `o`, its membership `m` and its project `p`.
 pub const BEHIND: &str = "o.operator, o.suspended_at, o.default_expiry_days, o.longest_expiry_days, \
     o.max_keys_per_user, o.subscription, m.role AS user_role, p.deleted_at AS project_deleted_at";
 
-/// A key, and whatever stands behind it.
+/// A key, with the columns behind its snapshot.
 #[derive(Deserialize)]
 pub struct SnapshotRow {
     session_id: Option<SessionId>,
@@ -90,14 +90,14 @@ impl SnapshotRow {
     }
 }
 
-/// One of the digests that a secret may have. There are at most three: under the pepper, under the one before, and
-/// without.
+/// One of the digests that a secret may have. There are at most three: under the current pepper, under the previous
+/// one, and without.
 pub fn candidate(candidates: &[Digest], index: usize) -> Option<Digest> {
     candidates.get(index).copied()
 }
 
-/// The key with one of these digests, as its own or its outgoing one, and what stands behind it. Goes
-/// into one batch with [`crate::storage::changes::since`], whose head is the snapshot's `seq`.
+/// The key with one of these digests, as its newest or its outgoing one, with the columns behind its snapshot. It
+/// belongs into one batch with [`crate::storage::changes::since`], whose head is the snapshot's `seq`.
 pub fn by_digest(candidates: &[Digest]) -> Query<Option<SnapshotRow>> {
     let sql = format!(
         "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.bound_to, k.kind, k.name, k.scopes, \
@@ -116,11 +116,11 @@ pub fn by_digest(candidates: &[Digest]) -> Query<Option<SnapshotRow>> {
     ))
 }
 
-/// How long KV keeps a snapshot, in seconds. The feed's window, and not this, decides whether it is
-/// believed; this only keeps KV from filling with keys that nobody uses.
+/// The time for which KV keeps a snapshot, in seconds. It does not decide whether a snapshot may be used; the feed
+/// does. It only keeps KV from filling with unused keys.
 pub const CACHE_TTL_SECONDS: u64 = 24 * 60 * 60;
 
-/// Under which key KV holds the snapshot of this digest. The number is the version of [`Cached`].
+/// The name of this digest's snapshot in KV. The number is the version of [`Cached`].
 pub fn cache_key(digest: Digest) -> String {
     format!("snapshot:4:{}", digest.to_hex())
 }
@@ -131,12 +131,12 @@ struct Cached<S> {
     snapshot: S,
 }
 
-/// The value that KV holds.
+/// Writes the value for KV.
 pub fn to_cache(digest: Digest, snapshot: &Snapshot) -> Option<String> {
     serde_json::to_string(&Cached { digest: digest.to_hex(), snapshot }).ok()
 }
 
-/// Reads a value from KV; `None` for whatever is no snapshot of this very digest.
+/// Reads a value from KV; `None` if it is not a snapshot of this digest.
 pub fn from_cache(digest: Digest, value: &str) -> Option<Snapshot> {
     let cached: Cached<Snapshot> = serde_json::from_str(value).ok()?;
     (cached.digest == digest.to_hex()).then_some(cached.snapshot)

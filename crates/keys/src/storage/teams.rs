@@ -1,4 +1,4 @@
-//! Teams and who is in them.
+//! Teams and their members.
 
 use crate::{
     domain::{
@@ -18,7 +18,7 @@ const COLUMNS: &str = "id, name, created_at";
 /// The columns of a [`TeamMember`].
 const MEMBER_COLUMNS: &str = "user_id, created_at AS added_at";
 
-/// A new team's row; gives it, or no row if another has this name.
+/// The insertion of a new team. It returns the team, or no row if another team has this name.
 pub fn insert(organization_id: OrganizationId, team: &Team) -> Query<Option<Team>> {
     let sql = format!(
         "INSERT INTO teams (id, organization_id, name, created_at) \
@@ -28,12 +28,12 @@ pub fn insert(organization_id: OrganizationId, team: &Team) -> Query<Option<Team
     Query::first(statement!(sql, id: team.id, organization_id, name: team.name, created_at: team.created_at))
 }
 
-/// The team that was made under an Idempotency-Key, which is the caller's own.
+/// The team that the caller created under an Idempotency-Key.
 pub fn made(key_id: KeyId, digest: &str) -> Query<Option<Team>> {
     Query::first(statement!(format!("SELECT {COLUMNS} FROM teams WHERE id = {SUBJECT}"), key_id, digest))
 }
 
-/// A page of an organization's teams, the newest first; those alone that this user is in, if one is given.
+/// A page of an organization's teams, newest first; only those of the user `member`, if it is present.
 pub fn list(
     organization_id: OrganizationId,
     member: Option<UserId>,
@@ -60,7 +60,7 @@ pub fn list(
     })
 }
 
-/// One team; for a user who is in it alone, if one is given.
+/// One team; only if the user `member`, if present, is in it.
 pub fn get(organization_id: OrganizationId, id: TeamId, member: Option<UserId>) -> Query<Option<Team>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM teams WHERE id = :id AND organization_id = :organization_id \
@@ -69,7 +69,7 @@ pub fn get(organization_id: OrganizationId, id: TeamId, member: Option<UserId>) 
     Query::first(statement!(sql, organization_id, id, user_id: member))
 }
 
-/// Renames a team; gives it as it is then, or no row if there is none or another has this name.
+/// Renames a team. Returns the team after the change, or no row if it does not exist or another team has this name.
 pub fn rename(organization_id: OrganizationId, id: TeamId, name: &Name) -> Query<Option<Team>> {
     let sql = format!(
         "UPDATE teams SET name = :name WHERE id = :id AND organization_id = :organization_id \
@@ -80,19 +80,19 @@ pub fn rename(organization_id: OrganizationId, id: TeamId, name: &Name) -> Query
     Query::first(statement!(sql, organization_id, id, name))
 }
 
-/// Empties a team.
+/// Removes all members of a team.
 pub fn empty(organization_id: OrganizationId, id: TeamId) -> Statement {
     let sql = "DELETE FROM team_members WHERE team_id = :id AND organization_id = :organization_id";
     statement!(sql, organization_id, id)
 }
 
-/// Ends an empty team; gives whether it was there.
+/// Deletes an empty team and tells whether it existed.
 pub fn delete(organization_id: OrganizationId, id: TeamId) -> Query<bool> {
     let sql = "DELETE FROM teams WHERE id = :id AND organization_id = :organization_id RETURNING id";
     Query::any(statement!(sql, organization_id, id))
 }
 
-/// The first people of a team.
+/// The first members of a team.
 pub fn members(organization_id: OrganizationId, id: TeamId, limit: i64) -> Query<Vec<TeamMember>> {
     let sql = format!(
         "SELECT {MEMBER_COLUMNS} FROM team_members WHERE team_id = :id AND organization_id = :organization_id \
@@ -108,7 +108,7 @@ pub fn has_member(organization_id: OrganizationId, id: TeamId, user_id: UserId) 
     Query::any(statement!(sql, organization_id, id, user_id))
 }
 
-/// Puts a member of the organization into a team, unless they are in it or it has `most` people.
+/// Adds a member of the organization to a team, unless they are already in it or it has `most` members.
 pub fn add(
     organization_id: OrganizationId,
     id: TeamId,
@@ -131,14 +131,14 @@ pub fn add(
     )
 }
 
-/// Takes somebody out of a team; gives whether they were in it.
+/// Removes a member from a team and tells whether they were in it.
 pub fn remove(organization_id: OrganizationId, id: TeamId, user_id: UserId) -> Query<bool> {
     let sql = "DELETE FROM team_members \
                WHERE team_id = :id AND user_id = :user_id AND organization_id = :organization_id RETURNING user_id";
     Query::any(statement!(sql, organization_id, id, user_id))
 }
 
-/// Takes somebody who is no longer a member out of all the organization's teams.
+/// Removes a user who is no longer a member of the organization from all its teams.
 pub fn remove_from_all(organization_id: OrganizationId, user_id: UserId) -> Statement {
     statement!(
         "DELETE FROM team_members WHERE organization_id = :organization_id AND user_id = :user_id \
