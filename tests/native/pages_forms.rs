@@ -122,7 +122,7 @@ fn what_is_refused_is_told_on_the_page_where_it_was_asked() {
     let cases: [(&str, &str, String, Fields<'_>, u16, &str); 12] = [
         (&narrow, &more, format!("{more}/rotate"), vec![("grace", "3600")], 403, "does not hold itself"),
         (&owner, &more, format!("{more}/rotate"), vec![("grace", "3599")], 400, "Choose how long"),
-        (&owner, &rotating, format!("{rotating}/rotate"), vec![("grace", "3600")], 409, "is under way"),
+        (&owner, &rotating, format!("{rotating}/rotate"), vec![("grace", "3600")], 409, "is already being rotated"),
         (&owner, &more, format!("{more}/rotate/finish"), vec![], 409, "No rotation"),
         (&owner, &more, format!("{more}/rotate/cancel"), vec![], 409, "No rotation"),
         (&narrow, &disabled, format!("{disabled}/enable"), vec![], 403, "does not hold itself"),

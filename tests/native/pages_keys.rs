@@ -435,7 +435,7 @@ fn rotate_shows_the_new_secret_once_and_both_until_it_is_finished_or_cancelled()
         let page = html(&browser.get(answer.header("location").unwrap()));
         assert!(page.contains("role=\"status\"") && !page.contains("Old secret"), "{page}");
         let late = browser.post(&format!("{path}/rotate/{act}"), &[]);
-        assert!(late.status == 409 && html(&late).contains("No rotation of this key is under way"));
+        assert!(late.status == 409 && html(&late).contains("This key is not being rotated"));
     }
 }
 

@@ -176,7 +176,7 @@ class Contract(Case):
 
     async def test_a_rotation_under_way_is_in_the_way_of_another(self):
         created, rotated = await self.rotated(hours=1)
-        await self.assert_refused("under way", self.client.organization, "rotate_api_key", str(created.id))
+        await self.assert_refused("being rotated", self.client.organization, "rotate_api_key", str(created.id))
         answer = self.raw("POST", f"{KEYS}/{created.id}/rotate", self.app["key"])
         self.assertEqual((answer.status_code, answer.json()["code"]), (409, "rotation_pending"))
         self.assertEqual(answer.headers["x-should-retry"], "false")

@@ -61,7 +61,7 @@ impl Organizations<'_> {
             Ok(_) => Ok((created, token)),
             Err(DatabaseError::Unique) => Err(Error::Conflict {
                 code: "already_bootstrapped",
-                message: "The first organization exists already. Its key was shown when it was made.",
+                message: "The first organization already exists. Its key was shown when it was created.",
             }),
             Err(error) => Err(error.into()),
         }

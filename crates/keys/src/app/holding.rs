@@ -39,7 +39,7 @@ pub fn check_holds(
                 missing.join(", ")
             }
         };
-        return Err(Error::Exceeds(format!("A key cannot give what it does not hold itself: {beyond}.")));
+        return Err(Error::Exceeds(format!("A key cannot grant what it does not hold: {beyond}.")));
     }
     if role > holder.role {
         return Err(Error::Exceeds(format!("Only a key with the role `{}` can do this.", role.as_str())));
@@ -48,7 +48,7 @@ pub fn check_holds(
         && lasts_longer(expires_at, Some(last))
     {
         return Err(Error::Exceeds(format!(
-            "A key cannot make another last longer than itself: this one expires at {}.",
+            "A key cannot create one that outlives it. This key expires at {}.",
             last.to_rfc3339()
         )));
     }

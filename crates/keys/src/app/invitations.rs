@@ -32,11 +32,11 @@ use crate::{
 
 const ALREADY_INVITED: Error = Error::Conflict {
     code: "already_invited",
-    message: "There is an open invitation for this address. Revoke it first.",
+    message: "This address already has an open invitation. Revoke it first.",
 };
 
 const ALREADY_MEMBER: Error =
-    Error::Conflict { code: "already_member", message: "Somebody with this address is a member already." };
+    Error::Conflict { code: "already_member", message: "A person with this address is already a member." };
 
 /// The use cases of invitations.
 pub struct Invitations<'a> {

@@ -161,7 +161,7 @@ impl Keys<'_> {
         let mut results = attempt.run(key.id, batch).await?;
         key.number = results.take(number)?.ok_or_else(|| match kind {
             KeyKind::Pat => KEY_LIMIT,
-            _ => Error::invalid("project_id", "there is no such project in this organization"),
+            _ => Error::invalid("project_id", "is not a project of this organization"),
         })?;
         Ok(Created { key, text })
     }
@@ -252,7 +252,7 @@ impl Keys<'_> {
         }
         check_changeable(before)?;
         if change.scopes.is_some() && before.bound_to.is_some() {
-            return Err(Error::invalid("scopes", "the key of a live evaluation runs it, and can do nothing else"));
+            return Err(Error::invalid("scopes", "cannot be changed on the key of a live evaluation"));
         }
         // A caller that makes a key do more, work again or last longer vouches for everything it can do then, as if
         // they had created it. Taking access away needs nothing but the scope for it.
@@ -383,42 +383,40 @@ fn kind_and_user(principal: &Principal, new: &NewKey) -> Result<(KeyKind, Option
     let kind = new.kind.unwrap_or(maker.kind);
     let user_id = match kind {
         KeyKind::Pat => Some(maker.user_id.ok_or_else(|| {
-            Error::Exceeds("A personal key acts as a user, and this key has none: ask for kind `org`.".to_owned())
+            Error::Exceeds("This key has no user, so it cannot create a personal key. Use kind `org`.".to_owned())
         })?),
         KeyKind::Org | KeyKind::Proj if maker.role < Role::Admin => {
             return Err(Error::Exceeds(format!(
-                "Only an owner or an admin can make a key of kind `{}`.",
+                "Only an owner or an admin can create a key of kind `{}`.",
                 kind.as_str()
             )));
         }
         KeyKind::Org | KeyKind::Proj => None,
         KeyKind::Sk => {
-            let message = "a live evaluation has its own: deploy one by POST /api/live-evaluations";
+            let message = "is created with its live evaluation: use POST /api/live-evaluations";
             return Err(Error::invalid("kind", message));
         }
     };
     if new.project_id.is_some() != (kind == KeyKind::Proj) {
-        return Err(Error::invalid("project_id", "belongs to a key of kind `proj`, and to no other"));
+        return Err(Error::invalid("project_id", "is only for keys of kind `proj`"));
     }
     Ok((kind, user_id))
 }
 
 /// The error of the slower of two simultaneous changes.
-pub const CHANGED_MEANWHILE: Error = Error::Conflict {
-    code: "conflict",
-    message: "Someone else changed this key at the same time. Read it again, then decide.",
-};
+pub const CHANGED_MEANWHILE: Error =
+    Error::Conflict { code: "conflict", message: "This key was changed at the same time. Read it again and retry." };
 
 const KEY_LIMIT: Error = Error::Conflict {
     code: "key_limit",
-    message: "This user has as many keys as the organization allows. Revoke one that is not needed any more.",
+    message: "This user already has as many keys as the organization allows. Revoke an unused one first.",
 };
 
 /// The error of a revocation that would lock the organization out without `force`.
 const LAST_MANAGING_KEY: Error = Error::Conflict {
     code: "last_managing_key",
-    message: "This is the last key of the organization that can manage keys: without it nobody can make another. \
-              Make one first, or ask `/v1/keys/{id}?force=true`.",
+    message: "This is the organization's last key that can manage keys. \
+              Create another one first, or retry with `/v1/keys/{id}?force=true`.",
 };
 
 /// The keys that the caller may see: all of its organization for an admin, else those of its user or its project.
@@ -486,11 +484,11 @@ fn check_metadata(metadata: &Map<String, Value>) -> Result<(), Error> {
     if bytes > MAX_METADATA_BYTES {
         return Err(Error::invalid(
             "metadata",
-            format!("has {bytes} bytes as JSON; at most {MAX_METADATA_BYTES} are kept"),
+            format!("has {bytes} bytes as JSON; the maximum is {MAX_METADATA_BYTES}"),
         ));
     }
     if 1 + metadata.values().map(depth).max().unwrap_or(0) > MAX_DEPTH {
-        return Err(Error::invalid("metadata", format!("is nested too deeply; at most {MAX_DEPTH} levels are kept")));
+        return Err(Error::invalid("metadata", format!("is nested too deeply; the maximum is {MAX_DEPTH} levels")));
     }
     Ok(())
 }
@@ -501,13 +499,13 @@ fn check_metadata(metadata: &Map<String, Value>) -> Result<(), Error> {
 /// [`Error::Invalid`] if it does not.
 pub fn check_expiry(policy: Policy, expires_at: Option<UnixMillis>, now: UnixMillis) -> Result<(), Error> {
     if expires_at.is_some_and(|expires_at| expires_at <= now) {
-        return Err(Error::invalid("expires_at", "must lie in the future; to end a key now, revoke it"));
+        return Err(Error::invalid("expires_at", "must be in the future; to end a key now, revoke it"));
     }
     if let Some(days) = policy.longest_expiry_days
         && lasts_longer(expires_at, policy.latest_expiry(now))
     {
-        let must = format!("must lie within {days} days: keys of this organization may last no longer");
-        return Err(Error::invalid("expires_at", must));
+        let message = format!("must be within {days} days, the longest that this organization allows");
+        return Err(Error::invalid("expires_at", message));
     }
     Ok(())
 }

@@ -104,7 +104,7 @@ impl Principal {
             Subscription::Inactive => Err(Error::PaymentRequired {
                 code: "subscription_inactive",
                 message: "The subscription of this organization is inactive. \
-                          Ask whoever runs this service to renew it.",
+                          Ask the operator of this service to renew it.",
             }),
         }
     }

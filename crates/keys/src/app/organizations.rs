@@ -138,7 +138,7 @@ impl Organizations<'_> {
             if change.suspended.is_some() && id == principal.snapshot.organization_id {
                 return Err(Error::Conflict {
                     code: "operator_organization",
-                    message: "The operator's own organization cannot be suspended: nobody could resume it.",
+                    message: "The operator's own organization cannot be suspended, because nobody could resume it.",
                 });
             }
         }

@@ -20,14 +20,14 @@ use crate::{
 /// The error of a change that would leave an organization without an owner, which it could never get again.
 const LAST_OWNER: Error = Error::Conflict {
     code: "last_owner",
-    message: "This is the only owner of the organization. Make somebody else an owner first.",
+    message: "This is the organization's only owner. Make another member an owner first.",
 };
 
 /// The error of a change that would lock the organization out without `force`.
 const LAST_MANAGING_PERSON: Error = Error::Conflict {
     code: "last_managing_key",
-    message: "Nobody but this person has a key that can manage the organization's keys: without it nobody can make \
-              another. Make one first, or ask again with `?force=true`.",
+    message: "This is the only member with a key that can manage the organization's keys. \
+              Create another such key first, or retry with `?force=true`.",
 };
 
 impl App {
@@ -187,7 +187,7 @@ fn check_sees(principal: &Principal, id: UserId) -> Result<(), Error> {
 /// [`Error::Exceeds`] if the caller may not.
 pub fn check_vouches(principal: &Principal, role: Role) -> Result<(), Error> {
     if principal.snapshot.scopes != Scopes::Full {
-        let message = "A person may do everything that his role allows, so only a key with full access can let him.";
+        let message = "Only a key with full access can do this.";
         return Err(Error::Exceeds(message.to_owned()));
     }
     check_holds(principal, &Scopes::Full, role, principal.snapshot.ends_at())

@@ -53,12 +53,14 @@ impl Keys<'_> {
         let now = self.app.now();
         check_changeable(before)?;
         if before.user_id.is_some() && before.user_id != principal.snapshot.user_id {
-            return Err(Error::Exceeds("A personal key can be rotated by its own user alone.".to_owned()));
+            return Err(Error::Exceeds(
+                "Only the key's owner can rotate it, because the answer contains the new secret.".to_owned(),
+            ));
         }
         if before.rotation.as_ref().is_some_and(|rotation| rotation.rotates_at > now) {
             return Err(Error::Conflict {
                 code: "rotation_pending",
-                message: "A rotation of this key is under way. Finish it or cancel it first.",
+                message: "This key is already being rotated. Finish or cancel that rotation first.",
             });
         }
         if let Some(expires_at) = expires_at {
@@ -66,10 +68,10 @@ impl Keys<'_> {
         }
         let expired = before.life.expires_at.is_some_and(|expires_at| expires_at <= now);
         if expired && expires_at.is_none() {
-            return Err(Error::invalid("expires_at", "is needed to rotate an expired key: it revives it"));
+            return Err(Error::invalid("expires_at", "is required to rotate an expired key"));
         }
         if expired && grace_ms > 0 {
-            return Err(Error::invalid("grace_period_seconds", "an expired key's old secret cannot go on working"));
+            return Err(Error::invalid("grace_period_seconds", "must be 0 for an expired key"));
         }
         let expires_at = expires_at.unwrap_or(before.life.expires_at);
         check_holds(principal, &before.scopes, role_to_hold(principal, before), expires_at)?;
@@ -112,7 +114,7 @@ impl Keys<'_> {
         let now = self.app.now();
         check_rotating(before, now)?;
         if principal.snapshot.outgoing_until.is_some() {
-            let message = "A secret that is on its way out cannot keep itself alive: use the new one, or another key.";
+            let message = "The outgoing secret cannot cancel its own rotation. Use the new secret or another key.";
             return Err(Error::Exceeds(message.to_owned()));
         }
         let cancel = keys::cancel_rotation(reach_to_change(principal, before.id)?, before, now);
@@ -125,5 +127,5 @@ fn check_rotating(key: &Key, now: UnixMillis) -> Result<(), Error> {
     if key.rotation.as_ref().is_some_and(|rotation| rotation.rotates_at > now) {
         return Ok(());
     }
-    Err(Error::Conflict { code: "no_rotation", message: "No rotation of this key is under way." })
+    Err(Error::Conflict { code: "no_rotation", message: "This key is not being rotated." })
 }

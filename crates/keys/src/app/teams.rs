@@ -17,7 +17,7 @@ use crate::{
 const MAX_TEAM_MEMBERS: i64 = 1_000;
 
 const TEAM_EXISTS: Error =
-    Error::Conflict { code: "team_exists", message: "Another team of the organization has this name." };
+    Error::Conflict { code: "team_exists", message: "Another team in this organization has this name." };
 
 /// The use cases of teams.
 pub struct Teams<'a> {
@@ -172,7 +172,7 @@ impl Teams<'_> {
             return Err(Error::NotFound);
         }
         if !results.take(is_in_team)? {
-            return Err(Error::Conflict { code: "team_full", message: "A team has at most 1,000 people." });
+            return Err(Error::Conflict { code: "team_full", message: "A team can have at most 1,000 members." });
         }
         Ok(())
     }

@@ -243,7 +243,7 @@ impl Catalogue {
                     let names: Vec<&str> = self.bundles.iter().map(|(name, _)| name.as_str()).collect();
                     let what = entry.escape_debug();
                     return Err(wrong(format!(
-                        "`{what}` is neither a scope (`resource:action`) nor a bundle; there are {}",
+                        "`{what}` is neither a scope (`resource:action`) nor a bundle; the bundles are {}",
                         names.join(", ")
                     )));
                 }

@@ -194,11 +194,11 @@ impl TryFrom<String> for Name {
 
     fn try_from(name: String) -> Result<Self, Self::Error> {
         if name.trim().is_empty() {
-            Err("a name must not be blank")
+            Err("must not be blank")
         } else if name.chars().count() > Self::MAX_CHARS {
-            Err("a name has at most 255 characters")
+            Err("must have at most 255 characters")
         } else if name.chars().any(char::is_control) {
-            Err("a name must not contain control characters")
+            Err("must not contain control characters")
         } else {
             Ok(Self(name))
         }

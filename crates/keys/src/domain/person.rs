@@ -34,11 +34,11 @@ impl TryFrom<String> for Email {
         let email = text.to_lowercase();
         let whole = |part: &str| !part.is_empty() && !part.contains('@');
         if !email.split_once('@').is_some_and(|(mailbox, host)| whole(mailbox) && whole(host)) {
-            Err("an address has one `@`, and something before and behind it")
+            Err("must be an email address, such as `ann@example.com`")
         } else if email.chars().any(|character| character.is_whitespace() || character.is_control()) {
-            Err("an address must not contain blanks or control characters")
+            Err("must not contain spaces or control characters")
         } else if email.len() > Self::MAX_BYTES {
-            Err("an address has at most 254 bytes")
+            Err("must have at most 254 bytes")
         } else {
             Ok(Self(email))
         }

@@ -51,7 +51,7 @@ impl TryFrom<String> for Scope {
             Some((resource, action)) if text.len() <= 64 && word(resource) && (action == "*" || word(action)) => {
                 Ok(Self(Cow::Owned(text)))
             }
-            _ => Err(format!("`{}` is no scope: write `resource:action` or `resource:*`", text.escape_debug())),
+            _ => Err(format!("`{}` is not a scope; write `resource:action` or `resource:*`", text.escape_debug())),
         }
     }
 }
