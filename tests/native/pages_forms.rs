@@ -120,12 +120,12 @@ fn what_is_refused_is_told_on_the_page_where_it_was_asked() {
     assert_eq!(begun.status, 200);
     let ghost = "01900000-0000-7000-8000-00000000ffff";
     let cases: [(&str, &str, String, Fields<'_>, u16, &str); 12] = [
-        (&narrow, &more, format!("{more}/rotate"), vec![("grace", "3600")], 403, "does not hold itself"),
+        (&narrow, &more, format!("{more}/rotate"), vec![("grace", "3600")], 403, "does not hold"),
         (&owner, &more, format!("{more}/rotate"), vec![("grace", "3599")], 400, "Choose how long"),
         (&owner, &rotating, format!("{rotating}/rotate"), vec![("grace", "3600")], 409, "is already being rotated"),
-        (&owner, &more, format!("{more}/rotate/finish"), vec![], 409, "No rotation"),
-        (&owner, &more, format!("{more}/rotate/cancel"), vec![], 409, "No rotation"),
-        (&narrow, &disabled, format!("{disabled}/enable"), vec![], 403, "does not hold itself"),
+        (&owner, &more, format!("{more}/rotate/finish"), vec![], 409, "is not being rotated"),
+        (&owner, &more, format!("{more}/rotate/cancel"), vec![], 409, "is not being rotated"),
+        (&narrow, &disabled, format!("{disabled}/enable"), vec![], 403, "does not hold"),
         (&owner, &revoked, format!("{revoked}/disable"), vec![], 409, "A revoked key cannot be changed"),
         (&owner, &revoked, format!("{revoked}/rotate"), vec![("grace", "0")], 409, "A revoked key cannot be changed"),
         (&owner, &revoked, format!("{revoked}/rotate/finish"), vec![], 409, "A revoked key cannot be changed"),

@@ -123,9 +123,9 @@ fn create_says_beside_the_field_what_is_wrong_and_keeps_what_was_typed() {
     let keys = world.database.count("keys");
     for (field, wrong, expected) in [
         ("name", vec![("name", "  ")], "Give it a name"),
-        ("name", vec![("name", "a\u{0}b")], "A name must not contain control characters"),
+        ("name", vec![("name", "a\u{0}b")], "Must not contain control characters"),
         ("owner", vec![("owner", "nobody")], "Choose whose it is"),
-        ("owner", vec![("owner", "01900000-0000-7000-8000-000000000000")], "There is no such project"),
+        ("owner", vec![("owner", "01900000-0000-7000-8000-000000000000")], "No such project"),
         ("scopes", vec![("scope", "")], "neither a scope"),
         ("scopes", vec![("scope", "coffee:make")], "There is no scope"),
         ("expires", vec![("expires", "")], "Choose how long it works"),

@@ -77,7 +77,7 @@ fn an_invitation_is_shown_once_and_lets_somebody_in() {
     assert!(list.contains("There are none.") && list.contains("Details<span class=\"hidden\"> of ann@"), "{list}");
     assert!(
         mistake(&html(&browser.fill("/settings/people", "/settings/people", &fields)), "email")
-            .contains("is a member already")
+            .contains("is already a member")
     );
 }
 
@@ -109,7 +109,9 @@ fn what_is_wrong_with_an_invitation_is_told_beside_each_field() {
     assert_eq!(answer.status, 400);
     let page = html(&answer);
     assert_eq!(typed(&page, "email"), "&quot;&gt;&lt;b&gt;no");
-    for (field, expected) in [("email", "An address has one @"), ("role", "Choose one"), ("lasts", "Choose how long")] {
+    for (field, expected) in
+        [("email", "Must be an email address"), ("role", "Choose one"), ("lasts", "Choose how long")]
+    {
         assert!(mistake(&page, field).starts_with(expected), "{page}");
     }
     assert_eq!(page.matches("aria-invalid=\"true\"").count(), 3);
@@ -182,7 +184,7 @@ fn a_team_is_made_filled_renamed_and_deleted() {
     let (user, _, member) = world.colleague(&owner, "member");
     let mut browser = Browser::with_key(&world, &owner);
     assert!(html(&browser.get("/settings/teams")).contains("There are no teams."));
-    assert_eq!(mistake(&html(&browser.post("/settings/teams", &[("name", " ")])), "name"), "A name must not be blank.");
+    assert_eq!(mistake(&html(&browser.post("/settings/teams", &[("name", " ")])), "name"), "Must not be blank.");
     let answer = browser.post("/settings/teams", &[("name", "Core")]);
     let path = sent_to(&answer).split('?').next().unwrap().to_owned();
     assert!(follow(&mut browser, &answer).contains("Nobody is in this team yet."));
@@ -203,7 +205,7 @@ fn a_team_is_made_filled_renamed_and_deleted() {
 
     let answer = browser.post(&path, &[("name", "Platform")]);
     assert!(follow(&mut browser, &answer).contains("<h1>Platform</h1>"));
-    assert_eq!(mistake(&html(&browser.post(&path, &[("name", "")])), "name"), "A name must not be blank.");
+    assert_eq!(mistake(&html(&browser.post(&path, &[("name", "")])), "name"), "Must not be blank.");
     let answer = browser.post(&format!("{path}/members/{user}/remove"), &[]);
     follow(&mut browser, &answer);
     assert_eq!(his.get(&path).status, 404);
@@ -238,7 +240,7 @@ fn a_project_shows_its_first_key_once_and_ends_it_when_its_name_was_typed() {
     assert!(follow(&mut browser, &answer).contains("<h1>Shop</h1>"));
     assert_eq!(last_event(&world, &owner)["details"], json!({ "name": "Shop", "description": null }));
     assert_eq!(sent_to(&browser.post(&path, &[("name", "Shop")])), path, "nothing was changed");
-    assert_eq!(mistake(&html(&browser.post(&path, &[("name", "")])), "name"), "A name must not be blank.");
+    assert_eq!(mistake(&html(&browser.post(&path, &[("name", "")])), "name"), "Must not be blank.");
 
     let page = html(&browser.get(&format!("{path}/delete")));
     assert!(page.contains("one key."), "{page}");

@@ -77,7 +77,7 @@ impl App {
         let database = Rc::clone(&self.database);
         self.background.spawn(Box::pin(async move {
             if let Err(error) = database.batch(vec![record]).await {
-                log::warn!("a refused attempt is not in the audit log: {error:?}");
+                log::warn!("a refused attempt was not recorded in the audit log: {error:?}");
             }
         }));
     }

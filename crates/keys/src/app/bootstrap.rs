@@ -22,8 +22,8 @@ impl App {
     /// neither the secret's characters nor its length.
     pub fn is_operator(&self, secret: &str) -> bool {
         self.config.operator_secret.as_ref().is_some_and(|expected| {
-            let (given, expected) = (Sha256::digest(secret), Sha256::digest(expected));
-            given.as_slice().ct_eq(expected.as_slice()).into()
+            let (presented, expected) = (Sha256::digest(secret), Sha256::digest(expected));
+            presented.as_slice().ct_eq(expected.as_slice()).into()
         })
     }
 }

@@ -45,11 +45,11 @@ impl Sessions<'_> {
     /// # Errors
     /// [`Error::Unavailable`] if the token cannot be checked.
     pub async fn vouched(&self, access: &Access, token: &str) -> Result<Option<Vouched>, Error> {
-        let refused = |why: &str| {
-            log::warn!("a token of Cloudflare Access is not good: {why}");
+        let refused = |reason: &str| {
+            log::warn!("a token of Cloudflare Access is refused: {reason}");
             Ok(None)
         };
-        let Some(jwt) = Jwt::parse(token) else { return refused("it is none, or not signed with RS256") };
+        let Some(jwt) = Jwt::parse(token) else { return refused("it is not a token, or not signed with RS256") };
         let issuer = format!("https://{}", access.team_domain);
         // The checks that need no request come first.
         if !jwt.claims.hold(&issuer, &access.audience, self.app.now()) {
@@ -73,7 +73,7 @@ impl Sessions<'_> {
     /// # Errors
     /// The database's.
     pub async fn memberships(&self, email: &Email) -> Result<Vec<Membership>, Error> {
-        Ok(people::everywhere(email).run(&*self.app.database).await?)
+        Ok(people::memberships(email).run(&*self.app.database).await?)
     }
 
     /// Starts a session for a person from Cloudflare Access, by one of their [`Sessions::memberships`]. It ends
@@ -103,13 +103,13 @@ impl Sessions<'_> {
         let within = |at: UnixMillis, ms: i64| (0..ms).contains(&now.ms_since(at));
         let find = |keys: &[PublicKey]| keys.iter().find(|key| key.id == id).cloned();
         let unavailable =
-            |why: &str| Error::Unavailable(format!("the keys of Cloudflare Access cannot be read: {why}"));
+            |reason: &str| Error::Unavailable(format!("the keys of Cloudflare Access cannot be read: {reason}"));
         let kept = self.app.isolate.team_keys().filter(|(read_at, _)| within(*read_at, KEYS_MS)).map(|(_, keys)| keys);
-        if let Some(known) = kept.as_deref().and_then(find) {
-            return Ok(Some(known));
+        if let Some(key) = kept.as_deref().and_then(find) {
+            return Ok(Some(key));
         }
         if self.app.isolate.team_keys_asked_at().is_some_and(|asked_at| within(asked_at, RETRY_MS)) {
-            return if kept.is_some() { Ok(None) } else { Err(unavailable("they could not be read a moment ago")) };
+            return if kept.is_some() { Ok(None) } else { Err(unavailable("the last attempt failed")) };
         }
         // Concurrent requests need not wait for keys that may not help them. Without any keys they must.
         if kept.is_some() {
@@ -117,12 +117,13 @@ impl Sessions<'_> {
         }
         let read = self.read_team_keys(issuer).await;
         self.app.isolate.note_team_keys_asked(now);
-        let keys = read.map_err(|why| unavailable(&why))?;
-        let known = find(&keys);
+        let keys = read.map_err(|reason| unavailable(&reason))?;
+        let key = find(&keys);
         self.app.isolate.keep_team_keys(now, keys);
-        Ok(known)
+        Ok(key)
     }
 
+    /// Requests the public keys of the team.
     async fn read_team_keys(&self, issuer: &str) -> Result<Vec<PublicKey>, String> {
         let request = Outgoing {
             method: "GET".to_owned(),
@@ -142,6 +143,6 @@ impl Sessions<'_> {
                 return Err("the answer is too long".to_owned());
             }
         }
-        PublicKey::set(&bytes).ok_or_else(|| "the answer is no set of keys".to_owned())
+        PublicKey::set(&bytes).ok_or_else(|| "the answer is not a set of keys".to_owned())
     }
 }

@@ -82,7 +82,7 @@ impl Error {
     }
 
     /// Whether the caller may no longer do this. Such a caller does not see earlier results either.
-    pub fn withdrawn(&self) -> bool {
+    pub fn access_lost(&self) -> bool {
         matches!(self, Self::NotFound | Self::Forbidden { .. })
     }
 }

@@ -10,13 +10,13 @@ use crate::{
 };
 
 /// Whether one expiry is later than another; `None` is never.
-pub fn lasts_longer(this: Option<UnixMillis>, other: Option<UnixMillis>) -> bool {
+pub fn expires_later(this: Option<UnixMillis>, other: Option<UnixMillis>) -> bool {
     other.is_some_and(|other| this.is_none_or(|this| this > other))
 }
 
 /// The role that a caller must hold to see a key's secret. It is the key's own role; if the caller is that key, it
 /// is the key's effective role, because its user may have been demoted.
-pub fn role_to_hold(principal: &Principal, key: &Key) -> Role {
+pub fn required_role(principal: &Principal, key: &Key) -> Role {
     if key.id == principal.snapshot.key_id { principal.snapshot.role } else { key.role }
 }
 
@@ -45,7 +45,7 @@ pub fn check_holds(
         return Err(Error::Exceeds(format!("Only a key with the role `{}` can do this.", role.as_str())));
     }
     if let Some(last) = holder.ends_at()
-        && lasts_longer(expires_at, Some(last))
+        && expires_later(expires_at, Some(last))
     {
         return Err(Error::Exceeds(format!(
             "A key cannot create one that outlives it. This key expires at {}.",

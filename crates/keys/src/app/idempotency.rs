@@ -8,7 +8,7 @@ use crate::{
     app::{
         App, Principal,
         error::Error,
-        holding::{check_holds, role_to_hold},
+        holding::{check_holds, required_role},
     },
     domain::{
         id::{KeyId, OrganizationId},
@@ -50,12 +50,12 @@ impl<'a> Attempt<'a> {
     ///
     /// # Errors
     /// As [`App::guarded`]; [`Error::Reused`] if the Idempotency-Key was used before, by this or another request.
-    pub async fn run(self, made: impl ToString, mut batch: Batch) -> Result<Results, Error> {
+    pub async fn run(self, id: impl ToString, mut batch: Batch) -> Result<Results, Error> {
         let Self { app, principal, nonce } = self;
         if let Some(request) = &principal.repeatable {
             let key_id = principal.snapshot.key_id;
             batch.execute_first(idempotency::forget(key_id, &request.digest(), app.window_start()));
-            batch.execute(idempotency::remember(key_id, request, nonce, &made.to_string(), app.now()));
+            batch.execute(idempotency::store_first(key_id, request, nonce, &id.to_string(), app.now()));
         }
         app.guarded(principal, batch).await
     }
@@ -66,12 +66,12 @@ impl<'a> Attempt<'a> {
     /// Also [`Error::NotFound`] if the organization does not exist; then nothing was created.
     pub async fn run_in_organization(
         self,
-        id: OrganizationId,
-        made: impl ToString,
+        organization_id: OrganizationId,
+        id: impl ToString,
         mut batch: Batch,
     ) -> Result<Results, Error> {
-        let organization = batch.prepend(organizations::exists(id));
-        let mut results = self.run(made, batch).await?;
+        let organization = batch.prepend(organizations::exists(organization_id));
+        let mut results = self.run(id, batch).await?;
         if results.take(organization)? { Ok(results) } else { Err(Error::NotFound) }
     }
 }
@@ -79,7 +79,7 @@ impl<'a> Attempt<'a> {
 impl App {
     /// Creates something, only once if the request has an Idempotency-Key. If the attempt fails, the first request
     /// with the same Idempotency-Key may have succeeded and be the reason: a rotation is pending, an expiry has
-    /// passed. Then `made` reads the first result, and `answer` turns it into the answer.
+    /// passed. Then `read_created` reads the first result, and `answer` turns it into the answer.
     ///
     /// The first result is not read if the failure is unrelated to the request ([`Error::Unavailable`],
     /// [`Error::KeyChanged`]), or if the caller has lost access ([`Error::NotFound`], [`Error::Forbidden`]): such a
@@ -91,18 +91,18 @@ impl App {
     pub async fn once<T, M>(
         &self,
         principal: &Principal,
-        made: impl FnOnce(KeyId, &str) -> Query<Option<M>>,
+        read_created: impl FnOnce(KeyId, &str) -> Query<Option<M>>,
         answer: impl FnOnce(FirstRequest, M) -> Result<T, Error>,
         attempt: impl AsyncFnOnce(Attempt<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let error = match attempt(Attempt::new(self, principal)).await {
             Err(error) => error,
-            made => return made,
+            created => return created,
         };
         let (first, mut results, handle) =
-            self.first(principal, error, |batch, key_id, digest| batch.add(made(key_id, digest))).await?;
-        let made = results.take(handle)?.ok_or_else(|| Error::Spent(first.subject.clone()))?;
-        answer(first, made)
+            self.first(principal, error, |batch, key_id, digest| batch.add(read_created(key_id, digest))).await?;
+        let created = results.take(handle)?.ok_or_else(|| Error::Spent(first.subject.clone()))?;
+        answer(first, created)
     }
 
     /// Creates something whose id is the whole answer, only once like [`App::once`].
@@ -117,7 +117,7 @@ impl App {
     ) -> Result<T, Error> {
         let error = match attempt(Attempt::new(self, principal)).await {
             Err(error) => error,
-            made => return made,
+            created => return created,
         };
         let (first, ..) = self.first(principal, error, |_, _, _| ()).await?;
         parse(&first.subject).ok_or(Error::Spent(first.subject))
@@ -135,52 +135,52 @@ impl App {
     ) -> Result<Created, Error> {
         let error = match attempt(Attempt::new(self, principal)).await {
             Err(error) => error,
-            made => return made,
+            created => return created,
         };
         let (first, mut results, key) =
             self.first(principal, error, |batch, key_id, digest| batch.add(keys::made_key(key_id, digest))).await?;
-        self.created_before(principal, &first, results.take(key)?)
+        self.first_created(principal, &first, results.take(key)?)
     }
 
     /// Creates a key and, before it in the same batch, the resource that it belongs to, only once like
-    /// [`App::once`]; `beside` reads that resource again.
+    /// [`App::once`]; `read_resource` reads that resource again.
     ///
     /// # Errors
     /// As [`App::once_key`]; [`Error::Spent`] also if the resource no longer exists.
     pub async fn once_key_with<T>(
         &self,
         principal: &Principal,
-        beside: impl FnOnce(KeyId, &str) -> Query<Option<T>>,
+        read_resource: impl FnOnce(KeyId, &str) -> Query<Option<T>>,
         attempt: impl AsyncFnOnce(Attempt<'_>) -> Result<(T, Created), Error>,
     ) -> Result<(T, Created), Error> {
         let error = match attempt(Attempt::new(self, principal)).await {
             Err(error) => error,
-            made => return made,
+            created => return created,
         };
-        let ask = |batch: &mut Batch, key_id: KeyId, digest: &str| {
-            (batch.add(keys::made_key(key_id, digest)), batch.add(beside(key_id, digest)))
+        let add_queries = |batch: &mut Batch, key_id: KeyId, digest: &str| {
+            (batch.add(keys::made_key(key_id, digest)), batch.add(read_resource(key_id, digest)))
         };
-        let (first, mut results, (key, beside)) = self.first(principal, error, ask).await?;
-        let created = self.created_before(principal, &first, results.take(key)?)?;
-        let beside = results.take(beside)?.ok_or(Error::Spent(first.subject))?;
-        Ok((beside, created))
+        let (first, mut results, (key, resource)) = self.first(principal, error, add_queries).await?;
+        let created = self.first_created(principal, &first, results.take(key)?)?;
+        let resource = results.take(resource)?.ok_or(Error::Spent(first.subject))?;
+        Ok((resource, created))
     }
 
-    /// The first request with the same Idempotency-Key, and the results of the queries that `ask` adds.
+    /// The first request with the same Idempotency-Key, and the results of the queries that `add_queries` adds.
     async fn first<H>(
         &self,
         principal: &Principal,
         error: Error,
-        ask: impl FnOnce(&mut Batch, KeyId, &str) -> H,
+        add_queries: impl FnOnce(&mut Batch, KeyId, &str) -> H,
     ) -> Result<(FirstRequest, Results, H), Error> {
         let Some(request) = &principal.repeatable else { return Err(error) };
-        if error.withdrawn() || matches!(error, Error::Unavailable(_) | Error::KeyChanged) {
+        if error.access_lost() || matches!(error, Error::Unavailable(_) | Error::KeyChanged) {
             return Err(error);
         }
         let (key_id, digest) = (principal.snapshot.key_id, request.digest());
         let mut batch = Batch::new();
         let first = batch.add(idempotency::first(key_id, &digest, self.window_start()));
-        let handles = ask(&mut batch, key_id, &digest);
+        let handles = add_queries(&mut batch, key_id, &digest);
         let mut results = self.guarded(principal, batch).await?;
         let first = results.take(first)?.ok_or(error)?;
         if first.fingerprint != request.fingerprint() {
@@ -190,14 +190,14 @@ impl App {
     }
 
     /// The key that the first request created or rotated, with its secret, if it can be shown again.
-    fn created_before(
+    fn first_created(
         &self,
         principal: &Principal,
         first: &FirstRequest,
-        made: Option<(Key, String)>,
+        stored: Option<(Key, String)>,
     ) -> Result<Created, Error> {
         let spent = || Error::Spent(first.subject.clone());
-        let (key, digest) = made.ok_or_else(spent)?;
+        let (key, digest) = stored.ok_or_else(spent)?;
         let source = self.secret_bytes_again(principal, first)?;
         let text = KeyText::renew(key.preview.stem.clone(), key.kind, source).map_err(Error::Unavailable)?;
         let newest = self.config.hasher.candidates(&text).iter().any(|candidate| candidate.to_hex() == digest);
@@ -207,7 +207,7 @@ impl App {
         // The expiry does not matter: a key that rotated itself repeats the request with its outgoing secret. A
         // role in one organization says nothing of another, which the operator has created.
         let own = key.organization_id == principal.snapshot.organization_id;
-        let role = if own { role_to_hold(principal, &key) } else { Role::Admin };
+        let role = if own { required_role(principal, &key) } else { Role::Admin };
         check_holds(principal, &key.scopes, role, principal.snapshot.ends_at())?;
         Ok(Created { key, text })
     }
@@ -227,7 +227,7 @@ impl App {
 
     /// The nonce of a new secret, if the request may be repeated and shows the secret again.
     pub fn nonce(&self, principal: &Principal) -> Result<Option<Nonce>, Error> {
-        if !principal.repeatable.as_ref().is_some_and(Repeatable::tells_again) {
+        if !principal.repeatable.as_ref().is_some_and(Repeatable::can_show_again) {
             return Ok(None);
         }
         let mut random = [0; 32];

@@ -30,11 +30,13 @@ use crate::{
     },
 };
 
+/// The error of an invitation for an address that is already invited.
 const ALREADY_INVITED: Error = Error::Conflict {
     code: "already_invited",
     message: "This address already has an open invitation. Revoke it first.",
 };
 
+/// The error of an invitation for the address of a member.
 const ALREADY_MEMBER: Error =
     Error::Conflict { code: "already_member", message: "A person with this address is already a member." };
 
@@ -79,6 +81,7 @@ impl Invitations<'_> {
             .await
     }
 
+    /// Creates an invitation in one attempt; see [`Invitations::create`].
     async fn create_once(
         &self,
         mut attempt: Attempt<'_>,

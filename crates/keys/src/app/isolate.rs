@@ -31,7 +31,8 @@ const USES_INTERVAL_MS: i64 = 60 * 1000;
 /// The maximum number of secrets with unwritten uses. Beyond it, uses are lost.
 const MAX_USES: usize = 5_000;
 
-struct Held {
+/// A snapshot in memory, with the time of its last write to KV.
+struct SnapshotEntry {
     snapshot: Rc<Snapshot>,
     cached_at: Option<UnixMillis>,
 }
@@ -52,10 +53,10 @@ struct Refusals {
     omitted: HashMap<OrganizationId, i64>,
 }
 
-/// The memory of one isolate. No borrow outlives a method, so none is held across an await.
+/// The memory of one isolate. No borrow outlives a method, so none is entry across an await.
 pub struct Isolate {
     feed: RefCell<Feed>,
-    snapshots: RefCell<LruCache<Digest, Held>>,
+    snapshots: RefCell<LruCache<Digest, SnapshotEntry>>,
     unknown: RefCell<LruCache<Digest, UnixMillis>>,
     uses: RefCell<HashMap<(KeyId, bool), (UnixMillis, i64)>>,
     uses_written_at: Cell<Option<UnixMillis>>,
@@ -100,30 +101,35 @@ impl Isolate {
 
     /// The snapshot of this digest. It may be stale.
     pub fn snapshot(&self, digest: Digest) -> Option<Rc<Snapshot>> {
-        self.snapshots.borrow_mut().get(&digest).map(|held| Rc::clone(&held.snapshot))
+        self.snapshots.borrow_mut().get(&digest).map(|entry| Rc::clone(&entry.snapshot))
     }
 
     /// Keeps a snapshot, unless a newer one is there.
     pub fn keep(&self, digest: Digest, snapshot: &Rc<Snapshot>) {
         let mut snapshots = self.snapshots.borrow_mut();
-        if let Some(held) = snapshots.get_mut(&digest) {
-            if held.snapshot.seq <= snapshot.seq {
-                held.snapshot = Rc::clone(snapshot);
+        if let Some(entry) = snapshots.get_mut(&digest) {
+            if entry.snapshot.seq <= snapshot.seq {
+                entry.snapshot = Rc::clone(snapshot);
             }
             return;
         }
-        bounded_put(&mut snapshots, MAX_SNAPSHOTS, digest, Held { snapshot: Rc::clone(snapshot), cached_at: None });
+        bounded_put(
+            &mut snapshots,
+            MAX_SNAPSHOTS,
+            digest,
+            SnapshotEntry { snapshot: Rc::clone(snapshot), cached_at: None },
+        );
     }
 
     /// Whether this key's snapshot is due to be written to KV. If so, the next interval begins at `now`.
     pub fn claim_cache_write(&self, digest: Digest, now: UnixMillis) -> bool {
         let mut snapshots = self.snapshots.borrow_mut();
-        let Some(held) = snapshots.get_mut(&digest) else {
+        let Some(entry) = snapshots.get_mut(&digest) else {
             return false;
         };
-        let due = held.cached_at.is_none_or(|at| is_over(at, CACHE_WRITE_INTERVAL_MS, now));
+        let due = entry.cached_at.is_none_or(|at| has_elapsed(at, CACHE_WRITE_INTERVAL_MS, now));
         if due {
-            held.cached_at = Some(now);
+            entry.cached_at = Some(now);
         }
         due
     }
@@ -152,7 +158,7 @@ impl Isolate {
 
     /// The uses to be written, if a write is due. If so, the next interval begins at `now`.
     pub fn claim_uses(&self, now: UnixMillis) -> Option<Vec<SecretUses>> {
-        let due = self.uses_written_at.get().is_none_or(|at| is_over(at, USES_INTERVAL_MS, now));
+        let due = self.uses_written_at.get().is_none_or(|at| has_elapsed(at, USES_INTERVAL_MS, now));
         if !due || self.uses.borrow().is_empty() {
             return None;
         }
@@ -166,7 +172,7 @@ impl Isolate {
     /// too.
     pub fn claim_refusal(&self, organization_id: OrganizationId, now: UnixMillis) -> Option<i64> {
         let mut refusals = self.refusals.borrow_mut();
-        if refusals.since.is_none_or(|since| is_over(since, REFUSALS_INTERVAL_MS, now)) {
+        if refusals.since.is_none_or(|since| has_elapsed(since, REFUSALS_INTERVAL_MS, now)) {
             refusals.since = Some(now);
             refusals.written = 0;
         }
@@ -183,7 +189,7 @@ impl Isolate {
     /// Whether to start a refresh of the feed now. Only one runs at a time, but one that was cut off blocks the
     /// next for at most `patience_ms`.
     pub fn claim_refresh(&self, now: UnixMillis, patience_ms: i64) -> bool {
-        let free = self.refresh_started_at.get().is_none_or(|at| is_over(at, patience_ms, now));
+        let free = self.refresh_started_at.get().is_none_or(|at| has_elapsed(at, patience_ms, now));
         if free {
             self.refresh_started_at.set(Some(now));
         }
@@ -217,10 +223,11 @@ impl Isolate {
 }
 
 /// Whether this time since `at` is over. It also is if the clock was set back to before `at`.
-fn is_over(at: UnixMillis, ms: i64, now: UnixMillis) -> bool {
+fn has_elapsed(at: UnixMillis, ms: i64, now: UnixMillis) -> bool {
     !(0..ms).contains(&now.ms_since(at))
 }
 
+/// Adds an entry and evicts the least recently used ones beyond the limit.
 fn bounded_put<V>(table: &mut LruCache<Digest, V>, most: usize, digest: Digest, value: V) {
     table.put(digest, value);
     while table.len() > most {

@@ -8,7 +8,7 @@ use crate::{
     app::{
         App, Principal,
         error::Error,
-        holding::{check_holds, lasts_longer},
+        holding::{check_holds, expires_later},
         idempotency::Attempt,
         page::Page,
     },
@@ -85,7 +85,7 @@ impl Keys<'_> {
     /// # Errors
     /// [`Error::Invalid`] names the entry that is neither.
     pub fn expand_scopes(&self, entries: &[String]) -> Result<Scopes, Error> {
-        self.app.config.catalogue.expand(entries).map_err(|(index, message)| wrong_scope(index, &message))
+        self.app.config.catalogue.expand(entries).map_err(|(index, message)| scope_error(index, &message))
     }
 
     /// Checks that every scope is in the catalogue. An unknown one would look granted and give no access.
@@ -94,7 +94,7 @@ impl Keys<'_> {
     /// [`Error::Invalid`] names the first unknown scope.
     pub fn check_scopes(&self, scopes: &[Scope]) -> Result<(), Error> {
         for (index, scope) in scopes.iter().enumerate() {
-            self.app.config.catalogue.check(scope).map_err(|message| wrong_scope(index, &message))?;
+            self.app.config.catalogue.check(scope).map_err(|message| scope_error(index, &message))?;
         }
         Ok(())
     }
@@ -125,7 +125,7 @@ impl Keys<'_> {
     ) -> Result<Created, Error> {
         let maker = &principal.snapshot;
         let now = self.app.now();
-        let (kind, user_id) = kind_and_user(principal, &new)?;
+        let (kind, user_id) = choose_kind_and_user(principal, &new)?;
         // A project's key sees its project and administers nothing.
         let role = if kind == KeyKind::Proj { Role::Member } else { maker.role };
         let scopes = new.scopes.unwrap_or_else(|| maker.scopes.clone());
@@ -161,7 +161,7 @@ impl Keys<'_> {
         let mut results = attempt.run(key.id, batch).await?;
         key.number = results.take(number)?.ok_or_else(|| match kind {
             KeyKind::Pat => KEY_LIMIT,
-            _ => Error::invalid("project_id", "is not a project of this organization"),
+            _ => Error::invalid("project_id", "no such project in this organization"),
         })?;
         Ok(Created { key, text })
     }
@@ -259,11 +259,11 @@ impl Keys<'_> {
         let scopes = change.scopes.as_ref().unwrap_or(&before.scopes);
         let expires_at = change.expires_at.unwrap_or(before.life.expires_at);
         let revives = change.enabled == Some(true) && before.life.disabled_at.is_some();
-        if revives || !before.scopes.cover(scopes) || lasts_longer(expires_at, before.life.expires_at) {
+        if revives || !before.scopes.cover(scopes) || expires_later(expires_at, before.life.expires_at) {
             check_holds(principal, scopes, before.role, expires_at)?;
         }
         let update = keys::update(reach_to_change(principal, before.id)?, before, change, force, now);
-        match self.carry_out(principal, update, &event(before, "key.updated", described(change), now)).await {
+        match self.carry_out(principal, update, &event(before, "key.updated", change_details(change), now)).await {
             Err(Error::Conflict { .. })
                 if change.enabled == Some(false)
                     && self.get(principal, KeyRef::Id(before.id)).await?.updated_at == before.updated_at =>
@@ -310,7 +310,7 @@ impl Keys<'_> {
     /// # Errors
     /// [`Error::NotFound`] also if the caller may not see the key.
     pub async fn usage(&self, principal: &Principal, id: KeyId) -> Result<Vec<DailyUses>, Error> {
-        self.about_key(principal, id, key_uses::daily(id, self.app.now())).await
+        self.query_key(principal, id, key_uses::daily(id, self.app.now())).await
     }
 
     /// Returns a key with its owner's name, its [`Keys::usage`] and its [`Keys::events`], in one round trip. A
@@ -358,11 +358,11 @@ impl Keys<'_> {
         limit: i64,
     ) -> Result<Page<AuditRecord>, Error> {
         let list = audit::list(principal.snapshot.organization_id, &events_of(id), after, limit + 1);
-        Ok(Page::of(self.about_key(principal, id, list).await?, limit))
+        Ok(Page::of(self.query_key(principal, id, list).await?, limit))
     }
 
     /// Runs a query about a key that the caller may see.
-    async fn about_key<T>(&self, principal: &Principal, id: KeyId, query: Query<T>) -> Result<T, Error> {
+    async fn query_key<T>(&self, principal: &Principal, id: KeyId, query: Query<T>) -> Result<T, Error> {
         let mut batch = Batch::new();
         let key = batch.add(keys::get(reach(principal, id == principal.snapshot.key_id)?, KeyRef::Id(id)));
         let result = batch.add(query);
@@ -378,7 +378,7 @@ fn events_of(id: KeyId) -> AuditFilter {
 }
 
 /// The kind of a new key, and the user that it acts as.
-fn kind_and_user(principal: &Principal, new: &NewKey) -> Result<(KeyKind, Option<UserId>), Error> {
+fn choose_kind_and_user(principal: &Principal, new: &NewKey) -> Result<(KeyKind, Option<UserId>), Error> {
     let maker = &principal.snapshot;
     let kind = new.kind.unwrap_or(maker.kind);
     let user_id = match kind {
@@ -407,6 +407,7 @@ fn kind_and_user(principal: &Principal, new: &NewKey) -> Result<(KeyKind, Option
 pub const CHANGED_MEANWHILE: Error =
     Error::Conflict { code: "conflict", message: "This key was changed at the same time. Read it again and retry." };
 
+/// The error of a user who already has as many keys as the organization allows.
 const KEY_LIMIT: Error = Error::Conflict {
     code: "key_limit",
     message: "This user already has as many keys as the organization allows. Revoke an unused one first.",
@@ -460,25 +461,27 @@ pub(crate) fn event(key: &Key, action: &'static str, details: Value, at: UnixMil
 }
 
 /// The details of a change in its event.
-fn described(change: &KeyChange) -> Value {
+fn change_details(change: &KeyChange) -> Value {
     let mut details = Map::new();
-    let mut tell = |name: &str, value: Option<Value>| {
+    let mut add = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
             details.insert(name.to_owned(), value);
         }
     };
-    tell("name", change.name.as_ref().map(|name| json!(name)));
-    tell("scopes", change.scopes.as_ref().map(|scopes| json!(scopes)));
-    tell("metadata", change.metadata.as_ref().map(|metadata| json!(metadata)));
-    tell("expires_at", change.expires_at.map(|expires_at| json!(expires_at.map(UnixMillis::to_rfc3339))));
-    tell("enabled", change.enabled.map(|enabled| json!(enabled)));
+    add("name", change.name.as_ref().map(|name| json!(name)));
+    add("scopes", change.scopes.as_ref().map(|scopes| json!(scopes)));
+    add("metadata", change.metadata.as_ref().map(|metadata| json!(metadata)));
+    add("expires_at", change.expires_at.map(|expires_at| json!(expires_at.map(UnixMillis::to_rfc3339))));
+    add("enabled", change.enabled.map(|enabled| json!(enabled)));
     Value::Object(details)
 }
 
-fn wrong_scope(index: usize, message: &str) -> Error {
+/// The error of a wrong entry in a list of scopes.
+fn scope_error(index: usize, message: &str) -> Error {
     Error::invalid(&format!("scopes[{index}]"), format!("{message} (GET /v1/scopes lists all)"))
 }
 
+/// Checks the size and the nesting of metadata.
 fn check_metadata(metadata: &Map<String, Value>) -> Result<(), Error> {
     let bytes = serde_json::to_string(metadata).map_or(usize::MAX, |text| text.len());
     if bytes > MAX_METADATA_BYTES {
@@ -502,7 +505,7 @@ pub fn check_expiry(policy: Policy, expires_at: Option<UnixMillis>, now: UnixMil
         return Err(Error::invalid("expires_at", "must be in the future; to end a key now, revoke it"));
     }
     if let Some(days) = policy.longest_expiry_days
-        && lasts_longer(expires_at, policy.latest_expiry(now))
+        && expires_later(expires_at, policy.latest_expiry(now))
     {
         let message = format!("must be within {days} days, the longest that this organization allows");
         return Err(Error::invalid("expires_at", message));

@@ -21,9 +21,9 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::NotFound`] for another organization.
-pub fn organization_of(principal: &Principal, asked: Option<OrganizationId>) -> Result<OrganizationId, Error> {
+pub fn organization_of(principal: &Principal, requested: Option<OrganizationId>) -> Result<OrganizationId, Error> {
     let own = principal.snapshot.organization_id;
-    match asked {
+    match requested {
         None => Ok(own),
         Some(id) if id == own || operates(principal) => Ok(id),
         Some(_) => Err(Error::NotFound),
@@ -36,6 +36,7 @@ fn operates(principal: &Principal) -> bool {
     caller.operator && caller.role >= Role::Admin && caller.project_id.is_none()
 }
 
+/// Checks that a caller administers the operator's own organization.
 fn check_operates(principal: &Principal) -> Result<(), Error> {
     if operates(principal) {
         return Ok(());
@@ -104,9 +105,9 @@ impl Organizations<'_> {
             return Ok(Page::of(self.app.query(principal, organizations::list(before, limit + 1)).await?, limit));
         }
         let own = self.app.query(principal, organizations::get(principal.snapshot.organization_id)).await?;
-        let mut found = Vec::from_iter(own);
-        found.retain(|organization| before.is_none_or(|before| organization.id < before));
-        Ok(Page::of(found, limit))
+        let mut items = Vec::from_iter(own);
+        items.retain(|organization| before.is_none_or(|before| organization.id < before));
+        Ok(Page::of(items, limit))
     }
 
     /// Returns one organization.

@@ -88,7 +88,7 @@ impl People<'_> {
         organization_id: OrganizationId,
         id: UserId,
     ) -> Result<Member, Error> {
-        check_sees(principal, id)?;
+        check_visible(principal, id)?;
         let mut batch = Batch::new();
         let member = batch.add(people::get(organization_id, id));
         self.app.in_organization(principal, organization_id, batch).await?.take(member)?.ok_or(Error::NotFound)
@@ -107,7 +107,7 @@ impl People<'_> {
         role: Role,
         force: bool,
     ) -> Result<Member, Error> {
-        check_sees(principal, id)?;
+        check_visible(principal, id)?;
         principal.administers()?;
         let now = self.app.now();
         let removal = removal(principal, Some(role), force);
@@ -142,7 +142,7 @@ impl People<'_> {
         id: UserId,
         force: bool,
     ) -> Result<(), Error> {
-        check_sees(principal, id)?;
+        check_visible(principal, id)?;
         let now = self.app.now();
         let removal = removal(principal, None, force);
         let removed = AuditEvent::new(organization_id, id, "member.removed", json!({}), now);
@@ -176,7 +176,8 @@ pub fn visible_user(principal: &Principal) -> Result<Option<UserId>, Error> {
     principal.snapshot.user_id.map(Some).ok_or(Error::NotFound)
 }
 
-fn check_sees(principal: &Principal, id: UserId) -> Result<(), Error> {
+/// Checks that the caller may see a user.
+fn check_visible(principal: &Principal, id: UserId) -> Result<(), Error> {
     if visible_user(principal)?.is_none_or(|own| own == id) { Ok(()) } else { Err(Error::NotFound) }
 }
 

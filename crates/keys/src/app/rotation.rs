@@ -8,7 +8,7 @@ use crate::{
     app::{
         Principal,
         error::Error,
-        holding::{check_holds, role_to_hold},
+        holding::{check_holds, required_role},
         idempotency::Attempt,
         keys::{CHANGED_MEANWHILE, Keys, check_changeable, check_expiry, event, reach_to_change},
     },
@@ -42,6 +42,7 @@ impl Keys<'_> {
             .await
     }
 
+    /// Rotates a key in one attempt; see [`Keys::rotate`].
     async fn rotate_once(
         &self,
         mut attempt: Attempt<'_>,
@@ -74,7 +75,7 @@ impl Keys<'_> {
             return Err(Error::invalid("grace_period_seconds", "must be 0 for an expired key"));
         }
         let expires_at = expires_at.unwrap_or(before.life.expires_at);
-        check_holds(principal, &before.scopes, role_to_hold(principal, before), expires_at)?;
+        check_holds(principal, &before.scopes, required_role(principal, before), expires_at)?;
         let rotates_at = (grace_ms > 0).then(|| {
             let end = now.plus_ms(grace_ms);
             expires_at.map_or(end, |expires_at| expires_at.min(end))
@@ -122,6 +123,7 @@ impl Keys<'_> {
     }
 }
 
+/// Checks that a rotation of a key is pending.
 fn check_rotating(key: &Key, now: UnixMillis) -> Result<(), Error> {
     check_changeable(key)?;
     if key.rotation.as_ref().is_some_and(|rotation| rotation.rotates_at > now) {

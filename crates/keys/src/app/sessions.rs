@@ -149,8 +149,8 @@ impl Sessions<'_> {
         batch.execute(sessions::insert_link(&link));
         batch.execute(self.app.record_if_changed(principal, &created));
         // A link is never shown again.
-        let again = |_: &str| None;
-        let member = self.app.once_id(principal, again, async |attempt| {
+        let parse = |_: &str| None;
+        let member = self.app.once_id(principal, parse, async |attempt| {
             let mut results = attempt.run_in_organization(organization_id, user_id, batch).await?;
             results.take(member)?.ok_or(Error::NotFound)
         });
@@ -209,15 +209,15 @@ impl Sessions<'_> {
         let snapshot = snapshot.at(news.head());
         let Some(session_id) = snapshot.session_id else { return Ok(None) };
         if now.ms_since(last_seen_at) >= SEEN_MS {
-            self.note_seen(session_id, now);
+            self.note_session_use(session_id, now);
         }
-        let by = Principal {
+        let principal = Principal {
             snapshot: Rc::new(snapshot),
             request_id: request_id.to_owned(),
             ip: ip.map(str::to_owned),
             repeatable: None,
         };
-        Ok(Some(SignedIn { by, session_id, organization, name: name.unwrap_or_default() }))
+        Ok(Some(SignedIn { by: principal, session_id, organization, name: name.unwrap_or_default() }))
     }
 
     /// Lists the caller's open sessions, newest first.
@@ -249,11 +249,11 @@ impl Sessions<'_> {
         visitor: &'a Visitor,
         ends_at: Option<UnixMillis>,
         now: UnixMillis,
-    ) -> Result<Beginning<'a>, Error> {
+    ) -> Result<PendingSession<'a>, Error> {
         let token = SessionToken::generate(&self.app.config.brand, |bytes| self.app.entropy.fill(bytes));
         let token = token.map_err(Error::Unavailable)?;
         let longest = now.plus_ms(SESSION_MS);
-        Ok(Beginning {
+        Ok(PendingSession {
             id: SessionId::new(now, self.app.random_bits()?),
             visitor,
             user_agent: visitor.user_agent.chars().take(MAX_USER_AGENT_CHARS).collect(),
@@ -263,18 +263,18 @@ impl Sessions<'_> {
     }
 
     /// Records after the answer that a session is in use.
-    fn note_seen(&self, id: SessionId, now: UnixMillis) {
+    fn note_session_use(&self, id: SessionId, now: UnixMillis) {
         let database = Rc::clone(&self.app.database);
         self.app.background.spawn(Box::pin(async move {
             if let Err(error) = database.batch(vec![sessions::record_seen(id, now)]).await {
-                log::warn!("that a session was used is lost: {error:?}");
+                log::warn!("the last use of a session was not recorded: {error:?}");
             }
         }));
     }
 }
 
 /// A session that is about to start.
-pub struct Beginning<'a> {
+pub struct PendingSession<'a> {
     id: SessionId,
     visitor: &'a Visitor,
     user_agent: String,
@@ -283,7 +283,7 @@ pub struct Beginning<'a> {
     pub begun: Begun,
 }
 
-impl Beginning<'_> {
+impl PendingSession<'_> {
     /// The row of the session.
     pub fn row(&self) -> NewSession<'_> {
         NewSession {

@@ -16,6 +16,7 @@ use crate::{
 /// The maximum number of members, so that a team can be read and deleted in one batch.
 const MAX_TEAM_MEMBERS: i64 = 1_000;
 
+/// The error of a team whose name is taken.
 const TEAM_EXISTS: Error =
     Error::Conflict { code: "team_exists", message: "Another team in this organization has this name." };
 

@@ -105,7 +105,7 @@ impl App {
         let database = Rc::clone(&self.database);
         self.background.spawn(Box::pin(async move {
             if let Err(error) = database.batch(key_uses::record(&uses)).await {
-                log::warn!("the last uses of {} secrets are lost: {error:?}", uses.len());
+                log::warn!("the last uses of {} secrets were not recorded: {error:?}", uses.len());
             }
         }));
     }
@@ -130,16 +130,18 @@ impl App {
         Some(Found { snapshot: Rc::clone(snapshot), source, age_ms })
     }
 
+    /// Reads a snapshot from KV. A failure only costs a read of the database.
     async fn cached(&self, digest: Digest) -> Option<Snapshot> {
         match self.cache.get(snapshots::cache_key(digest)).await {
             Ok(value) => snapshots::from_cache(digest, &value?),
             Err(message) => {
-                log::warn!("KV did not answer, so the database is asked: {message}");
+                log::warn!("KV did not answer, so the database is read: {message}");
                 None
             }
         }
     }
 
+    /// Reads a key from the database, again if the answer comes too late or was overtaken.
     async fn find_in_database(&self, key: &KeyText, digest: Digest, fill_cache: bool) -> Result<Option<Found>, Error> {
         let limit_ms = self.config.max_staleness_ms.max(LEAST_ANSWER_LIMIT_MS);
         for _ in 0..ATTEMPTS {
@@ -177,6 +179,7 @@ impl App {
         Ok(results.take(found)?.map(|row| row.at(news.head())))
     }
 
+    /// Refreshes the feed in the background.
     fn refresh_behind(&self, now: UnixMillis) {
         if !self.isolate.claim_refresh(now, self.config.max_staleness_ms) {
             return;
@@ -187,12 +190,13 @@ impl App {
             let sent_at = app.now();
             match changes::since(asked).run(&*app.database).await {
                 Ok(changes) => app.isolate.hear(&News { asked, sent_at, changes }),
-                Err(error) => log::warn!("the feed was not refreshed; the next request asks the database: {error:?}"),
+                Err(error) => log::warn!("the feed was not refreshed; the next request reads the database: {error:?}"),
             }
             app.isolate.release_refresh();
         }));
     }
 
+    /// Writes a snapshot to KV in the background.
     fn fill_cache_behind(&self, digest: Digest, snapshot: &Rc<Snapshot>) {
         let Some(value) = snapshots::to_cache(digest, snapshot) else {
             return;
@@ -201,7 +205,7 @@ impl App {
         self.background.spawn(Box::pin(async move {
             let put = app.cache.put(snapshots::cache_key(digest), value, snapshots::CACHE_TTL_SECONDS);
             if let Err(message) = put.await {
-                log::warn!("KV did not take a snapshot, so other isolates ask the database: {message}");
+                log::warn!("KV did not store a snapshot, so other isolates read the database: {message}");
             }
         }));
     }

@@ -150,7 +150,7 @@ impl Catalogue {
         let file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
         for (index, surface) in file.surfaces.iter().enumerate() {
             if file.surfaces.iter().take(index).any(|earlier| earlier == surface) {
-                return Err(format!("surfaces[{index}]: `{}` is there twice", surface.as_str()));
+                return Err(format!("surfaces[{index}]: `{}` appears twice", surface.as_str()));
             }
         }
         let evaluations = file.evaluations.filter(|_| file.surfaces.contains(&Surface::Evaluations));
@@ -166,8 +166,8 @@ impl Catalogue {
         for (place, section) in [("", Some(own)), ("evaluations.", evaluations)] {
             let Some(Section { resources, bundles, presets }) = section else { continue };
             for (name, actions) in resources.0 {
-                let wrong = |message| format!("{place}resources.{name}{message}");
-                catalogue.add_resource(&name, actions).map_err(wrong)?;
+                let located = |message| format!("{place}resources.{name}{message}");
+                catalogue.add_resource(&name, actions).map_err(located)?;
             }
             named.push((place, bundles.0, presets));
         }
@@ -179,8 +179,8 @@ impl Catalogue {
                 catalogue.bundles.push((name, scopes));
             }
             for (index, preset) in presets.into_iter().enumerate() {
-                let wrong = |message| format!("{place}presets[{index}].scopes: {message}");
-                preset.scopes.iter().try_for_each(|scope| catalogue.check(scope)).map_err(wrong)?;
+                let located = |message| format!("{place}presets[{index}].scopes: {message}");
+                preset.scopes.iter().try_for_each(|scope| catalogue.check(scope)).map_err(located)?;
                 catalogue.presets.push(preset);
             }
         }
@@ -223,10 +223,10 @@ impl Catalogue {
     pub fn expand(&self, entries: &[String]) -> Result<Scopes, (usize, String)> {
         let mut list = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
-            let wrong = |message: String| (index, message);
+            let at_entry = |message: String| (index, message);
             if entry.contains(':') {
-                let scope = Scope::try_from(entry.clone()).map_err(wrong)?;
-                self.check(&scope).map_err(wrong)?;
+                let scope = Scope::try_from(entry.clone()).map_err(at_entry)?;
+                self.check(&scope).map_err(at_entry)?;
                 list.push(scope);
                 continue;
             }
@@ -237,13 +237,13 @@ impl Catalogue {
                 }
                 Some((_, Scopes::Full)) if entries.len() == 1 => return Ok(Scopes::Full),
                 Some((name, Scopes::Full)) => {
-                    return Err(wrong(format!("`{name}` is full access, so it must be the only entry")));
+                    return Err(at_entry(format!("`{name}` is full access, so it must be the only entry")));
                 }
                 None => {
                     let names: Vec<&str> = self.bundles.iter().map(|(name, _)| name.as_str()).collect();
-                    let what = entry.escape_debug();
-                    return Err(wrong(format!(
-                        "`{what}` is neither a scope (`resource:action`) nor a bundle; the bundles are {}",
+                    let text = entry.escape_debug();
+                    return Err(at_entry(format!(
+                        "`{text}` is neither a scope (`resource:action`) nor a bundle; the bundles are {}",
                         names.join(", ")
                     )));
                 }
@@ -267,6 +267,7 @@ impl Catalogue {
         if self.contains(scope) { Ok(()) } else { Err(format!("there is no scope `{scope}`")) }
     }
 
+    /// Every scope with this action.
     fn with_action<'a>(&'a self, wanted: &'a str) -> impl Iterator<Item = Scope> + 'a {
         self.scopes().map(|(scope, _)| scope).filter(move |scope| scope.action() == wanted)
     }
@@ -274,7 +275,7 @@ impl Catalogue {
     /// Adds a resource. An error begins with the place within the resource, if there is one, and a colon.
     fn add_resource(&mut self, name: &str, actions: Entries<String>) -> Result<(), String> {
         if self.resources.iter().any(|(known, _)| known == name) {
-            return Err(": is there twice".to_owned());
+            return Err(": appears twice".to_owned());
         }
         if actions.0.is_empty() || actions.0.iter().any(|(action, _)| action == "*") {
             return Err(": must list its actions by their names".to_owned());
@@ -290,10 +291,10 @@ impl Catalogue {
     fn bundle(&self, name: &str, entries: Option<Vec<String>>) -> Result<Scopes, String> {
         let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
         if name.is_empty() || !name.bytes().all(fits) {
-            return Err("a name has lower-case letters, digits, `_` and `-`, and nothing else".to_owned());
+            return Err("a name may contain only lower-case letters, digits, `_` and `-`".to_owned());
         }
         if self.bundles.iter().any(|(known, _)| known == name) {
-            return Err("is there twice".to_owned());
+            return Err("appears twice".to_owned());
         }
         let Some(entries) = entries else { return Ok(Scopes::Full) };
         let mut list: Vec<Scope> = Vec::new();
@@ -303,12 +304,12 @@ impl Catalogue {
                 None => vec![Scope::try_from(entry.clone())?],
             };
             if scopes.is_empty() {
-                return Err(format!("there is no scope that `{entry}` stands for"));
+                return Err(format!("no scope matches `{entry}`"));
             }
             for scope in scopes {
                 self.check(&scope)?;
                 if list.contains(&scope) {
-                    return Err(format!("`{scope}` is there twice"));
+                    return Err(format!("`{scope}` appears twice"));
                 }
                 list.push(scope);
             }
@@ -316,32 +317,33 @@ impl Catalogue {
         Ok(Scopes::List(list))
     }
 
+    /// Adds an operator's route. An error consists of the wrong field and a message.
     fn add_route(&mut self, entry: RouteEntry) -> Result<(), (&'static str, String)> {
         let RouteEntry { methods, path, scope, upstream, service, timeout_seconds } = entry;
-        let mut seen: Vec<&String> =
+        let mut taken: Vec<&String> =
             self.routes.iter().filter(|route| route.path == path).flat_map(|route| &route.methods).collect();
         for method in &methods {
             if !METHODS.contains(&method.as_str()) {
-                return Err(("methods", format!("`{method}` is none of {}", METHODS.join(", "))));
+                return Err(("methods", format!("`{method}` is not one of {}", METHODS.join(", "))));
             }
-            if seen.contains(&method) {
-                return Err(("methods", format!("{method} {path} is there twice")));
+            if taken.contains(&method) {
+                return Err(("methods", format!("{method} {path} appears twice")));
             }
-            seen.push(method);
+            taken.push(method);
         }
         if methods.is_empty() {
             return Err(("methods", "must name at least one".to_owned()));
         }
         if !is_path(&path) {
-            let must = "must be like `/orders/:id` or `/orders/*rest`";
-            return Err(("path", format!("{must}, without a query")));
+            let message = "must be like `/orders/:id` or `/orders/*rest`, without a query";
+            return Err(("path", message.to_owned()));
         }
         self.check(&scope).map_err(|message| ("scope", message))?;
         let target = match (upstream, service) {
             (Some(origin), None) if is_origin(&origin) => Target::Upstream(origin),
             (Some(_), None) => {
-                let must = "must be an origin and nothing else, like `https://orders.internal.example`";
-                return Err(("upstream", must.to_owned()));
+                let message = "must be an origin without a path, like `https://orders.internal.example`";
+                return Err(("upstream", message.to_owned()));
             }
             (None, Some(name)) if is_word(&name) => Target::Service(name),
             (None, Some(_)) => return Err(("service", "must be the name of a service binding".to_owned())),
@@ -391,8 +393,8 @@ fn specificity(template: &str) -> Vec<u8> {
 }
 
 /// Whether two templates of the same specificity have the same texts at the same places.
-fn overlap(one: &str, other: &str) -> bool {
-    one.split('/').zip(other.split('/')).all(|(one, other)| one == other || one.starts_with([':', '*']))
+fn overlap(first: &str, second: &str) -> bool {
+    first.split('/').zip(second.split('/')).all(|(first, second)| first == second || first.starts_with([':', '*']))
 }
 
 /// Whether a template matches a path. A `:name` stands for one segment, a `*name` for the rest; neither may be
@@ -419,6 +421,7 @@ pub fn is_origin(text: &str) -> bool {
     !host.is_empty() && host.bytes().all(fits)
 }
 
+/// Whether a text is the name of a parameter or of a service binding.
 fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
@@ -442,7 +445,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
         let mut entries: Vec<(String, T)> = Vec::new();
         while let Some((name, value)) = map.next_entry::<String, T>()? {
             if entries.iter().any(|(known, _)| *known == name) {
-                return Err(A::Error::custom(format!("`{name}` is there twice")));
+                return Err(A::Error::custom(format!("`{name}` appears twice")));
             }
             entries.push((name, value));
         }
@@ -521,21 +524,21 @@ mod tests {
             (r#"{"surfaces": [], "resources": {}, "bundles": {}, "presets": []}"#, "missing field `routes`"),
             (
                 r#"{"surfaces": [], "resources": {"a": {"x": "", "x": ""}}, "bundles": {}, "presets": [], "routes": []}"#,
-                "`x` is there twice",
+                "`x` appears twice",
             ),
             (
                 r#"{"surfaces": [], "resources": {"a": {"x": ""}, "a": {}}, "bundles": {}, "presets": [], "routes": []}"#,
-                "`a` is there twice",
+                "`a` appears twice",
             ),
         ] {
             let message = Catalogue::parse(text).err().unwrap();
             assert!(message.contains(says), "{text}: {message}");
         }
         for (pointer, value, says) in [
-            ("/surfaces", json!(["mcp", "mcp"]), "surfaces[1]: `mcp` is there twice"),
+            ("/surfaces", json!(["mcp", "mcp"]), "surfaces[1]: `mcp` appears twice"),
             ("/surfaces", json!(["shop"]), "unknown variant `shop`"),
-            ("/evaluations/resources/audit", json!({ "read": "R" }), "evaluations.resources.audit: is there twice"),
-            ("/evaluations/bundles/full", json!(null), "evaluations.bundles.full: is there twice"),
+            ("/evaluations/resources/audit", json!({ "read": "R" }), "evaluations.resources.audit: appears twice"),
+            ("/evaluations/bundles/full", json!(null), "evaluations.bundles.full: appears twice"),
             ("/evaluations/resources/results", json!({}), "evaluations.resources.results: must list"),
             ("/evaluations/resources/results", json!({ "*": "all" }), "resources.results: must list"),
             (
@@ -545,8 +548,8 @@ mod tests {
             ),
             ("/bundles", json!({ "a:b": [] }), "bundles.a:b: a name has"),
             ("/bundles", json!({ "a": ["x:read"] }), "bundles.a: there is no scope `x:read`"),
-            ("/bundles", json!({ "a": ["*:fly"] }), "bundles.a: there is no scope that `*:fly` stands for"),
-            ("/bundles", json!({ "a": ["*:read", "datasets:read"] }), "bundles.a: `datasets:read` is there twice"),
+            ("/bundles", json!({ "a": ["*:fly"] }), "bundles.a: no scope matches `*:fly`"),
+            ("/bundles", json!({ "a": ["*:read", "datasets:read"] }), "bundles.a: `datasets:read` appears twice"),
             (
                 "/evaluations/presets/1/scopes",
                 json!(["x:read"]),
@@ -625,7 +628,7 @@ mod tests {
         assert_eq!(with_second(json!(["POST"]), "/orders/:id"), None);
         assert_eq!(with_second(json!(["GET"]), "/orders/new"), None);
         let twice = with_second(json!(["POST", "GET"]), "/orders/:id").unwrap();
-        assert_eq!(twice, "routes[1].methods: GET /orders/:id is there twice");
+        assert_eq!(twice, "routes[1].methods: GET /orders/:id appears twice");
         let other = with_second(json!(["POST"]), "/orders/:name").unwrap();
         assert_eq!(other, "routes[1].path: /orders/:name and /orders/:id match the same paths");
     }

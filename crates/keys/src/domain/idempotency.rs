@@ -78,7 +78,7 @@ impl Repeatable {
     }
 
     /// Whether the secret can be shown again.
-    pub fn tells_again(&self) -> bool {
+    pub fn can_show_again(&self) -> bool {
         self.caller.is_some()
     }
 

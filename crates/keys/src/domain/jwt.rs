@@ -89,8 +89,8 @@ impl Claims {
     /// Whether the claims are for this issuer, this audience and this instant.
     pub fn hold(&self, issuer: &str, audience: &str, now: UnixMillis) -> bool {
         let to_us = match &self.aud {
-            Audience::One(one) => one == audience,
-            Audience::Many(many) => many.iter().any(|one| one == audience),
+            Audience::One(name) => name == audience,
+            Audience::Many(names) => names.iter().any(|name| name == audience),
         };
         let begun = self.nbf.is_none_or(|nbf| instant(nbf) <= now.plus_ms(LEEWAY_MS));
         self.iss == issuer && to_us && begun && now < self.expires_at()
@@ -110,14 +110,17 @@ impl PublicKey {
     }
 }
 
+/// Converts seconds to an instant.
 fn instant(seconds: i64) -> UnixMillis {
     UnixMillis(seconds.saturating_mul(1000))
 }
 
+/// Decodes base64url.
 fn bytes(part: &str) -> Option<Vec<u8>> {
     BASE64_URL_SAFE_NO_PAD.decode(part).ok()
 }
 
+/// Reads JSON from base64url.
 fn json<T: DeserializeOwned>(part: &str) -> Option<T> {
     serde_json::from_slice(&bytes(part)?).ok()
 }

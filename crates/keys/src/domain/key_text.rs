@@ -18,7 +18,9 @@ use crate::json_schema;
 
 /// Base62 in ASCII order, so that texts sort like the numbers that they stand for.
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// The length of the secret, in characters.
 const SECRET_LENGTH: usize = 43;
+/// The length of the checksum, in characters.
 const CHECKSUM_LENGTH: usize = 6;
 /// The maximum length of a brand or a label, in characters.
 const WORD_LENGTH: usize = 16;
@@ -237,10 +239,12 @@ impl Hasher {
     }
 }
 
+/// The digest without a pepper.
 fn plain(key: &KeyText) -> Digest {
     Digest::of(&key.text)
 }
 
+/// The digest under a pepper.
 fn peppered(pepper: &Pepper, key: &KeyText) -> Digest {
     hmac_sha256(&pepper.secret, &key.text).map_or_else(|| plain(key), Digest)
 }
@@ -274,6 +278,7 @@ pub fn stem_of(text: &str) -> Option<&str> {
     fits.then_some(stem)
 }
 
+/// The CRC-32 of a text, as base62.
 fn checksum(text: &str) -> String {
     let mut rest = crc32fast::hash(text.as_bytes());
     let mut sum = [0; CHECKSUM_LENGTH];
@@ -284,6 +289,7 @@ fn checksum(text: &str) -> String {
     sum.into_iter().map(base62).collect()
 }
 
+/// The base62 digit of a number modulo 62.
 fn base62(number: u32) -> char {
     ALPHABET.get((number % 62) as usize).map_or('0', |byte| char::from(*byte))
 }

@@ -81,6 +81,7 @@ impl Policy {
     }
 }
 
+/// The instant this number of days from now.
 fn in_days(days: Option<i64>, now: UnixMillis) -> Option<UnixMillis> {
     days.map(|days| now.plus_ms(days.saturating_mul(DAY_MS)))
 }

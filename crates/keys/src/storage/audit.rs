@@ -42,6 +42,7 @@ pub fn record_refusal(actor: &Actor, event: &AuditEvent, code: &str, retention_m
     insert("", actor, event, Some(code), retention_ms)
 }
 
+/// Writes an event under a condition.
 fn insert(condition: &str, actor: &Actor, event: &AuditEvent, refusal: Option<&str>, retention_ms: i64) -> Statement {
     let sql = format!(
         "INSERT INTO audit_events (organization_id, subject, action, actor_kind, \

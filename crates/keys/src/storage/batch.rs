@@ -132,7 +132,7 @@ impl Extend<Statement> for Batch {
 }
 
 /// The position of a statement's result in the results of its batch. It takes the result once.
-#[must_use = "a statement whose result nobody looks at is added by `execute`"]
+#[must_use = "use `execute` for a statement whose result is ignored"]
 pub struct Handle<T> {
     /// Counted from the first statement that was added; negative for prepended ones.
     index: isize,

@@ -28,7 +28,7 @@ pub fn forget_one(key_id: KeyId, digest: &str, subject: &str) -> Statement {
 
 /// Stores the result of the statement before it in the batch, if that has changed a row. It fails, and the whole
 /// batch with it, if the Idempotency-Key was used before.
-pub fn remember(
+pub fn store_first(
     key_id: KeyId,
     request: &Repeatable,
     nonce: Option<Nonce>,

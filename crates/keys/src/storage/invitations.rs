@@ -66,14 +66,14 @@ pub fn list(
 /// The invitation that the caller created under an Idempotency-Key, with the digest of its token.
 pub fn made(key_id: KeyId, digest: &str) -> Query<Option<(Invitation, String)>> {
     #[derive(Deserialize)]
-    struct MadeRow {
+    struct CreatedInvitationRow {
         #[serde(flatten)]
         invitation: Invitation,
         digest: String,
     }
     let sql = format!("SELECT {COLUMNS}, digest FROM invitations WHERE id = {SUBJECT}");
     Query::new(statement!(sql, key_id, digest), |rows| {
-        Ok(typed::<MadeRow>(rows)?.into_iter().next().map(|row| (row.invitation, row.digest)))
+        Ok(typed::<CreatedInvitationRow>(rows)?.into_iter().next().map(|row| (row.invitation, row.digest)))
     })
 }
 
@@ -107,7 +107,7 @@ const WITH_ORGANIZATION: &str = "invitations JOIN organizations ON organizations
 /// The open invitation of a token, with its organization's name and policy.
 pub fn by_digest(digest: Digest, now: UnixMillis) -> Query<Option<(Invitation, Name, Policy)>> {
     #[derive(Deserialize)]
-    struct OpenRow {
+    struct OpenInvitationRow {
         #[serde(flatten)]
         invitation: Invitation,
         name: Name,
@@ -119,7 +119,7 @@ pub fn by_digest(digest: Digest, now: UnixMillis) -> Query<Option<(Invitation, N
          FROM {WITH_ORGANIZATION} WHERE {OPEN}"
     );
     Query::new(statement!(sql, digest, now), |rows| {
-        Ok(typed::<OpenRow>(rows)?.into_iter().next().map(|row| (row.invitation, row.name, row.policy)))
+        Ok(typed::<OpenInvitationRow>(rows)?.into_iter().next().map(|row| (row.invitation, row.name, row.policy)))
     })
 }
 

@@ -39,6 +39,7 @@ fn last_uses(uses: &[SecretUses]) -> Statement {
     )
 }
 
+/// Adds uses to the counts of their days.
 fn daily_uses(uses: &[SecretUses]) -> Statement {
     // A key that was deleted by hand must not stop all the others.
     let sql = format!(
@@ -54,6 +55,7 @@ fn day(at: UnixMillis) -> i64 {
     at.0.div_euclid(DAY_MS)
 }
 
+/// The JSON array of a list, as a parameter.
 fn json(list: &[impl Serialize]) -> Value {
     serde_json::to_value(list).unwrap_or_default()
 }

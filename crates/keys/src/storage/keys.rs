@@ -93,17 +93,19 @@ impl From<KeyRow> for Key {
     }
 }
 
+/// Reads all keys.
 fn read_all(rows: Vec<Row>) -> Result<Vec<Key>, DatabaseError> {
     Ok(typed::<KeyRow>(rows)?.into_iter().map(Key::from).collect())
 }
 
+/// Reads the first key, if there is one.
 fn read_first(rows: Vec<Row>) -> Result<Option<Key>, DatabaseError> {
     Ok(read_all(rows)?.into_iter().next())
 }
 
 /// The number of a user's personal keys that are not revoked and have such an expiry. It counts two ranges of an
 /// index, so that expired keys are not read.
-fn held(expiry: &str) -> String {
+fn count_personal_keys(expiry: &str) -> String {
     format!(
         "(SELECT count(*) FROM keys WHERE organization_id = :organization_id AND user_id = :user_id \
          AND kind = 'pat' AND revoked_at IS NULL AND expires_at {expiry})"
@@ -129,8 +131,8 @@ pub fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i
          WHERE organization_id = :organization_id AND user_id = :user_id)) \
          AND (:max_keys IS NULL OR :max_keys > {} + {}) \
          AND (:bound_to IS NULL OR changes() > 0) RETURNING number",
-        held("IS NULL"),
-        held("> :created_at")
+        count_personal_keys("IS NULL"),
+        count_personal_keys("> :created_at")
     );
     let statement = statement!(
         sql,
@@ -203,11 +205,11 @@ fn order(cursor: KeyCursor) -> &'static str {
 /// touches the cursor. Only the conditions of the filter are included, so that each combination can use its own
 /// index.
 pub fn list(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor, limit: i64, now: UnixMillis) -> Query<Vec<Key>> {
-    let mut conditions = indexed(reach, filter, cursor);
-    and_fitting(&mut conditions, filter, now);
+    let mut conditions = indexed_conditions(reach, filter, cursor);
+    add_unindexed(&mut conditions, filter, now);
     conditions.with("limit", limit);
-    let (within, order) = (conditions.sql(), order(cursor));
-    let sql = format!("SELECT {COLUMNS} FROM keys WHERE {within} ORDER BY id {order} LIMIT :limit");
+    let (conditions_sql, order) = (conditions.sql(), order(cursor));
+    let sql = format!("SELECT {COLUMNS} FROM keys WHERE {conditions_sql} ORDER BY id {order} LIMIT :limit");
     Query::new(conditions.statement(&sql), read_all)
 }
 
@@ -220,18 +222,18 @@ pub fn list_owned(
     limit: i64,
     now: UnixMillis,
 ) -> Query<Vec<(Key, KeyOwner)>> {
-    let (mut conditions, last) = last_looked_through(reach, filter, cursor);
+    let (mut conditions, last) = last_scanned(reach, filter, cursor);
     conditions.and(&match cursor {
         KeyCursor::Before(_) => format!("id <= coalesce(({last}), '~')"),
         KeyCursor::Start | KeyCursor::After(_) => format!("id >= coalesce(({last}), '')"),
     });
-    and_fitting(&mut conditions, filter, now);
+    add_unindexed(&mut conditions, filter, now);
     conditions.with("limit", limit);
-    let (within, order) = (conditions.sql(), order(cursor));
+    let (conditions_sql, order) = (conditions.sql(), order(cursor));
     let sql = format!(
         "SELECT {COLUMNS}, (SELECT email FROM users WHERE users.id = user_id) AS owner, \
          (SELECT name FROM projects WHERE projects.id = project_id) AS project FROM keys \
-         WHERE {within} ORDER BY id {order} LIMIT :limit"
+         WHERE {conditions_sql} ORDER BY id {order} LIMIT :limit"
     );
     Query::new(conditions.statement(&sql), |rows| {
         Ok(typed_pairs::<KeyRow, KeyOwner>(rows)?.into_iter().map(|(key, owner)| (key.into(), owner)).collect())
@@ -240,21 +242,21 @@ pub fn list_owned(
 
 /// The id of the last key that [`list_owned`] scans, if there may be more after it.
 pub fn looked_until(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor) -> Query<Option<KeyId>> {
-    let (conditions, sql) = last_looked_through(reach, filter, cursor);
+    let (conditions, sql) = last_scanned(reach, filter, cursor);
     Query::scalar(conditions.statement(&sql))
 }
 
 /// The conditions of a list, and the SQL for the id of the last scanned key.
-fn last_looked_through(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor) -> (Conditions, String) {
-    let mut conditions = indexed(reach, filter, cursor);
-    conditions.with("others_looked_through", MAX_LOOKED_THROUGH - 1);
-    let (within, order) = (conditions.sql(), order(cursor));
-    let sql = format!("SELECT id FROM keys WHERE {within} ORDER BY id {order} LIMIT 1 OFFSET :others_looked_through");
+fn last_scanned(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor) -> (Conditions, String) {
+    let mut conditions = indexed_conditions(reach, filter, cursor);
+    conditions.with("others_scanned", MAX_LOOKED_THROUGH - 1);
+    let (conditions_sql, order) = (conditions.sql(), order(cursor));
+    let sql = format!("SELECT id FROM keys WHERE {conditions_sql} ORDER BY id {order} LIMIT 1 OFFSET :others_scanned");
     (conditions, sql)
 }
 
 /// The conditions that have an index in the order of a list.
-fn indexed(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor) -> Conditions {
+fn indexed_conditions(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor) -> Conditions {
     let mut conditions =
         Conditions::new("organization_id = :organization_id", "organization_id", reach.organization_id);
     conditions.and_if("user_id = :reached_user_id", "reached_user_id", reach.user_id);
@@ -273,7 +275,7 @@ fn indexed(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor) -> Conditions
 }
 
 /// Adds the other conditions of a list.
-fn and_fitting(conditions: &mut Conditions, filter: &KeyFilter, now: UnixMillis) {
+fn add_unindexed(conditions: &mut Conditions, filter: &KeyFilter, now: UnixMillis) {
     conditions.and_if("kind = :kind", "kind", filter.kind);
     conditions.and_if("name = :name", "name", filter.name.as_ref());
     conditions.and_if("instr(lower(name), lower(:name_part)) > 0", "name_part", filter.name_part.as_ref());
@@ -335,7 +337,7 @@ pub fn managed(keys: &str, people: &str) -> String {
 }
 
 /// The condition that the organization can manage its keys without the key `:id`, at `:now`.
-fn can_do_without() -> String {
+fn manageable_without() -> String {
     format!("(NOT ({MANAGING}) OR {})", managed(" AND id <> :id", ""))
 }
 
@@ -350,7 +352,7 @@ pub fn update(reach: KeyReach, before: &Key, change: &KeyChange, force: bool, no
          expires_at = CASE WHEN :sets_expiry THEN :expires_at ELSE expires_at END, \
          expired_at = CASE WHEN :sets_expiry THEN NULL ELSE expired_at END, \
          disabled_at = CASE :enabled WHEN 1 THEN NULL WHEN 0 THEN coalesce(disabled_at, :now) ELSE disabled_at END,{}",
-        if_unchanged(&format!(" AND (:enabled IS NOT 0 OR :force OR {})", can_do_without()))
+        if_unchanged(&format!(" AND (:enabled IS NOT 0 OR :force OR {})", manageable_without()))
     );
     let statement = statement!(
         sql,
@@ -423,6 +425,7 @@ pub fn cancel_rotation(reach: KeyReach, before: &Key, now: UnixMillis) -> Query<
     end_rotation(outgoing, reach, before, now)
 }
 
+/// Ends a rotation; `secret` is the SQL that assigns the remaining secret.
 fn end_rotation(secret: &str, reach: KeyReach, before: &Key, now: UnixMillis) -> Query<Option<Key>> {
     let sql = format!("UPDATE keys SET {secret}{NO_ROTATION}{}", if_unchanged(""));
     let statement = statement!(
@@ -453,7 +456,7 @@ pub fn revoke(reach: KeyReach, id: KeyId, force: bool, now: UnixMillis) -> State
     let sql = format!(
         "UPDATE keys SET revoked_at = :now, updated_at = max(:now, updated_at + 1) WHERE id = :id AND {WITHIN_REACH} \
          AND revoked_at IS NULL AND (:force OR {})",
-        can_do_without()
+        manageable_without()
     );
     statement!(
         sql,

@@ -64,7 +64,7 @@ pub fn is_member(organization_id: OrganizationId, email: &Email) -> Query<bool> 
 }
 
 /// The memberships of the users with this address, newest first.
-pub fn everywhere(email: &Email) -> Query<Vec<Membership>> {
+pub fn memberships(email: &Email) -> Query<Vec<Membership>> {
     let sql = "SELECT organization_id, organizations.name AS organization, user_id, role FROM users \
                JOIN memberships ON user_id = users.id JOIN organizations ON organizations.id = organization_id \
                WHERE email = :email AND suspended_at IS NULL ORDER BY users.id DESC LIMIT 100";

@@ -15,7 +15,7 @@ use crate::{
 const COLUMNS: &str = "id, organization_id, name, description, created_at";
 
 /// The condition that a project has this id and is not deleted.
-const THIS: &str = "id = :id AND organization_id = :organization_id AND deleted_at IS NULL";
+const THIS_PROJECT: &str = "id = :id AND organization_id = :organization_id AND deleted_at IS NULL";
 
 /// The insertion of a new project.
 pub fn insert(project: &Project) -> Statement {
@@ -32,7 +32,7 @@ pub fn insert(project: &Project) -> Statement {
 
 /// One project of an organization.
 pub fn get(organization_id: OrganizationId, id: ProjectId) -> Query<Option<Project>> {
-    Query::first(statement!(format!("SELECT {COLUMNS} FROM projects WHERE {THIS}"), organization_id, id))
+    Query::first(statement!(format!("SELECT {COLUMNS} FROM projects WHERE {THIS_PROJECT}"), organization_id, id))
 }
 
 /// The project of the key that the caller created under an Idempotency-Key.
@@ -66,7 +66,7 @@ pub fn update(organization_id: OrganizationId, id: ProjectId, change: &ProjectCh
     let sql = format!(
         "UPDATE projects SET name = coalesce(:name, name), \
          description = CASE WHEN :sets_description THEN :description ELSE description END \
-         WHERE {THIS} RETURNING {COLUMNS}"
+         WHERE {THIS_PROJECT} RETURNING {COLUMNS}"
     );
     Query::first(statement!(
         sql,
@@ -80,6 +80,6 @@ pub fn update(organization_id: OrganizationId, id: ProjectId, change: &ProjectCh
 
 /// Deletes a project and thereby ends all its keys, by one row of the feed. Returns the project, or no row.
 pub fn delete(organization_id: OrganizationId, id: ProjectId, now: UnixMillis) -> Query<Option<Project>> {
-    let sql = format!("UPDATE projects SET deleted_at = :now WHERE {THIS} RETURNING {COLUMNS}");
+    let sql = format!("UPDATE projects SET deleted_at = :now WHERE {THIS_PROJECT} RETURNING {COLUMNS}");
     Query::first(statement!(sql, organization_id, id, now))
 }

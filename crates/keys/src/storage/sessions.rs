@@ -15,7 +15,7 @@ use crate::{
     storage::{
         batch::Query,
         people::names,
-        snapshots::{BEHIND, SnapshotRow, candidate},
+        snapshots::{STANDING_COLUMNS, SnapshotRow, candidate},
         typed_pairs,
     },
 };
@@ -159,7 +159,7 @@ pub fn by_digest(digest: Digest, now: UnixMillis) -> Query<Option<(SessionRow, S
          coalesce(k.name, 'session') AS name, k.scopes, coalesce(k.role, s.role) AS role, \
          coalesce(k.metadata, '{{}}') AS metadata, coalesce(k.expires_at, s.key_expires_at) AS expires_at, \
          k.disabled_at, k.revoked_at, \
-         CASE WHEN s.key_digest = k.outgoing_digest THEN k.rotates_at END AS outgoing_until, {BEHIND}, \
+         CASE WHEN s.key_digest = k.outgoing_digest THEN k.rotates_at END AS outgoing_until, {STANDING_COLUMNS}, \
          o.name AS organization, u.email \
          FROM sessions s JOIN organizations o ON o.id = s.organization_id {JOIN_KEY} \
          LEFT JOIN memberships m ON m.organization_id = s.organization_id AND m.user_id = s.user_id \

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The columns behind a snapshot: those of its organization `o`, its membership `m` and its project `p`.
-pub const BEHIND: &str = "o.operator, o.suspended_at, o.default_expiry_days, o.longest_expiry_days, \
+pub const STANDING_COLUMNS: &str = "o.operator, o.suspended_at, o.default_expiry_days, o.longest_expiry_days, \
     o.max_keys_per_user, o.subscription, m.role AS user_role, p.deleted_at AS project_deleted_at";
 
 /// A key, with the columns behind its snapshot.
@@ -102,7 +102,7 @@ pub fn by_digest(candidates: &[Digest]) -> Query<Option<SnapshotRow>> {
     let sql = format!(
         "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.bound_to, k.kind, k.name, k.scopes, \
          k.role, k.metadata, k.expires_at, k.disabled_at, k.revoked_at, \
-         CASE WHEN k.digest IN (:first, :second, :third) THEN NULL ELSE k.rotates_at END AS outgoing_until, {BEHIND} \
+         CASE WHEN k.digest IN (:first, :second, :third) THEN NULL ELSE k.rotates_at END AS outgoing_until, {STANDING_COLUMNS} \
          FROM keys k JOIN organizations o ON o.id = k.organization_id \
          LEFT JOIN memberships m ON m.organization_id = k.organization_id AND m.user_id = k.user_id \
          LEFT JOIN projects p ON p.id = k.project_id \
@@ -120,24 +120,24 @@ pub fn by_digest(candidates: &[Digest]) -> Query<Option<SnapshotRow>> {
 /// does. It only keeps KV from filling with unused keys.
 pub const CACHE_TTL_SECONDS: u64 = 24 * 60 * 60;
 
-/// The name of this digest's snapshot in KV. The number is the version of [`Cached`].
+/// The name of this digest's snapshot in KV. The number is the version of [`CacheEntry`].
 pub fn cache_key(digest: Digest) -> String {
     format!("snapshot:4:{}", digest.to_hex())
 }
 
 #[derive(Serialize, Deserialize)]
-struct Cached<S> {
+struct CacheEntry<S> {
     digest: String,
     snapshot: S,
 }
 
 /// Writes the value for KV.
 pub fn to_cache(digest: Digest, snapshot: &Snapshot) -> Option<String> {
-    serde_json::to_string(&Cached { digest: digest.to_hex(), snapshot }).ok()
+    serde_json::to_string(&CacheEntry { digest: digest.to_hex(), snapshot }).ok()
 }
 
 /// Reads a value from KV; `None` if it is not a snapshot of this digest.
 pub fn from_cache(digest: Digest, value: &str) -> Option<Snapshot> {
-    let cached: Cached<Snapshot> = serde_json::from_str(value).ok()?;
+    let cached: CacheEntry<Snapshot> = serde_json::from_str(value).ok()?;
     (cached.digest == digest.to_hex()).then_some(cached.snapshot)
 }
