@@ -137,8 +137,9 @@ impl App {
             Err(error) => error,
             created => return created,
         };
-        let (first, mut results, key) =
-            self.first(principal, error, |batch, key_id, digest| batch.add(keys::made_key(key_id, digest))).await?;
+        let (first, mut results, key) = self
+            .first(principal, error, |batch, key_id, digest| batch.add(keys::created_by_request(key_id, digest)))
+            .await?;
         self.first_created(principal, &first, results.take(key)?)
     }
 
@@ -158,7 +159,7 @@ impl App {
             created => return created,
         };
         let add_queries = |batch: &mut Batch, key_id: KeyId, digest: &str| {
-            (batch.add(keys::made_key(key_id, digest)), batch.add(read_resource(key_id, digest)))
+            (batch.add(keys::created_by_request(key_id, digest)), batch.add(read_resource(key_id, digest)))
         };
         let (first, mut results, (key, resource)) = self.first(principal, error, add_queries).await?;
         let created = self.first_created(principal, &first, results.take(key)?)?;
@@ -226,6 +227,9 @@ impl App {
     }
 
     /// The nonce of a new secret, if the request may be repeated and shows the secret again.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] without randomness.
     pub fn nonce(&self, principal: &Principal) -> Result<Option<Nonce>, Error> {
         if !principal.repeatable.as_ref().is_some_and(Repeatable::can_show_again) {
             return Ok(None);

@@ -75,7 +75,7 @@ impl Invitations<'_> {
             if same { Ok((invitation, token)) } else { Err(Error::Spent(first.subject)) }
         };
         self.app
-            .once(principal, invitations::made, answer, async |attempt| {
+            .once(principal, invitations::created_by_request, answer, async |attempt| {
                 self.create_once(attempt, principal, organization_id, email, role, lasts_ms).await
             })
             .await

@@ -114,6 +114,9 @@ impl Keys<'_> {
     }
 
     /// Creates a key in an organization with this policy, after the statements in the batch.
+    ///
+    /// # Errors
+    /// As [`Keys::create`].
     pub async fn create_after(
         &self,
         mut attempt: Attempt<'_>,
@@ -276,6 +279,9 @@ impl Keys<'_> {
 
     /// Changes a key that was read before, writes the event, and returns the key after the change. Of two
     /// simultaneous changes, one finds the key changed.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if the key was changed since it was read.
     pub async fn carry_out(
         &self,
         principal: &Principal,
@@ -436,6 +442,9 @@ fn reach(principal: &Principal, own: bool) -> Result<KeyReach, Error> {
 
 /// The keys that the caller may change: those that it may see. A project's key, which works in many places, may
 /// change only itself.
+///
+/// # Errors
+/// [`Error::NotFound`] or [`Error::Exceeds`] if the caller may change no key.
 pub fn reach_to_change(principal: &Principal, id: KeyId) -> Result<KeyReach, Error> {
     let own = id == principal.snapshot.key_id;
     if principal.snapshot.project_id.is_some() && !own {

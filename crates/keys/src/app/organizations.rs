@@ -77,7 +77,7 @@ impl Organizations<'_> {
         // The answer hands out a key that may do everything in its organization and never expires.
         check_holds(principal, &Scopes::Full, Role::Admin, None)?;
         self.app
-            .once_key_with(principal, organizations::made, async |mut attempt| {
+            .once_key_with(principal, organizations::created_by_request, async |mut attempt| {
                 let source = attempt.secret_bytes()?;
                 let (organization, created, mut batch) = self.found(new, false, &principal.actor(), source)?;
                 let details = json!({ "name": organization.name });
@@ -165,6 +165,9 @@ impl Organizations<'_> {
 
     /// Prepares an organization, its owner's first key, whose secret comes from `source`, and the batch that
     /// creates them. A new organization has no policy yet, so no rule applies to this key.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] without randomness.
     pub fn found(
         &self,
         new: NewOrganization,

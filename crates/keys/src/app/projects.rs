@@ -54,7 +54,7 @@ impl Projects<'_> {
             Organizations::new(self.app).get(principal, organization_id).await?.policy
         };
         self.app
-            .once_key_with(principal, projects::made, async |attempt| {
+            .once_key_with(principal, projects::created_by_request, async |attempt| {
                 let now = self.app.now();
                 let project = Project {
                     id: ProjectId::new(now, self.app.random_bits()?),

@@ -48,7 +48,7 @@ impl Teams<'_> {
         self.app
             .once(
                 principal,
-                teams::made,
+                teams::created_by_request,
                 |_, team| Ok(team),
                 async |attempt| {
                     let now = self.app.now();

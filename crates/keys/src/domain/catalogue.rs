@@ -505,9 +505,9 @@ mod tests {
         for (entries, index, says) in [
             (&["mcp", "full"][..], 1, "the only entry"),
             (&["full", "full"], 0, "the only entry"),
-            (&["datasets:read", "reader"], 1, "there are full, query_only, mcp"),
+            (&["datasets:read", "reader"], 1, "the bundles are full, query_only, mcp"),
             (&["mcp", "datasets:fly"], 1, "there is no scope `datasets:fly`"),
-            (&["Datasets:read"], 0, "is no scope"),
+            (&["Datasets:read"], 0, "is not a scope"),
             (&[""], 0, "neither"),
         ] {
             let (at, message) = expand(entries).unwrap_err();
@@ -544,9 +544,9 @@ mod tests {
             (
                 "/evaluations/resources/results",
                 json!({ "Read": "R" }),
-                "resources.results.Read: `results:Read` is no scope",
+                "resources.results.Read: `results:Read` is not a scope",
             ),
-            ("/bundles", json!({ "a:b": [] }), "bundles.a:b: a name has"),
+            ("/bundles", json!({ "a:b": [] }), "bundles.a:b: a name may contain"),
             ("/bundles", json!({ "a": ["x:read"] }), "bundles.a: there is no scope `x:read`"),
             ("/bundles", json!({ "a": ["*:fly"] }), "bundles.a: no scope matches `*:fly`"),
             ("/bundles", json!({ "a": ["*:read", "datasets:read"] }), "bundles.a: `datasets:read` appears twice"),
@@ -555,7 +555,7 @@ mod tests {
                 json!(["x:read"]),
                 "evaluations.presets[1].scopes: there is no scope `x:read`",
             ),
-            ("/evaluations/presets/1/scopes", json!(["x"]), "`x` is no scope"),
+            ("/evaluations/presets/1/scopes", json!(["x"]), "`x` is not a scope"),
         ] {
             let message = with(pointer, value).err().unwrap();
             assert!(message.contains(says), "{pointer}: {message}");

@@ -93,7 +93,7 @@ impl Repeatable {
         Some(move |bytes: &mut [u8]| {
             for chunk in bytes.chunks_mut(32) {
                 let block = mac(step.as_ref().map_err(Clone::clone)?, &[LABEL, &number.to_be_bytes(), key.as_bytes()])?;
-                chunk.iter_mut().zip(block).for_each(|(byte, made)| *byte = made);
+                chunk.iter_mut().zip(block).for_each(|(byte, derived)| *byte = derived);
                 number += 1;
             }
             Ok(())

@@ -257,6 +257,9 @@ pub fn hmac_sha256(secret: &str, text: &str) -> Option<[u8; 32]> {
 
 /// Appends a new secret and the checksum to the stem. `fill` provides random bytes. A byte of 248 or more is
 /// dropped: 248 is the largest multiple of 62 in a byte, and the rest would make some characters likelier.
+///
+/// # Errors
+/// The error of `fill`, unchanged.
 pub fn with_secret<E>(stem: String, mut fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<String, E> {
     let length = stem.len() + SECRET_LENGTH;
     let mut text = stem;

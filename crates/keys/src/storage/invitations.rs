@@ -64,7 +64,7 @@ pub fn list(
 }
 
 /// The invitation that the caller created under an Idempotency-Key, with the digest of its token.
-pub fn made(key_id: KeyId, digest: &str) -> Query<Option<(Invitation, String)>> {
+pub fn created_by_request(key_id: KeyId, digest: &str) -> Query<Option<(Invitation, String)>> {
     #[derive(Deserialize)]
     struct CreatedInvitationRow {
         #[serde(flatten)]

@@ -160,6 +160,9 @@ pub fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i
 }
 
 /// Reads the number of a new key.
+///
+/// # Errors
+/// [`DatabaseError::Failed`] if a row does not have the expected columns.
 pub fn read_number(rows: Vec<Row>) -> Result<Option<i64>, DatabaseError> {
     #[derive(Deserialize)]
     struct NumberRow {
@@ -181,13 +184,16 @@ pub fn get(reach: KeyReach, key: KeyRef) -> Query<Option<Key>> {
 
 /// The key that the caller created or rotated under an Idempotency-Key, with the stored digest of its newest
 /// secret.
-pub fn made_key(key_id: KeyId, digest: &str) -> Query<Option<(Key, String)>> {
+pub fn created_by_request(key_id: KeyId, digest: &str) -> Query<Option<(Key, String)>> {
     let sql = format!("SELECT {COLUMNS}, digest FROM keys WHERE id = {SUBJECT}");
-    Query::new(statement!(sql, key_id, digest), read_made_key)
+    Query::new(statement!(sql, key_id, digest), read_key_and_digest)
 }
 
-/// Reads the rows of [`made_key`].
-pub fn read_made_key(rows: Vec<Row>) -> Result<Option<(Key, String)>, DatabaseError> {
+/// Reads the rows of [`created_by_request`].
+///
+/// # Errors
+/// [`DatabaseError::Failed`] if a row does not have the expected columns.
+pub fn read_key_and_digest(rows: Vec<Row>) -> Result<Option<(Key, String)>, DatabaseError> {
     #[derive(Deserialize)]
     struct DigestRow {
         digest: String,

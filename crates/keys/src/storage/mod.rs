@@ -204,6 +204,9 @@ impl Conditions {
 }
 
 /// Reads the rows of a statement into a type with its columns.
+///
+/// # Errors
+/// [`DatabaseError::Failed`] if a row does not have these columns.
 pub fn typed<T: DeserializeOwned>(rows: Vec<Row>) -> Result<Vec<T>, DatabaseError> {
     rows.into_iter()
         .map(|row| serde_json::from_value(Value::Object(row)))

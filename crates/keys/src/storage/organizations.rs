@@ -63,7 +63,7 @@ pub fn exists(id: OrganizationId) -> Query<bool> {
 }
 
 /// The organization of the key that the caller created under an Idempotency-Key.
-pub fn made(key_id: KeyId, digest: &str) -> Query<Option<Organization>> {
+pub fn created_by_request(key_id: KeyId, digest: &str) -> Query<Option<Organization>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM organizations WHERE id = (SELECT organization_id FROM keys WHERE id = {SUBJECT})"
     );

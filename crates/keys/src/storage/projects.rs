@@ -36,7 +36,7 @@ pub fn get(organization_id: OrganizationId, id: ProjectId) -> Query<Option<Proje
 }
 
 /// The project of the key that the caller created under an Idempotency-Key.
-pub fn made(key_id: KeyId, digest: &str) -> Query<Option<Project>> {
+pub fn created_by_request(key_id: KeyId, digest: &str) -> Query<Option<Project>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM projects WHERE id = (SELECT project_id FROM keys WHERE id = {SUBJECT}) \
          AND deleted_at IS NULL"

@@ -29,7 +29,7 @@ pub fn insert(organization_id: OrganizationId, team: &Team) -> Query<Option<Team
 }
 
 /// The team that the caller created under an Idempotency-Key.
-pub fn made(key_id: KeyId, digest: &str) -> Query<Option<Team>> {
+pub fn created_by_request(key_id: KeyId, digest: &str) -> Query<Option<Team>> {
     Query::first(statement!(format!("SELECT {COLUMNS} FROM teams WHERE id = {SUBJECT}"), key_id, digest))
 }
 
