@@ -193,7 +193,7 @@ mod tests {
                 Some(3),
             ),
             (
-                "row asked for was pruned and nothing behind it",
+                "first row was pruned and nothing after it",
                 &[news(0, 0, &[(4, OTHER)]), news(4, 1, &[(6, OTHER), (5, OTHER)])],
                 Some(3),
             ),
@@ -233,7 +233,7 @@ mod tests {
                 80,
             ),
             ("answer that was overtaken", vec![news(0, 10, &[(2, KEY), (1, KEY)]), news(0, 20, &[(1, KEY)])], 90),
-            ("feed that starts anew behind a gap", vec![news(0, 20, &[(1, KEY)]), news(0, 10, &[(9, KEY)])], 80),
+            ("feed that starts again after a gap", vec![news(0, 20, &[(1, KEY)]), news(0, 10, &[(9, KEY)])], 80),
         ] {
             assert_eq!(feed(&all).age_ms(UnixMillis(100)), Some(expected), "{case}");
         }

@@ -69,8 +69,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// The scopes of a key: full access, or a list, which may be empty. In JSON and in the database, full access is
-/// `null` and a list is an array.
+/// The scopes of a key: a list, which may be empty, or `null` for full access.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Option<Vec<Scope>>", into = "Option<Vec<Scope>>")]
 #[schemars(inline)]

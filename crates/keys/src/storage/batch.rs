@@ -154,6 +154,6 @@ impl Results {
     pub fn take<T>(&mut self, handle: Handle<T>) -> Result<T, DatabaseError> {
         let position = usize::try_from(handle.index + self.prepended).ok();
         let rows = position.and_then(|position| self.rows.get_mut(position)).map(std::mem::take);
-        (handle.read)(rows.ok_or_else(|| DatabaseError::Failed("the database gave too few results".to_owned()))?)
+        (handle.read)(rows.ok_or_else(|| DatabaseError::Failed("the database returned too few results".to_owned()))?)
     }
 }
