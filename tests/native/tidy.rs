@@ -33,7 +33,7 @@ fn sources() -> Vec<Source> {
                 continue;
             }
             let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-            if !name.ends_with(".rs") || name.contains("/build/") {
+            if path.extension().is_none_or(|extension| extension != "rs") || name.contains("/build/") {
                 continue;
             }
             let text = fs::read_to_string(&path).unwrap();
@@ -280,7 +280,9 @@ fn named(text: &str) -> BTreeSet<&str> {
 /// The README and the pages of the book: each with its path and its text.
 fn documents() -> Vec<(String, String)> {
     let pages = fs::read_dir(Path::new(ROOT).join("docs/src")).unwrap().map(|entry| entry.unwrap().file_name());
-    let pages = pages.map(|name| name.into_string().unwrap()).filter(|name| name.ends_with(".md"));
+    let pages = pages
+        .map(|name| name.into_string().unwrap())
+        .filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "md"));
     let paths = pages.map(|name| format!("docs/src/{name}")).chain(["README.md".to_owned()]);
     paths.map(|path| (path.clone(), read(&path))).collect()
 }

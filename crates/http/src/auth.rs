@@ -47,12 +47,14 @@ impl Permission {
     }
 
     /// The same permission, which keys that are bound to one thing have, too.
+    #[must_use]
     pub const fn bound(mut self) -> Self {
         self.bound = true;
         self
     }
 
     /// The same permission for organizations with an active subscription alone.
+    #[must_use]
     pub const fn paid(mut self) -> Self {
         self.paid = true;
         self
@@ -65,6 +67,9 @@ impl Permission {
 }
 
 /// Lets a key pass if it is good and has the permission.
+///
+/// # Errors
+/// The refusal of the key, or [`Problem::LiveEvaluationKey`] or an unpaid subscription.
 pub fn admit(app: &App, principal: &Principal, permission: &Permission) -> Result<(), Problem> {
     let scopes = permission.scope.as_slice();
     let decision = decide(&principal.snapshot, scopes, app.clock.now());
@@ -93,6 +98,9 @@ fn credential(request: &Request) -> Option<&str> {
 }
 
 /// The key that was sent, whatever it may do and be it at its end.
+///
+/// # Errors
+/// [`Problem::MissingKey`], or the refusal of a text that is no key or of a key that does not exist.
 pub async fn identify(
     app: &App,
     request: &Request,
@@ -111,6 +119,9 @@ pub async fn identify(
 }
 
 /// The meaning of the header `Idempotency-Key`, if it was sent.
+///
+/// # Errors
+/// [`Error::Invalid`] if the header's value is no such key.
 pub fn repeatable(request: &Request) -> Result<Option<Repeatable>, Problem> {
     let Some(key) = request.header("idempotency-key") else { return Ok(None) };
     let caller = KeyText::parse(credential(request).unwrap_or_default()).map_err(|_| Refusal::Malformed)?;

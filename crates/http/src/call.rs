@@ -57,6 +57,9 @@ impl<'a> Call<'a> {
     }
 
     /// The id of the key that the path names. Other texts name nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for any other text.
     pub fn key_id(&self) -> Result<KeyId, Error> {
         KeyId::parse(self.param("id")).ok_or(Error::NotFound)
     }

@@ -26,6 +26,9 @@ pub struct Action<'a> {
 }
 
 /// Answers a call in the name of the key that its request shows.
+///
+/// # Errors
+/// The refusal of the key, or the handler's problem.
 pub async fn answer(call: &Call<'_>, action: Action<'_>) -> Result<Response, Problem> {
     let mut principal = identify(call.app, call.request, call.request_id, Freshness::Bounded).await?;
     let admitted = admit(call.app, &principal, action.permission);
@@ -37,6 +40,9 @@ pub async fn answer(call: &Call<'_>, action: Action<'_>) -> Result<Response, Pro
 }
 
 /// Carries out an action for which the key was admitted, or else notes the refusal.
+///
+/// # Errors
+/// The refusal of the key, or the handler's problem.
 pub async fn act(
     call: &Call<'_>,
     action: Action<'_>,

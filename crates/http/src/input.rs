@@ -21,6 +21,9 @@ use crate::{body, message::Request, problem::Problem};
 use bitting_keys::app::error::Error;
 
 /// Reads the body as a `T`.
+///
+/// # Errors
+/// [`Problem::BodyTooLarge`], [`Problem::MalformedJson`], or [`Error::Invalid`] with the field that is wrong.
 pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
     // Read again, straight into the type, which refuses two fields with one name.
     let mut json = serde_json::Deserializer::from_slice(object(request)?);
@@ -55,6 +58,9 @@ fn wrong_field(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem
 
 /// Reads the query as a `T`, which has a field for each parameter and denies unknown ones. Of a
 /// parameter that was sent more than once the last counts, unless it is a list.
+///
+/// # Errors
+/// [`Error::Invalid`] with the parameter that is wrong.
 pub fn query<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
     let pairs: Vec<_> = form_urlencoded::parse(request.query.as_bytes()).collect();
     let pairs = pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
@@ -205,6 +211,9 @@ pub struct Query(Vec<(String, String)>);
 
 impl Query {
     /// Reads the query, whose parameters must all be among `known`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the parameter that is not known.
     pub fn strict(request: &Request, known: &[&str]) -> Result<Self, Problem> {
         let query = Self::lenient(request);
         match query.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
@@ -233,12 +242,18 @@ impl Query {
     }
 
     /// The value of a parameter, read by `parse`, which says what it must be otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if `parse` does not read the value.
     pub fn read<T>(&self, name: &str, must: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
         let read = |text: &str| parse(text).ok_or_else(|| Error::invalid(name, format!("must be {must}")).into());
         self.get(name).map(read).transpose()
     }
 
     /// The values of a parameter that may be sent more than once, or with commas, or both.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if `parse` does not read one of the values.
     pub fn list<T>(
         &self,
         name: &str,

@@ -46,6 +46,9 @@ impl<T> PageBody<T> {
 }
 
 /// `starting_after` or `ending_before`. The key itself need not be there any more: ids are ordered.
+///
+/// # Errors
+/// [`Error::Invalid`] for a text that is no key id, or for both parameters at once.
 pub fn cursor(query: &Query) -> Result<KeyCursor, Problem> {
     let after = query.read("starting_after", "a key id", KeyId::parse)?;
     let before = query.read("ending_before", "a key id", KeyId::parse)?;
@@ -53,6 +56,9 @@ pub fn cursor(query: &Query) -> Result<KeyCursor, Problem> {
 }
 
 /// The same of parameters that were read.
+///
+/// # Errors
+/// [`Error::Invalid`] if both are given.
 pub fn between(after: Option<KeyId>, before: Option<KeyId>) -> Result<KeyCursor, Error> {
     match (after, before) {
         (None, None) => Ok(KeyCursor::Start),

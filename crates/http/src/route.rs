@@ -76,12 +76,14 @@ impl Route {
     }
 
     /// The same row for bodies of so many bytes at most.
+    #[must_use]
     pub const fn limit(mut self, max_bytes: usize) -> Self {
         self.reading = Reading::UpTo(max_bytes);
         self
     }
 
     /// The same row with a handler that reads the body itself, piece by piece.
+    #[must_use]
     pub const fn streamed(mut self) -> Self {
         self.reading = Reading::Streamed;
         self

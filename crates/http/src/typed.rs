@@ -13,6 +13,9 @@ use crate::{call::Call, input, message::Response, operation::Operation, problem:
 /// What a handler takes from the request: one of the types here, several in a tuple, or `()`.
 pub trait Input: Sized {
     /// Reads it.
+    ///
+    /// # Errors
+    /// The problem of what was sent.
     fn read(call: &Call<'_>) -> Result<Self, Problem>;
     /// Documents it.
     fn describe(operation: &mut Operation<'_>);

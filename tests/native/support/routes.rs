@@ -248,6 +248,12 @@ impl Known {
 
 /// The one table of what the walks must know of a route: a new route gets a row if it takes a body, or is in another
 /// way not as [`Known::usual`] says. Every failure of a walk names the route and this table.
+#[expect(
+    clippy::too_many_lines,
+    clippy::match_same_arms,
+    clippy::unnested_or_patterns,
+    reason = "this is a table with a row for each route"
+)]
 fn known(method: &str, template: &str, targets: &Targets) -> Known {
     use Creates::{Nothing, Secret, Something};
     let route = Known::usual(method, template);

@@ -39,7 +39,7 @@ use crate::permissions::{ORGANIZATION_READ, ORGANIZATION_WRITE, PROJECTS_READ, P
 pub static ROUTES: Table = Table {
     surface: Some(Surface::Confident),
     prefix: Some("/confident"),
-    envelope: envelope,
+    envelope,
     rows: &[
         route!(GET "/v1/organization" ORGANIZATION_READ get_organization),
         route!(PUT "/v1/organization" ORGANIZATION_WRITE update_organization),

@@ -34,7 +34,7 @@ use crate::permissions::{READ, WRITE};
 pub static ROUTES: Table = Table {
     surface: Some(Surface::Trulayer),
     prefix: Some("/trulayer"),
-    envelope: envelope,
+    envelope,
     rows: &[
         route!(GET "/v1/apikeys" READ list),
         route!(POST "/v1/apikeys" WRITE create),

@@ -177,7 +177,7 @@ pub(crate) fn get(viewer: Viewer, id: DatasetId) -> Query<Option<Permitted<Datas
 
 /// The data set that was made under an Idempotency-Key.
 pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<Dataset>> {
-    let sql = format!("SELECT {COLUMNS} FROM datasets WHERE id = {} AND ends_at IS NULL", SUBJECT);
+    let sql = format!("SELECT {COLUMNS} FROM datasets WHERE id = {SUBJECT} AND ends_at IS NULL");
     Query::first(statement!(sql, key_id, digest))
 }
 

@@ -79,7 +79,7 @@ pub(crate) fn get(viewer: Viewer, id: EvaluationId) -> Query<Option<Permitted<Ev
 
 /// The evaluation that was made under an Idempotency-Key.
 pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<Evaluation>> {
-    let sql = format!("SELECT {COLUMNS} FROM evaluations WHERE id = {}", SUBJECT);
+    let sql = format!("SELECT {COLUMNS} FROM evaluations WHERE id = {SUBJECT}");
     Query::first(statement!(sql, key_id, digest))
 }
 

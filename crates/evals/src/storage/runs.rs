@@ -127,8 +127,7 @@ pub(crate) fn fail_broken_off(since: UnixMillis, now: UnixMillis, limit: i64) ->
 /// the last statement gives one row for each run.
 pub(crate) fn prune(limit: i64) -> Vec<Statement> {
     let due = format!(
-        "SELECT id FROM runs WHERE keep_until IS NOT NULL AND keep_until <= {} ORDER BY keep_until, id LIMIT :limit",
-        DATABASE_NOW,
+        "SELECT id FROM runs WHERE keep_until IS NOT NULL AND keep_until <= {DATABASE_NOW} ORDER BY keep_until, id LIMIT :limit",
     );
     vec![
         statement!(format!("DELETE FROM review_items WHERE run_id IN ({due})"), limit),
@@ -158,7 +157,7 @@ pub(crate) fn some(viewer: Viewer, ids: &[RunId]) -> Query<Vec<Run>> {
 
 /// The run that was made under an Idempotency-Key.
 pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<Run>> {
-    let sql = format!("SELECT {COLUMNS} FROM runs WHERE id = {}", SUBJECT);
+    let sql = format!("SELECT {COLUMNS} FROM runs WHERE id = {SUBJECT}");
     Query::first(statement!(sql, key_id, digest))
 }
 

@@ -148,8 +148,7 @@ pub(crate) fn prune_evals(limit: i64) -> Statement {
 fn prune_table(table: &str, key: &str, limit: i64) -> Statement {
     let sql = format!(
         "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} \
-         WHERE keep_until IS NOT NULL AND keep_until <= {} ORDER BY keep_until LIMIT :limit) RETURNING id",
-        DATABASE_NOW,
+         WHERE keep_until IS NOT NULL AND keep_until <= {DATABASE_NOW} ORDER BY keep_until LIMIT :limit) RETURNING id",
     );
     statement!(sql, limit)
 }

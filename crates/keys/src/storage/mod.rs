@@ -216,6 +216,9 @@ pub fn typed<T: DeserializeOwned>(rows: Vec<Row>) -> Result<Vec<T>, DatabaseErro
 
 /// Reads the rows of a statement that selects the columns of two values. `serde(flatten)` would do the same for ten
 /// times the code.
+///
+/// # Errors
+/// As [`typed`].
 pub fn typed_pairs<A: DeserializeOwned, B: DeserializeOwned>(rows: Vec<Row>) -> Result<Vec<(A, B)>, DatabaseError> {
     let first = typed::<A>(rows.clone())?;
     Ok(first.into_iter().zip(typed::<B>(rows)?).collect())
