@@ -93,7 +93,7 @@ pub(crate) fn get(viewer: Viewer, id: LiveEvaluationId) -> Query<Option<Permitte
 /// The live evaluation whose key was made under an Idempotency-Key.
 pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<LiveEvaluation>> {
     let sql =
-        format!("SELECT {COLUMNS} FROM live_evaluations WHERE id = (SELECT bound_to FROM keys WHERE id = {SUBJECT})",);
+        format!("SELECT {COLUMNS} FROM live_evaluations WHERE id = (SELECT bound_to FROM keys WHERE id = {SUBJECT})");
     Query::first(statement!(sql, key_id, digest))
 }
 

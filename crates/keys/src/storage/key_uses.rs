@@ -60,7 +60,7 @@ fn json(list: &[impl Serialize]) -> Value {
     serde_json::to_value(list).unwrap_or_default()
 }
 
-/// The usage of a key on each of the last [`DAYS`] days, oldest first, including days without any.
+/// The usage of a key on each of the last `DAYS` days, oldest first, including days without any.
 pub fn daily(key_id: KeyId, now: UnixMillis) -> Query<Vec<DailyUses>> {
     let today = day(now);
     let days: Vec<i64> = (today - DAYS + 1..=today).collect();

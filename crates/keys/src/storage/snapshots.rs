@@ -120,7 +120,7 @@ pub fn by_digest(candidates: &[Digest]) -> Query<Option<SnapshotRow>> {
 /// does. It only keeps KV from filling with unused keys.
 pub const CACHE_TTL_SECONDS: u64 = 24 * 60 * 60;
 
-/// The name of this digest's snapshot in KV. The number is the version of [`CacheEntry`].
+/// The name of this digest's snapshot in KV. The number is the version of `CacheEntry`.
 pub fn cache_key(digest: Digest) -> String {
     format!("snapshot:4:{}", digest.to_hex())
 }
