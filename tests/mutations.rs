@@ -19,8 +19,8 @@ const HISTORIES: u32 = 5_000;
 /// How many histories must pass with every rule in place, so that the copy itself is no reason to fail.
 const HISTORIES_WITH_EVERY_RULE: u32 = 200;
 
-const FEED: &str = "src/domain/feed.rs";
-const VERIFY: &str = "src/app/verify.rs";
+const FEED: &str = "crates/keys/src/domain/feed.rs";
+const VERIFY: &str = "crates/keys/src/app/verify.rs";
 const SQLITE: &str = "tests/native/support/sqlite.rs";
 
 /// Each rule: its name, where it stands, what stands there, and what stands there without the rule;
@@ -95,13 +95,13 @@ const MUTATIONS: [[&str; 4]; 18] = [
     ],
     [
         "no_guard",
-        "src/app/mod.rs",
+        "crates/keys/src/app/mod.rs",
         "batch.execute_first(changes::guard(&principal.snapshot));",
         "if !MUTATED { batch.execute_first(changes::guard(&principal.snapshot)); }",
     ],
     [
         "caller_not_judged_again",
-        "src/http/verify.rs",
+        "crates/api/src/verify.rs",
         "call.app.still_good(principal)?;",
         "if !MUTATED { call.app.still_good(principal)?; }",
     ],
@@ -140,7 +140,7 @@ const MUTATIONS: [[&str; 4]; 18] = [
 const COPY: [[&str; 3]; 5] = [
     [FEED, "PAGE: i64 = 1_000", "PAGE: i64 = 8"],
     [
-        "src/lib.rs",
+        "crates/keys/src/lib.rs",
         "pub mod app;",
         "/// Whether the rule of this name is missing.
         pub fn mutated(name: &str) -> bool {
@@ -152,7 +152,7 @@ const COPY: [[&str; 3]; 5] = [
     ],
     ["Cargo.toml", "name = \"bitting\"", "name = \"bitting-mutated\""],
     ["Cargo.toml", "[lib]", "[lib]\nname = \"bitting\""],
-    ["Cargo.toml", "members = [\"xtask\", \"xtask/pack\"]", ""],
+    ["Cargo.toml", "members = [\"crates/*\", \"xtask\", \"xtask/pack\"]", "members = [\"crates/*\"]"],
 ];
 
 #[test]
@@ -187,7 +187,7 @@ fn copy() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutations");
     let _ = fs::remove_dir_all(&copy);
-    for path in ["Cargo.toml", "Cargo.lock", "catalogue.json", "schema.sql", "src", "tests/native"] {
+    for path in ["Cargo.toml", "Cargo.lock", "api", "catalogue.json", "crates", "schema.sql", "src", "tests/native"] {
         copy_all(&root.join(path), &copy.join(path));
     }
     fs::write(copy.join("tests/native/main.rs"), "//! The simulation alone.\nmod simulation;\nmod support;\n").unwrap();
@@ -195,7 +195,7 @@ fn copy() -> PathBuf {
         replace(&copy.join(file), from, to);
     }
     for [name, file, from, to] in MUTATIONS {
-        let krate = if file.starts_with("src") { "crate" } else { "bitting" };
+        let krate = if file.starts_with("crates/keys/") { "crate" } else { "bitting_keys" };
         replace(&copy.join(file), from, &to.replace("MUTATED", &format!("{krate}::mutated(\"{name}\")")));
     }
     copy
