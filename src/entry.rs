@@ -106,8 +106,8 @@ async fn page(app: &App, request: &Request, request_id: &str) -> Option<Response
 }
 
 #[cfg(not(feature = "pages"))]
-async fn page(_: &App, _: &Request, _: &str) -> Option<Response> {
-    None
+fn page(_: &App, _: &Request, _: &str) -> std::future::Ready<Option<Response>> {
+    std::future::ready(None)
 }
 
 /// Answers everybody for a deployment whose configuration cannot be read; `message` is for the log alone.
@@ -115,13 +115,11 @@ pub fn misconfigured(request: &Request, message: &str, clock: &dyn Clock, entrop
     let id = request_id(request, clock, entropy);
     log::error!("the configuration is wrong: {message} (request {id})");
     #[cfg(feature = "pages")]
-    let page = bitting_pages::misconfigured(request, &id);
-    #[cfg(not(feature = "pages"))]
-    let page = None;
-    let response = page.unwrap_or_else(|| {
-        Problem::App(Error::Unavailable(String::new())).response(tables().envelope(&request.path), &id)
-    });
-    named(response, id)
+    if let Some(page) = bitting_pages::misconfigured(request, &id) {
+        return named(page, id);
+    }
+    let problem = Problem::App(Error::Unavailable(String::new()));
+    named(problem.response(tables().envelope(&request.path), &id), id)
 }
 
 fn named(mut response: Response, request_id: String) -> Response {

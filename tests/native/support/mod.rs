@@ -615,7 +615,18 @@ impl Rows for Swept {
 /// These variables, and the operator's secret.
 fn variable(variables: &[(&str, &str)], name: &str) -> Option<String> {
     let given = variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned());
-    given.or((name == "OPERATOR_SECRET").then(|| OPERATOR_SECRET.to_owned()))
+    given.or_else(|| match name {
+        "OPERATOR_SECRET" => Some(OPERATOR_SECRET.to_owned()),
+        "CATALOGUE" if !cfg!(feature = "evaluations") => Some(catalogue_of_this_build()),
+        _ => None,
+    })
+}
+
+/// The repository's catalogue with the surfaces that this build serves.
+fn catalogue_of_this_build() -> String {
+    let mut file: Value = serde_json::from_str(include_str!("../../../catalogue.json")).unwrap();
+    file["surfaces"] = entry::SURFACES.iter().map(|surface| surface.as_str()).collect();
+    file.to_string()
 }
 
 /// The configuration that these variables make.
