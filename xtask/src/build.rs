@@ -63,12 +63,33 @@ pub(crate) fn build(profile: Profile) -> Result {
 
 /// Compiles the program that packs the Worker.
 pub(crate) fn compile_tool() -> Result<String> {
-    run(&["cargo", "build", "--quiet", "--locked", "--profile", "xtask", "--package", "pack"])
+    let build = ["cargo", "build", "--quiet", "--locked", "--profile", "xtask", "--package", "pack"];
+    run(&[&build[..], &["--no-default-features", "--features", &surfaces()?]].concat())
 }
 
-/// Compiles the Worker.
+/// Compiles the Worker with the surfaces that the catalogue names.
 pub(crate) fn compile_worker(profile: Profile) -> Result<String> {
-    run(&["cargo", "build", "--quiet", "--locked", "--lib", "--target", TARGET, "--profile", profile.name()])
+    compile_surfaces(profile, &surfaces()?)
+}
+
+/// Compiles the Worker with these surfaces, whose names are those of Cargo features, with commas between them.
+pub(crate) fn compile_surfaces(profile: Profile, surfaces: &str) -> Result<String> {
+    let build = ["cargo", "build", "--quiet", "--locked", "--lib", "--package", "bitting", "--target", TARGET];
+    let rest = ["--profile", profile.name(), "--no-default-features", "--features", surfaces];
+    run(&[&build[..], &rest].concat())
+}
+
+/// Returns the names in the list `surfaces` of catalogue.json, with commas between them. The rest of the file is for
+/// `pack` to read, which takes longer to compile.
+fn surfaces() -> Result<String> {
+    let text = fs::read_to_string("catalogue.json").map_err(|error| format!("catalogue.json: {error}"))?;
+    let wrong = "catalogue.json: `surfaces` must be a list of names, as [\"pages\", \"mcp\"]";
+    let list = text.split_once("\"surfaces\"").ok_or(wrong)?.1;
+    let (before, list) = list.split_once('[').ok_or(wrong)?;
+    let (list, _) = list.split_once(']').ok_or(wrong)?;
+    let names: Vec<&str> = list.split(',').map(|name| name.trim().trim_matches('"')).collect();
+    let plain = |name: &&str| name.bytes().all(|byte| byte.is_ascii_lowercase());
+    if before.trim() == ":" && names.iter().all(plain) { Ok(names.join(",")) } else { Err(wrong.into()) }
 }
 
 /// Makes the modules in `build/` from what was compiled, unless they are made from the same already.
@@ -81,13 +102,24 @@ pub(crate) fn pack(profile: Profile) -> Result {
     fs::create_dir_all("build")?;
     // Without its stamp a build that is interrupted from here on is made again by the next run.
     let _ = fs::remove_file(stamp);
-    run(&[PACK, profile.wasm(), "build"])?;
+    pack_into(profile, "build")?;
+    fs::write(stamp, inputs)?;
+    Ok(())
+}
+
+/// Makes the modules in a folder from what was compiled.
+pub(crate) fn pack_into(profile: Profile, folder: &str) -> Result {
+    fs::create_dir_all(folder)?;
+    run(&[PACK, profile.wasm(), folder])?;
     if profile == Profile::Release {
-        let wasm = "build/index_bg.wasm";
-        let optimizer = ["node", "node_modules/binaryen/bin/wasm-opt", "-O", wasm, "-o", wasm];
+        let wasm = &format!("{folder}/index_bg.wasm");
+        let optimizer = ["node", "node_modules/binaryen/bin/wasm-opt", wasm, "-o", wasm];
+        // gzip finds what repeats within 32 KiB, so functions that were made from one stand beside each other, in the
+        // order of their names. The second run drops the names.
+        let smaller = ["-g", "-O", "--reorder-functions-by-name"];
+        run(&[&optimizer[..], &WASM_FEATURES, &smaller].concat())?;
         run(&[&optimizer[..], &WASM_FEATURES].concat())?;
     }
-    fs::write(stamp, inputs)?;
     Ok(())
 }
 

@@ -2,10 +2,19 @@
 
 use std::thread::{self, ScopedJoinHandle};
 
-use crate::build::{Profile, compile_tool, compile_worker, pack};
+use crate::Result;
+use crate::build::{Profile, compile_surfaces, compile_tool, compile_worker, pack, pack_into};
 use crate::deny;
-use crate::process::{fail, run_with};
+use crate::process::{fail, run, run_with};
 use crate::steps::{Stopwatch, chromium, npm_packages, python_packages, step, step_run, wasm_target};
+
+/// Every surface but the evaluations.
+const WITHOUT_EVALUATIONS: &str = "braintrust,confident,trulayer,pages,mcp";
+
+/// Smaller Workers: the name of the step, the surfaces, and the most bytes after gzip. The budget of the whole one
+/// stands in tests/e2e/keys.test.mjs.
+const SMALLER: [(&str, &str, usize); 2] =
+    [("Worker without evaluations", WITHOUT_EVALUATIONS, 720_000), ("Worker with keys alone", "", 500_000)];
 
 /// What the test runners wrote.
 struct Reports {
@@ -46,6 +55,11 @@ fn native() -> String {
     step_run("clippy", &clippy);
     // `pack` is left out: it has no tests, and wasm-bindgen would be compiled a second time for it.
     let report = step_run("cargo test", &["cargo", "test", "--locked", "--workspace", "--exclude", "pack"]);
+    let without = ["--no-default-features", "--features", WITHOUT_EVALUATIONS];
+    let test = ["cargo", "test", "--locked", "--test", "without_evaluations"];
+    let report = report + &step_run("cargo test, without evaluations", &[&test[..], &without].concat());
+    let clippy = ["cargo", "clippy", "--quiet", "--locked", "--lib", "--no-default-features", "--", "-D", "warnings"];
+    step_run("clippy, keys alone", &clippy);
     step("cargo doc", || {
         let doc = ["cargo", "doc", "--quiet", "--locked", "--workspace", "--no-deps", "--document-private-items"];
         run_with(&doc, &[("RUSTDOCFLAGS", "-D warnings")])
@@ -61,7 +75,7 @@ fn workerd<'scope>(packages: ScopedJoinHandle<'scope, ()>, python: ScopedJoinHan
     });
     join(packages);
     step("build/", || pack(Profile::Release));
-    thread::scope(|scope| {
+    let reports = thread::scope(|scope| {
         let node = ["node", "--test", "--test-reporter=spec"];
         let browser = scope.spawn(move || {
             chromium();
@@ -79,14 +93,32 @@ fn workerd<'scope>(packages: ScopedJoinHandle<'scope, ()>, python: ScopedJoinHan
         scope.spawn(|| {
             // In the release profile, because the build has just compiled its procedural macros for it.
             let clippy = ["cargo", "clippy", "--quiet", "--locked", "--release", "--lib"];
+            let crates = ["bitting", "bitting-keys", "bitting-http", "bitting-api", "bitting-pages", "bitting-evals"];
+            let crates: Vec<&str> = crates.iter().flat_map(|name| ["--package", *name]).collect();
             let rest = ["--target", "wasm32-unknown-unknown", "--", "-D", "warnings"];
-            step_run("clippy for wasm32", &[&clippy[..], &rest].concat())
+            step_run("clippy for wasm32", &[&clippy[..], &crates, &rest].concat())
         });
         scope.spawn(|| step_run("wrangler deploy --dry-run", &["wrangler", "deploy", "--dry-run"]));
         let end_to_end = step_run("end-to-end tests", &[&node[..], &["tests/e2e/*.test.mjs"]].concat());
         let (sdk, documents) = join(python);
         Reports { end_to_end, browser: join(browser), documents, sdk }
-    })
+    });
+    // Last, because they take the place of the Worker that cargo has compiled for all others.
+    for (name, surfaces, budget) in SMALLER {
+        step(name, || check_size(surfaces, budget));
+    }
+    reports
+}
+
+/// Builds the Worker with these surfaces alone, and compares its size with the budget.
+fn check_size(surfaces: &str, budget: usize) -> Result {
+    let folder = "target/smaller";
+    compile_surfaces(Profile::Release, surfaces)?;
+    pack_into(Profile::Release, folder)?;
+    let gzip = "console.log(require('zlib').gzipSync(require('fs').readFileSync(process.argv[1])).length)";
+    let bytes: usize = run(&["node", "-e", gzip, &format!("{folder}/index_bg.wasm")])?.trim().parse()?;
+    println!("          {bytes} bytes after gzip, of {budget}");
+    if bytes <= budget { Ok(()) } else { Err(format!("it has {bytes} bytes after gzip, and {budget} at most").into()) }
 }
 
 fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
