@@ -28,7 +28,7 @@ test("somebody is invited, put into a team, and the trail tells of it", async ()
   await page.getByText("ann@example.com", { exact: true }).waitFor();
   await page.getByLabel("Address").fill("ann@example.com");
   await page.getByRole("button", { name: "Make the link" }).click();
-  await page.getByText("There is an open invitation for this address.").waitFor();
+  await page.getByText("This address already has an open invitation. Revoke it first.").waitFor();
   assert.equal(await page.locator(":focus").inputValue(), "ann@example.com");
 
   await page.getByRole("link", { name: "Teams" }).click();
