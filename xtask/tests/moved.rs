@@ -32,6 +32,7 @@ fn build(root: &Path, manifest: Option<&Path>) -> Output {
 fn build_works_where_cargo_says_and_not_where_it_was_compiled() {
     let root = checkout("moved");
     fs::write(root.join("wrangler.toml"), "").unwrap();
+    fs::write(root.join("catalogue.json"), r#"{"surfaces": []}"#).unwrap();
     let output = build(&root, Some(&root.join("xtask")));
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
