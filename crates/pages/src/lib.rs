@@ -61,13 +61,13 @@ pub async fn answer(
 ) -> Response {
     let mut response = match found {
         Ok((route, params)) => page(app, request, route, params, request_id).await,
-        // Whoever asks once more for the address of an answer to a form.
+        // The address of an answer to a form, asked for once more.
         Err(Problem::MethodNotAllowed(_)) if ["GET", "HEAD"].contains(&request.method.as_str()) => {
             see_other(routes::above(&request.path).unwrap_or("/"))
         }
         Err(problem) => problem_page(None, &problem),
     };
-    if request.path.starts_with("/sign-in/") || request.path.starts_with("/invitations/") {
+    if routes::at(&request.path).is_some_and(|route| route.has_secret_path) {
         layout::keep_address(&mut response);
     }
     response
@@ -107,7 +107,7 @@ async fn page(
         log_failure(route.name.method, route.name.path, problem, request_id);
         problem_page(session.map(|session| (session, request.path.as_str())), problem)
     };
-    if !session::can_be_kept(request) && !request.path.starts_with(assets::FOLDER) {
+    if !session::can_be_kept(request) && !route.without_tls {
         return refused::needs_tls(request);
     }
     if route.name.method == "POST" && !form::is_from_here(request) {

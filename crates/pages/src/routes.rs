@@ -33,20 +33,40 @@ pub struct PageRoute {
     pub(crate) name: RowName,
     /// The party that may see it, and the handler.
     pub(crate) access: Access,
+    /// True if the path holds a secret, which no `Referer` and no cache may learn.
+    pub(crate) has_secret_path: bool,
+    /// True if it is served without TLS, too: it neither reads nor sets a session.
+    pub(crate) without_tls: bool,
+}
+
+impl PageRoute {
+    const fn new(method: &'static str, path: &'static str, access: Access) -> Self {
+        Self { name: RowName { method, path }, access, has_secret_path: false, without_tls: false }
+    }
+
+    /// The same row for a path that holds a secret.
+    const fn secret_path(mut self) -> Self {
+        self.has_secret_path = true;
+        self
+    }
+
+    /// The same row, served without TLS, too.
+    const fn without_tls(mut self) -> Self {
+        self.without_tls = true;
+        self
+    }
 }
 
 macro_rules! page {
     ($method:ident $path:literal anybody $handler:path) => {
-        PageRoute {
-            name: RowName { method: stringify!($method), path: $path },
-            access: Access::Anybody(|call| Box::pin($handler(call))),
-        }
+        PageRoute::new(stringify!($method), $path, Access::Anybody(|call| Box::pin($handler(call))))
     };
     ($method:ident $path:literal $scope:ident $handler:path) => {
-        PageRoute {
-            name: RowName { method: stringify!($method), path: $path },
-            access: Access::Session($scope, |call, session| Box::pin($handler(call, session))),
-        }
+        PageRoute::new(
+            stringify!($method),
+            $path,
+            Access::Session($scope, |call, session| Box::pin($handler(call, session))),
+        )
     };
 }
 
@@ -56,11 +76,11 @@ static PAGES: &[PageRoute] = &[
     page!(GET "/sign-in" anybody sign_in::show),
     page!(POST "/sign-in" anybody sign_in::with_key),
     page!(POST "/sign-in/access" anybody access::sign_in),
-    page!(GET "/sign-in/:token" anybody sign_in::show_link),
-    page!(POST "/sign-in/:token" anybody sign_in::with_link),
+    page!(GET "/sign-in/:token" anybody sign_in::show_link).secret_path(),
+    page!(POST "/sign-in/:token" anybody sign_in::with_link).secret_path(),
     page!(POST "/sign-out" ANY sign_in::out),
-    page!(GET "/invitations/:token" anybody invitations::show),
-    page!(POST "/invitations/:token" anybody invitations::accept),
+    page!(GET "/invitations/:token" anybody invitations::show).secret_path(),
+    page!(POST "/invitations/:token" anybody invitations::accept).secret_path(),
     page!(GET "/settings" anybody sign_in::home),
     page!(GET "/settings/keys" READ keys::list),
     page!(GET "/settings/keys/new" WRITE new_key::show),
@@ -103,7 +123,7 @@ static PAGES: &[PageRoute] = &[
     page!(POST "/settings/organization" MANAGE_ORGANIZATION organization::change),
     page!(GET "/settings/audit" AUDIT audit::list),
     page!(GET "/settings/audit/export" AUDIT audit::export),
-    page!(GET "/settings/assets/:file" anybody assets::get),
+    page!(GET "/settings/assets/:file" anybody assets::get).without_tls(),
     // What begins like a page belongs to the pages.
     page!(GET "/settings/*rest" anybody refused::no_such_page),
 ];
@@ -119,9 +139,14 @@ pub fn find<'a>(method: &str, path: &'a str) -> Result<(&'static PageRoute, Para
     PATHS.find(method, path)
 }
 
+/// The row for a path, whatever the method.
+pub(crate) fn at(path: &str) -> Option<&'static PageRoute> {
+    PATHS.at(path)
+}
+
 /// The page above a path to which only a form leads: where that form is, or where one finds it.
 pub(crate) fn above(path: &str) -> Option<&str> {
-    let page = PATHS.at(path)?;
+    let page = at(path)?;
     let (mut template, mut path) = (page.name.path, path);
     while let (Some((above, _)), Some((shorter, _))) = (template.rsplit_once('/'), path.rsplit_once('/')) {
         (template, path) = (above, shorter);
