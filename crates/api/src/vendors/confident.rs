@@ -41,40 +41,40 @@ pub static ROUTES: Table = Table {
     prefix: Some("/confident"),
     envelope,
     rows: &[
-        route!(GET "/v1/organization" ORGANIZATION_READ get_organization),
-        route!(PUT "/v1/organization" ORGANIZATION_WRITE update_organization),
+        route!(GET "/v1/organization" ORGANIZATION_READ get_organization::<V1>),
+        route!(PUT "/v1/organization" ORGANIZATION_WRITE update_organization::<V1>),
         route!(GET "/v1/organization/api-keys" READ list),
-        route!(POST "/v1/organization/api-keys" WRITE create),
-        route!(GET "/v1/organization/api-keys/:id" READ get),
-        route!(PUT "/v1/organization/api-keys/:id" WRITE update),
+        route!(POST "/v1/organization/api-keys" WRITE create::<V1>),
+        route!(GET "/v1/organization/api-keys/:id" READ get::<V1>),
+        route!(PUT "/v1/organization/api-keys/:id" WRITE update::<V1>),
         route!(DELETE "/v1/organization/api-keys/:id" WRITE delete),
         route!(GET "/v1/projects" PROJECTS_READ list_projects),
         route!(POST "/v1/projects" PROJECTS_WRITE create_project),
-        route!(GET "/v1/projects/:project" PROJECTS_READ get_project),
-        route!(PUT "/v1/projects/:project" PROJECTS_WRITE update_project),
+        route!(GET "/v1/projects/:project" PROJECTS_READ get_project::<V1>),
+        route!(PUT "/v1/projects/:project" PROJECTS_WRITE update_project::<V1>),
         route!(DELETE "/v1/projects/:project" PROJECTS_WRITE delete_project),
         route!(GET "/v1/projects/:project/api-keys" READ list),
-        route!(POST "/v1/projects/:project/api-keys" WRITE create),
-        route!(GET "/v1/projects/:project/api-keys/:id" READ get),
-        route!(PUT "/v1/projects/:project/api-keys/:id" WRITE update),
+        route!(POST "/v1/projects/:project/api-keys" WRITE create::<V1>),
+        route!(GET "/v1/projects/:project/api-keys/:id" READ get::<V1>),
+        route!(PUT "/v1/projects/:project/api-keys/:id" WRITE update::<V1>),
         route!(DELETE "/v1/projects/:project/api-keys/:id" WRITE delete),
-        route!(GET "/v2/organization" ORGANIZATION_READ get_organization),
-        route!(PUT "/v2/organization" ORGANIZATION_WRITE update_organization),
+        route!(GET "/v2/organization" ORGANIZATION_READ get_organization::<V2>),
+        route!(PUT "/v2/organization" ORGANIZATION_WRITE update_organization::<V2>),
         route!(GET "/v2/organization/api-keys" READ list),
-        route!(POST "/v2/organization/api-keys" WRITE create),
-        route!(GET "/v2/organization/api-keys/:id" READ get),
-        route!(PUT "/v2/organization/api-keys/:id" WRITE update),
+        route!(POST "/v2/organization/api-keys" WRITE create::<V2>),
+        route!(GET "/v2/organization/api-keys/:id" READ get::<V2>),
+        route!(PUT "/v2/organization/api-keys/:id" WRITE update::<V2>),
         route!(DELETE "/v2/organization/api-keys/:id" WRITE delete),
         route!(POST "/v2/organization/api-keys/:id/rotate" WRITE rotate),
         route!(GET "/v2/projects" PROJECTS_READ list_projects),
         route!(POST "/v2/projects" PROJECTS_WRITE create_project),
-        route!(GET "/v2/projects/:project" PROJECTS_READ get_project),
-        route!(PUT "/v2/projects/:project" PROJECTS_WRITE update_project),
+        route!(GET "/v2/projects/:project" PROJECTS_READ get_project::<V2>),
+        route!(PUT "/v2/projects/:project" PROJECTS_WRITE update_project::<V2>),
         route!(DELETE "/v2/projects/:project" PROJECTS_WRITE delete_project),
         route!(GET "/v2/projects/:project/api-keys" READ list),
-        route!(POST "/v2/projects/:project/api-keys" WRITE create),
-        route!(GET "/v2/projects/:project/api-keys/:id" READ get),
-        route!(PUT "/v2/projects/:project/api-keys/:id" WRITE update),
+        route!(POST "/v2/projects/:project/api-keys" WRITE create::<V2>),
+        route!(GET "/v2/projects/:project/api-keys/:id" READ get::<V2>),
+        route!(PUT "/v2/projects/:project/api-keys/:id" WRITE update::<V2>),
         route!(DELETE "/v2/projects/:project/api-keys/:id" WRITE delete),
         route!(POST "/v2/projects/:project/api-keys/:id/rotate" WRITE rotate),
     ],
@@ -109,11 +109,26 @@ fn success(data: &impl Serialize) -> Response {
     Response::json(200, &Envelope { success: true, data })
 }
 
-/// An object as this version of the surface sends it: `/v1` in a wrapper, `/v2` bare.
-fn one(call: &Call<'_>, wrapper: &str, object: &impl Serialize) -> Response {
-    if call.path.starts_with("/v1/") {
+/// A version of this surface.
+pub(crate) trait Version {
+    /// An answer that holds one object, whose kind is the wrapper's name.
+    fn object(wrapper: &str, object: &impl Serialize) -> Response;
+}
+
+/// `/v1`, which sends an object in a wrapper.
+pub(crate) struct V1;
+
+/// `/v2`, which sends an object bare.
+pub(crate) struct V2;
+
+impl Version for V1 {
+    fn object(wrapper: &str, object: &impl Serialize) -> Response {
         success(&Map::from_iter([(wrapper.to_owned(), json!(object))]))
-    } else {
+    }
+}
+
+impl Version for V2 {
+    fn object(_: &str, object: &impl Serialize) -> Response {
         success(object)
     }
 }
@@ -203,7 +218,7 @@ pub(crate) async fn list(call: &Call<'_>, principal: &Principal) -> Result<Respo
     Ok(success(&json!({ "apiKeys": keys })))
 }
 
-pub(crate) async fn create(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn create<V: Version>(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Body {
@@ -226,7 +241,7 @@ pub(crate) async fn create(call: &Call<'_>, principal: &Principal) -> Result<Res
         Projects::new(call.app).get(principal, principal.snapshot.organization_id, id).await?;
     }
     let created = Keys::new(call.app).create(principal, new).await.map_err(named_here)?;
-    Ok(one(call, "apiKey", &ApiKey::revealed(&created, now)))
+    Ok(V::object("apiKey", &ApiKey::revealed(&created, now)))
 }
 
 fn in_days(days: i64, now: UnixMillis) -> Result<UnixMillis, Error> {
@@ -236,13 +251,13 @@ fn in_days(days: i64, now: UnixMillis) -> Result<UnixMillis, Error> {
     Err(Error::invalid("expiresInDays", format!("must be from 1 to {MAX_DAYS}")))
 }
 
-pub(crate) async fn get(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn get<V: Version>(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let key = path_key(call, principal).await?;
-    Ok(one(call, "apiKey", &ApiKey::new(&key, call.app.clock.now())))
+    Ok(V::object("apiKey", &ApiKey::new(&key, call.app.clock.now())))
 }
 
 /// Switches a key on or off.
-pub(crate) async fn update(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn update<V: Version>(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     struct Body {
         valid: bool,
@@ -251,7 +266,7 @@ pub(crate) async fn update(call: &Call<'_>, principal: &Principal) -> Result<Res
     let before = path_key(call, principal).await?;
     let change = KeyChange { enabled: Some(valid), ..KeyChange::default() };
     let key = Keys::new(call.app).change(principal, &before, &change, false).await?;
-    Ok(one(call, "apiKey", &ApiKey::new(&key, call.app.clock.now())))
+    Ok(V::object("apiKey", &ApiKey::new(&key, call.app.clock.now())))
 }
 
 pub(crate) async fn delete(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
@@ -306,21 +321,24 @@ struct OrganizationBody<'a> {
     created_at: Rfc3339,
 }
 
-fn organization(call: &Call<'_>, organization: &Organization) -> Response {
+fn organization<V: Version>(organization: &Organization) -> Response {
     let body = OrganizationBody {
         id: organization.id,
         name: &organization.name,
         plan: "FREE",
         created_at: Rfc3339(organization.created_at),
     };
-    one(call, "organization", &body)
+    V::object("organization", &body)
 }
 
-pub(crate) async fn get_organization(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
-    Ok(organization(call, &Organizations::new(call.app).get(principal, principal.snapshot.organization_id).await?))
+pub(crate) async fn get_organization<V: Version>(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    Ok(organization::<V>(&Organizations::new(call.app).get(principal, principal.snapshot.organization_id).await?))
 }
 
-pub(crate) async fn update_organization(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn update_organization<V: Version>(
+    call: &Call<'_>,
+    principal: &Principal,
+) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     struct Body {
         name: Name,
@@ -328,7 +346,7 @@ pub(crate) async fn update_organization(call: &Call<'_>, principal: &Principal) 
     let Body { name } = input::body(call.request)?;
     let change = organization::OrganizationChange { name: Some(name), ..organization::OrganizationChange::default() };
     let renamed = Organizations::new(call.app).update(principal, principal.snapshot.organization_id, &change).await?;
-    Ok(organization(call, &renamed))
+    Ok(organization::<V>(&renamed))
 }
 
 #[derive(Serialize)]
@@ -382,12 +400,12 @@ pub(crate) async fn create_project(call: &Call<'_>, principal: &Principal) -> Re
     Ok(success(&json!({ "project": ProjectBody::new(&project), "apiKey": key })))
 }
 
-pub(crate) async fn get_project(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn get_project<V: Version>(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let project = Projects::new(call.app).get(principal, principal.snapshot.organization_id, project_id(call)?).await?;
-    Ok(one(call, "project", &ProjectBody::new(&project)))
+    Ok(V::object("project", &ProjectBody::new(&project)))
 }
 
-pub(crate) async fn update_project(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+pub(crate) async fn update_project<V: Version>(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     struct Body {
         name: Option<Name>,
@@ -398,7 +416,7 @@ pub(crate) async fn update_project(call: &Call<'_>, principal: &Principal) -> Re
     let project = Projects::new(call.app)
         .update(principal, principal.snapshot.organization_id, project_id(call)?, &change)
         .await?;
-    Ok(one(call, "project", &ProjectBody::new(&project)))
+    Ok(V::object("project", &ProjectBody::new(&project)))
 }
 
 pub(crate) async fn delete_project(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
