@@ -1,21 +1,26 @@
 //! `GET /openapi.json`: the document and the table of routes say the same.
 
-use std::{collections::BTreeSet, env, fs};
+use std::{collections::BTreeSet, env, fs, sync::LazyLock};
 
 use bitting::entry::tables;
 use bitting_api::document::openapi;
 use serde_json::{Map, Value, json};
 
 use crate::support::{
-    Envelope, OPERATOR_SECRET, World, envelope,
+    Envelope, World, envelope,
+    examples::{Exchange, add_examples, exchanges},
+    handlers::descriptions,
     reference::reference,
-    request,
-    routes::{every_route, prepared},
 };
 
-/// The document as the code makes it, whatever the file says.
+/// Returns the document as the code makes it, whatever the file says.
 fn document() -> Value {
-    openapi(tables()).into()
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+        let mut document = openapi(tables(), &descriptions()).into();
+        add_examples(&mut document);
+        document
+    });
+    DOCUMENT.clone()
 }
 
 /// The document as the Worker serves it: what was in the file when this was built.
@@ -127,7 +132,9 @@ fn every_schema_and_every_field_is_described() {
         for fields in members(schema, "properties") {
             for (field, schema) in fields.as_object().unwrap() {
                 // What tells variants apart is described with each of them.
-                assert!(schema["description"].is_string() || schema["const"].is_string(), "{name}.{field}");
+                let is_described =
+                    schema["description"].is_string() || schema["const"].is_string() || *schema == json!({});
+                assert!(is_described, "{name}.{field}");
             }
         }
     }
@@ -209,7 +216,7 @@ fn misfit_finds_what_does_not_fit() {
 #[test]
 fn every_request_and_every_answer_fits_its_schema() {
     let document = document();
-    for route in every_route(&prepared().2) {
+    for Exchange { route, answer, is_repeatable } in exchanges() {
         let operation = &document["paths"][braces(route.template)][route.method.to_lowercase()];
         if operation.is_null() {
             continue;
@@ -225,27 +232,15 @@ fn every_request_and_every_answer_fits_its_schema() {
         } else {
             fits(schema, &route.known.body);
         }
-        // There can be one bootstrap, and that was it.
-        let (world, credential) = if route.access == "operator" {
-            (World::new(), OPERATOR_SECRET.to_owned())
-        } else {
-            let (world, owner, _) = prepared();
-            (world, owner)
-        };
-        let mut request = request(route.method, &route.path, &credential, &route.known.body);
-        request.headers.push(("idempotency-key".to_owned(), route.name().replace(' ', "")));
-        let before = world.database.count("idempotency_keys");
-        let answer = world.send(&request);
-        assert!(answer.status < 300, "{route}: {}", answer.json);
         let documented = &operation["responses"][answer.status.to_string()];
         if answer.status == 204 {
-            assert_eq!(documented, &json!({ "description": "Done" }), "{route}");
+            assert_eq!(documented, &json!({ "description": "Done, without a body" }), "{route}");
         } else if documented["content"].get("text/csv; charset=utf-8").is_none() {
             fits(&documented["content"]["application/json"]["schema"], &answer.json);
         }
         let in_header = |parameter: &Value| parameter["in"] == "header" && parameter["name"] == "Idempotency-Key";
         let repeatable = operation["parameters"].as_array().unwrap().iter().any(in_header);
-        assert_eq!(world.database.count("idempotency_keys") > before, repeatable, "{route}");
+        assert_eq!(is_repeatable, repeatable, "{route}");
         assert_eq!(operation["responses"].get("422").is_some(), repeatable, "{route}");
     }
 }

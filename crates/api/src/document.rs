@@ -2,6 +2,8 @@
 //! requests and write the answers. Making it takes more code than all else that the Worker does, so a test makes
 //! it and compares it with the file that the Worker serves.
 
+use std::collections::BTreeMap;
+
 use bitting_http::{
     auth::Permission,
     operation::Operation,
@@ -14,11 +16,42 @@ use serde_json::{Map, Value, json};
 
 use bitting_keys::domain::catalogue::Surface;
 
-/// Where schemas that have a name stand.
+/// The place of the named schemas.
 const SCHEMAS: &str = "/components/schemas";
 
-/// Makes the document, for the test that keeps the file up to date.
-pub fn openapi(tables: &Tables) -> Map<String, Value> {
+/// The groups of operations, by the files of their handlers.
+const TAGS: [(&str, &str); 17] = [
+    ("audit", "The audit log of an organization."),
+    ("bootstrap", "The first organization of a deployment."),
+    ("datasets", "Data sets: columns, rows, uploads, exports and shares."),
+    ("error_analysis", "Notes and categories for runs that did not pass."),
+    ("evaluations", "Evaluations: input columns and a judge, with variants and shares."),
+    ("invitations", "Invitations to join an organization."),
+    ("keys", "API keys: create, list, change, rotate and revoke them."),
+    ("live_evaluations", "Deployed evaluations and their keys."),
+    ("openapi", "The description of this API."),
+    ("organizations", "Organizations, their settings and projects."),
+    ("people", "The members of an organization, their roles and sign-in links."),
+    ("review", "The queue of runs that people judge."),
+    ("runs", "Runs of live evaluations and their results."),
+    ("teams", "Teams of an organization, with which resources are shared."),
+    ("verify", "Verification of keys."),
+    ("projects", "Projects of an organization."),
+    ("scopes", "The scopes that keys can have."),
+];
+
+const DESCRIPTION: &str = "\
+Issues, verifies, scopes, rotates and revokes API keys. A revoked key is refused everywhere within the deployment's \
+staleness bound, which `max_staleness_ms` tells.
+
+Send an API key as `Authorization: Bearer <key>`. Each operation names the scope that the key needs in \
+`x-required-scope`. Errors are problem details (RFC 9457) with a stable `error.code`.
+
+Lists are paged: `limit` items at most, the newest first. If `has_more` is true, send the id of the last item as \
+`starting_after` to get the next page.";
+
+/// Builds the document. `descriptions` has the documentation of each handler by its name: `keys::create`.
+pub fn openapi(tables: &Tables, descriptions: &BTreeMap<String, String>) -> Map<String, Value> {
     let generator = |settings: SchemaSettings| {
         settings.with(|settings| {
             settings.definitions_path = SCHEMAS.into();
@@ -32,7 +65,7 @@ pub fn openapi(tables: &Tables) -> Map<String, Value> {
         let Some(document) = &route.document else { continue };
         let path: Vec<String> = route.name.path.split('/').map(segment).collect();
         let mut operation = Operation::new(&mut read, &mut written);
-        let described = described(table, route, document, &mut operation);
+        let described = described(table, route, document, descriptions, &mut operation);
         if let Some(path) = paths.entry(path.join("/")).or_insert_with(|| json!({})).as_object_mut() {
             path.insert(route.name.method.to_ascii_lowercase(), described);
         }
@@ -45,7 +78,17 @@ pub fn openapi(tables: &Tables) -> Map<String, Value> {
     let mut schemas = written.take_definitions(true);
     // What is read and written is described as it is read: that fits what is written, too.
     schemas.append(&mut read.take_definitions(true));
-    schemas.values_mut().for_each(tidy);
+    schemas.values_mut().for_each(tidy_schema);
+    schemas.values_mut().for_each(without_defaults);
+    let mut paths = Value::Object(paths);
+    tidy_schema(&mut paths);
+    let used =
+        |tag: &str| operations(&paths).any(|operation| operation.pointer("/tags/0").is_some_and(|name| name == tag));
+    let tags: Vec<Value> = TAGS
+        .into_iter()
+        .filter(|(name, _)| used(name))
+        .map(|(name, description)| json!({ "name": name, "description": description }))
+        .collect();
     let members = [
         ("openapi", json!("3.1.0")),
         (
@@ -54,10 +97,14 @@ pub fn openapi(tables: &Tables) -> Map<String, Value> {
                 "title": "Bitting",
                 "version": env!("CARGO_PKG_VERSION"),
                 "summary": "Creates, verifies, scopes, rotates, revokes and expires API keys.",
+                "description": DESCRIPTION,
+                "contact": { "name": "The operator of this deployment" },
                 "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
             }),
         ),
-        ("paths", paths.into()),
+        ("servers", json!([{ "url": "/", "description": "This deployment" }])),
+        ("tags", tags.into()),
+        ("paths", paths),
         (
             "components",
             json!({
@@ -78,7 +125,19 @@ fn segment(segment: &str) -> String {
     segment.strip_prefix(':').map_or_else(|| segment.to_owned(), |name| format!("{{{name}}}"))
 }
 
-fn described(table: &Table, route: &Route, document: &Document, operation: &mut Operation<'_>) -> Value {
+/// Returns all operations.
+fn operations(paths: &Value) -> impl Iterator<Item = &Value> {
+    let methods = paths.as_object().into_iter().flat_map(Map::values).filter_map(Value::as_object);
+    methods.flat_map(Map::values)
+}
+
+fn described(
+    table: &Table,
+    route: &Route,
+    document: &Document,
+    descriptions: &BTreeMap<String, String>,
+    operation: &mut Operation<'_>,
+) -> Value {
     (document.describe)(operation);
     let security = match &route.access {
         Access::Anybody(_) => json!([]),
@@ -106,6 +165,7 @@ fn described(table: &Table, route: &Route, document: &Document, operation: &mut 
         "operationId": document.operation_id(),
         "tags": [document.handler.split("::").next()],
         "summary": document.summary,
+        "description": descriptions.get(document.handler_name()),
         "security": security,
         "x-surface": table.surface.map(Surface::as_str),
         "x-required-scope": scope,
@@ -124,16 +184,77 @@ fn refusal(status: u16, problem: &Schema) -> Value {
     json!({ "description": title(status), "content": { "application/problem+json": { "schema": problem } } })
 }
 
-/// Drops what says nothing: that a field which may be left out is then null.
-fn tidy(schema: &mut Value) {
+/// Rewrites what generators of clients cannot read: enumerations of one constant each, choices of one or within
+/// another, formats that no standard knows, and defaults that say nothing.
+fn tidy_schema(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
+            members.values_mut().for_each(tidy_schema);
             if members.get("default").is_some_and(Value::is_null) {
                 members.remove("default");
             }
-            members.values_mut().for_each(tidy);
+            if members.get("format").is_some_and(|format| format == "uint") {
+                members.remove("format");
+            }
+            enumerate(members);
+            flatten_choices(members);
         }
-        Value::Array(items) => items.iter_mut().for_each(tidy),
+        Value::Array(items) => items.iter_mut().for_each(tidy_schema),
+        _ => {}
+    }
+}
+
+/// Writes a choice between constants, each with its description, as an enumeration.
+fn enumerate(members: &mut Map<String, Value>) {
+    let Some(variants) = members.get("oneOf").and_then(Value::as_array) else { return };
+    let constant = |variant: &Value| variant.get("const").filter(|value| value.is_string()).cloned();
+    let Some(values) = variants.iter().map(constant).collect::<Option<Vec<Value>>>() else { return };
+    let described = variants.iter().zip(&values).filter_map(|(variant, value)| {
+        let description = variant.get("description").and_then(Value::as_str)?;
+        Some(format!("\n- `{}`: {description}", value.as_str()?))
+    });
+    let meanings: String = described.collect();
+    let description = members.get("description").and_then(Value::as_str).unwrap_or_default();
+    let description = format!("{description}\n{meanings}").trim().to_owned();
+    members.remove("oneOf");
+    members.insert("type".to_owned(), "string".into());
+    members.insert("enum".to_owned(), values.into());
+    members.insert("description".to_owned(), description.into());
+}
+
+/// Takes choices within a choice into it, and replaces a choice of one by that one.
+fn flatten_choices(members: &mut Map<String, Value>) {
+    let Some(Value::Array(choices)) = members.get_mut("anyOf") else { return };
+    let inner = |choice: &Value| match choice.as_object() {
+        Some(only) if only.len() == 1 => only.get("anyOf").and_then(Value::as_array).cloned(),
+        _ => None,
+    };
+    let flat: Vec<Value> =
+        choices.iter().flat_map(|choice| inner(choice).unwrap_or_else(|| vec![choice.clone()])).collect();
+    if let [Value::Object(only)] = flat.as_slice() {
+        let only = only.clone();
+        members.remove("anyOf");
+        for (name, value) in only {
+            members.entry(name).or_insert(value);
+        }
+    } else {
+        members.insert("anyOf".to_owned(), flat.into());
+    }
+}
+
+/// Moves the defaults of fields into their descriptions: a field with a default may be left out, and some generators
+/// of clients ask for it.
+fn without_defaults(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            if let Some(default) = members.remove("default") {
+                let description = members.get("description").and_then(Value::as_str).unwrap_or_default();
+                let description = format!("{description} `{default}` by default.").trim().to_owned();
+                members.insert("description".to_owned(), description.into());
+            }
+            members.values_mut().for_each(without_defaults);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_defaults),
         _ => {}
     }
 }

@@ -160,7 +160,8 @@ impl JsonSchema for Rfc3339 {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         if generator.contract().is_deserialize() {
-            return json_schema!({ "type": "string", "anyOf": [{ "format": "date-time" }, { "format": "date" }] });
+            let string = |format: &str| json_schema!({ "type": "string", "format": format });
+            return json_schema!({ "anyOf": [string("date-time"), string("date")] });
         }
         json_schema!({ "type": "string", "format": "date-time" })
     }

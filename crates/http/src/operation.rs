@@ -49,16 +49,18 @@ impl<'a> Operation<'a> {
         self.body = Some(json!({ "required": true, "content": { "application/json": { "schema": schema } } }));
     }
 
-    /// A body of one of these types that is read piece by piece.
-    pub fn upload(&mut self, content_types: &[&str]) {
-        let content = content_types.iter().map(|name| ((*name).to_owned(), json!({ "schema": { "type": "string" } })));
+    /// A body of one of these content types, each with its schema, that is read piece by piece.
+    pub fn upload(&mut self, content_types: &[(&str, Value)]) {
+        let content = content_types.iter().map(|(name, schema)| ((*name).to_owned(), json!({ "schema": schema })));
         self.body = Some(json!({ "required": true, "content": content.collect::<Map<_, _>>() }));
     }
 
     /// The answer to what went well.
     pub fn answer<T: JsonSchema>(&mut self, status: u16, content_type: &str) {
         let schema = self.written.subschema_for::<T>();
-        let answer = json!({ "description": "Done", "content": { content_type: { "schema": schema } } });
+        let described = T::json_schema(self.written);
+        let description = described.get("description").and_then(Value::as_str).unwrap_or("Done");
+        let answer = json!({ "description": description, "content": { content_type: { "schema": schema } } });
         self.responses.insert(status.to_string(), answer);
     }
 
@@ -72,7 +74,7 @@ impl<'a> Operation<'a> {
 
     /// An answer without a body.
     pub fn empty(&mut self, status: u16) {
-        self.responses.insert(status.to_string(), json!({ "description": "Done" }));
+        self.responses.insert(status.to_string(), json!({ "description": "Done, without a body" }));
     }
 
     /// The header that makes a repeated request harmless.

@@ -60,11 +60,14 @@ pub struct Document {
 }
 
 impl Document {
-    /// The name of the operation, and of the tool: `keys_create`.
+    /// Returns the handler's name without the type that a generic handler is for.
+    pub fn handler_name(&self) -> &'static str {
+        self.handler.split_once("::<").map_or(self.handler, |(name, _)| name)
+    }
+
+    /// Returns the name of the operation, and of the tool: `keys_create`.
     pub fn operation_id(&self) -> String {
-        // Without the type that a generic handler is for.
-        let (name, _) = self.handler.split_once("::<").unwrap_or((self.handler, ""));
-        name.replace("::", "_")
+        self.handler_name().replace("::", "_")
     }
 }
 

@@ -212,7 +212,12 @@ impl Input for UnreadBody {
     }
 
     fn describe(operation: &mut Operation<'_>) {
-        operation.upload(&["text/csv", "application/json", NDJSON]);
+        let rows = json!({ "type": "array", "items": { "type": "object", "additionalProperties": true } });
+        operation.upload(&[
+            ("text/csv", json!({ "type": "string", "description": "The columns' names in the first line." })),
+            ("application/json", rows),
+            (NDJSON, json!({ "type": "string", "description": "A row on each line, as an object." })),
+        ]);
         operation.problem(400);
     }
 }

@@ -44,7 +44,7 @@ pub enum Judge {
         column: Name,
         /// The value.
         #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-        #[schemars(extend("type" = ["string", "number", "boolean", "array", "object"]))]
+        #[schemars(extend("type" = ["string", "number", "boolean", "array", "object"], "items" = {}))]
         expected: Option<Value>,
         /// The name of the column that has the value.
         #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
@@ -102,7 +102,7 @@ pub enum Judge {
         column: Name,
         /// The schema: draft 2020-12 without inner `$id`s, anchors, dynamic references and `unevaluated…`; a `$ref`
         /// is `#` or `#/$defs/` and a name.
-        #[schemars(extend("type" = ["object", "boolean"]))]
+        #[schemars(extend("anyOf" = [{ "type": "object", "additionalProperties": true }, { "type": "boolean" }]))]
         schema: Value,
     },
     /// It passes if the value of a column is a number within these bounds, of which it has one at least. A text
@@ -231,12 +231,17 @@ pub struct Judgment {
 
 /// The document's rule for a judge that compares with a value or with a column.
 fn either() -> Value {
-    serde_json::json!([{ "required": ["expected"] }, { "required": ["expected_column"] }])
+    serde_json::json!([with("expected"), with("expected_column")])
 }
 
 /// The document's rule for a judge that has bounds.
 fn bounds() -> Value {
-    serde_json::json!([{ "required": ["min"] }, { "required": ["max"] }])
+    serde_json::json!([with("min"), with("max")])
+}
+
+/// The schema of an object that has this member.
+fn with(member: &str) -> Value {
+    serde_json::json!({ "required": [member], "properties": { member: {} } })
 }
 
 /// Reads a whole number, as which JSON has 3.0, too, that may be left out and must not be null.
