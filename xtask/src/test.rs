@@ -16,6 +16,9 @@ const WITHOUT_EVALUATIONS: &str = "braintrust,confident,trulayer,pages,mcp";
 const SMALLER: [(&str, &str, usize); 2] =
     [("Worker without evaluations", WITHOUT_EVALUATIONS, 720_000), ("Worker with keys alone", "", 500_000)];
 
+/// The end of a clippy command.
+const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
+
 /// What the test runners wrote.
 struct Reports {
     end_to_end: String,
@@ -43,7 +46,7 @@ pub(crate) fn check_all() {
     print("cargo test", &native, |line| line.starts_with("test result: ") && !line.contains(" 0 passed; 0 failed"));
     print("node --test", &workerd.end_to_end, of_node);
     print("node --test, in a browser", &workerd.browser, of_node);
-    print("node --test, the documents", &workerd.documents, of_node);
+    print("node --test, documents and clients", &workerd.documents, of_node);
     print("Python SDK", &workerd.sdk, |line| ["Ran ", "OK", "FAILED"].iter().any(|start| line.starts_with(start)));
     println!("\nAll checks passed in {}.", watch.to_string().trim());
 }
@@ -51,15 +54,17 @@ pub(crate) fn check_all() {
 fn native() -> String {
     step_run("cargo fmt", &["cargo", "fmt", "--all", "--check"]);
     step("licences and sources", deny::check_quickly);
-    let clippy = ["cargo", "clippy", "--quiet", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
-    step_run("clippy", &clippy);
+    let clippy = ["cargo", "clippy", "--quiet", "--locked", "--workspace", "--all-targets"];
+    step_run("clippy", &[&clippy[..], &DENY_WARNINGS].concat());
     // `pack` is left out: it has no tests, and wasm-bindgen would be compiled a second time for it.
     let report = step_run("cargo test", &["cargo", "test", "--locked", "--workspace", "--exclude", "pack"]);
     let without = ["--no-default-features", "--features", WITHOUT_EVALUATIONS];
     let test = ["cargo", "test", "--locked", "--test", "without_evaluations"];
     let report = report + &step_run("cargo test, without evaluations", &[&test[..], &without].concat());
-    let clippy = ["cargo", "clippy", "--quiet", "--locked", "--lib", "--no-default-features", "--", "-D", "warnings"];
-    step_run("clippy, keys alone", &clippy);
+    let clippy = ["cargo", "clippy", "--quiet", "--locked", "--test", "without_evaluations"];
+    step_run("clippy, without evaluations", &[&clippy[..], &without, &DENY_WARNINGS].concat());
+    let clippy = ["cargo", "clippy", "--quiet", "--locked", "--lib", "--no-default-features"];
+    step_run("clippy, keys alone", &[&clippy[..], &DENY_WARNINGS].concat());
     step("cargo doc", || {
         let doc = ["cargo", "doc", "--quiet", "--locked", "--workspace", "--no-deps", "--document-private-items"];
         run_with(&doc, &[("RUSTDOCFLAGS", "-D warnings")])
@@ -87,7 +92,8 @@ fn workerd<'scope>(packages: ScopedJoinHandle<'scope, ()>, python: ScopedJoinHan
                 let unittest = ["target/python/bin/python", "-m", "unittest", "discover"];
                 step_run("Python SDK tests", &[&unittest[..], &["--start-directory", "tests/sdk"]].concat())
             });
-            let documents = step_run("documents", &[&node[..], &["tests/docs/*.test.mjs"]].concat());
+            let documents = ["tests/docs/*.test.mjs", "tests/clients/*.test.mjs"];
+            let documents = step_run("documents and clients", &[&node[..], &documents].concat());
             (join(sdk), documents)
         });
         scope.spawn(|| {
@@ -95,8 +101,10 @@ fn workerd<'scope>(packages: ScopedJoinHandle<'scope, ()>, python: ScopedJoinHan
             let clippy = ["cargo", "clippy", "--quiet", "--locked", "--release", "--lib"];
             let crates = ["bitting", "bitting-keys", "bitting-http", "bitting-api", "bitting-pages", "bitting-evals"];
             let crates: Vec<&str> = crates.iter().flat_map(|name| ["--package", *name]).collect();
-            let rest = ["--target", "wasm32-unknown-unknown", "--", "-D", "warnings"];
-            step_run("clippy for wasm32", &[&clippy[..], &crates, &rest].concat())
+            let target = ["--target", "wasm32-unknown-unknown"];
+            step_run("clippy for wasm32", &[&clippy[..], &crates, &target, &DENY_WARNINGS].concat());
+            let alone = ["--package", "bitting", "--no-default-features"];
+            step_run("clippy for wasm32, keys alone", &[&clippy[..], &alone, &target, &DENY_WARNINGS].concat())
         });
         scope.spawn(|| step_run("wrangler deploy --dry-run", &["wrangler", "deploy", "--dry-run"]));
         let end_to_end = step_run("end-to-end tests", &[&node[..], &["tests/e2e/*.test.mjs"]].concat());

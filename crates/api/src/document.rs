@@ -80,6 +80,7 @@ pub fn openapi(tables: &Tables, descriptions: &BTreeMap<String, String>) -> Map<
     schemas.append(&mut read.take_definitions(true));
     schemas.values_mut().for_each(tidy_schema);
     schemas.values_mut().for_each(without_defaults);
+    name_variants(&mut schemas);
     let mut paths = Value::Object(paths);
     tidy_schema(&mut paths);
     let used =
@@ -220,6 +221,43 @@ fn enumerate(members: &mut Map<String, Value>) {
     members.insert("type".to_owned(), "string".into());
     members.insert("enum".to_owned(), values.into());
     members.insert("description".to_owned(), description.into());
+}
+
+/// Gives each variant of a tagged choice a name of its own, as `RegexJudge` for the `Judge` of type `regex`, and tells
+/// readers which member is the tag.
+fn name_variants(schemas: &mut Map<String, Value>) {
+    let mut named = Map::new();
+    for (name, schema) in schemas.iter_mut() {
+        let Some(variants) = schema.get_mut("oneOf").and_then(Value::as_array_mut) else { continue };
+        let Some(tags) = variants.iter().map(tag).collect::<Option<Vec<(String, String)>>>() else { continue };
+        let Some((member, _)) = tags.first().cloned() else { continue };
+        let mut mapping = Map::new();
+        for (variant, (_, tag)) in variants.iter_mut().zip(tags) {
+            let variant_name = format!("{}{name}", pascal_case(&tag));
+            let reference = format!("#{SCHEMAS}/{variant_name}");
+            named.insert(variant_name, std::mem::replace(variant, json!({ "$ref": reference })));
+            mapping.insert(tag, reference.into());
+        }
+        if let Some(schema) = schema.as_object_mut() {
+            schema.insert("discriminator".to_owned(), json!({ "propertyName": member, "mapping": mapping }));
+        }
+    }
+    schemas.append(&mut named);
+}
+
+/// Returns the member of a variant that has one constant value, and that value.
+fn tag(variant: &Value) -> Option<(String, String)> {
+    let members = variant.get("properties")?.as_object()?;
+    members.iter().find_map(|(name, schema)| Some((name.clone(), schema.get("const")?.as_str()?.to_owned())))
+}
+
+/// Returns `exact_match` as `ExactMatch`.
+fn pascal_case(name: &str) -> String {
+    let capitalized = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect::<String>()
+    };
+    name.split('_').map(capitalized).collect()
 }
 
 /// Takes choices within a choice into it, and replaces a choice of one by that one.

@@ -49,10 +49,14 @@ impl<'a> Operation<'a> {
         self.body = Some(json!({ "required": true, "content": { "application/json": { "schema": schema } } }));
     }
 
-    /// A body of one of these content types, each with its schema, that is read piece by piece.
-    pub fn upload(&mut self, content_types: &[(&str, Value)]) {
-        let content = content_types.iter().map(|(name, schema)| ((*name).to_owned(), json!({ "schema": schema })));
-        self.body = Some(json!({ "required": true, "content": content.collect::<Map<_, _>>() }));
+    /// A body that is read piece by piece.
+    pub fn upload(&mut self, description: &str) {
+        let schema = json!({ "type": "string", "format": "binary" });
+        self.body = Some(json!({
+            "description": description,
+            "required": true,
+            "content": { "application/octet-stream": { "schema": schema } },
+        }));
     }
 
     /// The answer to what went well.

@@ -212,12 +212,7 @@ impl Input for UnreadBody {
     }
 
     fn describe(operation: &mut Operation<'_>) {
-        let rows = json!({ "type": "array", "items": { "type": "object", "additionalProperties": true } });
-        operation.upload(&[
-            ("text/csv", json!({ "type": "string", "description": "The columns' names in the first line." })),
-            ("application/json", rows),
-            (NDJSON, json!({ "type": "string", "description": "A row on each line, as an object." })),
-        ]);
+        operation.upload("The rows, in the format that `format` names. The header `Content-Type` is not looked at.");
         operation.problem(400);
     }
 }
