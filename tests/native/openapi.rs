@@ -11,6 +11,7 @@ use crate::support::{
     examples::{Exchange, add_examples, exchanges},
     handlers::descriptions,
     reference::reference,
+    request,
 };
 
 /// Returns the document as the code makes it, whatever the file says.
@@ -26,8 +27,30 @@ fn document() -> Value {
 /// The document as the Worker serves it: what was in the file when this was built.
 fn served() -> Value {
     let answer = World::new().get("/openapi.json", "");
-    assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")));
+    assert_eq!((answer.status, answer.header("cache-control")), (200, Some("public, max-age=300")));
     answer.json
+}
+
+#[test]
+fn document_is_sent_once_to_a_caller_that_names_its_tag() {
+    let world = World::new();
+    let tag = world.get("/openapi.json", "").header("etag").unwrap().to_owned();
+    let ask = |known: &str| {
+        let mut request = request("GET", "/openapi.json", "", &Value::Null);
+        request.headers.push(("if-none-match".to_owned(), known.to_owned()));
+        world.send(&request)
+    };
+    for (known, status) in [
+        (tag.clone(), 304),
+        (format!("W/{tag}"), 304),
+        (format!("\"other\", {tag}"), 304),
+        ("*".to_owned(), 304),
+        ("\"other\"".to_owned(), 200),
+        (tag.trim_matches('"').to_owned(), 200),
+    ] {
+        let answer = ask(&known);
+        assert_eq!((answer.status, answer.header("etag")), (status, Some(tag.as_str())), "{known}");
+    }
 }
 
 /// Whether the files are to be written instead of compared.

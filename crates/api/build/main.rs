@@ -6,7 +6,12 @@
 
 mod tools;
 
-use std::{collections::BTreeSet, env, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    hash::{DefaultHasher, Hasher},
+    path::Path,
+};
 
 use serde_json::Value;
 
@@ -17,18 +22,24 @@ fn main() {
     println!("cargo::rerun-if-changed=build");
     let document: Value = serde_json::from_str(&fs::read_to_string(DOCUMENT).unwrap()).unwrap();
     let document = served(document);
+    let text = document.to_string();
+    let mut hasher = DefaultHasher::new();
+    hasher.write(text.as_bytes());
     let out = env::var_os("OUT_DIR").unwrap();
-    fs::write(Path::new(&out).join("openapi.json"), document.to_string()).unwrap();
+    fs::write(Path::new(&out).join("openapi.etag"), format!("\"{:016x}\"", hasher.finish())).unwrap();
+    fs::write(Path::new(&out).join("openapi.json"), text).unwrap();
     fs::write(Path::new(&out).join("tools.json"), tools::file(&document)).unwrap();
 }
 
-/// Takes out the operations of surfaces that this build leaves out, and the schemas that nothing needs then.
+/// Takes out the operations of surfaces that this build leaves out, and the tags and schemas that nothing needs then.
 fn served(mut document: Value) -> Value {
     let paths = document["paths"].as_object_mut().unwrap();
     for path in paths.values_mut() {
         path.as_object_mut().unwrap().retain(|_, operation| is_served(operation));
     }
     paths.retain(|_, path| !path.as_object().unwrap().is_empty());
+    let used: BTreeSet<String> = operations(&document).map(|operation| operation["tags"][0].to_string()).collect();
+    document["tags"].as_array_mut().unwrap().retain(|tag| used.contains(&tag["name"].to_string()));
     let mut needed = BTreeSet::new();
     references(&document, &document["paths"], &mut needed);
     for kind in ["schemas", "responses"] {
@@ -36,6 +47,10 @@ fn served(mut document: Value) -> Value {
         all.retain(|name, _| needed.contains(&format!("#/components/{kind}/{name}")));
     }
     document
+}
+
+fn operations(document: &Value) -> impl Iterator<Item = &Value> {
+    document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values())
 }
 
 /// Whether the surface of an operation has its Cargo feature.
