@@ -29,12 +29,12 @@ fn judged(world: &World, inputs: Value) -> Result<Judgment, Error> {
 }
 
 fn not_configured() -> Error {
-    let message = "A language model is to do this, and none is set up here. The operator can set JUDGE_URL.";
+    let message = "This needs a language model, and none is configured. The operator can set JUDGE_URL.";
     Error::Unready { code: "judge_not_configured", message, retry_after_seconds: None }
 }
 
 fn unavailable(seconds: u32) -> Error {
-    let message = "The language model that is to do this does not answer as it should. Try again later.";
+    let message = "The language model does not answer as it should. Try again later.";
     Error::Unready { code: "judge_unavailable", message, retry_after_seconds: Some(seconds) }
 }
 

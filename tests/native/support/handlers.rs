@@ -5,14 +5,21 @@ use std::{collections::BTreeMap, fs, path::Path};
 /// The folders of the files with handlers.
 const FOLDERS: [&str; 2] = ["crates/api/src", "crates/evals/src/http"];
 
+/// The file of handlers that other files take over by this import.
+const SHARED: &str = "crates/evals/src/http/shares.rs";
+const SHARED_IMPORT: &str = "pub(crate) use crate::http::shares::";
+
 /// Returns the documentation of every documented function, by its file and its name: `keys::create`.
 pub(crate) fn descriptions() -> BTreeMap<String, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let shared = fs::read_to_string(root.join(SHARED)).unwrap();
     let files = FOLDERS.iter().flat_map(|folder| fs::read_dir(root.join(folder)).unwrap());
     let mut descriptions = BTreeMap::new();
     for path in files.map(|file| file.unwrap().path()).filter(|path| path.is_file()) {
         let module = path.file_stem().unwrap().to_str().unwrap();
-        for (name, description) in described(&fs::read_to_string(&path).unwrap()) {
+        let source = fs::read_to_string(&path).unwrap();
+        let shared = if source.contains(SHARED_IMPORT) { described(&shared) } else { Vec::new() };
+        for (name, description) in described(&source).into_iter().chain(shared) {
             let known = descriptions.insert(format!("{module}::{name}"), description);
             assert_eq!(known, None, "{module}::{name} stands in two files");
         }

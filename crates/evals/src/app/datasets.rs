@@ -21,7 +21,7 @@ use serde_json::json;
 use crate::{
     app::shares::{Shares, viewer, writable},
     domain::{
-        access::{Part, Permission, Permitted, Resource},
+        access::{AccessLevel, Part, Permitted, Resource},
         dataset::{ColumnRole, Columns, Dataset, DatasetRow, JudgmentConfig, MAX_ROW_BYTES, MAX_ROWS, check_judgments},
         id::DatasetId,
         upload::{BadRow, Format, Upload},
@@ -29,19 +29,19 @@ use crate::{
     storage::datasets::{self, Chunk, Chunks, NewChunk},
 };
 
-/// How many rows the details of a data set show.
+/// The number of rows that the details of a data set show.
 const PREVIEW_ROWS: i64 = 10;
 /// The most rows that are added, or removed, at once; more are uploaded.
 pub const MAX_ROWS_AT_ONCE: usize = 1_000;
 /// An upload that is not complete after this time never will be, in milliseconds.
 const UPLOAD_MS: i64 = DAY_MS;
-/// How many bytes of chunks go into one batch of an upload.
+/// The bytes of chunks that go into one batch of an upload.
 const BATCH_BYTES: usize = 2_000_000;
 /// The most characters of a description.
 pub const MAX_DESCRIPTION_CHARS: usize = 20_000;
 /// The most rows of a page.
 pub const MAX_PAGE: i64 = 1_000;
-/// How many chunks are read at once for an export: about 5 MB at most, however long the rows are.
+/// The number of chunks that are read at once for an export: about 5 MB at most, however long the rows are.
 const EXPORT_CHUNKS: i64 = 21;
 
 /// A data set to be made.
@@ -86,7 +86,7 @@ pub struct Rows {
     /// The data set.
     pub dataset: Dataset,
     /// The most that the caller may do with it.
-    pub permission: Permission,
+    pub permission: AccessLevel,
     /// The rows.
     pub rows: Vec<NumberedRow>,
 }
@@ -346,7 +346,7 @@ impl Datasets<'_> {
     /// Changes a data set, but for its rows. Two round trips: what is there, and what it becomes.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when somebody else was faster.
+    /// [`Error::Conflict`] if someone else changed it first.
     pub async fn change(&self, principal: &Principal, id: DatasetId, change: DatasetChange) -> Result<Dataset, Error> {
         let mut dataset = self.writable(principal, id).await?;
         dataset.name = change.name.unwrap_or(dataset.name);

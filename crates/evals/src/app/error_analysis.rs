@@ -28,7 +28,7 @@ use crate::{
     storage::runs,
 };
 
-/// How many characters of what was judged a model is shown of each run.
+/// The number of characters of a run's inputs that a model is shown.
 const SHOWN_INPUT_CHARS: usize = 2_000;
 
 /// The task of writing notes about runs.
@@ -51,7 +51,7 @@ const CONSOLIDATION: &str = "\
 
 /// Suggestions, and whether a model made them.
 pub(crate) struct Suggestion<T> {
-    /// Whether a model did.
+    /// True if a model did.
     pub(crate) by_model: bool,
     /// The suggestions.
     pub items: Vec<T>,
@@ -103,7 +103,7 @@ impl ErrorAnalysis<'_> {
             let run = found.get(id).ok_or(Error::NotFound)?;
             match &run.judgment {
                 Some(judgment) if !judgment.passed => failed.push((&run.inputs, judgment)),
-                _ => return Err(Error::invalid(&format!("runs[{at}]"), "must be a run whose judgment is no good one")),
+                _ => return Err(Error::invalid(&format!("runs[{at}]"), "must be a run that did not pass")),
             }
         }
         if Settings::of(self.app)?.model.is_none() {

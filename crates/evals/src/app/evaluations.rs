@@ -16,7 +16,7 @@ use crate::{
         shares::{READ_ONLY, Shares, viewer, writable},
     },
     domain::{
-        access::{Part, Permission, Permitted, Resource},
+        access::{AccessLevel, Part, Permitted, Resource},
         evaluation::{Evaluation, EvaluationConfig, InputColumn},
         generate::{Agreement, SAMPLE_ROWS, generate},
         id::{DatasetId, EvaluationId},
@@ -39,7 +39,7 @@ pub struct EvaluationChange {
     pub columns: Option<Vec<InputColumn>>,
     /// The judge.
     pub judge: Option<Judge>,
-    /// Whether somebody has looked at it.
+    /// True if a person has approved it.
     pub reviewed: bool,
 }
 
@@ -164,7 +164,7 @@ impl Evaluations<'_> {
         batch.execute(evaluations::insert(&evaluation));
         batch.execute(audit::record(&principal.actor(), &created, self.app.config.audit_retention_ms));
         attempt.run(evaluation.id, batch).await?;
-        Ok(Permitted { item: evaluation, permission: Permission::Own })
+        Ok(Permitted { item: evaluation, permission: AccessLevel::Own })
     }
 
     fn created(&self, principal: &Principal, evaluation: &Evaluation) -> Event {
@@ -206,7 +206,7 @@ impl Evaluations<'_> {
     /// Changes an evaluation. Two round trips: what is there, and what it becomes.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when somebody else was faster.
+    /// [`Error::Conflict`] if someone else changed it first.
     pub async fn change(
         &self,
         principal: &Principal,
@@ -236,7 +236,7 @@ impl Evaluations<'_> {
         batch.execute(evaluations::delete(viewer, id));
         batch.execute(self.app.record_if_changed(principal, &deleted));
         let permission = self.app.guarded(principal, batch).await?.take(permission)?.ok_or(Error::NotFound)?;
-        if permission < Permission::Write { Err(READ_ONLY) } else { Ok(()) }
+        if permission < AccessLevel::Write { Err(READ_ONLY) } else { Ok(()) }
     }
 
     /// A page of at most `limit` variants of an evaluation, the newest first.
@@ -289,7 +289,7 @@ impl Evaluations<'_> {
                 let mut results = attempt.run(variant.id, batch).await?;
                 // A caller who sees a variant alone learns nothing of its base.
                 let permission = results.take(permission)?.ok_or(READ_ONLY)?;
-                if permission < Permission::Write {
+                if permission < AccessLevel::Write {
                     return Err(READ_ONLY);
                 }
                 if !results.take(inserted)? {
@@ -308,6 +308,6 @@ impl Evaluations<'_> {
 fn made(principal: &Principal, evaluation: Evaluation) -> Result<Permitted<Evaluation>, Error> {
     // A variant of what is shared with a user is not their own.
     let foreign = viewer(principal)?.user_id().is_some_and(|user_id| evaluation.user_id != Some(user_id));
-    let permission = if foreign { Permission::Write } else { Permission::Own };
+    let permission = if foreign { AccessLevel::Write } else { AccessLevel::Own };
     Ok(Permitted { item: evaluation, permission })
 }

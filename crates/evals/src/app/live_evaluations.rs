@@ -101,7 +101,7 @@ impl LiveEvaluations<'_> {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Forbidden`]; [`Error::Exceeds`] when the key would hold more than its maker;
-    /// [`Error::Conflict`] when somebody else does the same.
+    /// [`Error::Conflict`] if someone else does the same.
     pub async fn regenerate(
         &self,
         principal: &Principal,
@@ -246,7 +246,7 @@ fn with_key(live: LiveEvaluation, created: Created, number: Option<i64>) -> Resu
     Ok((LiveEvaluation { key, ..live }, Created { key: Key { number, ..created.key }, text: created.text }))
 }
 
-/// An evaluation that can be deployed: one that nobody has looked at yet is not.
+/// Returns the evaluation if it can be deployed: a draft cannot.
 fn deployable(found: Option<Permitted<Evaluation>>) -> Result<Evaluation, Error> {
     let Permitted { item: evaluation, .. } = found.ok_or(Error::NotFound)?;
     if !evaluation.draft {
@@ -254,7 +254,7 @@ fn deployable(found: Option<Permitted<Evaluation>>) -> Result<Evaluation, Error>
     }
     Err(Error::Conflict {
         code: "evaluation_draft",
-        message: "This evaluation was generated and nobody has looked at it yet. Look at it, \
+        message: "This evaluation is a generated draft. Review it, \
                   set its `draft` to false, then deploy it.",
     })
 }

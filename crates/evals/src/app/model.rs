@@ -1,4 +1,4 @@
-//! The operator's language model: whatever answers `POST /chat/completions` as `OpenAI` does.
+//! The operator's language model: any server that answers `POST /chat/completions` as `OpenAI` does.
 
 use std::{fmt, rc::Rc};
 
@@ -16,15 +16,15 @@ use serde_json::{Value, json};
 
 use crate::app::settings::{Model, Settings};
 
-/// How often it is asked, at most.
+/// The most attempts of one question.
 const ATTEMPTS: u32 = 3;
-/// How long one attempt may take, in milliseconds.
+/// The longest time of one attempt, in milliseconds.
 const ATTEMPT_MS: i64 = 30_000;
-/// How long all of it may take, in milliseconds.
+/// The longest time of all attempts, in milliseconds.
 const TOTAL_MS: i64 = 60_000;
 /// A rest of the time that is too short to ask again, in milliseconds.
 const TOO_SHORT_MS: i64 = 1_000;
-/// How long to wait before the second attempt, in milliseconds; twice that before the third.
+/// The pause before the second attempt, in milliseconds. The pause before the third is twice as long.
 const BACK_OFF_MS: i64 = 1_000;
 /// The longest that it may ask to be left alone while its answer is waited for, in seconds.
 const LONGEST_REST_SECONDS: u32 = 20;
@@ -35,7 +35,7 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 const NOT_CONFIGURED: Error = Error::Unready {
     code: "judge_not_configured",
-    message: "A language model is to do this, and none is set up here. The operator can set JUDGE_URL.",
+    message: "This needs a language model, and none is configured. The operator can set JUDGE_URL.",
     retry_after_seconds: None,
 };
 
@@ -43,7 +43,7 @@ const NOT_CONFIGURED: Error = Error::Unready {
 pub(crate) struct Question {
     /// The task.
     pub instructions: String,
-    /// The data that it works on: it comes from anybody, and must not pass for an instruction.
+    /// The data that it works on. It comes from strangers, and must not pass for an instruction.
     pub(crate) data: Value,
     /// The JSON Schema of its answer.
     pub(crate) answer: Value,
@@ -119,7 +119,7 @@ impl LanguageModel<'_> {
             if pointless {
                 return Err(Error::Unready {
                     code: "judge_unavailable",
-                    message: "The language model that is to do this does not answer as it should. Try again later.",
+                    message: "The language model does not answer as it should. Try again later.",
                     retry_after_seconds: Some(rest_seconds.unwrap_or(RETRY_AFTER_SECONDS).max(1)),
                 });
             }
@@ -128,7 +128,7 @@ impl LanguageModel<'_> {
         }
     }
 
-    /// How long to wait after an attempt, in milliseconds: at random, so that not all who wait come at once.
+    /// Returns the pause after an attempt, in milliseconds. It is random, so that not all callers come back at once.
     fn back_off_ms(&self, attempt: u32) -> Result<i64, Error> {
         let mut random = [0];
         self.app.entropy.fill(&mut random).map_err(Error::Unavailable)?;

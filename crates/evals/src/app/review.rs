@@ -10,7 +10,7 @@ use bitting_keys::{
 use crate::{
     app::shares::{READ_ONLY, viewer, writable},
     domain::{
-        access::{Permission, Permitted, Viewer},
+        access::{AccessLevel, Permitted, Viewer},
         dataset::{Cells, Dataset, MAX_ROWS},
         id::{DatasetId, ReviewId, RunId},
         review::{Attribution, ReviewFilter, ReviewItem, ReviewState},
@@ -83,7 +83,7 @@ impl Reviews<'_> {
                     let RunStatus { permission, item_id } = results.take(status)?.ok_or(Error::NotFound)?;
                     match (results.take(item)?, item_id) {
                         (Some(item), _) => Ok(item),
-                        (None, Some(item_id)) if permission >= Permission::Write => Err(Error::AlreadyExists {
+                        (None, Some(item_id)) if permission >= AccessLevel::Write => Err(Error::AlreadyExists {
                             code: "already_flagged",
                             message: format!("This run is in the review queue already, as {item_id}."),
                         }),
@@ -141,7 +141,7 @@ impl Reviews<'_> {
         let mut results = self.app.guarded(principal, batch).await?;
         writable(results.take(before)?)?;
         let decided = results.take(decided)?;
-        decided.ok_or(Error::Conflict { code: "not_open", message: "This was judged or rejected before." })
+        decided.ok_or(Error::Conflict { code: "not_open", message: "This item was already judged or rejected." })
     }
 
     /// Makes a row of a data set of a judged item. Two round trips: what is there, and then both at once, the row and
@@ -204,7 +204,7 @@ fn promotable(details: ReviewDetails, dataset: Dataset) -> Result<Cells, Error> 
         ReviewState::Open | ReviewState::Rejected => {
             return Err(Error::Conflict {
                 code: "not_judged",
-                message: "Only what a person has judged becomes a row.",
+                message: "Only a judged item can become a row. Judge it first.",
             });
         }
     }

@@ -68,7 +68,8 @@ impl Runs<'_> {
         }
     }
 
-    /// A new run that has ended, or that of the first request with the same Idempotency-Key, in whatever state.
+    /// Returns a new run that has ended, or the run of the first request with the same Idempotency-Key, in its state
+    /// now.
     async fn run_once(
         &self,
         principal: &Principal,
@@ -204,19 +205,19 @@ fn runner(principal: &Principal, id: LiveEvaluationId) -> Result<Viewer, Error> 
     }
 }
 
-/// Whether a live evaluation can run now.
+/// Returns the deployment if it accepts runs now.
 fn runnable(deployed: Option<Deployment>) -> Result<Deployment, Error> {
     let deployed = deployed.ok_or(Error::NotFound)?;
     if !deployed.active {
         return Err(Error::Conflict {
             code: "live_evaluation_inactive",
-            message: "This live evaluation is inactive. Whoever may change it can activate it.",
+            message: "This live evaluation is inactive. Its owner can activate it.",
         });
     }
     if deployed.credits == Some(0) {
         return Err(Error::PaymentRequired {
             code: "insufficient_credits",
-            message: "The credits of this organization are used up. Ask whoever runs this service for more.",
+            message: "The credits of this organization are used up. Ask the operator of this service for more.",
         });
     }
     Ok(deployed)

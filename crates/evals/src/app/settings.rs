@@ -22,9 +22,9 @@ pub struct Settings {
 pub struct Model {
     /// The server that has it.
     pub target: Target,
-    /// Where its API begins there: `/v1`.
+    /// The path of its API: `/v1`.
     pub path: String,
-    /// What it is called there (`JUDGE_MODEL`).
+    /// The name of the model (`JUDGE_MODEL`).
     pub name: String,
     /// The key of its API (`JUDGE_API_KEY`).
     pub api_key: Option<String>,

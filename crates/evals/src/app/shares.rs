@@ -11,14 +11,14 @@ use bitting_keys::{
 use serde_json::{Value, json};
 
 use crate::{
-    domain::access::{Permission, Permitted, Resource, Share, ShareAccess, Sight, Viewer},
+    domain::access::{AccessLevel, Permitted, Resource, Share, ShareAccess, Sight, Viewer},
     storage::access,
 };
 
 /// The viewer as whom the caller sees what people have made.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a key that acts as nobody.
+/// [`Error::NotFound`] for a key without a user.
 pub(crate) fn viewer(principal: &Principal) -> Result<Viewer, Error> {
     let caller = &principal.snapshot;
     let sight = match (caller.project_id, caller.user_id) {
@@ -42,7 +42,7 @@ pub(crate) const READ_ONLY: Error = Error::Forbidden {
 /// [`Error::NotFound`] when they do not see it; [`READ_ONLY`] when they may not change it.
 pub(crate) fn writable<T>(found: Option<Permitted<T>>) -> Result<T, Error> {
     let Permitted { item, permission } = found.ok_or(Error::NotFound)?;
-    if permission < Permission::Write { Err(READ_ONLY) } else { Ok(item) }
+    if permission < AccessLevel::Write { Err(READ_ONLY) } else { Ok(item) }
 }
 
 /// The use cases of shares.
@@ -135,7 +135,7 @@ impl Shares<'_> {
         batch.execute(self.app.record_if_changed(principal, &event));
         let permission = batch.add(access::permission(viewer(principal)?, resource));
         let mut results = self.app.guarded(principal, batch).await?;
-        if results.take(permission)?.ok_or(Error::NotFound)? < Permission::Own {
+        if results.take(permission)?.ok_or(Error::NotFound)? < AccessLevel::Own {
             return Err(Error::Exceeds("Only its owner can share this.".to_owned()));
         }
         Ok(results.take(changed)?)

@@ -12,7 +12,7 @@ use crate::{
     app::settings::Settings,
     domain::{
         id::{EvalId, FeedbackId, TraceId},
-        trace::{EvalRequest, Feedback, GivenFeedback, Place, Trace},
+        trace::{EvalRequest, Feedback, Place, StoredFeedback, Trace},
     },
     storage::traces::{self, TraceReach},
 };
@@ -23,7 +23,7 @@ const MAX_TRACES: usize = 1_000;
 const MAX_TRACE_BYTES: usize = 1_000_000;
 /// The most bytes of one piece of feedback as JSON: lists tell several of each trace.
 const MAX_FEEDBACK_BYTES: usize = 16_384;
-/// How many bytes of traces a page has when no further one is put on it.
+/// The bytes of traces after which a page is full.
 const FULL_PAGE_BYTES: i64 = 4_000_000;
 
 /// A page of traces, the newest first.
@@ -74,7 +74,7 @@ impl Traces<'_> {
         Ok(())
     }
 
-    /// Stores what somebody thinks of a trace, which need not be there yet.
+    /// Stores feedback on a trace, which need not be stored yet.
     ///
     /// # Errors
     /// [`Error::Invalid`] when it is too long.
@@ -92,13 +92,13 @@ impl Traces<'_> {
         self.app
             .once_id(principal, FeedbackId::parse, async |attempt| {
                 let now = self.app.now();
-                let given = GivenFeedback { id: FeedbackId::new(now, self.app.random_bits()?), trace_id, feedback };
+                let stored = StoredFeedback { id: FeedbackId::new(now, self.app.random_bits()?), trace_id, feedback };
                 let insert =
-                    traces::insert_feedback(reach(principal), &given, now, Settings::of(self.app)?.trace_retention_ms);
+                    traces::insert_feedback(reach(principal), &stored, now, Settings::of(self.app)?.trace_retention_ms);
                 let mut batch = Batch::new();
                 batch.execute(insert);
-                attempt.run(given.id, batch).await?;
-                Ok(given.id)
+                attempt.run(stored.id, batch).await?;
+                Ok(stored.id)
             })
             .await
     }
@@ -135,8 +135,8 @@ impl Traces<'_> {
     /// The database's.
     pub async fn list(&self, principal: &Principal, after: Option<Place>, limit: usize) -> Result<TracePage, Error> {
         // One more than asked tells whether there are more.
-        let asked = i64::try_from(limit).unwrap_or(0) + 1;
-        let rows = self.app.query(principal, traces::list(reach(principal), after, asked, FULL_PAGE_BYTES)).await?;
+        let fetched = i64::try_from(limit).unwrap_or(0) + 1;
+        let rows = self.app.query(principal, traces::list(reach(principal), after, fetched, FULL_PAGE_BYTES)).await?;
         let more = rows.len();
         let mut page = TracePage { traces: Vec::new(), next: None };
         let mut last = None;

@@ -18,7 +18,7 @@ use crate::domain::id::{DatasetId, EvaluationId, LiveEvaluationId};
 /// The name in which a request looks at what an organization's people have made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Viewer {
-    /// The organization: nobody sees beyond it.
+    /// The organization, whose borders no viewer sees across.
     pub organization_id: OrganizationId,
     /// The part of it that is seen.
     pub sight: Sight,
@@ -29,9 +29,9 @@ pub struct Viewer {
 pub enum Sight {
     /// All: a key of the organization.
     All,
-    /// All that belongs to this project: a project's key.
+    /// The resources of this project, for a key of a project.
     Project(ProjectId),
-    /// All that this user owns, and all that is shared with them or with one of their teams: a personal key.
+    /// The resources that this user owns or that are shared with them or their teams, for a personal key.
     User(UserId),
 }
 
@@ -79,12 +79,12 @@ impl fmt::Display for Resource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
-pub enum Permission {
-    /// To see it.
+pub enum AccessLevel {
+    /// Permits to see the resource.
     Read,
-    /// To change it, too.
+    /// Permits to change it, too.
     Write,
-    /// To share it, too: it is the viewer's own.
+    /// Permits to share it, too: the viewer owns it.
     Own,
 }
 
@@ -94,7 +94,7 @@ pub struct Permitted<T> {
     /// The thing.
     pub item: T,
     /// The most that they may do with it.
-    pub permission: Permission,
+    pub permission: AccessLevel,
 }
 
 /// Reads the columns of the thing and `permission` from one row. `serde(flatten)` would do the same for ten times the
@@ -104,7 +104,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Permitted<T> {
         let mut row = Map::<String, Value>::deserialize(deserializer)?;
         let permission = row.remove("permission").unwrap_or_default();
         Ok(Self {
-            permission: Permission::deserialize(permission).map_err(D::Error::custom)?,
+            permission: AccessLevel::deserialize(permission).map_err(D::Error::custom)?,
             item: T::deserialize(Value::Object(row)).map_err(D::Error::custom)?,
         })
     }
@@ -126,9 +126,9 @@ pub struct Part<T> {
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Access")]
 pub enum ShareAccess {
-    /// To see it.
+    /// Permits to see the resource.
     Read,
-    /// To change it, too.
+    /// Permits to change it, too.
     Write,
 }
 
@@ -152,7 +152,7 @@ pub enum GranteeKind {
     Team,
 }
 
-/// That something is shared with somebody.
+/// A share of a resource with a member or a team.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Share {
     /// The user's id, or the team's.

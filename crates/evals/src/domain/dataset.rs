@@ -48,10 +48,10 @@ pub struct Dataset {
     /// Its columns, in their order.
     #[serde(deserialize_with = "json::text")]
     pub columns: Columns,
-    /// How its rows are to be judged.
+    /// The judgments that people give about its rows.
     #[serde(deserialize_with = "json::text")]
     pub judgments: Vec<JudgmentConfig>,
-    /// How many rows it has.
+    /// The number of its rows.
     pub row_count: i64,
     /// The time at which it was made.
     pub created_at: UnixMillis,
@@ -125,8 +125,8 @@ impl<'de> Deserialize<'de> for DatasetRow {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<DatasetRow, A::Error> {
                 let mut row = Vec::new();
                 while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                    if row.iter().any(|(given, _)| *given == name) {
-                        return Err(de::Error::custom(format!("column {name:?} stands twice")));
+                    if row.iter().any(|(other, _)| *other == name) {
+                        return Err(de::Error::custom(format!("column {name:?} appears twice")));
                     }
                     if row.len() >= MAX_COLUMNS {
                         return Err(de::Error::custom(format!("a data set has at most {MAX_COLUMNS} columns")));
@@ -234,7 +234,7 @@ impl Columns {
     }
 }
 
-/// How the rows of a data set are to be judged, and where the verdicts stand.
+/// A judgment that people give about the rows of a data set, and the column that holds the verdicts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JudgmentConfig {
@@ -250,7 +250,7 @@ pub struct JudgmentConfig {
     pub column: Name,
 }
 
-/// Whether these judgment configurations fit these columns.
+/// Checks that these judgments fit these columns.
 ///
 /// # Errors
 /// The place of the first that is wrong, and the reason.

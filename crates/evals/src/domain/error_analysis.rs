@@ -26,9 +26,9 @@ pub const MAX_NOTE_CHARS: usize = 2_000;
 pub const MAX_CATEGORIES: usize = 200;
 /// The most categories that are suggested without a model; the last one has what is left.
 const MAX_SUGGESTED: usize = 20;
-/// How many words name a category.
+/// The number of words that name a category.
 const NAME_WORDS: usize = 3;
-/// How many characters of a note describe a category.
+/// The number of characters of a note that describe a category.
 const EXAMPLE_CHARS: usize = 120;
 /// Notes are alike if they share one of so many words of both.
 const NOTES_ALIKE: usize = 3;
@@ -65,7 +65,7 @@ pub struct Consolidated {
     pub name: Name,
     /// Its subject.
     pub description: String,
-    /// For which categories it stands, by their places in the list that was sent, from 0.
+    /// The places of the categories that it replaces, in the list that was sent, from 0.
     pub merged: Vec<usize>,
 }
 
@@ -86,7 +86,7 @@ pub fn note(judgment: &Judgment) -> String {
     note.chars().take(MAX_NOTE_CHARS).collect()
 }
 
-/// Whether these groups have the places `0..count`, each once, and none is empty.
+/// Returns true if these groups have the places `0..count`, each once, and none is empty.
 pub fn is_partition<'a>(groups: impl Iterator<Item = &'a Vec<usize>> + Clone, count: usize) -> bool {
     let mut places: Vec<usize> = groups.clone().flatten().copied().collect();
     places.sort_unstable();
@@ -135,7 +135,7 @@ pub fn consolidate(categories: &[Unconsolidated]) -> Vec<Consolidated> {
 struct Texts {
     /// The words of each text, in the form in which they are compared, and as they stand there.
     words: Vec<BTreeMap<String, String>>,
-    /// In which texts each word is.
+    /// The texts that each word is in.
     places: HashMap<String, Vec<usize>>,
 }
 
@@ -152,7 +152,7 @@ impl Texts {
         Self { words, places }
     }
 
-    /// In which texts a word is.
+    /// Returns the texts that a word is in.
     fn with(&self, word: &str) -> &[usize] {
         self.places.get(word).map(Vec::as_slice).unwrap_or_default()
     }

@@ -40,7 +40,7 @@ pub struct Evaluation {
     /// Its columns and its judge.
     #[serde(deserialize_with = "json::text")]
     pub config: EvaluationConfig,
-    /// Whether it was generated and nobody has looked at it yet; then it cannot be deployed.
+    /// True if it was generated and is not approved yet. A draft cannot be deployed.
     #[serde(deserialize_with = "json::flag")]
     pub draft: bool,
     /// The time at which it was made.
@@ -54,7 +54,7 @@ pub struct Evaluation {
 pub struct EvaluationConfig {
     /// The columns of what is judged, in their order.
     pub columns: Vec<InputColumn>,
-    /// How it is judged.
+    /// The judge.
     pub judge: Judge,
 }
 
@@ -67,7 +67,7 @@ pub struct InputColumn {
     /// The type of its values.
     #[serde(rename = "type", default)]
     pub value_type: ValueType,
-    /// Whether it must have a value.
+    /// True if it must have a value.
     #[serde(default = "yes")]
     pub required: bool,
 }
@@ -80,7 +80,7 @@ fn yes() -> bool {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ValueType {
-    /// Whatever JSON has.
+    /// Any JSON value.
     #[default]
     Any,
     /// A text.
@@ -125,7 +125,7 @@ impl ValueType {
 }
 
 impl EvaluationConfig {
-    /// Whether its parts fit each other.
+    /// Checks that its parts fit each other.
     ///
     /// # Errors
     /// The first field that is wrong.
@@ -153,7 +153,7 @@ impl EvaluationConfig {
             .map_err(|InvalidField { field, message }| InvalidField::new(format!("judge.{field}"), message))
     }
 
-    /// Whether these values fit the columns.
+    /// Checks that these values fit the columns.
     ///
     /// # Errors
     /// The first value that does not fit.

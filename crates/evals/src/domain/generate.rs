@@ -33,13 +33,13 @@ use crate::domain::{
 
 /// The most rows that are looked at.
 pub const SAMPLE_ROWS: i64 = 500;
-/// How many of them say what a column's values are.
+/// The number of rows that decide the type of a column.
 const TYPED_ROWS: usize = 100;
 /// The most bytes of judged rows that rules are tried on.
 const MAX_JUDGED_BYTES: usize = 256 * 1024;
 /// The most input columns that rules are tried on.
 const MAX_TRIED_COLUMNS: usize = 20;
-/// How many verdicts there must be for a rule about one column to be more than chance.
+/// The fewest verdicts for a rule about one column to be more than chance.
 const MIN_JUDGED: usize = 10;
 /// And how many good and bad ones.
 const MIN_OF_EACH: usize = 3;
@@ -62,16 +62,16 @@ const MAX_VALUE_CHARS: usize = 100;
 pub struct Generated {
     /// The columns and the judge.
     pub config: EvaluationConfig,
-    /// How well the judge agrees with people; `None` if it is a model, or if nobody has judged.
+    /// The agreement of the judge with people; `None` if it is a model, or if there are no verdicts.
     pub agreement: Option<Agreement>,
 }
 
-/// How well a rule agrees with people.
+/// The agreement of a rule with people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Agreement {
-    /// How many rows people have judged, of those that were looked at.
+    /// The number of rows with a verdict, of those that were looked at.
     pub judged: usize,
-    /// With how many of these verdicts it agrees.
+    /// The number of these verdicts that it agrees with.
     pub agreed: usize,
 }
 
@@ -122,7 +122,7 @@ fn input_column(name: &Name, rows: &[DatasetRow]) -> InputColumn {
     InputColumn { name: name.clone(), value_type, required }
 }
 
-/// Whether a verdict says that something is good, if it is known what it says.
+/// Returns true if a verdict is a passing one; `None` if its meaning is not known.
 fn is_good(verdict: &Value) -> Option<bool> {
     let word = shown(verdict).trim().to_lowercase();
     let good = GOOD.contains(&word.as_str());
@@ -185,7 +185,7 @@ fn in_common(column: &Name, expected: &Name, threshold: f64) -> Judge {
     Judge::TokenOverlap { column, expected: None, expected_column, threshold }
 }
 
-/// How much a column has in common with the expected one in a row.
+/// Returns the similarity of a column to the expected one in a row; `None` if a value is missing.
 fn score(row: &DatasetRow, column: &Name, expected: &Name) -> Option<f64> {
     in_common(column, expected, 0.0).by_rule(row).judgment()?.score
 }
@@ -237,7 +237,7 @@ fn of_one_column(column: &Name, judged: &[(&DatasetRow, bool)]) -> Vec<Judge> {
     rules
 }
 
-/// From which measure of a column on most rows are good, and up to which; nothing if one cannot be measured.
+/// Returns the bounds of a column's measure between which most rows are good; `None` if a value cannot be measured.
 fn bounds(
     column: &Name,
     judged: &[(&DatasetRow, bool)],

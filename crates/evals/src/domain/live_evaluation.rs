@@ -1,4 +1,4 @@
-//! Live evaluations: evaluations that are deployed and judge whatever is sent to them.
+//! Live evaluations: evaluations that are deployed and judge the inputs that are sent to them.
 
 use bitting_keys::domain::{
     id::{KeyId, OrganizationId, ProjectId, UserId},
@@ -33,7 +33,7 @@ pub struct LiveEvaluation {
     /// Its columns and its judge: those of the evaluation when it was deployed.
     #[serde(deserialize_with = "json::text")]
     pub config: EvaluationConfig,
-    /// Whether it runs.
+    /// True if it accepts runs.
     #[serde(deserialize_with = "json::flag")]
     pub active: bool,
     /// The key of its own that works, if there is one.
@@ -63,6 +63,6 @@ pub struct LiveEvaluationChange {
     pub description: Option<Option<String>>,
     /// The evaluation whose columns and judge it takes over.
     pub evaluation_id: Option<EvaluationId>,
-    /// Whether it runs.
+    /// True to accept runs.
     pub active: Option<bool>,
 }

@@ -1,4 +1,4 @@
-//! What data sets, evaluations, judgments, runs and traces are; pure.
+//! Data sets, evaluations, judgments, runs and traces as pure values.
 
 pub mod access;
 pub mod dataset;

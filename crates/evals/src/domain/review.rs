@@ -29,7 +29,7 @@ pub struct ReviewItem {
     pub reason: Option<String>,
     /// A person's verdict.
     pub verdict: Option<Name>,
-    /// Whether that is a good one, if the person said so.
+    /// True if the verdict is a passing one; `None` if the person did not tell.
     pub passed: Option<bool>,
     /// The reasons for the verdict, or for the rejection.
     pub notes: Option<String>,
@@ -46,9 +46,9 @@ pub struct ReviewItem {
 /// A choice of items.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ReviewFilter {
-    /// In this state.
+    /// The state of the items.
     pub state: Option<ReviewState>,
-    /// Of this live evaluation.
+    /// The live evaluation of the items.
     pub live_evaluation_id: Option<LiveEvaluationId>,
 }
 
@@ -103,10 +103,10 @@ impl ReviewItem {
             let column = columns.iter().find(|column| column.role == role);
             column.ok_or_else(|| format!("the data set has no column of the role `{name}`"))
         };
-        let given = |text: Option<&str>| text.map(|text| Value::String(text.to_owned()));
+        let value = |text: Option<&str>| text.map(|text| Value::String(text.to_owned()));
         let said = [
-            (given(self.verdict.as_ref().map(Name::as_str)), ColumnRole::Judgment, "judgment"),
-            (given(self.notes.as_deref()), ColumnRole::Notes, "notes"),
+            (value(self.verdict.as_ref().map(Name::as_str)), ColumnRole::Judgment, "judgment"),
+            (value(self.notes.as_deref()), ColumnRole::Notes, "notes"),
         ];
         let mut row: Vec<(String, Value)> = Vec::new();
         for (name, value) in inputs.0.into_iter().filter(|(_, value)| !value.is_null()) {

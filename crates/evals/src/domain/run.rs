@@ -69,7 +69,7 @@ impl RunState {
 /// A choice of runs.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RunFilter {
-    /// Of this live evaluation.
+    /// The live evaluation of the runs.
     pub live_evaluation_id: Option<LiveEvaluationId>,
     /// Those that passed, or did not.
     pub passed: Option<bool>,

@@ -29,20 +29,20 @@ pub struct Place {
 /// An opinion of a trace.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Feedback {
-    /// In a word.
+    /// The label.
     pub label: Name,
-    /// As a number.
+    /// The score.
     pub score: Option<f64>,
-    /// In words.
+    /// The comment.
     pub comment: Option<String>,
-    /// Whatever else.
+    /// Any further data.
     #[serde(default)]
     pub metadata: Map<String, Value>,
 }
 
 /// A piece of feedback and the trace that it is about.
 #[derive(Debug, Clone)]
-pub struct GivenFeedback {
+pub struct StoredFeedback {
     /// Its id.
     pub id: FeedbackId,
     /// The trace, which may come later.
@@ -58,8 +58,8 @@ pub struct EvalRequest {
     pub id: EvalId,
     /// The trace, which may come later.
     pub trace_id: TraceId,
-    /// By which kind of evaluator.
+    /// The kind of the evaluator.
     pub evaluator_type: Name,
-    /// By which metric.
+    /// The metric.
     pub metric_name: Name,
 }

@@ -217,7 +217,7 @@ impl Json {
                 return Ok(None);
             }
             Place::Before => return Err(bad(0, "must be a JSON array of objects")),
-            Place::Behind => return Err(bad(row, "something follows the end of the array")),
+            Place::Behind => return Err(bad(row, "there is more text after the end of the array")),
             Place::Within => {}
         }
         if self.lines {

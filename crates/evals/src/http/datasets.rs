@@ -29,7 +29,7 @@ use crate::{
         ColumnChange, DatasetChange, Datasets, MAX_DESCRIPTION_CHARS, MAX_PAGE, NewDataset, NumberedRow, Rows,
     },
     domain::{
-        access::{Permission, Resource},
+        access::{AccessLevel, Resource},
         dataset::{Column, ColumnRole, Dataset, DatasetRow, JudgmentConfig},
         id::DatasetId,
         upload::Format,
@@ -77,7 +77,7 @@ pub(crate) struct ColumnPath {
 pub(crate) struct NewColumnBody {
     /// Its name, which no other column of the data set has.
     name: Name,
-    /// What it is for.
+    /// The purpose of the column.
     #[serde(default)]
     role: ColumnRole,
 }
@@ -88,7 +88,7 @@ pub(crate) struct NewColumnBody {
 pub(crate) struct ColumnBody {
     /// Its name.
     name: Name,
-    /// What it is for.
+    /// The purpose of the column.
     role: ColumnRole,
 }
 
@@ -106,21 +106,21 @@ pub(crate) struct DatasetBody {
     public_id: DatasetId,
     /// Its name.
     name: Name,
-    /// What a person wrote about it.
+    /// A description for people.
     description: Option<String>,
     /// Its columns, in their order.
     columns: Vec<ColumnBody>,
-    /// How its rows are to be judged.
+    /// The judgments that people give about its rows.
     judgments: Vec<JudgmentConfig>,
-    /// How many rows it has.
+    /// The number of its rows.
     row_count: i64,
     /// The user whose it is.
     user_id: Option<UserId>,
     /// The project whose it is.
     project_id: Option<ProjectId>,
-    /// When it was made.
+    /// The time of creation.
     created_at: Rfc3339,
-    /// When it was last changed.
+    /// The time of the last change.
     updated_at: Rfc3339,
 }
 
@@ -141,6 +141,7 @@ impl DatasetBody {
     }
 }
 
+/// Lists the data sets that the caller owns or that are shared with them, the newest first.
 pub(crate) async fn list(
     call: &Call<'_>,
     principal: &Principal,
@@ -158,7 +159,7 @@ pub(crate) async fn list(
 pub(crate) struct NewDatasetBody {
     /// Its name.
     name: Name,
-    /// What to note about it.
+    /// A description for people.
     #[schemars(length(max = MAX_DESCRIPTION_CHARS))]
     description: Option<String>,
     /// Its columns, in their order. Those that the rows have beside these are added.
@@ -169,6 +170,7 @@ pub(crate) struct NewDatasetBody {
     rows: Vec<DatasetRow>,
 }
 
+/// Creates a data set with its columns and its first rows.
 pub(crate) async fn create(
     call: &Call<'_>,
     principal: &Principal,
@@ -179,16 +181,16 @@ pub(crate) async fn create(
     Ok(Json(DatasetBody::new(Datasets::new(call.app).create(principal, new, columns, body.rows).await?)))
 }
 
-/// What an upload becomes, and how to read it.
+/// The name of the new data set, and the format of the upload.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UploadQuery {
     /// The data set's name.
     name: Name,
-    /// What to note about it.
+    /// A description for people.
     #[schemars(length(max = MAX_DESCRIPTION_CHARS))]
     description: Option<String>,
-    /// What the body is.
+    /// The format of the body.
     format: FormatName,
 }
 
@@ -217,6 +219,8 @@ impl Input for UnreadBody {
     }
 }
 
+/// Creates a data set from a file of rows. The body is read as it arrives; the first wrong row ends the upload, and
+/// nothing is stored.
 pub(crate) async fn upload(
     call: &Call<'_>,
     principal: &Principal,
@@ -242,14 +246,15 @@ pub(crate) async fn upload(
 pub(crate) struct DetailsBody {
     #[serde(flatten)]
     about: DatasetBody,
-    /// What the key that asks may do with it.
-    access: Permission,
+    /// The access of the key that asks.
+    access: AccessLevel,
     /// Its first rows, 10 at most.
     preview: Vec<DatasetRow>,
     /// The ids of these rows.
     preview_row_ids: Vec<i64>,
 }
 
+/// Returns a data set with its first rows.
 pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,
@@ -260,7 +265,7 @@ pub(crate) async fn get(
     Ok(Json(DetailsBody { about: DatasetBody::new(dataset), access: permission, preview, preview_row_ids }))
 }
 
-/// What to change of a data set.
+/// The changes to a data set. A field that is left out stays as it is.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "DatasetChange", extend("minProperties" = 1))]
@@ -272,12 +277,13 @@ pub(crate) struct ChangeBody {
     /// The note about it; null takes it away.
     #[serde(default, deserialize_with = "input::present")]
     description: Option<Option<String>>,
-    /// How its rows are to be judged.
+    /// The judgments that people give about its rows.
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "Vec<JudgmentConfig>")]
     judgments: Option<Vec<JudgmentConfig>>,
 }
 
+/// Changes the name, the description or the judgments of a data set.
 pub(crate) async fn change(
     call: &Call<'_>,
     principal: &Principal,
@@ -291,6 +297,7 @@ pub(crate) async fn change(
     Ok(Json(DatasetBody::new(Datasets::new(call.app).change(principal, dataset, change).await?)))
 }
 
+/// Deletes a data set with its rows and its shares.
 pub(crate) async fn delete(
     call: &Call<'_>,
     principal: &Principal,
@@ -310,6 +317,7 @@ async fn change_columns(
     Ok(DatasetBody::new(Datasets::new(call.app).change(principal, dataset, change).await?))
 }
 
+/// Adds a column to a data set. The rows that are there have no value in it.
 pub(crate) async fn add_column(
     call: &Call<'_>,
     principal: &Principal,
@@ -318,7 +326,7 @@ pub(crate) async fn add_column(
     Ok(Json(change_columns(call, principal, dataset, ColumnChange::Add(body.name, body.role)).await?))
 }
 
-/// What to change of a column.
+/// The changes to a column. A field that is left out stays as it is.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ColumnChange", extend("minProperties" = 1))]
@@ -327,12 +335,13 @@ pub(crate) struct ChangeColumnBody {
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "Name")]
     name: Option<Name>,
-    /// What it is for.
+    /// The purpose of the column.
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "ColumnRole")]
     role: Option<ColumnRole>,
 }
 
+/// Changes the name or the role of a column.
 pub(crate) async fn change_column(
     call: &Call<'_>,
     principal: &Principal,
@@ -344,6 +353,7 @@ pub(crate) async fn change_column(
     Ok(Json(change_columns(call, principal, dataset, ColumnChange::Change(column, body.name, body.role)).await?))
 }
 
+/// Removes a column and its values from a data set.
 pub(crate) async fn remove_column(
     call: &Call<'_>,
     principal: &Principal,
@@ -352,13 +362,13 @@ pub(crate) async fn remove_column(
     Ok(Json(change_columns(call, principal, dataset, ColumnChange::Remove(column)).await?))
 }
 
-/// Which rows.
+/// The page of rows to list.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RowsQuery {
     /// The number of the page, from 1.
     page: Option<Whole<1, 1_000_000>>,
-    /// How many rows a page has.
+    /// The number of rows on a page.
     #[serde(default)]
     page_size: Whole<1, MAX_PAGE, 100>,
     /// Instead of `page`: the id of the last row of the page before. However far the page is, it is found at once.
@@ -373,16 +383,17 @@ pub(crate) struct RowPageBody {
     rows: Vec<DatasetRow>,
     /// The ids of these rows.
     row_ids: Vec<i64>,
-    /// How many rows there are in all.
+    /// The number of rows in the data set.
     total: i64,
     /// The number of this page; null if it was asked for by a row.
     page: Option<i64>,
-    /// How many rows a page has.
+    /// The number of rows on a page.
     page_size: i64,
-    /// How many pages there are.
+    /// The number of pages.
     total_pages: i64,
 }
 
+/// Lists the rows of a data set, by page number or after the id of a row.
 pub(crate) async fn list_rows(
     call: &Call<'_>,
     principal: &Principal,
@@ -425,6 +436,7 @@ pub(crate) struct RowIdsBody {
     row_ids: Vec<i64>,
 }
 
+/// Adds rows to the end of a data set, and returns their ids.
 pub(crate) async fn add_rows(
     call: &Call<'_>,
     principal: &Principal,
@@ -433,6 +445,7 @@ pub(crate) async fn add_rows(
     Ok(Json(RowIdsBody { row_ids: Datasets::new(call.app).add_rows(principal, dataset, body.rows).await? }))
 }
 
+/// Changes the values of a row. Columns that are left out keep their values.
 pub(crate) async fn change_row(
     call: &Call<'_>,
     principal: &Principal,
@@ -441,6 +454,7 @@ pub(crate) async fn change_row(
     Ok(Json(Datasets::new(call.app).change_row(principal, dataset, row, values).await?))
 }
 
+/// Removes a row.
 pub(crate) async fn remove_row(
     call: &Call<'_>,
     principal: &Principal,
@@ -460,7 +474,7 @@ pub(crate) struct RemovedRowsBody {
     row_ids: Vec<Whole<1, 9_007_199_254_740_991>>,
 }
 
-/// Answers with the ids of those that were there.
+/// Removes rows, and returns the ids of those that were there.
 pub(crate) async fn remove_rows(
     call: &Call<'_>,
     principal: &Principal,
@@ -501,6 +515,7 @@ impl Output for Export {
     }
 }
 
+/// Exports all rows of a data set as CSV or as JSON Lines.
 pub(crate) async fn export(
     call: &Call<'_>,
     principal: &Principal,

@@ -20,7 +20,7 @@ use crate::{
 /// The last place that a note can have: the largest whole number that every reader of JSON holds.
 const MAX_PLACE: i64 = 9_007_199_254_740_991;
 
-/// What a suggestion was made by.
+/// The source of a suggestion.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Method {
@@ -50,7 +50,7 @@ pub(crate) struct RunsBody {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "SuggestedNotes")]
 pub(crate) struct SuggestedNotesBody {
-    /// What suggests them.
+    /// The source of the suggestions.
     method: Method,
     /// A note about each run, in the order in which they were sent.
     notes: Vec<NoteBody>,
@@ -62,10 +62,11 @@ pub(crate) struct SuggestedNotesBody {
 pub(crate) struct NoteBody {
     /// The run.
     run: RunId,
-    /// What went wrong there.
+    /// The error, in a few words.
     note: String,
 }
 
+/// Suggests a note on the error of each run that did not pass.
 pub(crate) async fn suggest_notes(
     call: &Call<'_>,
     principal: &Principal,
@@ -90,12 +91,13 @@ pub(crate) struct NotesBody {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "SuggestedCategories")]
 pub(crate) struct CategoriesBody {
-    /// What suggests them.
+    /// The source of the suggestions.
     method: Method,
     /// The categories; each note is in one.
     categories: Vec<Category>,
 }
 
+/// Sorts notes about errors into categories.
 pub(crate) async fn suggest_categories(
     call: &Call<'_>,
     principal: &Principal,
@@ -112,7 +114,7 @@ pub(crate) async fn suggest_categories(
 struct UnconsolidatedBody {
     /// Its name.
     name: Name,
-    /// What it is about.
+    /// A description of the category.
     #[serde(default)]
     #[schemars(length(max = MAX_NOTE_CHARS))]
     description: String,
@@ -136,12 +138,13 @@ pub(crate) struct ConsolidateBody {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ConsolidatedCategories")]
 pub(crate) struct ConsolidatedBody {
-    /// What suggests them.
+    /// The source of the suggestions.
     method: Method,
     /// The categories; each that was sent is in one.
     categories: Vec<Consolidated>,
 }
 
+/// Merges categories that mean the same.
 pub(crate) async fn consolidate_categories(
     call: &Call<'_>,
     principal: &Principal,

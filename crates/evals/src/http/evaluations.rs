@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     app::evaluations::{EvaluationChange, Evaluations},
     domain::{
-        access::{Part, Permission, Permitted, Resource},
+        access::{AccessLevel, Part, Permitted, Resource},
         dataset::MAX_COLUMNS,
         evaluation::{Evaluation, EvaluationConfig, InputColumn},
         generate::Agreement,
@@ -31,7 +31,8 @@ use crate::{
     http::shares::ResourcePath,
 };
 
-/// How far pages go by number. Further on they are found by an id, which costs the same however far it is.
+/// The number of evaluations that can be paged by number. Later pages are asked for by an id, which costs the same for
+/// each.
 const MAX_NUMBERED: i64 = 10_000;
 
 pub(crate) use crate::http::shares::{list_shares, share, unshare};
@@ -57,13 +58,13 @@ pub(crate) struct EvaluationBody {
     public_id: EvaluationId,
     /// Its name.
     name: Name,
-    /// What a person wrote about it.
+    /// A description for people.
     description: Option<String>,
     /// The columns of what is judged, in their order.
     columns: Vec<InputColumn>,
-    /// How it is judged.
+    /// The judge.
     judge: Judge,
-    /// Whether it was generated and nobody has looked at it yet; then it cannot be deployed.
+    /// True if it was generated and is not approved yet. A draft cannot be deployed.
     draft: bool,
     /// The evaluation of which it is a variant.
     base_id: Option<EvaluationId>,
@@ -73,11 +74,11 @@ pub(crate) struct EvaluationBody {
     user_id: Option<UserId>,
     /// The project whose it is.
     project_id: Option<ProjectId>,
-    /// What the key that asks may do with it.
-    access: Permission,
-    /// When it was made.
+    /// The access of the key that asks.
+    access: AccessLevel,
+    /// The time of creation.
     created_at: Rfc3339,
-    /// When it was last changed.
+    /// The time of the last change.
     updated_at: Rfc3339,
 }
 
@@ -101,18 +102,18 @@ impl EvaluationBody {
     }
 }
 
-/// Which evaluations.
+/// The evaluations to list.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
     /// The number of the page, from 1. Pages by number go as far as 10,000 evaluations.
     page: Option<Whole<1, 10_000>>,
-    /// How many evaluations a page has.
+    /// The number of evaluations on a page.
     #[serde(default)]
     page_size: Whole<1, 100, 25>,
     /// Instead of `page`: the id of the last evaluation of the page before. However far the page is, it is found at once.
     starting_after: Option<EvaluationId>,
-    /// Whether to leave variants out.
+    /// True to leave variants out.
     #[serde(default)]
     base_only: bool,
 }
@@ -125,9 +126,9 @@ pub(crate) struct EvaluationPageBody {
     items: Vec<EvaluationBody>,
     /// The number of this page; null if it was asked for by an id.
     page: Option<i64>,
-    /// How many evaluations a page has.
+    /// The number of evaluations on a page.
     page_size: i64,
-    /// Whether there are more.
+    /// True if there are more evaluations.
     has_more: bool,
 }
 
@@ -138,6 +139,7 @@ impl EvaluationPageBody {
     }
 }
 
+/// Lists the evaluations that the caller owns or that are shared with them, the newest first.
 pub(crate) async fn list(
     call: &Call<'_>,
     principal: &Principal,
@@ -167,15 +169,16 @@ pub(crate) async fn list(
 pub(crate) struct NewEvaluationBody {
     /// Its name.
     name: Name,
-    /// What to note about it.
+    /// A description for people.
     description: Option<String>,
     /// The columns of what is judged, in their order.
     #[schemars(length(min = 1, max = MAX_COLUMNS))]
     columns: Vec<InputColumn>,
-    /// How it is judged.
+    /// The judge.
     judge: Judge,
 }
 
+/// Creates an evaluation from its input columns and its judge.
 pub(crate) async fn create(
     call: &Call<'_>,
     principal: &Principal,
@@ -187,7 +190,7 @@ pub(crate) async fn create(
     )))
 }
 
-/// What to generate an evaluation from.
+/// The data set to generate an evaluation from.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewGenerated")]
@@ -204,10 +207,12 @@ pub(crate) struct GenerateBody {
 pub(crate) struct GeneratedBody {
     #[serde(flatten)]
     about: EvaluationBody,
-    /// How well its judge agrees with what people have said; null if it is a model, or if nobody has judged.
+    /// The agreement of its judge with the verdicts of people; null if the judge is a model, or if there are no
+    /// verdicts.
     agreement: Option<Agreement>,
 }
 
+/// Generates a draft of an evaluation from the rows of a data set and the verdicts of people.
 pub(crate) async fn generate(
     call: &Call<'_>,
     principal: &Principal,
@@ -217,6 +222,7 @@ pub(crate) async fn generate(
     Ok(Json(GeneratedBody { about: EvaluationBody::new(generated), agreement }))
 }
 
+/// Returns an evaluation.
 pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,
@@ -225,7 +231,7 @@ pub(crate) async fn get(
     Ok(Json(EvaluationBody::new(Evaluations::new(call.app).get(principal, evaluation).await?)))
 }
 
-/// What to change of an evaluation.
+/// The changes to an evaluation. A field that is left out stays as it is.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "EvaluationChange", extend("minProperties" = 1))]
@@ -241,16 +247,17 @@ pub(crate) struct ChangeBody {
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "Vec<InputColumn>", length(min = 1, max = MAX_COLUMNS))]
     columns: Option<Vec<InputColumn>>,
-    /// How it is judged.
+    /// The judge.
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "Judge")]
     judge: Option<Judge>,
-    /// `false` once somebody has looked at it; it does not become a draft again.
+    /// `false` to approve a draft. An approved evaluation does not become a draft again.
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "bool", extend("const" = false))]
     draft: Option<bool>,
 }
 
+/// Changes an evaluation. Live evaluations that are deployed keep the judge that they were deployed with.
 pub(crate) async fn change(
     call: &Call<'_>,
     principal: &Principal,
@@ -261,12 +268,13 @@ pub(crate) async fn change(
         return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
     }
     if draft == Some(true) {
-        return Err(Error::invalid("draft", "must be false: only what was generated is a draft").into());
+        return Err(Error::invalid("draft", "must be false: only a generated evaluation is a draft").into());
     }
     let change = EvaluationChange { name, description, columns, judge, reviewed: draft.is_some() };
     Ok(Json(EvaluationBody::new(Evaluations::new(call.app).change(principal, evaluation, change).await?)))
 }
 
+/// Deletes an evaluation and its variants.
 pub(crate) async fn delete(
     call: &Call<'_>,
     principal: &Principal,
@@ -276,6 +284,7 @@ pub(crate) async fn delete(
     Ok(NoContent)
 }
 
+/// Lists the variants of an evaluation, the newest first.
 pub(crate) async fn list_variants(
     call: &Call<'_>,
     principal: &Principal,
@@ -293,16 +302,17 @@ pub(crate) async fn list_variants(
 pub(crate) struct NewVariantBody {
     /// Its name.
     name: Name,
-    /// What to note about it; null for nothing.
+    /// A description for people; null for none.
     #[serde(default, deserialize_with = "input::present")]
     description: Option<Option<String>>,
     /// The columns of what is judged, in their order.
     #[schemars(length(min = 1, max = MAX_COLUMNS))]
     columns: Option<Vec<InputColumn>>,
-    /// How it is judged.
+    /// The judge.
     judge: Option<Judge>,
 }
 
+/// Creates a variant of an evaluation. A variant has the owner and the shares of its base.
 pub(crate) async fn create_variant(
     call: &Call<'_>,
     principal: &Principal,

@@ -53,15 +53,15 @@ pub(crate) struct LiveEvaluationBody {
     public_id: LiveEvaluationId,
     /// Its name.
     name: Name,
-    /// What a person wrote about it.
+    /// A description for people.
     description: Option<String>,
     /// The evaluation that was deployed.
     evaluation: EvaluationId,
     /// The columns of what it judges, in their order.
     columns: Vec<InputColumn>,
-    /// How it judges.
+    /// The judge.
     judge: Judge,
-    /// Whether it runs.
+    /// True if it accepts runs.
     active: bool,
     /// The text of its key in the answer that makes the key, and empty everywhere else.
     api_key: String,
@@ -71,9 +71,9 @@ pub(crate) struct LiveEvaluationBody {
     user_id: Option<UserId>,
     /// The project whose it is.
     project_id: Option<ProjectId>,
-    /// When it was deployed.
+    /// The time of deployment.
     created_at: Rfc3339,
-    /// When it was last changed.
+    /// The time of the last change.
     updated_at: Rfc3339,
 }
 
@@ -108,12 +108,13 @@ impl LiveEvaluationBody {
 pub(crate) struct NewLiveEvaluationBody {
     /// The evaluation, which is taken as it is now.
     evaluation: EvaluationId,
-    /// What to call it; without it as the evaluation.
+    /// The name. By default, the name of the evaluation.
     name: Option<Name>,
-    /// What to note about it.
+    /// A description for people.
     description: Option<String>,
 }
 
+/// Deploys an evaluation as a live evaluation, and returns its key once.
 pub(crate) async fn deploy(
     call: &Call<'_>,
     principal: &Principal,
@@ -124,6 +125,7 @@ pub(crate) async fn deploy(
     Ok(Confidential(LiveEvaluationBody::with_key(LiveEvaluations::new(call.app).deploy(principal, new).await?)))
 }
 
+/// Lists the live evaluations that the caller owns or that are shared with them, the newest first.
 pub(crate) async fn list(
     call: &Call<'_>,
     principal: &Principal,
@@ -134,6 +136,7 @@ pub(crate) async fn list(
     Ok(Json(PageBody::new(page, LiveEvaluationBody::new)))
 }
 
+/// Returns a live evaluation.
 pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,
@@ -142,7 +145,7 @@ pub(crate) async fn get(
     Ok(Json(LiveEvaluationBody::new(LiveEvaluations::new(call.app).get(principal, path.live_evaluation).await?)))
 }
 
-/// What to change of a live evaluation.
+/// The changes to a live evaluation. A field that is left out stays as it is.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "LiveEvaluationChange", extend("minProperties" = 1))]
@@ -160,6 +163,8 @@ pub(crate) struct ChangeBody {
     evaluation: Option<EvaluationId>,
 }
 
+/// Changes the name or the description of a live evaluation, or takes over the columns and the judge that an evaluation
+/// has now.
 pub(crate) async fn change(
     call: &Call<'_>,
     principal: &Principal,
@@ -185,6 +190,7 @@ async fn switch(
     Ok(Json(LiveEvaluationBody::new(LiveEvaluations::new(call.app).change(principal, id, change).await?)))
 }
 
+/// Activates a live evaluation, which then accepts runs.
 pub(crate) async fn activate(
     call: &Call<'_>,
     principal: &Principal,
@@ -193,6 +199,7 @@ pub(crate) async fn activate(
     switch(call, principal, path.live_evaluation, true).await
 }
 
+/// Deactivates a live evaluation, which then refuses runs.
 pub(crate) async fn deactivate(
     call: &Call<'_>,
     principal: &Principal,
@@ -201,6 +208,7 @@ pub(crate) async fn deactivate(
     switch(call, principal, path.live_evaluation, false).await
 }
 
+/// Replaces the key of a live evaluation, and returns the new one once.
 pub(crate) async fn regenerate(
     call: &Call<'_>,
     principal: &Principal,

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     app::review::Reviews,
     domain::{
-        access::{Permission, Permitted},
+        access::{AccessLevel, Permitted},
         dataset::DatasetRow,
         id::{DatasetId, LiveEvaluationId, ReviewId, RunId},
         judge::Judgment,
@@ -35,11 +35,11 @@ pub(crate) struct ItemPath {
     item: ReviewId,
 }
 
-/// Who did something, and when.
+/// The author and the time of a step.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Deed")]
 struct AttributionBody {
-    /// When.
+    /// The time.
     at: Rfc3339,
     /// The key that did it.
     key_id: KeyId,
@@ -63,25 +63,25 @@ pub(crate) struct ItemBody {
     run_id: RunId,
     /// The live evaluation of the run.
     live_evaluation_id: LiveEvaluationId,
-    /// What has happened to it.
+    /// The state of the item.
     state: ReviewState,
-    /// Why it was flagged.
+    /// The reason for the flag.
     reason: Option<String>,
     /// A person's verdict.
     verdict: Option<Name>,
-    /// Whether that is a good one, if the person said so.
+    /// True if the verdict is a passing one; null if the person did not tell.
     passed: Option<bool>,
-    /// Why, or why it was rejected.
+    /// The reason for the verdict or the rejection.
     notes: Option<String>,
     /// The data set that it was promoted into.
     dataset_id: Option<DatasetId>,
     /// The row there.
     row_id: Option<i64>,
-    /// Who flagged it.
+    /// The person or key that flagged the run.
     flagged: AttributionBody,
-    /// Who judged or rejected it.
+    /// The person or key that judged or rejected the item.
     decided: Option<AttributionBody>,
-    /// Who promoted it.
+    /// The person or key that promoted the item.
     promoted: Option<AttributionBody>,
 }
 
@@ -105,21 +105,22 @@ impl ItemBody {
     }
 }
 
-/// Which items.
+/// The items to list.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
-    /// What has happened to them; all if you say nothing.
+    /// The state of the items. By default, any.
     state: Option<ReviewState>,
     /// The live evaluation whose runs they are.
     live_evaluation: Option<LiveEvaluationId>,
-    /// How many items at most.
+    /// The number of items on a page.
     #[serde(default)]
     limit: Limit,
     /// The id of the last item of the page before.
     starting_after: Option<ReviewId>,
 }
 
+/// Lists the items of the review queue, the newest first.
 pub(crate) async fn list(
     call: &Call<'_>,
     principal: &Principal,
@@ -137,14 +138,15 @@ pub(crate) async fn list(
 pub(crate) struct DetailsBody {
     #[serde(flatten)]
     about: ItemBody,
-    /// What was judged.
+    /// The values that were judged.
     inputs: DatasetRow,
-    /// What the judge said.
+    /// The judgment of the run.
     judgment: Option<Judgment>,
-    /// What the key that asks may do with it.
-    access: Permission,
+    /// The access of the key that asks.
+    access: AccessLevel,
 }
 
+/// Returns an item of the review queue with its run.
 pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,
@@ -162,10 +164,11 @@ pub(crate) async fn get(
 pub(crate) struct FlagBody {
     /// The run's id.
     run: RunId,
-    /// Why people should look at it.
+    /// The reason for the flag.
     reason: Option<String>,
 }
 
+/// Flags a run for review by people.
 pub(crate) async fn flag(
     call: &Call<'_>,
     principal: &Principal,
@@ -174,19 +177,20 @@ pub(crate) async fn flag(
     Ok(Json(ItemBody::new(Reviews::new(call.app).flag(principal, body.run, body.reason).await?)))
 }
 
-/// What a person says of a run.
+/// A person's verdict about a run.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewVerdict")]
 pub(crate) struct JudgeBody {
     /// The verdict.
     verdict: Name,
-    /// Whether that is a good one.
+    /// True if the verdict is a passing one.
     passed: Option<bool>,
-    /// Why.
+    /// The reason for the verdict.
     notes: Option<String>,
 }
 
+/// Records the verdict of a person about an open item.
 pub(crate) async fn judge(
     call: &Call<'_>,
     principal: &Principal,
@@ -196,15 +200,16 @@ pub(crate) async fn judge(
     Ok(Json(ItemBody::new(Reviews::new(call.app).judge(principal, item, verdict, passed, notes).await?)))
 }
 
-/// Why there is nothing to judge.
+/// The reason to reject an item.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewRejection")]
 pub(crate) struct RejectBody {
-    /// Why.
+    /// The reason.
     notes: Option<String>,
 }
 
+/// Rejects an open item, which then needs no verdict.
 pub(crate) async fn reject(
     call: &Call<'_>,
     principal: &Principal,
@@ -213,7 +218,7 @@ pub(crate) async fn reject(
     Ok(Json(ItemBody::new(Reviews::new(call.app).reject(principal, item, body.notes).await?)))
 }
 
-/// Where a judged run becomes a row.
+/// The data set that receives a judged run as a row.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewPromotion")]
@@ -222,6 +227,7 @@ pub(crate) struct PromoteBody {
     dataset: DatasetId,
 }
 
+/// Adds the run of a judged item as a row to a data set.
 pub(crate) async fn promote(
     call: &Call<'_>,
     principal: &Principal,

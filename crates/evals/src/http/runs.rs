@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// What a live evaluation has judged, and what it said.
+/// A run of a live evaluation and its judgment.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Run")]
 pub(crate) struct RunBody {
@@ -34,26 +34,28 @@ pub(crate) struct RunBody {
     live_evaluation: LiveEvaluationId,
     /// The evaluation that was deployed then.
     evaluation: EvaluationId,
-    /// How far it is.
+    /// The state of the run.
     state: RunState,
     /// The verdict; null while there is none.
     judgment: Option<String>,
-    /// Whether that is a good one.
+    /// True if the judgment passed.
     passed: Option<bool>,
-    /// How good it is, from 0 to 1, if the judge measures that.
+    /// The score from 0 to 1, if the judge gives one.
     score: Option<f64>,
-    /// Why, for people.
+    /// An explanation for people.
     explanation: Option<String>,
-    /// When it began.
+    /// The time of the start.
     created_at: Rfc3339,
-    /// When it ended.
+    /// The time of the end.
     finished_at: Option<Rfc3339>,
 }
 
 impl RunBody {
     fn new(run: Run) -> Self {
         let (judgment, passed, score, explanation) = match run.judgment {
-            Some(said) => (Some(said.verdict), Some(said.passed), said.score, Some(said.explanation)),
+            Some(judgment) => {
+                (Some(judgment.verdict), Some(judgment.passed), judgment.score, Some(judgment.explanation))
+            }
             None => (None, None, None, None),
         };
         Self {
@@ -81,7 +83,7 @@ pub(crate) struct ExecutePath {
     live_evaluation: LiveEvaluationId,
 }
 
-/// What is to be judged.
+/// The values to judge.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewRun")]
@@ -90,6 +92,8 @@ pub(crate) struct NewRunBody {
     inputs: DatasetRow,
 }
 
+/// Runs a live evaluation on inputs, and returns the judgment. A run costs one credit, which is returned if the judge
+/// fails.
 pub(crate) async fn execute(
     call: &Call<'_>,
     principal: &Principal,
@@ -108,11 +112,11 @@ pub(crate) async fn execute(
     Ok(Json(RunBody::new(run)))
 }
 
-/// Which runs to list.
+/// The runs to list.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
-    /// How many runs at most.
+    /// The number of runs on a page.
     #[serde(default)]
     limit: Limit,
     /// The id of the last run of the page before.
@@ -123,6 +127,7 @@ pub(crate) struct ListQuery {
     passed: Option<bool>,
 }
 
+/// Lists the runs of live evaluations, the newest first.
 pub(crate) async fn list(
     call: &Call<'_>,
     principal: &Principal,
@@ -147,7 +152,7 @@ pub(crate) struct RunPath {
 pub(crate) struct DetailsBody {
     #[serde(flatten)]
     about: RunBody,
-    /// What was judged.
+    /// The values that were judged.
     inputs: DatasetRow,
     /// The key that ran it.
     key_id: KeyId,
@@ -155,6 +160,7 @@ pub(crate) struct DetailsBody {
     user_id: Option<UserId>,
 }
 
+/// Returns a run with its inputs.
 pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,

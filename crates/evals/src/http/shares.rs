@@ -15,24 +15,24 @@ use crate::{
     domain::access::{GranteeKind, Resource, Share, ShareAccess},
 };
 
-/// With whom something is shared, as a path names him.
+/// The grantee that a path names.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct GranteePath {
     /// The id of a member or a team.
     grantee: String,
 }
 
-/// That something is shared with somebody.
+/// A share of a resource with a member or a team.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Share")]
 pub(crate) struct ShareBody {
     /// The id of the member or the team.
     grantee_id: String,
-    /// Which of both.
+    /// The kind of the grantee.
     grantee_kind: GranteeKind,
-    /// What it allows.
+    /// The access that it gives.
     access: ShareAccess,
-    /// Since when.
+    /// The time of creation.
     created_at: Rfc3339,
 }
 
@@ -43,7 +43,7 @@ impl ShareBody {
     }
 }
 
-/// With whom something is shared.
+/// The shares of a resource.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Shares")]
 pub(crate) struct SharesBody {
@@ -57,7 +57,7 @@ pub(crate) trait ResourcePath {
     fn resource(&self) -> Resource;
 }
 
-/// Lists the shares of something.
+/// Lists the shares of the resource.
 pub(crate) async fn list_shares<P: ResourcePath>(
     call: &Call<'_>,
     principal: &Principal,
@@ -67,16 +67,16 @@ pub(crate) async fn list_shares<P: ResourcePath>(
     Ok(Json(SharesBody { shares: shares.into_iter().map(ShareBody::new).collect() }))
 }
 
-/// What a share is to allow.
+/// The access to give.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewShare")]
 pub(crate) struct NewShareBody {
-    /// To see it, or to change it, too.
+    /// The access to give.
     access: ShareAccess,
 }
 
-/// Shares something, or changes what that allows.
+/// Shares the resource with a member or a team, or changes the access of a share.
 pub(crate) async fn share<P: ResourcePath>(
     call: &Call<'_>,
     principal: &Principal,

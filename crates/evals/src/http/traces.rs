@@ -21,16 +21,17 @@ use crate::{
     },
 };
 
-/// The most traces on a page, and how many there are when nobody says.
+/// The most traces on a page, and the number of traces if no limit is given.
 const MAX_PAGE: usize = 100;
 const DEFAULT_PAGE: usize = 50;
 
+/// Stores a batch of traces. A trace whose id is stored already stays as it is.
 pub(crate) async fn ingest(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
-    struct Body {
+    struct TraceBatch {
         traces: Vec<Box<RawValue>>,
     }
-    let body: Body = input::body(call.request)?;
+    let body: TraceBatch = input::body(call.request)?;
     let now = call.app.clock.now();
     let traces = body.traces.into_iter().enumerate();
     let traces: Vec<Trace> = traces.map(|(index, json)| trace(index, json, now)).collect::<Result<_, _>>()?;
@@ -39,7 +40,7 @@ pub(crate) async fn ingest(call: &Call<'_>, principal: &Principal) -> Result<Res
     Ok(Response::json(201, &json!({ "ingested": ids.len(), "ids": ids })))
 }
 
-/// What of a trace matters here; all of it is kept as it was sent.
+/// Reads the fields of a trace that matter here. The whole trace is kept as it was sent.
 fn trace(index: usize, json: Box<RawValue>, now: UnixMillis) -> Result<Trace, Error> {
     #[derive(Deserialize)]
     struct Head {
@@ -60,9 +61,10 @@ fn trace(index: usize, json: Box<RawValue>, now: UnixMillis) -> Result<Trace, Er
     Ok(Trace { id, started_at, trace: json })
 }
 
+/// Stores feedback on a trace.
 pub(crate) async fn feedback(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
-    struct Body {
+    struct NewFeedback {
         trace_id: TraceId,
         label: Name,
         score: Option<f64>,
@@ -70,26 +72,27 @@ pub(crate) async fn feedback(call: &Call<'_>, principal: &Principal) -> Result<R
         #[serde(default)]
         metadata: Map<String, Value>,
     }
-    let Body { trace_id, label, score, comment, metadata } = input::body(call.request)?;
+    let NewFeedback { trace_id, label, score, comment, metadata } = input::body(call.request)?;
     let id =
         Traces::new(call.app).give_feedback(principal, trace_id, Feedback { label, score, comment, metadata }).await?;
     Ok(Response::json(201, &json!({ "id": id, "trace_id": trace_id })))
 }
 
+/// Requests an evaluation of a trace.
 pub(crate) async fn eval(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
-    struct Body {
+    struct NewEvalRequest {
         trace_id: TraceId,
         evaluator_type: Name,
         metric_name: Name,
     }
-    let body: Body = input::body(call.request)?;
+    let body: NewEvalRequest = input::body(call.request)?;
     let id =
         Traces::new(call.app).request_eval(principal, body.trace_id, body.evaluator_type, body.metric_name).await?;
     Ok(Response::json(202, &json!({ "eval_id": id, "status": "pending" })))
 }
 
-/// A page of traces, the newest first, each with what was said of it.
+/// Lists traces, the newest first, each with its feedback and evaluations.
 pub(crate) async fn list_traces(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Serialize)]
     struct PageBody<'a> {

@@ -9,7 +9,7 @@ use bitting_keys::{
     storage::{ToParam, batch::Query},
 };
 
-use crate::domain::access::{Part, Permission, Resource, Share, ShareAccess, Sight, Viewer};
+use crate::domain::access::{AccessLevel, Part, Resource, Share, ShareAccess, Sight, Viewer};
 
 /// The most grantees of one thing.
 const MAX_SHARES: i64 = 1_000;
@@ -108,7 +108,7 @@ impl Table {
         )
     }
 
-    /// The column `permission`: the most that the viewer may do with a row that they see, as [`Permission`].
+    /// The column `permission`: the most that the viewer may do with a row that they see, as [`AccessLevel`].
     pub(crate) fn permission(self) -> String {
         let (owns, may_change) = (self.owns(), self.may_change());
         format!("CASE WHEN {owns} THEN 'own' WHEN {may_change} THEN 'write' ELSE 'read' END AS permission")
@@ -188,7 +188,7 @@ impl Table {
 }
 
 /// The most that a viewer may do with something, if they may see it.
-pub(crate) fn permission(viewer: Viewer, resource: Resource) -> Query<Option<Permission>> {
+pub(crate) fn permission(viewer: Viewer, resource: Resource) -> Query<Option<AccessLevel>> {
     let table = Table::of(resource);
     let sql = format!("SELECT {} FROM {} WHERE {}", table.permission(), table.name, table.visible());
     Query::scalar(viewed!(viewer, sql, id: resource.to_string()))

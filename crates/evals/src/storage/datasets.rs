@@ -26,9 +26,9 @@ const CHUNK_ROWS: i64 = 100;
 const CHUNK_BYTES: usize = 200_000;
 /// The most bytes that a chunk may become when its rows are changed.
 const MAX_CHUNK_BYTES: i64 = 1_900_000;
-/// How many chunks one statement stores: three parameters each, and D1 binds 100 at most.
+/// The number of chunks that one statement stores: three parameters each, and D1 binds 100 at most.
 const CHUNKS_AT_ONCE: usize = 33;
-/// How many columns one call of `json_set` sets: D1 passes a function 32 arguments at most.
+/// The number of columns that one call of `json_set` sets: D1 passes a function 32 arguments at most.
 const SET_AT_ONCE: usize = 15;
 
 /// The columns of a [`Dataset`].
@@ -40,7 +40,8 @@ fn dataset_changeable() -> String {
     format!("EXISTS (SELECT 1 FROM datasets WHERE {})", DATASETS.changeable())
 }
 
-/// A new data set's row. With `ends_at` nobody sees it until [`complete`], which must come before that instant.
+/// Stores the row of a new data set. With `ends_at` it stays hidden until [`complete`], which must come before that
+/// instant.
 pub(crate) fn insert(dataset: &Dataset, ends_at: Option<UnixMillis>) -> Statement {
     statement!(
         "INSERT INTO datasets (id, organization_id, user_id, project_id, name, description, columns, judgments, \
@@ -226,7 +227,7 @@ pub(crate) fn append(
     append_if("", viewer, id, rows, now)
 }
 
-/// The same if the statement before it in the batch has changed a row.
+/// Appends the chunk if the statement before it in the batch has changed a row.
 pub(crate) fn append_if_changed(
     viewer: Viewer,
     id: DatasetId,
@@ -429,10 +430,10 @@ pub(crate) fn chunks_after(
     Query::rows(viewed!(viewer, format!("{chunks} LIMIT :max_chunks"), id, after, max_rows, max_chunks))
 }
 
-/// The condition that nobody will see a data set any more: it was deleted, or its upload was broken off.
+/// The condition that a data set has ended: it was deleted, or its upload was broken off.
 const ENDED: &str = "ends_at IS NOT NULL AND ends_at <= :now";
 
-/// Deletes data sets that nobody will see any more and that have no rows left, at most `limit`.
+/// Deletes ended data sets that have no rows left, at most `limit`.
 pub(crate) fn prune(now: UnixMillis, limit: i64) -> Statement {
     let sql = format!(
         "DELETE FROM datasets WHERE id IN (SELECT id FROM datasets WHERE {ENDED} \
@@ -441,13 +442,13 @@ pub(crate) fn prune(now: UnixMillis, limit: i64) -> Statement {
     statement!(sql, now, limit)
 }
 
-/// Ends the shares of data sets that nobody will see any more.
+/// Ends the shares of ended data sets.
 pub(crate) fn prune_shares(now: UnixMillis) -> Statement {
     let sql = format!("DELETE FROM shares WHERE resource_id IN (SELECT id FROM datasets WHERE {ENDED})");
     statement!(sql, now)
 }
 
-/// Deletes chunks of data sets that nobody will see any more, at most `limit`; gives one row for each.
+/// Deletes chunks of ended data sets, at most `limit`; returns one row for each.
 pub(crate) fn prune_chunks(now: UnixMillis, limit: i64) -> Statement {
     let sql = format!(
         "DELETE FROM dataset_chunks WHERE rowid IN (SELECT c.rowid FROM datasets \

@@ -33,7 +33,7 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
-    /// All that the viewer sees, or `:id` alone if `only` says so.
+    /// Creates the filter for all that the viewer sees, or with `only` for `:id` alone.
     pub(crate) fn new(viewer: Viewer, only: Option<LiveEvaluationId>) -> Self {
         let ids = match (only, viewer.sight) {
             (Some(_), _) => format!("SELECT id AS live FROM live_evaluations WHERE {}", LIVE_EVALUATIONS.visible()),
@@ -164,7 +164,7 @@ pub(crate) fn touch(viewer: Viewer, live: &LiveEvaluation, now: UnixMillis) -> Q
 pub(crate) struct Deployment {
     /// The evaluation that was deployed.
     pub(crate) evaluation_id: EvaluationId,
-    /// Whether it runs.
+    /// True if it accepts runs.
     #[serde(deserialize_with = "flag")]
     pub(crate) active: bool,
     /// The columns that it judges, and the judge.

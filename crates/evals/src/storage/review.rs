@@ -1,4 +1,4 @@
-//! The table `review_items`. An item may be seen by whoever may see the live evaluation of its run.
+//! The table `review_items`. Those who may see the live evaluation of a run may see its item.
 
 use bitting_keys::{
     domain::{
@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::{
     domain::{
-        access::{Permission, Permitted, Viewer},
+        access::{AccessLevel, Permitted, Viewer},
         dataset::{DatasetRow, MAX_ROWS},
         id::{DatasetId, LiveEvaluationId, ReviewId, RunId},
         judge::Judgment,
@@ -67,7 +67,7 @@ pub(crate) fn flag(
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(crate) struct RunStatus {
     /// The most that the viewer may do with its live evaluation.
-    pub(crate) permission: Permission,
+    pub(crate) permission: AccessLevel,
     /// Its item, if it is in the queue.
     pub(crate) item_id: Option<ReviewId>,
 }
@@ -144,7 +144,7 @@ pub(crate) struct ReviewDecision {
     pub(crate) state: ReviewState,
     /// The verdict.
     pub(crate) verdict: Option<Name>,
-    /// Whether that is a good one.
+    /// True if the verdict is a passing one.
     pub(crate) passed: Option<bool>,
     /// The reasons.
     pub(crate) notes: Option<String>,

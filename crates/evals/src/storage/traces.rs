@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::{
     id::TraceId,
-    trace::{EvalRequest, GivenFeedback, Place, Trace},
+    trace::{EvalRequest, Place, StoredFeedback, Trace},
 };
 
 /// The most bytes of traces in one parameter. D1 takes values of up to 2,000,000; what stands around a
@@ -87,7 +87,7 @@ pub(crate) fn insert(
 /// The row of a piece of feedback, to be kept for `retention_ms` (`None`: for ever).
 pub(crate) fn insert_feedback(
     reach: TraceReach,
-    given: &GivenFeedback,
+    stored: &StoredFeedback,
     now: UnixMillis,
     retention_ms: Option<i64>,
 ) -> Statement {
@@ -97,10 +97,10 @@ pub(crate) fn insert_feedback(
              VALUES (:organization, :trace, :id, :project, :feedback, :now, {KEEP_UNTIL})"
         ),
         organization: reach.organization_id,
-        trace: given.trace_id,
-        id: given.id,
+        trace: stored.trace_id,
+        id: stored.id,
         project: reach.project_id,
-        feedback: json(&given.feedback),
+        feedback: json(&stored.feedback),
         now,
         retention: retention_ms,
     )

@@ -31,13 +31,13 @@ const MAX_LENGTH: u32 = 1_000_000;
 /// The most verdicts that a model chooses from.
 const MAX_VERDICTS: usize = 20;
 
-/// How something is judged. A rule that finds no value in its column fails it. To a rule that looks at a text,
-/// a value that is none is its JSON.
+/// A judge. A rule fails a value that is missing. A rule about text reads any other value as its JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Judge {
-    /// It passes if the value of a column is this one: the same JSON, whatever the order of members and however
-    /// numbers are written. One of `expected` and `expected_column` is given.
+    /// Passes if the value of a column equals this one as JSON, whatever the order of members and the form of numbers.
+    /// One
+    /// of `expected` and `expected_column` is given.
     #[schemars(extend("oneOf" = either()))]
     ExactMatch {
         /// The name of the column.
@@ -51,7 +51,7 @@ pub enum Judge {
         #[schemars(with = "Name")]
         expected_column: Option<Name>,
     },
-    /// It passes if the text of a column is this one, whatever the case and the space between its words. One of
+    /// Passes if the text of a column equals this one, whatever the case and the spaces between words. One of
     /// `expected` and `expected_column` is given.
     #[schemars(extend("oneOf" = either()))]
     NormalizedMatch {
@@ -80,10 +80,10 @@ pub enum Judge {
         #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Name")]
         expected_column: Option<Name>,
-        /// How many of them it must have.
+        /// The number of them that it must have.
         #[serde(default)]
         needs: Needs,
-        /// Whether case, and the space between words, make no difference.
+        /// True to ignore case and the spaces between words.
         #[serde(default)]
         normalized: bool,
     },
@@ -159,7 +159,7 @@ pub enum Judge {
     Model(ModelJudge),
 }
 
-/// How a language model judges.
+/// A judge that asks the operator's language model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelJudge {
@@ -185,7 +185,7 @@ fn pass() -> Vec<Name> {
     pass_or_fail().into_iter().take(1).collect()
 }
 
-/// How many of several there must be.
+/// A number of several.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Needs {
@@ -221,9 +221,9 @@ impl Unit {
 pub struct Judgment {
     /// The verdict: `pass` or `fail`, or one of those that a model was given to choose from.
     pub verdict: String,
-    /// Whether that is a good one.
+    /// True if the judgment passed.
     pub passed: bool,
-    /// How good it is, from 0 to 1, if the judge measures that.
+    /// The score from 0 to 1, if the judge gives one.
     pub score: Option<f64>,
     /// The reasons, for people.
     pub explanation: String,
@@ -322,7 +322,7 @@ impl Judge {
         }
     }
 
-    /// Whether it can judge.
+    /// Checks that it can judge.
     ///
     /// # Errors
     /// The first field that is wrong.
@@ -332,7 +332,7 @@ impl Judge {
                 one_of(expected.as_ref(), expected_column.as_ref())?;
                 match expected {
                     Some(Value::Null) => {
-                        Err(InvalidField::new("expected", "must not be null: what has no value never passes"))
+                        Err(InvalidField::new("expected", "must not be null: a missing value never passes"))
                     }
                     Some(value) if depth(value) > MAX_DEPTH => Err(InvalidField::new(
                         "expected",

@@ -10,7 +10,7 @@ pub(crate) const MAX_CHARS: usize = 1_000;
 const MAX_NESTING: u32 = 32;
 /// Up to how many bytes a compiled one is small. The largest takes eight times that.
 const SMALL_BYTES: usize = 4 * 1024;
-/// How much more work than a small one those are that take so many times its room.
+/// The cost of matching one step with a pattern, by its compiled size in multiples of the smallest.
 const WEIGHTS: [usize; 4] = [1, 2, 4, 8];
 /// The most work for one text; a small one matches a text of so many bytes.
 pub(crate) const MAX_WORK: usize = 64 * 1024;
@@ -37,11 +37,11 @@ impl Pattern {
                 Err(error) => why = error.to_string(),
             }
         }
-        let simpler = "there is no look-around, no backreference and no `\\p`";
-        Err(format!("is no regular expression that can be used here: {why}; {simpler}"))
+        let unsupported = "look-around, backreferences and `\\p` are not supported";
+        Err(format!("is not a supported regular expression: {why}; {unsupported}"))
     }
 
-    /// How much work it is to match a text.
+    /// Returns the cost of matching a text.
     pub(crate) fn work(&self, text: &str) -> usize {
         text.len() * self.weight
     }

@@ -18,17 +18,18 @@ use crate::domain::judge::{
 const MAX_STEPS: usize = 200_000;
 /// The most schemas within each other while a value is judged: a reference may lead to itself.
 const MAX_NESTING: usize = 256;
-/// How many bytes of a text count as one step more.
+/// The bytes of a text that count as one step more.
 const STEP_BYTES: usize = 64;
 
-/// How many steps a pattern's work is: the most work for one text leaves a third of all steps to the rest.
+/// The number of steps that a pattern's work takes at most: the most work for one text leaves a third of all steps to
+/// the rest.
 const WORK_STEPS: usize = 2;
-/// How many values of `enum` are shown.
+/// The number of values of `enum` that a message shows.
 const SHOWN: usize = 10;
 
 const TYPES: [&str; 7] = ["null", "boolean", "object", "array", "number", "integer", "string"];
 
-/// Whether this is a schema that can be used here.
+/// Checks that this is a schema that can be used here.
 ///
 /// # Errors
 /// The first place, beginning with `path`, where it is not.
@@ -106,7 +107,7 @@ fn check_schema(root: &Value, schema: &Value, path: &str) -> Result<(), InvalidF
                     check_schema(root, schema, &format!("{at}.{name}"))?;
                 }
             }
-            _ => return Err(invalid("is a keyword that is not known here".to_owned())),
+            _ => return Err(invalid("is not a supported keyword".to_owned())),
         }
     }
     Ok(())
@@ -157,7 +158,7 @@ pub(crate) fn misfit(schema: &Value, value: &Value) -> Option<String> {
 /// One value on its way through one schema.
 struct Judging<'a> {
     root: &'a Value,
-    /// How many steps are left.
+    /// The number of steps that are left.
     steps: usize,
     nesting: usize,
     patterns: HashMap<&'a str, Pattern>,
@@ -165,12 +166,12 @@ struct Judging<'a> {
 
 type Judged = Result<(), Misfit>;
 
-/// Says what is wrong unless it is right.
+/// Returns the misfit unless the value is good.
 fn must(good: bool, what: impl FnOnce() -> String) -> Judged {
     if good { Ok(()) } else { Err(Misfit::At(Vec::new(), what())) }
 }
 
-/// The same misfit, one step further away.
+/// Returns the same misfit, one step further away.
 fn within(step: &str, judged: Judged) -> Judged {
     judged.map_err(|misfit| match misfit {
         Misfit::At(mut way, what) => {
@@ -181,7 +182,7 @@ fn within(step: &str, judged: Judged) -> Judged {
     })
 }
 
-/// Whether it fits, which is not to be told if that would take too long.
+/// Returns true if it fits, or the misfit of a check that takes too long.
 fn fits(judged: Judged) -> Result<bool, Misfit> {
     match judged {
         Err(Misfit::At(..)) => Ok(false),
@@ -282,7 +283,7 @@ impl<'a> Judging<'a> {
         }
     }
 
-    /// Whether a text matches.
+    /// Returns true if a text matches.
     fn matches(&mut self, pattern: &'a str, text: &str) -> Result<bool, Misfit> {
         if !self.patterns.contains_key(pattern) {
             self.spend(pattern.len())?;
@@ -410,7 +411,7 @@ impl<'a> Judging<'a> {
     }
 }
 
-/// How many steps it is to look at all of a value.
+/// Returns the number of steps that it takes to look at all of a value.
 fn weight(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(weight).sum::<usize>(),
@@ -461,7 +462,7 @@ fn of_number(keyword: &str, argument: &Value, number: f64) -> Judged {
 }
 
 /// Decimal fractions are not exact, so `19.99` is a multiple of `0.01` if it is within a billionth.
-fn is_multiple(number: f64, of: f64) -> bool {
-    let times = number / of;
+fn is_multiple(number: f64, divisor: f64) -> bool {
+    let times = number / divisor;
     times.is_finite() && (times - times.round()).abs() <= 1e-9 * times.abs().max(1.0)
 }

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-/// How many characters of a text an explanation shows.
+/// The number of characters of a text that an explanation shows.
 const SHOWN: usize = 120;
-/// How many characters before the decisive place it shows of them.
+/// The number of characters before the decisive place that it shows.
 const BEFORE: usize = 30;
 
 /// A value as a text: a text as it is, anything else as JSON.
@@ -52,7 +52,7 @@ pub(crate) fn brief(value: &Value) -> String {
     }
 }
 
-/// How many characters two texts have in common at their beginning.
-pub(crate) fn common(one: &str, other: &str) -> usize {
-    one.chars().zip(other.chars()).take_while(|(one, other)| one == other).count()
+/// Returns the number of characters that two texts have in common at their beginning.
+pub(crate) fn common(left: &str, right: &str) -> usize {
+    left.chars().zip(right.chars()).take_while(|(left, right)| left == right).count()
 }
