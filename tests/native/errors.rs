@@ -629,7 +629,10 @@ fn no_request_makes_a_5xx_or_a_panic() {
                 bytes.truncate(if cut { at } else { bytes.len() });
             }
             let answer = world.send(&request);
-            assert_not_stored(&answer);
+            // The API's document is the same for everybody.
+            if request.path != "/openapi.json" || answer.status >= 400 {
+                assert_not_stored(&answer);
+            }
             assert!(answer.status < 500, "{}", answer.json);
             if is_page {
                 return Ok(());
