@@ -65,7 +65,7 @@ test("the whole life of a live evaluation and its key", async () => {
   assert.equal((await post("activate")).json.active, true);
   assert.equal(await code(fresh.api_key), 200);
 
-  const { json: results } = await call(app, "GET", `/api/results?live_evaluation=${live.public_id}&passed=true&limit=2`, { key: owner });
+  const { json: results } = await call(app, "GET", `/api/results?live_evaluation_id=${live.public_id}&passed=true&limit=2`, { key: owner });
   assert.deepEqual([results.items.length, results.has_more], [2, true]);
   const { json: details } = await call(app, "GET", `/api/results/${run.public_id}`, { key: owner });
   assert.deepEqual([details.inputs, details.user_id, details.judgment], [INPUTS, null, "pass"]);

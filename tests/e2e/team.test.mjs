@@ -75,7 +75,7 @@ test("a data team uploads, evaluates, deploys, runs, reviews and learns", async 
   assert.deepEqual([status, code], [402, "insufficient_credits"]);
   assert.deepEqual(await rows(app, "SELECT credits FROM organizations"), [{ credits: 0 }]);
 
-  const failed = await by(["results:read"], 200, "GET", `/api/results?live_evaluation=${live.public_id}&passed=false`);
+  const failed = await by(["results:read"], 200, "GET", `/api/results?live_evaluation_id=${live.public_id}&passed=false`);
   assert.deepEqual([failed.items.length, failed.has_more], [3, false]);
   const runs = failed.items.map(({ public_id }) => public_id);
   const item = await by(["review:write"], 201, "POST", "/api/review", { run: runs[0], reason: "too strict?" });

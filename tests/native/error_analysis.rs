@@ -40,15 +40,15 @@ fn the_note_about_a_run_is_what_its_judge_said() {
     let (live, _) = world.live_evaluation(&owner);
     let run = |query: &str| world.judge(&owner, &live, query).text("public_id");
     let (first, second, passed) = (run("how"), run("when"), run("why"));
-    let answer = suggested(&world, &owner, NOTES, &json!({ "runs": [second, first, second] }));
+    let answer = suggested(&world, &owner, NOTES, &json!({ "run_ids": [second, first, second] }));
     let said = |query: &str| format!("fail: `user_query` is \"{query}\", and \"why\" was expected.");
     let notes = json!([
-        { "run": second, "note": said("when") }, { "run": first, "note": said("how") }, { "run": second, "note": said("when") },
+        { "run_id": second, "note": said("when") }, { "run_id": first, "note": said("how") }, { "run_id": second, "note": said("when") },
     ]);
     assert_eq!((&answer["method"], &answer["notes"]), (&json!("deterministic"), &notes));
-    let answer = world.post(NOTES, &owner, &json!({ "runs": [first, passed] }));
+    let answer = world.post(NOTES, &owner, &json!({ "run_ids": [first, passed] }));
     assert_problem(&answer, 400, "validation_failed");
-    assert_eq!(answer.field(), "runs[1]");
+    assert_eq!(answer.field(), "run_ids[1]");
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn runs_that_somebody_may_not_see_are_404_and_those_of_what_is_shared_are_not() 
     let (mine, other) = (world.judge(&owner, &live, "how").text("public_id"), no_run(&world));
     let (user, _, colleague) = world.colleague(&owner, "member");
     let (_, _, stranger) = world.stranger(&owner);
-    let asked = |key: &str, runs: Value| world.post(NOTES, key, &json!({ "runs": runs }));
+    let asked = |key: &str, runs: Value| world.post(NOTES, key, &json!({ "run_ids": runs }));
     assert_problem(&asked(&owner, json!([mine, other])), 404, "not_found");
     for key in [&colleague, &stranger] {
         assert_problem(&asked(key, json!([mine])), 404, "not_found");
@@ -90,8 +90,8 @@ fn a_model_writes_one_note_about_each_run() {
         json!([{ "number": 0, "note": "x" }, { "number": 1, "note": "x".repeat(2_001) }]),
     ] {
         let model = Model::of(&mut world, [items(wrong.clone()), good()]);
-        let answer = suggested(&world, &owner, NOTES, &json!({ "runs": runs }));
-        let notes = json!([{ "run": runs[0], "note": "Asks how." }, { "run": runs[1], "note": "Too long." }]);
+        let answer = suggested(&world, &owner, NOTES, &json!({ "run_ids": runs }));
+        let notes = json!([{ "run_id": runs[0], "note": "Asks how." }, { "run_id": runs[1], "note": "Too long." }]);
         assert_eq!((&answer["method"], &answer["notes"]), (&json!("model"), &notes), "{wrong}");
         let asked = model.asked.borrow();
         let data = asked[0].1["messages"][1]["content"].as_str().unwrap();
@@ -248,9 +248,9 @@ fn what_is_too_much_or_nothing_is_refused_before_anybody_is_asked() {
     let run = no_run(&world);
     let many = vec!["x"; 501];
     for (path, body, field) in [
-        (NOTES, json!({ "runs": [] }), "runs"),
-        (NOTES, json!({ "runs": vec![run; 51] }), "runs"),
-        (NOTES, json!({ "runs": ["x"] }), "runs[0]"),
+        (NOTES, json!({ "run_ids": [] }), "run_ids"),
+        (NOTES, json!({ "run_ids": vec![run; 51] }), "run_ids"),
+        (NOTES, json!({ "run_ids": ["x"] }), "run_ids[0]"),
         (CATEGORIES, json!({ "notes": [] }), "notes"),
         (CATEGORIES, json!({ "notes": many }), "notes"),
         (CATEGORIES, json!({ "notes": ["x", " "] }), "notes[1]"),

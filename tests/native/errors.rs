@@ -318,7 +318,7 @@ fn every_body_that_is_too_large_is_refused() {
     let (world, owner, targets) = world();
     for route in every_route(&targets).into_iter().filter(|route| !route.known.body.is_null()) {
         let most = match route.name().as_str() {
-            "POST /v1/ingest/batch" | "POST /api/datasets" | "POST /api/datasets/:dataset/rows" => MAX_BATCH_BYTES,
+            "POST /v1/ingest/batch" | "POST /api/datasets" | "POST /api/datasets/:dataset_id/rows" => MAX_BATCH_BYTES,
             _ => MAX_BODY_BYTES,
         };
         let mut request = request(route.method, &route.path, credential(&route, &owner), &Value::Null);

@@ -373,7 +373,7 @@ fn draft_is_generated_from_a_data_set_and_stays_one_until_somebody_looks_at_it()
         "rows": (1..8).map(row).collect::<Vec<_>>(),
     });
     let dataset = world.post("/api/datasets", &owner, &new).text("public_id");
-    let generate = |key: &str| world.post("/api/evaluations/generate", key, &json!({ "dataset": dataset }));
+    let generate = |key: &str| world.post("/api/evaluations/generate", key, &json!({ "dataset_id": dataset }));
     let (draft, io) = world.counted(|| generate(&owner));
     assert_eq!((draft.status, io), (201, (2, 0, 0)), "{}", draft.json);
     assert_eq!(
@@ -400,7 +400,7 @@ fn draft_is_generated_from_a_data_set_and_stays_one_until_somebody_looks_at_it()
     world.call("PUT", &share, &owner, &json!({ "access": "read" }));
     assert_eq!(generate(&colleague).text("user_id"), user_id, "what may be read is enough");
     let empty = world.post("/api/datasets", &owner, &json!({ "name": "empty" })).text("public_id");
-    let answer = world.post("/api/evaluations/generate", &owner, &json!({ "dataset": empty }));
+    let answer = world.post("/api/evaluations/generate", &owner, &json!({ "dataset_id": empty }));
     assert_problem(&answer, 400, "validation_failed");
-    assert_eq!(answer.field(), "dataset");
+    assert_eq!(answer.field(), "dataset_id");
 }

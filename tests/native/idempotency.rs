@@ -420,7 +420,7 @@ fn who_has_lost_what_he_did_something_with_is_not_told_of_it_again() {
     let acts = [
         (format!("/api/evaluations/{evaluation}/variants"), json!({ "name": "v" }), 403),
         (format!("/api/live-evaluations/{live}/regenerate"), Value::Null, 403),
-        ("/api/review".to_owned(), json!({ "run": run }), 403),
+        ("/api/review".to_owned(), json!({ "run_id": run }), 403),
         (format!("/api/eval/{live}"), json!({ "inputs": { "user_query": "why" } }), 200),
     ];
     let first: Vec<Value> = acts.iter().map(|(path, body, _)| send(path, body).json).collect();

@@ -262,9 +262,21 @@ fn judges_that_cannot_judge_are_refused_with_the_field() {
             "judge.expected[1]",
             "1 to 10000 characters",
         ),
-        (json!({ "type": "regex", "column": "a", "pattern": "(" }), "judge.pattern", "is not a supported regular expression"),
-        (json!({ "type": "regex", "column": "a", "pattern": "(?=a)" }), "judge.pattern", "look-around is not supported"),
-        (json!({ "type": "regex", "column": "a", "pattern": r"(a)\1" }), "judge.pattern", "backreferences are not supported"),
+        (
+            json!({ "type": "regex", "column": "a", "pattern": "(" }),
+            "judge.pattern",
+            "is not a supported regular expression",
+        ),
+        (
+            json!({ "type": "regex", "column": "a", "pattern": "(?=a)" }),
+            "judge.pattern",
+            "look-around is not supported",
+        ),
+        (
+            json!({ "type": "regex", "column": "a", "pattern": r"(a)\1" }),
+            "judge.pattern",
+            "backreferences are not supported",
+        ),
         (json!({ "type": "regex", "column": "a", "pattern": "((a{100}){100}){100}" }), "judge.pattern", "size limit"),
         (
             json!({ "type": "regex", "column": "a", "pattern": "(".repeat(900) }),
@@ -399,7 +411,11 @@ fn schemas_that_cannot_be_used_are_refused_with_the_place() {
         (json!({ "maxLength": -1 }), "schema.maxLength", "whole number"),
         (json!({ "multipleOf": 0 }), "schema.multipleOf", "above 0"),
         (json!({ "pattern": "(?<!a)b" }), "schema.pattern", "look-around"),
-        (json!({ "patternProperties": { "(": {} } }), "schema.patternProperties", "is not a supported regular expression"),
+        (
+            json!({ "patternProperties": { "(": {} } }),
+            "schema.patternProperties",
+            "is not a supported regular expression",
+        ),
         (json!({ "$ref": "https://example.com/schema" }), "schema.$ref", "must be `#`, or `#/$defs/` and a name"),
         (json!({ "$ref": "#/$defs/a" }), "schema.$ref", "must be `#`, or `#/$defs/` and a name"),
         (json!({ "$id": "a", "not": { "$id": "b" } }), "schema.not.$id", "is not a supported keyword"),

@@ -89,7 +89,7 @@ fn whole_life_of_a_live_evaluation() {
     assert_eq!((&details["name"], &details["api_key"], &details["active"]), (&json!("Tone"), &json!(""), &json!(true)));
     let preview = format!("{}…{}", &scene.key[..12], &scene.key[scene.key.len() - 4..]);
     assert_eq!(details["api_key_preview"], json!(preview));
-    assert_eq!(details["evaluation"], json!(scene.evaluation));
+    assert_eq!(details["evaluation_id"], json!(scene.evaluation));
     assert_eq!(details["columns"][0]["name"], json!("user_query"));
     assert!(scene.key.starts_with("bit_sk_") && !scene.world.database.dump().contains(&scene.key));
     assert_eq!(
@@ -100,7 +100,7 @@ fn whole_life_of_a_live_evaluation() {
     let judged = scene.run(&scene.key);
     assert_eq!(judged.status, 200, "{}", judged.json);
     assert_eq!(
-        (&judged.json["judgment"], &judged.json["passed"], &judged.json["live_evaluation"]),
+        (&judged.json["judgment"], &judged.json["passed"], &judged.json["live_evaluation_id"]),
         (&json!("pass"), &json!(true), &json!(scene.live))
     );
     assert_eq!(scene.world.judge(&scene.owner, &scene.live, "how").json["judgment"], "fail");
@@ -142,7 +142,7 @@ fn live_evaluation_stays_until_it_takes_over_the_change() {
     scene.world.database.execute(&format!("UPDATE evaluations SET config = '{other}'"));
     assert_eq!(scene.run(&scene.key).json["passed"], json!(true));
     let patch = |evaluation: &str| {
-        scene.world.call("PATCH", &scene.path(""), &scene.owner, &json!({ "evaluation": evaluation }))
+        scene.world.call("PATCH", &scene.path(""), &scene.owner, &json!({ "evaluation_id": evaluation }))
     };
     let taken = patch(&scene.evaluation);
     assert_eq!(taken.json["columns"][0]["name"], json!("answer"), "{}", taken.json);
@@ -157,8 +157,8 @@ fn live_evaluation_stays_until_it_takes_over_the_change() {
     assert_problem(&patch(&variant.replace("eval_0", "eval_1")), 404, "not_found");
     assert_eq!(scene.details(), before);
     scene.world.database.execute("UPDATE evaluations SET draft = 0");
-    assert_eq!(patch(&variant).json["evaluation"], json!(variant));
-    assert_eq!(scene.run(&scene.key).json["evaluation"], json!(variant));
+    assert_eq!(patch(&variant).json["evaluation_id"], json!(variant));
+    assert_eq!(scene.run(&scene.key).json["evaluation_id"], json!(variant));
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn what_cannot_be_deployed_is_not() {
     let scene = Scene::new();
     let (_, _, colleague) = scene.world.colleague(&scene.owner, "admin");
     let deploy = |by: &str, evaluation: &str| {
-        scene.world.post("/api/live-evaluations", by, &json!({ "evaluation": evaluation }))
+        scene.world.post("/api/live-evaluations", by, &json!({ "evaluation_id": evaluation }))
     };
     let (_, lacking) = scene.world.create(&scene.owner, "lacking", &["live-evaluations:write"]);
     let before = scene.world.database.count("keys");
@@ -192,7 +192,7 @@ fn evaluation_that_changes_while_it_is_deployed_is_not_deployed() {
         let evaluation = scene.world.evaluation(&scene.owner, &judge());
         scene.world.get("/v1/scopes", &scene.owner);
         scene.world.meddle(1, sql);
-        let answer = scene.world.post("/api/live-evaluations", &scene.owner, &json!({ "evaluation": evaluation }));
+        let answer = scene.world.post("/api/live-evaluations", &scene.owner, &json!({ "evaluation_id": evaluation }));
         assert_problem(&answer, 409, "conflict");
         assert_eq!(scene.world.database.count("live_evaluations"), 1, "{sql}");
         assert_eq!(scene.world.database.value("SELECT count(*) FROM keys WHERE kind = 'sk'"), json!(1));
@@ -247,7 +247,7 @@ fn key_of_a_live_evaluation_runs_it_and_nothing_else() {
     for route in every_key_route(&targets) {
         let before = scene.world.database.dump();
         let answer = route.send(&scene.world, &scene.key);
-        if route.template == "/api/eval/:live_evaluation" {
+        if route.template == "/api/eval/:live_evaluation_id" {
             // That is another one than the key's.
             assert_problem(&answer, 404, "not_found");
         } else {

@@ -324,7 +324,7 @@ fn every_tool_stands_alone_and_has_a_name_that_clients_take() {
     assert_eq!(hints("datasets_share"), [false, true, true]);
     // A column can be called like a parameter of the path.
     let body = &tools["datasets_change_row"]["definition"]["inputSchema"]["properties"];
-    assert_eq!(body.as_object().unwrap().keys().collect::<Vec<_>>(), ["body", "dataset", "row"]);
+    assert_eq!(body.as_object().unwrap().keys().collect::<Vec<_>>(), ["body", "dataset_id", "row_id"]);
 }
 
 #[test]
@@ -454,18 +454,18 @@ fn problems_are_results_that_a_model_can_read() {
     let targets = Targets::new(&world, &owner);
     let dataset = &targets.dataset;
     for (name, arguments, code, says) in [
-        ("datasets_get", json!({ "dataset": world.fresh_id() }), "not_found", ""),
-        ("datasets_get", json!({ "dataset": "" }), "not_found", ""),
-        ("datasets_get", json!({ "dataset": "../keys" }), "not_found", ""),
+        ("datasets_get", json!({ "dataset_id": world.fresh_id() }), "not_found", ""),
+        ("datasets_get", json!({ "dataset_id": "" }), "not_found", ""),
+        ("datasets_get", json!({ "dataset_id": "../keys" }), "not_found", ""),
         // Where this leads to is no data set.
-        ("datasets_delete", json!({ "dataset": "upload" }), "not_found", ""),
+        ("datasets_delete", json!({ "dataset_id": "upload" }), "not_found", ""),
         ("keys_get", json!({ "id": "self" }), "not_found", ""),
-        ("datasets_get", json!({}), "validation_failed", "`dataset`: is missing."),
-        ("datasets_get", json!({ "dataset": null }), "validation_failed", "`dataset`: must be a text"),
-        ("datasets_get", json!({ "dataset": [dataset] }), "validation_failed", "`dataset`: must be a text"),
+        ("datasets_get", json!({}), "validation_failed", "`dataset_id`: is missing."),
+        ("datasets_get", json!({ "dataset_id": null }), "validation_failed", "`dataset_id`: must be a text"),
+        ("datasets_get", json!({ "dataset_id": [dataset] }), "validation_failed", "`dataset_id`: must be a text"),
         (
             "datasets_get",
-            json!({ "dataset": dataset, "a\0": 1 }),
+            json!({ "dataset_id": dataset, "a\0": 1 }),
             "validation_failed",
             "`a\\0`: is no argument of this tool.",
         ),
@@ -477,16 +477,21 @@ fn problems_are_results_that_a_model_can_read() {
         ("keys_list", json!({ "id": [null] }), "validation_failed", "`id`: must be a text"),
         ("datasets_create", json!({}), "validation_failed", "`name`: is missing."),
         ("datasets_create", json!({ "name": "n", "surprise": 1 }), "validation_failed", "`surprise`: unknown field"),
-        ("datasets_change_row", json!({ "dataset": dataset, "row": 1 }), "validation_failed", "`body`: is missing."),
         (
             "datasets_change_row",
-            json!({ "dataset": dataset, "row": 1, "body": [] }),
+            json!({ "dataset_id": dataset, "row_id": 1 }),
+            "validation_failed",
+            "`body`: is missing.",
+        ),
+        (
+            "datasets_change_row",
+            json!({ "dataset_id": dataset, "row_id": 1, "body": [] }),
             "validation_failed",
             "The body must be",
         ),
         (
             "datasets_change_row",
-            json!({ "dataset": dataset, "row": 1, "body": {}, "a": 1 }),
+            json!({ "dataset_id": dataset, "row_id": 1, "body": {}, "a": 1 }),
             "validation_failed",
             "`a`: is no",
         ),
@@ -509,17 +514,17 @@ fn problems_are_results_that_a_model_can_read() {
 fn arguments_go_where_the_route_expects_them() {
     let (world, owner) = world();
     let targets = Targets::new(&world, &owner);
-    let add = |name: &str| json!({ "dataset": targets.dataset, "name": name, "role": "notes" });
+    let add = |name: &str| json!({ "dataset_id": targets.dataset, "name": name, "role": "notes" });
     for name in ["a/b ?#%", "é🔑", "dataset", "."] {
         assert_eq!(call(&world, &owner, "datasets_add_column", &add(name)).json["result"]["isError"], false, "{name}");
     }
     let values = json!({ "a/b ?#%": 1, "dataset": "d" });
-    let row = json!({ "dataset": targets.dataset, "row": 1, "body": values });
+    let row = json!({ "dataset_id": targets.dataset, "row_id": 1, "body": values });
     let answer = call(&world, &owner, "datasets_change_row", &row);
     assert_eq!(result(&answer)["structuredContent"]["dataset"], "d", "{}", answer.json);
     for name in ["a/b ?#%", "é🔑", "."] {
         let gone =
-            call(&world, &owner, "datasets_remove_column", &json!({ "dataset": targets.dataset, "column": name }));
+            call(&world, &owner, "datasets_remove_column", &json!({ "dataset_id": targets.dataset, "column": name }));
         assert_eq!(result(&gone)["isError"], false, "{}", gone.json);
     }
     // In a query: a list, what is left out by null, and a truth value.

@@ -37,7 +37,7 @@ fn details_tell_what_was_judged_and_who_ran_it() {
     let by_owner = world.post(&format!("/api/eval/{live}"), &owner, &json!({ "inputs": inputs }));
     let details = world.get(&format!("/api/results/{}", by_owner.text("public_id")), &owner).json;
     assert_eq!((&details["inputs"], &details["key_id"], &details["user_id"]), (&inputs, &this["id"], &this["user_id"]));
-    for field in ["public_id", "judgment", "passed", "score", "explanation", "created_at", "evaluation"] {
+    for field in ["public_id", "judgment", "passed", "score", "explanation", "created_at", "evaluation_id"] {
         assert_eq!(details[field], by_owner.json[field], "{field}");
     }
     let by_key = world.judge(&key, &live, "how").text("public_id");
@@ -103,8 +103,8 @@ fn everybody_lists_the_runs_of_what_he_sees_newest_first() {
         assert_eq!(all(&world, key, "&passed=false"), expected(sees, Some(false)), "{sees:?}");
         for (index, live) in lives.iter().enumerate() {
             let sees = if sees.contains(&index) { vec![index] } else { Vec::new() };
-            assert_eq!(all(&world, key, &format!("&live_evaluation={live}")), expected(&sees, None));
-            let passed = format!("&live_evaluation={live}&passed=true");
+            assert_eq!(all(&world, key, &format!("&live_evaluation_id={live}")), expected(&sees, None));
+            let passed = format!("&live_evaluation_id={live}&passed=true");
             assert_eq!(all(&world, key, &passed), expected(&sees, Some(true)));
         }
         for (index, _, id) in &runs {

@@ -20,7 +20,7 @@ impl Scene {
         let judge = json!({ "type": "contains", "column": "answer", "expected": ["why"] });
         let body = json!({ "name": "e", "columns": [{ "name": "question" }, { "name": "answer" }], "judge": judge });
         let evaluation = made(world.post("/api/evaluations", &owner, &body)).text("public_id");
-        let deployed = world.post("/api/live-evaluations", &owner, &json!({ "evaluation": evaluation }));
+        let deployed = world.post("/api/live-evaluations", &owner, &json!({ "evaluation_id": evaluation }));
         let live = made(deployed).text("public_id");
         Self { world, owner, live }
     }
@@ -34,7 +34,7 @@ impl Scene {
     }
 
     fn flag(&self, run: &str) -> String {
-        made(self.world.post(QUEUE, &self.owner, &json!({ "run": run, "reason": "odd" }))).text("public_id")
+        made(self.world.post(QUEUE, &self.owner, &json!({ "run_id": run, "reason": "odd" }))).text("public_id")
     }
 
     fn act(&self, item: &str, act: &str, body: &Value) -> Answer {
@@ -75,7 +75,7 @@ fn a_run_is_flagged_judged_and_promoted_once_each_with_who_and_when() {
     let who = scene.world.get("/v1/keys/self", &scene.owner).json;
     let run = scene.run();
     let (flagged, io) =
-        scene.world.counted(|| scene.world.post(QUEUE, &scene.owner, &json!({ "run": run, "reason": "odd" })));
+        scene.world.counted(|| scene.world.post(QUEUE, &scene.owner, &json!({ "run_id": run, "reason": "odd" })));
     let item = made(flagged);
     assert_eq!(io.0, 1);
     let deed = |item: &Answer, what: &str| {
@@ -84,12 +84,12 @@ fn a_run_is_flagged_judged_and_promoted_once_each_with_who_and_when() {
     };
     deed(&item, "flagged");
     assert_eq!((&item.json["state"], &item.json["reason"]), (&json!("open"), &json!("odd")));
-    let again = scene.world.post(QUEUE, &scene.owner, &json!({ "run": run }));
+    let again = scene.world.post(QUEUE, &scene.owner, &json!({ "run_id": run }));
     assert_problem(&again, 409, "already_flagged");
     let item = item.text("public_id");
     assert!(again.detail().contains(&item), "{}", again.detail());
     let dataset = scene.dataset(&columns());
-    assert_problem(&scene.act(&item, "promote", &json!({ "dataset": dataset })), 409, "not_judged");
+    assert_problem(&scene.act(&item, "promote", &json!({ "dataset_id": dataset })), 409, "not_judged");
 
     let (judged, io) = scene
         .world
@@ -100,10 +100,10 @@ fn a_run_is_flagged_judged_and_promoted_once_each_with_who_and_when() {
         assert_problem(&scene.act(&item, act, &body), 409, "not_open");
     }
 
-    let (promoted, io) = scene.world.counted(|| scene.act(&item, "promote", &json!({ "dataset": dataset })));
+    let (promoted, io) = scene.world.counted(|| scene.act(&item, "promote", &json!({ "dataset_id": dataset })));
     assert_eq!((promoted.status, io.0, &promoted.json["state"]), (200, 2, &json!("promoted")), "{}", promoted.json);
     deed(&promoted, "promoted");
-    assert_problem(&scene.act(&item, "promote", &json!({ "dataset": dataset })), 409, "already_promoted");
+    assert_problem(&scene.act(&item, "promote", &json!({ "dataset_id": dataset })), 409, "already_promoted");
     let rows = scene.world.get(&format!("/api/datasets/{dataset}/rows"), &scene.owner).json;
     let row = json!({ "question": "q", "answer": "because", "verdict": "good", "why": "it is fine" });
     assert_eq!((&rows["rows"], &rows["row_ids"]), (&json!([row]), &json!([promoted.json["row_id"]])));
@@ -120,13 +120,13 @@ fn a_row_that_does_not_fit_changes_neither_the_item_nor_the_data_set() {
             columns().as_array().unwrap().iter().filter(|column| column["name"] != missing).cloned().collect();
         let dataset = scene.dataset(&json!(columns));
         let before = scene.world.database.dump();
-        let answer = scene.act(&item, "promote", &json!({ "dataset": dataset }));
+        let answer = scene.act(&item, "promote", &json!({ "dataset_id": dataset }));
         assert_problem(&answer, 400, "validation_failed");
-        assert_eq!(answer.field(), "dataset");
+        assert_eq!(answer.field(), "dataset_id");
         assert_eq!(scene.world.database.dump(), before, "{missing}");
     }
     let unknown = format!("ds_{}", "0".repeat(32));
-    assert_problem(&scene.act(&item, "promote", &json!({ "dataset": unknown })), 404, "not_found");
+    assert_problem(&scene.act(&item, "promote", &json!({ "dataset_id": unknown })), 404, "not_found");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn somebody_else_who_promotes_in_between_leaves_one_row() {
     let (item, dataset) = (scene.judged(), scene.dataset(&columns()));
     // The second batch is the one that promotes.
     scene.world.meddle(1, &format!("UPDATE review_items SET state = 'promoted' WHERE id = '{item}'"));
-    assert_problem(&scene.act(&item, "promote", &json!({ "dataset": dataset })), 409, "already_promoted");
+    assert_problem(&scene.act(&item, "promote", &json!({ "dataset_id": dataset })), 409, "already_promoted");
     assert_eq!(scene.world.database.count("dataset_chunks"), 0);
     assert_eq!(scene.world.database.value(&format!("SELECT row_count FROM datasets WHERE id = '{dataset}'")), 0);
 }
@@ -154,7 +154,7 @@ fn the_queue_is_listed_by_state_and_by_live_evaluation_newest_first() {
     let newest_first: Vec<String> = items.iter().rev().cloned().collect();
     assert_eq!(listed(""), (newest_first.clone(), json!(false)));
     assert_eq!(listed("?state=rejected").0, [items[1].clone()]);
-    assert_eq!(listed(&format!("?live_evaluation={}&state=open", scene.live)).0.len(), 4);
+    assert_eq!(listed(&format!("?live_evaluation_id={}&state=open", scene.live)).0.len(), 4);
     assert_eq!(listed("?limit=2"), (newest_first[..2].to_vec(), json!(true)));
     let after = format!("?limit=3&starting_after={}", newest_first[1]);
     assert_eq!(listed(&after), (newest_first[2..].to_vec(), json!(false)));
@@ -169,12 +169,12 @@ fn live_evaluation_reader_changes_nothing_stranger_sees_nothing() {
     let item = scene.flag(&scene.run());
     let path = format!("{QUEUE}/{item}");
     let tries = |status: u16, code: &str| {
-        let flag = scene.world.post(QUEUE, &colleague, &json!({ "run": run }));
+        let flag = scene.world.post(QUEUE, &colleague, &json!({ "run_id": run }));
         assert_problem(&flag, status, code);
         for (act, body) in [
             ("judge", json!({ "verdict": "good" })),
             ("reject", json!({})),
-            ("promote", json!({ "dataset": scene.dataset(&columns()) })),
+            ("promote", json!({ "dataset_id": scene.dataset(&columns()) })),
         ] {
             assert_problem(&scene.world.post(&format!("{path}/{act}"), &colleague, &body), status, code);
         }

@@ -502,7 +502,7 @@ impl World {
 
     /// Deploys an evaluation; gives the live evaluation's id and its key.
     pub(crate) fn deploy(&self, by: &str, evaluation: &str) -> (String, String) {
-        let answer = self.post("/api/live-evaluations", by, &json!({ "evaluation": evaluation }));
+        let answer = self.post("/api/live-evaluations", by, &json!({ "evaluation_id": evaluation }));
         assert_eq!(answer.status, 201, "{}", answer.json);
         (answer.text("public_id"), answer.text("api_key"))
     }

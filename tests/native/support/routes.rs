@@ -310,10 +310,10 @@ fn known(method: &str, template: &str, targets: &Targets) -> Known {
         ("POST", "/v1/organizations/:organization/teams") => route.body(json!({ "name": "made" })).creates(Something),
         ("PATCH", "/v1/organizations/:organization/teams/:team") => route.body(json!({ "name": "renamed" })),
 
-        ("PUT", template) if template.ends_with("/shares/:grantee") => {
+        ("PUT", template) if template.ends_with("/shares/:grantee_id") => {
             route.body(json!({ "access": "write" })).events(1)
         }
-        ("DELETE", template) if template.ends_with("/shares/:grantee") => route.events(1),
+        ("DELETE", template) if template.ends_with("/shares/:grantee_id") => route.events(1),
 
         ("POST", "/api/datasets") => route
             .body(json!({
@@ -322,40 +322,40 @@ fn known(method: &str, template: &str, targets: &Targets) -> Known {
             .events(1),
         // Whoever repeats an upload, or one of the additions below, adds again.
         ("POST", "/api/datasets/upload") => route.query("?name=made&format=jsonl").events(1).creates(Nothing),
-        ("GET", "/api/datasets/:dataset/export") => route.query("?format=jsonl"),
-        ("PATCH", "/api/datasets/:dataset") => route
+        ("GET", "/api/datasets/:dataset_id/export") => route.query("?format=jsonl"),
+        ("PATCH", "/api/datasets/:dataset_id") => route
             .body(json!({
                 "name": "changed", "description": "d",
                 "judgments": [{ "name": "j", "question": "q", "verdicts": ["good"], "column": "question" }],
             }))
             .round_trips(2),
-        ("DELETE", "/api/datasets/:dataset" | "/api/evaluations/:evaluation") => route.events(1),
-        ("POST", "/api/datasets/:dataset/columns") => {
+        ("DELETE", "/api/datasets/:dataset_id" | "/api/evaluations/:evaluation_id") => route.events(1),
+        ("POST", "/api/datasets/:dataset_id/columns") => {
             route.body(json!({ "name": "b", "role": "notes" })).round_trips(2).creates(Nothing)
         }
-        ("PATCH", "/api/datasets/:dataset/columns/:column") => {
+        ("PATCH", "/api/datasets/:dataset_id/columns/:column") => {
             route.body(json!({ "name": "b", "role": "notes" })).round_trips(2)
         }
-        ("DELETE", "/api/datasets/:dataset/columns/:column") => route.round_trips(2),
-        ("POST", "/api/datasets/:dataset/rows") => {
+        ("DELETE", "/api/datasets/:dataset_id/columns/:column") => route.round_trips(2),
+        ("POST", "/api/datasets/:dataset_id/rows") => {
             route.body(json!({ "rows": [{ "question": "how" }] })).round_trips(2).creates(Nothing)
         }
-        ("POST", "/api/datasets/:dataset/rows/remove") => route.body(json!({ "row_ids": [1] })).creates(Nothing),
-        ("PATCH", "/api/datasets/:dataset/rows/:row") => route.body(json!({ "question": "how" })).round_trips(2),
+        ("POST", "/api/datasets/:dataset_id/rows/remove") => route.body(json!({ "row_ids": [1] })).creates(Nothing),
+        ("PATCH", "/api/datasets/:dataset_id/rows/:row_id") => route.body(json!({ "question": "how" })).round_trips(2),
 
         ("POST", "/api/evaluations") => route.body(evaluation).events(1),
         ("POST", "/api/evaluations/generate") => route
-            .body(json!({ "dataset": targets.dataset, "name": "generated" }))
+            .body(json!({ "dataset_id": targets.dataset, "name": "generated" }))
             .round_trips(2)
             .events(1)
             .names_targets(),
-        ("POST", "/api/evaluations/:evaluation/variants") => route
+        ("POST", "/api/evaluations/:evaluation_id/variants") => route
             .body(json!({
                 "name": "variant", "description": "d", "columns": evaluation["columns"], "judge": evaluation["judge"],
             }))
             .round_trips(2)
             .events(1),
-        ("PATCH", "/api/evaluations/:evaluation") => route
+        ("PATCH", "/api/evaluations/:evaluation_id") => route
             .body(json!({
                 "name": "changed", "description": "d", "columns": evaluation["columns"], "judge": evaluation["judge"],
                 "draft": false,
@@ -364,25 +364,27 @@ fn known(method: &str, template: &str, targets: &Targets) -> Known {
 
         // The live evaluation and its key.
         ("POST", "/api/live-evaluations") => route
-            .body(json!({ "evaluation": targets.evaluation, "name": "deployed", "description": "d" }))
+            .body(json!({ "evaluation_id": targets.evaluation, "name": "deployed", "description": "d" }))
             .round_trips(2)
             .events(2)
             .creates(Secret)
             .hands_out()
             .names_targets(),
-        ("PATCH", "/api/live-evaluations/:live_evaluation") => {
-            route.body(json!({ "evaluation": targets.evaluation, "name": "deployed", "description": "d" })).events(1)
+        ("PATCH", "/api/live-evaluations/:live_evaluation_id") => {
+            route.body(json!({ "evaluation_id": targets.evaluation, "name": "deployed", "description": "d" })).events(1)
         }
-        ("POST", "/api/live-evaluations/:live_evaluation/activate") => route.creates(Nothing),
-        ("POST", "/api/live-evaluations/:live_evaluation/deactivate") => route.events(1).creates(Nothing),
+        ("POST", "/api/live-evaluations/:live_evaluation_id/activate") => route.creates(Nothing),
+        ("POST", "/api/live-evaluations/:live_evaluation_id/deactivate") => route.events(1).creates(Nothing),
         // The key that ends and the one that begins.
-        ("POST", "/api/live-evaluations/:live_evaluation/regenerate") => {
+        ("POST", "/api/live-evaluations/:live_evaluation_id/regenerate") => {
             route.round_trips(2).events(2).creates(Secret).hands_out()
         }
-        ("POST", "/api/eval/:live_evaluation") => route.body(json!({ "inputs": { "answer": "why" } })).round_trips(2),
+        ("POST", "/api/eval/:live_evaluation_id") => {
+            route.body(json!({ "inputs": { "answer": "why" } })).round_trips(2)
+        }
 
         ("POST", "/api/error-analysis/suggest-notes") => {
-            route.body(json!({ "runs": [targets.run] })).creates(Nothing).names_targets()
+            route.body(json!({ "run_ids": [targets.run] })).creates(Nothing).names_targets()
         }
         ("POST", "/api/error-analysis/suggest-categories") => {
             route.body(json!({ "notes": ["The price is wrong"] })).creates(Nothing)
@@ -391,13 +393,13 @@ fn known(method: &str, template: &str, targets: &Targets) -> Known {
             .body(json!({ "categories": [{ "name": "price", "description": "d", "notes": [0] }] }))
             .creates(Nothing),
 
-        ("POST", "/api/review") => route.body(json!({ "run": targets.run, "reason": "why" })).names_targets(),
-        ("POST", "/api/review/:item/judge") => {
+        ("POST", "/api/review") => route.body(json!({ "run_id": targets.run, "reason": "why" })).names_targets(),
+        ("POST", "/api/review/:item_id/judge") => {
             route.body(json!({ "verdict": "good", "passed": true, "notes": "n" })).creates(Nothing)
         }
-        ("POST", "/api/review/:item/reject") => route.body(json!({ "notes": "n" })).creates(Nothing),
-        ("POST", "/api/review/:item/promote") => {
-            route.body(json!({ "dataset": targets.dataset })).round_trips(2).creates(Nothing)
+        ("POST", "/api/review/:item_id/reject") => route.body(json!({ "notes": "n" })).creates(Nothing),
+        ("POST", "/api/review/:item_id/promote") => {
+            route.body(json!({ "dataset_id": targets.dataset })).round_trips(2).creates(Nothing)
         }
 
         ("POST", "/v1/api_key") => route.body(json!({ "name": "made" })),
@@ -513,14 +515,14 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
             (":token", &targets.token),
             (":team", &targets.team),
             (":user", user),
-            (":grantee", &targets.member),
-            (":dataset", &targets.dataset),
-            (":live_evaluation", &targets.live_evaluation),
-            (":item", &item),
-            (":run", &targets.run),
-            (":evaluation", &targets.evaluation),
+            (":grantee_id", &targets.member),
+            (":dataset_id", &targets.dataset),
+            (":live_evaluation_id", &targets.live_evaluation),
+            (":item_id", &item),
+            (":run_id", &targets.run),
+            (":evaluation_id", &targets.evaluation),
             (":column", &"question".to_owned()),
-            (":row", &"1".to_owned()),
+            (":row_id", &"1".to_owned()),
             (":id", id),
         ];
         let known = known(method, template, targets);

@@ -95,7 +95,7 @@ impl ErrorAnalysis<'_> {
         principal: &Principal,
         ids: Vec<RunId>,
     ) -> Result<Suggestion<(RunId, String)>, Error> {
-        check_count("runs", ids.len(), MAX_RUNS)?;
+        check_count("run_ids", ids.len(), MAX_RUNS)?;
         let found = self.app.query(principal, runs::some(viewer(principal)?, &ids)).await?;
         let found: HashMap<RunId, Run> = found.into_iter().map(|run| (run.id, run)).collect();
         let mut failed = Vec::new();
@@ -103,7 +103,7 @@ impl ErrorAnalysis<'_> {
             let run = found.get(id).ok_or(Error::NotFound)?;
             match &run.judgment {
                 Some(judgment) if !judgment.passed => failed.push((&run.inputs, judgment)),
-                _ => return Err(Error::invalid(&format!("runs[{at}]"), "must be a run that did not pass")),
+                _ => return Err(Error::invalid(&format!("run_ids[{at}]"), "must be a run that did not pass")),
             }
         }
         if Settings::of(self.app)?.model.is_none() {

@@ -124,7 +124,7 @@ impl Evaluations<'_> {
             .once(principal, evaluations::made, answer, async |attempt| {
                 let found = Datasets::new(self.app).rows(principal, dataset_id, 0, SAMPLE_ROWS).await?;
                 let rows: Vec<_> = found.rows.into_iter().map(|(_, row)| row).collect();
-                let generated = generate(&found.dataset, &rows).map_err(|why| Error::invalid("dataset", why))?;
+                let generated = generate(&found.dataset, &rows).map_err(|why| Error::invalid("dataset_id", why))?;
                 agreement = generated.agreement;
                 let name = name.unwrap_or(found.dataset.name);
                 self.insert(attempt, principal, name, None, generated.config, Some(dataset_id)).await

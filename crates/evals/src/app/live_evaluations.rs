@@ -85,7 +85,7 @@ impl LiveEvaluations<'_> {
                     updated_at: now,
                 };
                 let created = self.live_key(&mut attempt, principal, &live)?;
-                let details = json!({ "name": live.name, "evaluation": live.evaluation_id });
+                let details = json!({ "name": live.name, "evaluation_id": live.evaluation_id });
                 let deployed = self.live_event(principal, live.id, "live_evaluation.deployed", details);
                 let mut batch = Batch::new();
                 batch.execute(live_evaluations::insert(viewer, &live, evaluation.updated_at));
@@ -265,7 +265,7 @@ fn details(change: &LiveEvaluationChange) -> Value {
     let changed = [
         ("name", change.name.as_ref().map(|name| json!(name))),
         ("description", change.description.as_ref().map(|description| json!(description))),
-        ("evaluation", change.evaluation_id.map(|id| json!(id))),
+        ("evaluation_id", change.evaluation_id.map(|id| json!(id))),
     ];
     details.extend(changed.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     Value::Object(details)

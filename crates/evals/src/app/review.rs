@@ -210,9 +210,9 @@ fn promotable(details: ReviewDetails, dataset: Dataset) -> Result<Cells, Error> 
     }
     let Dataset { mut columns, row_count, .. } = dataset;
     let row = item.to_row(inputs, &columns).and_then(|row| columns.to_cells(row, false));
-    let row = row.map_err(|why| Error::invalid("dataset", why))?;
+    let row = row.map_err(|why| Error::invalid("dataset_id", why))?;
     if row_count >= MAX_ROWS {
-        return Err(Error::invalid("dataset", format!("a data set has at most {MAX_ROWS} rows")));
+        return Err(Error::invalid("dataset_id", format!("a data set has at most {MAX_ROWS} rows")));
     }
     Ok(row)
 }

@@ -43,12 +43,12 @@ pub(crate) use crate::http::shares::{list_shares, share, unshare};
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct DatasetPath {
     /// The data set's id.
-    dataset: DatasetId,
+    dataset_id: DatasetId,
 }
 
 impl ResourcePath for DatasetPath {
     fn resource(&self) -> Resource {
-        Resource::Dataset(self.dataset)
+        Resource::Dataset(self.dataset_id)
     }
 }
 
@@ -56,16 +56,16 @@ impl ResourcePath for DatasetPath {
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct RowPath {
     /// The data set's id.
-    dataset: DatasetId,
+    dataset_id: DatasetId,
     /// The row's id.
-    row: Whole<1, 9_007_199_254_740_991>,
+    row_id: Whole<1, 9_007_199_254_740_991>,
 }
 
 /// The column that a path names.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ColumnPath {
     /// The data set's id.
-    dataset: DatasetId,
+    dataset_id: DatasetId,
     /// The column's name.
     column: String,
 }
@@ -258,9 +258,9 @@ pub(crate) struct DetailsBody {
 pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,
-    InPath(DatasetPath { dataset }): InPath<DatasetPath>,
+    InPath(DatasetPath { dataset_id }): InPath<DatasetPath>,
 ) -> Result<Json<DetailsBody>, Problem> {
-    let Rows { dataset, permission, rows } = Datasets::new(call.app).get(principal, dataset).await?;
+    let Rows { dataset, permission, rows } = Datasets::new(call.app).get(principal, dataset_id).await?;
     let (preview_row_ids, preview) = rows.into_iter().unzip();
     Ok(Json(DetailsBody { about: DatasetBody::new(dataset), access: permission, preview, preview_row_ids }))
 }
@@ -287,43 +287,43 @@ pub(crate) struct ChangeBody {
 pub(crate) async fn change(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(DatasetPath { dataset }), InBody(body)): (InPath<DatasetPath>, InBody<ChangeBody>),
+    (InPath(DatasetPath { dataset_id }), InBody(body)): (InPath<DatasetPath>, InBody<ChangeBody>),
 ) -> Result<Json<DatasetBody>, Problem> {
     let ChangeBody { name, description, judgments } = body;
     if name.is_none() && description.is_none() && judgments.is_none() {
         return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
     }
     let change = DatasetChange { name, description, judgments, columns: None };
-    Ok(Json(DatasetBody::new(Datasets::new(call.app).change(principal, dataset, change).await?)))
+    Ok(Json(DatasetBody::new(Datasets::new(call.app).change(principal, dataset_id, change).await?)))
 }
 
 /// Deletes a data set with its rows and its shares.
 pub(crate) async fn delete(
     call: &Call<'_>,
     principal: &Principal,
-    InPath(DatasetPath { dataset }): InPath<DatasetPath>,
+    InPath(DatasetPath { dataset_id }): InPath<DatasetPath>,
 ) -> Result<NoContent, Problem> {
-    Datasets::new(call.app).delete(principal, dataset).await?;
+    Datasets::new(call.app).delete(principal, dataset_id).await?;
     Ok(NoContent)
 }
 
 async fn change_columns(
     call: &Call<'_>,
     principal: &Principal,
-    dataset: DatasetId,
+    dataset_id: DatasetId,
     columns: ColumnChange,
 ) -> Result<DatasetBody, Problem> {
     let change = DatasetChange { columns: Some(columns), ..DatasetChange::default() };
-    Ok(DatasetBody::new(Datasets::new(call.app).change(principal, dataset, change).await?))
+    Ok(DatasetBody::new(Datasets::new(call.app).change(principal, dataset_id, change).await?))
 }
 
 /// Adds a column to a data set. The rows that are there have no value in it.
 pub(crate) async fn add_column(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(DatasetPath { dataset }), InBody(body)): (InPath<DatasetPath>, InBody<NewColumnBody>),
+    (InPath(DatasetPath { dataset_id }), InBody(body)): (InPath<DatasetPath>, InBody<NewColumnBody>),
 ) -> Result<Json<DatasetBody, 201>, Problem> {
-    Ok(Json(change_columns(call, principal, dataset, ColumnChange::Add(body.name, body.role)).await?))
+    Ok(Json(change_columns(call, principal, dataset_id, ColumnChange::Add(body.name, body.role)).await?))
 }
 
 /// The changes to a column. A field that is left out stays as it is.
@@ -345,21 +345,21 @@ pub(crate) struct ChangeColumnBody {
 pub(crate) async fn change_column(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(ColumnPath { dataset, column }), InBody(body)): (InPath<ColumnPath>, InBody<ChangeColumnBody>),
+    (InPath(ColumnPath { dataset_id, column }), InBody(body)): (InPath<ColumnPath>, InBody<ChangeColumnBody>),
 ) -> Result<Json<DatasetBody>, Problem> {
     if body.name.is_none() && body.role.is_none() {
         return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
     }
-    Ok(Json(change_columns(call, principal, dataset, ColumnChange::Change(column, body.name, body.role)).await?))
+    Ok(Json(change_columns(call, principal, dataset_id, ColumnChange::Change(column, body.name, body.role)).await?))
 }
 
 /// Removes a column and its values from a data set.
 pub(crate) async fn remove_column(
     call: &Call<'_>,
     principal: &Principal,
-    InPath(ColumnPath { dataset, column }): InPath<ColumnPath>,
+    InPath(ColumnPath { dataset_id, column }): InPath<ColumnPath>,
 ) -> Result<Json<DatasetBody>, Problem> {
-    Ok(Json(change_columns(call, principal, dataset, ColumnChange::Remove(column)).await?))
+    Ok(Json(change_columns(call, principal, dataset_id, ColumnChange::Remove(column)).await?))
 }
 
 /// The page of rows to list.
@@ -397,7 +397,7 @@ pub(crate) struct RowPageBody {
 pub(crate) async fn list_rows(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(DatasetPath { dataset }), InQuery(query)): (InPath<DatasetPath>, InQuery<RowsQuery>),
+    (InPath(DatasetPath { dataset_id }), InQuery(query)): (InPath<DatasetPath>, InQuery<RowsQuery>),
 ) -> Result<Json<RowPageBody>, Problem> {
     let Whole(page_size) = query.page_size;
     let (page, found) = match (query.page, query.starting_after) {
@@ -405,11 +405,11 @@ pub(crate) async fn list_rows(
             return Err(Error::invalid("page", "give either `page` or `starting_after`, not both").into());
         }
         (None, Some(Whole(after))) => {
-            (None, Datasets::new(call.app).rows_after(principal, dataset, after, page_size).await?)
+            (None, Datasets::new(call.app).rows_after(principal, dataset_id, after, page_size).await?)
         }
         (page, None) => {
             let Whole(page) = page.unwrap_or_default();
-            (Some(page), Datasets::new(call.app).rows(principal, dataset, (page - 1) * page_size, page_size).await?)
+            (Some(page), Datasets::new(call.app).rows(principal, dataset_id, (page - 1) * page_size, page_size).await?)
         }
     };
     let total = found.dataset.row_count;
@@ -440,27 +440,27 @@ pub(crate) struct RowIdsBody {
 pub(crate) async fn add_rows(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(DatasetPath { dataset }), InBody(body)): (InPath<DatasetPath>, InBody<NewRowsBody>),
+    (InPath(DatasetPath { dataset_id }), InBody(body)): (InPath<DatasetPath>, InBody<NewRowsBody>),
 ) -> Result<Json<RowIdsBody, 201>, Problem> {
-    Ok(Json(RowIdsBody { row_ids: Datasets::new(call.app).add_rows(principal, dataset, body.rows).await? }))
+    Ok(Json(RowIdsBody { row_ids: Datasets::new(call.app).add_rows(principal, dataset_id, body.rows).await? }))
 }
 
 /// Changes the values of a row. Columns that are left out keep their values.
 pub(crate) async fn change_row(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(RowPath { dataset, row: Whole(row) }), InBody(values)): (InPath<RowPath>, InBody<DatasetRow>),
+    (InPath(RowPath { dataset_id, row_id: Whole(row_id) }), InBody(values)): (InPath<RowPath>, InBody<DatasetRow>),
 ) -> Result<Json<DatasetRow>, Problem> {
-    Ok(Json(Datasets::new(call.app).change_row(principal, dataset, row, values).await?))
+    Ok(Json(Datasets::new(call.app).change_row(principal, dataset_id, row_id, values).await?))
 }
 
 /// Removes a row.
 pub(crate) async fn remove_row(
     call: &Call<'_>,
     principal: &Principal,
-    InPath(RowPath { dataset, row: Whole(row) }): InPath<RowPath>,
+    InPath(RowPath { dataset_id, row_id: Whole(row_id) }): InPath<RowPath>,
 ) -> Result<NoContent, Problem> {
-    let removed = Datasets::new(call.app).remove_rows(principal, dataset, vec![row]).await?;
+    let removed = Datasets::new(call.app).remove_rows(principal, dataset_id, vec![row_id]).await?;
     if removed.is_empty() { Err(Error::NotFound.into()) } else { Ok(NoContent) }
 }
 
@@ -478,10 +478,10 @@ pub(crate) struct RemovedRowsBody {
 pub(crate) async fn remove_rows(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(DatasetPath { dataset }), InBody(body)): (InPath<DatasetPath>, InBody<RemovedRowsBody>),
+    (InPath(DatasetPath { dataset_id }), InBody(body)): (InPath<DatasetPath>, InBody<RemovedRowsBody>),
 ) -> Result<Json<RowIdsBody>, Problem> {
     let gone = body.row_ids.into_iter().map(|Whole(row)| row).collect();
-    Ok(Json(RowIdsBody { row_ids: Datasets::new(call.app).remove_rows(principal, dataset, gone).await? }))
+    Ok(Json(RowIdsBody { row_ids: Datasets::new(call.app).remove_rows(principal, dataset_id, gone).await? }))
 }
 
 /// The form of an export.
@@ -519,9 +519,9 @@ impl Output for Export {
 pub(crate) async fn export(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(DatasetPath { dataset }), InQuery(query)): (InPath<DatasetPath>, InQuery<ExportQuery>),
+    (InPath(DatasetPath { dataset_id }), InQuery(query)): (InPath<DatasetPath>, InQuery<ExportQuery>),
 ) -> Result<Export, Problem> {
-    let (dataset, pieces) = Datasets::new(call.app).export(principal, dataset).await?;
+    let (dataset, pieces) = Datasets::new(call.app).export(principal, dataset_id).await?;
     let csv = query.format == ExportFormat::Csv;
     let names = dataset.columns.iter().map(|column| Cow::Borrowed(column.name.as_str()));
     let header = if csv { csv_record(&names.collect::<Vec<_>>()) } else { Vec::new() };

@@ -43,7 +43,7 @@ impl Method {
 pub(crate) struct RunsBody {
     /// The runs, none of which passed.
     #[schemars(length(min = 1, max = MAX_RUNS))]
-    runs: Vec<RunId>,
+    run_ids: Vec<RunId>,
 }
 
 /// Suggested notes.
@@ -61,7 +61,7 @@ pub(crate) struct SuggestedNotesBody {
 #[schemars(rename = "SuggestedNote")]
 pub(crate) struct NoteBody {
     /// The run.
-    run: RunId,
+    run_id: RunId,
     /// The error, in a few words.
     note: String,
 }
@@ -70,10 +70,10 @@ pub(crate) struct NoteBody {
 pub(crate) async fn suggest_notes(
     call: &Call<'_>,
     principal: &Principal,
-    (InBody(RunsBody { runs }), NamesInBody): (InBody<RunsBody>, NamesInBody),
+    (InBody(RunsBody { run_ids }), NamesInBody): (InBody<RunsBody>, NamesInBody),
 ) -> Result<Json<SuggestedNotesBody>, Problem> {
-    let suggested = ErrorAnalysis::new(call.app).suggest_notes(principal, runs).await?;
-    let notes = suggested.items.into_iter().map(|(run, note)| NoteBody { run, note }).collect();
+    let suggested = ErrorAnalysis::new(call.app).suggest_notes(principal, run_ids).await?;
+    let notes = suggested.items.into_iter().map(|(run_id, note)| NoteBody { run_id, note }).collect();
     Ok(Json(SuggestedNotesBody { method: Method::of(suggested.by_model), notes }))
 }
 

@@ -41,12 +41,12 @@ pub(crate) use crate::http::shares::{list_shares, share, unshare};
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct EvaluationPath {
     /// The evaluation's id.
-    evaluation: EvaluationId,
+    evaluation_id: EvaluationId,
 }
 
 impl ResourcePath for EvaluationPath {
     fn resource(&self) -> Resource {
-        Resource::Evaluation(self.evaluation)
+        Resource::Evaluation(self.evaluation_id)
     }
 }
 
@@ -196,7 +196,7 @@ pub(crate) async fn create(
 #[schemars(rename = "NewGenerated")]
 pub(crate) struct GenerateBody {
     /// The id of a data set.
-    dataset: DatasetId,
+    dataset_id: DatasetId,
     /// The evaluation's name; that of the data set if you say nothing.
     name: Option<Name>,
 }
@@ -218,7 +218,7 @@ pub(crate) async fn generate(
     principal: &Principal,
     (InBody(body), NamesInBody, MayRepeat): (InBody<GenerateBody>, NamesInBody, MayRepeat),
 ) -> Result<Json<GeneratedBody, 201>, Problem> {
-    let (generated, agreement) = Evaluations::new(call.app).generate(principal, body.dataset, body.name).await?;
+    let (generated, agreement) = Evaluations::new(call.app).generate(principal, body.dataset_id, body.name).await?;
     Ok(Json(GeneratedBody { about: EvaluationBody::new(generated), agreement }))
 }
 
@@ -226,9 +226,9 @@ pub(crate) async fn generate(
 pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,
-    InPath(EvaluationPath { evaluation }): InPath<EvaluationPath>,
+    InPath(EvaluationPath { evaluation_id }): InPath<EvaluationPath>,
 ) -> Result<Json<EvaluationBody>, Problem> {
-    Ok(Json(EvaluationBody::new(Evaluations::new(call.app).get(principal, evaluation).await?)))
+    Ok(Json(EvaluationBody::new(Evaluations::new(call.app).get(principal, evaluation_id).await?)))
 }
 
 /// The changes to an evaluation. A field that is left out stays as it is.
@@ -261,7 +261,7 @@ pub(crate) struct ChangeBody {
 pub(crate) async fn change(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(EvaluationPath { evaluation }), InBody(body)): (InPath<EvaluationPath>, InBody<ChangeBody>),
+    (InPath(EvaluationPath { evaluation_id }), InBody(body)): (InPath<EvaluationPath>, InBody<ChangeBody>),
 ) -> Result<Json<EvaluationBody>, Problem> {
     let ChangeBody { name, description, columns, judge, draft } = body;
     if name.is_none() && description.is_none() && columns.is_none() && judge.is_none() && draft.is_none() {
@@ -271,16 +271,16 @@ pub(crate) async fn change(
         return Err(Error::invalid("draft", "must be false: only a generated evaluation is a draft").into());
     }
     let change = EvaluationChange { name, description, columns, judge, reviewed: draft.is_some() };
-    Ok(Json(EvaluationBody::new(Evaluations::new(call.app).change(principal, evaluation, change).await?)))
+    Ok(Json(EvaluationBody::new(Evaluations::new(call.app).change(principal, evaluation_id, change).await?)))
 }
 
 /// Deletes an evaluation and its variants.
 pub(crate) async fn delete(
     call: &Call<'_>,
     principal: &Principal,
-    InPath(EvaluationPath { evaluation }): InPath<EvaluationPath>,
+    InPath(EvaluationPath { evaluation_id }): InPath<EvaluationPath>,
 ) -> Result<NoContent, Problem> {
-    Evaluations::new(call.app).delete(principal, evaluation).await?;
+    Evaluations::new(call.app).delete(principal, evaluation_id).await?;
     Ok(NoContent)
 }
 
@@ -288,10 +288,13 @@ pub(crate) async fn delete(
 pub(crate) async fn list_variants(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(EvaluationPath { evaluation }), InQuery(query)): (InPath<EvaluationPath>, InQuery<PageQuery<EvaluationId>>),
+    (InPath(EvaluationPath { evaluation_id }), InQuery(query)): (
+        InPath<EvaluationPath>,
+        InQuery<PageQuery<EvaluationId>>,
+    ),
 ) -> Result<Json<EvaluationPageBody>, Problem> {
     let Whole(limit) = query.limit;
-    let found = Evaluations::new(call.app).list_variants(principal, evaluation, query.starting_after, limit).await?;
+    let found = Evaluations::new(call.app).list_variants(principal, evaluation_id, query.starting_after, limit).await?;
     Ok(Json(EvaluationPageBody::new(found, None, limit)))
 }
 
@@ -316,7 +319,7 @@ pub(crate) struct NewVariantBody {
 pub(crate) async fn create_variant(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(EvaluationPath { evaluation }), InBody(body), MayRepeat): (
+    (InPath(EvaluationPath { evaluation_id }), InBody(body), MayRepeat): (
         InPath<EvaluationPath>,
         InBody<NewVariantBody>,
         MayRepeat,
@@ -324,5 +327,5 @@ pub(crate) async fn create_variant(
 ) -> Result<Json<EvaluationBody, 201>, Problem> {
     let NewVariantBody { name, description, columns, judge } = body;
     let change = EvaluationChange { name: Some(name), description, columns, judge, reviewed: false };
-    Ok(Json(EvaluationBody::new(Evaluations::new(call.app).create_variant(principal, evaluation, change).await?)))
+    Ok(Json(EvaluationBody::new(Evaluations::new(call.app).create_variant(principal, evaluation_id, change).await?)))
 }

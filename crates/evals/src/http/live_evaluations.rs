@@ -36,12 +36,12 @@ pub(crate) use crate::http::shares::{list_shares, share, unshare};
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct LiveEvaluationPath {
     /// The live evaluation's id.
-    live_evaluation: LiveEvaluationId,
+    live_evaluation_id: LiveEvaluationId,
 }
 
 impl ResourcePath for LiveEvaluationPath {
     fn resource(&self) -> Resource {
-        Resource::LiveEvaluation(self.live_evaluation)
+        Resource::LiveEvaluation(self.live_evaluation_id)
     }
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct LiveEvaluationBody {
     /// A description for people.
     description: Option<String>,
     /// The evaluation that was deployed.
-    evaluation: EvaluationId,
+    evaluation_id: EvaluationId,
     /// The columns of what it judges, in their order.
     columns: Vec<InputColumn>,
     /// The judge.
@@ -83,7 +83,7 @@ impl LiveEvaluationBody {
             public_id: live.id,
             name: live.name,
             description: live.description,
-            evaluation: live.evaluation_id,
+            evaluation_id: live.evaluation_id,
             columns: live.config.columns,
             judge: live.config.judge,
             active: live.active,
@@ -107,7 +107,7 @@ impl LiveEvaluationBody {
 #[schemars(rename = "NewLiveEvaluation")]
 pub(crate) struct NewLiveEvaluationBody {
     /// The evaluation, which is taken as it is now.
-    evaluation: EvaluationId,
+    evaluation_id: EvaluationId,
     /// The name. By default, the name of the evaluation.
     name: Option<Name>,
     /// A description for people.
@@ -120,8 +120,8 @@ pub(crate) async fn deploy(
     principal: &Principal,
     (InBody(body), NamesInBody, MayRepeat): (InBody<NewLiveEvaluationBody>, NamesInBody, MayRepeat),
 ) -> Result<Confidential<LiveEvaluationBody, 201>, Problem> {
-    let NewLiveEvaluationBody { evaluation, name, description } = body;
-    let new = NewLiveEvaluation { evaluation_id: evaluation, name, description };
+    let NewLiveEvaluationBody { evaluation_id, name, description } = body;
+    let new = NewLiveEvaluation { evaluation_id, name, description };
     Ok(Confidential(LiveEvaluationBody::with_key(LiveEvaluations::new(call.app).deploy(principal, new).await?)))
 }
 
@@ -142,7 +142,7 @@ pub(crate) async fn get(
     principal: &Principal,
     InPath(path): InPath<LiveEvaluationPath>,
 ) -> Result<Json<LiveEvaluationBody>, Problem> {
-    Ok(Json(LiveEvaluationBody::new(LiveEvaluations::new(call.app).get(principal, path.live_evaluation).await?)))
+    Ok(Json(LiveEvaluationBody::new(LiveEvaluations::new(call.app).get(principal, path.live_evaluation_id).await?)))
 }
 
 /// The changes to a live evaluation. A field that is left out stays as it is.
@@ -160,7 +160,7 @@ pub(crate) struct ChangeBody {
     /// The evaluation whose columns and judge it takes over, as they are now.
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "EvaluationId")]
-    evaluation: Option<EvaluationId>,
+    evaluation_id: Option<EvaluationId>,
 }
 
 /// Changes the name or the description of a live evaluation, or takes over the columns and the judge that an evaluation
@@ -170,13 +170,13 @@ pub(crate) async fn change(
     principal: &Principal,
     (InPath(path), InBody(body)): (InPath<LiveEvaluationPath>, InBody<ChangeBody>),
 ) -> Result<Json<LiveEvaluationBody>, Problem> {
-    let ChangeBody { name, description, evaluation } = body;
-    if name.is_none() && description.is_none() && evaluation.is_none() {
+    let ChangeBody { name, description, evaluation_id } = body;
+    if name.is_none() && description.is_none() && evaluation_id.is_none() {
         return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
     }
-    let change = LiveEvaluationChange { name, description, evaluation_id: evaluation, active: None };
+    let change = LiveEvaluationChange { name, description, evaluation_id, active: None };
     Ok(Json(LiveEvaluationBody::new(
-        LiveEvaluations::new(call.app).change(principal, path.live_evaluation, change).await?,
+        LiveEvaluations::new(call.app).change(principal, path.live_evaluation_id, change).await?,
     )))
 }
 
@@ -196,7 +196,7 @@ pub(crate) async fn activate(
     principal: &Principal,
     InPath(path): InPath<LiveEvaluationPath>,
 ) -> Result<Json<LiveEvaluationBody>, Problem> {
-    switch(call, principal, path.live_evaluation, true).await
+    switch(call, principal, path.live_evaluation_id, true).await
 }
 
 /// Deactivates a live evaluation, which then refuses runs.
@@ -205,7 +205,7 @@ pub(crate) async fn deactivate(
     principal: &Principal,
     InPath(path): InPath<LiveEvaluationPath>,
 ) -> Result<Json<LiveEvaluationBody>, Problem> {
-    switch(call, principal, path.live_evaluation, false).await
+    switch(call, principal, path.live_evaluation_id, false).await
 }
 
 /// Replaces the key of a live evaluation, and returns the new one once.
@@ -215,6 +215,6 @@ pub(crate) async fn regenerate(
     (InPath(path), MayRepeat): (InPath<LiveEvaluationPath>, MayRepeat),
 ) -> Result<Confidential<LiveEvaluationBody>, Problem> {
     Ok(Confidential(LiveEvaluationBody::with_key(
-        LiveEvaluations::new(call.app).regenerate(principal, path.live_evaluation).await?,
+        LiveEvaluations::new(call.app).regenerate(principal, path.live_evaluation_id).await?,
     )))
 }

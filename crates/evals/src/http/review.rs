@@ -32,7 +32,7 @@ use crate::{
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ItemPath {
     /// The item's id.
-    item: ReviewId,
+    item_id: ReviewId,
 }
 
 /// The author and the time of a step.
@@ -112,7 +112,7 @@ pub(crate) struct ListQuery {
     /// The state of the items. By default, any.
     state: Option<ReviewState>,
     /// The live evaluation whose runs they are.
-    live_evaluation: Option<LiveEvaluationId>,
+    live_evaluation_id: Option<LiveEvaluationId>,
     /// The number of items on a page.
     #[serde(default)]
     limit: Limit,
@@ -127,7 +127,7 @@ pub(crate) async fn list(
     InQuery(query): InQuery<ListQuery>,
 ) -> Result<Json<PageBody<ItemBody>>, Problem> {
     let Whole(limit) = query.limit;
-    let filter = ReviewFilter { state: query.state, live_evaluation_id: query.live_evaluation };
+    let filter = ReviewFilter { state: query.state, live_evaluation_id: query.live_evaluation_id };
     let page = Reviews::new(call.app).list(principal, filter, query.starting_after, limit).await?;
     Ok(Json(PageBody::new(page, ItemBody::new)))
 }
@@ -150,9 +150,9 @@ pub(crate) struct DetailsBody {
 pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,
-    InPath(ItemPath { item }): InPath<ItemPath>,
+    InPath(ItemPath { item_id }): InPath<ItemPath>,
 ) -> Result<Json<DetailsBody>, Problem> {
-    let Permitted { item: details, permission: access } = Reviews::new(call.app).get(principal, item).await?;
+    let Permitted { item: details, permission: access } = Reviews::new(call.app).get(principal, item_id).await?;
     let about = ItemBody::new(details.item);
     Ok(Json(DetailsBody { about, inputs: details.inputs, judgment: details.judgment, access }))
 }
@@ -163,7 +163,7 @@ pub(crate) async fn get(
 #[schemars(rename = "NewReviewItem")]
 pub(crate) struct FlagBody {
     /// The run's id.
-    run: RunId,
+    run_id: RunId,
     /// The reason for the flag.
     reason: Option<String>,
 }
@@ -174,7 +174,7 @@ pub(crate) async fn flag(
     principal: &Principal,
     (InBody(body), NamesInBody, MayRepeat): (InBody<FlagBody>, NamesInBody, MayRepeat),
 ) -> Result<Json<ItemBody, 201>, Problem> {
-    Ok(Json(ItemBody::new(Reviews::new(call.app).flag(principal, body.run, body.reason).await?)))
+    Ok(Json(ItemBody::new(Reviews::new(call.app).flag(principal, body.run_id, body.reason).await?)))
 }
 
 /// A person's verdict about a run.
@@ -194,10 +194,10 @@ pub(crate) struct JudgeBody {
 pub(crate) async fn judge(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(ItemPath { item }), InBody(body)): (InPath<ItemPath>, InBody<JudgeBody>),
+    (InPath(ItemPath { item_id }), InBody(body)): (InPath<ItemPath>, InBody<JudgeBody>),
 ) -> Result<Json<ItemBody>, Problem> {
     let JudgeBody { verdict, passed, notes } = body;
-    Ok(Json(ItemBody::new(Reviews::new(call.app).judge(principal, item, verdict, passed, notes).await?)))
+    Ok(Json(ItemBody::new(Reviews::new(call.app).judge(principal, item_id, verdict, passed, notes).await?)))
 }
 
 /// The reason to reject an item.
@@ -213,9 +213,9 @@ pub(crate) struct RejectBody {
 pub(crate) async fn reject(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(ItemPath { item }), InBody(body)): (InPath<ItemPath>, InBody<RejectBody>),
+    (InPath(ItemPath { item_id }), InBody(body)): (InPath<ItemPath>, InBody<RejectBody>),
 ) -> Result<Json<ItemBody>, Problem> {
-    Ok(Json(ItemBody::new(Reviews::new(call.app).reject(principal, item, body.notes).await?)))
+    Ok(Json(ItemBody::new(Reviews::new(call.app).reject(principal, item_id, body.notes).await?)))
 }
 
 /// The data set that receives a judged run as a row.
@@ -224,14 +224,14 @@ pub(crate) async fn reject(
 #[schemars(rename = "NewPromotion")]
 pub(crate) struct PromoteBody {
     /// The id of a data set.
-    dataset: DatasetId,
+    dataset_id: DatasetId,
 }
 
 /// Adds the run of a judged item as a row to a data set.
 pub(crate) async fn promote(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(ItemPath { item }), InBody(body)): (InPath<ItemPath>, InBody<PromoteBody>),
+    (InPath(ItemPath { item_id }), InBody(body)): (InPath<ItemPath>, InBody<PromoteBody>),
 ) -> Result<Json<ItemBody>, Problem> {
-    Ok(Json(ItemBody::new(Reviews::new(call.app).promote(principal, item, body.dataset).await?)))
+    Ok(Json(ItemBody::new(Reviews::new(call.app).promote(principal, item_id, body.dataset_id).await?)))
 }

@@ -31,9 +31,9 @@ pub(crate) struct RunBody {
     /// Its id.
     public_id: RunId,
     /// The live evaluation.
-    live_evaluation: LiveEvaluationId,
+    live_evaluation_id: LiveEvaluationId,
     /// The evaluation that was deployed then.
-    evaluation: EvaluationId,
+    evaluation_id: EvaluationId,
     /// The state of the run.
     state: RunState,
     /// The verdict; null while there is none.
@@ -60,8 +60,8 @@ impl RunBody {
         };
         Self {
             public_id: run.id,
-            live_evaluation: run.live_evaluation_id,
-            evaluation: run.evaluation_id,
+            live_evaluation_id: run.live_evaluation_id,
+            evaluation_id: run.evaluation_id,
             state: run.state,
             judgment,
             passed,
@@ -80,7 +80,7 @@ pub(crate) const TO_EXECUTE: Permission = Permission::to_use("live-evaluations:e
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ExecutePath {
     /// The live evaluation's id.
-    live_evaluation: LiveEvaluationId,
+    live_evaluation_id: LiveEvaluationId,
 }
 
 /// The values to judge.
@@ -97,13 +97,13 @@ pub(crate) struct NewRunBody {
 pub(crate) async fn execute(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(ExecutePath { live_evaluation }), InBody(body), MayRepeat): (
+    (InPath(ExecutePath { live_evaluation_id }), InBody(body), MayRepeat): (
         InPath<ExecutePath>,
         InBody<NewRunBody>,
         MayRepeat,
     ),
 ) -> Result<Json<RunBody>, Problem> {
-    let run = Runs::new(call.app).execute(principal, live_evaluation, body.inputs).await?;
+    let run = Runs::new(call.app).execute(principal, live_evaluation_id, body.inputs).await?;
     // A model takes its time. The run is stored and paid for, and nobody is told of it whose key ended meanwhile.
     if call.app.still_good(principal).is_err() {
         let again = identify(call.app, call.request, call.request_id, Freshness::Strong).await?;
@@ -122,7 +122,7 @@ pub(crate) struct ListQuery {
     /// The id of the last run of the page before.
     starting_after: Option<RunId>,
     /// Runs of this live evaluation.
-    live_evaluation: Option<LiveEvaluationId>,
+    live_evaluation_id: Option<LiveEvaluationId>,
     /// Runs that passed, or those that did not.
     passed: Option<bool>,
 }
@@ -134,7 +134,7 @@ pub(crate) async fn list(
     InQuery(query): InQuery<ListQuery>,
 ) -> Result<Json<PageBody<RunBody>>, Problem> {
     let Whole(limit) = query.limit;
-    let filter = RunFilter { live_evaluation_id: query.live_evaluation, passed: query.passed };
+    let filter = RunFilter { live_evaluation_id: query.live_evaluation_id, passed: query.passed };
     let page = Runs::new(call.app).list(principal, filter, query.starting_after, limit).await?;
     Ok(Json(PageBody::new(page, RunBody::new)))
 }
@@ -143,7 +143,7 @@ pub(crate) async fn list(
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct RunPath {
     /// The run's id.
-    run: RunId,
+    run_id: RunId,
 }
 
 /// A run with what was judged, and who ran it.
@@ -164,9 +164,9 @@ pub(crate) struct DetailsBody {
 pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,
-    InPath(RunPath { run }): InPath<RunPath>,
+    InPath(RunPath { run_id }): InPath<RunPath>,
 ) -> Result<Json<DetailsBody>, Problem> {
-    let run = Runs::new(call.app).get(principal, run).await?;
+    let run = Runs::new(call.app).get(principal, run_id).await?;
     let (inputs, key_id, user_id) = (run.inputs.clone(), run.key_id, run.user_id);
     Ok(Json(DetailsBody { about: RunBody::new(run), inputs, key_id, user_id }))
 }

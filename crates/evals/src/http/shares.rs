@@ -19,7 +19,7 @@ use crate::{
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct GranteePath {
     /// The id of a member or a team.
-    grantee: String,
+    grantee_id: String,
 }
 
 /// A share of a resource with a member or a team.
@@ -82,7 +82,7 @@ pub(crate) async fn share<P: ResourcePath>(
     principal: &Principal,
     (InPath(path), (InPath(grantee), InBody(body))): (InPath<P>, (InPath<GranteePath>, InBody<NewShareBody>)),
 ) -> Result<Json<ShareBody>, Problem> {
-    let share = Shares::new(call.app).create(principal, path.resource(), &grantee.grantee, body.access).await?;
+    let share = Shares::new(call.app).create(principal, path.resource(), &grantee.grantee_id, body.access).await?;
     Ok(Json(ShareBody::new(share)))
 }
 
@@ -92,6 +92,6 @@ pub(crate) async fn unshare<P: ResourcePath>(
     principal: &Principal,
     (InPath(path), InPath(grantee)): (InPath<P>, InPath<GranteePath>),
 ) -> Result<NoContent, Problem> {
-    Shares::new(call.app).end(principal, path.resource(), &grantee.grantee).await?;
+    Shares::new(call.app).end(principal, path.resource(), &grantee.grantee_id).await?;
     Ok(NoContent)
 }
