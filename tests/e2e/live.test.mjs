@@ -23,7 +23,7 @@ async function deploy() {
     judge: { type: "contains", column: "bot_response", expected: ["30 days"] },
   };
   const { json: evaluation } = await call(app, "POST", "/api/evaluations", { key: owner, body });
-  const { status, json } = await call(app, "POST", "/api/live-evaluations", { key: owner, body: { evaluation: evaluation.public_id } });
+  const { status, json } = await call(app, "POST", "/api/live-evaluations", { key: owner, body: { evaluation_id: evaluation.public_id } });
   assert.equal(status, 201, JSON.stringify(json));
   return json;
 }

@@ -46,9 +46,9 @@ test("a data team uploads, evaluates, deploys, runs, reviews and learns", async 
   assert.deepEqual([details.preview.length, details.preview[1].answer], [ANSWERS.length, "No."]);
 
   // What is generated is looked at before it is deployed.
-  const draft = await by(["evaluations:write"], 201, "POST", "/api/evaluations/generate", { dataset });
+  const draft = await by(["evaluations:write"], 201, "POST", "/api/evaluations/generate", { dataset_id: dataset });
   assert.equal(draft.draft, true);
-  await by(["live-evaluations:write", "live-evaluations:execute"], 409, "POST", "/api/live-evaluations", { evaluation: draft.public_id });
+  await by(["live-evaluations:write", "live-evaluations:execute"], 409, "POST", "/api/live-evaluations", { evaluation_id: draft.public_id });
   const change = {
     draft: false,
     columns: [{ name: "question", type: "string" }, { name: "answer", type: "string" }, { name: "expected", type: "string" }],
@@ -60,7 +60,7 @@ test("a data team uploads, evaluates, deploys, runs, reviews and learns", async 
   const bases = await by(["evaluations:read"], 200, "GET", "/api/evaluations?page=1&page_size=25&base_only=True");
   assert.deepEqual(bases.items.map(({ public_id }) => public_id), [draft.public_id]);
 
-  const live = await by(["live-evaluations:write", "live-evaluations:execute"], 201, "POST", "/api/live-evaluations", { evaluation: draft.public_id });
+  const live = await by(["live-evaluations:write", "live-evaluations:execute"], 201, "POST", "/api/live-evaluations", { evaluation_id: draft.public_id });
   const listed = await by(["live-evaluations:read"], 200, "GET", "/api/live-evaluations");
   assert.deepEqual(listed.items.map(({ api_key }) => api_key), [""]);
   assert.ok(listed.items[0].api_key_preview.endsWith(live.api_key.slice(-4)));
@@ -78,14 +78,14 @@ test("a data team uploads, evaluates, deploys, runs, reviews and learns", async 
   const failed = await by(["results:read"], 200, "GET", `/api/results?live_evaluation_id=${live.public_id}&passed=false`);
   assert.deepEqual([failed.items.length, failed.has_more], [3, false]);
   const runs = failed.items.map(({ public_id }) => public_id);
-  const item = await by(["review:write"], 201, "POST", "/api/review", { run: runs[0], reason: "too strict?" });
-  await by(["review:write"], 409, "POST", "/api/review", { run: runs[0] });
+  const item = await by(["review:write"], 201, "POST", "/api/review", { run_id: runs[0], reason: "too strict?" });
+  await by(["review:write"], 409, "POST", "/api/review", { run_id: runs[0] });
   const queue = await by(["review:read"], 200, "GET", "/api/review?state=open");
   assert.deepEqual(queue.items.map(({ public_id }) => public_id), [item.public_id]);
   const path = `/api/review/${item.public_id}`;
-  await by(["review:write"], 409, "POST", `${path}/promote`, { dataset });
+  await by(["review:write"], 409, "POST", `${path}/promote`, { dataset_id: dataset });
   await by(["review:write"], 200, "POST", `${path}/judge`, { verdict: "pass", passed: true, notes: "that is so" });
-  const promoted = await by(["review:write"], 200, "POST", `${path}/promote`, { dataset });
+  const promoted = await by(["review:write"], 200, "POST", `${path}/promote`, { dataset_id: dataset });
   assert.deepEqual([promoted.state, promoted.dataset_id, promoted.row_id], ["promoted", dataset, ANSWERS.length + 1]);
 
   const exporter = await create(app, owner, { scopes: ["datasets:read"] });
@@ -95,8 +95,8 @@ test("a data team uploads, evaluates, deploys, runs, reviews and learns", async 
   const { question, expected, answer } = (await by(["results:read"], 200, "GET", `/api/results/${runs[0]}`)).inputs;
   assert.deepEqual(lines.at(-1), { question, expected, answer, verdict: "pass", why: "that is so" });
 
-  const notes = await by(["error-analysis:execute"], 200, "POST", "/api/error-analysis/suggest-notes", { runs });
-  assert.deepEqual([notes.method, notes.notes.map(({ run }) => run)], ["deterministic", runs]);
+  const notes = await by(["error-analysis:execute"], 200, "POST", "/api/error-analysis/suggest-notes", { run_ids: runs });
+  assert.deepEqual([notes.method, notes.notes.map(({ run_id }) => run_id)], ["deterministic", runs]);
   const texts = notes.notes.map(({ note }) => note);
   const { categories } = await by(["error-analysis:execute"], 200, "POST", "/api/error-analysis/suggest-categories", { notes: texts });
   assert.deepEqual(categories.flatMap(({ notes }) => notes).sort(), [0, 1, 2]);

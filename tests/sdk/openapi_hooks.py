@@ -84,16 +84,16 @@ def fit(case, body):
     body.pop("default_expiry_days", None)
     if len(json.dumps(body.get("metadata"))) > 2_000:
         body["metadata"] = {}
-    for name in {"dataset", "evaluation", "run"} & set(body):
+    for name in {"dataset_id", "evaluation_id", "run_id"} & set(body):
         body[name] = next(lasting[name])
-    if "runs" in body:
-        body["runs"] = list({next(lasting["run"]) for _ in body["runs"]})
+    if "run_ids" in body:
+        body["run_ids"] = list({next(lasting["run_id"]) for _ in body["run_ids"]})
     # Values are for the columns that are there.
     if "inputs" in body:
         body["inputs"] = {"answer": next(iter(body["inputs"].values()), "no")}
     if case.path.endswith("/rows"):
         body["rows"] = [{"question": next(iter(row.values()), None)} for row in body["rows"]]
-    if case.path.endswith("/rows/{row}"):
+    if case.path.endswith("/rows/{row_id}"):
         case.body = {"question": next(iter(body.values()), None)}
     if case.path == "/api/datasets":
         body["rows"] = [{f"column {number}": value for number, value in enumerate(row.values())} for row in body.get("rows", [])]

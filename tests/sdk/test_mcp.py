@@ -69,14 +69,14 @@ class Protocol:
                 return result.structured_content
 
             dataset = (await done("datasets_create", name="from MCP", rows=[{"question": "why"}]))["public_id"]
-            self.assertEqual(await done("datasets_add_rows", dataset=dataset, rows=[{"question": "how"}]), {"row_ids": [2]})
-            rows = await done("datasets_list_rows", dataset=dataset, page_size=10)
+            self.assertEqual(await done("datasets_add_rows", dataset_id=dataset, rows=[{"question": "how"}]), {"row_ids": [2]})
+            rows = await done("datasets_list_rows", dataset_id=dataset, page_size=10)
             self.assertEqual(rows["rows"], [{"question": "why"}, {"question": "how"}])
             self.assertEqual(rows, call("GET", f"/api/datasets/{dataset}/rows?page_size=10", key))
-            changed = await done("datasets_change_row", dataset=dataset, row=2, body={"question": "who"})
+            changed = await done("datasets_change_row", dataset_id=dataset, row_id=2, body={"question": "who"})
             self.assertEqual(changed, {"question": "who"})
-            self.assertIsNone(await done("datasets_delete", dataset=dataset))
-            gone = await client.call_tool("datasets_get", {"dataset": dataset})
+            self.assertIsNone(await done("datasets_delete", dataset_id=dataset))
+            gone = await client.call_tool("datasets_get", {"dataset_id": dataset})
         self.assertTrue(gone.is_error)
         self.assertEqual(json.loads(gone.content[0].text)["error"]["code"], "not_found")
 

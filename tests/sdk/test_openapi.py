@@ -47,17 +47,17 @@ def targets(app, client):
     # What it is asked about does not pass, so that there is something to look at.
     judged = {"columns": [{"name": "answer"}], "judge": {"type": "exact_match", "column": "answer", "expected": "yes"}}
     evaluations = [post("/api/evaluations", name="Evaluation", **judged)["public_id"] for _ in numbers]
-    live = [post("/api/live-evaluations", evaluation=evaluation)["public_id"] for evaluation in evaluations]
+    live = [post("/api/live-evaluations", evaluation_id=evaluation)["public_id"] for evaluation in evaluations]
     runs = [post(f"/api/eval/{live[0]}", inputs={"answer": "no"})["public_id"] for _ in range(40)]
     known = {
-        "dataset": datasets,
+        "dataset_id": datasets,
         "column": columns,
-        "row": list(range(1, 101)),
-        "grantee": users + teams,
-        "evaluation": evaluations,
-        "live_evaluation": live,
-        "run": runs,
-        "item": [post("/api/review", run=run)["public_id"] for run in runs[-20:]],
+        "row_id": list(range(1, 101)),
+        "grantee_id": users + teams,
+        "evaluation_id": evaluations,
+        "live_evaluation_id": live,
+        "run_id": runs,
+        "item_id": [post("/api/review", run_id=run)["public_id"] for run in runs[-20:]],
         "id": [post("/v1/keys", name=f"target {number}", scopes=[], kind="org")["id"] for number in numbers],
         # One that is not the owner's: he would suspend or restrict himself.
         "organization": [post("/v1/organizations", name="Other", email="other@other.example", key_name="first")["organization"]["id"]],
