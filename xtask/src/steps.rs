@@ -9,6 +9,9 @@ use std::time::Instant;
 use crate::Result;
 use crate::process::{fail, run, run_with};
 
+/// The version of mdBook.
+const MDBOOK: &str = "0.5.4";
+
 /// The time since a moment.
 #[derive(Clone, Copy)]
 pub(crate) struct Stopwatch(Instant);
@@ -114,6 +117,16 @@ pub(crate) fn python_packages() {
         run(&[&pip[..], &["--requirement", "tests/sdk/requirements.txt"]].concat())?;
         Ok(())
     });
+}
+
+/// Builds the book, with the program that docs/book.toml names.
+pub(crate) fn book() {
+    let install = ["cargo", "install", "mdbook", "--quiet", "--locked", "--debug", "--version", MDBOOK];
+    step_once("mdBook", "target/tools/.mdbook", MDBOOK, || {
+        run(&[&install[..], &["--no-default-features", "--root", "target/tools"]].concat())?;
+        Ok(())
+    });
+    step_run("the book", &["target/tools/bin/mdbook", "build", "docs"]);
 }
 
 /// Installs the browser for the tests of the pages, unless there is what `CHROMIUM` names, or Debian's.

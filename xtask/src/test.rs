@@ -6,7 +6,7 @@ use crate::Result;
 use crate::build::{Profile, compile_surfaces, compile_tool, compile_worker, pack, pack_into};
 use crate::deny;
 use crate::process::{fail, run, run_with};
-use crate::steps::{Stopwatch, chromium, npm_packages, python_packages, step, step_run, wasm_target};
+use crate::steps::{Stopwatch, book, chromium, npm_packages, python_packages, step, step_run, wasm_target};
 
 /// Every surface but the evaluations.
 const WITHOUT_EVALUATIONS: &str = "braintrust,confident,trulayer,pages,mcp";
@@ -111,6 +111,7 @@ fn workerd<'scope>(packages: ScopedJoinHandle<'scope, ()>, python: ScopedJoinHan
         let (sdk, documents) = join(python);
         Reports { end_to_end, browser: join(browser), documents, sdk }
     });
+    book();
     // Last, because they take the place of the Worker that cargo has compiled for all others.
     for (name, surfaces, budget) in SMALLER {
         step(name, || check_size(surfaces, budget));
