@@ -43,8 +43,8 @@ const MUTATIONS: [[&str; 4]; 18] = [
     [
         "no_prune_gap",
         FEED,
-        "Seq(news.asked.0.saturating_add(1));",
-        "Seq(news.asked.0 + 1) && !(MUTATED && self.known.is_some() && (news.changes.len() as i64) < PAGE);",
+        "Seq(news.since.0.saturating_add(1));",
+        "Seq(news.since.0 + 1) && !(MUTATED && self.known.is_some() && (news.changes.len() as i64) < PAGE);",
     ],
     // A table as large as the real one would take too long to fill.
     [
@@ -61,19 +61,19 @@ const MUTATIONS: [[&str; 4]; 18] = [
         VERIFY,
         "let changes = results.take(changes)?;",
         "let mut changes = results.take(changes)?;
-        if MUTATED { changes = changes::since(asked).run(&*self.database).await?; }",
+        if MUTATED { changes = changes::since(since).run(&*self.database).await?; }",
     ],
     [
         "read_at_after",
         VERIFY,
-        "let news = News { asked, sent_at, changes };",
-        "let news = News { asked, sent_at: if MUTATED { self.now() } else { sent_at }, changes };",
+        "let news = News { since, sent_at, changes };",
+        "let news = News { since, sent_at: if MUTATED { self.now() } else { sent_at }, changes };",
     ],
     [
         "refreshed_at_after",
         VERIFY,
-        "app.isolate.hear(&News { asked, sent_at, changes })",
-        "app.isolate.hear(&News { asked, sent_at: if MUTATED { app.now() } else { sent_at }, changes })",
+        "app.isolate.hear(&News { since, sent_at, changes })",
+        "app.isolate.hear(&News { since, sent_at: if MUTATED { app.now() } else { sent_at }, changes })",
     ],
     [
         "late_answer_believed",
@@ -101,7 +101,7 @@ const MUTATIONS: [[&str; 4]; 18] = [
     ],
     [
         "caller_not_judged_again",
-        "crates/api/src/verify.rs",
+        "crates/api/src/key_verification.rs",
         "call.app.still_good(principal)?;",
         "if !MUTATED { call.app.still_good(principal)?; }",
     ],

@@ -2,7 +2,7 @@
 
 use bitting_http::{call::Call, message::Response, problem::Problem};
 use bitting_keys::{
-    app::{cloudflare_access::Vouched, error::Error, sessions::Sessions},
+    app::{cloudflare_access::VerifiedEmail, error::Error, sessions::Sessions},
     domain::person::Membership,
 };
 use maud::{Markup, html};
@@ -14,26 +14,28 @@ use crate::{
 };
 
 /// What Cloudflare Access says of whoever asks.
-pub(crate) enum Said {
+pub(crate) enum AccessState {
     /// Nothing: it is not in use here, or was passed by.
     Nothing,
     /// Something that is not good, or is not any more.
     Wrong,
     /// His address, and where somebody has that.
-    Known(Vouched, Vec<Membership>),
+    Known(VerifiedEmail, Vec<Membership>),
 }
 
 /// Reads what it says.
-pub(crate) async fn said(call: &Call<'_>) -> Result<Said, Problem> {
+pub(crate) async fn access_state(call: &Call<'_>) -> Result<AccessState, Problem> {
     let token = call.request.header("cf-access-jwt-assertion");
-    let (Some(access), Some(token)) = (&call.app.config.access, token) else { return Ok(Said::Nothing) };
+    let (Some(access), Some(token)) = (&call.app.config.access, token) else { return Ok(AccessState::Nothing) };
     session::attempt(call).await?;
-    let Some(vouched) = Sessions::new(call.app).vouched(access, token).await? else { return Ok(Said::Wrong) };
-    let memberships = Sessions::new(call.app).memberships(&vouched.email).await?;
-    Ok(Said::Known(vouched, memberships))
+    let Some(verified) = Sessions::new(call.app).verify_access_token(access, token).await? else {
+        return Ok(AccessState::Wrong);
+    };
+    let memberships = Sessions::new(call.app).memberships(&verified.email).await?;
+    Ok(AccessState::Known(verified, memberships))
 }
 
-impl Said {
+impl AccessState {
     /// Whether it vouches for somebody who is nobody here.
     pub(crate) fn is_stranger(&self) -> bool {
         matches!(self, Self::Known(_, memberships) if memberships.is_empty())
@@ -52,12 +54,12 @@ impl Said {
                 "Cloudflare Access has let you through, but what it says of you is not good here. Load \
                                    this page again, or tell whoever runs this service.",
             ),
-            Self::Known(vouched, memberships) if memberships.is_empty() => html! {
+            Self::Known(verified, memberships) if memberships.is_empty() => html! {
                 (notice(&format!("Nobody with the address {} is in an organization here. Ask an owner or admin to invite \
-                                  you.", vouched.email.as_str())))
+                                  you.", verified.email.as_str())))
             },
-            Self::Known(vouched, memberships) => html! {
-                p { "You are " strong { (vouched.email.as_str()) } ", says Cloudflare Access." }
+            Self::Known(verified, memberships) => html! {
+                p { "You are " strong { (verified.email.as_str()) } ", says Cloudflare Access." }
                 @for (index, membership) in memberships.iter().enumerate() {
                     form.card method="post" action="/sign-in/access" {
                         input type="hidden" name="to" value=(to);
@@ -74,10 +76,10 @@ impl Said {
 
 pub(crate) async fn sign_in(call: &Call<'_>) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
-    let Said::Known(vouched, memberships) = said(call).await? else { return Ok(see_other("/sign-in")) };
+    let AccessState::Known(verified, memberships) = access_state(call).await? else { return Ok(see_other("/sign-in")) };
     let chosen = memberships.iter().find(|membership| membership.user_id.to_string() == form.get("user"));
-    let begun = Sessions::new(call.app)
-        .begin_vouched(&vouched, chosen.ok_or(Error::NotFound)?, &session::visitor(call))
+    let started = Sessions::new(call.app)
+        .begin_with_access(&verified, chosen.ok_or(Error::NotFound)?, &session::client(call))
         .await?;
-    Ok(signed_in_at(call, &begun, wanted(form.get("to"))).await)
+    Ok(signed_in_at(call, &started, wanted(form.get("to"))).await)
 }

@@ -140,7 +140,7 @@ pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response
     // What cannot be read finds nothing.
     let limit = if mistakes.is_empty() { LIMIT } else { 0 };
     let AuditPage { events: page, names, people } =
-        AuditLog::new(call.app).page(&session.by, &filter, after, limit).await?;
+        AuditLog::new(call.app).page(&session.principal, &filter, after, limit).await?;
     let may_see_people = may(session, &MEMBERS_READ);
     let people = people.into_iter().filter(|_| may_see_people);
     let people = people.map(|member| (member.user_id.to_string(), member.email)).collect();
@@ -213,7 +213,7 @@ pub(crate) fn events(
 /// An event: a sentence, and all there is to it for whoever opens it.
 fn one(event: &AuditRecord, names: &HashMap<String, String>, session: &SignedIn, now: UnixMillis) -> Markup {
     let about = |parameter: &str, id: &str, text: &str| {
-        html! { @if session.by.administers().is_ok() { a href={ (AUDIT) "?" (parameter) "=" (id) } { (text) } } }
+        html! { @if session.principal.administers().is_ok() { a href={ (AUDIT) "?" (parameter) "=" (id) } { (text) } } }
     };
     html! {
         details {
@@ -273,7 +273,7 @@ fn told(name: &str, value: &Value, names: &HashMap<String, String>) -> Markup {
 /// What happened, as one would tell it.
 fn sentence(event: &AuditRecord, names: &HashMap<String, String>, session: &SignedIn) -> Markup {
     let (noun, verb) = event.action.split_once('.').unwrap_or(("", &event.action));
-    let (noun, own) = (noun.replace('_', " "), session.by.snapshot.organization_id.to_string());
+    let (noun, own) = (noun.replace('_', " "), session.principal.snapshot.organization_id.to_string());
     let called = |id: &str| names.get(id).map(String::as_str).or((id == own).then_some(session.organization.as_str()));
     let told = |field: &str| event.details.get(field).and_then(Value::as_str);
     let subject = called(&event.subject).or_else(|| told("name").or(told("email")));
@@ -329,7 +329,7 @@ pub(crate) async fn export(call: &Call<'_>, session: &SignedIn) -> Result<Respon
     if !mistakes.is_empty() {
         return list(call, session).await;
     }
-    let pieces = AuditLog::new(call.app).export(&session.by, filter, None).await?;
+    let pieces = AuditLog::new(call.app).export(&session.principal, filter, None).await?;
     let pieces = pieces.map_ok(lines).map_err(|error| format!("{error:?}"));
     let mut response = Response::stream(NDJSON, pieces);
     response.headers.push(("Content-Disposition".into(), "attachment; filename=\"audit-log.ndjson\"".to_owned()));

@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
-    let (sessions, now) = (Sessions::new(call.app).list(&session.by).await?, call.app.clock.now());
+    let (sessions, now) = (Sessions::new(call.app).list(&session.principal).await?, call.app.clock.now());
     let content = html! {
         p { "Where you are signed in. Whoever has a browser of these can do here what you can." }
         ul.cards {
@@ -49,7 +49,7 @@ pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response
 
 pub(crate) async fn end(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let id = SessionId::parse(call.param("session")).ok_or(Error::NotFound)?;
-    match Sessions::new(call.app).end(&session.by, id).await {
+    match Sessions::new(call.app).end(&session.principal, id).await {
         // It has ended, whoever ended it.
         Ok(()) | Err(Error::NotFound) => Ok(see_other("/settings/devices")),
         Err(error) => Err(error.into()),

@@ -36,7 +36,7 @@ impl Form {
     pub(crate) fn once(&self, call: &Call<'_>, session: &SignedIn) -> Result<Principal, Error> {
         let request = Repeatable::once(self.get("nonce"), &[call.path.as_bytes()]);
         let repeatable = Some(request.ok_or_else(|| Error::invalid("nonce", "is missing; open the form anew"))?);
-        Ok(Principal { repeatable, ..session.by.clone() })
+        Ok(Principal { repeatable, ..session.principal.clone() })
     }
 
     /// Everything that was chosen in a field that takes more than one.

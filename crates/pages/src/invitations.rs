@@ -38,7 +38,7 @@ pub(crate) async fn accept(call: &Call<'_>) -> Result<Response, Problem> {
     let Some(token) = InvitationToken::parse(call.param("token")) else { return Ok(dead()) };
     match Invitations::new(call.app).accept_and_sign_in(&token, &session::attempt(call).await?).await {
         Err(Error::NotFound) => Ok(dead()),
-        begun => Ok(signed_in_at(call, &begun?, START).await),
+        started => Ok(signed_in_at(call, &started?, START).await),
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
     chart,
     field::{FORM, Field, Mistakes},
     form::{Form, nonce, query},
-    key_form::{self, Typed},
+    key_form::{self, KeyFields},
     keys::{owned_by, status},
     layout::{Page, back, done, see_other},
     reveal, time,
@@ -48,9 +48,9 @@ async fn page(call: &Call<'_>, session: &SignedIn, grace: &str, mistakes: &Mista
     let (id, now) = (call.key_id()?, call.app.clock.now());
     let after = query(call.request, "after").parse().ok();
     let History { key, owner, days, events: page, names } =
-        Keys::new(call.app).get_with_history(&session.by, id, after, EVENTS).await?;
-    let names = if session.by.administers().is_ok() { names } else { own_names(session, &key, &page.items) };
-    let changeable = key.life.revoked_at.is_none() && session.by.snapshot.scopes.grant(&SIGN_IN);
+        Keys::new(call.app).get_with_history(&session.principal, id, after, EVENTS).await?;
+    let names = if session.principal.administers().is_ok() { names } else { own_names(session, &key, &page.items) };
+    let changeable = key.life.revoked_at.is_none() && session.principal.snapshot.scopes.grant(&SIGN_IN);
     let path = format!("/settings/keys/{id}");
     let content = html! {
         (back("/settings/keys", "API keys"))
@@ -100,7 +100,7 @@ async fn page(call: &Call<'_>, session: &SignedIn, grace: &str, mistakes: &Mista
 fn own_names(session: &SignedIn, key: &Key, events: &[AuditRecord]) -> HashMap<String, String> {
     let others = events.iter().filter_map(|event| event.actor_user_id.clone());
     let mut names: HashMap<String, String> = others.map(|id| (id, "Somebody else".to_owned())).collect();
-    names.extend(session.by.snapshot.user_id.map(|id| (id.to_string(), session.name.clone())));
+    names.extend(session.principal.snapshot.user_id.map(|id| (id.to_string(), session.name.clone())));
     names.insert(key.id.to_string(), key.name.as_str().to_owned());
     names
 }
@@ -144,7 +144,7 @@ fn rotation(call: &Call<'_>, session: &SignedIn, key: &Key, grace: &str, mistake
     let under_way = key.rotation.as_ref().filter(|rotation| rotation.rotates_at > now);
     let content = if let Some(rotation) = under_way {
         both_secrets(key, rotation, &path, now)
-    } else if key.user_id.is_some() && key.user_id != session.by.snapshot.user_id {
+    } else if key.user_id.is_some() && key.user_id != session.principal.snapshot.user_id {
         html! { p { "Its new secret would be shown to you, so only its own user can rotate it." } }
     } else if key.life.expires_at.is_some_and(|at| at <= now) {
         html! { p { "It has expired. " a href={ (path) "/edit" } { "Give it more time" } " before you rotate it." } }
@@ -193,7 +193,7 @@ fn both_secrets(key: &Key, rotation: &Rotation, path: &str, now: UnixMillis) -> 
 }
 
 async fn read(call: &Call<'_>, session: &SignedIn) -> Result<Key, Error> {
-    Keys::new(call.app).get(&session.by, KeyRef::Id(call.key_id()?)).await
+    Keys::new(call.app).get(&session.principal, KeyRef::Id(call.key_id()?)).await
 }
 
 fn to_page(key: &Key, done: &str) -> Response {
@@ -218,18 +218,21 @@ pub(crate) async fn rotate(call: &Call<'_>, session: &SignedIn) -> Result<Respon
 
 pub(crate) async fn finish_rotation(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let key = read(call, session).await?;
-    answer(call, session, Keys::new(call.app).finish_rotation(&session.by, &key).await, "finished", ROTATION).await
+    answer(call, session, Keys::new(call.app).finish_rotation(&session.principal, &key).await, "finished", ROTATION)
+        .await
 }
 
 pub(crate) async fn cancel_rotation(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let key = read(call, session).await?;
-    answer(call, session, Keys::new(call.app).cancel_rotation(&session.by, &key).await, "cancelled", ROTATION).await
+    answer(call, session, Keys::new(call.app).cancel_rotation(&session.principal, &key).await, "cancelled", ROTATION)
+        .await
 }
 
 pub(crate) async fn enable(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let key = read(call, session).await?;
     let change = KeyChange { enabled: Some(true), ..KeyChange::default() };
-    answer(call, session, Keys::new(call.app).change(&session.by, &key, &change, false).await, "enabled", FORM).await
+    answer(call, session, Keys::new(call.app).change(&session.principal, &key, &change, false).await, "enabled", FORM)
+        .await
 }
 
 /// The page of a key, with what was done to it or, beside the form, why that was not done.
@@ -250,7 +253,7 @@ pub(crate) async fn disable(call: &Call<'_>, session: &SignedIn) -> Result<Respo
     let forced = !Form::read(call.request)?.get("force").is_empty();
     let key = read(call, session).await?;
     let change = KeyChange { enabled: Some(false), ..KeyChange::default() };
-    match Keys::new(call.app).change(&session.by, &key, &change, forced).await {
+    match Keys::new(call.app).change(&session.principal, &key, &change, forced).await {
         Err(Error::Conflict { code: LAST_MANAGING_KEY, .. }) => {
             let content = html! {
                 form.card method="post" {
@@ -291,7 +294,7 @@ pub(crate) async fn revoke(call: &Call<'_>, session: &SignedIn) -> Result<Respon
         mistakes.add("name", "this is not its name");
         return revoke_page(call, session, typed, &mistakes).await;
     }
-    match Keys::new(call.app).revoke(&session.by, key.id, !form.get("force").is_empty()).await {
+    match Keys::new(call.app).revoke(&session.principal, key.id, !form.get("force").is_empty()).await {
         Ok(key) => Ok(to_page(&key, "revoked")),
         Err(error) => revoke_page(call, session, typed, &Mistakes::of(call, session, error, FORM, &[])?).await,
     }
@@ -304,7 +307,8 @@ async fn revoke_page(
     mistakes: &Mistakes,
 ) -> Result<Response, Problem> {
     let now = call.app.clock.now();
-    let History { key, days, .. } = Keys::new(call.app).get_with_history(&session.by, call.key_id()?, None, 0).await?;
+    let History { key, days, .. } =
+        Keys::new(call.app).get_with_history(&session.principal, call.key_id()?, None, 0).await?;
     if key.life.revoked_at.is_some() {
         return Ok(to_page(&key, "revoked"));
     }
@@ -326,7 +330,7 @@ async fn revoke_page(
                     "It was last used " (time::relative(at, now)) ", and " (uses) " times in the last 30 days."
                 }
             }
-            @if key.id == session.by.snapshot.key_id { " " strong { "You are signed in with it, and will be signed out." } }
+            @if key.id == session.principal.snapshot.key_id { " " strong { "You are signed in with it, and will be signed out." } }
         }
         form.card method="post" action={ (path) "/revoke" } {
             @if mistakes.refused_with(LAST_MANAGING_KEY) {
@@ -351,7 +355,7 @@ pub(crate) async fn show_edit(call: &Call<'_>, session: &SignedIn) -> Result<Res
         Scopes::List(list) => list.iter().flat_map(|scope| ticked(call, scope)).collect(),
         Scopes::Full => Vec::new(),
     };
-    let typed = Typed {
+    let typed = KeyFields {
         name: key.name.as_str().to_owned(),
         owner: String::new(),
         scopes,
@@ -370,7 +374,7 @@ fn ticked(call: &Call<'_>, held: &Scope) -> Vec<String> {
 }
 
 pub(crate) async fn edit(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
-    let (typed, now) = (Typed::read(&Form::read(call.request)?), call.app.clock.now());
+    let (typed, now) = (KeyFields::read(&Form::read(call.request)?), call.app.clock.now());
     let key = read(call, session).await?;
     let mut mistakes = Mistakes::default();
     let name = mistakes.read("name", key_form::name(&typed));
@@ -381,7 +385,7 @@ pub(crate) async fn edit(call: &Call<'_>, session: &SignedIn) -> Result<Response
     let expires_at = if typed.expires == "keep" {
         Some(key.life.expires_at)
     } else {
-        mistakes.read("expires", key_form::expiry(&session.by, now, &typed))
+        mistakes.read("expires", key_form::expiry(&session.principal, now, &typed))
     };
     let (Some(name), Some(scopes), Some(expires_at)) = (name, scopes, expires_at) else {
         return Ok(edit_page(call, session, &key, &typed, &mistakes));
@@ -396,7 +400,7 @@ pub(crate) async fn edit(call: &Call<'_>, session: &SignedIn) -> Result<Response
     if change == KeyChange::default() {
         return Ok(to_page(&key, "changed"));
     }
-    match Keys::new(call.app).change(&session.by, &key, &change, false).await {
+    match Keys::new(call.app).change(&session.principal, &key, &change, false).await {
         Ok(key) => Ok(to_page(&key, "changed")),
         Err(error) => Ok(edit_page(call, session, &key, &typed, &key_form::mistakes(call, session, error)?)),
     }
@@ -414,7 +418,7 @@ fn without_meant(scopes: Scopes) -> Scopes {
     Scopes::List(list.iter().filter(|scope| !meant(scope)).cloned().collect())
 }
 
-fn edit_page(call: &Call<'_>, session: &SignedIn, key: &Key, typed: &Typed, mistakes: &Mistakes) -> Response {
+fn edit_page(call: &Call<'_>, session: &SignedIn, key: &Key, typed: &KeyFields, mistakes: &Mistakes) -> Response {
     let now = call.app.clock.now();
     let path = format!("/settings/keys/{}", key.id);
     let content = html! {
@@ -422,8 +426,8 @@ fn edit_page(call: &Call<'_>, session: &SignedIn, key: &Key, typed: &Typed, mist
         (mistakes.above(FORM))
         form.card.wide method="post" action={ (path) "/edit" } {
             (key_form::name_field(typed, mistakes))
-            (key_form::scope_fields(&call.app.config.catalogue, &session.by, Some(&key.scopes), typed, mistakes))
-            (key_form::expiry_fields(&session.by, now, Some(key.life.expires_at), typed, mistakes))
+            (key_form::scope_fields(&call.app.config.catalogue, &session.principal, Some(&key.scopes), typed, mistakes))
+            (key_form::expiry_fields(&session.principal, now, Some(key.life.expires_at), typed, mistakes))
             div.actions {
                 button { "Save" }
                 a href=(path) { "Cancel" }

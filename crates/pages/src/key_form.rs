@@ -23,8 +23,8 @@ use crate::{
 const LIVES: [i64; 4] = [30, 60, 90, 365];
 const USUAL_LIFE: i64 = 90;
 
-/// What was typed.
-pub(crate) struct Typed {
+/// The fields of a form for a key, as they were sent.
+pub(crate) struct KeyFields {
     pub(crate) name: String,
     /// Whose the key is to be.
     pub(crate) owner: String,
@@ -36,7 +36,7 @@ pub(crate) struct Typed {
     pub(crate) date: String,
 }
 
-impl Typed {
+impl KeyFields {
     pub(crate) fn read(form: &Form) -> Self {
         Self {
             name: form.get("name").to_owned(),
@@ -55,19 +55,19 @@ pub(crate) fn mistakes(call: &Call<'_>, session: &SignedIn, error: Error) -> Res
     Mistakes::of(call, session, error, FORM, &fields)
 }
 
-pub(crate) fn name_field(typed: &Typed, mistakes: &Mistakes) -> Markup {
+pub(crate) fn name_field(typed: &KeyFields, mistakes: &Mistakes) -> Markup {
     Field::new("name", "Name", mistakes)
         .hint("What or who will use it, so that you know it again: “CI pipeline”, “MCP on my laptop”.")
         .text("text", &typed.name, true)
 }
 
 /// The name that was typed.
-pub(crate) fn name(typed: &Typed) -> Result<Name, &'static str> {
+pub(crate) fn name(typed: &KeyFields) -> Result<Name, &'static str> {
     if typed.name.is_empty() { Err("give it a name") } else { Name::try_from(typed.name.clone()) }
 }
 
 /// Whose the key can be: what is sent, and what is read.
-pub(crate) fn owner_field(owners: &[(String, String)], typed: &Typed, mistakes: &Mistakes) -> Markup {
+pub(crate) fn owner_field(owners: &[(String, String)], typed: &KeyFields, mistakes: &Mistakes) -> Markup {
     Field::new("owner", "Whose it is", mistakes)
         .hint(
             "A personal key acts as you, and ends when you leave. The organization's works whoever comes and goes. \
@@ -82,7 +82,7 @@ pub(crate) fn scope_fields(
     catalogue: &Catalogue,
     by: &Principal,
     before: Option<&Scopes>,
-    typed: &Typed,
+    typed: &KeyFields,
     mistakes: &Mistakes,
 ) -> Markup {
     let all: Vec<(Scope, &str)> = catalogue.scopes().collect();
@@ -155,7 +155,7 @@ fn title(resource: &str) -> String {
 }
 
 /// The scopes that were ticked.
-pub(crate) fn scopes(call: &Call<'_>, typed: &Typed) -> Result<Scopes, String> {
+pub(crate) fn scopes(call: &Call<'_>, typed: &KeyFields) -> Result<Scopes, String> {
     if typed.full {
         return Ok(Scopes::Full);
     }
@@ -202,7 +202,7 @@ pub(crate) fn expiry_fields(
     by: &Principal,
     now: UnixMillis,
     before: Option<Option<UnixMillis>>,
-    typed: &Typed,
+    typed: &KeyFields,
     mistakes: &Mistakes,
 ) -> Markup {
     let (latest, longest) = (latest(by, now), by.snapshot.policy.longest_expiry_days);
@@ -252,7 +252,7 @@ pub(crate) fn expiry_fields(
 }
 
 /// When the key is to end, as it was chosen; `Ok(None)` is never.
-pub(crate) fn expiry(by: &Principal, now: UnixMillis, typed: &Typed) -> Result<Option<UnixMillis>, String> {
+pub(crate) fn expiry(by: &Principal, now: UnixMillis, typed: &KeyFields) -> Result<Option<UnixMillis>, String> {
     let at = match typed.expires.as_str() {
         "never" => None,
         "end" => by.snapshot.ends_at(),

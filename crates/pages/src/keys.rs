@@ -87,8 +87,9 @@ pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response
         (None, Some(id)) => KeyCursor::Before(id),
         (None, None) => KeyCursor::Start,
     };
-    let (page, looked_until) = Keys::new(call.app).list_owned(&session.by, &asked.filter(), cursor, LIMIT).await?;
-    let everybody = session.by.administers().is_ok();
+    let (page, looked_until) =
+        Keys::new(call.app).list_owned(&session.principal, &asked.filter(), cursor, LIMIT).await?;
+    let everybody = session.principal.administers().is_ok();
     let now = call.app.clock.now();
     let content = html! {
         p { a.button href="/settings/keys/new" { "New API key" } }

@@ -130,8 +130,8 @@ async fn page(
                     Err(problem) => return failed(None, &problem),
                 };
                 let scopes = needs.scope.as_slice();
-                let answered = match decide(&session.by.snapshot, scopes, app.clock.now()) {
-                    Ok(()) => match session.by.administers() {
+                let answered = match decide(&session.principal.snapshot, scopes, app.clock.now()) {
+                    Ok(()) => match session.principal.administers() {
                         Err(error) if needs.admin => {
                             session::note_refusal(&call, &session, &error.into());
                             Ok(refused::for_admins(&call, &session))

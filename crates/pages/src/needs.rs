@@ -25,8 +25,8 @@ impl Needs {
 
 /// Whether a session has what this needs.
 pub(crate) fn may(session: &SignedIn, needs: &Needs) -> bool {
-    needs.scope.as_ref().is_none_or(|scope| session.by.snapshot.scopes.grant(scope))
-        && (!needs.admin || session.by.administers().is_ok())
+    needs.scope.as_ref().is_none_or(|scope| session.principal.snapshot.scopes.grant(scope))
+        && (!needs.admin || session.principal.administers().is_ok())
 }
 
 pub(crate) const ANY: Needs = Needs { scope: None, admin: false };

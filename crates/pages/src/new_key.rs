@@ -22,7 +22,7 @@ use serde_json::Map;
 use crate::{
     field::{FORM, Mistakes},
     form::{Form, nonce, query},
-    key_form::{self, Typed},
+    key_form::{self, KeyFields},
     layout::{Page, back, notice},
     reveal,
 };
@@ -34,12 +34,12 @@ pub(crate) async fn show(call: &Call<'_>, session: &SignedIn) -> Result<Response
     let chosen = query(call.request, "recipe").parse::<usize>().ok();
     let scopes =
         chosen.and_then(|index| recipes.get(index)).map(|recipe| recipe.scopes.iter().map(ToString::to_string));
-    let typed = Typed {
+    let typed = KeyFields {
         name: String::new(),
         owner: String::new(),
         scopes: scopes.map(Iterator::collect).unwrap_or_default(),
         full: false,
-        expires: key_form::usual_expiry(&session.by, call.app.clock.now()),
+        expires: key_form::usual_expiry(&session.principal, call.app.clock.now()),
         date: String::new(),
     };
     page(call, session, &typed, &Mistakes::default(), chosen).await
@@ -47,12 +47,12 @@ pub(crate) async fn show(call: &Call<'_>, session: &SignedIn) -> Result<Response
 
 pub(crate) async fn create(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
-    let (typed, now) = (Typed::read(&form), call.app.clock.now());
+    let (typed, now) = (KeyFields::read(&form), call.app.clock.now());
     let mut mistakes = Mistakes::default();
     let name = mistakes.read("name", key_form::name(&typed));
     let owner = mistakes.read("owner", owner(&typed));
     let scopes = mistakes.read("scopes", key_form::scopes(call, &typed));
-    let expires_at = mistakes.read("expires", key_form::expiry(&session.by, now, &typed));
+    let expires_at = mistakes.read("expires", key_form::expiry(&session.principal, now, &typed));
     let (Some(name), Some((kind, project_id)), Some(scopes), Some(expires_at)) = (name, owner, scopes, expires_at)
     else {
         return page(call, session, &typed, &mistakes, None).await;
@@ -95,7 +95,7 @@ fn recipes<'a>(call: &Call<'a>) -> Vec<Recipe<'a>> {
 
 /// Whose a key can be that is made by whoever is signed in.
 async fn owners(call: &Call<'_>, session: &SignedIn) -> Result<Vec<(String, String)>, Error> {
-    let caller = &session.by.snapshot;
+    let caller = &session.principal.snapshot;
     let mut owners = Vec::new();
     if caller.user_id.is_some() {
         owners.push(("me".to_owned(), format!("Yours: {}", session.name)));
@@ -103,7 +103,8 @@ async fn owners(call: &Call<'_>, session: &SignedIn) -> Result<Vec<(String, Stri
     if caller.role >= Role::Admin {
         owners.push(("organization".to_owned(), format!("The organization's: {}", session.organization.as_str())));
         if caller.scopes.grant(&READ_PROJECTS) {
-            let projects = Projects::new(call.app).list(&session.by, caller.organization_id, None, MAX_LIMIT).await?;
+            let projects =
+                Projects::new(call.app).list(&session.principal, caller.organization_id, None, MAX_LIMIT).await?;
             let option = |id: ProjectId, name: &str| (id.to_string(), format!("The project's: {name}"));
             owners.extend(projects.items.iter().map(|project| option(project.id, project.name.as_str())));
         }
@@ -112,7 +113,7 @@ async fn owners(call: &Call<'_>, session: &SignedIn) -> Result<Vec<(String, Stri
 }
 
 /// Whose the key is to be.
-fn owner(typed: &Typed) -> Result<(KeyKind, Option<ProjectId>), &'static str> {
+fn owner(typed: &KeyFields) -> Result<(KeyKind, Option<ProjectId>), &'static str> {
     match typed.owner.as_str() {
         "me" => Ok((KeyKind::Pat, None)),
         "organization" => Ok((KeyKind::Org, None)),
@@ -126,7 +127,7 @@ fn owner(typed: &Typed) -> Result<(KeyKind, Option<ProjectId>), &'static str> {
 async fn page(
     call: &Call<'_>,
     session: &SignedIn,
-    typed: &Typed,
+    typed: &KeyFields,
     mistakes: &Mistakes,
     chosen: Option<usize>,
 ) -> Result<Response, Problem> {
@@ -139,13 +140,13 @@ async fn page(
         html! {
             (back("/settings/keys", "API keys"))
             (mistakes.above(FORM))
-            (recipe_list(&recipes(call), &session.by, chosen))
+            (recipe_list(&recipes(call), &session.principal, chosen))
             form.card.wide method="post" action="/settings/keys/new" {
                 (nonce(call)?)
                 (key_form::name_field(typed, mistakes))
                 (key_form::owner_field(&owners, typed, mistakes))
-                (key_form::scope_fields(&call.app.config.catalogue, &session.by, None, typed, mistakes))
-                (key_form::expiry_fields(&session.by, now, None, typed, mistakes))
+                (key_form::scope_fields(&call.app.config.catalogue, &session.principal, None, typed, mistakes))
+                (key_form::expiry_fields(&session.principal, now, None, typed, mistakes))
                 div.actions {
                     button { "Create the key" }
                     a href="/settings/keys" { "Cancel" }

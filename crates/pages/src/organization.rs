@@ -81,7 +81,8 @@ const SETTINGS: [Setting; 5] = [
 ];
 
 pub(crate) async fn get(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
-    let organization = Organizations::new(call.app).get(&session.by, session.by.snapshot.organization_id).await?;
+    let organization =
+        Organizations::new(call.app).get(&session.principal, session.principal.snapshot.organization_id).await?;
     Ok(show(call, session, &organization, None, &Mistakes::default()))
 }
 
@@ -151,7 +152,8 @@ fn form(organization: &Organization, typed: Option<&Form>, mistakes: &Mistakes) 
 
 pub(crate) async fn change(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
-    let organization = Organizations::new(call.app).get(&session.by, session.by.snapshot.organization_id).await?;
+    let organization =
+        Organizations::new(call.app).get(&session.principal, session.principal.snapshot.organization_id).await?;
     let (mut change, mut mistakes) = (OrganizationChange::default(), Mistakes::default());
     let name = mistakes.read("name", Name::try_from(form.get("name").to_owned()));
     change.name = name.filter(|name| *name != organization.name);
@@ -178,7 +180,7 @@ pub(crate) async fn change(call: &Call<'_>, session: &SignedIn) -> Result<Respon
     if change == OrganizationChange::default() {
         return Ok(see_other(ORGANIZATION));
     }
-    match Organizations::new(call.app).update(&session.by, organization.id, &change).await {
+    match Organizations::new(call.app).update(&session.principal, organization.id, &change).await {
         Ok(_) => Ok(see_other("/settings/organization?done=saved")),
         Err(error) => {
             Ok(show(call, session, &organization, Some(&form), &Mistakes::of(call, session, error, FORM, &[])?))

@@ -46,25 +46,25 @@ const LINK: &str = "link";
 /// How many of somebody's keys are named before he is removed.
 const KEYS_NAMED: i64 = 20;
 
-/// What was typed to invite somebody.
-struct Typed<'a> {
+/// The fields of the form for an invitation, as they were sent.
+struct InvitationFields<'a> {
     email: &'a str,
     role: &'a str,
     lasts: &'a str,
 }
 
 pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
-    let typed = Typed { email: "", role: Role::Member.as_str(), lasts: DEFAULT_LASTS };
+    let typed = InvitationFields { email: "", role: Role::Member.as_str(), lasts: DEFAULT_LASTS };
     show(call, session, &typed, &Mistakes::default()).await
 }
 
 async fn show(
     call: &Call<'_>,
     session: &SignedIn,
-    typed: &Typed<'_>,
+    typed: &InvitationFields<'_>,
     mistakes: &Mistakes,
 ) -> Result<Response, Problem> {
-    let (by, organization_id) = (&session.by, session.by.snapshot.organization_id);
+    let (by, organization_id) = (&session.principal, session.principal.snapshot.organization_id);
     let after = UserId::parse(&query(call.request, "after"));
     let members = match People::new(call.app).list(by, organization_id, after, DEFAULT_LIMIT).await {
         // A key that acts as nobody and does not administer either.
@@ -133,13 +133,18 @@ fn take_back_button(session: &SignedIn, invitation: &Invitation) -> Markup {
     }
 }
 
-fn invite_form(call: &Call<'_>, session: &SignedIn, typed: &Typed<'_>, mistakes: &Mistakes) -> Result<Markup, Error> {
+fn invite_form(
+    call: &Call<'_>,
+    session: &SignedIn,
+    typed: &InvitationFields<'_>,
+    mistakes: &Mistakes,
+) -> Result<Markup, Error> {
     Ok(html! {
         h2 #invite { "Invite somebody" }
         (mistakes.above(FORM))
         @if !may(session, &MANAGE_MEMBERS) {
             p.hint { "The key that you are signed in with lacks the scope " code { "members:write" } "." }
-        } @else if session.by.snapshot.scopes != Scopes::Full {
+        } @else if session.principal.snapshot.scopes != Scopes::Full {
             p.hint {
                 "Whoever comes in may do everything that their role allows. You are signed in with a key that may not do \
                  everything itself, so it cannot let anybody in. Sign in with a key with full access, or by a link."
@@ -162,7 +167,7 @@ const ROLES: &str = "Members see and manage their own keys, admins all keys and 
 
 /// The roles that whoever is signed in may give: value, name.
 fn roles(session: &SignedIn) -> Vec<(&'static str, &'static str)> {
-    let most = session.by.snapshot.role;
+    let most = session.principal.snapshot.role;
     Role::ALL.into_iter().filter(|role| *role <= most).map(|role| (role.as_str(), role_name(role))).collect()
 }
 
@@ -181,7 +186,7 @@ fn read_role(text: &str) -> Result<Role, &'static str> {
 /// Invites somebody. The answer has the link, this once.
 pub(crate) async fn invite(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
-    let typed = Typed { email: form.get("email"), role: form.get("role"), lasts: form.get("lasts") };
+    let typed = InvitationFields { email: form.get("email"), role: form.get("role"), lasts: form.get("lasts") };
     let mut mistakes = Mistakes::default();
     let email = mistakes.read("email", Email::try_from(typed.email.to_owned()));
     let role = mistakes.read("role", read_role(typed.role));
@@ -190,7 +195,7 @@ pub(crate) async fn invite(call: &Call<'_>, session: &SignedIn) -> Result<Respon
     let (Some(email), Some(role), Some(days)) = (email, role, days) else {
         return show(call, session, &typed, &mistakes).await;
     };
-    let organization_id = session.by.snapshot.organization_id;
+    let organization_id = session.principal.snapshot.organization_id;
     match Invitations::new(call.app)
         .create(&form.once(call, session)?, organization_id, email, role, days * DAY_MS)
         .await
@@ -223,7 +228,7 @@ fn invited(call: &Call<'_>, session: &SignedIn, invitation: &Invitation, token: 
 
 pub(crate) async fn take_back(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let id = InvitationId::parse(call.param("invitation")).ok_or(Error::NotFound)?;
-    match Invitations::new(call.app).revoke(&session.by, session.by.snapshot.organization_id, id).await {
+    match Invitations::new(call.app).revoke(&session.principal, session.principal.snapshot.organization_id, id).await {
         // It is gone, whoever took it back.
         Ok(()) | Err(Error::NotFound) => Ok(see_other("/settings/people?done=taken-back")),
         Err(error) => Err(error.into()),
@@ -232,7 +237,7 @@ pub(crate) async fn take_back(call: &Call<'_>, session: &SignedIn) -> Result<Res
 
 async fn member(call: &Call<'_>, session: &SignedIn) -> Result<Member, Problem> {
     let id = UserId::parse(call.param("user")).ok_or(Error::NotFound)?;
-    Ok(People::new(call.app).get(&session.by, session.by.snapshot.organization_id, id).await?)
+    Ok(People::new(call.app).get(&session.principal, session.principal.snapshot.organization_id, id).await?)
 }
 
 pub(crate) async fn get(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
@@ -248,8 +253,8 @@ fn person(
     mistakes: &Mistakes,
     may_force: bool,
 ) -> Result<Response, Problem> {
-    let own = session.by.snapshot.user_id == Some(member.user_id);
-    let below = member.role <= session.by.snapshot.role;
+    let own = session.principal.snapshot.user_id == Some(member.user_id);
+    let below = member.role <= session.principal.snapshot.role;
     let path = format!("{PEOPLE}/{}", member.user_id);
     let content = html! {
         (back(PEOPLE, "People"))
@@ -270,13 +275,13 @@ fn person(
                 @if may_force { (force()) }
                 button { "Change the role" }
             }
-        } @else if session.by.administers().is_ok() && !below {
+        } @else if session.principal.administers().is_ok() && !below {
             p.hint { "Only an owner can change or remove an owner." }
         } @else {
             p.hint { "Owners and admins can change roles." }
         }
         (mistakes.above(LINK))
-        @if may(session, &MANAGE_MEMBERS) && below && session.by.snapshot.scopes == Scopes::Full {
+        @if may(session, &MANAGE_MEMBERS) && below && session.principal.snapshot.scopes == Scopes::Full {
             form.card method="post" action={ (path) "/sign-in-link" } {
                 h2 { "A link to sign in" }
                 (nonce(call)?)
@@ -284,7 +289,7 @@ fn person(
                 button.quiet { "Make a link" }
             }
         }
-        @if may(session, &MEMBERS_WRITE) && below && (own || session.by.administers().is_ok()) {
+        @if may(session, &MEMBERS_WRITE) && below && (own || session.principal.administers().is_ok()) {
             p { a.button.danger href={ (path) "/remove" } { (leave_or_remove(own)) } }
         }
     };
@@ -295,7 +300,7 @@ fn person(
 pub(crate) async fn make_link(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let (form, member) = (Form::read(call.request)?, member(call, session).await?);
     let path = format!("{PEOPLE}/{}", member.user_id);
-    let organization_id = session.by.snapshot.organization_id;
+    let organization_id = session.principal.snapshot.organization_id;
     let made = Sessions::new(call.app).create_link(&form.once(call, session)?, organization_id, member.user_id).await;
     let (token, expires_at) = match made {
         Ok(made) => made,
@@ -355,9 +360,9 @@ pub(crate) async fn change_role(call: &Call<'_>, session: &SignedIn) -> Result<R
     let Some(role) = mistakes.read("role", read_role(form.get("role"))) else {
         return person(call, session, &member, member.role.as_str(), &mistakes, false);
     };
-    let organization_id = session.by.snapshot.organization_id;
+    let organization_id = session.principal.snapshot.organization_id;
     let forced = form.get("force") == "yes";
-    match People::new(call.app).set_role(&session.by, organization_id, member.user_id, role, forced).await {
+    match People::new(call.app).set_role(&session.principal, organization_id, member.user_id, role, forced).await {
         Ok(_) => Ok(see_other(&format!("{PEOPLE}/{}?done=role", member.user_id))),
         Err(error) => {
             let (mistakes, may_force) = insisting(call, session, error, "role")?;
@@ -379,7 +384,7 @@ async fn removal(
     may_force: bool,
 ) -> Result<Response, Problem> {
     let keys = keys_of(call, session, member.user_id).await?;
-    let own = session.by.snapshot.user_id == Some(member.user_id);
+    let own = session.principal.snapshot.user_id == Some(member.user_id);
     let path = format!("{PEOPLE}/{}", member.user_id);
     let now = call.app.clock.now();
     let content = html! {
@@ -432,7 +437,7 @@ async fn keys_of(call: &Call<'_>, session: &SignedIn, user_id: UserId) -> Result
         return Ok(None);
     }
     let filter = KeyFilter { user_id: Some(user_id), ..KeyFilter::default() };
-    let page = Keys::new(call.app).list(&session.by, &filter, KeyCursor::Start, KEYS_NAMED).await?;
+    let page = Keys::new(call.app).list(&session.principal, &filter, KeyCursor::Start, KEYS_NAMED).await?;
     Ok(Some((page.items, page.has_more)))
 }
 
@@ -440,7 +445,10 @@ pub(crate) async fn remove(call: &Call<'_>, session: &SignedIn) -> Result<Respon
     let form = Form::read(call.request)?;
     let member = member(call, session).await?;
     let forced = form.get("force") == "yes";
-    match People::new(call.app).remove(&session.by, session.by.snapshot.organization_id, member.user_id, forced).await {
+    match People::new(call.app)
+        .remove(&session.principal, session.principal.snapshot.organization_id, member.user_id, forced)
+        .await
+    {
         Ok(()) => Ok(see_other("/settings/people?done=removed")),
         Err(error) => {
             let (mistakes, may_force) = insisting(call, session, error, FORM)?;

@@ -29,15 +29,15 @@ use crate::{
 
 const PROJECTS: &str = "/settings/projects";
 
-/// What was typed for a project.
+/// The fields of a form for a project, as they were sent.
 #[derive(Default)]
-struct Typed<'a> {
+struct ProjectFields<'a> {
     name: &'a str,
     description: &'a str,
 }
 
-impl<'a> Typed<'a> {
-    fn of(form: &'a Form) -> Self {
+impl<'a> ProjectFields<'a> {
+    fn read(form: &'a Form) -> Self {
         Self { name: form.get("name"), description: form.get("description") }
     }
 
@@ -57,18 +57,19 @@ impl<'a> Typed<'a> {
 }
 
 pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
-    show(call, session, &Typed::default(), &Mistakes::default()).await
+    show(call, session, &ProjectFields::default(), &Mistakes::default()).await
 }
 
 async fn show(
     call: &Call<'_>,
     session: &SignedIn,
-    typed: &Typed<'_>,
+    typed: &ProjectFields<'_>,
     mistakes: &Mistakes,
 ) -> Result<Response, Problem> {
     let after = ProjectId::parse(&query(call.request, "after"));
-    let page =
-        Projects::new(call.app).list(&session.by, session.by.snapshot.organization_id, after, DEFAULT_LIMIT).await?;
+    let page = Projects::new(call.app)
+        .list(&session.principal, session.principal.snapshot.organization_id, after, DEFAULT_LIMIT)
+        .await?;
     let now = call.app.clock.now();
     let content = html! {
         (done(call, &[("deleted", "The project was deleted, and all its keys have ended.")]))
@@ -101,12 +102,12 @@ async fn show(
 /// Makes a project. The answer has its first key, this once.
 pub(crate) async fn create(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
-    let typed = Typed::of(&form);
+    let typed = ProjectFields::read(&form);
     let mut mistakes = Mistakes::default();
     let Some(name) = mistakes.read("name", Name::try_from(typed.name.to_owned())) else {
         return show(call, session, &typed, &mistakes).await;
     };
-    let organization_id = session.by.snapshot.organization_id;
+    let organization_id = session.principal.snapshot.organization_id;
     match Projects::new(call.app).create(&form.once(call, session)?, organization_id, name, typed.described()).await {
         Ok((_, created)) => Ok(reveal::page(call, session, &created, "The first key of the project")),
         Err(Error::Spent(id)) => Ok(reveal::key_gone(call, session, &id)),
@@ -116,16 +117,23 @@ pub(crate) async fn create(call: &Call<'_>, session: &SignedIn) -> Result<Respon
 
 async fn project(call: &Call<'_>, session: &SignedIn) -> Result<Project, Problem> {
     let id = ProjectId::parse(call.param("project")).ok_or(Error::NotFound)?;
-    Ok(Projects::new(call.app).get(&session.by, session.by.snapshot.organization_id, id).await?)
+    Ok(Projects::new(call.app).get(&session.principal, session.principal.snapshot.organization_id, id).await?)
 }
 
 pub(crate) async fn get(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let project = project(call, session).await?;
-    let typed = Typed { name: project.name.as_str(), description: project.description.as_deref().unwrap_or_default() };
+    let typed =
+        ProjectFields { name: project.name.as_str(), description: project.description.as_deref().unwrap_or_default() };
     Ok(one(call, session, &project, &typed, &Mistakes::default()))
 }
 
-fn one(call: &Call<'_>, session: &SignedIn, project: &Project, typed: &Typed<'_>, mistakes: &Mistakes) -> Response {
+fn one(
+    call: &Call<'_>,
+    session: &SignedIn,
+    project: &Project,
+    typed: &ProjectFields<'_>,
+    mistakes: &Mistakes,
+) -> Response {
     let path = format!("{PROJECTS}/{}", project.id);
     let content = html! {
         (back(PROJECTS, "Projects"))
@@ -151,7 +159,7 @@ fn one(call: &Call<'_>, session: &SignedIn, project: &Project, typed: &Typed<'_>
 
 pub(crate) async fn change(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
-    let (typed, project) = (Typed::of(&form), project(call, session).await?);
+    let (typed, project) = (ProjectFields::read(&form), project(call, session).await?);
     let mut mistakes = Mistakes::default();
     let Some(name) = mistakes.read("name", Name::try_from(typed.name.to_owned())) else {
         return Ok(one(call, session, &project, &typed, &mistakes));
@@ -165,7 +173,7 @@ pub(crate) async fn change(call: &Call<'_>, session: &SignedIn) -> Result<Respon
     if change == ProjectChange::default() {
         return Ok(see_other(&there));
     }
-    match Projects::new(call.app).update(&session.by, project.organization_id, project.id, &change).await {
+    match Projects::new(call.app).update(&session.principal, project.organization_id, project.id, &change).await {
         Ok(_) => Ok(see_other(&format!("{there}?done=changed"))),
         Err(error) => Ok(one(call, session, &project, &typed, &Mistakes::of(call, session, error, FORM, &[])?)),
     }
@@ -218,7 +226,7 @@ async fn keys_of(call: &Call<'_>, session: &SignedIn, project_id: ProjectId) -> 
         return Ok(None);
     }
     let filter = KeyFilter { project_id: Some(project_id), ..KeyFilter::default() };
-    Ok(Some(Keys::new(call.app).list(&session.by, &filter, KeyCursor::Start, MAX_LIMIT).await?.items.len()))
+    Ok(Some(Keys::new(call.app).list(&session.principal, &filter, KeyCursor::Start, MAX_LIMIT).await?.items.len()))
 }
 
 pub(crate) async fn delete(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
@@ -229,7 +237,7 @@ pub(crate) async fn delete(call: &Call<'_>, session: &SignedIn) -> Result<Respon
         mistakes.add("name", "this is not the project's name");
         return deletion(call, session, &project, typed, &mistakes).await;
     }
-    match Projects::new(call.app).delete(&session.by, project.organization_id, project.id).await {
+    match Projects::new(call.app).delete(&session.principal, project.organization_id, project.id).await {
         Ok(_) => Ok(see_other("/settings/projects?done=deleted")),
         Err(error) => deletion(call, session, &project, typed, &Mistakes::of(call, session, error, FORM, &[])?).await,
     }

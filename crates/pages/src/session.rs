@@ -7,7 +7,7 @@ use bitting_http::{
     problem::Problem,
 };
 use bitting_keys::{
-    app::sessions::{Begun, Sessions, SignedIn, Visitor},
+    app::sessions::{Client, Sessions, SignedIn, StartedSession},
     domain::{time::UnixMillis, token::SessionToken},
 };
 
@@ -44,11 +44,11 @@ pub(crate) async fn read(call: &Call<'_>) -> Result<Option<SignedIn>, Problem> {
     Ok(Sessions::new(call.app).get(&token, call.request_id, call.request.header("cf-connecting-ip")).await?)
 }
 
-/// The header that lets the browser keep a session that was just begun.
-pub(crate) fn set(request: &Request, begun: &Begun, now: UnixMillis) -> String {
+/// The header that lets the browser keep a session that was just started.
+pub(crate) fn set(request: &Request, started: &StartedSession, now: UnixMillis) -> String {
     let (name, secure) = manners(request);
-    let seconds = begun.expires_at.ms_since(now) / 1000;
-    format!("{name}={}; Path=/; HttpOnly;{secure} SameSite=Strict; Max-Age={seconds}", begun.token.expose())
+    let seconds = started.expires_at.ms_since(now) / 1000;
+    format!("{name}={}; Path=/; HttpOnly;{secure} SameSite=Strict; Max-Age={seconds}", started.token.expose())
 }
 
 /// The header that lets the browser forget its session.
@@ -58,8 +58,8 @@ pub(crate) fn forget(request: &Request) -> String {
 }
 
 /// Who asks.
-pub(crate) fn visitor(call: &Call<'_>) -> Visitor {
-    Visitor {
+pub(crate) fn client(call: &Call<'_>) -> Client {
+    Client {
         request_id: call.request_id.to_owned(),
         ip: call.request.header("cf-connecting-ip").map(str::to_owned),
         user_agent: call.request.header("user-agent").unwrap_or_default().to_owned(),
@@ -67,13 +67,13 @@ pub(crate) fn visitor(call: &Call<'_>) -> Visitor {
 }
 
 /// The same of whoever asks to be signed in, or what a link opens: one attempt of those that he has.
-pub(crate) async fn attempt(call: &Call<'_>) -> Result<Visitor, Problem> {
-    let visitor = visitor(call);
-    Sessions::new(call.app).count_attempt(&visitor).await?;
-    Ok(visitor)
+pub(crate) async fn attempt(call: &Call<'_>) -> Result<Client, Problem> {
+    let client = client(call);
+    Sessions::new(call.app).count_attempt(&client).await?;
+    Ok(client)
 }
 
-/// The page that a visitor wanted before they were asked to sign in, if it is one of those here.
+/// The page that a client wanted before they were asked to sign in, if it is one of those here.
 pub(crate) fn wanted(to: &str) -> &str {
     // Every path below this is a page's.
     let is_page = to.strip_prefix("/settings/").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('?'));
@@ -83,23 +83,23 @@ pub(crate) fn wanted(to: &str) -> &str {
 
 /// Sends a person who has just been signed in to a page, with their cookie. It replaces the cookie of a session before,
 /// which could then be ended by the list of devices alone, so that session ends.
-pub(crate) async fn signed_in_at(call: &Call<'_>, begun: &Begun, to: &str) -> Response {
+pub(crate) async fn signed_in_at(call: &Call<'_>, started: &StartedSession, to: &str) -> Response {
     if let Err(problem) = end_session_before(call).await {
         log::warn!("a session goes on for which there is another in its browser: {problem:?}");
     }
     let mut response = see_other(to);
-    response.headers.push(("Set-Cookie".into(), set(call.request, begun, call.app.clock.now())));
+    response.headers.push(("Set-Cookie".into(), set(call.request, started, call.app.clock.now())));
     response
 }
 
 async fn end_session_before(call: &Call<'_>) -> Result<(), Problem> {
     let Some(before) = read(call).await? else { return Ok(()) };
-    Ok(Sessions::new(call.app).end(&before.by, before.session_id).await?)
+    Ok(Sessions::new(call.app).end(&before.principal, before.session_id).await?)
 }
 
 /// Notes an attempt to do something that was refused. Looking at something is none.
 pub(crate) fn note_refusal(call: &Call<'_>, session: &SignedIn, problem: &Problem) {
     if call.row.method == "POST" {
-        dispatch::note_refusal(call, &session.by, problem);
+        dispatch::note_refusal(call, &session.principal, problem);
     }
 }

@@ -78,13 +78,13 @@ pub(crate) async fn show(call: &Call<'_>) -> Result<Response, Problem> {
     ];
     let refusal = refusals.into_iter().find(|refusal| refusal.code() == because);
     let reason = refusal.map(|refusal| Problem::from(refusal).detail());
-    let (said, to) = (access::said(call).await?, query(call.request, "to"));
+    let (access, to) = (access::access_state(call).await?, query(call.request, "to"));
     let content = html! {
         @if let Some(reason) = reason { (notice(&format!("You were signed out. {reason}"))) }
-        (said.part(wanted(&to)))
-        (key_form(wanted(&to), None, !said.lets_in()))
+        (access.part(wanted(&to)))
+        (key_form(wanted(&to), None, !access.lets_in()))
     };
-    let status = if said.is_stranger() { 403 } else { 200 };
+    let status = if access.is_stranger() { 403 } else { 200 };
     Ok(Page { title: "Sign in", session: None, secret: false, content }.response(status))
 }
 
@@ -115,7 +115,7 @@ pub(crate) async fn with_key(call: &Call<'_>) -> Result<Response, Problem> {
         Err(_) => Err(Error::Refused(Refusal::Malformed)),
     };
     match signed_in {
-        Ok(begun) => Ok(signed_in_at(call, &begun, to).await),
+        Ok(started) => Ok(signed_in_at(call, &started, to).await),
         Err(Error::Refused(refusal)) => {
             let error = match refusal {
                 Refusal::MissingScopes(_) => {
@@ -153,7 +153,7 @@ pub(crate) async fn with_link(call: &Call<'_>) -> Result<Response, Problem> {
     let Some(token) = SignInToken::parse(call.param("token")) else { return Ok(dead_link()) };
     match Sessions::new(call.app).begin_with_link(&token, &session::attempt(call).await?).await {
         Err(Error::NotFound) => Ok(dead_link()),
-        begun => Ok(signed_in_at(call, &begun?, START).await),
+        started => Ok(signed_in_at(call, &started?, START).await),
     }
 }
 
@@ -166,7 +166,7 @@ fn dead_link() -> Response {
 }
 
 pub(crate) async fn out(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
-    Sessions::new(call.app).end(&session.by, session.session_id).await?;
+    Sessions::new(call.app).end(&session.principal, session.session_id).await?;
     let mut response = see_other("/sign-in");
     response.headers.push(("Set-Cookie".into(), session::forget(call.request)));
     Ok(response)

@@ -36,9 +36,9 @@ pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response
 }
 
 async fn show(call: &Call<'_>, session: &SignedIn, name: &str, mistakes: &Mistakes) -> Result<Response, Problem> {
-    let organization_id = session.by.snapshot.organization_id;
+    let organization_id = session.principal.snapshot.organization_id;
     let after = TeamId::parse(&query(call.request, "after"));
-    let page = match Teams::new(call.app).list(&session.by, organization_id, after, DEFAULT_LIMIT).await {
+    let page = match Teams::new(call.app).list(&session.principal, organization_id, after, DEFAULT_LIMIT).await {
         // A key that acts as nobody and does not administer either is in no team.
         Err(Error::NotFound) => None,
         page => Some(page?),
@@ -49,9 +49,9 @@ async fn show(call: &Call<'_>, session: &SignedIn, name: &str, mistakes: &Mistak
         (done(call, &[("deleted", "The team was deleted. Its people are still in the organization.")]))
         p.hint {
             "Teams say who belongs together, so that something can be shared with all of them at once."
-            @if session.by.administers().is_err() { " You see the teams that you are in." }
+            @if session.principal.administers().is_err() { " You see the teams that you are in." }
         }
-        @if teams.is_empty() { p { "There are no teams" @if session.by.administers().is_err() { " that you are in" } "." } }
+        @if teams.is_empty() { p { "There are no teams" @if session.principal.administers().is_err() { " that you are in" } "." } }
         @else {
             (table(&["Team", "Made"], teams.iter().map(|team| vec![
                 html! { a href={ (TEAMS) "/" (team.id) } { (team.name.as_str()) } },
@@ -86,7 +86,7 @@ pub(crate) async fn create(call: &Call<'_>, session: &SignedIn) -> Result<Respon
     let Some(name) = mistakes.read("name", Name::try_from(typed.to_owned())) else {
         return show(call, session, typed, &mistakes).await;
     };
-    match Teams::new(call.app).create(&session.by, session.by.snapshot.organization_id, name).await {
+    match Teams::new(call.app).create(&session.principal, session.principal.snapshot.organization_id, name).await {
         Ok(team) => Ok(see_other(&format!("{TEAMS}/{}?done=made", team.id))),
         Err(error) => show(call, session, typed, &Mistakes::of(call, session, error, FORM, &PLACES)?).await,
     }
@@ -107,7 +107,7 @@ async fn one(
     name: Option<&str>,
     mistakes: &Mistakes,
 ) -> Result<Response, Problem> {
-    let (by, organization_id) = (&session.by, session.by.snapshot.organization_id);
+    let (by, organization_id) = (&session.principal, session.principal.snapshot.organization_id);
     let (team, members) = Teams::new(call.app).get(by, organization_id, team_id(call)?).await?;
     let people = People::new(call.app).list(by, organization_id, None, MAX_LIMIT).await?;
     let may = may(session, &MANAGE_MEMBERS);
@@ -185,7 +185,7 @@ pub(crate) async fn rename(call: &Call<'_>, session: &SignedIn) -> Result<Respon
     let Some(name) = mistakes.read("name", Name::try_from(typed.to_owned())) else {
         return one(call, session, Some(typed), &mistakes).await;
     };
-    match Teams::new(call.app).rename(&session.by, session.by.snapshot.organization_id, id, &name).await {
+    match Teams::new(call.app).rename(&session.principal, session.principal.snapshot.organization_id, id, &name).await {
         Ok(_) => Ok(see_other(&format!("{TEAMS}/{id}?done=renamed"))),
         Err(error) => one(call, session, Some(typed), &Mistakes::of(call, session, error, FORM, &PLACES)?).await,
     }
@@ -198,7 +198,7 @@ pub(crate) async fn add(call: &Call<'_>, session: &SignedIn) -> Result<Response,
     let Some(user_id) = mistakes.read("user", user_id) else {
         return one(call, session, None, &mistakes).await;
     };
-    match Teams::new(call.app).add(&session.by, session.by.snapshot.organization_id, id, user_id).await {
+    match Teams::new(call.app).add(&session.principal, session.principal.snapshot.organization_id, id, user_id).await {
         Ok(()) => Ok(see_other(&format!("{TEAMS}/{id}?done=added"))),
         // Somebody who has left since; a team that is gone is no page.
         Err(Error::NotFound) => {
@@ -214,7 +214,8 @@ pub(crate) async fn add(call: &Call<'_>, session: &SignedIn) -> Result<Response,
 pub(crate) async fn take_out(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let id = team_id(call)?;
     let user_id = UserId::parse(call.param("user")).ok_or(Error::NotFound)?;
-    match Teams::new(call.app).remove(&session.by, session.by.snapshot.organization_id, id, user_id).await {
+    match Teams::new(call.app).remove(&session.principal, session.principal.snapshot.organization_id, id, user_id).await
+    {
         // He is out of it, whoever did that.
         Ok(()) | Err(Error::NotFound) => Ok(see_other(&format!("{TEAMS}/{id}?done=removed"))),
         Err(error) => Err(error.into()),
@@ -223,7 +224,8 @@ pub(crate) async fn take_out(call: &Call<'_>, session: &SignedIn) -> Result<Resp
 
 pub(crate) async fn ask_to_delete(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let id = team_id(call)?;
-    let (team, members) = Teams::new(call.app).get(&session.by, session.by.snapshot.organization_id, id).await?;
+    let (team, members) =
+        Teams::new(call.app).get(&session.principal, session.principal.snapshot.organization_id, id).await?;
     let path = format!("{TEAMS}/{id}");
     let content = html! {
         (back(&path, team.name.as_str()))
@@ -246,7 +248,10 @@ pub(crate) async fn ask_to_delete(call: &Call<'_>, session: &SignedIn) -> Result
 }
 
 pub(crate) async fn delete(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
-    match Teams::new(call.app).delete(&session.by, session.by.snapshot.organization_id, team_id(call)?).await {
+    match Teams::new(call.app)
+        .delete(&session.principal, session.principal.snapshot.organization_id, team_id(call)?)
+        .await
+    {
         Ok(()) | Err(Error::NotFound) => Ok(see_other("/settings/teams?done=deleted")),
         Err(error) => Err(error.into()),
     }

@@ -135,12 +135,12 @@ impl Runs<'_> {
     /// the key that asked may still be told is the question of [`App::still_good`], for which it brings the news.
     async fn complete(&self, run: Run) -> Result<Run, Error> {
         let Some(judgment) = &run.judgment else { return Ok(run) };
-        let (asked, now) = (self.app.isolate.feed(Feed::head), self.app.now());
+        let (since, now) = (self.app.isolate.feed(Feed::head), self.app.now());
         let mut batch = Batch::new();
         let completed = batch.add(runs::complete(run.id, judgment, now));
-        let changes = batch.add(changes::since(asked));
+        let changes = batch.add(changes::since(since));
         let mut results = batch.run(&*self.app.database).await?;
-        self.app.isolate.hear(&News { asked, sent_at: now, changes: results.take(changes)? });
+        self.app.isolate.hear(&News { since, sent_at: now, changes: results.take(changes)? });
         if !results.take(completed)? {
             return Err(Error::Unavailable(format!(
                 "the judge of {} was too slow, and the sweep has ended it",

@@ -8,7 +8,7 @@ use crate::{
     app::{
         config::Access,
         error::Error,
-        sessions::{Begun, Sessions, Visitor},
+        sessions::{Client, Sessions, StartedSession},
     },
     domain::{
         catalogue::Target,
@@ -30,10 +30,10 @@ const TIMEOUT_SECONDS: u32 = 10;
 /// The maximum size of the answer, in bytes.
 const MAX_KEYS_BYTES: usize = 64 * 1024;
 
-/// A person whose address Cloudflare Access vouches for.
+/// An email address that Cloudflare Access has verified.
 #[derive(Debug, Clone)]
-pub struct Vouched {
-    /// The address.
+pub struct VerifiedEmail {
+    /// The email address.
     pub email: Email,
     /// The instant at which the token expires.
     pub expires_at: UnixMillis,
@@ -44,7 +44,7 @@ impl Sessions<'_> {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the token cannot be checked.
-    pub async fn vouched(&self, access: &Access, token: &str) -> Result<Option<Vouched>, Error> {
+    pub async fn verify_access_token(&self, access: &Access, token: &str) -> Result<Option<VerifiedEmail>, Error> {
         let refused = |reason: &str| {
             log::warn!("a token of Cloudflare Access is refused: {reason}");
             Ok(None)
@@ -63,7 +63,7 @@ impl Sessions<'_> {
             return refused("its signature is wrong");
         }
         match jwt.claims.email.clone().map(Email::try_from) {
-            Some(Ok(email)) => Ok(Some(Vouched { email, expires_at: jwt.claims.expires_at() })),
+            Some(Ok(email)) => Ok(Some(VerifiedEmail { email, expires_at: jwt.claims.expires_at() })),
             _ => refused("it vouches for no address"),
         }
     }
@@ -81,20 +81,20 @@ impl Sessions<'_> {
     ///
     /// # Errors
     /// [`Error::NotFound`] if the membership has ended since.
-    pub async fn begin_vouched(
+    pub async fn begin_with_access(
         &self,
-        vouched: &Vouched,
+        verified: &VerifiedEmail,
         membership: &Membership,
-        visitor: &Visitor,
-    ) -> Result<Begun, Error> {
-        let new = self.new_session(visitor, Some(vouched.expires_at), self.app.now())?;
+        client: &Client,
+    ) -> Result<StartedSession, Error> {
+        let new = self.new_session(client, Some(verified.expires_at), self.app.now())?;
         let (organization_id, user_id) = (membership.organization_id, membership.user_id);
         let created = new.created_event(organization_id, "cloudflare_access");
         let mut batch = Batch::new();
-        let begun = batch.add(sessions::insert_for_member(&new.row(), organization_id, user_id, None));
+        let started = batch.add(sessions::insert_for_member(&new.row(), organization_id, user_id, None));
         let retention_ms = self.app.config.audit_retention_ms;
         batch.execute(audit::record_if_changed(&new.actor(user_id), &created, retention_ms));
-        if batch.run(&*self.app.database).await?.take(begun)? { Ok(new.begun) } else { Err(Error::NotFound) }
+        if batch.run(&*self.app.database).await?.take(started)? { Ok(new.started) } else { Err(Error::NotFound) }
     }
 
     /// Returns a public key of the team, from memory if possible.

@@ -10,7 +10,7 @@ use crate::{
         keys::Keys,
         page::Page,
         people::check_vouches,
-        sessions::{Begun, Sessions, Visitor},
+        sessions::{Client, Sessions, StartedSession},
     },
     domain::{
         audit::{Actor, AuditEvent},
@@ -230,16 +230,16 @@ impl Invitations<'_> {
     ///
     /// # Errors
     /// As [`Invitations::accept`].
-    pub async fn accept_and_sign_in(&self, token: &InvitationToken, visitor: &Visitor) -> Result<Begun, Error> {
+    pub async fn accept_and_sign_in(&self, token: &InvitationToken, client: &Client) -> Result<StartedSession, Error> {
         let (invitation, ..) = self.open(token).await?;
         let now = self.app.now();
         let user_id = UserId::new(now, self.app.random_bits()?);
-        let new = Sessions::new(self.app).new_session(visitor, invitation.key_expires_at, now)?;
+        let new = Sessions::new(self.app).new_session(client, invitation.key_expires_at, now)?;
         let insert =
             sessions::insert_for_member(&new.row(), invitation.organization_id, user_id, invitation.key_expires_at);
         let created = new.created_event(invitation.organization_id, "invitation");
         let joined = self.join(token, &invitation, user_id, &new.actor(user_id), insert, &created).await?;
-        if joined { Ok(new.begun) } else { Err(Error::NotFound) }
+        if joined { Ok(new.started) } else { Err(Error::NotFound) }
     }
 
     /// Creates the invited user, together with the key or the session by which they act, and its event.

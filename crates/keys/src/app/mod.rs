@@ -129,11 +129,11 @@ impl App {
     /// # Errors
     /// [`Error::KeyChanged`] if the guard stopped the batch; otherwise the database's.
     pub async fn guarded(&self, principal: &Principal, mut batch: Batch) -> Result<Results, Error> {
-        let (asked, sent_at) = (self.isolate.feed(Feed::head), self.now());
+        let (since, sent_at) = (self.isolate.feed(Feed::head), self.now());
         batch.execute_first(changes::guard(&principal.snapshot));
-        let news = batch.add(changes::since(asked));
+        let news = batch.add(changes::since(since));
         let mut results = batch.run(&*self.database).await?;
-        self.isolate.hear(&News { asked, sent_at, changes: results.take(news)? });
+        self.isolate.hear(&News { since, sent_at, changes: results.take(news)? });
         Ok(results)
     }
 

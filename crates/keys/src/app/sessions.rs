@@ -35,9 +35,9 @@ pub const SIGN_IN: Scope = Scope::named("api-keys:write");
 /// The maximum number of sessions in a list. Nobody has as many browsers.
 const MAX_SESSIONS: i64 = 100;
 
-/// The browser that requests to be signed in.
+/// The client that requests a session.
 #[derive(Debug, Clone)]
-pub struct Visitor {
+pub struct Client {
     /// The id of the request.
     pub request_id: String,
     /// The client's address.
@@ -47,7 +47,7 @@ pub struct Visitor {
 }
 
 /// A new session. Its token is known only at this moment.
-pub struct Begun {
+pub struct StartedSession {
     /// The token that the browser must send.
     pub token: SessionToken,
     /// The instant at which the session ends.
@@ -58,7 +58,7 @@ pub struct Begun {
 #[derive(Debug, Clone)]
 pub struct SignedIn {
     /// The principal that acts for the person.
-    pub by: Principal,
+    pub principal: Principal,
     /// The session.
     pub session_id: SessionId,
     /// The name of the person's organization.
@@ -84,8 +84,8 @@ impl Sessions<'_> {
     ///
     /// # Errors
     /// [`Error::TooMany`] beyond the limit.
-    pub async fn count_attempt(&self, visitor: &Visitor) -> Result<(), Error> {
-        let address = visitor.ip.as_deref().map(network).unwrap_or_default();
+    pub async fn count_attempt(&self, client: &Client) -> Result<(), Error> {
+        let address = client.ip.as_deref().map(network).unwrap_or_default();
         if self.app.limiter.admits(address).await { Ok(()) } else { Err(Error::TooMany) }
     }
 
@@ -93,16 +93,16 @@ impl Sessions<'_> {
     ///
     /// # Errors
     /// [`Error::Refused`] if the key is not valid or cannot manage keys.
-    pub async fn begin_with_key(&self, text: &KeyText, visitor: &Visitor) -> Result<Begun, Error> {
+    pub async fn begin_with_key(&self, text: &KeyText, client: &Client) -> Result<StartedSession, Error> {
         let found = self.app.find(text, Freshness::Strong).await?.ok_or(Error::Refused(Refusal::Unknown))?;
         let now = self.app.now();
         decide(&found.snapshot, &[SIGN_IN], now).map_err(Error::Refused)?;
         self.app.note_use(&found.snapshot);
-        let new = self.new_session(visitor, found.snapshot.ends_at(), now)?;
+        let new = self.new_session(client, found.snapshot.ends_at(), now)?;
         let principal = Principal {
             snapshot: found.snapshot,
-            request_id: visitor.request_id.clone(),
-            ip: visitor.ip.clone(),
+            request_id: client.request_id.clone(),
+            ip: client.ip.clone(),
             repeatable: None,
         };
         let candidates = self.app.config.hasher.candidates(text);
@@ -111,7 +111,7 @@ impl Sessions<'_> {
         let created = new.created_event(principal.snapshot.organization_id, "key");
         batch.execute(self.app.record_if_changed(&principal, &created));
         self.app.guarded(&principal, batch).await?;
-        Ok(new.begun)
+        Ok(new.started)
     }
 
     /// Creates a link that signs a member in. Returns the link, which is shown only this once, and its expiry. As
@@ -171,18 +171,18 @@ impl Sessions<'_> {
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no valid link with this token.
-    pub async fn begin_with_link(&self, token: &SignInToken, visitor: &Visitor) -> Result<Begun, Error> {
+    pub async fn begin_with_link(&self, token: &SignInToken, client: &Client) -> Result<StartedSession, Error> {
         let now = self.app.now();
         let link = sessions::link_by_digest(token.digest(), now).run(&*self.app.database).await?;
         let (organization_id, link) = link.ok_or(Error::NotFound)?;
-        let new = self.new_session(visitor, link.key_expires_at, now)?;
+        let new = self.new_session(client, link.key_expires_at, now)?;
         let created = new.created_event(organization_id, "link");
         let retention_ms = self.app.config.audit_retention_ms;
         let mut batch = Batch::new();
-        let begun = batch.add(sessions::insert_for_link(&new.row(), token.digest()));
+        let started = batch.add(sessions::insert_for_link(&new.row(), token.digest()));
         batch.execute(audit::record_if_changed(&new.actor(link.user_id), &created, retention_ms));
         batch.execute(sessions::use_up(token.digest()));
-        if batch.run(&*self.app.database).await?.take(begun)? { Ok(new.begun) } else { Err(Error::NotFound) }
+        if batch.run(&*self.app.database).await?.take(started)? { Ok(new.started) } else { Err(Error::NotFound) }
     }
 
     /// Returns the session of a token, whatever it may do; `None` if there is no open session. Each request reads
@@ -196,12 +196,12 @@ impl Sessions<'_> {
         request_id: &str,
         ip: Option<&str>,
     ) -> Result<Option<SignedIn>, Error> {
-        let (asked, now) = (self.app.isolate.feed(Feed::head), self.app.now());
+        let (since, now) = (self.app.isolate.feed(Feed::head), self.app.now());
         let mut batch = Batch::new();
-        let changes = batch.add(changes::since(asked));
+        let changes = batch.add(changes::since(since));
         let session = batch.add(sessions::by_digest(token.digest(), now));
         let mut results = batch.run(&*self.app.database).await?;
-        let news = News { asked, sent_at: now, changes: results.take(changes)? };
+        let news = News { since, sent_at: now, changes: results.take(changes)? };
         self.app.isolate.hear(&news);
         let Some((session, snapshot)) = results.take(session)? else { return Ok(None) };
         let SessionRow { last_seen_at, organization, email, key_name } = session;
@@ -217,7 +217,7 @@ impl Sessions<'_> {
             ip: ip.map(str::to_owned),
             repeatable: None,
         };
-        Ok(Some(SignedIn { by: principal, session_id, organization, name: name.unwrap_or_default() }))
+        Ok(Some(SignedIn { principal, session_id, organization, name: name.unwrap_or_default() }))
     }
 
     /// Lists the caller's open sessions, newest first.
@@ -246,7 +246,7 @@ impl Sessions<'_> {
     /// [`Error::Unavailable`] without randomness.
     pub fn new_session<'a>(
         &self,
-        visitor: &'a Visitor,
+        client: &'a Client,
         ends_at: Option<UnixMillis>,
         now: UnixMillis,
     ) -> Result<PendingSession<'a>, Error> {
@@ -255,10 +255,10 @@ impl Sessions<'_> {
         let longest = now.plus_ms(SESSION_MS);
         Ok(PendingSession {
             id: SessionId::new(now, self.app.random_bits()?),
-            visitor,
-            user_agent: visitor.user_agent.chars().take(MAX_USER_AGENT_CHARS).collect(),
+            client,
+            user_agent: client.user_agent.chars().take(MAX_USER_AGENT_CHARS).collect(),
             created_at: now,
-            begun: Begun { token, expires_at: ends_at.map_or(longest, |ends_at| ends_at.min(longest)) },
+            started: StartedSession { token, expires_at: ends_at.map_or(longest, |ends_at| ends_at.min(longest)) },
         })
     }
 
@@ -276,11 +276,11 @@ impl Sessions<'_> {
 /// A session that is about to start.
 pub struct PendingSession<'a> {
     id: SessionId,
-    visitor: &'a Visitor,
+    client: &'a Client,
     user_agent: String,
     created_at: UnixMillis,
     /// The token and the end, for the browser.
-    pub begun: Begun,
+    pub started: StartedSession,
 }
 
 impl PendingSession<'_> {
@@ -288,10 +288,10 @@ impl PendingSession<'_> {
     pub fn row(&self) -> NewSession<'_> {
         NewSession {
             id: self.id,
-            digest: self.begun.token.digest(),
+            digest: self.started.token.digest(),
             user_agent: &self.user_agent,
             created_at: self.created_at,
-            expires_at: self.begun.expires_at,
+            expires_at: self.started.expires_at,
         }
     }
 
@@ -301,8 +301,8 @@ impl PendingSession<'_> {
             key_id: Some(self.id.as_key()),
             user_id: Some(user_id),
             session_id: Some(self.id),
-            request_id: self.visitor.request_id.clone(),
-            ip: self.visitor.ip.clone(),
+            request_id: self.client.request_id.clone(),
+            ip: self.client.ip.clone(),
         }
     }
 

@@ -167,14 +167,14 @@ impl App {
 
     /// Reads the key's snapshot and the feed's news in one batch, and so at one moment.
     async fn read_snapshot(&self, key: &KeyText, sent_at: UnixMillis) -> Result<Option<Snapshot>, DatabaseError> {
-        let asked = self.isolate.feed(Feed::head);
+        let since = self.isolate.feed(Feed::head);
         let candidates = self.config.hasher.candidates(key);
         let mut batch = Batch::new();
-        let changes = batch.add(changes::since(asked));
+        let changes = batch.add(changes::since(since));
         let found = batch.add(snapshots::by_digest(&candidates));
         let mut results = batch.run(&*self.database).await?;
         let changes = results.take(changes)?;
-        let news = News { asked, sent_at, changes };
+        let news = News { since, sent_at, changes };
         self.isolate.hear(&news);
         Ok(results.take(found)?.map(|row| row.at(news.head())))
     }
@@ -186,10 +186,10 @@ impl App {
         }
         let app = self.clone();
         self.background.spawn(Box::pin(async move {
-            let asked = app.isolate.feed(Feed::head);
+            let since = app.isolate.feed(Feed::head);
             let sent_at = app.now();
-            match changes::since(asked).run(&*app.database).await {
-                Ok(changes) => app.isolate.hear(&News { asked, sent_at, changes }),
+            match changes::since(since).run(&*app.database).await {
+                Ok(changes) => app.isolate.hear(&News { since, sent_at, changes }),
                 Err(error) => log::warn!("the feed was not refreshed; the next request reads the database: {error:?}"),
             }
             app.isolate.release_refresh();

@@ -20,12 +20,12 @@ pub const PAGE: i64 = 1_000;
 /// change.
 const MAX_SUBJECTS: usize = 20_000;
 
-/// One read of the feed: the changes from `asked` on, inclusive, newest first, at most [`PAGE`]. The newest change
+/// One read of the feed: the changes from `since` on, inclusive, newest first, at most [`PAGE`]. The newest change
 /// is never pruned, so the answer is empty only if there was never a change.
 #[derive(Debug, Clone)]
 pub struct News {
     /// The head that the isolate knew when it sent the query.
-    pub asked: Seq,
+    pub since: Seq,
     /// The instant before the query was sent. The answer may be as old as this.
     pub sent_at: UnixMillis,
     /// The changes.
@@ -73,8 +73,8 @@ impl Feed {
         let run = news.changes.iter().zip((0..=head.0).rev()).take_while(|((seq, _), expected)| seq.0 == *expected);
         let run: Vec<&(Seq, Subject)> = run.map(|(change, _)| change).collect();
         let oldest = run.last().map_or(Seq(1), |(seq, _)| *seq);
-        // Changes between `asked` and the oldest one here were cut off by the page or by pruning.
-        let gap = oldest > Seq(news.asked.0.saturating_add(1));
+        // Changes between `since` and the oldest one here were cut off by the page or by pruning.
+        let gap = oldest > Seq(news.since.0.saturating_add(1));
         let known = match self.known.take() {
             Some(known) if !gap => known,
             before => Known {
@@ -108,7 +108,7 @@ impl Feed {
         (age >= 0).then_some(age)
     }
 
-    /// Whether the feed reaches back to this snapshot and knows of no later change of its subjects.
+    /// True if the feed reaches back to this snapshot and knows of no later change of its subjects.
     pub fn permits(&self, snapshot: &Snapshot) -> bool {
         self.known.as_ref().is_some_and(|known| {
             snapshot.seq >= known.base
@@ -131,9 +131,9 @@ mod tests {
     const OTHER: &str = "01900000-0000-7000-8000-000000000004";
 
     /// A read of the feed with these changes, written as (seq, subject), newest first.
-    fn news(asked: i64, sent_at: i64, changes: &[(i64, &str)]) -> News {
+    fn news(since: i64, sent_at: i64, changes: &[(i64, &str)]) -> News {
         News {
-            asked: Seq(asked),
+            since: Seq(since),
             sent_at: UnixMillis(sent_at),
             changes: changes.iter().map(|(seq, subject)| (Seq(*seq), Subject::parse(subject))).collect(),
         }
@@ -259,7 +259,7 @@ mod tests {
         let most = i64::try_from(MAX_SUBJECTS).unwrap();
         let subject = |seq: i64| Subject::parse(&format!("02000000-0000-7000-8000-{seq:012}"));
         let read = |from: i64, to: i64| News {
-            asked: Seq(from),
+            since: Seq(from),
             sent_at: UnixMillis(0),
             changes: (from.max(1)..=to).rev().map(|seq| (Seq(seq), subject(seq))).collect(),
         };

@@ -14,15 +14,15 @@ use crate::{
     storage::{batch::Query, typed},
 };
 
-/// The newest changes from `asked` on, inclusive, so that the answer always contains the head.
-pub fn since(asked: Seq) -> Query<Vec<(Seq, Subject)>> {
+/// The newest changes from `since` on, inclusive, so that the answer always contains the head.
+pub fn since(since: Seq) -> Query<Vec<(Seq, Subject)>> {
     #[derive(Deserialize)]
     struct ChangeRow {
         seq: Seq,
         subject: String,
     }
-    let newest = "SELECT seq, subject FROM changes WHERE seq >= :asked ORDER BY seq DESC LIMIT :page";
-    Query::new(statement!(newest, asked, page: PAGE), |rows| {
+    let newest = "SELECT seq, subject FROM changes WHERE seq >= :since ORDER BY seq DESC LIMIT :page";
+    Query::new(statement!(newest, since, page: PAGE), |rows| {
         let rows: Vec<ChangeRow> = typed(rows)?;
         Ok(rows.into_iter().map(|row| (row.seq, Subject::parse(&row.subject))).collect())
     })
