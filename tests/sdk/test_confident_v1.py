@@ -62,7 +62,7 @@ class Contract(Case):
                 self.assertEqual((deleted.id, deleted.deleted), (created.id, True))
                 await self.assert_dead("revoked", created.value)
                 for method, options in [("get", {}), ("update", {"valid": True}), ("delete", {})]:
-                    await self.assert_refused("no such thing", keys, method, created.id, **options)
+                    await self.assert_refused("Not found", keys, method, created.id, **options)
                 self.assertNotIn(created.id, [key.id for key in await self.call(keys, "list")])
 
     async def test_lists_have_the_newest_first_and_the_keys_of_their_place_alone(self):
@@ -75,8 +75,8 @@ class Contract(Case):
             self.assertEqual(len(mine), 4 if kind == "proj" else 3)
         organization, project = made
         self.assertEqual(organization + project, sorted({*organization, *project}))
-        await self.assert_refused("no such thing", keys, "get", organization[0])
-        await self.assert_refused("no such thing", self.client.organization().api_keys, "delete", project[0])
+        await self.assert_refused("Not found", keys, "get", organization[0])
+        await self.assert_refused("Not found", self.client.organization().api_keys, "delete", project[0])
 
     async def test_twenty_keys_made_at_once_have_twenty_numbers(self):
         keys = self.client.organization().api_keys
@@ -108,7 +108,7 @@ class Contract(Case):
         limited = self.connect(created.api_key.value)
         self.assertEqual(await self.call(limited.project(renamed.id), "get"), described)
         self.assertEqual(await self.call(limited.projects, "list"), [described])
-        await self.assert_refused("no such thing", limited.project(plain.id), "get")
+        await self.assert_refused("Not found", limited.project(plain.id), "get")
         for target, method, *args in [
             (limited.projects, "create", self.name),
             (limited.project(renamed.id), "delete"),
@@ -124,7 +124,7 @@ class Contract(Case):
         for key in (created.api_key.value, second.value):
             await self.assert_dead("project of this API key was deleted", key)
         for target, method, *args in [(project, "get"), (project, "delete"), (project.api_keys, "list"), (project.api_keys, "create", "x")]:
-            await self.assert_refused("no such thing", target, method, *args)
+            await self.assert_refused("Not found", target, method, *args)
         self.assertNotIn(renamed.id, [project.id for project in await self.call(self.client.projects, "list")])
 
     async def test_the_last_use_is_told_within_a_minute(self):
@@ -147,11 +147,11 @@ class Contract(Case):
         for key in (self.app["key"][:-1] + last, "sk-0123456789"):
             await self.assert_dead("This is not an API key", key)
         for target in (self.client.project("clq9z3x1k0001la08f7t3g5p2"), self.client.project(str(uuid.uuid4()))):
-            await self.assert_refused("no such thing", target, "get")
-            await self.assert_refused("no such thing", target.api_keys, "list")
-            await self.assert_refused("no such thing", target.api_keys, "create", self.name)
+            await self.assert_refused("Not found", target, "get")
+            await self.assert_refused("Not found", target.api_keys, "list")
+            await self.assert_refused("Not found", target.api_keys, "create", self.name)
         for number in (0, -1, 2**31, 2**63):
-            await self.assert_refused("no such thing", self.client.organization().api_keys, "get", number)
+            await self.assert_refused("Not found", self.client.organization().api_keys, "get", number)
         for name in ("", " ", "x" * 1_000):
             await self.assert_refused("`name`", self.client.organization().api_keys, "create", name)
 

@@ -75,7 +75,7 @@ class Contract(Case):
                 self.assertEqual((new.id, new.name, new.created_at), (created.id, self.name, created.created_at))
                 self.assert_key(new.value, kind)
                 await self.assert_works(new.value)
-                await self.assert_dead("no such API key", created.value)
+                await self.assert_dead("does not exist", created.value)
                 pending = await self.call(keys, "rotate_api_key", *at, id, grace_period_in_hours=1, expires_in_days=7)
                 self.assertEqual(pending.value, masked(new.value))
                 self.assert_key(pending.shadow_value, kind)
@@ -86,7 +86,7 @@ class Contract(Case):
                 for key in (new.value, pending.shadow_value):
                     await self.assert_dead("revoked", key)
                 for method, *more in [("get_api_key",), ("update_api_key", True), ("delete_api_key",), ("rotate_api_key",)]:
-                    await self.assert_refused("no such thing", keys, method, *at, id, *more)
+                    await self.assert_refused("Not found", keys, method, *at, id, *more)
                 listed = (await self.call(keys, "list_api_keys", *at)).api_keys
                 self.assertNotIn(created.id, [key.id for key in listed])
 
@@ -127,7 +127,7 @@ class Contract(Case):
             await self.assert_dead("project of this API key was deleted", key)
         other = (await self.call(projects, "create", self.name)).project
         self.assertEqual((await self.call(self.client.project(other.id), "delete")).id, other.id)
-        await self.assert_refused("no such thing", projects, "get", id)
+        await self.assert_refused("Not found", projects, "get", id)
 
     async def test_every_field_is_there_even_as_null(self):
         project = (await self.call(self.client.projects, "create", self.name)).project
@@ -164,7 +164,7 @@ class Contract(Case):
         self.advance(minutes=119)
         await self.assert_works(created.value)
         self.advance(minutes=1)
-        await self.assert_dead("replaced by a newer one", created.value)
+        await self.assert_dead("was replaced", created.value)
         await self.assert_works(new)
         shown = await self.get(created.id)
         self.assertEqual((shown.value, shown.shadow_value, shown.rotates_at), (masked(new), None, None))
@@ -172,7 +172,7 @@ class Contract(Case):
         again = await self.rotate(created.id, grace_period_in_hours=1)
         await self.assert_works(again.shadow_value)
         await self.assert_works(new)
-        await self.assert_dead("no such API key", created.value)
+        await self.assert_dead("does not exist", created.value)
 
     async def test_a_rotation_under_way_is_in_the_way_of_another(self):
         created, rotated = await self.rotated(hours=1)
@@ -209,7 +209,7 @@ class Contract(Case):
         self.assertTrue(revived.valid)
         self.assert_in(revived.expires_at, days=30)
         await self.assert_works(revived.value)
-        await self.assert_dead("no such API key", rotated.shadow_value)
+        await self.assert_dead("does not exist", rotated.shadow_value)
 
     async def test_an_expiry_is_kept_set_or_taken_away(self):
         created, rotated = await self.rotated(expires_in_days=10)
@@ -239,11 +239,11 @@ class Contract(Case):
     async def test_what_is_refused_is_an_error_with_a_sentence(self):
         await self.assert_dead("This is not an API key", "sk-0123456789")
         for project in ("clq9z3x1k0001la08f7t3g5p2", "01900000-0000-7000-8000-000000000000"):
-            await self.assert_refused("no such thing", self.client.projects, "get", project)
-            await self.assert_refused("no such thing", self.client.projects, "list_api_keys", project)
-            await self.assert_refused("no such thing", self.client.projects, "create_api_key", project, self.name)
+            await self.assert_refused("Not found", self.client.projects, "get", project)
+            await self.assert_refused("Not found", self.client.projects, "list_api_keys", project)
+            await self.assert_refused("Not found", self.client.projects, "create_api_key", project, self.name)
         for id in ("0", "-1", "seven", str(2**63)):
-            await self.assert_refused("no such thing", self.client.organization, "get_api_key", id)
+            await self.assert_refused("Not found", self.client.organization, "get_api_key", id)
         limited = self.limited("api-keys:read").organization
         await self.call(limited, "list_api_keys")
         await self.assert_refused("Required: ['api-keys:write']", limited, "create_api_key", self.name)

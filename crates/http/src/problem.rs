@@ -1,4 +1,4 @@
-//! What every refusal and failure looks like: an RFC 9457 problem with a stable code for programs.
+//! Problems: every refusal and failure, as RFC 9457 describes them, with a stable code for programs.
 
 use bitting_keys::{
     app::error::Error,
@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use crate::message::Response;
 
-/// How long a caller should wait before he tries again, in seconds.
+/// The time that a caller should wait before the next attempt.
 const RETRY_AFTER_SECONDS: &str = "2";
 
-/// Why a request was not answered as it was asked.
+/// The reason why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Problem {
     /// No credential was sent.
@@ -21,27 +21,27 @@ pub enum Problem {
     NotOperator,
     /// There is no such path.
     NoSuchPath,
-    /// The link of an invitation opens none, or none any more.
+    /// The link does not open an invitation, or no longer.
     NoInvitation,
     /// The request comes from a page of another site.
     ForeignOrigin,
-    /// The path is there, but not with this method; the value lists those that are.
+    /// The path does not allow this method. The value lists the allowed ones.
     MethodNotAllowed(String),
-    /// The body has more bytes than these, which are the most that are read.
+    /// The body has more bytes than this maximum.
     BodyTooLarge(usize),
-    /// The body is no JSON.
+    /// The body is not JSON.
     MalformedJson(String),
-    /// The key of a live evaluation was sent, which runs that and does nothing else.
+    /// The key is for one live evaluation and can do nothing else.
     LiveEvaluationKey,
-    /// The upstream did not begin to answer in time.
+    /// The upstream did not start to answer in time.
     UpstreamTimedOut,
     /// The upstream did not answer; the log says why.
     UpstreamFailed,
-    /// The use case said no.
+    /// The use case failed.
     App(Error),
 }
 
-/// A problem, and what every envelope says of it.
+/// A problem with the facts for every envelope.
 pub struct Report<'a> {
     /// The problem.
     pub problem: &'a Problem,
@@ -49,13 +49,13 @@ pub struct Report<'a> {
     pub status: u16,
     /// The stable code.
     pub code: &'static str,
-    /// The sentence that a person can act on.
+    /// The sentence for people, with what to do next.
     pub detail: &'a str,
     /// The request's id.
     pub request_id: &'a str,
 }
 
-/// The shape of a surface's errors: writes a problem as an answer with its status.
+/// The shape of a surface's errors: a function that writes a problem as a response.
 pub type Envelope = fn(&Report<'_>) -> Response;
 
 /// The native envelope: a problem of RFC 9457.
@@ -76,33 +76,33 @@ pub fn envelope(report: &Report<'_>) -> Response {
     Response::typed(status, "application/problem+json", &body)
 }
 
-/// Why a request was not answered as it was asked: a problem of RFC 9457, and what programs look at.
+/// An error, as an RFC 9457 problem.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Problem")]
 pub struct ProblemBody<'a> {
-    /// `urn:bitting:error:` and the code.
+    /// The code as a URN: `urn:bitting:error:not_found`.
     r#type: String,
-    /// What the status is called.
+    /// The name of the status.
     title: &'a str,
     /// The status.
     status: u16,
-    /// What to do, for people.
+    /// The explanation for people.
     detail: &'a str,
-    /// The same for programs.
+    /// The error for programs.
     error: ErrorBody<'a>,
-    /// Names the request in the log.
+    /// The id of the request, as the log has it.
     request_id: &'a str,
 }
 
-/// An error as programs look at it.
+/// An error for programs.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Error")]
 pub struct ErrorBody<'a> {
-    /// What is wrong. Codes are stable.
+    /// The stable code of the error.
     pub code: &'a str,
-    /// The same for people.
+    /// The explanation for people; the same as `detail`.
     pub message: &'a str,
-    /// Which field or parameter is wrong, if one is: `scopes[1]`.
+    /// The path of the wrong field or parameter, such as `scopes[1]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<&'a str>,
 }
@@ -120,7 +120,7 @@ impl From<Refusal> for Problem {
 }
 
 impl Problem {
-    /// The status and the stable code.
+    /// Returns the status and the stable code.
     pub fn status_and_code(&self) -> (u16, &'static str) {
         match self {
             Self::MissingKey => (401, "missing_api_key"),
@@ -155,7 +155,7 @@ impl Problem {
         }
     }
 
-    /// A sentence that a person can act on. Says nothing of what went wrong inside.
+    /// Returns the explanation for people. It reveals nothing about the inside of the service.
     pub fn detail(&self) -> String {
         match self {
             Self::MissingKey => "Send your API key in the header `Authorization: Bearer <key>`.".to_owned(),
@@ -163,30 +163,34 @@ impl Problem {
                 "Send the operator's secret (OPERATOR_SECRET) in the header `Authorization: Bearer <secret>`."
                     .to_owned()
             }
-            Self::NoSuchPath => "There is nothing at this path.".to_owned(),
+            Self::NoSuchPath => {
+                "There is no route at this path. GET /openapi.json lists the routes of the API.".to_owned()
+            }
             Self::NoInvitation => {
-                "This link opens no invitation: it was accepted or taken back, or has expired. Ask for another."
+                "This link opens no invitation: it was accepted or revoked, or has expired. Ask for a new one."
                     .to_owned()
             }
-            Self::ForeignOrigin => "Pages of other sites may not ask here.".to_owned(),
-            Self::MethodNotAllowed(allowed) => format!("This path takes {allowed}."),
-            Self::BodyTooLarge(max_bytes) => format!("The body is larger than {max_bytes} bytes."),
+            Self::ForeignOrigin => {
+                "Web pages of other origins cannot use this path. Send the request from a program instead.".to_owned()
+            }
+            Self::MethodNotAllowed(allowed) => format!("This path does not allow the method. Use one of: {allowed}."),
+            Self::BodyTooLarge(max_bytes) => format!("The body is too large. Send at most {max_bytes} bytes."),
             Self::LiveEvaluationKey => {
-                "The key of a live evaluation runs it, by POST /api/eval/{live_evaluation}, and can do nothing else. \
-                 Use a key that holds the scope for this."
+                "This key can only run its live evaluation, with POST /api/eval/{live_evaluation}. Use another key."
                     .to_owned()
             }
             Self::UpstreamTimedOut => {
-                "The server behind this path did not answer in time. It may have done what you asked.".to_owned()
+                "The server behind this path did not answer in time. Check what it has done before you try again."
+                    .to_owned()
             }
             Self::UpstreamFailed => {
-                "The server behind this path did not answer. It may have done what you asked.".to_owned()
+                "The server behind this path did not answer. Check what it has done before you try again.".to_owned()
             }
             Self::MalformedJson(message) => format!("The body is not JSON: {message}."),
             Self::App(Error::Invalid { field: Some(field), message }) => format!("`{field}`: {message}."),
             Self::App(Error::Invalid { field: None, message }) => format!("{message}."),
             Self::App(Error::Exceeds(message) | Error::AlreadyExists { message, .. }) => message.clone(),
-            Self::App(Error::NotFound) => "There is no such thing, or this key may not see it.".to_owned(),
+            Self::App(Error::NotFound) => "Not found, or not visible to this key.".to_owned(),
             Self::App(
                 Error::Forbidden { message, .. }
                 | Error::PaymentRequired { message, .. }
@@ -194,30 +198,39 @@ impl Problem {
                 | Error::InProgress { message, .. }
                 | Error::Unready { message, .. },
             ) => (*message).to_owned(),
-            Self::App(Error::TooMany) => "There were too many attempts. Try again in a minute.".to_owned(),
+            Self::App(Error::TooMany) => "Too many attempts. Try again in a minute.".to_owned(),
             Self::App(Error::Reused) => {
-                "This Idempotency-Key was sent with another request before. Take a new one for each.".to_owned()
+                "This Idempotency-Key was already used for another request. Use a new one for each request.".to_owned()
             }
             Self::App(Error::Spent(id)) => {
-                format!("The first request with this Idempotency-Key made {id}, whose answer cannot be given again.")
+                format!(
+                    "The first request with this Idempotency-Key created {id}. Its answer cannot be given again. \
+                     Use a new Idempotency-Key to create another."
+                )
             }
             Self::App(Error::Unavailable(_) | Error::KeyChanged) => {
-                "Something that this answer depends on is not available. Try again in a moment.".to_owned()
+                "The service is not available at the moment. Try again in a few seconds.".to_owned()
             }
             Self::App(Error::Refused(refusal)) => refusal_detail(refusal),
         }
     }
 
-    /// This problem as an answer in an envelope.
+    /// Returns this problem as a response in an envelope.
     pub fn response(&self, envelope: Envelope, request_id: &str) -> Response {
         let (status, code) = self.status_and_code();
         let detail = self.detail();
         let mut response = envelope(&Report { problem: self, status, code, detail: &detail, request_id });
         match (status, self) {
+            // RFC 6750, section 3.1, here and below.
+            (403, Self::App(Error::Refused(Refusal::MissingScopes(scopes)))) => {
+                let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
+                let challenge =
+                    format!("Bearer realm=\"bitting\", error=\"insufficient_scope\", scope=\"{}\"", scopes.join(" "));
+                response.headers.push(("WWW-Authenticate".into(), challenge));
+            }
             (401, Self::MissingKey | Self::NotOperator) => {
                 response.headers.push(("WWW-Authenticate".into(), "Bearer realm=\"bitting\"".to_owned()));
             }
-            // RFC 6750, section 3.1: a credential was sent, and it is not good.
             (401, _) => {
                 response
                     .headers
@@ -227,7 +240,7 @@ impl Problem {
                 response.headers.push(("Retry-After".into(), RETRY_AFTER_SECONDS.to_owned()));
             }
             (405, Self::MethodNotAllowed(allowed)) => response.headers.push(("Allow".into(), allowed.clone())),
-            // Clients of the Stainless family try a 409 again, which cannot help here.
+            // Clients of the Stainless family retry a 409, which cannot help here.
             (409, _) => response.headers.push(("X-Should-Retry".into(), "false".to_owned())),
             (_, Self::App(Error::Unready { retry_after_seconds: Some(seconds), .. })) => {
                 response.headers.push(("Retry-After".into(), seconds.to_string()));
@@ -240,7 +253,7 @@ impl Problem {
     }
 }
 
-/// What a status is called.
+/// Returns the name of a status.
 pub fn title(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
@@ -262,16 +275,22 @@ pub fn title(status: u16) -> &'static str {
 fn refusal_detail(refusal: &Refusal) -> String {
     match refusal {
         Refusal::Malformed => {
-            "This is not an API key: its form or its checksum is wrong. Was it copied whole?".to_owned()
+            "This is not an API key: its form or its checksum is wrong. Check that you copied all of it.".to_owned()
         }
-        Refusal::Unknown => "There is no such API key.".to_owned(),
+        Refusal::Unknown => "This API key does not exist. Use another one.".to_owned(),
         Refusal::Revoked => "This API key was revoked. Use another one.".to_owned(),
-        Refusal::Disabled => "This API key is disabled. Someone who manages keys can enable it.".to_owned(),
+        Refusal::Disabled => {
+            "This API key is disabled. Ask an administrator to enable it, or use another one.".to_owned()
+        }
         Refusal::Expired => "This API key has expired. Use another one.".to_owned(),
-        Refusal::UserRemoved => "The user of this API key is no longer in the organization.".to_owned(),
-        Refusal::ProjectDeleted => "The project of this API key was deleted.".to_owned(),
-        Refusal::RotatedOut => "This secret of the API key was replaced by a newer one. Use that.".to_owned(),
-        Refusal::OrganizationSuspended => "The organization of this API key is suspended.".to_owned(),
+        Refusal::UserRemoved => {
+            "The user of this API key was removed from the organization. Use another key.".to_owned()
+        }
+        Refusal::ProjectDeleted => "The project of this API key was deleted. Use another key.".to_owned(),
+        Refusal::RotatedOut => "This secret of the API key was replaced. Use the new one.".to_owned(),
+        Refusal::OrganizationSuspended => {
+            "The organization of this API key is suspended. Contact the operator.".to_owned()
+        }
         Refusal::MissingScopes(scopes) => {
             let quoted: Vec<String> = scopes.iter().map(|scope| format!("'{}'", Scope::as_str(scope))).collect();
             format!("Insufficient API key scopes. Required: [{}]", quoted.join(", "))

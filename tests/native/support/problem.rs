@@ -48,11 +48,16 @@ pub(crate) fn assert_envelope(answer: &Answer) {
     }
     let detail = answer.detail();
     assert!(detail.ends_with(['.', '?', ']']), "no sentence: {detail}");
+    for words in
+        ["invalid type", "invalid value", "missing field", "duplicate field", "unknown variant", "unknown field"]
+    {
+        assert!(!detail.contains(words), "serde's words: {detail}");
+    }
     let told = if answer.envelope == Envelope::Mcp { &json["error"]["data"] } else { json };
     assert_eq!(answer.header("x-request-id"), told["request_id"].as_str());
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     for (header, owed) in [
-        ("www-authenticate", status == 401),
+        ("www-authenticate", status == 401 || ["insufficient_scope", "scope_forbidden"].contains(&answer.code())),
         ("allow", status == 405),
         ("retry-after", status == 503 || answer.code() == "run_in_progress"),
         ("x-should-retry", status == 409 && answer.code() != "run_in_progress"),
