@@ -164,7 +164,7 @@ fn list_refuses_what_cannot_be_meant() {
     let (world, owner) = world();
     let id = world.fresh_id();
     for (query, says) in [
-        (format!("starting_after={id}&ending_before={id}"), "you may only pass one"),
+        (format!("starting_after={id}&ending_before={id}"), "send only one of them"),
         ("limit=-1".to_owned(), "`limit`"),
         ("limit=x".to_owned(), "`limit`"),
         ("starting_after=x".to_owned(), "`starting_after`"),

@@ -403,7 +403,7 @@ fn list_has_as_many_keys_as_the_limit_says() {
     let both = format!("/v1/keys?starting_after={0}&ending_before={0}", all[0]);
     let answer = world.get(&both, &owner);
     assert_problem(&answer, 400, "validation_failed");
-    assert!(answer.text("detail").contains("only pass one"));
+    assert!(answer.text("detail").contains("send only one of them"));
 }
 
 #[test]
@@ -787,7 +787,7 @@ fn bundle_that_is_unknown_mixed_or_more_than_the_maker_holds_is_refused() {
         (json!(["api-keys:read", "reader"]), "scopes[1]", "the bundles are full, query_only, mcp"),
         (json!(["full", "api-keys:read"]), "scopes[0]", "must be the only entry"),
         (json!(["mcp", "nothing:read"]), "scopes[1]", "there is no scope `nothing:read`"),
-        (json!([7]), "scopes[0]", "string"),
+        (json!([7]), "scopes[0]", "must be a text"),
     ] {
         let body = json!({ "scopes": scopes });
         for answer in [

@@ -23,6 +23,7 @@ mod forward;
 mod generate;
 mod guard;
 mod idempotency;
+mod input;
 mod judges;
 mod key_text;
 mod keys;

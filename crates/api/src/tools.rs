@@ -1,5 +1,5 @@
-//! The tools of `/mcp`, each of which is a route. Their names and arguments are made of the API's document when this
-//! crate is built; `build/tools.rs` says which routes are tools and why others are not.
+//! The tools of `/mcp`. Each is a route. Their definitions are generated from the API's document when this crate is
+//! built; `build/tools.rs` explains which routes are tools.
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
@@ -15,40 +15,40 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
-/// What is encoded in a segment of a path; an id is recognised as it is.
+/// The characters that are encoded in a segment of a path. Ids have none of them.
 const IN_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
 /// A tool.
 pub(crate) struct Tool {
-    /// Its name, which is that of the route's operation.
+    /// The name, which is that of the route's operation.
     pub(crate) name: String,
-    /// What is said of it to clients.
+    /// The definition for clients.
     pub(crate) definition: &'static RawValue,
-    /// Its route.
+    /// The route.
     pub(crate) route: &'static Route,
-    /// The scope that it needs.
+    /// The scope that a key needs for it.
     pub(crate) scope: &'static Scope,
-    /// The action that a call of it asks for.
+    /// The action of the route.
     pub(crate) action: Action<'static>,
-    /// Which arguments go into the query.
+    /// The names of the arguments that go into the query.
     query: Vec<String>,
-    /// What becomes the body.
+    /// The source of the body.
     body: BodyFrom,
 }
 
-/// What becomes the body of a request.
+/// The source of the body of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum BodyFrom {
-    /// Nothing: there is none.
+    /// The request has no body.
     Nothing,
-    /// All arguments that go nowhere else.
+    /// The body has all arguments that are neither in the path nor in the query.
     Rest,
-    /// The argument `body`.
+    /// The body is the argument `body`.
     Body,
 }
 
-/// What the file says of a tool.
+/// The entry of a tool in the file.
 #[derive(Deserialize)]
 struct Entry<'a> {
     query: Vec<String>,
@@ -57,13 +57,13 @@ struct Entry<'a> {
     definition: &'a RawValue,
 }
 
-/// The tools in the order of the table of routes.
+/// Reads the tools, in the order of the tables.
 fn read(tables: &Tables) -> Vec<Tool> {
     let mut entries: BTreeMap<String, Entry<'static>> =
         match serde_json::from_str(include_str!(concat!(env!("OUT_DIR"), "/tools.json"))) {
             Ok(entries) => entries,
             Err(error) => {
-                // The tests of the tools would find none.
+                // The tests would find no tools.
                 log::error!("tools.json: {error}");
                 return Vec::new();
             }
@@ -78,14 +78,14 @@ fn read(tables: &Tables) -> Vec<Tool> {
     tables.rows().filter_map(tool).collect()
 }
 
-/// Every tool. The file is read once per isolate.
+/// Returns every tool. The file is read once per isolate.
 pub(crate) fn all(tables: &Tables) -> impl Iterator<Item = &'static Tool> {
     static TOOLS: OnceLock<Vec<Tool>> = OnceLock::new();
     TOOLS.get_or_init(|| read(tables)).iter()
 }
 
 impl Tool {
-    /// The request that a call with these arguments stands for, which comes from where the call came from.
+    /// Builds the request of the route from these arguments, with the headers of the outer request.
     pub(crate) fn request(&self, outer: &Request, arguments: &Map<String, Value>) -> Result<Request, Problem> {
         let mut path = Vec::new();
         for segment in self.route.name.path.split('/') {
@@ -99,7 +99,7 @@ impl Tool {
         for (name, value) in arguments {
             if self.query.contains(name) {
                 match value {
-                    // Nobody can send null in a query: what is optional is left out.
+                    // A query has no null. An optional parameter is left out.
                     Value::Null => {}
                     Value::Array(values) => {
                         let texts: Result<Vec<String>, Problem> =
@@ -111,11 +111,11 @@ impl Tool {
                     }
                 }
             } else if self.route.name.path.split('/').any(|segment| segment.strip_prefix(':') == Some(name)) {
-                // It is in the path.
+                // The argument is in the path already.
             } else if self.body == BodyFrom::Rest {
                 rest.insert(name.clone(), value.clone());
             } else if self.body == BodyFrom::Nothing || name != "body" {
-                return Err(Error::invalid(&name.escape_debug().to_string(), "is no argument of this tool").into());
+                return Err(Error::invalid(&name.escape_debug().to_string(), "is not an argument of this tool").into());
             }
         }
         let body = match self.body {
@@ -128,7 +128,7 @@ impl Tool {
             origin: outer.origin.clone(),
             path: path.join("/"),
             query: query.finish(),
-            // Which types it takes says nothing about those of a tool, which are JSON.
+            // The client's `Accept` is for the protocol. The responses of tools are JSON.
             headers: outer.headers.iter().filter(|(name, _)| name != "accept").cloned().collect(),
             body: Body::Bytes(body.into_bytes()),
         })
@@ -139,11 +139,11 @@ fn required<'a>(arguments: &'a Map<String, Value>, name: &str) -> Result<&'a Val
     Ok(arguments.get(name).ok_or_else(|| Error::invalid(name, "is missing"))?)
 }
 
-/// A value as it stands in a path or a query.
+/// Writes a value as text for a path or a query.
 fn text(name: &str, value: &Value) -> Result<String, Problem> {
     match value {
         Value::String(text) => Ok(text.clone()),
         Value::Number(_) | Value::Bool(_) => Ok(value.to_string()),
-        _ => Err(Error::invalid(name, "must be a text, a number or a truth value").into()),
+        _ => Err(Error::invalid(name, "must be a text, a number, true or false").into()),
     }
 }

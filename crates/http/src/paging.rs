@@ -1,4 +1,4 @@
-//! Pages of lists: how long they are, and where they begin.
+//! Pages of lists: their sizes and cursors.
 
 use bitting_keys::{
     app::{error::Error, page::Page},
@@ -9,22 +9,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::{input::Query, problem::Problem, typed::Whole};
 
-/// The most items on a page.
+/// The maximum number of items on a page.
 pub const MAX_LIMIT: i64 = 1_000;
-/// The number of items on a page if no other is asked for.
+/// The default number of items on a page.
 pub const DEFAULT_LIMIT: i64 = 100;
 
-/// The number of items that a page has at most.
+/// The maximum number of items on one page.
 pub type Limit = Whole<0, MAX_LIMIT, DEFAULT_LIMIT>;
 
-/// The page of a list that is asked for.
+/// The parameters of a paginated list.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PageQuery<T> {
-    /// How many items at most.
+    /// The maximum number of items on the page.
     #[serde(default)]
     pub limit: Limit,
-    /// The id of the last item of the page before.
+    /// The id of the last item on the previous page.
     pub starting_after: Option<T>,
 }
 
@@ -32,30 +32,30 @@ pub struct PageQuery<T> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "{T}Page")]
 pub struct PageBody<T> {
-    /// What is on it.
+    /// The items on the page.
     items: Vec<T>,
-    /// Whether there are more.
+    /// True if there are more items after this page.
     has_more: bool,
 }
 
 impl<T> PageBody<T> {
-    /// A page with each item in its form for the wire.
+    /// Converts a page of items.
     pub fn new<U>(page: Page<U>, item: impl FnMut(U) -> T) -> Self {
         Self { items: page.items.into_iter().map(item).collect(), has_more: page.has_more }
     }
 }
 
-/// `starting_after` or `ending_before`. The key itself need not be there any more: ids are ordered.
+/// Reads `starting_after` or `ending_before`. The key need not exist any more, because ids are ordered.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a text that is no key id, or for both parameters at once.
+/// [`Error::Invalid`] if the text is not a key id, or if both parameters were sent.
 pub fn cursor(query: &Query) -> Result<KeyCursor, Problem> {
     let after = query.read("starting_after", "a key id", KeyId::parse)?;
     let before = query.read("ending_before", "a key id", KeyId::parse)?;
     Ok(between(after, before)?)
 }
 
-/// The same of parameters that were read.
+/// Returns the cursor for these parameters.
 ///
 /// # Errors
 /// [`Error::Invalid`] if both are given.
@@ -65,7 +65,7 @@ pub fn between(after: Option<KeyId>, before: Option<KeyId>) -> Result<KeyCursor,
         (Some(id), None) => Ok(KeyCursor::After(id)),
         (None, Some(id)) => Ok(KeyCursor::Before(id)),
         (Some(_), Some(_)) => {
-            Err(Error::invalid("ending_before", "you may only pass one of `starting_after` and `ending_before`"))
+            Err(Error::invalid("ending_before", "cannot be combined with `starting_after`; send only one of them"))
         }
     }
 }

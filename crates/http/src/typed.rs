@@ -1,5 +1,5 @@
-//! What a documented route's handler takes and gives, as types: one of them reads a request or writes an
-//! answer, and says in the API's document what it reads or writes. So the two cannot say different things.
+//! Typed requests and responses of documented routes. The same type reads a request or writes a response, and
+//! describes it in the API's document, so the two cannot differ.
 
 use std::borrow::Cow;
 
@@ -10,22 +10,22 @@ use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 use crate::{call::Call, input, message::Response, operation::Operation, problem::Problem};
 
-/// What a handler takes from the request: one of the types here, several in a tuple, or `()`.
+/// The input of a handler: one of the types here, several in a tuple, or `()`.
 pub trait Input: Sized {
-    /// Reads it.
+    /// Reads the input from a request.
     ///
     /// # Errors
-    /// The problem of what was sent.
+    /// The first problem of the request.
     fn read(call: &Call<'_>) -> Result<Self, Problem>;
-    /// Documents it.
+    /// Adds the documentation to an operation.
     fn describe(operation: &mut Operation<'_>);
 }
 
-/// What a handler gives.
+/// The output of a handler.
 pub trait Output {
-    /// Writes it.
+    /// Writes the response.
     fn response(self) -> Response;
-    /// Documents it.
+    /// Adds the documentation to an operation.
     fn describe(operation: &mut Operation<'_>);
 }
 
@@ -37,16 +37,16 @@ impl Input for () {
     fn describe(_: &mut Operation<'_>) {}
 }
 
-/// The parameters of the path, as a struct with a field for each. What cannot be read names nothing.
+/// The parameters of the path, as a struct with a field for each. A path that cannot be read is not found.
 pub struct InPath<T>(pub T);
 
 impl<T: DeserializeOwned + JsonSchema> Input for InPath<T> {
     fn read(call: &Call<'_>) -> Result<Self, Problem> {
-        // Only what a person named himself has anything in it that must be encoded.
+        // Only names that people chose contain encoded characters.
         let decoded = call.params.iter().map(|(name, value)| (name, percent_decode_str(value).decode_utf8_lossy()));
         let decoded: Vec<(&str, Cow<'_, str>)> = decoded.collect();
         let pairs = decoded.iter().map(|(name, value)| (*name, value.as_ref()));
-        T::deserialize(input::parameters(pairs)).map(Self).map_err(|_| Error::NotFound.into())
+        T::deserialize(input::Parameters::new(pairs)).map(Self).map_err(|_| Error::NotFound.into())
     }
 
     fn describe(operation: &mut Operation<'_>) {
@@ -84,8 +84,8 @@ impl<T: DeserializeOwned + JsonSchema> Input for InBody<T> {
     }
 }
 
-/// Says that the request may be repeated: what its use case does, it does once for an `Idempotency-Key`, which
-/// was read before.
+/// The mark of a route that honours `Idempotency-Key`. The dispatcher reads the header, and the use case acts once
+/// for each key.
 pub struct MayRepeat;
 
 impl Input for MayRepeat {
@@ -100,7 +100,7 @@ impl Input for MayRepeat {
     }
 }
 
-/// Says that the body names something, which may not be there for the key that asks.
+/// The mark of a route whose body names a resource, which may not exist or not be visible to the key.
 pub struct NamesInBody;
 
 impl Input for NamesInBody {
@@ -136,7 +136,7 @@ impl<A: Input, B: Input, C: Input> Input for (A, B, C) {
     }
 }
 
-/// An answer of JSON, and its status.
+/// A JSON response with its status.
 pub struct Json<T, const STATUS: u16 = 200>(pub T);
 
 impl<T: Serialize + JsonSchema, const STATUS: u16> Output for Json<T, STATUS> {
@@ -149,7 +149,8 @@ impl<T: Serialize + JsonSchema, const STATUS: u16> Output for Json<T, STATUS> {
     }
 }
 
-/// The same where the question or the answer holds a secret. It is no tool: what a model reads, others may keep.
+/// A JSON response of a route whose request or response contains a secret. The route is not a tool, because others
+/// may keep what a model reads.
 pub struct Confidential<T, const STATUS: u16 = 200>(pub T);
 
 impl<T: Serialize + JsonSchema, const STATUS: u16> Output for Confidential<T, STATUS> {
@@ -163,7 +164,7 @@ impl<T: Serialize + JsonSchema, const STATUS: u16> Output for Confidential<T, ST
     }
 }
 
-/// An answer that its status says all of.
+/// A response without a body.
 pub struct NoContent;
 
 impl Output for NoContent {
@@ -176,7 +177,7 @@ impl Output for NoContent {
     }
 }
 
-/// A whole number within these bounds, and which it is if nobody says.
+/// A whole number within these bounds, with its default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Whole<const MIN: i64, const MAX: i64, const DEFAULT: i64 = MIN>(pub i64);
 
@@ -187,9 +188,9 @@ impl<const MIN: i64, const MAX: i64, const DEFAULT: i64> Default for Whole<MIN, 
 }
 
 impl<'de, const MIN: i64, const MAX: i64, const DEFAULT: i64> Deserialize<'de> for Whole<MIN, MAX, DEFAULT> {
-    #[expect(clippy::cast_possible_truncation, reason = "what the cast cuts off is out of bounds")]
+    #[expect(clippy::cast_possible_truncation, reason = "a number that the cast changes is out of bounds")]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // JSON has one kind of number: 3.0 is as whole as 3. What is within the bounds is exact as an f64.
+        // JSON has one type of number: 3.0 is as whole as 3. An f64 is exact within the bounds.
         let number = f64::deserialize(deserializer).ok().filter(|number| number.fract() == 0.0);
         number
             .map(|number| number as i64)

@@ -1,7 +1,7 @@
 //! Reading an upload piece by piece: CSV (RFC 4180), a JSON array of objects, or JSON Lines. However large
 //! it is, no more of it is held than the row that is being read.
 
-use bitting_keys::domain::key::Name;
+use bitting_keys::domain::{json_input, key::Name};
 use csv_core::{ReadFieldResult, Reader as CsvReader};
 use serde_json::Value;
 
@@ -274,10 +274,7 @@ impl Json {
 
 fn parse(text: &[u8], columns: &mut Columns, row: i64) -> Result<Cells, BadRow> {
     check_count(row)?;
-    let read: DatasetRow = serde_json::from_slice(text).map_err(|error| {
-        let message = error.to_string();
-        bad(row, message.split(" at line ").next().unwrap_or_default())
-    })?;
+    let read: DatasetRow = json_input::read(text).map_err(|error| bad(row, error.to_string()))?;
     columns.to_cells(read, true).map_err(|message| bad(row, message))
 }
 

@@ -8,7 +8,7 @@ use bitting_http::{
 };
 use bitting_keys::{
     app::{Principal, error::Error},
-    domain::{key::Name, time::UnixMillis},
+    domain::{json_input, key::Name, time::UnixMillis},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json, value::RawValue};
@@ -48,9 +48,9 @@ fn trace(index: usize, json: Box<RawValue>, now: UnixMillis) -> Result<Trace, Er
         started_at: Option<String>,
     }
     let field = |name: &str| format!("traces[{index}]{name}");
-    let head: Head = serde_json::from_str(json.get()).map_err(|error| {
-        let message = error.to_string();
-        Error::invalid(&field(""), message.split(" at line ").next().unwrap_or_default())
+    let head: Head = json_input::read(json.get().as_bytes()).map_err(|error| {
+        let error = error.at(index).within("traces");
+        Error::invalid(&error.path, error.message("field"))
     })?;
     let started_at = match head.started_at {
         None => now,

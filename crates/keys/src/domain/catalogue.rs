@@ -9,7 +9,10 @@ use serde::{
     de::{Error, MapAccess, Visitor},
 };
 
-use crate::domain::scope::{Scope, Scopes};
+use crate::domain::{
+    json_input,
+    scope::{Scope, Scopes},
+};
 
 /// The action of every scope that only reads.
 pub const READ: &str = "read";
@@ -147,7 +150,7 @@ impl Catalogue {
     /// # Errors
     /// A message with the place and the fault.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let file: File = json_input::read(text.as_bytes()).map_err(|error| error.to_string())?;
         for (index, surface) in file.surfaces.iter().enumerate() {
             if file.surfaces.iter().take(index).any(|earlier| earlier == surface) {
                 return Err(format!("surfaces[{index}]: `{}` appears twice", surface.as_str()));
@@ -208,7 +211,7 @@ impl Catalogue {
         self.with_action(READ)
     }
 
-    /// Whether the catalogue contains this scope.
+    /// True if the catalogue contains this scope.
     pub fn contains(&self, scope: &Scope) -> bool {
         let resource = self.resources.iter().find(|(resource, _)| resource == scope.resource());
         resource.is_some_and(|(_, actions)| {
@@ -364,7 +367,7 @@ impl Catalogue {
     }
 }
 
-/// Whether a request can have this path, apart from `:name` and a last `*name`.
+/// True if a request can have this path, apart from `:name` and a last `*name`.
 fn is_path(path: &str) -> bool {
     let Some(segments) = path.strip_prefix('/') else { return false };
     let plain = |segment: &str| {
@@ -392,12 +395,12 @@ fn specificity(template: &str) -> Vec<u8> {
     template.split('/').map(rank).collect()
 }
 
-/// Whether two templates of the same specificity have the same texts at the same places.
+/// True if two templates of the same specificity have the same texts at the same places.
 fn overlap(first: &str, second: &str) -> bool {
     first.split('/').zip(second.split('/')).all(|(first, second)| first == second || first.starts_with([':', '*']))
 }
 
-/// Whether a template matches a path. A `:name` stands for one segment, a `*name` for the rest; neither may be
+/// True if a template matches a path. A `:name` stands for one segment, a `*name` for the rest; neither may be
 /// empty.
 fn matches(template: &str, path: &str) -> bool {
     let (mut templates, mut segments) = (template.split('/'), path.split('/'));
@@ -414,14 +417,14 @@ fn matches(template: &str, path: &str) -> bool {
     }
 }
 
-/// Whether a text is a scheme, a host and an optional port.
+/// True if a text is a scheme, a host and an optional port.
 pub fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte);
     !host.is_empty() && host.bytes().all(fits)
 }
 
-/// Whether a text is the name of a parameter or of a service binding.
+/// True if a text is the name of a parameter or of a service binding.
 fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
@@ -518,10 +521,11 @@ mod tests {
     #[test]
     fn parse_says_what_is_wrong_and_where() {
         for (text, says) in [
-            ("{", "line 1 column 1"),
-            ("[]", "line 1 column 2"),
-            (r#"{"resources": {}, "bundles": {}, "presets": [], "routes": []}"#, "missing field `surfaces`"),
-            (r#"{"surfaces": [], "resources": {}, "bundles": {}, "presets": []}"#, "missing field `routes`"),
+            ("{", "it ends too early"),
+            ("[]", "must be an object"),
+            ("{]", "a mistake at line 1, column 2"),
+            (r#"{"resources": {}, "bundles": {}, "presets": [], "routes": []}"#, "surfaces: is missing"),
+            (r#"{"surfaces": [], "resources": {}, "bundles": {}, "presets": []}"#, "routes: is missing"),
             (
                 r#"{"surfaces": [], "resources": {"a": {"x": "", "x": ""}}, "bundles": {}, "presets": [], "routes": []}"#,
                 "`x` appears twice",
@@ -536,7 +540,7 @@ mod tests {
         }
         for (pointer, value, says) in [
             ("/surfaces", json!(["mcp", "mcp"]), "surfaces[1]: `mcp` appears twice"),
-            ("/surfaces", json!(["shop"]), "unknown variant `shop`"),
+            ("/surfaces", json!(["shop"]), "surfaces[0]: must be one of `evaluations`, `braintrust`"),
             ("/evaluations/resources/audit", json!({ "read": "R" }), "evaluations.resources.audit: appears twice"),
             ("/evaluations/bundles/full", json!(null), "evaluations.bundles.full: appears twice"),
             ("/evaluations/resources/results", json!({}), "evaluations.resources.results: must list"),

@@ -10,6 +10,7 @@ pub mod feed;
 pub mod id;
 pub mod idempotency;
 pub mod json;
+pub mod json_input;
 pub mod jwt;
 pub mod key;
 pub mod key_list;

@@ -1,0 +1,570 @@
+//! A reader for JSON that people write, with plain words for what is wrong with it.
+//!
+//! [`InputError`] takes the place of serde's own errors: each kind of mistake reaches it as a call with the facts, and
+//! not as a text. [`Reader`] lays itself around a deserializer to add the path of the field and the type that is
+//! expected there.
+
+use std::{
+    cell::Cell,
+    fmt::{self, Display},
+};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{
+        self, DeserializeSeed, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+        value::StrDeserializer,
+    },
+    forward_to_deserialize_any,
+};
+
+/// The maximum number of names that an error lists.
+const MAX_NAMES: usize = 12;
+
+/// An error of the reader, with the path of the field that it is about.
+#[derive(Debug)]
+pub struct InputError {
+    /// The path of the field, such as `scopes[1]`; empty for the whole input.
+    pub path: String,
+    fault: Fault,
+}
+
+/// A kind of mistake.
+#[derive(Debug)]
+enum Fault {
+    /// A value of this type is in the wrong place. The expected type is not known.
+    Misplaced(&'static str),
+    /// The value is not what it must be.
+    Type(Must),
+    /// A field is missing.
+    Missing,
+    /// A field is not one of these.
+    Unknown(&'static [&'static str]),
+    /// A field appears twice.
+    Duplicate,
+    /// A value has a fault that its type describes.
+    Custom(String),
+    /// The input is not JSON, for this reason.
+    Syntax(String),
+}
+
+/// The values that a type allows.
+#[derive(Debug, Clone, Copy)]
+enum Must {
+    /// A description: "a list".
+    Be(&'static str),
+    /// One of these texts.
+    BeOneOf(&'static [&'static str]),
+}
+
+impl InputError {
+    fn new(fault: Fault) -> Self {
+        Self { path: String::new(), fault }
+    }
+
+    fn about(field: &str, fault: Fault) -> Self {
+        Self::new(fault).within(field)
+    }
+
+    /// Returns the mistake in the syntax, if the input is not JSON.
+    pub fn syntax(&self) -> Option<&str> {
+        match &self.fault {
+            Fault::Syntax(message) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// The same error, for a value in this field of an object.
+    #[must_use]
+    pub fn within(self, field: &str) -> Self {
+        let separator = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
+        let path = format!("{}{separator}{}", field.escape_debug(), self.path);
+        Self { path, ..self }
+    }
+
+    /// The same error, for a value at this index of a list.
+    #[must_use]
+    pub fn at(self, index: usize) -> Self {
+        let separator = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
+        let path = format!("[{index}]{separator}{}", self.path);
+        Self { path, ..self }
+    }
+
+    /// The same error, with the type that was expected where it arose.
+    fn or(self, must: Must) -> Self {
+        match self.fault {
+            Fault::Misplaced(_) if self.path.is_empty() => Self::new(Fault::Type(must)),
+            _ => self,
+        }
+    }
+
+    /// Describes the fault. `noun` is the word for a field: "field" or "parameter".
+    pub fn message(&self, noun: &str) -> String {
+        match &self.fault {
+            Fault::Misplaced(found) => format!("contains {found} in the wrong place"),
+            Fault::Type(Must::Be(description)) => format!("must be {description}"),
+            Fault::Type(Must::BeOneOf([name])) => format!("must be `{name}`"),
+            Fault::Type(Must::BeOneOf(names)) => format!("must be one of {}", quoted(names)),
+            Fault::Missing => "is missing".to_owned(),
+            Fault::Unknown(names) if names.is_empty() || names.len() > MAX_NAMES => {
+                format!("is not a {noun} here")
+            }
+            Fault::Unknown(names) => format!("is not a {noun} here; there are {}", quoted(names)),
+            Fault::Duplicate => "appears twice".to_owned(),
+            Fault::Custom(message) => message.clone(),
+            Fault::Syntax(message) => format!("is not JSON: {message}"),
+        }
+    }
+}
+
+fn quoted(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+impl Display for InputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message("field"))
+    }
+}
+
+impl std::error::Error for InputError {}
+
+impl de::Error for InputError {
+    fn custom<T: Display>(message: T) -> Self {
+        Self::new(Fault::Custom(message.to_string()))
+    }
+
+    fn invalid_type(found: Unexpected<'_>, _: &dyn Expected) -> Self {
+        Self::new(Fault::Misplaced(match found {
+            Unexpected::Bool(_) => "true or false",
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",
+            Unexpected::Str(_) => "a text",
+            Unexpected::Unit | Unexpected::Option => "null",
+            Unexpected::Seq => "a list",
+            Unexpected::Map => "an object",
+            _ => "a value",
+        }))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::invalid_type(found, expected)
+    }
+
+    fn invalid_length(_: usize, _: &dyn Expected) -> Self {
+        Self::new(Fault::Custom("has the wrong number of values".to_owned()))
+    }
+
+    fn unknown_variant(_: &str, names: &'static [&'static str]) -> Self {
+        Self::new(Fault::Type(Must::BeOneOf(names)))
+    }
+
+    fn unknown_field(field: &str, names: &'static [&'static str]) -> Self {
+        Self::about(field, Fault::Unknown(names))
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::about(field, Fault::Missing)
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Self::about(field, Fault::Duplicate)
+    }
+}
+
+/// Reads a value from JSON.
+///
+/// # Errors
+/// The first mistake. Mistakes of the syntax come before all others.
+pub fn read<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, InputError> {
+    check_syntax(json).map_err(|message| InputError::new(Fault::Syntax(message)))?;
+    let error = Cell::new(None);
+    T::deserialize(Reader { inner: &mut serde_json::Deserializer::from_slice(json), error: &error })
+}
+
+/// Checks that this is JSON. The error has the place of the first mistake.
+fn check_syntax(json: &[u8]) -> Result<(), String> {
+    let Err(error) = serde_json::from_slice::<Any>(json) else { return Ok(()) };
+    Err(match json {
+        [] => "it is empty".to_owned(),
+        _ if error.is_eof() => "it ends too early".to_owned(),
+        _ => format!("there is a mistake at line {}, column {}", error.line(), error.column()),
+    })
+}
+
+/// A deserializer whose errors are [`InputError`]s. The errors of the one inside have no room for these, so they pass
+/// it in the cell; without one there, the value has another type than expected.
+struct Reader<'a, D> {
+    inner: D,
+    error: &'a Cell<Option<InputError>>,
+}
+
+/// A seed or a visitor that gets a [`Reader`] for what it reads.
+struct Within<'a, T> {
+    inner: T,
+    error: &'a Cell<Option<InputError>>,
+}
+
+impl<T> Within<'_, T> {
+    /// Leaves an error in the cell.
+    fn leave<V, E: de::Error>(error: &Cell<Option<InputError>>, result: Result<V, InputError>) -> Result<V, E> {
+        result.map_err(|found| {
+            error.set(Some(found));
+            E::custom("")
+        })
+    }
+}
+
+/// Takes the error that was left in the cell.
+fn take<V, E>(error: &Cell<Option<InputError>>, result: Result<V, E>) -> Result<V, InputError> {
+    result.map_err(|_| error.take().unwrap_or_else(|| InputError::new(Fault::Misplaced("a value"))))
+}
+
+impl<'de, D: Deserializer<'de>> Reader<'_, D> {
+    /// Reads a text, a number, a Boolean or null.
+    fn scalar<V: Visitor<'de>>(self, visitor: V, must: Must) -> Result<V::Value, InputError> {
+        let scalar = self.inner.deserialize_any(ScalarVisitor).unwrap_or(Scalar::None);
+        let read = match scalar {
+            Scalar::Null => visitor.visit_unit(),
+            Scalar::Bool(value) => visitor.visit_bool(value),
+            Scalar::Signed(value) => visitor.visit_i64(value),
+            Scalar::Unsigned(value) => visitor.visit_u64(value),
+            Scalar::Float(value) => visitor.visit_f64(value),
+            Scalar::Borrowed(value) => visitor.visit_borrowed_str(value),
+            Scalar::Text(value) => visitor.visit_string(value),
+            Scalar::None => Err(InputError::new(Fault::Misplaced("a value"))),
+        };
+        read.map_err(|error| error.or(must))
+    }
+}
+
+/// Implements methods of a [`Deserializer`] that read a scalar.
+macro_rules! scalars {
+    ($($method:ident: $must:literal,)*) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InputError> {
+            self.scalar(visitor, Must::Be($must))
+        })*
+    };
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Reader<'_, D> {
+    type Error = InputError;
+
+    scalars! {
+        deserialize_bool: "true or false",
+        deserialize_i8: "a whole number from -128 to 127",
+        deserialize_i16: "a whole number from -32768 to 32767",
+        deserialize_i32: "a whole number from -2147483648 to 2147483647",
+        deserialize_i64: "a whole number",
+        deserialize_u8: "a whole number from 0 to 255",
+        deserialize_u16: "a whole number from 0 to 65535",
+        deserialize_u32: "a whole number from 0 to 4294967295",
+        deserialize_u64: "a whole number, at least 0",
+        deserialize_f32: "a number",
+        deserialize_f64: "a number",
+        deserialize_char: "one character",
+        deserialize_str: "a text",
+        deserialize_string: "a text",
+        deserialize_identifier: "a text",
+        deserialize_unit: "null",
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InputError> {
+        take(self.error, self.inner.deserialize_any(Within { inner: visitor, error: self.error }))
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InputError> {
+        take(self.error, self.inner.deserialize_ignored_any(visitor))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InputError> {
+        take(self.error, self.inner.deserialize_option(Within { inner: visitor, error: self.error }))
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, InputError> {
+        take(self.error, self.inner.deserialize_newtype_struct(name, Within { inner: visitor, error: self.error }))
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InputError> {
+        let read = take(self.error, self.inner.deserialize_seq(Within { inner: visitor, error: self.error }));
+        read.map_err(|error| error.or(Must::Be("a list")))
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, InputError> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, InputError> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InputError> {
+        let read = take(self.error, self.inner.deserialize_map(Within { inner: visitor, error: self.error }));
+        read.map_err(|error| error.or(Must::Be("an object")))
+    }
+
+    /// Reads an object only. serde would also read an array, as the values of the fields in their order.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, InputError> {
+        self.deserialize_map(visitor)
+    }
+
+    /// Reads the name of a variant. Variants with values are not for people to write.
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        names: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, InputError> {
+        self.scalar(NameVisitor(visitor), Must::BeOneOf(names))
+    }
+
+    forward_to_deserialize_any! { i128 u128 bytes byte_buf unit_struct }
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Within<'_, V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.expecting(f)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<V::Value, E> {
+        Self::leave(self.error, self.inner.visit_unit())
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<V::Value, E> {
+        Self::leave(self.error, self.inner.visit_none())
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<V::Value, E> {
+        Self::leave(self.error, self.inner.visit_bool(value))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<V::Value, E> {
+        Self::leave(self.error, self.inner.visit_i64(value))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<V::Value, E> {
+        Self::leave(self.error, self.inner.visit_u64(value))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<V::Value, E> {
+        Self::leave(self.error, self.inner.visit_f64(value))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<V::Value, E> {
+        Self::leave(self.error, self.inner.visit_str(value))
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, value: &'de str) -> Result<V::Value, E> {
+        Self::leave(self.error, self.inner.visit_borrowed_str(value))
+    }
+
+    fn visit_string<E: de::Error>(self, value: String) -> Result<V::Value, E> {
+        Self::leave(self.error, self.inner.visit_string(value))
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
+        Self::leave(self.error, self.inner.visit_some(Reader { inner, error: self.error }))
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
+        Self::leave(self.error, self.inner.visit_newtype_struct(Reader { inner, error: self.error }))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        Self::leave(self.error, self.inner.visit_seq(List { inner, error: self.error, index: 0 }))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        Self::leave(self.error, self.inner.visit_map(Object { inner, error: self.error, field: String::new() }))
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Within<'_, S> {
+    type Value = S::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
+        Self::leave(self.error, self.inner.deserialize(Reader { inner, error: self.error }))
+    }
+}
+
+/// A list, which adds its index to the errors of its values.
+struct List<'a, A> {
+    inner: A,
+    error: &'a Cell<Option<InputError>>,
+    index: usize,
+}
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for List<'_, A> {
+    type Error = InputError;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, InputError> {
+        let read = take(self.error, self.inner.next_element_seed(Within { inner: seed, error: self.error }));
+        let index = self.index;
+        self.index += 1;
+        read.map_err(|error| error.at(index))
+    }
+}
+
+/// An object, which adds its fields to the errors of their values.
+struct Object<'a, A> {
+    inner: A,
+    error: &'a Cell<Option<InputError>>,
+    field: String,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Object<'_, A> {
+    type Error = InputError;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, InputError> {
+        let Some(field) = take(self.error, self.inner.next_key())? else { return Ok(None) };
+        self.field = field;
+        let name: StrDeserializer<'_, InputError> = self.field.as_str().into_deserializer();
+        seed.deserialize(name).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, InputError> {
+        let read = take(self.error, self.inner.next_value_seed(Within { inner: seed, error: self.error }));
+        read.map_err(|error| error.within(&self.field))
+    }
+}
+
+/// Passes a text on as the name of a variant.
+struct NameVisitor<V>(V);
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for NameVisitor<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<V::Value, E> {
+        let name: StrDeserializer<'_, E> = name.into_deserializer();
+        self.0.visit_enum(name)
+    }
+}
+
+/// A value without parts.
+enum Scalar<'de> {
+    Null,
+    Bool(bool),
+    Signed(i64),
+    Unsigned(u64),
+    Float(f64),
+    Borrowed(&'de str),
+    Text(String),
+    /// The value is a list or an object.
+    None,
+}
+
+struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, a number, true, false or null")
+    }
+
+    fn visit_unit<E>(self) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Signed(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Unsigned(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Float(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(value.to_owned()))
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Borrowed(value))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(value))
+    }
+}
+
+/// JSON of any kind that was read to its end and is kept nowhere: a `Value` of a large body would take many times
+/// the memory.
+struct Any;
+
+impl<'de> Deserialize<'de> for Any {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Any {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Self, A::Error> {
+        while values.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self, A::Error> {
+        while entries.next_entry::<Self, Self>()?.is_some() {}
+        Ok(self)
+    }
+}

@@ -1,0 +1,348 @@
+//! Wrong input: the sentence and the field of each kind of mistake.
+
+use bitting_http::message::Body;
+use serde_json::{Value, json};
+
+use crate::support::{OPERATOR_SECRET, World, problem::assert_problem, request, routes::prepared};
+
+/// A request with a mistake, and the detail and the field of its refusal.
+type Case = (&'static str, &'static str, Value, &'static str, &'static str);
+
+/// Checks the refusals of requests that send JSON.
+#[track_caller]
+fn assert_refused(world: &World, key: &str, cases: impl IntoIterator<Item = Case>) {
+    for (method, path, body, detail, field) in cases {
+        let key = if path == "/v1/bootstrap" { OPERATOR_SECRET } else { key };
+        let answer = world.send(&request(method, path, key, &body));
+        assert_problem(&answer, 400, "validation_failed");
+        assert_eq!((answer.detail().as_str(), answer.field().as_str()), (detail, field), "{method} {path} {body}");
+    }
+}
+
+#[test]
+fn missing_or_unknown_field_is_told_in_plain_words() {
+    let (world, owner, _) = prepared();
+    assert_refused(
+        &world,
+        &owner,
+        [
+            ("POST", "/v1/keys", json!({}), "`name`: is missing.", "name"),
+            ("POST", "/v1/keys", json!({ "name": "n" }), "`scopes`: is missing.", "scopes"),
+            ("POST", "/v1/bootstrap", json!({ "organization": "o" }), "`email`: is missing.", "email"),
+            (
+                "POST",
+                "/v1/keys",
+                json!({ "name": "n", "scope": [] }),
+                "`scope`: is not a field here; there are `name`, `scopes`, `kind`, `project_id`, `label`, \
+                 `expires_at`, `expires_in_days`, `metadata`.",
+                "scope",
+            ),
+            (
+                "PATCH",
+                "/v1/organizations/self",
+                json!({ "a\nb": 1 }),
+                "`a\\nb`: is not a field here; there are `name`, `default_expiry_days`, `longest_expiry_days`, \
+                 `max_keys_per_user`, `audit_retention_days`, `trace_retention_days`, `suspended`, `subscription`, \
+                 `credits`.",
+                "a\\nb",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn value_of_another_type_is_told_in_plain_words() {
+    let (world, owner, _) = prepared();
+    assert_refused(
+        &world,
+        &owner,
+        [
+            ("POST", "/v1/keys", json!({ "name": "n", "scopes": "a:b" }), "`scopes`: must be a list.", "scopes"),
+            ("POST", "/v1/keys", json!({ "name": "n", "scopes": { "a": 1 } }), "`scopes`: must be a list.", "scopes"),
+            ("POST", "/v1/keys", json!({ "name": "n", "scopes": null }), "`scopes`: must be a list.", "scopes"),
+            ("POST", "/v1/keys", json!({ "name": 5, "scopes": [] }), "`name`: must be a text.", "name"),
+            ("POST", "/v1/keys", json!({ "name": [], "scopes": [] }), "`name`: must be a text.", "name"),
+            (
+                "POST",
+                "/v1/keys",
+                json!({ "name": "n", "scopes": ["a:b", 1] }),
+                "`scopes[1]`: must be a text.",
+                "scopes[1]",
+            ),
+            (
+                "POST",
+                "/v1/keys",
+                json!({ "name": "n", "scopes": [], "metadata": [] }),
+                "`metadata`: must be an object.",
+                "metadata",
+            ),
+            (
+                "POST",
+                "/v1/keys",
+                json!({ "name": "n", "scopes": [], "expires_in_days": "1" }),
+                "`expires_in_days`: must be a whole number from 1 to 36500.",
+                "expires_in_days",
+            ),
+            (
+                "POST",
+                "/v1/keys",
+                json!({ "name": "n", "scopes": [], "expires_at": 1 }),
+                "`expires_at`: must be a text.",
+                "expires_at",
+            ),
+            (
+                "PATCH",
+                "/v1/organizations/self",
+                json!({ "suspended": "yes" }),
+                "`suspended`: must be true or false.",
+                "suspended",
+            ),
+            ("PATCH", "/v1/organizations/self", json!({ "name": null }), "`name`: must be a text.", "name"),
+            ("POST", "/v1/keys", json!([]), "The body must be an object.", ""),
+            ("POST", "/v1/keys", json!("name"), "The body must be an object.", ""),
+        ],
+    );
+}
+
+#[test]
+fn value_that_is_none_of_a_few_is_told_in_plain_words() {
+    let (world, owner, _) = prepared();
+    assert_refused(
+        &world,
+        &owner,
+        [
+            (
+                "POST",
+                "/v1/organizations/self/invitations",
+                json!({ "email": "a@example.com", "role": "king" }),
+                "`role`: must be one of `member`, `admin`, `owner`.",
+                "role",
+            ),
+            (
+                "POST",
+                "/v1/organizations/self/invitations",
+                json!({ "email": "a@example.com", "role": 1 }),
+                "`role`: must be one of `member`, `admin`, `owner`.",
+                "role",
+            ),
+            (
+                "POST",
+                "/v1/keys/verify",
+                json!({ "key": "k", "freshness": { "strong": null } }),
+                "`freshness`: must be one of `bounded`, `strong`.",
+                "freshness",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn mistake_within_a_value_is_told_with_its_path() {
+    let (world, owner, _) = prepared();
+    assert_refused(
+        &world,
+        &owner,
+        [
+            (
+                "POST",
+                "/api/datasets",
+                json!({ "name": "n", "columns": [{ "name": "a" }, {}] }),
+                "`columns[1].name`: is missing.",
+                "columns[1].name",
+            ),
+            ("POST", "/api/datasets", json!({ "name": "n", "rows": [1] }), "`rows[0]`: must be an object.", "rows[0]"),
+            (
+                "POST",
+                "/api/evaluations",
+                json!({ "name": "n", "judge": { "type": "oracle" } }),
+                "`judge.type`: must be one of `exact_match`, `normalized_match`, `contains`, `regex`, \
+                 `json_schema`, `numeric_range`, `length`, `token_overlap`, `model`.",
+                "judge.type",
+            ),
+            (
+                "POST",
+                "/api/evaluations",
+                json!({ "name": "n", "judge": {} }),
+                "`judge.type`: is missing.",
+                "judge.type",
+            ),
+            (
+                "POST",
+                "/api/evaluations",
+                json!({ "name": "n", "judge": { "type": "exact_match", "column": 5 } }),
+                "`judge`: contains a number in the wrong place.",
+                "judge",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn field_that_appears_twice_is_told_in_plain_words() {
+    let (world, owner, _) = prepared();
+    let mut request = request("POST", "/v1/keys", &owner, &Value::Null);
+    request.body = Body::Bytes(br#"{"name": "a", "name": "b", "scopes": []}"#.to_vec());
+    let answer = world.send(&request);
+    assert_problem(&answer, 400, "validation_failed");
+    assert_eq!((answer.detail().as_str(), answer.field().as_str()), ("`name`: appears twice.", "name"));
+}
+
+#[test]
+fn mistake_in_the_syntax_is_told_with_its_place() {
+    let (world, owner, _) = prepared();
+    for (text, detail) in [
+        ("", "The body is not JSON: it is empty."),
+        ("{\"name\":", "The body is not JSON: it ends too early."),
+        ("{\n  \"name\" \"n\"\n}", "The body is not JSON: there is a mistake at line 2, column 10."),
+        ("{} {}", "The body is not JSON: there is a mistake at line 1, column 4."),
+    ] {
+        let mut request = request("POST", "/v1/keys", &owner, &Value::Null);
+        request.body = Body::Bytes(text.as_bytes().to_vec());
+        let answer = world.send(&request);
+        assert_problem(&answer, 400, "malformed_json");
+        assert_eq!(answer.detail(), detail, "{text}");
+    }
+}
+
+#[test]
+fn mistake_in_a_query_is_told_in_plain_words() {
+    let (world, owner, targets) = prepared();
+    let events = format!("/v1/keys/{}/events?foo=1", targets.id);
+    for (path, detail, field) in [
+        (&*events, "`foo`: is not a parameter here; there are `limit`, `starting_after`.", "foo"),
+        (
+            "/v1/keys?foo=1",
+            "`foo`: is not a parameter here; there are `limit`, `starting_after`, `ending_before`, `name`, `id`, \
+             `user_id`, `prefix`, `project_id`, `status`.",
+            "foo",
+        ),
+        ("/v1/keys?limit=many", "`limit`: must be a whole number from 0 to 1000.", "limit"),
+        (
+            "/v1/keys?status=good",
+            "`status`: must be one of `active`, `disabled`, `expired`, `revoked`, `all`.",
+            "status",
+        ),
+        ("/v1/audit-events?refused=perhaps", "`refused`: must be true or false.", "refused"),
+        ("/v1/audit-events?starting_after=x", "`starting_after`: must be a whole number.", "starting_after"),
+        ("/trulayer/v1/traces?foo=1", "`foo`: is not a parameter here; there are `limit`, `cursor`.", "foo"),
+        ("/braintrust/v1/api_key?ids=x", "`ids`: must be a key id, or several.", "ids"),
+    ] {
+        let answer = world.get(path, &owner);
+        assert_problem(&answer, 400, "validation_failed");
+        assert_eq!((answer.detail().as_str(), answer.field().as_str()), (detail, field), "{path}");
+    }
+}
+
+#[test]
+fn mistake_on_the_surface_of_a_vendor_is_told_in_plain_words() {
+    let (world, owner, _) = prepared();
+    assert_refused(
+        &world,
+        &owner,
+        [
+            ("POST", "/braintrust/v1/api_key", json!({}), "`name`: is missing.", "name"),
+            ("POST", "/braintrust/v1/api_key", json!({ "name": 1 }), "`name`: must be a text.", "name"),
+            ("POST", "/confident/v1/organization/api-keys", json!({}), "`name`: is missing.", "name"),
+            (
+                "POST",
+                "/confident/v2/organization/api-keys",
+                json!({ "name": "n", "expiresInDays": "1" }),
+                "`expiresInDays`: must be a whole number.",
+                "expiresInDays",
+            ),
+            (
+                "POST",
+                "/trulayer/v1/apikeys",
+                json!({ "name": "n", "foo": 1 }),
+                "`foo`: is not a field here; there are `name`, `scope`, `scopes`.",
+                "foo",
+            ),
+            (
+                "POST",
+                "/trulayer/v1/apikeys",
+                json!({ "name": "n", "scope": "write" }),
+                "`scope`: must be one of `full`, `query_only`.",
+                "scope",
+            ),
+            (
+                "POST",
+                "/trulayer/v1/apikeys",
+                json!({ "name": "n", "scopes": ["write"] }),
+                "`scopes[0]`: must be `query`.",
+                "scopes[0]",
+            ),
+            ("POST", "/trulayer/v1/ingest/batch", json!({ "traces": {} }), "`traces`: must be a list.", "traces"),
+            (
+                "POST",
+                "/trulayer/v1/ingest/batch",
+                json!({ "traces": [1] }),
+                "`traces[0]`: must be an object.",
+                "traces[0]",
+            ),
+            (
+                "POST",
+                "/trulayer/v1/ingest/batch",
+                json!({ "traces": [{}] }),
+                "`traces[0].id`: is missing.",
+                "traces[0].id",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn mistake_in_a_message_of_the_model_context_protocol_is_told_in_plain_words() {
+    let (world, owner, _) = prepared();
+    let call = |message: &Value| world.send(&request("POST", "/mcp", &owner, message));
+    for (message, detail) in [
+        (json!({ "jsonrpc": "2.0" }), "`method`: is missing."),
+        (json!({ "jsonrpc": "1.0", "method": "ping" }), "`jsonrpc`: must be `2.0`."),
+        (json!({ "jsonrpc": "2.0", "id": 1, "method": 1 }), "`method`: must be a text."),
+        (json!({ "jsonrpc": "2.0", "id": 1, "method": "ping", "params": [] }), "`params`: must be an object."),
+        (json!({ "jsonrpc": "2.0", "id": {}, "method": "ping" }), "`id`: must be a text or a whole number."),
+        (
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "ping", "foo": 1 }),
+            "`foo`: is not a field here; there are `jsonrpc`, `id`, `method`, `params`.",
+        ),
+    ] {
+        let answer = call(&message);
+        assert_problem(&answer, 400, "validation_failed");
+        assert_eq!(answer.detail(), detail, "{message}");
+    }
+    for (name, arguments, detail) in [
+        ("keys_list", json!({ "limit": "many" }), "`limit`: must be a whole number from 0 to 1000."),
+        ("keys_list", json!({ "foo": 1 }), "`foo`: is not an argument of this tool."),
+        ("datasets_create", json!({ "name": 1 }), "`name`: must be a text."),
+        (
+            "datasets_create",
+            json!({ "name": "n", "foo": 1 }),
+            "`foo`: is not a field here; there are `name`, `description`, `columns`, `rows`.",
+        ),
+        ("datasets_get", json!({}), "`dataset`: is missing."),
+        ("datasets_get", json!({ "dataset": {} }), "`dataset`: must be a text, a number, true or false."),
+    ] {
+        let params = json!({ "name": name, "arguments": arguments });
+        let answer = call(&json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }));
+        let text = answer.json["result"]["content"][0]["text"].as_str().unwrap_or_default();
+        let problem: Value = serde_json::from_str(text).unwrap_or_default();
+        assert_eq!(problem["detail"], detail, "{}", answer.json);
+    }
+}
+
+#[test]
+fn missing_scope_is_named_in_the_challenge_on_every_surface() {
+    let (world, owner, _) = prepared();
+    let (_, nothing) = world.create(&owner, "nothing", &[]);
+    for path in [
+        "/v1/keys",
+        "/braintrust/v1/api_key",
+        "/trulayer/v1/apikeys",
+        "/confident/v1/organization/api-keys",
+        "/confident/v2/organization/api-keys",
+    ] {
+        let answer = world.get(path, &nothing);
+        assert_problem(&answer, 403, "insufficient_scope");
+        let challenge = "Bearer realm=\"bitting\", error=\"insufficient_scope\", scope=\"api-keys:read\"";
+        assert_eq!(answer.header("www-authenticate"), Some(challenge), "{path}");
+    }
+}
