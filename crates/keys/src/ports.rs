@@ -177,14 +177,14 @@ pub trait Upstream {
 
 /// A rate limiter.
 pub trait Limiter {
-    /// Whether another attempt from this address is within the operator's limit. The platform defines the precision
+    /// True if another attempt from this address is within the operator's limit. The platform defines the precision
     /// of the count; if it cannot count, it admits the attempt.
     fn admits(&self, address: String) -> LocalFuture<'_, bool>;
 }
 
 /// The verification of signatures.
 pub trait Verifier {
-    /// Whether this is the key's signature of these bytes: RSASSA-PKCS1-v1_5 with SHA-256.
+    /// True if this is the key's signature of these bytes: RSASSA-PKCS1-v1_5 with SHA-256.
     ///
     /// # Errors
     /// The platform's message, for the log: the key is not a valid one.

@@ -18,7 +18,7 @@ use crate::{
 const FIRST_LINK_MS: i64 = DAY_MS;
 
 impl App {
-    /// Whether this is the operator's secret. Digests are compared, in constant time, so that the duration reveals
+    /// True if this is the operator's secret. Digests are compared, in constant time, so that the duration reveals
     /// neither the secret's characters nor its length.
     pub fn is_operator(&self, secret: &str) -> bool {
         self.config.operator_secret.as_ref().is_some_and(|expected| {

@@ -81,7 +81,7 @@ impl Error {
         Self::Invalid { field: Some(field.to_owned()), message: message.into() }
     }
 
-    /// Whether the caller may no longer do this. Such a caller does not see earlier results either.
+    /// True if the caller may no longer do this. Such a caller does not see earlier results either.
     pub fn access_lost(&self) -> bool {
         matches!(self, Self::NotFound | Self::Forbidden { .. })
     }

@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-/// Whether one expiry is later than another; `None` is never.
+/// True if one expiry is later than another; `None` is never.
 pub fn expires_later(this: Option<UnixMillis>, other: Option<UnixMillis>) -> bool {
     other.is_some_and(|other| this.is_none_or(|this| this > other))
 }

@@ -121,7 +121,7 @@ impl Isolate {
         );
     }
 
-    /// Whether this key's snapshot is due to be written to KV. If so, the next interval begins at `now`.
+    /// True if this key's snapshot is due to be written to KV. If so, the next interval begins at `now`.
     pub fn claim_cache_write(&self, digest: Digest, now: UnixMillis) -> bool {
         let mut snapshots = self.snapshots.borrow_mut();
         let Some(entry) = snapshots.get_mut(&digest) else {
@@ -134,7 +134,7 @@ impl Isolate {
         due
     }
 
-    /// Whether a read of the database less than `max_age_ms` ago found no key with this digest.
+    /// True if a read of the database less than `max_age_ms` ago found no key with this digest.
     pub fn is_unknown(&self, digest: Digest, now: UnixMillis, max_age_ms: i64) -> bool {
         let asked_at = self.unknown.borrow_mut().get(&digest).copied();
         asked_at.is_some_and(|asked_at| (0..max_age_ms).contains(&now.ms_since(asked_at)))
@@ -186,8 +186,8 @@ impl Isolate {
         None
     }
 
-    /// Whether to start a refresh of the feed now. Only one runs at a time, but one that was cut off blocks the
-    /// next for at most `patience_ms`.
+    /// Claims a refresh of the feed, and returns true if it may start now. Only one runs at a time, but one that
+    /// was cut off blocks the next for at most `patience_ms`.
     pub fn claim_refresh(&self, now: UnixMillis, patience_ms: i64) -> bool {
         let free = self.refresh_started_at.get().is_none_or(|at| has_elapsed(at, patience_ms, now));
         if free {
@@ -222,7 +222,7 @@ impl Isolate {
     }
 }
 
-/// Whether this time since `at` is over. It also is if the clock was set back to before `at`.
+/// True if this time since `at` is over. It also is if the clock was set back to before `at`.
 fn has_elapsed(at: UnixMillis, ms: i64, now: UnixMillis) -> bool {
     !(0..ms).contains(&now.ms_since(at))
 }

@@ -30,7 +30,7 @@ pub fn organization_of(principal: &Principal, requested: Option<OrganizationId>)
     }
 }
 
-/// Whether a caller administers the operator's own organization.
+/// True if a caller administers the operator's own organization.
 fn operates(principal: &Principal) -> bool {
     let caller = &principal.snapshot;
     caller.operator && caller.role >= Role::Admin && caller.project_id.is_none()

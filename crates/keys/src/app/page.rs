@@ -7,7 +7,7 @@ use crate::domain::key_list::KeyCursor;
 pub struct Page<T> {
     /// The items of the page.
     pub items: Vec<T>,
-    /// Whether there are more items in the direction of the paging.
+    /// True if there are more items in the direction of the paging.
     pub has_more: bool,
 }
 

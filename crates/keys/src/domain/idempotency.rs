@@ -77,7 +77,7 @@ impl Repeatable {
         hex::encode(self.fingerprint)
     }
 
-    /// Whether the secret can be shown again.
+    /// True if the secret can be shown again.
     pub fn can_show_again(&self) -> bool {
         self.caller.is_some()
     }

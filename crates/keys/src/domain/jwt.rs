@@ -86,7 +86,7 @@ impl Jwt {
 }
 
 impl Claims {
-    /// Whether the claims are for this issuer, this audience and this instant.
+    /// True if the claims are for this issuer, this audience and this instant.
     pub fn hold(&self, issuer: &str, audience: &str, now: UnixMillis) -> bool {
         let to_us = match &self.aud {
             Audience::One(name) => name == audience,

@@ -145,7 +145,7 @@ pub struct KeyChange {
     pub metadata: Option<Map<String, Value>>,
     /// The expiry; `Some(None)` for never.
     pub expires_at: Option<Option<UnixMillis>>,
-    /// Whether the key is enabled.
+    /// True if the key is enabled.
     pub enabled: Option<bool>,
 }
 

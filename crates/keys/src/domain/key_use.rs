@@ -9,7 +9,7 @@ use crate::domain::{id::KeyId, time::UnixMillis};
 pub struct SecretUses {
     /// The key.
     pub id: KeyId,
-    /// Whether the outgoing secret was used.
+    /// True if the outgoing secret was used.
     pub outgoing: bool,
     /// The time of the last use.
     pub at: UnixMillis,

@@ -108,7 +108,7 @@ pub struct OrganizationChange {
     /// The new value of [`Organization::trace_retention_days`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_retention_days: Option<Option<i64>>,
-    /// Whether the organization is suspended.
+    /// True if the organization is suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspended: Option<bool>,
     /// The new value of [`Organization::subscription`].
@@ -120,7 +120,7 @@ pub struct OrganizationChange {
 }
 
 impl OrganizationChange {
-    /// Whether it changes a field that only the operator may change.
+    /// True if it changes a field that only the operator may change.
     pub fn is_operators(&self) -> bool {
         self.suspended.is_some() || self.subscription.is_some() || self.credits.is_some()
     }

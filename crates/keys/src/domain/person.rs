@@ -82,7 +82,7 @@ pub struct Membership {
 pub struct RoleRemoval {
     /// The roles that the caller may take.
     pub roles: Vec<Role>,
-    /// Whether the organization may be left without a key that can manage keys.
+    /// True if the organization may be left without a key that can manage keys.
     pub force: bool,
 }
 

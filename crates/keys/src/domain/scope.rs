@@ -33,7 +33,7 @@ impl Scope {
         self.0.split_once(':').map_or("", |(_, action)| action)
     }
 
-    /// Whether this scope grants `required`.
+    /// True if this scope grants `required`.
     pub fn grants(&self, required: &Self) -> bool {
         self == required || (self.action() == "*" && self.resource() == required.resource())
     }
@@ -81,7 +81,7 @@ pub enum Scopes {
 }
 
 impl Scopes {
-    /// Whether these scopes grant `required`.
+    /// True if these scopes grant `required`.
     pub fn grant(&self, required: &Scope) -> bool {
         match self {
             Self::Full => true,
@@ -94,7 +94,7 @@ impl Scopes {
         required.iter().filter(|scope| !self.grant(scope)).cloned().collect()
     }
 
-    /// Whether a key with these scopes could do everything that a key with `other` could.
+    /// True if a key with these scopes could do everything that a key with `other` could.
     pub fn cover(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Full, _) => true,

@@ -41,7 +41,7 @@ pub struct Snapshot {
     pub key_id: KeyId,
     /// The key's organization.
     pub organization_id: OrganizationId,
-    /// Whether that is the operator's own organization, whose keys may verify keys of all organizations.
+    /// True if that is the operator's own organization, whose keys may verify keys of all organizations.
     pub operator: bool,
     /// The organization's policy for new keys.
     pub policy: Policy,

@@ -57,7 +57,7 @@ pub fn get(id: OrganizationId) -> Query<Option<Organization>> {
     Query::first(statement!(format!("SELECT {COLUMNS} FROM organizations WHERE id = :id"), id))
 }
 
-/// Whether the organization exists.
+/// True if the organization exists.
 pub fn exists(id: OrganizationId) -> Query<bool> {
     Query::any(statement!("SELECT 1 FROM organizations WHERE id = :id", id))
 }

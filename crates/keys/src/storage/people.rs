@@ -58,7 +58,7 @@ pub fn get(organization_id: OrganizationId, user_id: UserId) -> Query<Option<Mem
     Query::first(statement!(format!("{SELECT} AND user_id = :user_id"), organization_id, user_id))
 }
 
-/// Whether a person with this address is a member.
+/// True if a person with this address is a member.
 pub fn is_member(organization_id: OrganizationId, email: &Email) -> Query<bool> {
     Query::any(statement!(format!("{SELECT} AND email = :email"), organization_id, email))
 }
@@ -71,7 +71,7 @@ pub fn memberships(email: &Email) -> Query<Vec<Membership>> {
     Query::rows(statement!(sql, email))
 }
 
-/// Whether this user is the organization's only owner.
+/// True if this user is the organization's only owner.
 pub fn is_last_owner(organization_id: OrganizationId, user_id: UserId) -> Query<bool> {
     let sql = format!(
         "SELECT 1 FROM memberships WHERE organization_id = :organization_id AND user_id = :user_id AND {LAST_OWNER}"

@@ -101,7 +101,7 @@ pub fn members(organization_id: OrganizationId, id: TeamId, limit: i64) -> Query
     Query::rows(statement!(sql, organization_id, id, limit))
 }
 
-/// Whether this user is in a team.
+/// True if this user is in a team.
 pub fn has_member(organization_id: OrganizationId, id: TeamId, user_id: UserId) -> Query<bool> {
     let sql = "SELECT 1 FROM team_members \
                WHERE team_id = :id AND user_id = :user_id AND organization_id = :organization_id";
