@@ -1,4 +1,4 @@
-//! The one way in: a request is for the API, for the settings pages, or for a route of the operator's.
+//! The entry point: leads a request to the API, to the settings pages, or to one of the operator's routes.
 
 #[cfg(feature = "evaluations")]
 use std::rc::Rc;
@@ -110,7 +110,7 @@ fn page(_: &App, _: &Request, _: &str) -> std::future::Ready<Option<Response>> {
     std::future::ready(None)
 }
 
-/// Answers everybody for a deployment whose configuration cannot be read; `message` is for the log alone.
+/// Answers any request to a deployment whose configuration cannot be read. `message` is for the log only.
 pub fn misconfigured(request: &Request, message: &str, clock: &dyn Clock, entropy: &dyn Entropy) -> Response {
     let id = request_id(request, clock, entropy);
     log::error!("the configuration is wrong: {message} (request {id})");
@@ -127,10 +127,10 @@ fn named(mut response: Response, request_id: String) -> Response {
     response
 }
 
-/// Reads the settings of the parts that the core does not know; `get` gives a variable or a secret by its name.
+/// Reads the settings of the parts outside of the core. `get` returns a variable or a secret by its name.
 ///
 /// # Errors
-/// The variable that is wrong, and what it must be.
+/// A message about the wrong variable.
 pub fn extensions(get: impl Fn(&str) -> Option<String>) -> Result<Extensions, String> {
     let extensions = Extensions::default();
     #[cfg(feature = "evaluations")]
@@ -140,10 +140,10 @@ pub fn extensions(get: impl Fn(&str) -> Option<String>) -> Result<Extensions, St
     Ok(extensions)
 }
 
-/// Whether the catalogue fits to this build, to its routes and to its pages.
+/// Checks that the catalogue matches this build, its routes and its pages.
 ///
 /// # Errors
-/// The surface or the scope that is missing, or the operator's route that is in the way.
+/// A message about a surface or a scope that is missing, or an operator's route whose path is taken.
 pub fn check(catalogue: &Catalogue) -> Result<(), String> {
     for surface in Surface::ALL {
         let (wanted, built) = (catalogue.surfaces.contains(&surface), SURFACES.contains(&surface));

@@ -1,4 +1,4 @@
-//! The Worker's events. Wires the platform to the core and does nothing else.
+//! The Worker's events: wires the platform to the core and does nothing else.
 
 use std::{cell::OnceCell, panic, rc::Rc};
 
@@ -22,16 +22,15 @@ use crate::{
 };
 
 thread_local! {
-    /// What outlives a request. The configuration is part of the deployment, so it cannot change
-    /// while an isolate lives.
+    /// The state of the isolate. The configuration is part of the deployment, so it cannot change while an isolate lives.
     static STATE: OnceCell<(Rc<Config>, Extensions, Rc<Isolate>)> = const { OnceCell::new() };
 }
 
 #[event(start)]
 fn start() {
     crate::platform::log::init();
-    // The worker crate's own hook marks the instance as broken, so that the next call gets a new one:
-    // it must run, too, and `set_once` would take its place.
+    // The worker crate's own hook marks the instance as broken, so that the next call gets a new one. It must run,
+    // too, and `set_once` would replace it.
     let mark_as_broken = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         console_error_panic_hook::hook(info);
@@ -50,7 +49,7 @@ async fn fetch(request: worker::Request, env: Env, context: Context) -> worker::
 
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
-    let app = match app(&env, Rc::new(Nothing)) {
+    let app = match app(&env, Rc::new(NoBackground)) {
         Ok(app) => app,
         Err(message) => return log::error!("the configuration is wrong, so nothing is swept: {message}"),
     };
@@ -60,17 +59,17 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
     }
 }
 
-/// A sweep leaves no work behind.
-struct Nothing;
+/// A background for sweeps, which leave no work behind.
+struct NoBackground;
 
-impl Background for Nothing {
+impl Background for NoBackground {
     fn spawn(&self, _work: LocalFuture<'static, ()>) {}
 }
 
-/// The core over this platform.
+/// Builds the core on this platform.
 ///
 /// # Errors
-/// The variable that is wrong, and what it must be.
+/// A message about the wrong variable.
 fn app(env: &Env, background: Rc<dyn Background>) -> Result<App, String> {
     let (config, extensions, isolate) = STATE.with(|state| {
         if let Some(state) = state.get() {

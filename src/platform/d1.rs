@@ -4,7 +4,7 @@ use bitting_keys::ports::{Database, DatabaseError, LocalFuture, Param, Row, Stat
 use wasm_bindgen::JsValue;
 use worker::{D1Database, Env};
 
-/// The binding `DB`, looked up when it is needed: most verifications do not need it.
+/// The binding `DB`, looked up for each batch, because most verifications do not need it.
 pub(crate) struct D1(pub(crate) Env);
 
 impl Database for D1 {
@@ -27,7 +27,7 @@ fn prepare(database: &D1Database, statement: &Statement) -> worker::Result<worke
     database.prepare(statement.sql.as_str()).bind(&params)
 }
 
-/// D1 takes doubles alone: a `BigInt`, which is what an `i64` becomes by itself, is an error.
+/// Converts a parameter. D1 accepts numbers only as doubles, and an `i64` would become a `BigInt`.
 #[expect(clippy::cast_precision_loss, reason = "times and counts stay far below 2^53")]
 fn to_js(param: &Param) -> JsValue {
     match param {
@@ -37,7 +37,7 @@ fn to_js(param: &Param) -> JsValue {
     }
 }
 
-/// What D1 says. The crate's own text for its errors is that of their cause, which not all of them have.
+/// Returns the message of D1. The crate's own text is that of the cause, which some errors lack.
 fn message(error: &worker::Error) -> String {
     match error {
         worker::Error::D1(error) => {

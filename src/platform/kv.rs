@@ -3,7 +3,7 @@
 use bitting_keys::ports::{Cache, LocalFuture};
 use worker::Env;
 
-/// The binding `CACHE`, looked up when it is needed.
+/// The binding `CACHE`, looked up for each use.
 pub(crate) struct Kv(pub(crate) Env);
 
 impl Cache for Kv {

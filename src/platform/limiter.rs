@@ -3,7 +3,7 @@
 use bitting_keys::ports::{Limiter, LocalFuture};
 use worker::Env;
 
-/// The binding `SIGN_IN_ATTEMPTS`. It counts in each of Cloudflare's places for itself, and not exactly.
+/// The binding `SIGN_IN_ATTEMPTS`. Each location of Cloudflare has a count of its own, which is not exact.
 pub(crate) struct RateLimit(pub(crate) Env);
 
 impl Limiter for RateLimit {

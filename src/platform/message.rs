@@ -1,4 +1,4 @@
-//! Requests and answers, between workerd's form and the core's.
+//! Conversion of requests and responses between workerd and the core.
 
 use std::{any::Any, cell::Cell, rc::Rc};
 
@@ -11,16 +11,15 @@ use futures_util::{
 };
 use worker::{ByteStream, Error, ResponseBuilder, web_sys::ReadableStream};
 
-/// The request as the core reads it.
+/// Converts a request for the core.
 pub(crate) fn read(request: &worker::Request) -> Request {
     let url = request.inner().url();
-    // The origin ends at the third slash. To have the URL parsed would bring the tables of all the names
-    // that there are into the Worker.
+    // The origin ends at the third slash. A URL parser would add its tables of domain names to the Worker.
     let origin = url.match_indices('/').nth(2).and_then(|(end, _)| url.get(..end)).unwrap_or(&url).to_owned();
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let query = query.split_once('#').map_or(query, |(query, _)| query).to_owned();
     Request {
-        // `Method` of the worker crate turns what it does not know into GET; the inner request does not.
+        // `Method` of the worker crate turns unknown methods into GET; the inner request does not.
         method: request.inner().method(),
         origin,
         path: request.path(),
@@ -33,7 +32,7 @@ pub(crate) fn read(request: &worker::Request) -> Request {
     }
 }
 
-/// A body as workerd holds it.
+/// A body as a stream of workerd.
 pub(crate) struct Readable {
     stream: ReadableStream,
     read: Cell<bool>,
@@ -44,17 +43,17 @@ impl Readable {
         Rc::new(Self { stream, read: Cell::new(false) })
     }
 
-    /// What the core hands back.
-    pub(crate) fn of(stream: &Rc<dyn ByteSource>) -> worker::Result<&ReadableStream> {
-        let stream: &dyn Any = &**stream;
-        let readable = stream.downcast_ref::<Self>().map(|readable| &readable.stream);
-        readable.ok_or_else(|| Error::RustError("a body that is not workerd's".to_owned()))
+    /// Returns the stream of workerd behind a source that the core passes back.
+    pub(crate) fn stream(source: &Rc<dyn ByteSource>) -> worker::Result<&ReadableStream> {
+        let source: &dyn Any = &**source;
+        let readable = source.downcast_ref::<Self>().map(|readable| &readable.stream);
+        readable.ok_or_else(|| Error::RustError("the body is not a stream of workerd".to_owned()))
     }
 }
 
 impl ByteSource for Readable {
     fn pieces(&self) -> LocalBoxStream<'_, Result<Vec<u8>, String>> {
-        // workerd would trap, or say that there is nothing.
+        // For a second read workerd would trap, or return nothing.
         if self.read.replace(true) {
             return stream::once(ready(Err("the body was read before".to_owned()))).boxed_local();
         }
@@ -62,20 +61,20 @@ impl ByteSource for Readable {
     }
 }
 
-/// The answer as workerd sends it.
+/// Converts a response for workerd.
 pub(crate) fn write(response: Response) -> worker::Result<worker::Response> {
     let mut builder = ResponseBuilder::new().with_status(response.status);
     for (name, value) in &response.headers {
         builder = builder.with_header(name, value)?;
     }
     match response.body {
-        // A body of no bytes is still a body, which a 204 cannot have.
+        // An empty body is still a body, which a 204 cannot have.
         Content::Bytes(bytes) if bytes.is_empty() => Ok(builder.empty()),
         Content::Bytes(bytes) => Ok(builder.fixed(bytes)),
         Content::Stream(pieces) => builder.from_stream(pieces.map_err(|cause| {
-            log::error!("an answer was broken off: {cause}");
+            log::error!("a response was broken off: {cause}");
             Error::RustError(String::new())
         })),
-        Content::Unread(stream) => Ok(builder.stream(Readable::of(&stream)?.clone())),
+        Content::Unread(stream) => Ok(builder.stream(Readable::stream(&stream)?.clone())),
     }
 }

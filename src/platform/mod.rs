@@ -1,4 +1,4 @@
-//! workerd's side of the ports: converts types, decides nothing.
+//! The ports on workerd: conversions of types, without decisions.
 
 pub(crate) mod d1;
 pub(crate) mod kv;

@@ -1,4 +1,4 @@
-//! The clock, randomness, and work behind the answer.
+//! The clock, randomness, and work after the response.
 
 use std::time::Duration;
 

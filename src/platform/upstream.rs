@@ -40,7 +40,7 @@ impl Fetcher {
         let init = web_sys::RequestInit::new();
         init.set_method(&request.method);
         init.set_redirect(RequestRedirect::Manual);
-        // Without its key a request looks as if everybody might have the answer.
+        // A request without its key could be cached for other callers.
         init.set_cache(RequestCache::NoStore);
         init.set_signal(Some(&signal));
         let headers = worker::Headers::new();
@@ -52,7 +52,7 @@ impl Fetcher {
             let bytes: &dyn Any = &**body;
             match bytes.downcast_ref::<Vec<u8>>() {
                 Some(bytes) => init.set_body(&Uint8Array::from(bytes.as_slice())),
-                None => init.set_body(Readable::of(body)?),
+                None => init.set_body(Readable::stream(body)?),
             }
         }
         let to = |url: String| -> worker::Result<worker::Request> {

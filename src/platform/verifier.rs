@@ -1,4 +1,4 @@
-//! The check of signatures, by `crypto.subtle`.
+//! The verification of signatures with `crypto.subtle`.
 
 use bitting_keys::{
     domain::jwt::PublicKey,

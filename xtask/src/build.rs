@@ -1,4 +1,4 @@
-//! The Worker in `build/`: cargo compiles it, `pack` makes modules of it, wasm-opt shrinks it.
+//! The build of the Worker: cargo compiles it, `pack` turns it into modules, wasm-opt shrinks it.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
@@ -12,7 +12,7 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// The program that packs the Worker.
 const PACK: &str = "target/xtask/pack";
 
-/// What rustc emits for wasm32 beyond the first version of WebAssembly.
+/// The features of WebAssembly that rustc uses for wasm32.
 const WASM_FEATURES: [&str; 7] = [
     "--enable-bulk-memory",
     "--enable-exception-handling",
@@ -23,12 +23,12 @@ const WASM_FEATURES: [&str; 7] = [
     "--enable-sign-ext",
 ];
 
-/// How the Worker is compiled.
+/// A profile for compiling the Worker.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
-    /// To build quickly.
+    /// The profile for a fast build.
     Dev,
-    /// To run quickly, and to be small.
+    /// The profile for a fast and small Worker.
     Release,
 }
 
@@ -41,7 +41,7 @@ impl Profile {
         }
     }
 
-    /// Returns what cargo wrote in this profile.
+    /// Returns the file that cargo writes in this profile.
     fn wasm(self) -> &'static str {
         match self {
             Self::Dev => "target/wasm32-unknown-unknown/debug/bitting.wasm",
@@ -50,7 +50,7 @@ impl Profile {
     }
 }
 
-/// Builds the Worker, and prints what the compiler has to say.
+/// Builds the Worker and prints the compiler's messages.
 pub(crate) fn build(profile: Profile) -> Result {
     let (tool, worker) = thread::scope(|scope| {
         let tool = scope.spawn(compile_tool);
@@ -92,7 +92,7 @@ fn surfaces() -> Result<String> {
     if before.trim() == ":" && names.iter().all(plain) { Ok(names.join(",")) } else { Err(wrong.into()) }
 }
 
-/// Makes the modules in `build/` from what was compiled, unless they are made from the same already.
+/// Creates the modules in `build/`, unless they are up to date.
 pub(crate) fn pack(profile: Profile) -> Result {
     let stamp = "build/.inputs";
     let inputs = digest(profile)?;
@@ -107,7 +107,7 @@ pub(crate) fn pack(profile: Profile) -> Result {
     Ok(())
 }
 
-/// Makes the modules in a folder from what was compiled.
+/// Creates the modules in a folder.
 pub(crate) fn pack_into(profile: Profile, folder: &str) -> Result {
     fs::create_dir_all(folder)?;
     run(&[PACK, profile.wasm(), folder])?;
@@ -123,7 +123,7 @@ pub(crate) fn pack_into(profile: Profile, folder: &str) -> Result {
     Ok(())
 }
 
-/// Returns a digest of all that `build/` is made from.
+/// Returns a digest of all inputs of `build/`.
 fn digest(profile: Profile) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     // The last one names the version of wasm-opt.

@@ -1,4 +1,4 @@
-//! The rules of `deny.toml`: what this repository may depend on.
+//! The rules of `deny.toml` for dependencies.
 
 use std::fs;
 use std::process::Command;
@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use crate::Result;
 use crate::process::{command, run, start};
 
-/// The version that is installed where there is none.
+/// The version of cargo-deny to install.
 const CARGO_DENY: &str = "0.20.2";
 
 /// The only source of dependencies.
@@ -22,7 +22,7 @@ pub(crate) fn check_fully() -> Result {
     show(&["cargo-deny", "--locked", "check"])
 }
 
-/// Runs a program whose output goes where this one's goes.
+/// Runs a program with the output of this one.
 fn show(words: &[&str]) -> Result {
     let status = start(command(words)?, Signal::SIGTERM)?.wait()?;
     if status.success() { Ok(()) } else { Err(format!("{} ended with {status}", words.join(" ")).into()) }
@@ -58,7 +58,7 @@ fn refused_licence(line: &str, allowed: &[&str]) -> Option<String> {
     (!own && !is_allowed(licence, allowed)).then(complaint)
 }
 
-/// Whether what an SPDX expression asks for is allowed. Groups in parentheses stand only in an `AND` of
+/// True if an SPDX expression is allowed. Groups in parentheses stand only in an `AND` of
 /// groups, which is all that the registry's packages use; anything else is refused.
 fn is_allowed(expression: &str, allowed: &[&str]) -> bool {
     expression.split(" AND ").all(|group| {

@@ -64,8 +64,8 @@ fn root(manifest: Option<OsString>) -> Result<PathBuf> {
     }
 }
 
-/// Whether this runs inside `wrangler dev`: it has one build command for `dev` and for `deploy`, and
-/// names in this variable the one that it is.
+/// True inside `wrangler dev`. Wrangler has one build command for `dev` and `deploy`, and names the current one in this
+/// variable.
 fn watching() -> bool {
     env::var("WRANGLER_COMMAND").is_ok_and(|command| command == "dev")
 }

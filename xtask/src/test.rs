@@ -19,7 +19,7 @@ const SMALLER: [(&str, &str, usize); 2] =
 /// The end of a clippy command.
 const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
 
-/// What the test runners wrote.
+/// The output of the test runners.
 struct Reports {
     end_to_end: String,
     browser: String,
