@@ -32,7 +32,7 @@ do {
 assert.deepEqual(names, ["reader", "first"]);
 
 // `valid` tells the shapes of a verdict apart.
-type Verdict = components["schemas"]["Verdict"];
+type Verdict = components["schemas"]["VerificationResult"];
 const told = (verdict: Verdict): string => (verdict.valid ? verdict.key_id : verdict.code);
 const verify = async (scopes: string[]) => {
   const { data, error } = await owner.POST("/v1/keys/verify", { body: { key: created.data.key, scopes } });

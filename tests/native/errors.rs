@@ -62,7 +62,7 @@ fn every_route_refuses_a_request_without_a_good_credential() {
         (&format!("Bearer {OPERATOR_SECRET}"), "malformed_api_key"),
         (&format!("Bearer {UNKNOWN}"), "invalid_api_key"),
     ] {
-        for route in every_route(&targets).iter().filter(|route| route.access != "anybody") {
+        for route in every_route(&targets).iter().filter(|route| route.access != "public") {
             let request = with_authorization(request(route.method, &route.path, "", &route.known.body), authorization);
             let (answer, io) = world.counted(|| world.send(&request));
             match route.access {

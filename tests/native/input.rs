@@ -318,8 +318,8 @@ fn mistake_in_a_message_of_the_model_context_protocol_is_told_in_plain_words() {
             json!({ "name": "n", "foo": 1 }),
             "`foo`: is not a field here; there are `name`, `description`, `columns`, `rows`.",
         ),
-        ("datasets_get", json!({}), "`dataset`: is missing."),
-        ("datasets_get", json!({ "dataset": {} }), "`dataset`: must be a text, a number, true or false."),
+        ("datasets_get", json!({}), "`dataset_id`: is missing."),
+        ("datasets_get", json!({ "dataset_id": {} }), "`dataset_id`: must be a text, a number, true or false."),
     ] {
         let params = json!({ "name": name, "arguments": arguments });
         let answer = call(&json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }));

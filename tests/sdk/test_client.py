@@ -47,7 +47,7 @@ class Client(unittest.TestCase):
             def client(key):
                 return client_module.AuthenticatedClient(base_url=app["url"], token=key, raise_on_unexpected_status=True)
 
-            bootstrap = models.Bootstrap(organization="Acme", email="owner@acme.example", key_name="first")
+            bootstrap = models.BootstrapRequest(organization="Acme", email="owner@acme.example", key_name="first")
             first = api("bootstrap.bootstrap_create").sync(client=client(app["operator_secret"]), body=bootstrap)
             owner = client(first.key)
 

@@ -1,7 +1,7 @@
-//! Makes the files that the Worker serves: the API's document as far as its surfaces are served, and the tools that
-//! are made of that. The golden document is `api/openapi.json`; a test keeps it what the code says.
+//! Generates the files that the Worker serves: the API's document with the surfaces that are served, and the tools from
+//! that document. The golden document is `api/openapi.json`; a test keeps it up to date.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "whatever is wrong here must stop the build")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a mistake must stop the build")]
 #![expect(clippy::print_stdout, reason = "cargo reads it")]
 
 mod tools;
@@ -31,7 +31,7 @@ fn main() {
     fs::write(Path::new(&out).join("tools.json"), tools::file(&document)).unwrap();
 }
 
-/// Takes out the operations of surfaces that this build leaves out, and the tags and schemas that nothing needs then.
+/// Removes the operations of surfaces that are not in this build, and the tags and schemas that nothing else uses.
 fn served(mut document: Value) -> Value {
     let paths = document["paths"].as_object_mut().unwrap();
     for path in paths.values_mut() {
@@ -53,13 +53,13 @@ fn operations(document: &Value) -> impl Iterator<Item = &Value> {
     document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values())
 }
 
-/// Whether the surface of an operation has its Cargo feature.
+/// True if the surface of an operation has its Cargo feature.
 fn is_served(operation: &Value) -> bool {
     let feature = |surface: &str| env::var_os(format!("CARGO_FEATURE_{}", surface.to_uppercase())).is_some();
     operation.get("x-surface").and_then(Value::as_str).is_none_or(feature)
 }
 
-/// Collects what is referred to in a value, and in what it refers to.
+/// Collects the references in a value, and those in their targets.
 fn references(document: &Value, value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(members) => {

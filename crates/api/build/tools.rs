@@ -1,4 +1,4 @@
-//! The tools of `/mcp` as the API's document makes them.
+//! The definitions of the tools of `/mcp`, generated from the API's document.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use serde_json::{Map, Value, json};
 
 const SCHEMAS: &str = "#/components/schemas/";
 
-/// The file that the Worker reads: a tool on each line, by its name.
+/// Generates the file that the Worker reads: a tool on each line, by its name.
 ///
-/// A tool is made of every operation that asks for a scope, but for these:
-/// - Uploads and exports: what is sent in pieces would have to be held whole.
-/// - What takes or gives a secret: what a model reads, others may keep.
+/// Every operation with a scope is a tool, except:
+/// - Uploads and exports, because a tool cannot stream.
+/// - Operations with a secret in the request or the response, because others may keep what a model reads.
 pub(crate) fn file(document: &Value) -> String {
     let operations = document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap());
     let scoped = operations.filter(|(_, operation)| operation["x-required-scope"].is_string());
@@ -59,7 +59,7 @@ fn tool<'a>(document: &Value, method: &str, operation: &'a Value) -> Option<(&'a
             named.remove(name);
             body_from = "rest";
         } else {
-            // A field could be called like a parameter.
+            // A field could have the name of a parameter.
             properties.insert("body".to_owned(), body.clone());
             required.push(json!("body"));
             body_from = "body";
@@ -77,7 +77,7 @@ fn tool<'a>(document: &Value, method: &str, operation: &'a Value) -> Option<(&'a
         "inputSchema": input,
         "annotations": {
             "readOnlyHint": method == "get",
-            // What answers that something was created has only added.
+            // An operation with the status 201 only adds something.
             "destructiveHint": method != "get" && operation["responses"].get("201").is_none(),
             "idempotentHint": (method != "post" && method != "patch"),
         },
@@ -85,7 +85,7 @@ fn tool<'a>(document: &Value, method: &str, operation: &'a Value) -> Option<(&'a
     Some((name, json!({ "query": query, "body": body_from, "definition": definition })))
 }
 
-/// Collects the schemas that are named in a value, and in these.
+/// Collects the schemas that a value refers to, and those that they refer to.
 fn collect(document: &Value, value: &Value, found: &mut Map<String, Value>) {
     match value {
         Value::Object(members) => {

@@ -1,4 +1,4 @@
-//! `GET /v1/audit-events`: an organization's audit trail, as a list or as a stream of all of it.
+//! `GET /v1/audit-events`: the audit log of an organization, as pages or as one stream.
 
 use bitting_http::{
     call::Call,
@@ -21,36 +21,36 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-/// Which events to list.
+/// The filters and the page of the audit log.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
-    /// How many events at most; for pages alone.
+    /// The maximum number of events on the page. Not allowed for an export.
     #[schemars(extend("default" = DEFAULT_LIMIT))]
     limit: Option<Whole<1, MAX_LIMIT, DEFAULT_LIMIT>>,
-    /// The id of the last event of the page before.
+    /// The id of the last event on the previous page.
     starting_after: Option<i64>,
-    /// Events of this kind: `key.created`.
+    /// Only events with this action, such as `key.created`.
     action: Option<String>,
-    /// Events that happened to what has this id.
+    /// Only events about the key or other resource with this id.
     subject: Option<String>,
-    /// Events that this key caused.
+    /// Only events that this key caused.
     actor_id: Option<KeyId>,
-    /// Events that this user caused, by whichever key.
+    /// Only events that this user caused, with any key.
     user_id: Option<UserId>,
-    /// Events from this instant on, a date-time with its offset or a date.
+    /// Only events at or after this instant: a date-time with its offset, or a date.
     since: Option<Rfc3339>,
-    /// Events before this instant, a date-time with its offset or a date.
+    /// Only events before this instant: a date-time with its offset, or a date.
     until: Option<Rfc3339>,
-    /// Attempts that were refused, or all but them.
+    /// True for refused attempts only; false for all other events.
     refused: Option<bool>,
 }
 
-/// The answer to a question about the trail.
+/// The response: a page of the audit log, or an export.
 pub(crate) enum Events {
-    /// A page of them.
+    /// A page of events.
     Page(Json<EventPageBody>),
-    /// All of them, as a stream of lines.
+    /// All events, as a stream of lines.
     Lines(Response),
 }
 
@@ -64,11 +64,13 @@ impl Output for Events {
 
     fn describe(operation: &mut Operation<'_>) {
         Json::<EventPageBody>::describe(operation);
-        let description = "All events, if `Accept` asks for this type: on each line one, as a page has them.";
+        let description =
+            "All events, if `Accept` names this media type. Each line has one event, in the same form as on a page.";
         operation.another(200, NDJSON, &json!({ "type": "string", "description": description }));
     }
 }
 
+/// Lists or exports the events of the audit log, the newest first.
 pub(crate) async fn list(
     call: &Call<'_>,
     principal: &Principal,
@@ -89,14 +91,14 @@ pub(crate) async fn list(
         return Ok(Events::Page(Json(EventPageBody::new(page))));
     }
     if query.limit.is_some() {
-        return Err(Error::invalid("limit", format!("is for pages: as {NDJSON} you get all events")).into());
+        return Err(Error::invalid("limit", format!("is not allowed here: {NDJSON} has all events")).into());
     }
     let pieces = AuditLog::new(call.app).export(principal, filter, query.starting_after).await?;
     let pieces = pieces.map_ok(lines).map_err(|error| format!("{error:?}"));
     Ok(Events::Lines(Response::stream(NDJSON, pieces)))
 }
 
-/// Whether `Accept` names NDJSON; how much the caller would rather have something else is not weighed.
+/// True if `Accept` names NDJSON, with any weight.
 fn asks_for_lines(request: &Request) -> bool {
     let types = request.header("accept").unwrap_or_default().split(',');
     types.filter_map(|range| range.split(';').next()).any(|range| range.trim().eq_ignore_ascii_case(NDJSON))

@@ -1,4 +1,4 @@
-//! `POST /v1/bootstrap`: the first organization, owner and key.
+//! `POST /v1/bootstrap`: the first organization, its owner and their key.
 
 use bitting_http::{
     call::Call,
@@ -14,37 +14,38 @@ use serde::{Deserialize, Serialize};
 
 use crate::key_body::CreatedBody;
 
-/// What to make first.
+/// The first organization and its owner.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "Bootstrap")]
-pub(crate) struct BootstrapBody {
-    /// The organization's name.
+#[schemars(rename = "BootstrapRequest")]
+pub(crate) struct BootstrapRequestBody {
+    /// The name of the organization.
     organization: Name,
-    /// The owner's address.
+    /// The owner's email address.
     email: Email,
     /// The name of the owner's key.
     key_name: Name,
 }
 
-/// The owner's key, and how he gets to the settings pages.
+/// The owner's key, and their link to the settings pages.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Bootstrapped")]
-pub(crate) struct BootstrappedBody {
+#[schemars(rename = "BootstrapResult")]
+pub(crate) struct BootstrapResultBody {
     #[serde(flatten)]
     key: CreatedBody,
-    /// Signs him in there once, within a day.
+    /// A link that signs the owner in on the settings pages. It works once, within a day.
     sign_in_link: String,
 }
 
+/// Creates the first organization, its owner and their key, and returns the key's secret.
 pub(crate) async fn create(
     call: &Call<'_>,
-    InBody(BootstrapBody { organization, email, key_name }): InBody<BootstrapBody>,
-) -> Result<Json<BootstrappedBody, 201>, Problem> {
+    InBody(BootstrapRequestBody { organization, email, key_name }): InBody<BootstrapRequestBody>,
+) -> Result<Json<BootstrapResultBody, 201>, Problem> {
     let ip = call.request.header("cf-connecting-ip").map(str::to_owned);
     let first = NewOrganization { name: organization, email, key_name };
     let (created, token) = Organizations::new(call.app).bootstrap(first, call.request_id.to_owned(), ip).await?;
-    Ok(Json(BootstrappedBody {
+    Ok(Json(BootstrapResultBody {
         key: CreatedBody::new(created, call.app.clock.now()),
         sign_in_link: format!("{}/sign-in/{}", call.request.origin, token.expose()),
     }))

@@ -1,6 +1,6 @@
-//! The native routes as an `OpenAPI` 3.1 document, made from the tables of routes and from the types that read the
-//! requests and write the answers. Making it takes more code than all else that the Worker does, so a test makes
-//! it and compares it with the file that the Worker serves.
+//! The native routes as an `OpenAPI` 3.1 document, generated from the tables of routes and the types of requests and
+//! responses. The generator is larger than the rest of the Worker, so a test runs it and compares the result with the
+//! file that the Worker serves.
 
 use std::collections::BTreeMap;
 
@@ -20,22 +20,21 @@ use bitting_keys::domain::catalogue::Surface;
 const SCHEMAS: &str = "/components/schemas";
 
 /// The groups of operations, by the files of their handlers.
-const TAGS: [(&str, &str); 17] = [
+const TAGS: [(&str, &str); 16] = [
     ("audit", "The audit log of an organization."),
     ("bootstrap", "The first organization of a deployment."),
     ("datasets", "Data sets: columns, rows, uploads, exports and shares."),
     ("error_analysis", "Notes and categories for runs that did not pass."),
     ("evaluations", "Evaluations: input columns and a judge, with variants and shares."),
     ("invitations", "Invitations to join an organization."),
-    ("keys", "API keys: create, list, change, rotate and revoke them."),
+    ("keys", "API keys: create, verify, list, change, rotate and revoke them."),
     ("live_evaluations", "Deployed evaluations and their keys."),
+    ("members", "The members of an organization, their roles and sign-in links."),
     ("openapi", "The description of this API."),
     ("organizations", "Organizations, their settings and projects."),
-    ("people", "The members of an organization, their roles and sign-in links."),
     ("review", "The queue of runs that people judge."),
     ("runs", "Runs of live evaluations and their results."),
     ("teams", "Teams of an organization, with which resources are shared."),
-    ("verify", "Verification of keys."),
     ("projects", "Projects of an organization."),
     ("scopes", "The scopes that keys can have."),
 ];
@@ -50,7 +49,8 @@ Send an API key as `Authorization: Bearer <key>`. Each operation names the scope
 Lists are paged: `limit` items at most, the newest first. If `has_more` is true, send the id of the last item as \
 `starting_after` to get the next page.";
 
-/// Builds the document. `descriptions` has the documentation of each handler by its name: `keys::create`.
+/// Generates the document, for the test that keeps the file up to date. `descriptions` has the documentation of each
+/// handler by its name, such as `keys::create`.
 pub fn openapi(tables: &Tables, descriptions: &BTreeMap<String, String>) -> Map<String, Value> {
     let generator = |settings: SchemaSettings| {
         settings.with(|settings| {
@@ -76,7 +76,7 @@ pub fn openapi(tables: &Tables, descriptions: &BTreeMap<String, String>) -> Map<
         .map(|status| (status.to_string(), refusal(status, &problem)))
         .collect();
     let mut schemas = written.take_definitions(true);
-    // What is read and written is described as it is read: that fits what is written, too.
+    // A type of both requests and responses is described as a request, which is true for the response, too.
     schemas.append(&mut read.take_definitions(true));
     schemas.values_mut().for_each(tidy_schema);
     schemas.values_mut().for_each(without_defaults);
@@ -121,7 +121,7 @@ pub fn openapi(tables: &Tables, descriptions: &BTreeMap<String, String>) -> Map<
     members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// A segment of a path as `OpenAPI` writes it.
+/// Converts a segment of a path to the form of `OpenAPI`.
 fn segment(segment: &str) -> String {
     segment.strip_prefix(':').map_or_else(|| segment.to_owned(), |name| format!("{{{name}}}"))
 }
@@ -141,12 +141,12 @@ fn described(
 ) -> Value {
     (document.describe)(operation);
     let security = match &route.access {
-        Access::Anybody(_) => json!([]),
+        Access::Public(_) => json!([]),
         Access::Operator(_) => json!([{ "operator": [] }]),
         Access::Key(..) | Access::Tools => json!([{ "key": [] }]),
     };
     operation.problem(503);
-    if !matches!(route.access, Access::Anybody(_)) {
+    if !matches!(route.access, Access::Public(_)) {
         operation.problem(401);
     }
     if route.action().is_some() {
@@ -160,7 +160,7 @@ fn described(
     }
     let scope = match &route.access {
         Access::Key(Permission { scope, .. }, _) => scope.as_ref(),
-        Access::Anybody(_) | Access::Operator(_) | Access::Tools => None,
+        Access::Public(_) | Access::Operator(_) | Access::Tools => None,
     };
     let mut described = json!({
         "operationId": document.operation_id(),

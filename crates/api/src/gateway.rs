@@ -1,10 +1,10 @@
-//! The operator's own routes: a request is passed on to the server behind the route, in the name of the
-//! key that asks, and the answer comes back. Neither body is read here.
+//! The operator's routes. A request with a valid key is forwarded to the server behind the route, and the response
+//! comes back. Neither body is read here.
 
 use std::borrow::Cow;
 
 use bitting_http::{
-    auth::{KEY_HEADERS, Permission, admit, identify, warned},
+    auth::{KEY_HEADERS, Permission, admit, identify, with_rotation_warning},
     message::{Body, Content, Request, Response},
     problem::Problem,
 };
@@ -15,10 +15,10 @@ use bitting_keys::{
 };
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-/// Headers that are about one connection.
+/// The headers of a single connection.
 const HOP_BY_HOP: [&str; 6] = ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
-/// What else of a request is not passed on: the key, cookies, which belong to this origin, what is said anew,
-/// and what lets some servers take a request for another than the one that was allowed.
+/// The other request headers that are not forwarded: the key, the cookies of this origin, headers that are written
+/// anew, and headers that make some servers see another request than the one that was allowed.
 const WITHHELD: [&str; 10] = [
     "authorization",
     "content-length",
@@ -31,15 +31,15 @@ const WITHHELD: [&str; 10] = [
     "x-request-id",
     "x-rewrite-url",
 ];
-/// The headers that begin like this are the platform's, or say who asks, which only this service may.
+/// The prefixes of headers that only the platform or this service may set.
 const WITHHELD_PREFIXES: [&str; 2] = ["cf-", "x-bitting-"];
 
-/// What a URL encodes (WHATWG URL, 1.3), and so the platform on the way to the upstream. It is done here so that
-/// what is signed is what arrives.
+/// The characters that a URL encodes (WHATWG URL, 1.3). The platform would encode them on the way to the upstream. They
+/// are encoded here, so that the signed path is the one that arrives.
 const IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'\'').add(b'<').add(b'>');
 const IN_PATH: &AsciiSet = &IN_QUERY.remove(b'\'').add(b'?').add(b'^').add(b'`').add(b'{').add(b'}');
 
-/// Answers a request by a route of the operator's.
+/// Answers a request with one of the operator's routes.
 pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> Result<Response, Problem> {
     let route = find(app, request)?;
     let principal = identify(app, request, request_id, Freshness::Bounded).await?;
@@ -56,15 +56,15 @@ pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> R
         headers: headers(app, request, &path, &principal),
         path,
         body: match &request.body {
-            // What GET and HEAD send means nothing (RFC 9110, 9.3.1), and the platform would not send it.
+            // The body of GET and HEAD has no meaning (RFC 9110, 9.3.1), and the platform would not send it.
             Body::Unread(stream) if !["GET", "HEAD"].contains(&request.method.as_str()) => Some(stream.clone()),
             _ => None,
         },
         timeout_seconds: route.timeout_seconds,
     };
     match app.upstream.send(outgoing).await {
-        Ok(answer) if (200..=599).contains(&answer.status) => Ok(warned(response(answer), &principal)),
-        // The platform makes no answer of such a status, and breaks when it is asked to.
+        Ok(answer) if (200..=599).contains(&answer.status) => Ok(with_rotation_warning(response(answer), &principal)),
+        // The platform throws for a response with such a status.
         Ok(answer) => {
             log::error!("{} {} was answered with {} (request {request_id})", request.method, route.path, answer.status);
             Err(Problem::UpstreamFailed)
@@ -91,14 +91,14 @@ fn find<'a>(app: &'a App, request: &Request) -> Result<&'a Route, Problem> {
     route.copied().ok_or_else(|| Problem::MethodNotAllowed(methods.join(", ")))
 }
 
-/// The path as the upstream reads it; `None` if servers differ in how they read it, since the scope that
-/// is asked for here must be that of the path which the upstream sees there.
+/// Returns the path as the upstream reads it, so that the scope checked here is the scope of the path that the upstream
+/// sees; `None` if servers read it differently.
 fn decoded(path: &str) -> Option<Cow<'_, str>> {
     let text = percent_decode_str(path).decode_utf8().ok()?;
     let slashes = |text: &str| text.matches('/').count();
     let good = slashes(path) == slashes(&text)
         && !text.contains("//")
-        // The platform itself takes it for a slash on the way to the upstream.
+        // The platform converts it to a slash on the way to the upstream.
         && !text.contains('\\')
         // Some servers read `/..;/a` as `/../a`, and `/a;b` as `/a`.
         && !text.contains(';')
@@ -107,10 +107,10 @@ fn decoded(path: &str) -> Option<Cow<'_, str>> {
     good.then_some(text)
 }
 
-/// The headers that go on: the caller's own, and who he is.
+/// Returns the headers for the upstream: those of the request, and the identity of the caller.
 fn headers(app: &App, request: &Request, path: &str, principal: &Principal) -> Vec<(String, String)> {
     let own = request.headers.iter().filter(|(name, _)| {
-        // Some servers take one for the other.
+        // Some servers treat the two as the same.
         let name = name.replace('_', "-");
         !is_hop_by_hop(&name, &request.headers)
             && !WITHHELD.iter().chain(&KEY_HEADERS).any(|withheld| *withheld == name)
@@ -123,7 +123,7 @@ fn headers(app: &App, request: &Request, path: &str, principal: &Principal) -> V
         Scopes::Full => "*".to_owned(),
         Scopes::List(list) => list.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
     };
-    let who = [
+    let identity = [
         ("X-Bitting-Key-Id", caller.key_id.to_string()),
         ("X-Bitting-Key-Kind", caller.kind.as_str().to_owned()),
         ("X-Bitting-Organization-Id", caller.organization_id.to_string()),
@@ -135,19 +135,19 @@ fn headers(app: &App, request: &Request, path: &str, principal: &Principal) -> V
     if let Some(secret) = &app.config.forward_secret {
         let timestamp = (app.clock.now().0 / 1000).to_string();
         let mut signed = vec![timestamp.as_str(), &request.method, path];
-        signed.extend(who.iter().map(|(_, value)| value.as_str()));
+        signed.extend(identity.iter().map(|(_, value)| value.as_str()));
         let signature = key_text::hmac_sha256(secret, &signed.join("\n")).map(hex::encode).unwrap_or_default();
         headers.push(("X-Bitting-Signature".to_owned(), signature));
         headers.push(("X-Bitting-Timestamp".to_owned(), timestamp));
     }
-    // Nobody acts as a user or for a project whose id is empty.
+    // Without a user or a project the header is left out.
     let optional = ["X-Bitting-User-Id", "X-Bitting-Project-Id"];
-    let said = who.into_iter().filter(|(name, value)| !(value.is_empty() && optional.contains(name)));
-    headers.extend(said.map(|(name, value)| (name.to_owned(), value)));
+    let sent = identity.into_iter().filter(|(name, value)| !(value.is_empty() && optional.contains(name)));
+    headers.extend(sent.map(|(name, value)| (name.to_owned(), value)));
     headers
 }
 
-/// Whether a header is about one connection and goes no further, in either direction (RFC 9110, 7.6.1).
+/// True if a header belongs to a single connection and is not forwarded in either direction (RFC 9110, 7.6.1).
 fn is_hop_by_hop(name: &str, headers: &[(String, String)]) -> bool {
     let connection = headers.iter().find(|(name, _)| name == "connection").map_or("", |(_, value)| value);
     HOP_BY_HOP.contains(&name)
@@ -155,9 +155,9 @@ fn is_hop_by_hop(name: &str, headers: &[(String, String)]) -> bool {
         || connection.split(',').any(|named| named.trim().eq_ignore_ascii_case(name))
 }
 
-/// An upstream's answer as this service gives it.
+/// Converts the response of an upstream.
 fn response(answer: Incoming) -> Response {
-    // A cookie would be set for all of this origin, whose cookies go to no upstream.
+    // A cookie would be set for all of this origin, whose cookies are not forwarded to any upstream.
     let kept = |name: &str| !is_hop_by_hop(name, &answer.headers) && !["set-cookie", "x-request-id"].contains(&name);
     let kept = answer.headers.iter().filter(|(name, _)| kept(name)).cloned();
     let mut headers: Vec<(Cow<'static, str>, String)> = kept.map(|(name, value)| (name.into(), value)).collect();

@@ -1,4 +1,4 @@
-//! `/v1/organizations/:organization/invitations`, and `/v1/invitations/:token` for whoever has the link.
+//! `/v1/organizations/:organization/invitations`, and `/v1/invitations/:token` for invited people.
 
 use bitting_http::{
     call::Call,
@@ -26,16 +26,16 @@ use crate::{
     organization_path::{OrganizationPath, OrganizationRef},
 };
 
-/// How long an invitation lasts at most, and when nobody says, in days.
+/// The maximum and the default life of an invitation, in days.
 const MAX_DAYS: i64 = 30;
 const DEFAULT_DAYS: i64 = 7;
 
-/// The invitation that a path names.
+/// The invitation in the path.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct InvitationPath {
-    /// The organization's id, or `self` for one's own.
+    /// The id of the organization, or `self` for the organization of the key.
     organization: OrganizationRef,
-    /// The invitation's id.
+    /// The id of the invitation.
     invitation: InvitationId,
 }
 
@@ -43,19 +43,19 @@ pub(crate) struct InvitationPath {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Invitation")]
 pub(crate) struct InvitationBody {
-    /// Its id, which opens nothing.
+    /// The id of the invitation. It does not open the invitation.
     id: InvitationId,
-    /// For whom it is meant.
+    /// The email address of the invited person.
     email: Email,
-    /// What he will be.
+    /// The role that the invited person receives.
     role: Role,
-    /// When it was made.
+    /// The time when the invitation was created.
     created_at: Rfc3339,
-    /// The key that made it.
+    /// The id of the key that created the invitation.
     created_by: KeyId,
-    /// From when on it is not there any more.
+    /// The time when the invitation expires.
     expires_at: Rfc3339,
-    /// When the key expires that whoever accepts it gets; null: never.
+    /// The time when the key of the invited person expires; null for never.
     key_expires_at: Option<Rfc3339>,
 }
 
@@ -73,33 +73,33 @@ impl InvitationBody {
     }
 }
 
-/// Somebody to be invited.
+/// An invitation to create.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewInvitation")]
 pub(crate) struct NewInvitationBody {
-    /// His address.
+    /// The email address of the invited person.
     email: Email,
-    /// What he will be.
+    /// The role that the invited person receives.
     role: Role,
-    /// How long the invitation lasts.
+    /// The life of the invitation, in days.
     #[serde(default)]
     expires_in_days: Whole<1, MAX_DAYS, DEFAULT_DAYS>,
 }
 
-/// An invitation that was just made, and what opens it.
+/// A new invitation, with its secret.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "CreatedInvitation")]
 pub(crate) struct CreatedBody {
     #[serde(flatten)]
     about: InvitationBody,
-    /// The secret that opens it, shown this once.
+    /// The secret that opens the invitation. It is shown only once.
     token: String,
-    /// Where whoever is invited finds a page to accept it, with the secret in it.
+    /// The address of the page where the invitation can be accepted. It contains the secret.
     link: String,
 }
 
-/// Invites somebody. The one answer that carries the token.
+/// Creates an invitation and returns its secret once.
 pub(crate) async fn create(
     call: &Call<'_>,
     principal: &Principal,
@@ -122,10 +122,11 @@ pub(crate) async fn create(
 pub(crate) struct InvitationPageBody {
     /// The open invitations, the newest first.
     invitations: Vec<InvitationBody>,
-    /// Whether there are more.
+    /// True if there are more invitations after this page.
     has_more: bool,
 }
 
+/// Lists the open invitations of an organization.
 pub(crate) async fn list(
     call: &Call<'_>,
     principal: &Principal,
@@ -139,6 +140,7 @@ pub(crate) async fn list(
     Ok(Json(InvitationPageBody { invitations, has_more: page.has_more }))
 }
 
+/// Revokes an open invitation.
 pub(crate) async fn revoke(
     call: &Call<'_>,
     principal: &Principal,
@@ -148,14 +150,14 @@ pub(crate) async fn revoke(
     Ok(NoContent)
 }
 
-/// The path of the link.
+/// The secret in the path.
 #[derive(Deserialize, JsonSchema)]
 struct LinkPath {
-    /// The invitation's secret.
+    /// The secret of the invitation.
     token: String,
 }
 
-/// What the link opens an invitation with. What is no token opens nothing.
+/// The secret of an invitation. A malformed one opens no invitation.
 pub(crate) struct Link(InvitationToken);
 
 impl Input for Link {
@@ -169,58 +171,58 @@ impl Input for Link {
     }
 }
 
-/// Whoever has a link that opens nothing has no key of which to tell him.
-fn named_here(error: Error) -> Problem {
+/// Converts `NotFound`, whose text speaks of a key. Invited people have none.
+fn without_key(error: Error) -> Problem {
     match error {
         Error::NotFound => Problem::NoInvitation,
         error => error.into(),
     }
 }
 
-/// Where an invitation leads to.
+/// An open invitation, as the invited person sees it.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "OpenInvitation")]
-pub(crate) struct OpenBody {
-    /// The organization's name.
+#[schemars(rename = "InvitationPreview")]
+pub(crate) struct InvitationPreviewBody {
+    /// The name of the organization.
     organization: Name,
-    /// For whom it is meant.
+    /// The email address of the invited person.
     email: Email,
-    /// What he will be.
+    /// The role that the invited person receives.
     role: Role,
-    /// From when on it is not there any more.
+    /// The time when the invitation expires.
     expires_at: Rfc3339,
-    /// What to do with it, in words.
+    /// Instructions to accept the invitation.
     next: &'static str,
 }
 
-/// What whoever opens the link is told, and what to do.
-pub(crate) async fn get(call: &Call<'_>, Link(token): Link) -> Result<Json<OpenBody>, Problem> {
-    let (invitation, organization, _) = Invitations::new(call.app).open(&token).await.map_err(named_here)?;
-    Ok(Json(OpenBody {
+/// Shows an open invitation to the invited person.
+pub(crate) async fn get(call: &Call<'_>, Link(token): Link) -> Result<Json<InvitationPreviewBody>, Problem> {
+    let (invitation, organization, _) = Invitations::new(call.app).open(&token).await.map_err(without_key)?;
+    Ok(Json(InvitationPreviewBody {
         organization,
         email: invitation.email,
         role: invitation.role,
         expires_at: Rfc3339(invitation.expires_at),
-        next: "POST {\"key_name\": \"…\"} to this address with `/accept` behind it: that lets you in, once, and \
-               answers with your first key.",
+        next: "To accept, send POST {\"key_name\": \"…\"} to this address followed by `/accept`. The response has \
+               your first key. This works once.",
     }))
 }
 
-/// How to come in.
+/// The acceptance of an invitation.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "Acceptance")]
-pub(crate) struct AcceptBody {
-    /// The name of the first key.
+#[schemars(rename = "InvitationAcceptance")]
+pub(crate) struct InvitationAcceptanceBody {
+    /// The name for the first key of the new member.
     key_name: Name,
 }
 
-/// Lets the holder of the token in; the key in the answer is told this once.
+/// Accepts an invitation, and returns the new member's first key with its secret once.
 pub(crate) async fn accept(
     call: &Call<'_>,
-    (Link(token), InBody(AcceptBody { key_name })): (Link, InBody<AcceptBody>),
+    (Link(token), InBody(InvitationAcceptanceBody { key_name })): (Link, InBody<InvitationAcceptanceBody>),
 ) -> Result<Json<key_body::CreatedBody, 201>, Problem> {
     let ip = call.request.header("cf-connecting-ip").map(str::to_owned);
     let created = Invitations::new(call.app).accept(&token, key_name, call.request_id.to_owned(), ip).await;
-    Ok(Json(key_body::CreatedBody::new(created.map_err(named_here)?, call.app.clock.now())))
+    Ok(Json(key_body::CreatedBody::new(created.map_err(without_key)?, call.app.clock.now())))
 }

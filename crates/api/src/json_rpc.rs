@@ -1,4 +1,4 @@
-//! JSON-RPC 2.0 as far as errors need it: its codes, and a problem in its envelope.
+//! The errors of JSON-RPC 2.0: the codes, and the envelope for problems.
 
 use bitting_http::{
     message::Response,
@@ -9,12 +9,12 @@ use serde::Serialize;
 
 /// The version of JSON-RPC.
 pub(crate) const JSONRPC: &str = "2.0";
-/// The body is no JSON.
+/// The code for a body that is not JSON.
 const PARSE_ERROR: i32 = -32700;
-/// The body is no message.
+/// The code for a body that is not a message.
 const INVALID_REQUEST: i32 = -32600;
 
-/// An error as JSON-RPC has it. It names no request, because that was not read.
+/// An error of JSON-RPC. It has no id, because the request was not read.
 #[derive(Serialize)]
 struct ErrorBody<'a> {
     jsonrpc: &'static str,
@@ -35,12 +35,12 @@ struct ErrorData<'a> {
     request_id: &'a str,
 }
 
-/// The envelope.
+/// Writes a problem as an error of JSON-RPC.
 pub(crate) fn envelope(report: &Report<'_>) -> Response {
     let code = match report.problem {
         Problem::MalformedJson(_) => PARSE_ERROR,
         Problem::App(Error::Invalid { .. }) => INVALID_REQUEST,
-        // JSON-RPC has no code for these, and leaves all but its own numbers to us.
+        // JSON-RPC has no code for these and allows any other number.
         _ => report.status.into(),
     };
     let data = ErrorData { code: report.code, request_id: report.request_id };

@@ -1,4 +1,4 @@
-//! A key as the native surface writes it, and what its routes take about keys.
+//! Keys in the requests and responses of the native surface.
 
 use bitting_http::{message::Rfc3339, typed::Whole};
 use bitting_keys::domain::{
@@ -12,14 +12,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// A life in days.
+/// The life of a key, in days.
 pub(crate) type Days = Whole<1, MAX_DAYS>;
 
-/// Whether the caller insists on ending the last key that can manage keys.
+/// The consent to a change that removes the last key that can manage keys.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ForceQuery {
-    /// Whether to end even the last key that can manage keys.
+    /// True to allow the change even if it disables or revokes the last key that can manage keys.
     #[serde(default)]
     pub(crate) force: bool,
 }
@@ -28,66 +28,66 @@ pub(crate) struct ForceQuery {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Key")]
 pub(crate) struct KeyBody {
-    /// Its id, which survives every change of the key.
+    /// The id of the key. It never changes.
     id: KeyId,
-    /// What people call it.
+    /// The name of the key.
     name: Name,
-    /// What it acts as.
+    /// The kind of the key: what it acts as.
     kind: KeyKind,
-    /// The beginning and the end of its text.
+    /// The beginning and the end of the key's text.
     preview: String,
-    /// What it may do; null: everything that its owner may.
+    /// The scopes of the key; null for full access within its owner's role.
     scopes: Scopes,
-    /// Whether `scopes` is null.
+    /// True if `scopes` is null.
     full_access: bool,
-    /// The most that it may do in its organization, whatever its scopes.
+    /// The role that limits the key in its organization, in addition to its scopes.
     role: Role,
-    /// Whether it works, and if not, why.
+    /// The state of the key.
     status: KeyState,
-    /// The organization that it belongs to.
+    /// The id of the organization that the key belongs to.
     organization_id: OrganizationId,
-    /// The user whom it acts as, for a personal key.
+    /// The id of the user that a personal key acts for.
     user_id: Option<UserId>,
-    /// The one project that it sees, for a project's key.
+    /// The id of the only project that a project's key can see.
     project_id: Option<ProjectId>,
-    /// The one live evaluation that it runs, for the key of one.
+    /// The id of the only live evaluation that this key can run.
     live_evaluation_id: Option<BoundTo>,
-    /// Whatever its maker wants to know about it; comes back with every verification.
+    /// Free-form metadata. It is returned with every verification.
     metadata: Map<String, Value>,
-    /// When it was made.
+    /// The time when the key was created.
     created_at: Rfc3339,
-    /// The key that made it; null: the operator.
+    /// The id of the key that created this one; null for the operator.
     created_by: Option<KeyId>,
-    /// When it was last changed.
+    /// The time of the last change.
     updated_at: Rfc3339,
-    /// From when on it is expired; null: never.
+    /// The time when the key expires; null for never.
     expires_at: Option<Rfc3339>,
-    /// Since when it is disabled, if it is.
+    /// The time when the key was disabled; null if it is enabled.
     disabled_at: Option<Rfc3339>,
-    /// When it was revoked, if it was.
+    /// The time when the key was revoked; null if it was not.
     revoked_at: Option<Rfc3339>,
-    /// When its newest secret was last used, up to a minute late.
+    /// The time of the last use of the newest secret, at most a minute late.
     last_used_at: Option<Rfc3339>,
-    /// The rotation that is under way.
+    /// The rotation in progress.
     rotation: Option<RotationBody>,
 }
 
-/// A rotation that is under way, and whether its outgoing secret is still in use.
+/// A rotation in progress, with the uses of the old secret.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Rotation")]
 struct RotationBody {
-    /// Until when the old secret works.
+    /// The time when the old secret stops working.
     rotates_at: Rfc3339,
     /// The beginning and the end of the old secret's text.
     outgoing_preview: String,
-    /// When the old secret was last used, up to a minute late.
+    /// The time of the last use of the old secret, at most a minute late.
     outgoing_last_used_at: Option<Rfc3339>,
-    /// How often the old secret was used since the rotation began.
+    /// The number of uses of the old secret since the rotation began.
     outgoing_uses: i64,
 }
 
 impl RotationBody {
-    /// A rotation whose grace is over is over, also before the sweep has come by.
+    /// Converts a rotation; `None` if its grace period has ended, even before the sweep has cleared it.
     fn new(rotation: &Rotation, now: UnixMillis) -> Option<Self> {
         (rotation.rotates_at > now).then(|| Self {
             rotates_at: Rfc3339(rotation.rotates_at),
@@ -126,13 +126,13 @@ impl KeyBody {
     }
 }
 
-/// A key that was just made or rotated, and its text.
+/// A key that was created or rotated, with its secret.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "CreatedKey")]
 pub(crate) struct CreatedBody {
     #[serde(flatten)]
     about: KeyBody,
-    /// The key's text: the secret itself, shown this once.
+    /// The key's text, which is the secret. It is shown only once.
     key: String,
 }
 

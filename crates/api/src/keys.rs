@@ -1,4 +1,4 @@
-//! The native surface: `/v1/keys` and `/v1/scopes`.
+//! `/v1/keys` and `/v1/scopes`.
 
 use std::collections::BTreeMap;
 
@@ -32,16 +32,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::key_body::{CreatedBody, Days, ForceQuery, KeyBody};
+use crate::{
+    key_body::{CreatedBody, Days, ForceQuery, KeyBody},
+    key_verification::{self, VerificationRequestBody, VerificationResultBody},
+};
 
-/// The key that a path names.
+/// The key in the path.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct KeyPath {
-    /// The key's id.
+    /// The id of the key.
     id: KeyId,
 }
 
-/// The two ways to say an expiry, as one: `None`: nothing was said; `Some(None)`: never.
+/// Combines the two fields for an expiry. `None` if neither was sent; `Some(None)` for never.
 fn expiry(
     date: Option<Option<Rfc3339>>,
     days: Option<Days>,
@@ -49,7 +52,7 @@ fn expiry(
 ) -> Result<Option<Option<UnixMillis>>, Error> {
     match (date, days) {
         (Some(_), Some(_)) => {
-            Err(Error::invalid("expires_in_days", "give either `expires_at` or `expires_in_days`, not both"))
+            Err(Error::invalid("expires_in_days", "cannot be combined with `expires_at`; send only one of them"))
         }
         (None, None) => Ok(None),
         (Some(date), None) => Ok(Some(date.map(|Rfc3339(at)| at))),
@@ -57,52 +60,52 @@ fn expiry(
     }
 }
 
-/// What can stand in a list of scopes: a scope, or the name of a bundle. Which of them there are, the
-/// operator says.
+/// The pattern of a scope or the name of a bundle. The catalogue has those that exist.
 const SCOPE_OR_BUNDLE: &str = r"^([a-z][a-z0-9-]*:(\*|[a-z][a-z0-9-]*)|[a-z0-9_-]+)$";
 
-/// What a key that is made can act as.
+/// The kind of a new key.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum NewKind {
-    /// As the user who makes it.
+enum NewKeyKind {
+    /// A personal key, which acts for the user who creates it.
     Pat,
-    /// As the organization, whoever comes and goes.
+    /// A key of the organization, which does not depend on any user.
     Org,
-    /// As the project of `project_id`.
+    /// A key of the project in `project_id`.
     Proj,
-    /// As a live evaluation: refused with the advice to deploy one.
+    /// A key of a live evaluation. It is refused with the advice to deploy one.
     #[schemars(skip)]
     Sk,
 }
 
-/// A key to be made.
+/// A key to create.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewKey")]
 pub(crate) struct NewKeyBody {
-    /// What people call it.
+    /// The name of the key.
     name: Name,
-    /// What it may do: scopes, and names of bundles of them.
+    /// The scopes of the key: scopes, names of bundles, or both.
     #[schemars(inner(regex(pattern = SCOPE_OR_BUNDLE)))]
     scopes: Vec<String>,
-    /// What it acts as; without it the same as the key that asks.
-    kind: Option<NewKind>,
-    /// The project that it is to see; for a key of kind `proj`, and for no other.
+    /// The kind of the key. The default is the kind of the key that sends the request.
+    kind: Option<NewKeyKind>,
+    /// The project of the key. Required for the kind `proj`, and not allowed for any other.
     project_id: Option<ProjectId>,
-    /// An environment or a region to stand in its text, behind the brand.
+    /// A label in the key's text, after the brand, such as an environment or a region.
     label: Option<Word>,
-    /// From when on it is expired, a date-time with its offset or a date; null: never. Without it, and
-    /// without `expires_in_days`, as long as the key that asks.
+    /// The time when the key expires: a date-time with its offset, or a date; null for never. If neither this nor
+    /// `expires_in_days` is sent, the key expires with the key that sends the request.
     #[serde(default, deserialize_with = "input::present")]
     expires_at: Option<Option<Rfc3339>>,
-    /// The same in days from now. Give one of the two.
+    /// The life of the key in days from now. Cannot be combined with `expires_at`.
     expires_in_days: Option<Days>,
-    /// Whatever its maker wants to know about it: at most 4,096 bytes and 32 levels.
+    /// Free-form metadata of at most 4,096 bytes and 32 levels.
     #[serde(default)]
     metadata: Map<String, Value>,
 }
 
+/// Creates a key and returns its secret once.
 pub(crate) async fn create(
     call: &Call<'_>,
     principal: &Principal,
@@ -112,10 +115,10 @@ pub(crate) async fn create(
     let new = NewKey {
         name: body.name,
         kind: body.kind.map(|kind| match kind {
-            NewKind::Pat => KeyKind::Pat,
-            NewKind::Org => KeyKind::Org,
-            NewKind::Proj => KeyKind::Proj,
-            NewKind::Sk => KeyKind::Sk,
+            NewKeyKind::Pat => KeyKind::Pat,
+            NewKeyKind::Org => KeyKind::Org,
+            NewKeyKind::Proj => KeyKind::Proj,
+            NewKeyKind::Sk => KeyKind::Sk,
         }),
         project_id: body.project_id,
         label: body.label,
@@ -126,6 +129,17 @@ pub(crate) async fn create(
     Ok(Confidential(CreatedBody::new(Keys::new(call.app).create(principal, new).await?, now)))
 }
 
+/// Verifies a key. The status is 200 for valid and invalid keys. A key that the caller cannot see is reported as
+/// unknown.
+pub(crate) async fn verify(
+    call: &Call<'_>,
+    principal: &Principal,
+    InBody(body): InBody<VerificationRequestBody>,
+) -> Result<Confidential<VerificationResultBody>, Problem> {
+    key_verification::verify(call, principal, body).await.map(Confidential)
+}
+
+/// Returns a key.
 pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,
@@ -135,12 +149,13 @@ pub(crate) async fn get(
     Ok(Json(KeyBody::new(key, call.app.clock.now())))
 }
 
+/// Returns the key that sends the request.
 pub(crate) async fn get_self(call: &Call<'_>, principal: &Principal, (): ()) -> Result<Json<KeyBody>, Problem> {
     let key = Keys::new(call.app).get(principal, KeyRef::Id(principal.snapshot.key_id)).await?;
     Ok(Json(KeyBody::new(key, call.app.clock.now())))
 }
 
-/// The beginning of a key's text. No more of it is kept, so nobody could say whether a longer one matches.
+/// The beginning of a key's text. No more of it is stored, so a longer one could not be compared.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
 struct Prefix(String);
@@ -162,7 +177,7 @@ impl TryFrom<String> for Prefix {
 
 json_schema!(Prefix, "Prefix", { "type": "string", "maxLength": Prefix::MAX_CHARS });
 
-/// Which keys to list, by their state.
+/// A filter by state.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
@@ -174,28 +189,28 @@ enum StatusName {
     All,
 }
 
-/// Which keys to list.
+/// The filters and the page of a list of keys.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
-    /// How many keys at most.
+    /// The maximum number of keys on the page.
     #[serde(default)]
     limit: Limit,
-    /// The id of the last key of the page before.
+    /// The id of the last key on the previous page.
     starting_after: Option<KeyId>,
-    /// The id of the first key of the page behind. Give at most one of the two.
+    /// The id of the first key on the next page, to go backwards. Cannot be combined with `starting_after`.
     ending_before: Option<KeyId>,
-    /// Keys with this name.
+    /// Only keys with this name.
     name: Option<String>,
-    /// Keys with one of these ids; with commas between them or sent more than once.
+    /// Only keys with one of these ids, separated by commas or sent as several parameters.
     id: Option<Vec<KeyId>>,
-    /// Keys of this user.
+    /// Only keys of this user.
     user_id: Option<UserId>,
-    /// Keys whose text begins so.
+    /// Only keys whose text begins with this.
     prefix: Option<Prefix>,
-    /// Keys of this project.
+    /// Only keys of this project.
     project_id: Option<ProjectId>,
-    /// Keys in this state; without it all but the revoked.
+    /// Only keys in this state. The default is all keys that are not revoked.
     status: Option<StatusName>,
 }
 
@@ -205,10 +220,11 @@ pub(crate) struct ListQuery {
 pub(crate) struct KeyPageBody {
     /// The keys, the newest first.
     keys: Vec<KeyBody>,
-    /// Whether there are more in the direction of the paging.
+    /// True if there are more keys after this page, or before it with `ending_before`.
     has_more: bool,
 }
 
+/// Lists the keys that the caller can see.
 pub(crate) async fn list(
     call: &Call<'_>,
     principal: &Principal,
@@ -239,36 +255,37 @@ pub(crate) async fn list(
     Ok(Json(KeyPageBody { keys, has_more: page.has_more }))
 }
 
-/// What to change of a key; what is left out stays.
+/// A change of a key. Fields that are left out do not change.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "KeyChange", extend("minProperties" = 1))]
 pub(crate) struct ChangeBody {
-    /// What people call it.
+    /// The name of the key.
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "Name")]
     name: Option<Name>,
-    /// What it may do: scopes, and names of bundles of them.
+    /// The scopes of the key: scopes, names of bundles, or both.
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "Vec<String>", inner(regex(pattern = SCOPE_OR_BUNDLE)))]
     scopes: Option<Vec<String>>,
-    /// Whatever people want to know about it: at most 4,096 bytes and 32 levels.
+    /// Free-form metadata of at most 4,096 bytes and 32 levels.
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "Map<String, Value>")]
     metadata: Option<Map<String, Value>>,
-    /// From when on it is expired, a date-time with its offset or a date; null: never.
+    /// The time when the key expires: a date-time with its offset, or a date; null for never.
     #[serde(default, deserialize_with = "input::present")]
     expires_at: Option<Option<Rfc3339>>,
-    /// The same in days from now. Give one of the two at most.
+    /// The life of the key in days from now. Cannot be combined with `expires_at`.
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "Days")]
     expires_in_days: Option<Days>,
-    /// Whether it works; a disabled key can be enabled again.
+    /// True if the key is enabled. A disabled key can be enabled again.
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "bool")]
     enabled: Option<bool>,
 }
 
+/// Changes a key.
 pub(crate) async fn change(
     call: &Call<'_>,
     principal: &Principal,
@@ -291,24 +308,25 @@ pub(crate) async fn change(
     Ok(Json(KeyBody::new(key, now)))
 }
 
-/// The longest grace of a rotation, in seconds: a year.
+/// The maximum grace period of a rotation: a year.
 const MAX_GRACE_SECONDS: i64 = 365 * 24 * 60 * 60;
 
-/// How to rotate a key.
+/// A rotation to start.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewRotation")]
 pub(crate) struct RotateBody {
-    /// How long the old secret works on.
+    /// The number of seconds for which the old secret still works.
     #[serde(default)]
     grace_period_seconds: Whole<0, MAX_GRACE_SECONDS>,
-    /// A new expiry, a date-time with its offset or a date; null: never. Revives an expired key.
+    /// A new expiry: a date-time with its offset, or a date; null for never. It makes an expired key valid again.
     #[serde(default, deserialize_with = "input::present")]
     expires_at: Option<Option<Rfc3339>>,
-    /// The same in days from now. Give one of the two at most.
+    /// The life of the key in days from now. Cannot be combined with `expires_at`.
     expires_in_days: Option<Days>,
 }
 
+/// Gives a key a new secret and returns it once.
 pub(crate) async fn rotate(
     call: &Call<'_>,
     principal: &Principal,
@@ -322,6 +340,7 @@ pub(crate) async fn rotate(
     Ok(Confidential(CreatedBody::new(rotated, now)))
 }
 
+/// Ends the old secret of a rotation at once.
 pub(crate) async fn finish_rotation(
     call: &Call<'_>,
     principal: &Principal,
@@ -332,6 +351,7 @@ pub(crate) async fn finish_rotation(
     Ok(Json(KeyBody::new(key, call.app.clock.now())))
 }
 
+/// Ends the new secret of a rotation and keeps the old one.
 pub(crate) async fn cancel_rotation(
     call: &Call<'_>,
     principal: &Principal,
@@ -348,12 +368,13 @@ pub(crate) async fn cancel_rotation(
 pub(crate) struct RevokedBody {
     #[serde(flatten)]
     about: KeyBody,
-    /// Routes that touch the database refuse the key from here on.
+    /// The time from which routes that use the database refuse the key.
     effective_at: Option<Rfc3339>,
-    /// Everything else does so this much later at the latest.
+    /// The maximum time after that until every other route refuses it, too, in milliseconds.
     max_staleness_ms: i64,
 }
 
+/// Revokes a key for good.
 pub(crate) async fn revoke(
     call: &Call<'_>,
     principal: &Principal,
@@ -367,7 +388,8 @@ pub(crate) async fn revoke(
     }))
 }
 
-pub(crate) async fn events(
+/// Lists the events of a key, the newest first.
+pub(crate) async fn list_events(
     call: &Call<'_>,
     principal: &Principal,
     (InPath(KeyPath { id }), InQuery(query)): (InPath<KeyPath>, InQuery<PageQuery<i64>>),
@@ -377,60 +399,66 @@ pub(crate) async fn events(
     Ok(Json(EventPageBody::new(page)))
 }
 
-/// How often a key was used on one day.
+/// The number of uses of a key on one day.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "DailyUses")]
-struct DailyUsesBody {
-    /// The beginning of the day (UTC).
+#[schemars(rename = "DailyUsage")]
+struct DailyUsageBody {
+    /// The beginning of the day, in UTC.
     day: Rfc3339,
-    /// How often it was used.
+    /// The number of uses.
     uses: i64,
 }
 
-/// How often a key was used, day by day.
+/// The daily uses of a key.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Usage")]
+#[schemars(rename = "KeyUsage")]
 pub(crate) struct UsageBody {
     /// The last 30 days, the oldest first.
-    days: Vec<DailyUsesBody>,
+    days: Vec<DailyUsageBody>,
 }
 
-pub(crate) async fn usage(
+/// Returns the uses of a key on each of the last 30 days.
+pub(crate) async fn get_usage(
     call: &Call<'_>,
     principal: &Principal,
     InPath(KeyPath { id }): InPath<KeyPath>,
 ) -> Result<Json<UsageBody>, Problem> {
     let days = Keys::new(call.app).usage(principal, id).await?.into_iter();
-    Ok(Json(UsageBody { days: days.map(|day| DailyUsesBody { day: Rfc3339(day.day), uses: day.uses }).collect() }))
+    Ok(Json(UsageBody { days: days.map(|day| DailyUsageBody { day: Rfc3339(day.day), uses: day.uses }).collect() }))
 }
 
 /// A scope.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "ScopeEntry")]
+#[schemars(rename = "ScopeDetails")]
 struct ScopeBody {
-    /// Its name.
+    /// The scope.
     scope: Scope,
-    /// What it allows.
+    /// The actions that the scope allows.
     description: String,
-    /// Whether the key that asks holds it.
+    /// True if the key that sends the request holds the scope.
     held: bool,
 }
 
-/// The catalogue of scopes.
+/// The scopes, bundles and presets of this service.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Catalogue")]
+#[schemars(rename = "ScopeCatalogue")]
 pub(crate) struct CatalogueBody {
-    /// Every scope.
+    /// The scopes.
     scopes: Vec<ScopeBody>,
-    /// The scopes that stand for every action of their resource.
+    /// The wildcard scopes. Each allows every action on its resource.
     wildcards: Vec<String>,
-    /// Names that stand for sets of scopes where a key is given scopes; null: everything.
+    /// The bundles by name. A bundle can stand in a key's list of scopes; null is full access.
     bundles: BTreeMap<String, Scopes>,
-    /// Recipes for keys that can do what they are for, and no more.
+    /// The presets: suggested scopes for common uses of a key.
     presets: Vec<Preset>,
 }
 
-pub(crate) async fn scopes(call: &Call<'_>, principal: &Principal, (): ()) -> Result<Json<CatalogueBody>, Problem> {
+/// Lists the scopes, bundles and presets.
+pub(crate) async fn list_scopes(
+    call: &Call<'_>,
+    principal: &Principal,
+    (): (),
+) -> Result<Json<CatalogueBody>, Problem> {
     let catalogue = &call.app.config.catalogue;
     let scope = |(scope, allows): (Scope, &str)| ScopeBody {
         held: principal.snapshot.scopes.grant(&scope),

@@ -1,6 +1,6 @@
 //! The API: the native routes, the surfaces of other vendors, the gateway, the tools of the Model Context Protocol,
-//! and the document. No handler knows another; [`routes`] has the tables of all; the [`document`], `tools` and `mcp`
-//! look at the tables of the whole service, which they are given.
+//! and the document. Handlers are independent of each other. [`routes`] has the table of the native routes. The
+//! [`document`], `tools` and `mcp` get the tables of the whole service.
 
 mod audit;
 mod bootstrap;
@@ -10,20 +10,20 @@ mod invitations;
 #[cfg(feature = "mcp")]
 mod json_rpc;
 mod key_body;
+mod key_verification;
 mod keys;
 #[cfg(feature = "mcp")]
 pub mod mcp;
+mod members;
 mod openapi;
 mod organization_path;
 mod organizations;
-mod people;
 mod permissions;
 pub mod routes;
 mod teams;
 #[cfg(feature = "mcp")]
 mod tools;
 pub mod vendors;
-mod verify;
 
 use bitting_http::{
     auth::bearer,
@@ -36,7 +36,7 @@ use bitting_http::{
 };
 use bitting_keys::app::App;
 
-/// Answers a request for which a row was looked for. Whatever is in it, the answer is one of this service's own.
+/// Answers a request with the route that was found for it, or with the problem.
 pub async fn answer(
     tables: &'static Tables,
     app: &App,
@@ -56,7 +56,7 @@ pub async fn answer(
     }
 }
 
-/// Answers a request for which there is no row: by a route of the operator's, if one fits.
+/// Answers a request without a route of this service: by one of the operator's routes, if one matches.
 pub async fn forward(tables: &Tables, app: &App, request: &Request, request_id: &str) -> Response {
     gateway::forward(app, request, request_id).await.unwrap_or_else(|problem| {
         log_failure(&request.method, "", &problem, request_id);
@@ -77,7 +77,7 @@ async fn route(
         Access::Operator(_) if !bearer(request).is_some_and(|secret| app.is_operator(secret)) => {
             Err(Problem::NotOperator)
         }
-        Access::Anybody(handler) | Access::Operator(handler) => {
+        Access::Public(handler) | Access::Operator(handler) => {
             let request = &*body::read(request, route.reading).await?;
             handler(&call.with_request(request)).await
         }

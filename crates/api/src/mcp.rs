@@ -1,6 +1,7 @@
-//! `POST /mcp`: the Model Context Protocol, in its transport Streamable HTTP, without sessions and streams.
-//! Two eras of it: since 2026-07-28 every request says all that it needs in `_meta` and in headers; before, a
-//! client began with `initialize`. A call of a tool is a call of its route.
+//! `POST /mcp`: the Model Context Protocol, with the transport Streamable HTTP and without sessions and streams.
+//!
+//! Since its revision 2026-07-28 each request is complete by itself, with `_meta` and headers. Clients of earlier
+//! revisions begin with `initialize`. A call of a tool is a call of its route.
 
 use std::ptr;
 
@@ -36,16 +37,16 @@ pub static ROUTES: Table = Table {
     rows: &[route!(POST "/mcp" tools)],
 };
 
-/// The revision whose requests need nothing that was said before.
+/// The revision whose requests are complete by themselves.
 const MODERN: &str = "2026-07-28";
-/// The newest of those that begin with `initialize`.
+/// The newest revision that begins with `initialize`.
 const NEWEST_LEGACY: &str = "2025-11-25";
-/// Every revision that is spoken here.
-const REVISIONS: [&str; 4] = [MODERN, NEWEST_LEGACY, "2025-06-18", UNSAID];
-/// What a request speaks that does not say it: the header is younger.
-const UNSAID: &str = "2025-03-26";
+/// The supported revisions.
+const REVISIONS: [&str; 4] = [MODERN, NEWEST_LEGACY, "2025-06-18", UNNAMED];
+/// The revision of a request without the header, which is newer than this revision.
+const UNNAMED: &str = "2025-03-26";
 
-/// What a modern request says of itself, in `_meta`.
+/// The members of `_meta` that a modern request has.
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
@@ -58,7 +59,7 @@ const UNSUPPORTED_VERSION: i32 = -32022;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Message {
-    #[expect(dead_code, reason = "that it can be read is all there is to know")]
+    #[expect(dead_code, reason = "it has only one value")]
     jsonrpc: Version,
     #[serde(default, deserialize_with = "input::present")]
     id: Option<Id>,
@@ -92,14 +93,14 @@ struct Reply<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 enum Outcome {
-    Result(Done),
+    Result(Completed),
     Error(Failed),
 }
 
-/// A result, and what every result says.
+/// A result, with the members that every result has.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Done {
+struct Completed {
     result_type: &'static str,
     #[serde(rename = "_meta")]
     meta: Value,
@@ -132,7 +133,7 @@ struct Text {
     text: String,
 }
 
-/// An error that is about the protocol.
+/// An error of the protocol.
 #[derive(Serialize)]
 struct Failed {
     code: i32,
@@ -146,7 +147,7 @@ impl Failed {
         Self { code, message: message.into(), data: None }
     }
 
-    /// Its HTTP status. To a client of an earlier revision 404 would mean that its session is over.
+    /// Returns the HTTP status. Clients of earlier revisions take 404 for the end of their session.
     fn status(&self, modern: bool) -> u16 {
         match self.code {
             UNSUPPORTED_VERSION | HEADER_MISMATCH => 400,
@@ -157,7 +158,7 @@ impl Failed {
     }
 }
 
-/// Answers a message in the name of the key that is sent with it.
+/// Answers a message with a key.
 pub(crate) async fn serve(tables: &'static Tables, call: &Call<'_>, reading: Reading) -> Result<Response, Problem> {
     check_origin(call.request)?;
     let permission = &Permission::ANY_KEY;
@@ -165,8 +166,8 @@ pub(crate) async fn serve(tables: &'static Tables, call: &Call<'_>, reading: Rea
     dispatch::answer(call, Action { permission, reading, handler }).await
 }
 
-/// Refuses what pages of other sites send. A page whose name was made to lead here (DNS rebinding) shows the
-/// name under which it asks, so a name counts only if its certificate proves it or if it always means this machine.
+/// Refuses requests from web pages of other origins. With DNS rebinding a foreign name can lead here, so a name is
+/// accepted only if a certificate proves it or if it always stands for this machine.
 fn check_origin(request: &Request) -> Result<(), Problem> {
     let Some(origin) = request.header("origin") else { return Ok(()) };
     let local = |rest: &str| {
@@ -180,13 +181,13 @@ fn check_origin(request: &Request) -> Result<(), Problem> {
 
 async fn answer(tables: &'static Tables, call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let message: Message = input::body(call.request)?;
-    let said = call.request.header("mcp-protocol-version");
-    let modern = said == Some(MODERN);
+    let version = call.request.header("mcp-protocol-version");
+    let modern = version == Some(MODERN);
     let Some(id) = &message.id else {
-        // There is none to which there would be anything to do.
-        return match supported(said.unwrap_or(UNSAID)) {
+        // No notification needs an action here.
+        return match supported(version.unwrap_or(UNNAMED)) {
             Ok(()) => Ok(Response::empty(202)),
-            Err(_) => Err(Error::invalid("MCP-Protocol-Version", "is no revision that is spoken here").into()),
+            Err(_) => Err(Error::invalid("MCP-Protocol-Version", "is not a supported revision").into()),
         };
     };
     let result = match check(call.request, &message) {
@@ -196,7 +197,7 @@ async fn answer(tables: &'static Tables, call: &Call<'_>, principal: &Principal)
     let (status, outcome) = match result {
         Ok(result) => {
             let meta = json!({ "io.modelcontextprotocol/serverInfo": server_info() });
-            (200, Outcome::Result(Done { result_type: "complete", meta, result }))
+            (200, Outcome::Result(Completed { result_type: "complete", meta, result }))
         }
         Err(failed) => (failed.status(modern), Outcome::Error(failed)),
     };
@@ -215,16 +216,15 @@ fn supported(version: &str) -> Result<(), Failed> {
     Err(Failed { data, ..Failed::new(UNSUPPORTED_VERSION, "Unsupported protocol version") })
 }
 
-/// Checks what the headers say of a request, so that whatever stands in between and looks at them alone sees
-/// what is done here.
+/// Checks that the headers match the request, so that a proxy that reads only the headers sees the true request.
 fn check(request: &Request, message: &Message) -> Result<(), Failed> {
-    let said = request.header("mcp-protocol-version");
+    let sent = request.header("mcp-protocol-version");
     let meta = message.params.get("_meta").and_then(Value::as_object);
     let in_meta = meta.and_then(|meta| meta.get(META_VERSION));
-    if in_meta.is_some_and(|version| version.as_str() != said) {
+    if in_meta.is_some_and(|version| version.as_str() != sent) {
         return Err(mismatch("MCP-Protocol-Version"));
     }
-    let version = said.unwrap_or(UNSAID);
+    let version = sent.unwrap_or(UNNAMED);
     supported(version)?;
     if version != MODERN {
         return Ok(());
@@ -237,7 +237,7 @@ fn check(request: &Request, message: &Message) -> Result<(), Failed> {
     if request.header("mcp-method") != Some(&message.method) {
         return Err(mismatch("Mcp-Method"));
     }
-    // The name of a tool needs no encoding, so one that is encoded is that of no tool.
+    // The names of tools need no encoding, so an encoded name does not match any tool.
     let name = message.params.get("name").and_then(Value::as_str);
     if message.method == "tools/call" && name.is_some() && request.header("mcp-name") != name {
         return Err(mismatch("Mcp-Name"));
@@ -246,7 +246,7 @@ fn check(request: &Request, message: &Message) -> Result<(), Failed> {
 }
 
 fn mismatch(header: &str) -> Failed {
-    Failed::new(HEADER_MISMATCH, format!("Header mismatch: `{header}` is missing, or is not what the body says"))
+    Failed::new(HEADER_MISMATCH, format!("Header mismatch: `{header}` is missing or differs from the body"))
 }
 
 async fn perform(
@@ -269,10 +269,10 @@ async fn perform(
             Ok(Results::Plain(about))
         }
         "tools/list" if params.get("cursor").is_some_and(|cursor| !cursor.is_null()) => {
-            Err(Failed::new(INVALID_PARAMS, "There is one page of tools, and so no cursor"))
+            Err(Failed::new(INVALID_PARAMS, "`cursor` must be left out, because all tools are on one page"))
         }
         "tools/list" => {
-            // The guard: what a key may do could have changed a moment ago.
+            // The scopes of the key could have changed a moment ago.
             call.app.confirm(principal).await?;
             let tools = tools::all(tables).filter(|tool| principal.snapshot.scopes.grant(tool.scope));
             Ok(Results::Tools { tools: tools.map(|tool| tool.definition).collect(), ttl_ms: 0, cache_scope: "private" })
@@ -310,11 +310,11 @@ async fn call_tool(
     let Some(tool) = tools::all(tables).find(|tool| tool.name == name) else { return unknown() };
     let answer = send(tables, call, principal, tool, arguments).await;
     let response = match answer {
-        // There is no such tool for whoever may not call it, whatever else is wrong.
+        // A key that may not call a tool does not learn that it exists, whatever else is wrong.
         Err(Problem::App(Error::Refused(Refusal::MissingScopes(_)))) => return unknown(),
         Err(_) if !principal.snapshot.scopes.grant(tool.scope) => return unknown(),
         Ok(response) => response,
-        // This is about the key, or about all of the service.
+        // These concern the key or the whole service, and not the call of a tool.
         Err(problem @ Problem::App(Error::Refused(_) | Error::Unavailable(_) | Error::KeyChanged)) => {
             return Err(problem);
         }
@@ -322,7 +322,7 @@ async fn call_tool(
     };
     let bytes = match response.body {
         Content::Bytes(bytes) => bytes,
-        // No tool's answer comes in pieces.
+        // No tool streams its response.
         Content::Stream(_) | Content::Unread(_) => Vec::new(),
     };
     let structured_content = String::from_utf8(bytes).ok().and_then(|json| RawValue::from_string(json).ok());
@@ -334,7 +334,7 @@ async fn call_tool(
     }))
 }
 
-/// Calls a tool's route, as if the request had come to it.
+/// Calls the route of a tool.
 async fn send(
     tables: &'static Tables,
     call: &Call<'_>,
@@ -343,7 +343,7 @@ async fn send(
     arguments: &Map<String, Value>,
 ) -> Result<Response, Problem> {
     let request = tool.request(call.request, arguments)?;
-    // An argument can be such that it names another route, as `self` does where an id belongs.
+    // An argument can lead to another route, as `self` does in the place of an id.
     let found = tables.find(&request.method, &request.path).ok();
     let found = found.filter(|found| ptr::eq(found.route, tool.route)).ok_or(Error::NotFound)?;
     let call = found.call(call.app, &request, call.request_id);

@@ -1,4 +1,4 @@
-//! The organization that a path of the native surface names.
+//! The organization in a path of the native surface.
 
 use bitting_keys::{
     app::{Principal, error::Error, organizations::organization_of},
@@ -8,11 +8,11 @@ use bitting_keys::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 
-/// A reference to an organization in a path: by its id, or `self` for the caller's own.
+/// A reference to an organization: its id, or `self` for the caller's own.
 pub(crate) struct OrganizationRef(Option<OrganizationId>);
 
 impl OrganizationRef {
-    /// Returns the id of the organization that this caller means.
+    /// Returns the id of the organization.
     pub(crate) fn id(&self, principal: &Principal) -> Result<OrganizationId, Error> {
         organization_of(principal, self.0)
     }
@@ -33,9 +33,9 @@ json_schema!(OrganizationRef, "OrganizationRef", {
     "type": "string", "anyOf": [{ "const": "self" }, { "format": "uuid" }],
 });
 
-/// The organization that a path names.
+/// The organization in the path.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct OrganizationPath {
-    /// The organization's id, or `self` for one's own.
+    /// The id of the organization, or `self` for the organization of the key.
     pub(crate) organization: OrganizationRef,
 }

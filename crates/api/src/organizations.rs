@@ -1,4 +1,4 @@
-//! The native surface: organizations and their projects.
+//! `/v1/organizations` and `/v1/organizations/:organization/projects`.
 
 use bitting_http::{
     call::Call,
@@ -31,31 +31,31 @@ use crate::{
     organization_path::{OrganizationPath, OrganizationRef},
 };
 
-/// An organization and its settings; a setting that is null is not made.
+/// An organization with its settings. A setting that is null is not set.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Organization")]
 pub(crate) struct OrganizationBody {
-    /// Its id.
+    /// The id of the organization.
     id: OrganizationId,
-    /// Its name.
+    /// The name of the organization.
     name: Name,
-    /// When it was made.
+    /// The time when the organization was created.
     created_at: Rfc3339,
-    /// Since when it is suspended, if it is.
+    /// The time when the organization was suspended; null if it is not.
     suspended_at: Option<Rfc3339>,
-    /// The life of a key whose maker says nothing of it, in days.
+    /// The default life of a new key, in days.
     default_expiry_days: Option<i64>,
-    /// The longest life that a key can be given, in days.
+    /// The maximum life of a key, in days.
     longest_expiry_days: Option<i64>,
-    /// How many personal keys a user may have that are neither revoked nor expired.
+    /// The maximum number of personal keys of a user, without revoked and expired ones.
     max_keys_per_user: Option<i64>,
-    /// How long audit events are kept, in days; null: as long as the operator says.
+    /// The number of days for which audit events are kept; null for the operator's default.
     audit_retention_days: Option<i64>,
-    /// How long traces are kept, in days; null: as long as the operator says.
+    /// The number of days for which traces are kept; null for the operator's default.
     trace_retention_days: Option<i64>,
-    /// Whether it may use the resource routes.
+    /// The state of the subscription, which the evaluation routes require.
     subscription: Subscription,
-    /// How many runs of live evaluations it has left; null: as many as it likes.
+    /// The number of runs of live evaluations that are left; null for no limit.
     credits: Option<i64>,
 }
 
@@ -83,10 +83,11 @@ impl OrganizationBody {
 pub(crate) struct OrganizationPageBody {
     /// The organizations, the newest first.
     organizations: Vec<OrganizationBody>,
-    /// Whether there are more.
+    /// True if there are more organizations after this page.
     has_more: bool,
 }
 
+/// Lists the organizations that the caller can see.
 pub(crate) async fn list(
     call: &Call<'_>,
     principal: &Principal,
@@ -98,20 +99,20 @@ pub(crate) async fn list(
     Ok(Json(OrganizationPageBody { organizations, has_more: page.has_more }))
 }
 
-/// An organization to be made.
+/// An organization to create.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewOrganization")]
 pub(crate) struct NewOrganizationBody {
-    /// Its name.
+    /// The name of the organization.
     name: Name,
-    /// Its owner's address.
+    /// The owner's email address.
     email: Email,
     /// The name of the owner's key.
     key_name: Name,
 }
 
-/// An organization that was just made, and its owner's key.
+/// A new organization, with its owner's key.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "CreatedOrganization")]
 pub(crate) struct CreatedOrganizationBody {
@@ -121,6 +122,7 @@ pub(crate) struct CreatedOrganizationBody {
     key: CreatedBody,
 }
 
+/// Creates an organization and its owner, and returns the owner's key with its secret once.
 pub(crate) async fn create(
     call: &Call<'_>,
     principal: &Principal,
@@ -132,6 +134,7 @@ pub(crate) async fn create(
     Ok(Confidential(CreatedOrganizationBody { organization: OrganizationBody::new(organization), key }))
 }
 
+/// Returns an organization.
 pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,
@@ -141,43 +144,44 @@ pub(crate) async fn get(
     Ok(Json(OrganizationBody::new(organization)))
 }
 
-/// What to change of an organization; what is left out stays, and null takes a setting back.
+/// A change of an organization. Fields that are left out do not change, and null removes a setting.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "OrganizationChange", extend("minProperties" = 1))]
 pub(crate) struct ChangeBody {
-    /// Its name.
+    /// The name of the organization.
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "Name")]
     name: Option<Name>,
-    /// The life of a key whose maker says nothing of it, in days; not longer than `longest_expiry_days`.
+    /// The default life of a new key, in days, up to `longest_expiry_days`.
     #[serde(default, deserialize_with = "input::present")]
     default_expiry_days: Option<Option<Days>>,
-    /// The longest life that a key can be given, in days.
+    /// The maximum life of a key, in days.
     #[serde(default, deserialize_with = "input::present")]
     longest_expiry_days: Option<Option<Days>>,
-    /// How many personal keys a user may have that are neither revoked nor expired.
+    /// The maximum number of personal keys of a user, without revoked and expired ones.
     #[serde(default, deserialize_with = "input::present")]
     max_keys_per_user: Option<Option<Whole<1, MAX_KEYS_PER_USER>>>,
-    /// How long audit events that are written from now on are kept, in days.
+    /// The number of days for which new audit events are kept.
     #[serde(default, deserialize_with = "input::present")]
     audit_retention_days: Option<Option<Days>>,
-    /// How long traces are kept, in days.
+    /// The number of days for which traces are kept.
     #[serde(default, deserialize_with = "input::present")]
     trace_retention_days: Option<Option<Days>>,
-    /// Whether all its keys are refused; for the operator.
+    /// True to refuse all keys of the organization. Only the operator can set it.
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "bool")]
     suspended: Option<bool>,
-    /// Whether it may use the resource routes; for the operator.
+    /// The state of the subscription. Only the operator can set it.
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "Subscription")]
     subscription: Option<Subscription>,
-    /// How many runs of live evaluations it has left, null for as many as it likes; for the operator.
+    /// The number of runs of live evaluations that are left; null for no limit. Only the operator can set it.
     #[serde(default, deserialize_with = "input::present")]
     credits: Option<Option<Whole<0, MAX_CREDITS>>>,
 }
 
+/// Changes an organization.
 pub(crate) async fn change(
     call: &Call<'_>,
     principal: &Principal,
@@ -200,12 +204,12 @@ pub(crate) async fn change(
     Ok(Json(OrganizationBody::new(organization)))
 }
 
-/// The project that a path names.
+/// The project in the path.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ProjectPath {
-    /// The organization's id, or `self` for one's own.
+    /// The id of the organization, or `self` for the organization of the key.
     organization: OrganizationRef,
-    /// The project's id.
+    /// The id of the project.
     project: ProjectId,
 }
 
@@ -213,15 +217,15 @@ pub(crate) struct ProjectPath {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Project")]
 pub(crate) struct ProjectBody {
-    /// Its id.
+    /// The id of the project.
     id: ProjectId,
-    /// The organization that it belongs to.
+    /// The id of the organization that the project belongs to.
     organization_id: OrganizationId,
-    /// Its name.
+    /// The name of the project.
     name: Name,
-    /// What a person wrote about it.
+    /// The description.
     description: Option<String>,
-    /// When it was made.
+    /// The time when the project was created.
     created_at: Rfc3339,
 }
 
@@ -243,10 +247,11 @@ impl ProjectBody {
 pub(crate) struct ProjectPageBody {
     /// The projects, the newest first.
     projects: Vec<ProjectBody>,
-    /// Whether there are more.
+    /// True if there are more projects after this page.
     has_more: bool,
 }
 
+/// Lists the projects of an organization.
 pub(crate) async fn list_projects(
     call: &Call<'_>,
     principal: &Principal,
@@ -259,27 +264,28 @@ pub(crate) async fn list_projects(
     Ok(Json(ProjectPageBody { projects, has_more: page.has_more }))
 }
 
-/// A project to be made.
+/// A project to create.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewProject")]
 pub(crate) struct NewProjectBody {
-    /// Its name.
+    /// The name of the project.
     name: Name,
-    /// Whatever people want to know about it.
+    /// The description.
     description: Option<String>,
 }
 
-/// A project that was just made, and its first key.
+/// A new project, with its first key.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "CreatedProject")]
 pub(crate) struct CreatedProjectBody {
     /// The project.
     project: ProjectBody,
-    /// Its first key.
+    /// The first key of the project.
     key: CreatedBody,
 }
 
+/// Creates a project, and returns its first key with its secret once.
 pub(crate) async fn create_project(
     call: &Call<'_>,
     principal: &Principal,
@@ -291,6 +297,7 @@ pub(crate) async fn create_project(
     Ok(Confidential(CreatedProjectBody { project: ProjectBody::new(project), key }))
 }
 
+/// Returns a project.
 pub(crate) async fn get_project(
     call: &Call<'_>,
     principal: &Principal,
@@ -300,20 +307,21 @@ pub(crate) async fn get_project(
     Ok(Json(ProjectBody::new(project)))
 }
 
-/// What to change of a project; what is left out stays.
+/// A change of a project. Fields that are left out do not change.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ProjectChange", extend("minProperties" = 1))]
 pub(crate) struct ProjectChangeBody {
-    /// Its name.
+    /// The name of the project.
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "Name")]
     name: Option<Name>,
-    /// Whatever people want to know about it; null: nothing.
+    /// The description; null for none.
     #[serde(default, deserialize_with = "input::present")]
     description: Option<Option<String>>,
 }
 
+/// Changes a project.
 pub(crate) async fn change_project(
     call: &Call<'_>,
     principal: &Principal,
@@ -328,18 +336,19 @@ pub(crate) async fn change_project(
     Ok(Json(ProjectBody::new(project)))
 }
 
-/// A project that was deleted, and with it all its keys.
+/// A deleted project. Its keys are deleted, too.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "DeletedProject")]
 pub(crate) struct DeletedProjectBody {
     #[serde(flatten)]
     about: ProjectBody,
-    /// Routes that touch the database refuse the project's keys from here on.
+    /// The time from which routes that use the database refuse the project's keys.
     effective_at: Rfc3339,
-    /// Everything else does so this much later at the latest.
+    /// The maximum time after that until every other route refuses them, too, in milliseconds.
     max_staleness_ms: i64,
 }
 
+/// Deletes a project and revokes all its keys.
 pub(crate) async fn delete_project(
     call: &Call<'_>,
     principal: &Principal,

@@ -20,35 +20,35 @@ use serde::{Deserialize, Serialize};
 
 use crate::organization_path::{OrganizationPath, OrganizationRef};
 
-/// The team that a path names.
+/// The team in the path.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct TeamPath {
-    /// The organization's id, or `self` for one's own.
+    /// The id of the organization, or `self` for the organization of the key.
     organization: OrganizationRef,
-    /// The team's id.
+    /// The id of the team.
     team: TeamId,
 }
 
-/// The team that a path names, and somebody to be put into it or taken out.
+/// The team and the member in the path.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct TeamMemberPath {
-    /// The organization's id, or `self` for one's own.
+    /// The id of the organization, or `self` for the organization of the key.
     organization: OrganizationRef,
-    /// The team's id.
+    /// The id of the team.
     team: TeamId,
-    /// The user's id.
+    /// The id of the user.
     user: UserId,
 }
 
-/// Some of the people of an organization.
+/// A team of an organization.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Team")]
 pub(crate) struct TeamBody {
-    /// Its id.
+    /// The id of the team.
     id: TeamId,
-    /// Its name, which no other team of the organization has.
+    /// The name of the team, unique in its organization.
     name: Name,
-    /// When it was made.
+    /// The time when the team was created.
     created_at: Rfc3339,
 }
 
@@ -58,12 +58,12 @@ impl TeamBody {
     }
 }
 
-/// A team's name.
+/// The name of a team.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "NamedTeam")]
-pub(crate) struct NamedBody {
-    /// What people call it; no other team of the organization may have that name.
+#[schemars(rename = "TeamName")]
+pub(crate) struct TeamNameBody {
+    /// The name of the team, unique in its organization.
     name: Name,
 }
 
@@ -73,10 +73,11 @@ pub(crate) struct NamedBody {
 pub(crate) struct TeamPageBody {
     /// The teams, the newest first.
     teams: Vec<TeamBody>,
-    /// Whether there are more.
+    /// True if there are more teams after this page.
     has_more: bool,
 }
 
+/// Lists the teams of an organization.
 pub(crate) async fn list(
     call: &Call<'_>,
     principal: &Principal,
@@ -89,54 +90,62 @@ pub(crate) async fn list(
     Ok(Json(TeamPageBody { teams, has_more: page.has_more }))
 }
 
+/// Creates a team.
 pub(crate) async fn create(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(path), InBody(NamedBody { name }), MayRepeat): (InPath<OrganizationPath>, InBody<NamedBody>, MayRepeat),
+    (InPath(path), InBody(TeamNameBody { name }), MayRepeat): (
+        InPath<OrganizationPath>,
+        InBody<TeamNameBody>,
+        MayRepeat,
+    ),
 ) -> Result<Json<TeamBody, 201>, Problem> {
     let team = Teams::new(call.app).create(principal, path.organization.id(principal)?, name).await?;
     Ok(Json(TeamBody::new(team)))
 }
 
-/// Somebody in a team.
+/// A member of a team.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "TeamMember")]
 struct TeamMemberBody {
-    /// The user.
+    /// The id of the user.
     user_id: UserId,
-    /// Since when.
+    /// The time when the user was added.
     added_at: Rfc3339,
 }
 
-/// A team and everybody in it.
+/// A team with its members.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "WholeTeam")]
-pub(crate) struct WholeBody {
+#[schemars(rename = "TeamDetails")]
+pub(crate) struct TeamDetailsBody {
     #[serde(flatten)]
     about: TeamBody,
-    /// Everybody in it.
+    /// The members of the team.
     members: Vec<TeamMemberBody>,
 }
 
+/// Returns a team with its members.
 pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,
     InPath(path): InPath<TeamPath>,
-) -> Result<Json<WholeBody>, Problem> {
+) -> Result<Json<TeamDetailsBody>, Problem> {
     let (team, members) = Teams::new(call.app).get(principal, path.organization.id(principal)?, path.team).await?;
     let member = |member: TeamMember| TeamMemberBody { user_id: member.user_id, added_at: Rfc3339(member.added_at) };
-    Ok(Json(WholeBody { about: TeamBody::new(team), members: members.into_iter().map(member).collect() }))
+    Ok(Json(TeamDetailsBody { about: TeamBody::new(team), members: members.into_iter().map(member).collect() }))
 }
 
+/// Renames a team.
 pub(crate) async fn rename(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(path), InBody(NamedBody { name })): (InPath<TeamPath>, InBody<NamedBody>),
+    (InPath(path), InBody(TeamNameBody { name })): (InPath<TeamPath>, InBody<TeamNameBody>),
 ) -> Result<Json<TeamBody>, Problem> {
     let team = Teams::new(call.app).rename(principal, path.organization.id(principal)?, path.team, &name).await?;
     Ok(Json(TeamBody::new(team)))
 }
 
+/// Deletes a team.
 pub(crate) async fn delete(
     call: &Call<'_>,
     principal: &Principal,
@@ -146,6 +155,7 @@ pub(crate) async fn delete(
     Ok(NoContent)
 }
 
+/// Adds a member to a team.
 pub(crate) async fn add(
     call: &Call<'_>,
     principal: &Principal,
@@ -155,6 +165,7 @@ pub(crate) async fn add(
     Ok(NoContent)
 }
 
+/// Removes a member from a team.
 pub(crate) async fn remove(
     call: &Call<'_>,
     principal: &Principal,

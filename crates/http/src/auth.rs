@@ -1,4 +1,4 @@
-//! Credentials: the one that a request shows, the key behind it, and whether that may do what is asked.
+//! Authentication and authorization: the credential of a request, the key behind it, and its permissions.
 
 use bitting_keys::{
     app::{App, Principal, error::Error, verify::Freshness},
@@ -18,22 +18,22 @@ use crate::{
 /// The headers in which Confident AI's libraries send a key, instead of `Authorization`.
 pub const KEY_HEADERS: [&str; 3] = ["confident_api_key", "confident-api-key", "x-confident-api-key"];
 
-/// The permission that a route asks of a key, and the kind of thing that it is for.
+/// The permission that a route requires of a key.
 #[derive(Debug)]
 pub struct Permission {
-    /// The scope that the key must hold; `None`: any good key will do.
+    /// The scope that the key must hold; `None` for any valid key.
     pub scope: Option<Scope>,
-    /// Whether the route manages something, so that refused attempts belong into the audit log. Sending traces or
-    /// working on data sets and evaluations uses the product and does not manage it.
+    /// True if the route manages something, so that refused attempts go into the audit log. Routes for traces, data
+    /// sets and evaluations use the product and do not manage it.
     pub manages: bool,
-    /// Whether a key that is bound to one thing has it; such a key has no other.
+    /// True if keys for a single live evaluation have it. Such keys have no other permission.
     pub bound: bool,
-    /// Whether the organization must have an active subscription.
+    /// True if the organization must have an active subscription.
     pub paid: bool,
 }
 
 impl Permission {
-    /// A permission of every good key.
+    /// The permission of every valid key.
     pub const ANY_KEY: Self = Self { scope: None, manages: false, bound: false, paid: false };
 
     /// A permission to use the product.
@@ -46,36 +46,36 @@ impl Permission {
         Self { scope: Some(Scope::named(scope)), manages: true, bound: false, paid: false }
     }
 
-    /// The same permission, which keys that are bound to one thing have, too.
+    /// The same permission, also for keys for a single live evaluation.
     #[must_use]
     pub const fn bound(mut self) -> Self {
         self.bound = true;
         self
     }
 
-    /// The same permission for organizations with an active subscription alone.
+    /// The same permission, only for organizations with an active subscription.
     #[must_use]
     pub const fn paid(mut self) -> Self {
         self.paid = true;
         self
     }
 
-    /// The permission that the operator asks for on a route of their own.
+    /// The permission for one of the operator's routes.
     pub fn to_forward(scope: &Scope) -> Self {
         Self { scope: Some(scope.clone()), paid: true, ..Self::ANY_KEY }
     }
 }
 
-/// Lets a key pass if it is good and has the permission.
+/// Checks that a key is valid and has the permission.
 ///
 /// # Errors
-/// The refusal of the key, or [`Problem::LiveEvaluationKey`] or an unpaid subscription.
+/// The refusal of the key, [`Problem::LiveEvaluationKey`], or [`Error::PaymentRequired`].
 pub fn admit(app: &App, principal: &Principal, permission: &Permission) -> Result<(), Problem> {
     let scopes = permission.scope.as_slice();
     let decision = decide(&principal.snapshot, scopes, app.clock.now());
-    // A key that is not good hears of that first, whatever it is for.
-    let good = matches!(decision, Ok(()) | Err(Refusal::MissingScopes(_)));
-    if good && principal.snapshot.bound_to.is_some() && !permission.bound {
+    // A key that is not valid is told that first.
+    let valid = matches!(decision, Ok(()) | Err(Refusal::MissingScopes(_)));
+    if valid && principal.snapshot.bound_to.is_some() && !permission.bound {
         return Err(Problem::LiveEvaluationKey);
     }
     decision?;
@@ -85,22 +85,22 @@ pub fn admit(app: &App, principal: &Principal, permission: &Permission) -> Resul
     Ok(())
 }
 
-/// The credential in `Authorization: Bearer …`; the scheme's case does not matter (RFC 9110, 11.1).
+/// Returns the credential in `Authorization: Bearer …`. The case of the scheme does not matter (RFC 9110, 11.1).
 pub fn bearer(request: &Request) -> Option<&str> {
     let (scheme, credential) = request.header("authorization")?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| credential.trim())
 }
 
-/// The key that was sent: as a bearer, or in one of the headers of Confident AI's libraries.
+/// Returns the key from `Authorization`, or from a header of Confident AI's libraries.
 fn credential(request: &Request) -> Option<&str> {
     let sent = |name: &&str| request.header(name).map(str::trim).filter(|value| !value.is_empty());
     bearer(request).or_else(|| KEY_HEADERS.iter().find_map(sent))
 }
 
-/// The key that was sent, whatever it may do and be it at its end.
+/// Finds the key of a request. Checks neither its validity nor its permissions.
 ///
 /// # Errors
-/// [`Problem::MissingKey`], or the refusal of a text that is no key or of a key that does not exist.
+/// [`Problem::MissingKey`], or a refusal: the text is not a key, or the key does not exist.
 pub async fn identify(
     app: &App,
     request: &Request,
@@ -118,10 +118,10 @@ pub async fn identify(
     })
 }
 
-/// The meaning of the header `Idempotency-Key`, if it was sent.
+/// Reads the header `Idempotency-Key`, if it was sent.
 ///
 /// # Errors
-/// [`Error::Invalid`] if the header's value is no such key.
+/// [`Error::Invalid`] if the value is not allowed.
 pub fn repeatable(request: &Request) -> Result<Option<Repeatable>, Problem> {
     let Some(key) = request.header("idempotency-key") else { return Ok(None) };
     let caller = KeyText::parse(credential(request).unwrap_or_default()).map_err(|_| Refusal::Malformed)?;
@@ -134,8 +134,9 @@ pub fn repeatable(request: &Request) -> Result<Option<Repeatable>, Problem> {
     Repeatable::new(caller, key, &all).map(Some).ok_or_else(|| Error::invalid("Idempotency-Key", must).into())
 }
 
-/// Warns whoever uses a secret that a rotation is replacing: `Sunset` is an HTTP date (RFC 8594).
-pub fn warned(mut response: Response, principal: &Principal) -> Response {
+/// Adds a warning to the response if the key was sent with a secret that a rotation is replacing. `Sunset` is an
+/// HTTP date (RFC 8594).
+pub fn with_rotation_warning(mut response: Response, principal: &Principal) -> Response {
     if let Some(until) = principal.snapshot.outgoing_until {
         let at = until.to_rfc3339();
         let warning = format!("This secret was replaced and works until {at}. Use the new one.");

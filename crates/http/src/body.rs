@@ -1,4 +1,4 @@
-//! Bodies of requests: read as far as their route allows, or left to the handler.
+//! Bodies of requests, read up to the limit of their route or streamed to the handler.
 
 use std::borrow::Cow;
 
@@ -9,32 +9,32 @@ use crate::{
     problem::Problem,
 };
 
-/// The most bytes of most bodies that are read.
+/// The maximum number of bytes of most bodies.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
-/// The most bytes of a batch of traces, or of a data set or rows for one, that are read.
+/// The maximum number of bytes of a batch of traces, of a data set, or of rows for one.
 pub const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// How the body of a route's requests is read.
+/// The reading of a route's bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// Before the handler is called, and so many bytes of it at most.
+    /// The body is read before the handler is called, up to this number of bytes.
     UpTo(usize),
-    /// By the handler, piece by piece.
+    /// The handler reads the body piece by piece.
     Streamed,
 }
 
-/// The request with its body read.
+/// Returns the request with its body read.
 ///
 /// # Errors
-/// [`Problem::MalformedJson`] if the body broke off.
+/// [`Problem::MalformedJson`] if the connection broke.
 pub async fn read(request: &Request, reading: Reading) -> Result<Cow<'_, Request>, Problem> {
     let (Body::Unread(source), Reading::UpTo(max_bytes)) = (&request.body, reading) else {
         return Ok(Cow::Borrowed(request));
     };
     let (mut pieces, mut bytes) = (source.pieces(), Vec::new());
-    // The bytes are counted, since a length is not always sent and need not be true.
+    // The bytes are counted, since `Content-Length` is not always sent and need not be true.
     while let Some(piece) = pieces.next().await {
-        bytes.extend(piece.map_err(|_| Problem::MalformedJson("it broke off".to_owned()))?);
+        bytes.extend(piece.map_err(|_| Problem::MalformedJson("the connection broke off".to_owned()))?);
         if bytes.len() > max_bytes {
             return Ok(Cow::Owned(Request { body: Body::TooLarge(max_bytes), ..request.clone() }));
         }
@@ -42,15 +42,15 @@ pub async fn read(request: &Request, reading: Reading) -> Result<Cow<'_, Request
     Ok(Cow::Owned(Request { body: Body::Bytes(bytes), ..request.clone() }))
 }
 
-/// The bytes of a body that was read.
+/// Returns the bytes of a body that was read.
 ///
 /// # Errors
-/// [`Problem::BodyTooLarge`] if it has more than are read.
+/// [`Problem::BodyTooLarge`] if it has more than the maximum.
 pub fn bytes(request: &Request) -> Result<&[u8], Problem> {
     match &request.body {
         Body::Bytes(bytes) => Ok(bytes),
         Body::TooLarge(max_bytes) => Err(Problem::BodyTooLarge(*max_bytes)),
-        // Such a body was read before the handler was called, unless the handler reads it itself.
+        // Only a handler that streams the body gets it unread.
         Body::Unread(_) => Ok(&[]),
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 /// The result of a handler.
 pub type Answer<'a> = LocalFuture<'a, Result<Response, Problem>>;
 
-/// A handler that acts for nobody.
+/// A handler without a key.
 pub type Handler = for<'a> fn(&'a Call<'a>) -> Answer<'a>;
 
 /// A handler that acts for a key.
@@ -24,23 +24,23 @@ pub type KeyHandler = for<'a> fn(&'a Call<'a>, &'a Principal) -> Answer<'a>;
 /// A handler that acts for a key, or a closure that stands for one.
 pub type Act = dyn for<'a> Fn(&'a Call<'a>, &'a Principal) -> Answer<'a> + Sync;
 
-/// The row of a table of routes or of pages for which a request came, as logs and the audit log name it. They do
-/// not name the request's own path: people put keys where ids belong.
+/// The name of a row of a table of routes or pages. Logs and the audit log have this and not the path of the request,
+/// because people put keys where ids belong.
 #[derive(Debug, Clone, Copy)]
 pub struct RowName {
-    /// The row's method.
+    /// The method.
     pub method: &'static str,
-    /// The row's path, with its parameters as `:id`.
+    /// The path, with parameters such as `:id`.
     pub path: &'static str,
 }
 
-/// A request, the use cases, and what is known of the request before its handler is called.
+/// A request to a handler, with the use cases.
 pub struct Call<'a> {
     /// The use cases.
     pub app: &'a App,
     /// The request.
     pub request: &'a Request,
-    /// The row that has the handler.
+    /// The row of the handler.
     pub row: RowName,
     /// The path without its surface's prefix.
     pub path: &'a str,
@@ -51,20 +51,20 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// A parameter of the path; empty if the route has none of that name.
+    /// Returns a parameter of the path, or an empty text if the route has none of that name.
     pub fn param(&self, name: &str) -> &str {
         self.params.get(name).unwrap_or_default()
     }
 
-    /// The id of the key that the path names. Other texts name nothing.
+    /// Returns the id of the key in the path.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for any other text.
+    /// [`Error::NotFound`] if the text is not an id.
     pub fn key_id(&self) -> Result<KeyId, Error> {
         KeyId::parse(self.param("id")).ok_or(Error::NotFound)
     }
 
-    /// The same call with the request's body read.
+    /// Returns the same call for another request.
     pub fn with_request<'b>(&'b self, request: &'b Request) -> Call<'b>
     where
         'a: 'b,

@@ -1,4 +1,4 @@
-//! An event of the audit log as it is written: on a page, or on a line.
+//! Events of the audit log, as a page or as lines.
 
 use bitting_keys::{app::page::Page, domain::audit::AuditRecord};
 use schemars::JsonSchema;
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::message::Rfc3339;
 
-/// Events, each on a line of its own.
+/// Writes each event on a line of its own.
 pub fn lines(events: Vec<AuditRecord>) -> Vec<u8> {
     let line = |event| [serde_json::to_vec(&EventBody::new(event)).unwrap_or_default(), b"\n".to_vec()];
     events.into_iter().flat_map(line).flatten().collect()
@@ -19,53 +19,53 @@ pub fn lines(events: Vec<AuditRecord>) -> Vec<u8> {
 pub struct EventPageBody {
     /// The events, the newest first.
     events: Vec<EventBody>,
-    /// Whether there are more.
+    /// True if there are more events.
     has_more: bool,
 }
 
 impl EventPageBody {
-    /// A page with each event in its form for the wire.
+    /// Converts a page of events.
     pub fn new(page: Page<AuditRecord>) -> Self {
         Self { events: page.items.into_iter().map(EventBody::new).collect(), has_more: page.has_more }
     }
 }
 
-/// Something that happened, or that somebody attempted.
+/// An event of the audit log: a change, or a refused attempt.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Event")]
 struct EventBody {
-    /// Its number: later events have higher ones.
+    /// The number of the event. Later events have higher numbers.
     id: i64,
-    /// The id of what it happened to.
+    /// The id of the key or other resource that was changed.
     subject: String,
-    /// What happened: `key.created`.
+    /// The action, such as `key.created`.
     action: String,
-    /// Who did it.
+    /// The actor.
     actor: ActorBody,
-    /// From where.
+    /// The IP address that the request came from.
     ip: Option<String>,
-    /// In which request.
+    /// The id of the request.
     request_id: Option<String>,
-    /// What was set to what.
+    /// The fields that were set, with their new values.
     details: Map<String, Value>,
-    /// The code with which an attempt was refused.
+    /// The error code of a refused attempt; null for a change.
     refusal: Option<String>,
-    /// When.
+    /// The time of the event.
     at: Rfc3339,
 }
 
-/// Who did something.
+/// The actor of an event.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Actor")]
 struct ActorBody {
-    /// `key`, `session` for one on the settings pages that was not signed in by a key, `operator`, or `system`
-    /// for what happens by itself.
+    /// The kind of actor: `key`, `session` for a session on the settings pages without a key, `operator`, or `system`
+    /// for automatic changes.
     kind: String,
-    /// The key, or that session.
+    /// The id of the key or the session.
     id: Option<String>,
-    /// The user as whom it acted.
+    /// The id of the user that the actor acted for.
     user_id: Option<String>,
-    /// The session in which it acted, if it acted on the settings pages.
+    /// The id of the session, for actions on the settings pages.
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<String>,
 }

@@ -1,5 +1,5 @@
-//! The kernel of HTTP: requests and answers as values, problems, typed input, tables of routes, authentication
-//! and dispatch. It knows no route.
+//! The kernel of HTTP: requests and responses as values, problems, typed input, tables of routes, authentication
+//! and dispatch. It has no routes of its own.
 
 pub mod auth;
 pub mod body;

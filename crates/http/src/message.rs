@@ -1,4 +1,4 @@
-//! Requests and answers as plain values, made from and into the platform's own at its edge.
+//! Requests and responses as plain values. The platform converts its own types into these and back.
 
 use std::{borrow::Cow, fmt, rc::Rc};
 
@@ -10,7 +10,7 @@ use futures_util::{
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// JSON Lines: on each line one value.
+/// The media type of JSON Lines: one value on each line.
 pub const NDJSON: &str = "application/x-ndjson";
 
 /// A request.
@@ -18,11 +18,11 @@ pub const NDJSON: &str = "application/x-ndjson";
 pub struct Request {
     /// The method as it was sent.
     pub method: String,
-    /// Where it was sent to: `https://keys.example.com`.
+    /// The origin of the service, such as `https://keys.example.com`.
     pub origin: String,
     /// The path, still percent-encoded.
     pub path: String,
-    /// What follows the `?`, still encoded.
+    /// The query without the `?`, still encoded.
     pub query: String,
     /// The headers, with names in lower case.
     pub headers: Vec<(String, String)>,
@@ -31,7 +31,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// The value of a header, by its name in lower case.
+    /// Returns the value of a header by its name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
@@ -40,11 +40,11 @@ impl Request {
 /// A request's body.
 #[derive(Clone)]
 pub enum Body {
-    /// It is still on its way.
+    /// The body has not been read yet.
     Unread(Rc<dyn ByteSource>),
-    /// All of it.
+    /// The whole body.
     Bytes(Vec<u8>),
-    /// It has more bytes than these, which are the most that are read, and was not read to its end.
+    /// The body has more bytes than this maximum and was not read to its end.
     TooLarge(usize),
 }
 
@@ -58,7 +58,7 @@ impl fmt::Debug for Body {
     }
 }
 
-/// An answer. None of this service's own may be stored by a cache: any of them may carry a key or what a key may see.
+/// A response. Caches may not store any response of this service, since it can contain a key or what a key may see.
 #[derive(Debug)]
 pub struct Response {
     /// The status.
@@ -69,14 +69,14 @@ pub struct Response {
     pub body: Content,
 }
 
-/// An answer's body.
+/// The body of a response.
 pub enum Content {
-    /// All of it; none, if there are no bytes.
+    /// The whole body; empty for a response without one.
     Bytes(Vec<u8>),
-    /// Piece by piece, for what may be larger than an isolate's memory. An error breaks the connection
-    /// off, because the status was sent long before; its text is for the log alone.
+    /// A stream, for bodies that may not fit into the memory of an isolate. An error breaks the connection off,
+    /// because the status has been sent already. Its text is for the log only.
     Stream(LocalBoxStream<'static, Result<Vec<u8>, String>>),
-    /// An upstream's, passed on as it comes.
+    /// The body of an upstream, passed on as it comes.
     Unread(Rc<dyn ByteSource>),
 }
 
@@ -90,33 +90,33 @@ impl fmt::Debug for Content {
 }
 
 impl Response {
-    /// An answer that its status says all of.
+    /// Creates a response without a body.
     pub fn empty(status: u16) -> Self {
         let headers = vec![("Cache-Control".into(), "no-store".to_owned())];
         Self { status, headers, body: Content::Bytes(Vec::new()) }
     }
 
-    /// An answer with this JSON.
+    /// Creates a response with this JSON.
     pub fn json(status: u16, body: &impl Serialize) -> Self {
         Self::typed(status, "application/json", body)
     }
 
-    /// An answer with this text.
+    /// Creates a response with this text.
     pub fn text(content_type: &str, text: &str) -> Self {
         Self { status: 200, headers: headers(content_type), body: Content::Bytes(text.as_bytes().to_vec()) }
     }
 
-    /// An answer with this JSON under another media type.
+    /// Creates a response with this JSON under another media type.
     pub fn typed(status: u16, content_type: &str, body: &impl Serialize) -> Self {
         Self {
             status,
             headers: headers(content_type),
-            // What is sent here has text keys and finite numbers, so it can always be written.
+            // All bodies have text keys and finite numbers, so they can always be written.
             body: Content::Bytes(serde_json::to_vec(body).unwrap_or_default()),
         }
     }
 
-    /// An answer whose body comes piece by piece.
+    /// Creates a response with a streamed body.
     pub fn stream(content_type: &str, pieces: impl Stream<Item = Result<Vec<u8>, String>> + 'static) -> Self {
         Self { status: 200, headers: headers(content_type), body: Content::Stream(pieces.boxed_local()) }
     }
@@ -130,8 +130,8 @@ fn headers(content_type: &str) -> Vec<(Cow<'static, str>, String)> {
     ]
 }
 
-/// An instant as every surface writes it, RFC 3339 in UTC, and as the native one reads it: with any
-/// offset, or a bare date, which means its first instant in UTC.
+/// An instant in RFC 3339. It is written in UTC, and read with any offset. A date stands for its first instant in
+/// UTC.
 #[derive(Debug, Clone, Copy)]
 pub struct Rfc3339(pub UnixMillis);
 

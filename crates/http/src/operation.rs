@@ -1,4 +1,4 @@
-//! One route in the API's document. The types that read its requests and write its answers add to it.
+//! One route in the API's document. The types of its request and its response add their parts.
 
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -7,23 +7,23 @@ use serde_json::{Map, Value, json};
 pub struct Operation<'a> {
     read: &'a mut SchemaGenerator,
     written: &'a mut SchemaGenerator,
-    /// Its parameters.
+    /// The parameters.
     pub parameters: Vec<Value>,
-    /// Its body.
+    /// The body of the request.
     pub body: Option<Value>,
-    /// Its answers by their statuses.
+    /// The responses by status.
     pub responses: Map<String, Value>,
-    /// Whether the request or the answer holds a secret.
+    /// True if the request or the response contains a secret.
     pub confidential: Option<bool>,
 }
 
 impl<'a> Operation<'a> {
-    /// An operation of which nothing is said yet. The generators know the schemas that are read and written.
+    /// Creates an empty operation. The generators collect the schemas of requests and of responses.
     pub fn new(read: &'a mut SchemaGenerator, written: &'a mut SchemaGenerator) -> Self {
         Self { read, written, parameters: Vec::new(), body: None, responses: Map::new(), confidential: None }
     }
 
-    /// Parameters: a struct with a field for each.
+    /// Adds parameters, from a struct with a field for each.
     pub fn parameters<T: JsonSchema>(&mut self, place: &str) {
         let schema = T::json_schema(self.read).to_value();
         let required = schema.get("required").and_then(Value::as_array);
@@ -31,7 +31,7 @@ impl<'a> Operation<'a> {
         for (name, schema) in properties.into_iter().flatten() {
             let mut schema = schema.clone();
             let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
-            // Nobody can send null here: what is optional is left out.
+            // A parameter cannot be null. An optional one is left out.
             not_null(&mut schema);
             self.parameters.push(json!({
                 "name": name,
@@ -43,13 +43,13 @@ impl<'a> Operation<'a> {
         }
     }
 
-    /// The body.
+    /// Sets the body.
     pub fn body<T: JsonSchema>(&mut self) {
         let schema = self.read.subschema_for::<T>();
         self.body = Some(json!({ "required": true, "content": { "application/json": { "schema": schema } } }));
     }
 
-    /// A body that is read piece by piece.
+    /// Sets a body that is streamed.
     pub fn upload(&mut self, description: &str) {
         let schema = json!({ "type": "string", "format": "binary" });
         self.body = Some(json!({
@@ -59,7 +59,7 @@ impl<'a> Operation<'a> {
         }));
     }
 
-    /// The answer to what went well.
+    /// Adds a successful response.
     pub fn answer<T: JsonSchema>(&mut self, status: u16, content_type: &str) {
         let schema = self.written.subschema_for::<T>();
         let described = T::json_schema(self.written);
@@ -68,7 +68,7 @@ impl<'a> Operation<'a> {
         self.responses.insert(status.to_string(), answer);
     }
 
-    /// The same answer as another type.
+    /// Adds another media type to a response.
     pub fn another(&mut self, status: u16, content_type: &str, schema: &Value) {
         let content = self.responses.get_mut(&status.to_string()).and_then(|answer| answer.get_mut("content"));
         if let Some(content) = content.and_then(Value::as_object_mut) {
@@ -76,34 +76,34 @@ impl<'a> Operation<'a> {
         }
     }
 
-    /// An answer without a body.
+    /// Adds a successful response without a body.
     pub fn empty(&mut self, status: u16) {
         self.responses.insert(status.to_string(), json!({ "description": "Done, without a body" }));
     }
 
-    /// The header that makes a repeated request harmless.
+    /// Adds the header for safe retries.
     pub fn may_repeat(&mut self) {
         self.parameters.push(json!({
             "name": "Idempotency-Key",
             "in": "header",
-            "description": "Whoever repeats a request with the same one within 24 hours gets the first one's answer.",
+            "description": "A key for safe retries. A request with the same key within 24 hours gets the response of the first.",
             "required": false,
             "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
         }));
     }
 
-    /// That the request or the answer holds a secret.
+    /// Marks the request or the response as confidential.
     pub fn confidential(&mut self) {
         self.confidential = Some(true);
     }
 
-    /// A status with which it can be refused.
+    /// Adds the status of a possible error.
     pub fn problem(&mut self, status: u16) {
         self.responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{status}") }));
     }
 }
 
-/// Takes `null` out of what a schema allows.
+/// Removes `null` from a schema.
 fn not_null(schema: &mut Value) {
     let Some(schema) = schema.as_object_mut() else { return };
     if let Some(Value::Array(types)) = schema.get_mut("type") {

@@ -1,5 +1,4 @@
-//! Rows of a table of routes. A handler that acts for a key cannot be put into a row that asks for none, because it
-//! would not compile.
+//! Rows of a table of routes. A handler for a key in a row without one does not compile.
 
 use bitting_keys::{app::Principal, domain::catalogue::Surface};
 
@@ -13,27 +12,28 @@ use crate::{
     typed::{Input, Output},
 };
 
-/// A table of routes: those of one surface, or of one part of the native one.
+/// A table of the routes of one surface.
 pub struct Table {
-    /// The surface that a deployment can leave out; `None`: it is always served.
+    /// The surface, which a deployment can leave out; `None` if the table is always served.
     pub surface: Option<Surface>,
-    /// The prefix under which the rows stand, too, and alone.
+    /// The prefix under which only the rows of this table are found. They are also found without it.
     pub prefix: Option<&'static str>,
-    /// The shape of its errors.
+    /// The shape of the errors.
     pub envelope: Envelope,
     /// The routes.
     pub rows: &'static [Route],
 }
 
-/// The party that may call a route, and the handler that answers.
+/// The access rule of a route, with its handler.
 pub enum Access {
-    /// Anybody: whatever proves something is in the path.
-    Anybody(Handler),
-    /// Whoever has the operator's secret.
+    /// The route needs no credential in the header.
+    Public(Handler),
+    /// The route needs the operator's secret.
     Operator(Handler),
-    /// A good key with this permission.
+    /// The route needs a valid key with this permission.
     Key(Permission, KeyHandler),
-    /// A good key, which calls other routes as tools. Answered above the tables, because it looks at them.
+    /// The route needs a valid key and calls other routes as tools. It is answered outside of the tables, because it
+    /// reads them.
     Tools,
 }
 
@@ -41,75 +41,75 @@ pub enum Access {
 pub struct Route {
     /// The method, and the path without a surface's prefix.
     pub name: RowName,
-    /// The party that may call, and the handler.
+    /// The access rule, with the handler.
     pub access: Access,
     /// How the request's body is read.
     pub reading: Reading,
-    /// The API's document about it; the surfaces of others are documented by those others.
+    /// The entry in the API's document. The surfaces of other vendors are documented by those vendors.
     pub document: Option<Document>,
 }
 
-/// The part of the API's document that no other field of a route says.
+/// The part of a route's entry in the API's document that its other fields do not have.
 pub struct Document {
-    /// The handler's name, which names the operation: `keys::create`.
+    /// The name of the handler, such as `keys::create`. The operation is named after it.
     pub handler: &'static str,
-    /// The effect of a call, in a few words.
+    /// The summary of the operation.
     pub summary: &'static str,
-    /// Adds what the handler takes and gives.
+    /// Adds the request and the response.
     pub describe: fn(&mut Operation<'_>),
 }
 
 impl Document {
-    /// Returns the handler's name without the type that a generic handler is for.
+    /// Returns the name of the handler without the type argument of a generic one.
     pub fn handler_name(&self) -> &'static str {
         self.handler.split_once("::<").map_or(self.handler, |(name, _)| name)
     }
 
-    /// Returns the name of the operation, and of the tool: `keys_create`.
+    /// Returns the name of the operation and of its tool, such as `keys_create`.
     pub fn operation_id(&self) -> String {
         self.handler_name().replace("::", "_")
     }
 }
 
 impl Route {
-    /// A row with a body of the usual length.
+    /// Creates a row with the default limit for bodies.
     pub const fn new(method: &'static str, path: &'static str, access: Access, document: Option<Document>) -> Self {
         let name = RowName { method, path };
         Self { name, access, reading: Reading::UpTo(MAX_BODY_BYTES), document }
     }
 
-    /// The same row for bodies of so many bytes at most.
+    /// The same row, for bodies of up to this number of bytes.
     #[must_use]
     pub const fn limit(mut self, max_bytes: usize) -> Self {
         self.reading = Reading::UpTo(max_bytes);
         self
     }
 
-    /// The same row with a handler that reads the body itself, piece by piece.
+    /// The same row, with a handler that streams the body.
     #[must_use]
     pub const fn streamed(mut self) -> Self {
         self.reading = Reading::Streamed;
         self
     }
 
-    /// The action that a key asks for with this route; `None`: it is not for keys, or is for tools.
+    /// Returns the action of a route for keys; `None` for all other routes.
     pub fn action(&self) -> Option<Action<'_>> {
         match &self.access {
             Access::Key(permission, handler) => Some(Action { permission, reading: self.reading, handler }),
-            Access::Anybody(_) | Access::Operator(_) | Access::Tools => None,
+            Access::Public(_) | Access::Operator(_) | Access::Tools => None,
         }
     }
 }
 
-/// A row. With a summary it is documented, and its handler takes an [`Input`] and gives an [`Output`];
-/// without one it gives a [`Response`](crate::message::Response).
+/// Creates a row. With a summary it is documented, and its handler takes an [`Input`] and returns an [`Output`].
+/// Without one the handler returns a [`Response`](crate::message::Response).
 #[macro_export]
 macro_rules! route {
-    ($method:ident $path:literal anybody $handler:path, $summary:literal) => {
+    ($method:ident $path:literal public $handler:path, $summary:literal) => {
         $crate::route::Route::new(
             stringify!($method),
             $path,
-            $crate::route::Access::Anybody($crate::route!(@typed $handler)),
+            $crate::route::Access::Public($crate::route!(@typed $handler)),
             $crate::route!(@document $handler, $summary, describe),
         )
     };
@@ -157,7 +157,7 @@ macro_rules! route {
         Some($crate::route::Document {
             handler: stringify!($handler),
             summary: $summary,
-            // The Worker serves the document as a file, and nothing that makes it belongs into the Worker.
+            // The Worker serves the document as a file, so it does not contain the code that generates it.
             describe: if cfg!(target_arch = "wasm32") {
                 |_| ()
             } else {
@@ -167,7 +167,7 @@ macro_rules! route {
     };
 }
 
-/// Documents what a handler takes and gives.
+/// Documents the request and the response of a handler.
 pub fn describe<I: Input, O: Output>(
     _: &impl AsyncFn(&Call<'_>, I) -> Result<O, Problem>,
     operation: &mut Operation<'_>,
@@ -176,7 +176,7 @@ pub fn describe<I: Input, O: Output>(
     O::describe(operation);
 }
 
-/// The same of a handler that acts for a key.
+/// Documents the request and the response of a handler for a key.
 pub fn describe_for_key<I: Input, O: Output>(
     _: &impl AsyncFn(&Call<'_>, &Principal, I) -> Result<O, Problem>,
     operation: &mut Operation<'_>,

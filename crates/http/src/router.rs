@@ -1,4 +1,4 @@
-//! A table of rows, by their paths and methods.
+//! A router by path and method.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use matchit::{Params, Router};
 
 use crate::{call::RowName, problem::Problem};
 
-/// The rows of a table by path.
+/// The rows of tables by path.
 pub struct Paths<R>(Router<Vec<(RowName, R)>>);
 
 impl<R: Copy> Paths<R> {
-    /// Rows with their names. Rows of one path keep their order.
+    /// Creates a router. Rows with the same path keep their order.
     pub fn new(rows: impl Iterator<Item = (RowName, R)>) -> Self {
         let mut by_path: BTreeMap<&str, Vec<_>> = BTreeMap::new();
         for (name, row) in rows {
@@ -18,8 +18,8 @@ impl<R: Copy> Paths<R> {
         }
         let mut router = Router::new();
         for (path, rows) in by_path {
-            // Two paths that contradict each other would be refused here; the test that calls every row
-            // of the table finds the one that then cannot be reached.
+            // Two paths that conflict are refused here. The test that calls every row finds the one that cannot be
+            // reached.
             if let Err(error) = router.insert(path, rows) {
                 log::error!("{path} cannot be routed: {error}");
             }
@@ -27,7 +27,7 @@ impl<R: Copy> Paths<R> {
         Self(router)
     }
 
-    /// The row for a method and a path, and the path's parameters.
+    /// Finds the row for a method and a path, with the parameters of the path.
     ///
     /// # Errors
     /// [`Problem::NoSuchPath`] or [`Problem::MethodNotAllowed`].
@@ -41,7 +41,7 @@ impl<R: Copy> Paths<R> {
         Err(Problem::MethodNotAllowed(allowed.join(", ")))
     }
 
-    /// The first row of a path, whatever its method.
+    /// Returns the first row of a path, for any method.
     pub fn at(&self, path: &str) -> Option<R> {
         self.0.at(path).ok()?.value.first().map(|(_, row)| *row)
     }

@@ -456,7 +456,7 @@ pub(crate) struct RouteCall {
     pub(crate) template: &'static str,
     /// The path with the ids of a target in it.
     pub(crate) path: String,
-    /// `anybody`, `operator`, `any key`, or the scope.
+    /// `public`, `operator`, `any key`, or the scope.
     pub(crate) access: &'static str,
     pub(crate) known: Known,
 }
@@ -536,6 +536,6 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
 /// Every route that asks for a key.
 pub(crate) fn every_key_route(targets: &Targets) -> Vec<RouteCall> {
     let mut routes = every_route(targets);
-    routes.retain(|route| !["anybody", "operator"].contains(&route.access));
+    routes.retain(|route| !["public", "operator"].contains(&route.access));
     routes
 }

@@ -1,6 +1,6 @@
-//! Braintrust's surface: `/v1/api_key`, as its client libraries send and expect it.
+//! Braintrust's surface: `/v1/api_key`, in the form of its client libraries.
 //!
-//! Its clients know no scopes, kinds or expiry: a key that they make gets what its maker holds.
+//! The libraries have no scopes, kinds or expiry. A new key gets the scopes of the key that creates it.
 
 use bitting_http::{
     call::Call,
@@ -43,7 +43,7 @@ pub static ROUTES: Table = Table {
     ],
 };
 
-/// A key as Braintrust's clients know it.
+/// A key in the form of Braintrust's libraries.
 #[derive(Serialize)]
 struct ApiKey<'a> {
     id: KeyId,
@@ -52,7 +52,7 @@ struct ApiKey<'a> {
     preview_name: String,
     user_id: Option<UserId>,
     org_id: OrganizationId,
-    /// The text, in the answer to making it.
+    /// The secret, only in the response to its creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
 }
@@ -76,7 +76,7 @@ struct Objects<'a> {
     objects: Vec<ApiKey<'a>>,
 }
 
-/// Iteration ends only on an empty page, and the last id of each page is the next cursor.
+/// Lists keys. The libraries use the last id of each page as the next cursor, and end at an empty page.
 pub(crate) async fn list(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let query = Query::lenient(call.request);
     let filter = KeyFilter {
@@ -85,7 +85,7 @@ pub(crate) async fn list(call: &Call<'_>, principal: &Principal) -> Result<Respo
         ..KeyFilter::default()
     };
     let cursor = cursor(&query)?;
-    // The document names no largest limit; a page shorter than what was asked ends no iteration.
+    // Braintrust's document has no maximum. A shorter page does not end the iteration.
     let limit = query
         .read("limit", "a whole number, at least 0", |text| text.parse().ok())?
         .map_or(DEFAULT_LIMIT, |limit: u32| MAX_LIMIT.min(limit.into()));
@@ -100,18 +100,19 @@ pub(crate) async fn list(call: &Call<'_>, principal: &Principal) -> Result<Respo
     Ok(Response::json(200, &Objects { objects }))
 }
 
+/// Creates a key and returns its secret once.
 pub(crate) async fn create(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
-    struct Body {
+    struct NewKeyBody {
         name: Name,
         org_name: Option<String>,
     }
-    let body: Body = input::body(call.request)?;
+    let body: NewKeyBody = input::body(call.request)?;
     if let Some(organization) = body.org_name
         && Organizations::new(call.app).get(principal, principal.snapshot.organization_id).await?.name.as_str()
             != organization
     {
-        return Err(Error::invalid("org_name", "this key belongs to another organization; leave it out").into());
+        return Err(Error::invalid("org_name", "must be the name of the key's own organization, or left out").into());
     }
     let new = NewKey {
         name: body.name,
@@ -127,6 +128,7 @@ pub(crate) async fn create(call: &Call<'_>, principal: &Principal) -> Result<Res
     Ok(Response::json(200, &body))
 }
 
+/// Returns a key.
 pub(crate) async fn get(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let key = Keys::new(call.app).get(principal, KeyRef::Id(call.key_id()?)).await?;
     if key.life.revoked_at.is_some() {
@@ -135,6 +137,7 @@ pub(crate) async fn get(call: &Call<'_>, principal: &Principal) -> Result<Respon
     Ok(Response::json(200, &ApiKey::new(&key)))
 }
 
+/// Revokes a key.
 pub(crate) async fn delete(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let key = Keys::new(call.app).revoke(principal, call.key_id()?, false).await?;
     Ok(Response::json(200, &ApiKey::new(&key)))

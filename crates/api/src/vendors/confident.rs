@@ -80,7 +80,7 @@ pub static ROUTES: Table = Table {
     ],
 };
 
-/// An error as its libraries read it: `error` must be a text.
+/// An error in the form of the vendor's libraries: `error` must be a text.
 #[derive(Serialize)]
 struct ErrorBody<'a> {
     success: bool,
@@ -89,17 +89,17 @@ struct ErrorBody<'a> {
     request_id: &'a str,
 }
 
-/// The envelope of this surface. Its libraries take an error of any other shape for data.
+/// The envelope of this surface. The vendor's libraries take an error of any other shape for data.
 pub(crate) fn envelope(report: &Report<'_>) -> Response {
     let Report { code, detail: error, request_id, .. } = *report;
     Response::json(report.status, &ErrorBody { success: false, error, code, request_id })
 }
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
-/// The longest grace of a rotation, in hours: a year.
+/// The maximum grace period of a rotation: a year.
 const MAX_GRACE_HOURS: i64 = 365 * 24;
 
-/// What every answer without an error looks like.
+/// Wraps data in the envelope of a successful response.
 fn success(data: &impl Serialize) -> Response {
     #[derive(Serialize)]
     struct Envelope<'a, T> {
@@ -111,14 +111,14 @@ fn success(data: &impl Serialize) -> Response {
 
 /// A version of this surface.
 pub(crate) trait Version {
-    /// An answer that holds one object, whose kind is the wrapper's name.
+    /// Returns a response with one object. `wrapper` is the name of its kind.
     fn object(wrapper: &str, object: &impl Serialize) -> Response;
 }
 
-/// `/v1`, which sends an object in a wrapper.
+/// `/v1`, which sends objects in a wrapper.
 pub(crate) struct V1;
 
-/// `/v2`, which sends an object bare.
+/// `/v2`, which sends bare objects.
 pub(crate) struct V2;
 
 impl Version for V1 {
@@ -133,8 +133,8 @@ impl Version for V2 {
     }
 }
 
-/// A key. `value` is masked wherever the key is not new; with a rotation under way `shadowValue` is the
-/// new secret and `value` the outgoing one.
+/// A key. `value` is masked unless the key is new. During a rotation `shadowValue` is the new secret and `value` the
+/// old one.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ApiKey<'a> {
@@ -167,7 +167,7 @@ impl<'a> ApiKey<'a> {
         }
     }
 
-    /// A key with its new text in the open: the one time that it is told.
+    /// Creates a key with its new secret in the open, which happens only once.
     fn revealed(created: &'a Created, now: UnixMillis) -> Self {
         let text = created.text.expose().to_owned();
         let key = Self::new(&created.key, now);
@@ -175,7 +175,7 @@ impl<'a> ApiKey<'a> {
     }
 }
 
-/// What the path is about: the organization, or one of its projects.
+/// Returns the project in the path; `None` if the path is about the organization.
 fn path_project(call: &Call<'_>) -> Result<Option<ProjectId>, Error> {
     match call.param("project") {
         "" => Ok(None),
@@ -183,7 +183,7 @@ fn path_project(call: &Call<'_>) -> Result<Option<ProjectId>, Error> {
     }
 }
 
-/// The key that the path names, by number or by id, if it is one of those that the path is about.
+/// Returns the key in the path, by its number or id, if it belongs to the project or the organization in the path.
 async fn path_key(call: &Call<'_>, principal: &Principal) -> Result<Key, Error> {
     let project_id = path_project(call)?;
     let key_ref = match call.param("id").parse() {
@@ -192,7 +192,7 @@ async fn path_key(call: &Call<'_>, principal: &Principal) -> Result<Key, Error> 
     };
     principal.administers()?;
     if let Some(id) = project_id {
-        // A deleted project's keys are still on record, but nothing is at its path any more.
+        // The keys of a deleted project are still stored, but its path is not found any more.
         Projects::new(call.app).get(principal, principal.snapshot.organization_id, id).await?;
     }
     let key = Keys::new(call.app).get(principal, key_ref).await?;
@@ -203,7 +203,8 @@ async fn path_key(call: &Call<'_>, principal: &Principal) -> Result<Key, Error> 
     if belongs && key.life.revoked_at.is_none() { Ok(key) } else { Err(Error::NotFound) }
 }
 
-/// All keys that the path is about, the newest first; its clients know no pages, so 1,000 at most.
+/// Lists the keys of the organization or the project, the newest first. The vendor's libraries have no pages, so there
+/// are at most 1,000.
 pub(crate) async fn list(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let project_id = path_project(call)?;
     principal.administers()?;
@@ -218,15 +219,16 @@ pub(crate) async fn list(call: &Call<'_>, principal: &Principal) -> Result<Respo
     Ok(success(&json!({ "apiKeys": keys })))
 }
 
+/// Creates a key and returns its secret once.
 pub(crate) async fn create<V: Version>(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Body {
+    struct NewKeyBody {
         name: Name,
         expires_in_days: Option<i64>,
     }
     let project_id = path_project(call)?;
-    let body: Body = input::body(call.request)?;
+    let body: NewKeyBody = input::body(call.request)?;
     let now = call.app.clock.now();
     let new = NewKey {
         name: body.name,
@@ -240,7 +242,7 @@ pub(crate) async fn create<V: Version>(call: &Call<'_>, principal: &Principal) -
     if let Some(id) = project_id {
         Projects::new(call.app).get(principal, principal.snapshot.organization_id, id).await?;
     }
-    let created = Keys::new(call.app).create(principal, new).await.map_err(named_here)?;
+    let created = Keys::new(call.app).create(principal, new).await.map_err(with_own_field)?;
     Ok(V::object("apiKey", &ApiKey::revealed(&created, now)))
 }
 
@@ -248,45 +250,52 @@ fn in_days(days: i64, now: UnixMillis) -> Result<UnixMillis, Error> {
     if (1..=MAX_DAYS).contains(&days) {
         return Ok(now.plus_ms(days * DAY_MS));
     }
-    Err(Error::invalid("expiresInDays", format!("must be from 1 to {MAX_DAYS}")))
+    Err(Error::invalid("expiresInDays", format!("must be a whole number from 1 to {MAX_DAYS}")))
 }
 
+/// Returns a key.
 pub(crate) async fn get<V: Version>(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let key = path_key(call, principal).await?;
     Ok(V::object("apiKey", &ApiKey::new(&key, call.app.clock.now())))
 }
 
-/// Switches a key on or off.
+/// Enables or disables a key.
 pub(crate) async fn update<V: Version>(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
-    struct Body {
+    struct KeyChangeBody {
         valid: bool,
     }
-    let Body { valid } = input::body(call.request)?;
+    let KeyChangeBody { valid } = input::body(call.request)?;
     let before = path_key(call, principal).await?;
     let change = KeyChange { enabled: Some(valid), ..KeyChange::default() };
     let key = Keys::new(call.app).change(principal, &before, &change, false).await?;
     Ok(V::object("apiKey", &ApiKey::new(&key, call.app.clock.now())))
 }
 
+/// Revokes a key.
 pub(crate) async fn delete(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let key = path_key(call, principal).await?;
     Keys::new(call.app).revoke(principal, key.id, false).await?;
     Ok(success(&json!({ "id": key.number, "deleted": true })))
 }
 
+/// Rotates a key and returns its new secret once.
 pub(crate) async fn rotate(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Body {
+    struct NewRotationBody {
         #[serde(default)]
         grace_period_in_hours: i64,
         #[serde(default, deserialize_with = "input::present")]
         expires_in_days: Option<Option<i64>>,
     }
-    let body: Body = input::body(call.request)?;
+    let body: NewRotationBody = input::body(call.request)?;
     if !(0..=MAX_GRACE_HOURS).contains(&body.grace_period_in_hours) {
-        return Err(Error::invalid("gracePeriodInHours", format!("must be from 0 to {MAX_GRACE_HOURS}")).into());
+        return Err(Error::invalid(
+            "gracePeriodInHours",
+            format!("must be a whole number from 0 to {MAX_GRACE_HOURS}"),
+        )
+        .into());
     }
     let now = call.app.clock.now();
     let expires_at = match body.expires_in_days {
@@ -296,12 +305,12 @@ pub(crate) async fn rotate(call: &Call<'_>, principal: &Principal) -> Result<Res
     };
     let before = path_key(call, principal).await?;
     let grace_ms = body.grace_period_in_hours * HOUR_MS;
-    let rotated = Keys::new(call.app).rotate(principal, &before, grace_ms, expires_at).await.map_err(named_here)?;
+    let rotated = Keys::new(call.app).rotate(principal, &before, grace_ms, expires_at).await.map_err(with_own_field)?;
     Ok(success(&ApiKey::revealed(&rotated, now)))
 }
 
-/// An error with the field's name on this surface.
-fn named_here(error: Error) -> Error {
+/// Renames the field of an error to its name on this surface.
+fn with_own_field(error: Error) -> Error {
     match error {
         Error::Invalid { field: Some(field), message } => match field.as_str() {
             "expires_at" => Error::invalid("expiresInDays", message),
@@ -316,7 +325,7 @@ fn named_here(error: Error) -> Error {
 struct OrganizationBody<'a> {
     id: OrganizationId,
     name: &'a Name,
-    /// Its clients need one of the vendor's plans; there are none here.
+    /// The plan. The vendor's libraries need one; this service has none.
     plan: &'static str,
     created_at: Rfc3339,
 }
@@ -331,19 +340,21 @@ fn organization<V: Version>(organization: &Organization) -> Response {
     V::object("organization", &body)
 }
 
+/// Returns the organization of the key.
 pub(crate) async fn get_organization<V: Version>(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     Ok(organization::<V>(&Organizations::new(call.app).get(principal, principal.snapshot.organization_id).await?))
 }
 
+/// Renames the organization of the key.
 pub(crate) async fn update_organization<V: Version>(
     call: &Call<'_>,
     principal: &Principal,
 ) -> Result<Response, Problem> {
     #[derive(Deserialize)]
-    struct Body {
+    struct OrganizationChangeBody {
         name: Name,
     }
-    let Body { name } = input::body(call.request)?;
+    let OrganizationChangeBody { name } = input::body(call.request)?;
     let change = organization::OrganizationChange { name: Some(name), ..organization::OrganizationChange::default() };
     let renamed = Organizations::new(call.app).update(principal, principal.snapshot.organization_id, &change).await?;
     Ok(organization::<V>(&renamed))
@@ -358,7 +369,7 @@ struct ProjectBody<'a> {
     organization_id: OrganizationId,
     #[serde(rename = "created_at")]
     created_at: Rfc3339,
-    /// There are none here.
+    /// The governance policy. This service has none.
     governance_policy: Value,
 }
 
@@ -375,43 +386,46 @@ impl<'a> ProjectBody<'a> {
     }
 }
 
-/// The projects, the newest first; its clients know no pages, so 1,000 at most.
+/// Lists the projects, the newest first. The vendor's libraries have no pages, so there are at most 1,000.
 pub(crate) async fn list_projects(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let page = Projects::new(call.app).list(principal, principal.snapshot.organization_id, None, MAX_LIMIT).await?;
     let projects: Vec<ProjectBody<'_>> = page.items.iter().map(ProjectBody::new).collect();
     Ok(success(&json!({ "projects": projects })))
 }
 
-/// The project that the path names.
+/// Returns the project in the path.
 fn project_id(call: &Call<'_>) -> Result<ProjectId, Error> {
     path_project(call)?.ok_or(Error::NotFound)
 }
 
+/// Creates a project, and returns its first key with its secret once.
 pub(crate) async fn create_project(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
-    struct Body {
+    struct NewProjectBody {
         name: Name,
         description: Option<String>,
     }
-    let body: Body = input::body(call.request)?;
+    let body: NewProjectBody = input::body(call.request)?;
     let id = principal.snapshot.organization_id;
     let (project, created) = Projects::new(call.app).create(principal, id, body.name, body.description).await?;
     let key = ApiKey::revealed(&created, call.app.clock.now());
     Ok(success(&json!({ "project": ProjectBody::new(&project), "apiKey": key })))
 }
 
+/// Returns a project.
 pub(crate) async fn get_project<V: Version>(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let project = Projects::new(call.app).get(principal, principal.snapshot.organization_id, project_id(call)?).await?;
     Ok(V::object("project", &ProjectBody::new(&project)))
 }
 
+/// Changes a project.
 pub(crate) async fn update_project<V: Version>(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
-    struct Body {
+    struct ProjectChangeBody {
         name: Option<Name>,
         description: Option<String>,
     }
-    let body: Body = input::body(call.request)?;
+    let body: ProjectChangeBody = input::body(call.request)?;
     let change = project::ProjectChange { name: body.name, description: body.description.map(Some) };
     let project = Projects::new(call.app)
         .update(principal, principal.snapshot.organization_id, project_id(call)?, &change)
@@ -419,6 +433,7 @@ pub(crate) async fn update_project<V: Version>(call: &Call<'_>, principal: &Prin
     Ok(V::object("project", &ProjectBody::new(&project)))
 }
 
+/// Deletes a project and revokes all its keys.
 pub(crate) async fn delete_project(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let id = project_id(call)?;
     Projects::new(call.app).delete(principal, principal.snapshot.organization_id, id).await?;

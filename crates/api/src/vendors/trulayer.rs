@@ -1,4 +1,4 @@
-//! TruLayer's surface: its keys with their two scopes, and what its libraries send with them.
+//! TruLayer's surface: keys with full access or for queries only, in the form of its libraries.
 
 use bitting_http::{
     call::Call,
@@ -21,7 +21,7 @@ use bitting_keys::{
         id::KeyId,
         key::{Created, Key, Name},
         key_list::{KeyCursor, KeyFilter, KeyRef, StatusFilter},
-        scope::{Scope, Scopes},
+        scope::Scopes,
         time::UnixMillis,
     },
 };
@@ -43,7 +43,7 @@ pub static ROUTES: Table = Table {
     ],
 };
 
-/// An error as its libraries read it.
+/// An error in the form of TruLayer's libraries.
 #[derive(Serialize)]
 struct ErrorBody<'a> {
     error: ErrorCode<'a>,
@@ -52,7 +52,7 @@ struct ErrorBody<'a> {
     request_id: &'a str,
 }
 
-/// A code alone, but for what their document shows as an object.
+/// A code, or an object for the error that TruLayer's document shows as one.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum ErrorCode<'a> {
@@ -68,7 +68,7 @@ pub fn envelope(report: &Report<'_>) -> Response {
             let error = ErrorCode::Object(problem::ErrorBody { code, message, field: None });
             return Response::json(status, &ErrorBody { error, message: None, request_id });
         }
-        // Its libraries stop asking at this code, and at no other that fits.
+        // Of the codes that fit, TruLayer's libraries stop retrying only at this one.
         Problem::App(Error::Refused(Refusal::Malformed)) => Refusal::Unknown.code(),
         Problem::App(Error::Refused(Refusal::MissingScopes(_))) => "scope_forbidden",
         _ => code,
@@ -76,26 +76,26 @@ pub fn envelope(report: &Report<'_>) -> Response {
     Response::json(status, &ErrorBody { error: ErrorCode::Code(code), message: Some(message), request_id })
 }
 
-/// What a key may do, in TruLayer's two words for it.
+/// The access of a key, in TruLayer's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Access {
-    /// All that its maker may.
+enum AccessLevel {
+    /// All scopes of the key that creates it.
     Full,
-    /// Read.
+    /// The scopes that only read.
     QueryOnly,
 }
 
-/// TruLayer's only scope. A key without it has full access.
+/// The only scope of TruLayer. A key without it has full access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum TrulayerScope {
     Query,
 }
 
-impl Access {
-    /// A list of nothing but reading can write nothing; any other key is shown as one that can.
-    fn of(scopes: &Scopes) -> Self {
+impl AccessLevel {
+    /// Returns `QueryOnly` for scopes that only read, and `Full` for all others.
+    fn from_scopes(scopes: &Scopes) -> Self {
         match scopes {
             Scopes::List(list) if list.iter().all(|scope| scope.action() == catalogue::READ) => Self::QueryOnly,
             _ => Self::Full,
@@ -103,13 +103,13 @@ impl Access {
     }
 }
 
-/// A key as TruLayer shows it.
+/// A key in the form of TruLayer's libraries.
 #[derive(Serialize)]
 struct ApiKey<'a> {
     id: KeyId,
     name: &'a Name,
     prefix: &'a str,
-    scope: Access,
+    scope: AccessLevel,
     #[serde(skip_serializing_if = "Option::is_none")]
     scopes: Option<[TrulayerScope; 1]>,
     status: &'static str,
@@ -121,13 +121,13 @@ struct ApiKey<'a> {
 
 impl<'a> ApiKey<'a> {
     fn new(key: &'a Key, now: UnixMillis) -> Self {
-        let scope = Access::of(&key.scopes);
+        let scope = AccessLevel::from_scopes(&key.scopes);
         Self {
             id: key.id,
             name: &key.name,
             prefix: &key.preview.start,
             scope,
-            scopes: (scope == Access::QueryOnly).then_some([TrulayerScope::Query]),
+            scopes: (scope == AccessLevel::QueryOnly).then_some([TrulayerScope::Query]),
             status: key.life.state_at(now).as_str(),
             created_at: Rfc3339(key.created_at),
             last_used_at: key.last_used_at.map(Rfc3339),
@@ -137,7 +137,8 @@ impl<'a> ApiKey<'a> {
     }
 }
 
-/// A key with its new text: the one time that it is told. The vendor's documents disagree on the text's name.
+/// Returns a response with a key and its new secret, which happens only once. TruLayer's documents disagree on the
+/// name of the secret, so it has both.
 fn revealed(call: &Call<'_>, status: u16, created: &Created) -> Response {
     #[derive(Serialize)]
     struct Revealed<'a> {
@@ -150,8 +151,8 @@ fn revealed(call: &Call<'_>, status: u16, created: &Created) -> Response {
     Response::json(status, &Revealed { about, key: created.text.expose(), secret: created.text.expose() })
 }
 
-/// All keys within reach, the newest first, also those that were revoked; its clients know no pages, so
-/// 1,000 at most.
+/// Lists all visible keys, the newest first, with the revoked ones. TruLayer's libraries have no pages, so there are at
+/// most 1,000.
 pub(crate) async fn list(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let filter = KeyFilter { status: StatusFilter::All, ..KeyFilter::default() };
     let page = Keys::new(call.app).list(principal, &filter, KeyCursor::Start, MAX_LIMIT).await?;
@@ -159,50 +160,50 @@ pub(crate) async fn list(call: &Call<'_>, principal: &Principal) -> Result<Respo
     Ok(Response::json(200, &page.items.iter().map(|key| ApiKey::new(key, now)).collect::<Vec<_>>()))
 }
 
+/// Creates a key and returns its secret once.
 pub(crate) async fn create(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
-    /// What is not known here is refused: a key whose `scope` was misspelt would have full access.
+    /// A new key. Unknown fields are refused, because a key with a misspelt `scope` would have full access.
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Body {
+    struct NewKeyBody {
         name: Name,
-        scope: Option<Access>,
+        scope: Option<AccessLevel>,
         scopes: Option<Vec<TrulayerScope>>,
     }
-    let body: Body = input::body(call.request)?;
+    let body: NewKeyBody = input::body(call.request)?;
     let query = body.scopes.is_some_and(|scopes| !scopes.is_empty());
     let access = match (body.scope, query) {
-        (Some(Access::Full), true) => {
-            return Err(Error::invalid("scopes", "must be empty, or left out, where `scope` is `full`").into());
+        (Some(AccessLevel::Full), true) => {
+            return Err(Error::invalid("scopes", "must be empty or left out if `scope` is `full`").into());
         }
         (Some(access), _) => access,
-        (None, true) => Access::QueryOnly,
-        (None, false) => Access::Full,
+        (None, true) => AccessLevel::QueryOnly,
+        (None, false) => AccessLevel::Full,
     };
     let new = NewKey {
         name: body.name,
         kind: None,
         project_id: None,
         label: None,
-        scopes: (access == Access::QueryOnly).then(|| reading(call, &principal.snapshot.scopes)),
+        scopes: (access == AccessLevel::QueryOnly).then(|| read_scopes(call, &principal.snapshot.scopes)),
         expires_at: None,
         metadata: Map::new(),
     };
     Ok(revealed(call, 201, &Keys::new(call.app).create(principal, new).await?))
 }
 
-/// What a key that may only read gets of its maker: a list, so that what the catalogue comes to name
-/// later is not in it.
-fn reading(call: &Call<'_>, held: &Scopes) -> Scopes {
-    let reading: Vec<Scope> = call.app.config.catalogue.reading().filter(|scope| held.grant(scope)).collect();
-    Scopes::List(reading)
+/// Returns those of the held scopes that only read, as a list, so that scopes of a later catalogue are not included.
+fn read_scopes(call: &Call<'_>, held: &Scopes) -> Scopes {
+    Scopes::List(call.app.config.catalogue.reading().filter(|scope| held.grant(scope)).collect())
 }
 
+/// Revokes a key.
 pub(crate) async fn delete(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     Keys::new(call.app).revoke(principal, call.key_id()?, false).await?;
     Ok(Response::empty(204))
 }
 
-/// The old secret ends at once.
+/// Rotates a key and returns its new secret once. The old secret ends at once.
 pub(crate) async fn rotate(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let before = Keys::new(call.app).get(principal, KeyRef::Id(call.key_id()?)).await?;
     Ok(revealed(call, 200, &Keys::new(call.app).rotate(principal, &before, 0, None).await?))

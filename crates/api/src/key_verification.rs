@@ -1,11 +1,6 @@
-//! `POST /v1/keys/verify`: is this key good, and good for this?
+//! The verification of a key, for `POST /v1/keys/verify`.
 
-use bitting_http::{
-    call::Call,
-    message::Rfc3339,
-    problem::Problem,
-    typed::{Confidential, InBody},
-};
+use bitting_http::{call::Call, message::Rfc3339, problem::Problem};
 use bitting_keys::{
     app::{
         Principal,
@@ -25,54 +20,53 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// How fresh an answer must be.
+/// The freshness of a verification.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Freshness")]
 enum FreshnessName {
-    /// A revoked key may still pass for the few seconds of the staleness bound.
+    /// The result can be a few seconds old, so a key that was just revoked may still be valid.
     Bounded,
-    /// The database is asked.
+    /// The result is read from the database.
     Strong,
 }
 
-/// A question about a key.
+/// A key to verify.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "Question")]
-pub(crate) struct QuestionBody {
-    /// The key's text.
+#[schemars(rename = "VerificationRequest")]
+pub(crate) struct VerificationRequestBody {
+    /// The text of the key.
     key: String,
-    /// What it must be good for.
+    /// The scopes that the key must hold.
     #[serde(default)]
     scopes: Vec<Scope>,
-    /// How fresh the answer must be; `bounded` without it.
+    /// The freshness of the result. The default is `bounded`.
     freshness: Option<FreshnessName>,
 }
 
-/// The answer about a key.
+/// The result of a verification.
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
-#[schemars(rename = "Verdict")]
-pub(crate) enum VerdictBody {
-    /// About a key of which the caller may know.
-    Found(Box<FoundBody>),
-    /// About a key of which nothing may be told.
+#[schemars(rename = "VerificationResult")]
+pub(crate) enum VerificationResultBody {
+    /// The result for a key that the caller can see.
+    Found(Box<VerifiedKeyBody>),
+    /// The result for any other text.
     Refused {
-        /// Always false.
+        /// False.
         valid: bool,
-        /// Why.
+        /// The error code.
         code: &'static str,
     },
 }
 
-/// Answers 200 to every well-formed question, whatever the key. A key of which the caller may not know
-/// does not exist for it.
+/// Verifies a key for a caller.
 pub(crate) async fn verify(
     call: &Call<'_>,
     principal: &Principal,
-    InBody(body): InBody<QuestionBody>,
-) -> Result<Confidential<VerdictBody>, Problem> {
+    body: VerificationRequestBody,
+) -> Result<VerificationResultBody, Problem> {
     Keys::new(call.app).check_scopes(&body.scopes)?;
     let freshness = match body.freshness {
         Some(FreshnessName::Strong) => Freshness::Strong,
@@ -84,7 +78,7 @@ pub(crate) async fn verify(
     let caller = &principal.snapshot;
     let found = call.app.find(&text, freshness).await?;
     call.app.still_good(principal)?;
-    let found = found.filter(|found| may_know(caller, &found.snapshot));
+    let found = found.filter(|found| can_see(caller, &found.snapshot));
     let Some(found) = found else {
         return Ok(refused(&Refusal::Unknown));
     };
@@ -92,70 +86,70 @@ pub(crate) async fn verify(
     if decision.is_ok() {
         call.app.note_use(&found.snapshot);
     }
-    Ok(Confidential(VerdictBody::Found(Box::new(FoundBody::new(&found, decision.err())))))
+    Ok(VerificationResultBody::Found(Box::new(VerifiedKeyBody::new(&found, decision.err()))))
 }
 
-/// Whether the caller may be told anything about this key: the operator of every key, everybody else
-/// of his organization's, and a project's key of its project's.
-fn may_know(caller: &Snapshot, key: &Snapshot) -> bool {
+/// True if the caller can see this key. The operator sees every key, a project's key those of its project, and all
+/// other keys those of their organization.
+fn can_see(caller: &Snapshot, key: &Snapshot) -> bool {
     let within = key.organization_id == caller.organization_id
         && caller.project_id.is_none_or(|project_id| key.project_id == Some(project_id));
     within || (caller.operator && caller.project_id.is_none())
 }
 
-/// The answer about a key of which nothing may be told.
-fn refused(refusal: &Refusal) -> Confidential<VerdictBody> {
-    Confidential(VerdictBody::Refused { valid: false, code: refusal.code() })
+/// Returns the result for a key that the caller cannot see, or that does not exist.
+fn refused(refusal: &Refusal) -> VerificationResultBody {
+    VerificationResultBody::Refused { valid: false, code: refusal.code() }
 }
 
-/// A key of which the caller may know, and whether it is good.
+/// A key with the result of its verification.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Verification")]
-pub(crate) struct FoundBody {
-    /// Whether the key is good, and good for what was asked.
+#[schemars(rename = "VerifiedKey")]
+pub(crate) struct VerifiedKeyBody {
+    /// True if the key is valid and holds all required scopes.
     valid: bool,
-    /// `valid`, or why it is not.
+    /// `valid`, or the code of the reason why it is not.
     code: &'static str,
-    /// The key's id.
+    /// The id of the key.
     key_id: KeyId,
-    /// What people call it.
+    /// The name of the key.
     name: Name,
-    /// What it acts as.
+    /// The kind of the key: what it acts as.
     kind: KeyKind,
-    /// In whose name it acts.
-    owner: Owner,
-    /// What it may do; null: everything that its owner may.
+    /// The owner of the key.
+    owner: KeyOwner,
+    /// The scopes of the key; null for full access within its owner's role.
     scopes: Scopes,
-    /// Whether `scopes` is null.
+    /// True if `scopes` is null.
     full_access: bool,
-    /// Those of the scopes asked for that it lacks, if it is otherwise good.
+    /// The required scopes that the key lacks, if it is otherwise valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing_scopes: Option<Vec<Scope>>,
-    /// Whatever its maker wants to know about it.
+    /// The metadata of the key.
     metadata: Map<String, Value>,
-    /// From when on it is expired; null: never.
+    /// The time when the key expires; null for never.
     expires_at: Option<Rfc3339>,
-    /// Set when the key was shown by the secret that a rotation is replacing: until when that works.
+    /// The time when this secret stops working, if a rotation is replacing it.
     #[serde(skip_serializing_if = "Option::is_none")]
     outgoing_until: Option<Rfc3339>,
-    /// Where the answer came from: `memory`, `kv` or `d1`.
+    /// The source of the result: `memory`, `kv` or `d1`.
     source: &'static str,
-    /// How old the news are that vouch for it.
+    /// The maximum age of the information about the key, in milliseconds.
     age_ms: i64,
 }
 
-/// In whose name a key acts.
+/// The owner of a key.
 #[derive(Serialize, JsonSchema)]
-struct Owner {
-    /// The organization.
+struct KeyOwner {
+    /// The id of the organization.
     organization_id: OrganizationId,
-    /// The user, for a personal key.
+    /// The id of the user, for a personal key.
     user_id: Option<UserId>,
-    /// The live evaluation, for the key of one.
+    /// The id of the live evaluation, for the key of one.
     live_evaluation_id: Option<BoundTo>,
 }
 
-impl FoundBody {
+impl VerifiedKeyBody {
     fn new(found: &Found, refusal: Option<Refusal>) -> Self {
         let snapshot = &found.snapshot;
         Self {
@@ -164,7 +158,7 @@ impl FoundBody {
             key_id: snapshot.key_id,
             name: snapshot.name.clone(),
             kind: snapshot.kind,
-            owner: Owner {
+            owner: KeyOwner {
                 organization_id: snapshot.organization_id,
                 user_id: snapshot.user_id,
                 live_evaluation_id: snapshot.bound_to.clone(),

@@ -19,26 +19,26 @@ use crate::{
     organization_path::{OrganizationPath, OrganizationRef},
 };
 
-/// The user that a path names.
+/// The member in the path.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct MemberPath {
-    /// The organization's id, or `self` for one's own.
+    /// The id of the organization, or `self` for the organization of the key.
     organization: OrganizationRef,
-    /// The user's id.
+    /// The id of the user.
     user: UserId,
 }
 
-/// Somebody in an organization.
+/// A member of an organization.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Member")]
 pub(crate) struct MemberBody {
-    /// The user.
+    /// The id of the user.
     user_id: UserId,
-    /// His address.
+    /// The email address.
     email: String,
-    /// The most that he may do.
+    /// The role of the member, which limits all their keys.
     role: Role,
-    /// When he came.
+    /// The time when the member joined.
     joined_at: Rfc3339,
 }
 
@@ -54,10 +54,11 @@ impl MemberBody {
 pub(crate) struct MemberPageBody {
     /// The members, the newest first.
     members: Vec<MemberBody>,
-    /// Whether there are more.
+    /// True if there are more members after this page.
     has_more: bool,
 }
 
+/// Lists the members of an organization.
 pub(crate) async fn list(
     call: &Call<'_>,
     principal: &Principal,
@@ -70,6 +71,7 @@ pub(crate) async fn list(
     Ok(Json(MemberPageBody { members, has_more: page.has_more }))
 }
 
+/// Returns a member of an organization.
 pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,
@@ -79,15 +81,16 @@ pub(crate) async fn get(
     Ok(Json(MemberBody::new(member)))
 }
 
-/// What to change of a member.
+/// A change of a member.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "MemberChange")]
 pub(crate) struct ChangeBody {
-    /// The most that he may do.
+    /// The role of the member, which limits all their keys.
     role: Role,
 }
 
+/// Changes the role of a member.
 pub(crate) async fn change(
     call: &Call<'_>,
     principal: &Principal,
@@ -102,22 +105,23 @@ pub(crate) async fn change(
     Ok(Json(MemberBody::new(member)))
 }
 
-/// A link that signs a member in on the settings pages, once.
+/// A link that signs a member in on the settings pages once.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "SignInLink")]
 pub(crate) struct SignInLinkBody {
-    /// Where he finds a page to sign in. The secret in it is shown this once.
+    /// The address of the page that signs the member in. It contains a secret and is shown only once.
     link: String,
-    /// From when on it opens nothing.
+    /// The time when the link expires.
     expires_at: Rfc3339,
 }
 
-pub(crate) async fn make_sign_in_link(
+/// Creates a link that signs a member in on the settings pages.
+pub(crate) async fn create_sign_in_link(
     call: &Call<'_>,
     principal: &Principal,
     InPath(path): InPath<MemberPath>,
 ) -> Result<Confidential<SignInLinkBody, 201>, Problem> {
-    // A link is worth a quarter of an hour: whoever repeats the request gets another.
+    // A link lives for a quarter of an hour, so a repeated request creates another.
     let principal = &Principal { repeatable: None, ..principal.clone() };
     let (token, expires_at) =
         Sessions::new(call.app).create_link(principal, path.organization.id(principal)?, path.user).await?;
@@ -125,18 +129,19 @@ pub(crate) async fn make_sign_in_link(
     Ok(Confidential(SignInLinkBody { link, expires_at: Rfc3339(expires_at) }))
 }
 
-/// Somebody who was removed, and with him all his keys.
+/// A removed member. Their keys are revoked, too.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "RemovedMember")]
 pub(crate) struct RemovedBody {
-    /// The user.
+    /// The id of the user.
     user_id: UserId,
-    /// Routes that touch the database refuse his keys from here on.
+    /// The time from which routes that use the database refuse the member's keys.
     effective_at: Rfc3339,
-    /// Everything else does so this much later at the latest.
+    /// The maximum time after that until every other route refuses them, too, in milliseconds.
     max_staleness_ms: i64,
 }
 
+/// Removes a member and revokes all their keys.
 pub(crate) async fn remove(
     call: &Call<'_>,
     principal: &Principal,
