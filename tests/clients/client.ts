@@ -18,7 +18,7 @@ assert.ok(created.data, JSON.stringify(created.error));
 const role: "member" | "admin" | "owner" = created.data.role;
 assert.equal(role, "owner");
 
-const read = await owner.GET("/v1/keys/{id}", { params: { path: { id: created.data.id } } });
+const read = await owner.GET("/v1/keys/{key_id}", { params: { path: { key_id: created.data.id } } });
 assert.equal(read.data?.name, "reader");
 
 const names: string[] = [];
@@ -40,7 +40,7 @@ const verify = async (scopes: string[]) => {
   return told(data);
 };
 assert.equal(await verify(["datasets:read"]), created.data.id);
-assert.equal(await verify(["datasets:write"]), "missing_scopes");
+assert.equal(await verify(["datasets:write"]), "insufficient_scope");
 
 const uploaded = await owner.POST("/api/datasets/upload", {
   params: { query: { name: "Questions", format: "csv" } },
@@ -51,9 +51,9 @@ const uploaded = await owner.POST("/api/datasets/upload", {
 assert.ok(uploaded.data, JSON.stringify(uploaded.error));
 assert.equal(uploaded.data.row_count, 1);
 
-const revoked = await owner.DELETE("/v1/keys/{id}", { params: { path: { id: created.data.id } } });
+const revoked = await owner.DELETE("/v1/keys/{key_id}", { params: { path: { key_id: created.data.id } } });
 assert.equal(revoked.data?.status, "revoked");
 
-const refused = await owner.GET("/v1/keys/{id}", { params: { path: { id: crypto.randomUUID() } } });
+const refused = await owner.GET("/v1/keys/{key_id}", { params: { path: { key_id: crypto.randomUUID() } } });
 assert.equal(refused.error?.error.code, "not_found");
 console.log("done");

@@ -61,7 +61,7 @@ test("an export is streamed piece by piece, and is the list", async () => {
   assert.equal(events.length, 2_500);
   assert.deepEqual((await app.io()).calls.filter((name) => name.startsWith("DB.batch(3)")).length, 3);
   const { json } = await call(app, "GET", "/v1/audit-events?action=filled&limit=1000", { key: owner });
-  assert.deepEqual(events.slice(0, 1_000), json.events);
+  assert.deepEqual(events.slice(0, 1_000), json.items);
   assert.deepEqual(events.map(({ subject }) => subject), Array.from({ length: 2_500 }, (_, index) => `s${2_500 - index}`));
 });
 

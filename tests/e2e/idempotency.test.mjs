@@ -32,7 +32,7 @@ const ROUTES = [
   ["/v1/apikeys", { name: "made" }, 1],
   ["/v2/organization/api-keys", { name: "made" }, 1],
   ["/confident/v1/projects", { name: "made" }, 1],
-  ["/v1/keys/:id/rotate", { grace_period_seconds: 60 }, 2],
+  ["/v1/keys/:key_id/rotate", { grace_period_seconds: 60 }, 2],
   ["/v1/feedback", { trace_id: "01a3185c-0000-7000-8000-000000000001", label: "good" }, 1],
 ];
 

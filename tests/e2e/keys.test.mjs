@@ -44,17 +44,17 @@ test("a key is made, used, changed, switched off and on, listed, revoked and ref
   assert.equal((await call(app, "GET", "/v1/keys/self", { key: made.key })).json.name, "ci 2");
 
   const named = await call(app, "GET", "/v1/keys?name=ci%202", { key: owner });
-  assert.deepEqual(named.json.keys.map((key) => key.id), [made.id]);
+  assert.deepEqual(named.json.items.map((key) => key.id), [made.id]);
 
   const revoked = await call(app, "DELETE", path, { key: owner });
   assert.deepEqual([revoked.status, revoked.json.status, revoked.json.max_staleness_ms], [200, "revoked", 5000]);
   const refused = await call(app, "GET", "/v1/keys/self", { key: made.key });
   assert.deepEqual([refused.status, refused.code], [401, "key_revoked"]);
   assert.match(refused.headers.get("www-authenticate"), /^Bearer .*error="invalid_token"/);
-  assert.deepEqual((await call(app, "GET", "/v1/keys?name=ci%202", { key: owner })).json.keys, []);
+  assert.deepEqual((await call(app, "GET", "/v1/keys?name=ci%202", { key: owner })).json.items, []);
 
   const { json } = await call(app, "GET", `${path}/events`, { key: owner });
-  const actions = json.events.map((event) => event.action);
+  const actions = json.items.map((event) => event.action);
   assert.deepEqual(actions, ["key.revoked", "key.updated", "key.updated", "key.created"]);
 });
 
@@ -67,7 +67,7 @@ test("names, metadata, NULLs and instants beyond 32 bits come back from D1 as th
     assert.deepEqual([json.name, json.metadata, json.scopes], [name, metadata, []]);
     assert.deepEqual([json.expires_at, json.user_id, json.disabled_at, json.revoked_at], ["9999-12-31T23:59:59.999Z", null, null, null]);
     const list = await call(app, "GET", `/v1/keys?name=${encodeURIComponent(name)}`, { key: owner });
-    assert.deepEqual(list.json.keys, [json]);
+    assert.deepEqual(list.json.items, [json]);
   }
   const [row] = await rows(app, "SELECT typeof(expires_at) AS type, expires_at, user_id FROM keys WHERE name = ?1", names[0]);
   assert.deepEqual(row, { type: "integer", expires_at: 253402300799999, user_id: null });
@@ -88,7 +88,7 @@ test("pages of a list join without a gap in both directions, also over a revoked
   const made = [];
   for (let n = 0; n < 7; n += 1) made.unshift((await create(app, owner, { name: "paged" })).id);
   const page = async (query) => (await call(app, "GET", `/v1/keys?name=paged&limit=3${query}`, { key: owner })).json;
-  const ids = ({ keys }) => keys.map((key) => key.id);
+  const ids = ({ items }) => items.map((key) => key.id);
   const first = await page("");
   const second = await page(`&starting_after=${made[2]}`);
   const third = await page(`&starting_after=${made[5]}`);

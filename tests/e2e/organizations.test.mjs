@@ -49,7 +49,7 @@ test("a suspended organization's keys are refused on every isolate, and work aga
   await app.advance(MAX_STALENESS_MS + 1);
   for (const isolate of [a, b]) {
     for (const text of [key, second]) assert.equal((await verify(isolate, operator, text)).json.code, "organization_suspended");
-    assert.equal((await call(isolate, "GET", "/v1/organizations", { key: operator })).json.organizations.length, 2);
+    assert.equal((await call(isolate, "GET", "/v1/organizations", { key: operator })).json.items.length, 2);
   }
 
   assert.equal((await set(path, { suspended: false })).suspended_at, null);

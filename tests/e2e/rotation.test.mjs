@@ -74,7 +74,7 @@ test("a rotation moves the secret aside, a cancelled one moves it back, and a fi
   await b.advance(6_000);
   assert.deepEqual(await Promise.all([made.key, first.key, second.key].map((key) => code(b, key))), ["invalid_api_key", "invalid_api_key", "valid"]);
   const { json } = await call(a, "GET", `${path(made)}/events`, { key: owner });
-  const done = json.events.filter((event) => event.refusal === null);
+  const done = json.items.filter((event) => event.refusal === null);
   assert.deepEqual(done.map((event) => event.action), ["key.rotation_finished", "key.rotated", "key.rotation_cancelled", "key.rotated", "key.created"]);
 });
 

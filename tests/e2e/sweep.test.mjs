@@ -60,7 +60,7 @@ test("two sweeps at the same time record each expiry once", async () => {
   assert.deepEqual(await expiries(), [{ n: EXPIRED + 1_500, keys: EXPIRED + 1_500 }]);
   const [{ subject }] = await rows(app, "SELECT subject FROM audit_events WHERE action = 'key.expired' ORDER BY id DESC LIMIT 1");
   const { json } = await call(app, "GET", `/v1/keys/${subject}/events`, { key: owner });
-  const { action, actor, details } = json.events[0];
+  const { action, actor, details } = json.items[0];
   assert.deepEqual({ action, actor, details }, {
     action: "key.expired",
     actor: { kind: "system", id: null, user_id: null },

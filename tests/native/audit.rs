@@ -299,11 +299,11 @@ fn pages(world: &World, key: &str, query: &str, limit: usize) -> Vec<Value> {
     loop {
         let answer = world.get(&format!("/v1/audit-events?limit={limit}&{query}{cursor}"), key);
         assert_eq!(answer.status, 200, "{}", answer.json);
-        events.extend(answer.json["events"].as_array().unwrap().clone());
+        events.extend(answer.json["items"].as_array().unwrap().clone());
         if answer.json["has_more"] == json!(false) {
             return events;
         }
-        assert_eq!(answer.json["events"].as_array().unwrap().len(), limit);
+        assert_eq!(answer.json["items"].as_array().unwrap().len(), limit);
         cursor = format!("&starting_after={}", events.last().unwrap()["id"]);
     }
 }
@@ -363,7 +363,7 @@ fn list_tells_the_newest_first_by_every_filter_and_in_pages_of_any_size() {
         let told = lines.json.as_array().cloned().unwrap_or_default();
         assert_eq!((lines.status, told), (200, whole), "{query}");
     }
-    assert_eq!(world.get("/v1/audit-events", &owner).json["events"].as_array().unwrap().len(), 62);
+    assert_eq!(world.get("/v1/audit-events", &owner).json["items"].as_array().unwrap().len(), 62);
 }
 
 #[test]
@@ -371,10 +371,10 @@ fn event_is_told_with_all_that_is_known_of_it() {
     let (world, owner, [_, key_id, user_id]) = world();
     let targets = Targets::new(&world, &owner).named(&world.fresh_id());
     let routes = managing(&targets);
-    let route = routes.iter().find(|route| route.name() == "DELETE /v1/keys/:id").unwrap();
+    let route = routes.iter().find(|route| route.name() == "DELETE /v1/keys/:key_id").unwrap();
     send(&world, route, &owner, "ray");
     let answer = world.get("/v1/audit-events?limit=1", &owner).json;
-    let id = &answer["events"][0]["id"];
+    let id = &answer["items"][0]["id"];
     let expected = json!({
         "id": id,
         "subject": targets.id,
@@ -382,11 +382,11 @@ fn event_is_told_with_all_that_is_known_of_it() {
         "actor": { "kind": "key", "id": key_id, "user_id": user_id },
         "ip": IP,
         "request_id": "ray",
-        "details": { "method": "DELETE", "route": "/v1/keys/:id" },
+        "details": { "method": "DELETE", "route": "/v1/keys/:key_id" },
         "refusal": "not_found",
         "at": "2027-01-15T08:00:00.000Z",
     });
-    assert_eq!(answer, json!({ "events": [expected], "has_more": true }));
+    assert_eq!(answer, json!({ "items": [expected], "has_more": true, "next_cursor": id.to_string() }));
 }
 
 #[test]
@@ -420,7 +420,7 @@ fn list_behind_the_event_of_somebody_else_or_of_nobody_is_empty() {
     fill(&world, &organization_id, 1);
     for id in ["2", "999"] {
         let answer = world.get(&format!("/v1/audit-events?starting_after={id}"), &owner).json;
-        assert_eq!(answer, json!({ "events": [], "has_more": false }));
+        assert_eq!(answer, json!({ "items": [], "has_more": false, "next_cursor": null }));
     }
 }
 

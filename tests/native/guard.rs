@@ -151,7 +151,7 @@ fn a_lowered_role_holds_at_once() {
     let path = format!("/v1/keys/{}", scene.targets.id);
     assert_problem(&scene.world.call("DELETE", &path, &scene.key, &Value::Null), 404, "not_found");
     let keys = scene.world.get("/v1/keys", &scene.key).json;
-    assert_eq!(keys["keys"].as_array().unwrap().len(), 1, "his own alone");
+    assert_eq!(keys["items"].as_array().unwrap().len(), 1, "his own alone");
 }
 
 #[test]

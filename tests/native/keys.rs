@@ -34,7 +34,7 @@ fn get(world: &World, by: &str, id: &str) -> Answer {
 fn page(world: &World, by: &str, query: &str) -> (Vec<String>, bool) {
     let answer = world.get(&format!("/v1/keys?{query}"), by);
     assert_eq!(answer.status, 200, "{query}: {}", answer.json);
-    let ids = answer.json["keys"].as_array().unwrap().iter();
+    let ids = answer.json["items"].as_array().unwrap().iter();
     let ids = ids.map(|key| key["id"].as_str().unwrap().to_owned()).collect();
     (ids, answer.json["has_more"].as_bool().unwrap())
 }
@@ -95,7 +95,7 @@ fn create_answers_with_the_whole_key_once() {
         })
     );
     assert_eq!(get(&world, &owner, &id).json, created);
-    assert_eq!(world.get(&format!("/v1/keys?id={id}"), &owner).json["keys"], json!([created]));
+    assert_eq!(world.get(&format!("/v1/keys?id={id}"), &owner).json["items"], json!([created]));
     assert_eq!(world.get("/v1/keys/self", &text).json, created);
 }
 
@@ -622,7 +622,7 @@ fn patch_that_another_overtook_is_a_conflict() {
     let key = get(&world, &owner, &id).json;
     assert_eq!((&key["name"], &key["status"]), (&json!("theirs"), &json!("active")));
     let events = world.get(&format!("/v1/keys/{id}/events"), &owner).json;
-    assert_eq!(events["events"].as_array().unwrap().len(), 1, "what did not happen is not recorded");
+    assert_eq!(events["items"].as_array().unwrap().len(), 1, "what did not happen is not recorded");
 }
 
 #[test]
@@ -678,7 +678,7 @@ fn events_tell_who_did_what_and_no_secret() {
     world.advance_ms(1_000);
     world.revoke(&owner, &id);
     let answer = world.get(&format!("/v1/keys/{id}/events"), &owner);
-    let events = answer.json["events"].as_array().unwrap();
+    let events = answer.json["items"].as_array().unwrap();
     let actions: Vec<&Value> = events.iter().map(|event| &event["action"]).collect();
     assert_eq!(actions, ["key.revoked", "key.updated", "key.created"]);
     assert_eq!(
@@ -703,7 +703,7 @@ fn events_tell_who_did_what_and_no_secret() {
     let digest = world.database.value(&format!("SELECT digest FROM keys WHERE id = '{id}'"));
     assert!(!answer.json.to_string().contains(digest.as_str().unwrap()));
     let first = world.get(&format!("/v1/keys/{owners_id}/events"), &owner).json;
-    assert_eq!(first["events"][0]["actor"], json!({ "kind": "operator", "id": null, "user_id": null }));
+    assert_eq!(first["items"][0]["actor"], json!({ "kind": "operator", "id": null, "user_id": null }));
 }
 
 #[test]
@@ -717,7 +717,7 @@ fn events_page_from_the_newest_to_the_oldest() {
     loop {
         let page = world.get(&format!("/v1/keys/{id}/events?{query}"), &owner).json;
         let ids: Vec<i64> =
-            page["events"].as_array().unwrap().iter().map(|event| event["id"].as_i64().unwrap()).collect();
+            page["items"].as_array().unwrap().iter().map(|event| event["id"].as_i64().unwrap()).collect();
         query = format!("limit=3&starting_after={}", ids.last().unwrap());
         seen.push(ids);
         if page["has_more"] == json!(false) {

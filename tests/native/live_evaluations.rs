@@ -94,7 +94,7 @@ fn whole_life_of_a_live_evaluation() {
     assert!(scene.key.starts_with("bit_sk_") && !scene.world.database.dump().contains(&scene.key));
     assert_eq!(
         scene.world.get("/api/live-evaluations", &scene.owner).json,
-        json!({ "items": [details], "has_more": false })
+        json!({ "items": [details], "has_more": false, "next_cursor": null })
     );
 
     let judged = scene.run(&scene.key);
@@ -317,7 +317,7 @@ fn admins_see_and_end_the_key_like_any_other_and_members_do_not() {
         (&json!("sk"), &json!(scene.live), &json!(["live-evaluations:execute"]), &json!("member"))
     );
     let ids = |by: &str| {
-        let keys = scene.world.get("/v1/keys", by).json["keys"].clone();
+        let keys = scene.world.get("/v1/keys", by).json["items"].clone();
         keys.as_array().unwrap().iter().any(|key| key["id"] == json!(id))
     };
     assert!(ids(&admin) && !ids(&member));

@@ -459,7 +459,7 @@ fn problems_are_results_that_a_model_can_read() {
         ("datasets_get", json!({ "dataset_id": "../keys" }), "not_found", ""),
         // Where this leads to is no data set.
         ("datasets_delete", json!({ "dataset_id": "upload" }), "not_found", ""),
-        ("keys_get", json!({ "id": "self" }), "not_found", ""),
+        ("keys_get", json!({ "key_id": "self" }), "not_found", ""),
         ("datasets_get", json!({}), "validation_failed", "`dataset_id`: is missing."),
         ("datasets_get", json!({ "dataset_id": null }), "validation_failed", "`dataset_id`: must be a text"),
         ("datasets_get", json!({ "dataset_id": [dataset] }), "validation_failed", "`dataset_id`: must be a text"),
@@ -505,7 +505,7 @@ fn problems_are_results_that_a_model_can_read() {
             "validation_failed",
             "`a`: is not an argument",
         ),
-        ("keys_finish_rotation", json!({ "id": targets.id }), "no_rotation", ""),
+        ("keys_finish_rotation", json!({ "key_id": targets.id }), "no_rotation", ""),
     ] {
         let answer = call(&world, &owner, name, &arguments);
         let result = result(&answer);
@@ -540,8 +540,8 @@ fn arguments_go_where_the_route_expects_them() {
     // In a query: a list, what is left out by null, and a truth value.
     let ids = json!({ "id": [targets.id, targets.org_key], "limit": 1, "name": null });
     let answer = call(&world, &owner, "keys_list", &ids);
-    assert_eq!(result(&answer)["structuredContent"]["keys"].as_array().unwrap().len(), 1);
-    let force = json!({ "id": targets.id, "force": true });
+    assert_eq!(result(&answer)["structuredContent"]["items"].as_array().unwrap().len(), 1);
+    let force = json!({ "key_id": targets.id, "force": true });
     assert_eq!(result(&call(&world, &owner, "keys_revoke", &force))["structuredContent"]["status"], "revoked");
 }
 
@@ -552,10 +552,10 @@ fn refused_calls_are_in_the_audit_trail_like_those_of_the_route() {
     let (_, reader) = world.create(&owner, "reader", &["api-keys:read"]);
     let refusals = "SELECT json_group_array(json_array(subject, refusal, json(details))) FROM (SELECT * FROM audit_events WHERE refusal IS NOT NULL ORDER BY id)";
     world.call("DELETE", &format!("/v1/keys/{}", targets.id), &reader, &Value::Null);
-    assert_error(&call(&world, &reader, "keys_revoke", &json!({ "id": targets.id })), 200, -32602);
+    assert_error(&call(&world, &reader, "keys_revoke", &json!({ "key_id": targets.id })), 200, -32602);
     world.settle();
     let told: Vec<Value> = serde_json::from_str(world.database.value(refusals).as_str().unwrap()).unwrap();
-    let details = json!({ "method": "DELETE", "route": "/v1/keys/:id" });
+    let details = json!({ "method": "DELETE", "route": "/v1/keys/:key_id" });
     let refused = json!([targets.id, "insufficient_scope", details]);
     assert_eq!(told, [refused.clone(), refused]);
 }

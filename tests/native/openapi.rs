@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, env, fs, sync::LazyLock};
 
 use bitting::entry::tables;
 use bitting_api::document::openapi;
+use bitting_keys::domain::decision::Refusal;
 use serde_json::{Map, Value, json};
 
 use crate::support::{
@@ -266,4 +267,27 @@ fn every_request_and_every_answer_fits_its_schema() {
         assert_eq!(is_repeatable, repeatable, "{route}");
         assert_eq!(operation["responses"].get("422").is_some(), repeatable, "{route}");
     }
+}
+
+#[test]
+fn verification_results_have_every_code() {
+    let document = document();
+    let codes =
+        |schema: &str| members(&document["components"]["schemas"][schema]["properties"]["code"], "enum")[0].clone();
+    let documented = ["ValidKey", "InvalidKey", "UnknownKey"].map(codes);
+    let documented = documented.iter().flat_map(|codes| codes.as_array().unwrap());
+    let documented: BTreeSet<&str> = documented.map(|code| code.as_str().unwrap()).collect();
+    let refusals = [
+        Refusal::Malformed,
+        Refusal::Unknown,
+        Refusal::Revoked,
+        Refusal::Disabled,
+        Refusal::Expired,
+        Refusal::UserRemoved,
+        Refusal::ProjectDeleted,
+        Refusal::RotatedOut,
+        Refusal::OrganizationSuspended,
+        Refusal::MissingScopes(Vec::new()),
+    ];
+    assert_eq!(documented, refusals.iter().map(Refusal::code).chain(["valid"]).collect());
 }

@@ -47,22 +47,24 @@ fn found(world: &World, operator: &str, name: &str) -> (String, String, String) 
     (text(&answer.json["organization"]["id"]), text(&answer.json["key"]["id"]), text(&answer.json["key"]["key"]))
 }
 
-fn ids(answer: &Answer, list: &str) -> Vec<String> {
-    let items = answer.json[list].as_array().unwrap_or_else(|| panic!("no {list} in {}", answer.json)).iter();
+fn ids(answer: &Answer) -> Vec<String> {
+    let items = answer.json["items"].as_array().unwrap_or_else(|| panic!("no items in {}", answer.json)).iter();
     items.map(|item| item["id"].as_str().unwrap().to_owned()).collect()
 }
 
 /// All ids of a list, read in pages.
-fn walked(world: &World, path: &str, by: &str, list: &str, limit: usize) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
+fn walked(world: &World, path: &str, by: &str, limit: usize) -> Vec<String> {
+    let (mut all, mut after) = (Vec::new(), String::new());
     loop {
-        let after = all.last().map(|id| format!("&starting_after={id}")).unwrap_or_default();
         let answer = world.get(&format!("{path}?limit={limit}{after}"), by);
-        let page = ids(&answer, list);
+        let page = ids(&answer);
         assert!(page.len() <= limit);
         all.extend(page);
-        if answer.json["has_more"] == false {
-            return all;
+        let next = answer.json["next_cursor"].as_str();
+        assert_eq!(answer.json["has_more"], json!(next.is_some()));
+        match next {
+            Some(cursor) => after = format!("&starting_after={cursor}"),
+            None => return all,
         }
     }
 }
@@ -108,8 +110,8 @@ fn key_of_a_second_organization_sees_nothing_of_the_first() {
     let first = world.get(OWN, &owner).text("id");
     let (id, key_id, key) = found(&world, &owner, "Beta");
     let project = world.project(&owner, "Chat");
-    assert_eq!(ids(&world.get(ALL, &key), "organizations"), [id.as_str()]);
-    assert_eq!(ids(&world.get("/v1/keys?status=all", &key), "keys"), [key_id.as_str()]);
+    assert_eq!(ids(&world.get(ALL, &key)), [id.as_str()]);
+    assert_eq!(ids(&world.get("/v1/keys?status=all", &key)), [key_id.as_str()]);
     assert_eq!(world.verify(&key, &owner, &[])["code"], "invalid_api_key");
     assert_eq!(world.verify(&owner, &key, &[])["code"], "valid");
     let before = world.database.dump();
@@ -207,14 +209,17 @@ fn list_organizations_shows_all_to_the_operator_alone() {
     }
     made.reverse();
     for limit in [1, 2, 5, 1_000] {
-        assert_eq!(walked(&world, ALL, &owner, "organizations", limit), made, "{limit}");
+        assert_eq!(walked(&world, ALL, &owner, limit), made, "{limit}");
     }
-    assert_eq!(ids(&world.get(ALL, &owner), "organizations"), made);
-    assert_eq!(world.get(&format!("{ALL}?limit=0"), &owner).json, json!({ "organizations": [], "has_more": false }));
+    assert_eq!(ids(&world.get(ALL, &owner)), made);
+    assert_eq!(
+        world.get(&format!("{ALL}?limit=0"), &owner).json,
+        json!({ "items": [], "has_more": false, "next_cursor": null })
+    );
     let own = made.last().unwrap();
-    assert_eq!(walked(&world, ALL, &member, "organizations", 1), [own.as_str()], "a member is no operator");
+    assert_eq!(walked(&world, ALL, &member, 1), [own.as_str()], "a member is no operator");
     let after_own = world.get(&format!("{ALL}?starting_after={own}"), &member);
-    assert_eq!(after_own.json, json!({ "organizations": [], "has_more": false }));
+    assert_eq!(after_own.json, json!({ "items": [], "has_more": false, "next_cursor": null }));
     for (query, field) in [("limit=1001", "limit"), ("starting_after=x", "starting_after"), ("status=all", "status")] {
         for path in [ALL.to_owned(), format!("{OWN}/projects")] {
             let answer = world.get(&format!("{path}?{query}"), &owner);
@@ -325,7 +330,7 @@ fn who_may_read_and_change_an_organization() {
     let project = format!("{OWN}/projects/{}", targets.project);
     for (by, changes) in [(&owner, true), (&admin, true), (&member, false), (&of_project, false)] {
         assert_eq!(world.get(OWN, by).json["name"], "Acme");
-        assert_eq!(ids(&world.get(&format!("{OWN}/projects"), by), "projects"), [targets.project.as_str()]);
+        assert_eq!(ids(&world.get(&format!("{OWN}/projects"), by)), [targets.project.as_str()]);
         assert_eq!(world.get(&project, by).json["name"], "target");
         for (method, path, body) in [
             ("PATCH", OWN, json!({ "name": "Acme" })),
@@ -697,7 +702,10 @@ fn operator_manages_the_projects_of_another_organization() {
     let path = format!("{projects}/{}", project["id"].as_str().unwrap());
     for by in [&owner, &theirs] {
         assert_eq!(world.get(&path, by).json, *project);
-        assert_eq!(world.get(&projects, by).json, json!({ "projects": [project], "has_more": false }));
+        assert_eq!(
+            world.get(&projects, by).json,
+            json!({ "items": [project], "has_more": false, "next_cursor": null })
+        );
     }
     assert_eq!(patch(&world, &path, &owner, &json!({ "name": "Talk" })).json["name"], "Talk");
     assert_eq!(world.call("DELETE", &path, &owner, &Value::Null).status, 200);
@@ -758,8 +766,8 @@ fn project_is_made_changed_and_deleted() {
     }
     let other = world.project(&owner, "Other");
     let page = world.get(&projects, &key).json;
-    assert_eq!(page, json!({ "projects": [world.get(&path, &owner).json], "has_more": false }));
-    assert_eq!(world.get(&format!("{projects}?starting_after={id}"), &key).json["projects"], json!([]));
+    assert_eq!(page, json!({ "items": [world.get(&path, &owner).json], "has_more": false, "next_cursor": null }));
+    assert_eq!(world.get(&format!("{projects}?starting_after={id}"), &key).json["items"], json!([]));
     assert_problem(&world.get(&format!("{projects}/{other}"), &key), 404, "not_found");
     let before = world.get(&path, &owner).json;
     let deleted = world.call("DELETE", &path, &owner, &Value::Null);
@@ -782,7 +790,7 @@ fn projects_are_listed_newest_first_in_pages() {
         made.insert(0, world.project(&owner, name));
     }
     for limit in [1, 2, 5, 1_000] {
-        assert_eq!(walked(&world, &projects, &owner, "projects", limit), made, "{limit}");
+        assert_eq!(walked(&world, &projects, &owner, limit), made, "{limit}");
     }
     let confident = world.get("/v1/projects", &owner).json["data"]["projects"].clone();
     assert_eq!(confident.as_array().unwrap().len(), 5);

@@ -445,7 +445,7 @@ fn the_trail_says_who_signed_in_and_out_and_in_which_session_something_was_done(
     let (world, owner, link) = world();
     Browser::with_key(&world, &owner).post("/sign-out", &[]);
     Browser::with_link(&world, &link).post("/sign-out", &[]);
-    let events = world.get("/v1/audit-events", &owner).json["events"].clone();
+    let events = world.get("/v1/audit-events", &owner).json["items"].clone();
     let told: Vec<(&str, &str)> = events
         .as_array()
         .unwrap()
@@ -825,7 +825,7 @@ fn an_invitation_is_accepted_by_its_button_once_and_signs_in() {
     assert_eq!(Browser::new(&world).post(&path, &[]).status, 404);
     assert_eq!(Browser::new(&world).get(&path).status, 404);
     assert_eq!(Browser::new(&world).get("/invitations/nothing").status, 404);
-    let events = world.get("/v1/audit-events?limit=2", &owner).json["events"].clone();
+    let events = world.get("/v1/audit-events?limit=2", &owner).json["items"].clone();
     assert_eq!((&events[0]["action"], &events[1]["action"]), (&json!("session.created"), &json!("member.joined")));
     for event in events.as_array().unwrap() {
         assert_eq!(event["actor"]["kind"], "session");

@@ -43,7 +43,7 @@ fn mistake<'a>(page: &'a str, field: &str) -> &'a str {
 }
 
 fn last_event(world: &World, owner: &str) -> Value {
-    world.get("/v1/audit-events?limit=1", owner).json["events"][0].clone()
+    world.get("/v1/audit-events?limit=1", owner).json["items"][0].clone()
 }
 
 #[test]

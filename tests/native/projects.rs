@@ -83,9 +83,9 @@ fn key_of_a_project_sees_its_project_alone() {
     let mut own = [first_id.clone(), more_id.clone()];
     own.sort_by(|a, b| b.cmp(a));
     for key in [&first, &more] {
-        assert_eq!(ids(&world.get("/v1/keys?status=all", key).json, "keys"), own);
+        assert_eq!(ids(&world.get("/v1/keys?status=all", key).json, "items"), own);
         assert_eq!(ids(&world.get("/v1/api_key", key).json, "objects"), own);
-        assert_eq!(ids(&world.get(&format!("/v1/keys?project_id={other_id}"), key).json, "keys"), [""; 0]);
+        assert_eq!(ids(&world.get(&format!("/v1/keys?project_id={other_id}"), key).json, "items"), [""; 0]);
         assert_eq!(ids(&world.get("/v1/projects", key).json["data"], "projects"), [id.as_str()]);
         assert_eq!(world.get(&format!("/v2/projects/{id}"), key).json["data"]["name"], "Chat");
         assert_problem(&world.get(&format!("/v1/projects/{other_id}"), key), 404, "not_found");

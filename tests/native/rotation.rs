@@ -83,7 +83,7 @@ fn rotation_without_grace_keeps_the_key_and_ends_its_secret_at_once() {
     assert_eq!(number(&scene), number_before);
     assert_eq!((scene.code(&scene.old), scene.code(&new)), ("invalid_api_key".into(), "valid".into()));
     let events = scene.world.get(&scene.path("/events"), &scene.owner).json;
-    let actions: Vec<&Value> = events["events"].as_array().unwrap().iter().map(|event| &event["action"]).collect();
+    let actions: Vec<&Value> = events["items"].as_array().unwrap().iter().map(|event| &event["action"]).collect();
     assert_eq!(actions, ["key.rotated", "key.created"]);
     assert_eq!(scene.end("/rotate/cancel").code(), "no_rotation");
 }

@@ -51,7 +51,7 @@ fn sweep_records_what_has_expired_once() {
     assert_eq!(world.database.count("changes"), changes, "a deadline needs no feed row");
     for (id, count) in [(due, 1), (disabled, 1), (revoked, 0), (later, 0)] {
         let events = world.get(&format!("/v1/keys/{id}/events"), &owner).json;
-        let events = events["events"].as_array().unwrap().clone();
+        let events = events["items"].as_array().unwrap().clone();
         let events: Vec<&Value> = events.iter().filter(|event| event["action"] == "key.expired").collect();
         assert_eq!(events.len(), count);
         if let Some(event) = events.first() {
@@ -184,7 +184,7 @@ fn sweep_prunes_audit_events_behind_their_retention() {
     assert_eq!(sweep(&world).rows("events_pruned"), 1_202);
     assert_eq!(sweep(&world).rows("events_pruned"), 0);
     let events = world.get(&format!("/v1/keys/{id}/events"), &owner).json;
-    assert_eq!(events["events"].as_array().unwrap().len(), 1);
+    assert_eq!(events["items"].as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -18,7 +18,7 @@ doomed = {name: itertools.cycle(ids[-DOOMED:]) for name, ids in known.items()}
 numbers = itertools.count()
 future = strategies.datetimes(datetime.datetime(2030, 1, 1), datetime.datetime(2099, 1, 1))
 
-schemathesis.openapi.format("uuid", strategies.sampled_from(known["id"]) | strategies.uuids().map(str))
+schemathesis.openapi.format("uuid", strategies.sampled_from(known["key_id"]) | strategies.uuids().map(str))
 schemathesis.openapi.format("date-time", future.map(lambda at: at.isoformat(timespec="milliseconds") + "Z"))
 schemathesis.openapi.format("date", future.map(lambda at: at.date().isoformat()))
 
@@ -43,15 +43,15 @@ def before_call(context, case, kwargs):
     if not case.meta.generation.mode.is_positive:
         return
     # Whoever is taken out of a team is still there.
-    ends = case.method == "DELETE" and "/teams/{team}/members" not in case.path or case.path.endswith(("/accept", "/deactivate"))
+    ends = case.method == "DELETE" and "/teams/{team_id}/members" not in case.path or case.path.endswith(("/accept", "/deactivate"))
     path = case.path_parameters or {}
     for name in path:
         # What the others name goes on without it.
         last = name == re.findall(r"{(\w+)}", case.path)[-1]
         path[name] = next((doomed if ends and last else lasting)[name])
     # What else is known is in the owner's organization; the other one is there to be changed itself.
-    if "organization" in path and not (case.method == "PATCH" and len(path) == 1):
-        path["organization"] = "self"
+    if "organization_id" in path and not (case.method == "PATCH" and len(path) == 1):
+        path["organization_id"] = "self"
     # Sent again with another request, it would be refused.
     if "Idempotency-Key" in (case.headers or {}):
         case.headers["Idempotency-Key"] = f"{case.headers['Idempotency-Key'][:200]}{next(numbers)}"
@@ -77,7 +77,7 @@ def fit(case, body):
         body["scopes"] = [next(scopes) for _ in body["scopes"]]
     # A project goes with a project's key, and a real one.
     if body.get("kind") == "proj":
-        body["project_id"] = next(lasting["project"])
+        body["project_id"] = next(lasting["project_id"])
     else:
         body.pop("project_id", None)
     # The default must not be longer than the longest.

@@ -44,6 +44,7 @@ class Client(unittest.TestCase):
         client_module = importlib.import_module("bitting_client")
 
         with server() as app:
+
             def client(key):
                 return client_module.AuthenticatedClient(base_url=app["url"], token=key, raise_on_unexpected_status=True)
 
@@ -54,19 +55,20 @@ class Client(unittest.TestCase):
             new = models.NewKey(name="reader", scopes=["datasets:read"])
             created = api("keys.keys_create").sync(client=owner, body=new)
             self.assertEqual((created.role.value, created.status.value), ("owner", "active"))
-            read = api("keys.keys_get").sync(client=owner, id=created.id)
+            read = api("keys.keys_get").sync(client=owner, key_id=created.id)
             self.assertEqual((read.name, read.scopes), ("reader", ["datasets:read"]))
             page = api("keys.keys_list").sync(client=owner)
             self.assertEqual([key.name for key in page.items], ["reader", "first"])
 
             verify = api("keys.keys_verify")
-            for scopes, valid, code in [(["datasets:read"], True, "valid"), (["datasets:write"], False, "missing_scopes")]:
+            for scopes, valid, code in [(["datasets:read"], True, "valid"), (["datasets:write"], False, "insufficient_scope")]:
                 question = models.VerificationRequest(key=created.key, scopes=scopes)
                 verdict = verify.sync(client=owner, body=question)
-                self.assertEqual((verdict.valid, verdict.code, verdict.key_id), (valid, code, created.id))
+                self.assertEqual((verdict.valid, verdict.code.value, verdict.key_id), (valid, code, created.id))
 
             rows = types.File(payload=b"question,answer\nwhy,because\n")
-            uploaded = api("datasets.datasets_upload").sync(client=owner, body=rows, name="Questions", format_="csv")
+            csv = models.DatasetsUploadFormat.CSV
+            uploaded = api("datasets.datasets_upload").sync(client=owner, body=rows, name="Questions", format_=csv)
             self.assertEqual(uploaded.row_count, 1)
 
 

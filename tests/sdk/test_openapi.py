@@ -58,13 +58,13 @@ def targets(app, client):
         "live_evaluation_id": live,
         "run_id": runs,
         "item_id": [post("/api/review", run_id=run)["public_id"] for run in runs[-20:]],
-        "id": [post("/v1/keys", name=f"target {number}", scopes=[], kind="org")["id"] for number in numbers],
+        "key_id": [post("/v1/keys", name=f"target {number}", scopes=[], kind="org")["id"] for number in numbers],
         # One that is not the owner's: he would suspend or restrict himself.
-        "organization": [post("/v1/organizations", name="Other", email="other@other.example", key_name="first")["organization"]["id"]],
-        "project": [post(f"{PEOPLE}/projects", name="Project")["project"]["id"] for _ in numbers],
-        "user": users,
-        "team": teams,
-        "invitation": [invite(f"invited-{number}")["id"] for number in numbers],
+        "organization_id": [post("/v1/organizations", name="Other", email="other@other.example", key_name="first")["organization"]["id"]],
+        "project_id": [post(f"{PEOPLE}/projects", name="Project")["project"]["id"] for _ in numbers],
+        "user_id": users,
+        "team_id": teams,
+        "invitation_id": [invite(f"invited-{number}")["id"] for number in numbers],
         "token": [invite(f"guest-{number}")["token"] for number in numbers],
     }
     return key, known, [entry["scope"] for entry in call("GET", "/v1/scopes")["scopes"]]

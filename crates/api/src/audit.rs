@@ -2,10 +2,10 @@
 
 use bitting_http::{
     call::Call,
-    event_body::{EventPageBody, lines},
+    event_body::{EventBody, lines},
     message::{NDJSON, Request, Response, Rfc3339},
     operation::Operation,
-    paging::{DEFAULT_LIMIT, MAX_LIMIT},
+    paging::{DEFAULT_LIMIT, MAX_LIMIT, PageBody},
     problem::Problem,
     typed::{InQuery, Json, Output, Whole},
 };
@@ -49,7 +49,7 @@ pub(crate) struct ListQuery {
 /// The response: a page of the audit log, or an export.
 pub(crate) enum Events {
     /// A page of events.
-    Page(Json<EventPageBody>),
+    Page(Json<PageBody<EventBody>>),
     /// All events, as a stream of lines.
     Lines(Response),
 }
@@ -63,7 +63,7 @@ impl Output for Events {
     }
 
     fn describe(operation: &mut Operation<'_>) {
-        Json::<EventPageBody>::describe(operation);
+        Json::<PageBody<EventBody>>::describe(operation);
         let description =
             "All events, if `Accept` names this media type. Each line has one event, in the same form as on a page.";
         operation.another(200, NDJSON, &json!({ "type": "string", "description": description }));
@@ -88,7 +88,7 @@ pub(crate) async fn list(
     if !asks_for_lines(call.request) {
         let Whole(limit) = query.limit.unwrap_or_default();
         let page = AuditLog::new(call.app).list(principal, &filter, query.starting_after, limit).await?;
-        return Ok(Events::Page(Json(EventPageBody::new(page))));
+        return Ok(Events::Page(Json(PageBody::new(page, EventBody::new))));
     }
     if query.limit.is_some() {
         return Err(Error::invalid("limit", format!("is not allowed here: {NDJSON} has all events")).into());

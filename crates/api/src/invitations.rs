@@ -1,12 +1,13 @@
-//! `/v1/organizations/:organization/invitations`, and `/v1/invitations/:token` for invited people.
+//! `/v1/organizations/:organization_id/invitations`, and `/v1/invitations/:token` for invited people.
 
 use bitting_http::{
     call::Call,
+    deleted::DeletedBody,
     message::Rfc3339,
     operation::Operation,
-    paging::PageQuery,
+    paging::{Listed, PageBody, PageQuery},
     problem::Problem,
-    typed::{Confidential, InBody, InPath, InQuery, Input, Json, MayRepeat, NoContent, Whole},
+    typed::{Confidential, InBody, InPath, InQuery, Input, Json, MayRepeat, Whole},
 };
 use bitting_keys::{
     app::{Principal, error::Error, invitations::Invitations},
@@ -34,9 +35,9 @@ const DEFAULT_DAYS: i64 = 7;
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct InvitationPath {
     /// The id of the organization, or `self` for the organization of the key.
-    organization: OrganizationRef,
+    organization_id: OrganizationRef,
     /// The id of the invitation.
-    invitation: InvitationId,
+    invitation_id: InvitationId,
 }
 
 /// An open invitation.
@@ -106,7 +107,7 @@ pub(crate) async fn create(
     (InPath(path), InBody(body), MayRepeat): (InPath<OrganizationPath>, InBody<NewInvitationBody>, MayRepeat),
 ) -> Result<Confidential<CreatedBody, 201>, Problem> {
     let Whole(days) = body.expires_in_days;
-    let id = path.organization.id(principal)?;
+    let id = path.organization_id.resolve(principal)?;
     let (invitation, token) =
         Invitations::new(call.app).create(principal, id, body.email, body.role, days * DAY_MS).await?;
     Ok(Confidential(CreatedBody {
@@ -116,14 +117,10 @@ pub(crate) async fn create(
     }))
 }
 
-/// A page of invitations.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "InvitationPage")]
-pub(crate) struct InvitationPageBody {
-    /// The open invitations, the newest first.
-    invitations: Vec<InvitationBody>,
-    /// True if there are more invitations after this page.
-    has_more: bool,
+impl Listed for InvitationBody {
+    fn cursor(&self) -> String {
+        self.id.to_string()
+    }
 }
 
 /// Lists the open invitations of an organization.
@@ -131,13 +128,12 @@ pub(crate) async fn list(
     call: &Call<'_>,
     principal: &Principal,
     (InPath(path), InQuery(query)): (InPath<OrganizationPath>, InQuery<PageQuery<InvitationId>>),
-) -> Result<Json<InvitationPageBody>, Problem> {
+) -> Result<Json<PageBody<InvitationBody>>, Problem> {
     let Whole(limit) = query.limit;
     let page = Invitations::new(call.app)
-        .list(principal, path.organization.id(principal)?, query.starting_after, limit)
+        .list(principal, path.organization_id.resolve(principal)?, query.starting_after, limit)
         .await?;
-    let invitations = page.items.into_iter().map(InvitationBody::new).collect();
-    Ok(Json(InvitationPageBody { invitations, has_more: page.has_more }))
+    Ok(Json(PageBody::new(page, InvitationBody::new)))
 }
 
 /// Revokes an open invitation.
@@ -145,9 +141,9 @@ pub(crate) async fn revoke(
     call: &Call<'_>,
     principal: &Principal,
     InPath(path): InPath<InvitationPath>,
-) -> Result<NoContent, Problem> {
-    Invitations::new(call.app).revoke(principal, path.organization.id(principal)?, path.invitation).await?;
-    Ok(NoContent)
+) -> Result<Json<DeletedBody>, Problem> {
+    Invitations::new(call.app).revoke(principal, path.organization_id.resolve(principal)?, path.invitation_id).await?;
+    Ok(Json(DeletedBody::new(call, path.invitation_id)))
 }
 
 /// The secret in the path.

@@ -1,6 +1,6 @@
 //! Keys in the requests and responses of the native surface.
 
-use bitting_http::{message::Rfc3339, typed::Whole};
+use bitting_http::{message::Rfc3339, paging::Listed, typed::Whole};
 use bitting_keys::domain::{
     id::{BoundTo, KeyId, OrganizationId, ProjectId, UserId},
     key::{Created, Key, KeyState, Name, Role, Rotation},
@@ -95,6 +95,12 @@ impl RotationBody {
             outgoing_last_used_at: rotation.last_used_at.map(Rfc3339),
             outgoing_uses: rotation.uses,
         })
+    }
+}
+
+impl Listed for KeyBody {
+    fn cursor(&self) -> String {
+        self.id.to_string()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The verification of a key, for `POST /v1/keys/verify`.
 
+use std::borrow::Cow;
+
 use bitting_http::{call::Call, message::Rfc3339, problem::Problem};
 use bitting_keys::{
     app::{
@@ -16,9 +18,9 @@ use bitting_keys::{
         snapshot::Snapshot,
     },
 };
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The freshness of a verification.
 #[derive(Deserialize, JsonSchema)]
@@ -46,9 +48,8 @@ pub(crate) struct VerificationRequestBody {
 }
 
 /// The result of a verification.
-#[derive(Serialize, JsonSchema)]
+#[derive(Serialize)]
 #[serde(untagged)]
-#[schemars(rename = "VerificationResult")]
 pub(crate) enum VerificationResultBody {
     /// The result for a key that the caller can see.
     Found(Box<VerifiedKeyBody>),
@@ -59,6 +60,98 @@ pub(crate) enum VerificationResultBody {
         /// The error code.
         code: &'static str,
     },
+}
+
+/// The codes of keys that are not valid and that the caller can see.
+const REFUSED: [&str; 8] = [
+    "api_key_expired",
+    "insufficient_scope",
+    "key_disabled",
+    "key_revoked",
+    "key_rotated",
+    "organization_suspended",
+    "project_deleted",
+    "user_removed",
+];
+
+/// The codes of all other texts.
+const UNKNOWN: [&str; 2] = ["invalid_api_key", "malformed_api_key"];
+
+// `valid` and `code` tell the three shapes apart, so that a typed client knows from `valid` whether there is a key.
+impl JsonSchema for VerificationResultBody {
+    fn schema_name() -> Cow<'static, str> {
+        "VerificationResult".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let shapes = [
+            generator.subschema_for::<ValidKey>(),
+            generator.subschema_for::<InvalidKey>(),
+            generator.subschema_for::<UnknownKey>(),
+        ];
+        json_schema!({ "description": "The result of a verification.", "oneOf": shapes })
+    }
+}
+
+/// The schema of a valid key.
+struct ValidKey;
+
+/// The schema of a key that is not valid and that the caller can see.
+struct InvalidKey;
+
+/// The schema of any other text.
+struct UnknownKey;
+
+impl JsonSchema for ValidKey {
+    fn schema_name() -> Cow<'static, str> {
+        "ValidKey".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        verified(generator, "A valid key that holds all required scopes.", true, &["valid"])
+    }
+}
+
+impl JsonSchema for InvalidKey {
+    fn schema_name() -> Cow<'static, str> {
+        "InvalidKey".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        verified(generator, "A key that is not valid, or that lacks a required scope.", false, &REFUSED)
+    }
+}
+
+impl JsonSchema for UnknownKey {
+    fn schema_name() -> Cow<'static, str> {
+        "UnknownKey".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A text that is no key, or a key that the caller cannot see.",
+            "type": "object",
+            "required": ["valid", "code"],
+            "properties": outcome(false, &UNKNOWN),
+        })
+    }
+}
+
+/// Returns the schema of a key with its result.
+fn verified(generator: &mut SchemaGenerator, description: &str, valid: bool, codes: &[&str]) -> Schema {
+    let mut schema = VerifiedKeyBody::json_schema(generator);
+    schema.insert("description".to_owned(), description.into());
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.extend(outcome(valid, codes));
+    }
+    schema
+}
+
+/// Returns the schemas of the members that tell the outcome.
+fn outcome(valid: bool, codes: &[&str]) -> Map<String, Value> {
+    let valid = json!({ "description": "True if the key is valid.", "type": "boolean", "const": valid });
+    let code = json!({ "description": "`valid`, or the reason why the key is not.", "type": "string", "enum": codes });
+    Map::from_iter([("valid".to_owned(), valid), ("code".to_owned(), code)])
 }
 
 /// Verifies a key for a caller.
@@ -132,7 +225,8 @@ pub(crate) struct VerifiedKeyBody {
     /// The time when this secret stops working, if a rotation is replacing it.
     #[serde(skip_serializing_if = "Option::is_none")]
     outgoing_until: Option<Rfc3339>,
-    /// The source of the result: `memory`, `kv` or `d1`.
+    /// The source of the result.
+    #[schemars(extend("enum" = ["memory", "kv", "d1"]))]
     source: &'static str,
     /// The maximum age of the information about the key, in milliseconds.
     age_ms: i64,

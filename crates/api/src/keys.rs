@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use bitting_http::{
     call::Call,
-    event_body::EventPageBody,
+    event_body::EventBody,
     input,
     message::Rfc3339,
-    paging::{Limit, PageQuery, between},
+    paging::{Limit, PageBody, PageQuery, between},
     problem::Problem,
     typed::{Confidential, InBody, InPath, InQuery, Json, MayRepeat, Whole},
 };
@@ -41,7 +41,7 @@ use crate::{
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct KeyPath {
     /// The id of the key.
-    id: KeyId,
+    key_id: KeyId,
 }
 
 /// Combines the two fields for an expiry. `None` if neither was sent; `Some(None)` for never.
@@ -143,9 +143,9 @@ pub(crate) async fn verify(
 pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,
-    InPath(KeyPath { id }): InPath<KeyPath>,
+    InPath(KeyPath { key_id }): InPath<KeyPath>,
 ) -> Result<Json<KeyBody>, Problem> {
-    let key = Keys::new(call.app).get(principal, KeyRef::Id(id)).await?;
+    let key = Keys::new(call.app).get(principal, KeyRef::Id(key_id)).await?;
     Ok(Json(KeyBody::new(key, call.app.clock.now())))
 }
 
@@ -214,22 +214,12 @@ pub(crate) struct ListQuery {
     status: Option<StatusName>,
 }
 
-/// A page of keys.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "KeyPage")]
-pub(crate) struct KeyPageBody {
-    /// The keys, the newest first.
-    keys: Vec<KeyBody>,
-    /// True if there are more keys after this page, or before it with `ending_before`.
-    has_more: bool,
-}
-
 /// Lists the keys that the caller can see.
 pub(crate) async fn list(
     call: &Call<'_>,
     principal: &Principal,
     InQuery(query): InQuery<ListQuery>,
-) -> Result<Json<KeyPageBody>, Problem> {
+) -> Result<Json<PageBody<KeyBody>>, Problem> {
     let filter = KeyFilter {
         name: query.name,
         ids: query.id,
@@ -247,12 +237,10 @@ pub(crate) async fn list(
         ..KeyFilter::default()
     };
     let Whole(limit) = query.limit;
-    let page = Keys::new(call.app)
-        .list(principal, &filter, between(query.starting_after, query.ending_before)?, limit)
-        .await?;
+    let cursor = between(query.starting_after, query.ending_before)?;
+    let page = Keys::new(call.app).list(principal, &filter, cursor, limit).await?;
     let now = call.app.clock.now();
-    let keys = page.items.into_iter().map(|key| KeyBody::new(key, now)).collect();
-    Ok(Json(KeyPageBody { keys, has_more: page.has_more }))
+    Ok(Json(PageBody::at(cursor, page, |key| KeyBody::new(key, now))))
 }
 
 /// A change of a key. Fields that are left out do not change.
@@ -289,7 +277,7 @@ pub(crate) struct ChangeBody {
 pub(crate) async fn change(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(KeyPath { id }), InQuery(ForceQuery { force }), InBody(body)): (
+    (InPath(KeyPath { key_id }), InQuery(ForceQuery { force }), InBody(body)): (
         InPath<KeyPath>,
         InQuery<ForceQuery>,
         InBody<ChangeBody>,
@@ -303,7 +291,7 @@ pub(crate) async fn change(
         expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
         enabled: body.enabled,
     };
-    let before = Keys::new(call.app).get(principal, KeyRef::Id(id)).await?;
+    let before = Keys::new(call.app).get(principal, KeyRef::Id(key_id)).await?;
     let key = Keys::new(call.app).change(principal, &before, &change, force).await?;
     Ok(Json(KeyBody::new(key, now)))
 }
@@ -330,12 +318,12 @@ pub(crate) struct RotateBody {
 pub(crate) async fn rotate(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(KeyPath { id }), InBody(body), MayRepeat): (InPath<KeyPath>, InBody<RotateBody>, MayRepeat),
+    (InPath(KeyPath { key_id }), InBody(body), MayRepeat): (InPath<KeyPath>, InBody<RotateBody>, MayRepeat),
 ) -> Result<Confidential<CreatedBody>, Problem> {
     let now = call.app.clock.now();
     let expires_at = expiry(body.expires_at, body.expires_in_days, now)?;
     let Whole(grace_seconds) = body.grace_period_seconds;
-    let before = Keys::new(call.app).get(principal, KeyRef::Id(id)).await?;
+    let before = Keys::new(call.app).get(principal, KeyRef::Id(key_id)).await?;
     let rotated = Keys::new(call.app).rotate(principal, &before, grace_seconds * 1000, expires_at).await?;
     Ok(Confidential(CreatedBody::new(rotated, now)))
 }
@@ -344,9 +332,9 @@ pub(crate) async fn rotate(
 pub(crate) async fn finish_rotation(
     call: &Call<'_>,
     principal: &Principal,
-    InPath(KeyPath { id }): InPath<KeyPath>,
+    InPath(KeyPath { key_id }): InPath<KeyPath>,
 ) -> Result<Json<KeyBody>, Problem> {
-    let before = Keys::new(call.app).get(principal, KeyRef::Id(id)).await?;
+    let before = Keys::new(call.app).get(principal, KeyRef::Id(key_id)).await?;
     let key = Keys::new(call.app).finish_rotation(principal, &before).await?;
     Ok(Json(KeyBody::new(key, call.app.clock.now())))
 }
@@ -355,9 +343,9 @@ pub(crate) async fn finish_rotation(
 pub(crate) async fn cancel_rotation(
     call: &Call<'_>,
     principal: &Principal,
-    InPath(KeyPath { id }): InPath<KeyPath>,
+    InPath(KeyPath { key_id }): InPath<KeyPath>,
 ) -> Result<Json<KeyBody>, Problem> {
-    let before = Keys::new(call.app).get(principal, KeyRef::Id(id)).await?;
+    let before = Keys::new(call.app).get(principal, KeyRef::Id(key_id)).await?;
     let key = Keys::new(call.app).cancel_rotation(principal, &before).await?;
     Ok(Json(KeyBody::new(key, call.app.clock.now())))
 }
@@ -378,9 +366,9 @@ pub(crate) struct RevokedBody {
 pub(crate) async fn revoke(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(KeyPath { id }), InQuery(ForceQuery { force })): (InPath<KeyPath>, InQuery<ForceQuery>),
+    (InPath(KeyPath { key_id }), InQuery(ForceQuery { force })): (InPath<KeyPath>, InQuery<ForceQuery>),
 ) -> Result<Json<RevokedBody>, Problem> {
-    let key = Keys::new(call.app).revoke(principal, id, force).await?;
+    let key = Keys::new(call.app).revoke(principal, key_id, force).await?;
     Ok(Json(RevokedBody {
         effective_at: key.life.revoked_at.map(Rfc3339),
         about: KeyBody::new(key, call.app.clock.now()),
@@ -392,11 +380,11 @@ pub(crate) async fn revoke(
 pub(crate) async fn list_events(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(KeyPath { id }), InQuery(query)): (InPath<KeyPath>, InQuery<PageQuery<i64>>),
-) -> Result<Json<EventPageBody>, Problem> {
+    (InPath(KeyPath { key_id }), InQuery(query)): (InPath<KeyPath>, InQuery<PageQuery<i64>>),
+) -> Result<Json<PageBody<EventBody>>, Problem> {
     let Whole(limit) = query.limit;
-    let page = Keys::new(call.app).events(principal, id, query.starting_after, limit).await?;
-    Ok(Json(EventPageBody::new(page)))
+    let page = Keys::new(call.app).events(principal, key_id, query.starting_after, limit).await?;
+    Ok(Json(PageBody::new(page, EventBody::new)))
 }
 
 /// The number of uses of a key on one day.
@@ -421,9 +409,9 @@ pub(crate) struct UsageBody {
 pub(crate) async fn get_usage(
     call: &Call<'_>,
     principal: &Principal,
-    InPath(KeyPath { id }): InPath<KeyPath>,
+    InPath(KeyPath { key_id }): InPath<KeyPath>,
 ) -> Result<Json<UsageBody>, Problem> {
-    let days = Keys::new(call.app).usage(principal, id).await?.into_iter();
+    let days = Keys::new(call.app).usage(principal, key_id).await?.into_iter();
     Ok(Json(UsageBody { days: days.map(|day| DailyUsageBody { day: Rfc3339(day.day), uses: day.uses }).collect() }))
 }
 

@@ -1,9 +1,10 @@
-//! `/v1/organizations/:organization/members`.
+//! `/v1/organizations/:organization_id/members`.
 
 use bitting_http::{
     call::Call,
+    deleted::DeletedBody,
     message::Rfc3339,
-    paging::PageQuery,
+    paging::{Listed, PageBody, PageQuery},
     problem::Problem,
     typed::{Confidential, InBody, InPath, InQuery, Json, Whole},
 };
@@ -23,9 +24,9 @@ use crate::{
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct MemberPath {
     /// The id of the organization, or `self` for the organization of the key.
-    organization: OrganizationRef,
+    organization_id: OrganizationRef,
     /// The id of the user.
-    user: UserId,
+    user_id: UserId,
 }
 
 /// A member of an organization.
@@ -48,14 +49,10 @@ impl MemberBody {
     }
 }
 
-/// A page of members.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "MemberPage")]
-pub(crate) struct MemberPageBody {
-    /// The members, the newest first.
-    members: Vec<MemberBody>,
-    /// True if there are more members after this page.
-    has_more: bool,
+impl Listed for MemberBody {
+    fn cursor(&self) -> String {
+        self.user_id.to_string()
+    }
 }
 
 /// Lists the members of an organization.
@@ -63,12 +60,12 @@ pub(crate) async fn list(
     call: &Call<'_>,
     principal: &Principal,
     (InPath(path), InQuery(query)): (InPath<OrganizationPath>, InQuery<PageQuery<UserId>>),
-) -> Result<Json<MemberPageBody>, Problem> {
+) -> Result<Json<PageBody<MemberBody>>, Problem> {
     let Whole(limit) = query.limit;
-    let page =
-        People::new(call.app).list(principal, path.organization.id(principal)?, query.starting_after, limit).await?;
-    let members = page.items.into_iter().map(MemberBody::new).collect();
-    Ok(Json(MemberPageBody { members, has_more: page.has_more }))
+    let page = People::new(call.app)
+        .list(principal, path.organization_id.resolve(principal)?, query.starting_after, limit)
+        .await?;
+    Ok(Json(PageBody::new(page, MemberBody::new)))
 }
 
 /// Returns a member of an organization.
@@ -77,7 +74,7 @@ pub(crate) async fn get(
     principal: &Principal,
     InPath(path): InPath<MemberPath>,
 ) -> Result<Json<MemberBody>, Problem> {
-    let member = People::new(call.app).get(principal, path.organization.id(principal)?, path.user).await?;
+    let member = People::new(call.app).get(principal, path.organization_id.resolve(principal)?, path.user_id).await?;
     Ok(Json(MemberBody::new(member)))
 }
 
@@ -100,8 +97,9 @@ pub(crate) async fn change(
         InBody<ChangeBody>,
     ),
 ) -> Result<Json<MemberBody>, Problem> {
-    let member =
-        People::new(call.app).set_role(principal, path.organization.id(principal)?, path.user, role, force).await?;
+    let member = People::new(call.app)
+        .set_role(principal, path.organization_id.resolve(principal)?, path.user_id, role, force)
+        .await?;
     Ok(Json(MemberBody::new(member)))
 }
 
@@ -124,21 +122,9 @@ pub(crate) async fn create_sign_in_link(
     // A link lives for a quarter of an hour, so a repeated request creates another.
     let principal = &Principal { repeatable: None, ..principal.clone() };
     let (token, expires_at) =
-        Sessions::new(call.app).create_link(principal, path.organization.id(principal)?, path.user).await?;
+        Sessions::new(call.app).create_link(principal, path.organization_id.resolve(principal)?, path.user_id).await?;
     let link = format!("{}/sign-in/{}", call.request.origin, token.expose());
     Ok(Confidential(SignInLinkBody { link, expires_at: Rfc3339(expires_at) }))
-}
-
-/// A removed member. Their keys are revoked, too.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "RemovedMember")]
-pub(crate) struct RemovedBody {
-    /// The id of the user.
-    user_id: UserId,
-    /// The time from which routes that use the database refuse the member's keys.
-    effective_at: Rfc3339,
-    /// The maximum time after that until every other route refuses them, too, in milliseconds.
-    max_staleness_ms: i64,
 }
 
 /// Removes a member and revokes all their keys.
@@ -146,11 +132,7 @@ pub(crate) async fn remove(
     call: &Call<'_>,
     principal: &Principal,
     (InPath(path), InQuery(ForceQuery { force })): (InPath<MemberPath>, InQuery<ForceQuery>),
-) -> Result<Json<RemovedBody>, Problem> {
-    People::new(call.app).remove(principal, path.organization.id(principal)?, path.user, force).await?;
-    Ok(Json(RemovedBody {
-        user_id: path.user,
-        effective_at: Rfc3339(call.app.clock.now()),
-        max_staleness_ms: call.app.config.max_staleness_ms,
-    }))
+) -> Result<Json<DeletedBody>, Problem> {
+    People::new(call.app).remove(principal, path.organization_id.resolve(principal)?, path.user_id, force).await?;
+    Ok(Json(DeletedBody::with_keys(call, path.user_id)))
 }

@@ -13,7 +13,7 @@ pub(crate) struct OrganizationRef(Option<OrganizationId>);
 
 impl OrganizationRef {
     /// Returns the id of the organization.
-    pub(crate) fn id(&self, principal: &Principal) -> Result<OrganizationId, Error> {
+    pub(crate) fn resolve(&self, principal: &Principal) -> Result<OrganizationId, Error> {
         organization_of(principal, self.0)
     }
 }
@@ -30,12 +30,12 @@ impl<'de> Deserialize<'de> for OrganizationRef {
 }
 
 json_schema!(OrganizationRef, "OrganizationRef", {
-    "type": "string", "anyOf": [{ "const": "self" }, { "format": "uuid" }],
+    "type": "string", "pattern": "^(self|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$",
 });
 
 /// The organization in the path.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct OrganizationPath {
     /// The id of the organization, or `self` for the organization of the key.
-    pub(crate) organization: OrganizationRef,
+    pub(crate) organization_id: OrganizationRef,
 }

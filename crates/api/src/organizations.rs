@@ -1,10 +1,10 @@
-//! `/v1/organizations` and `/v1/organizations/:organization/projects`.
+//! `/v1/organizations` and `/v1/organizations/:organization_id/projects`.
 
 use bitting_http::{
     call::Call,
     input,
     message::Rfc3339,
-    paging::PageQuery,
+    paging::{Listed, PageBody, PageQuery},
     problem::Problem,
     typed::{Confidential, InBody, InPath, InQuery, Json, MayRepeat, Whole},
 };
@@ -77,14 +77,10 @@ impl OrganizationBody {
     }
 }
 
-/// A page of organizations.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "OrganizationPage")]
-pub(crate) struct OrganizationPageBody {
-    /// The organizations, the newest first.
-    organizations: Vec<OrganizationBody>,
-    /// True if there are more organizations after this page.
-    has_more: bool,
+impl Listed for OrganizationBody {
+    fn cursor(&self) -> String {
+        self.id.to_string()
+    }
 }
 
 /// Lists the organizations that the caller can see.
@@ -92,11 +88,10 @@ pub(crate) async fn list(
     call: &Call<'_>,
     principal: &Principal,
     InQuery(query): InQuery<PageQuery<OrganizationId>>,
-) -> Result<Json<OrganizationPageBody>, Problem> {
+) -> Result<Json<PageBody<OrganizationBody>>, Problem> {
     let Whole(limit) = query.limit;
     let page = Organizations::new(call.app).list(principal, query.starting_after, limit).await?;
-    let organizations = page.items.into_iter().map(OrganizationBody::new).collect();
-    Ok(Json(OrganizationPageBody { organizations, has_more: page.has_more }))
+    Ok(Json(PageBody::new(page, OrganizationBody::new)))
 }
 
 /// An organization to create.
@@ -140,7 +135,7 @@ pub(crate) async fn get(
     principal: &Principal,
     InPath(path): InPath<OrganizationPath>,
 ) -> Result<Json<OrganizationBody>, Problem> {
-    let organization = Organizations::new(call.app).get(principal, path.organization.id(principal)?).await?;
+    let organization = Organizations::new(call.app).get(principal, path.organization_id.resolve(principal)?).await?;
     Ok(Json(OrganizationBody::new(organization)))
 }
 
@@ -200,7 +195,7 @@ pub(crate) async fn change(
         credits: body.credits.map(|credits| credits.map(|Whole(credits)| credits)),
     };
     let organization =
-        Organizations::new(call.app).update(principal, path.organization.id(principal)?, &change).await?;
+        Organizations::new(call.app).update(principal, path.organization_id.resolve(principal)?, &change).await?;
     Ok(Json(OrganizationBody::new(organization)))
 }
 
@@ -208,9 +203,9 @@ pub(crate) async fn change(
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ProjectPath {
     /// The id of the organization, or `self` for the organization of the key.
-    organization: OrganizationRef,
+    organization_id: OrganizationRef,
     /// The id of the project.
-    project: ProjectId,
+    project_id: ProjectId,
 }
 
 /// A project.
@@ -241,14 +236,10 @@ impl ProjectBody {
     }
 }
 
-/// A page of projects.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "ProjectPage")]
-pub(crate) struct ProjectPageBody {
-    /// The projects, the newest first.
-    projects: Vec<ProjectBody>,
-    /// True if there are more projects after this page.
-    has_more: bool,
+impl Listed for ProjectBody {
+    fn cursor(&self) -> String {
+        self.id.to_string()
+    }
 }
 
 /// Lists the projects of an organization.
@@ -256,12 +247,12 @@ pub(crate) async fn list_projects(
     call: &Call<'_>,
     principal: &Principal,
     (InPath(path), InQuery(query)): (InPath<OrganizationPath>, InQuery<PageQuery<ProjectId>>),
-) -> Result<Json<ProjectPageBody>, Problem> {
+) -> Result<Json<PageBody<ProjectBody>>, Problem> {
     let Whole(limit) = query.limit;
-    let page =
-        Projects::new(call.app).list(principal, path.organization.id(principal)?, query.starting_after, limit).await?;
-    let projects = page.items.into_iter().map(ProjectBody::new).collect();
-    Ok(Json(ProjectPageBody { projects, has_more: page.has_more }))
+    let page = Projects::new(call.app)
+        .list(principal, path.organization_id.resolve(principal)?, query.starting_after, limit)
+        .await?;
+    Ok(Json(PageBody::new(page, ProjectBody::new)))
 }
 
 /// A project to create.
@@ -291,7 +282,7 @@ pub(crate) async fn create_project(
     principal: &Principal,
     (InPath(path), InBody(body), MayRepeat): (InPath<OrganizationPath>, InBody<NewProjectBody>, MayRepeat),
 ) -> Result<Confidential<CreatedProjectBody, 201>, Problem> {
-    let id = path.organization.id(principal)?;
+    let id = path.organization_id.resolve(principal)?;
     let (project, created) = Projects::new(call.app).create(principal, id, body.name, body.description).await?;
     let key = CreatedBody::new(created, call.app.clock.now());
     Ok(Confidential(CreatedProjectBody { project: ProjectBody::new(project), key }))
@@ -303,7 +294,8 @@ pub(crate) async fn get_project(
     principal: &Principal,
     InPath(path): InPath<ProjectPath>,
 ) -> Result<Json<ProjectBody>, Problem> {
-    let project = Projects::new(call.app).get(principal, path.organization.id(principal)?, path.project).await?;
+    let project =
+        Projects::new(call.app).get(principal, path.organization_id.resolve(principal)?, path.project_id).await?;
     Ok(Json(ProjectBody::new(project)))
 }
 
@@ -331,8 +323,9 @@ pub(crate) async fn change_project(
     if change == project::ProjectChange::default() {
         return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
     }
-    let project =
-        Projects::new(call.app).update(principal, path.organization.id(principal)?, path.project, &change).await?;
+    let project = Projects::new(call.app)
+        .update(principal, path.organization_id.resolve(principal)?, path.project_id, &change)
+        .await?;
     Ok(Json(ProjectBody::new(project)))
 }
 
@@ -355,7 +348,7 @@ pub(crate) async fn delete_project(
     InPath(path): InPath<ProjectPath>,
 ) -> Result<Json<DeletedProjectBody>, Problem> {
     let (project, deleted_at) =
-        Projects::new(call.app).delete(principal, path.organization.id(principal)?, path.project).await?;
+        Projects::new(call.app).delete(principal, path.organization_id.resolve(principal)?, path.project_id).await?;
     Ok(Json(DeletedProjectBody {
         about: ProjectBody::new(project),
         effective_at: Rfc3339(deleted_at),

@@ -1,9 +1,10 @@
-//! `/v1/organizations/:organization/teams`.
+//! `/v1/organizations/:organization_id/teams`.
 
 use bitting_http::{
     call::Call,
+    deleted::DeletedBody,
     message::Rfc3339,
-    paging::PageQuery,
+    paging::{Listed, PageBody, PageQuery},
     problem::Problem,
     typed::{InBody, InPath, InQuery, Json, MayRepeat, NoContent, Whole},
 };
@@ -24,20 +25,20 @@ use crate::organization_path::{OrganizationPath, OrganizationRef};
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct TeamPath {
     /// The id of the organization, or `self` for the organization of the key.
-    organization: OrganizationRef,
+    organization_id: OrganizationRef,
     /// The id of the team.
-    team: TeamId,
+    team_id: TeamId,
 }
 
 /// The team and the member in the path.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct TeamMemberPath {
     /// The id of the organization, or `self` for the organization of the key.
-    organization: OrganizationRef,
+    organization_id: OrganizationRef,
     /// The id of the team.
-    team: TeamId,
+    team_id: TeamId,
     /// The id of the user.
-    user: UserId,
+    user_id: UserId,
 }
 
 /// A team of an organization.
@@ -67,14 +68,10 @@ pub(crate) struct TeamNameBody {
     name: Name,
 }
 
-/// A page of teams.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "TeamPage")]
-pub(crate) struct TeamPageBody {
-    /// The teams, the newest first.
-    teams: Vec<TeamBody>,
-    /// True if there are more teams after this page.
-    has_more: bool,
+impl Listed for TeamBody {
+    fn cursor(&self) -> String {
+        self.id.to_string()
+    }
 }
 
 /// Lists the teams of an organization.
@@ -82,12 +79,12 @@ pub(crate) async fn list(
     call: &Call<'_>,
     principal: &Principal,
     (InPath(path), InQuery(query)): (InPath<OrganizationPath>, InQuery<PageQuery<TeamId>>),
-) -> Result<Json<TeamPageBody>, Problem> {
+) -> Result<Json<PageBody<TeamBody>>, Problem> {
     let Whole(limit) = query.limit;
-    let page =
-        Teams::new(call.app).list(principal, path.organization.id(principal)?, query.starting_after, limit).await?;
-    let teams = page.items.into_iter().map(TeamBody::new).collect();
-    Ok(Json(TeamPageBody { teams, has_more: page.has_more }))
+    let page = Teams::new(call.app)
+        .list(principal, path.organization_id.resolve(principal)?, query.starting_after, limit)
+        .await?;
+    Ok(Json(PageBody::new(page, TeamBody::new)))
 }
 
 /// Creates a team.
@@ -100,7 +97,7 @@ pub(crate) async fn create(
         MayRepeat,
     ),
 ) -> Result<Json<TeamBody, 201>, Problem> {
-    let team = Teams::new(call.app).create(principal, path.organization.id(principal)?, name).await?;
+    let team = Teams::new(call.app).create(principal, path.organization_id.resolve(principal)?, name).await?;
     Ok(Json(TeamBody::new(team)))
 }
 
@@ -130,7 +127,8 @@ pub(crate) async fn get(
     principal: &Principal,
     InPath(path): InPath<TeamPath>,
 ) -> Result<Json<TeamDetailsBody>, Problem> {
-    let (team, members) = Teams::new(call.app).get(principal, path.organization.id(principal)?, path.team).await?;
+    let (team, members) =
+        Teams::new(call.app).get(principal, path.organization_id.resolve(principal)?, path.team_id).await?;
     let member = |member: TeamMember| TeamMemberBody { user_id: member.user_id, added_at: Rfc3339(member.added_at) };
     Ok(Json(TeamDetailsBody { about: TeamBody::new(team), members: members.into_iter().map(member).collect() }))
 }
@@ -141,7 +139,8 @@ pub(crate) async fn rename(
     principal: &Principal,
     (InPath(path), InBody(TeamNameBody { name })): (InPath<TeamPath>, InBody<TeamNameBody>),
 ) -> Result<Json<TeamBody>, Problem> {
-    let team = Teams::new(call.app).rename(principal, path.organization.id(principal)?, path.team, &name).await?;
+    let team =
+        Teams::new(call.app).rename(principal, path.organization_id.resolve(principal)?, path.team_id, &name).await?;
     Ok(Json(TeamBody::new(team)))
 }
 
@@ -150,9 +149,9 @@ pub(crate) async fn delete(
     call: &Call<'_>,
     principal: &Principal,
     InPath(path): InPath<TeamPath>,
-) -> Result<NoContent, Problem> {
-    Teams::new(call.app).delete(principal, path.organization.id(principal)?, path.team).await?;
-    Ok(NoContent)
+) -> Result<Json<DeletedBody>, Problem> {
+    Teams::new(call.app).delete(principal, path.organization_id.resolve(principal)?, path.team_id).await?;
+    Ok(Json(DeletedBody::new(call, path.team_id)))
 }
 
 /// Adds a member to a team.
@@ -161,7 +160,7 @@ pub(crate) async fn add(
     principal: &Principal,
     InPath(path): InPath<TeamMemberPath>,
 ) -> Result<NoContent, Problem> {
-    Teams::new(call.app).add(principal, path.organization.id(principal)?, path.team, path.user).await?;
+    Teams::new(call.app).add(principal, path.organization_id.resolve(principal)?, path.team_id, path.user_id).await?;
     Ok(NoContent)
 }
 
@@ -170,7 +169,9 @@ pub(crate) async fn remove(
     call: &Call<'_>,
     principal: &Principal,
     InPath(path): InPath<TeamMemberPath>,
-) -> Result<NoContent, Problem> {
-    Teams::new(call.app).remove(principal, path.organization.id(principal)?, path.team, path.user).await?;
-    Ok(NoContent)
+) -> Result<Json<DeletedBody>, Problem> {
+    Teams::new(call.app)
+        .remove(principal, path.organization_id.resolve(principal)?, path.team_id, path.user_id)
+        .await?;
+    Ok(Json(DeletedBody::new(call, path.user_id)))
 }

@@ -1,11 +1,11 @@
 //! Events of the audit log, as a page or as lines.
 
-use bitting_keys::{app::page::Page, domain::audit::AuditRecord};
+use bitting_keys::domain::audit::AuditRecord;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::message::Rfc3339;
+use crate::{message::Rfc3339, paging::Listed};
 
 /// Writes each event on a line of its own.
 pub fn lines(events: Vec<AuditRecord>) -> Vec<u8> {
@@ -13,27 +13,10 @@ pub fn lines(events: Vec<AuditRecord>) -> Vec<u8> {
     events.into_iter().flat_map(line).flatten().collect()
 }
 
-/// A page of events.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "EventPage")]
-pub struct EventPageBody {
-    /// The events, the newest first.
-    events: Vec<EventBody>,
-    /// True if there are more events.
-    has_more: bool,
-}
-
-impl EventPageBody {
-    /// Converts a page of events.
-    pub fn new(page: Page<AuditRecord>) -> Self {
-        Self { events: page.items.into_iter().map(EventBody::new).collect(), has_more: page.has_more }
-    }
-}
-
 /// An event of the audit log: a change, or a refused attempt.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Event")]
-struct EventBody {
+pub struct EventBody {
     /// The number of the event. Later events have higher numbers.
     id: i64,
     /// The id of the key or other resource that was changed.
@@ -77,8 +60,15 @@ impl ActorBody {
     }
 }
 
+impl Listed for EventBody {
+    fn cursor(&self) -> String {
+        self.id.to_string()
+    }
+}
+
 impl EventBody {
-    fn new(event: AuditRecord) -> Self {
+    /// Converts an event.
+    pub fn new(event: AuditRecord) -> Self {
         Self {
             id: event.id,
             subject: event.subject,

@@ -4,6 +4,7 @@
 pub mod auth;
 pub mod body;
 pub mod call;
+pub mod deleted;
 pub mod dispatch;
 pub mod event_body;
 pub mod input;

@@ -28,20 +28,48 @@ pub struct PageQuery<T> {
     pub starting_after: Option<T>,
 }
 
+/// An item of a paginated list.
+pub trait Listed {
+    /// Returns the cursor of the page that begins after this item.
+    fn cursor(&self) -> String;
+}
+
 /// A page of a list, the newest first.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "{T}Page")]
 pub struct PageBody<T> {
     /// The items on the page.
     items: Vec<T>,
-    /// True if there are more items after this page.
+    /// True if there are more items after this page, or before it with `ending_before`.
     has_more: bool,
+    /// The cursor of the next page: send it as `starting_after`, or as `ending_before` if that was sent. Null on the
+    /// last page.
+    next_cursor: Option<String>,
 }
 
-impl<T> PageBody<T> {
+impl<T: Listed> PageBody<T> {
     /// Converts a page of items.
     pub fn new<U>(page: Page<U>, item: impl FnMut(U) -> T) -> Self {
-        Self { items: page.items.into_iter().map(item).collect(), has_more: page.has_more }
+        Self::towards(page, item, |items| items.last())
+    }
+
+    /// Converts a page of keys that was asked for by a cursor.
+    pub fn at<U>(cursor: KeyCursor, page: Page<U>, item: impl FnMut(U) -> T) -> Self {
+        match cursor {
+            KeyCursor::Start | KeyCursor::After(_) => Self::new(page, item),
+            KeyCursor::Before(_) => Self::towards(page, item, |items| items.first()),
+        }
+    }
+
+    /// Returns all items of a list that has one page.
+    pub fn whole(items: Vec<T>) -> Self {
+        Self { items, has_more: false, next_cursor: None }
+    }
+
+    fn towards<U>(page: Page<U>, item: impl FnMut(U) -> T, outermost: impl FnOnce(&[T]) -> Option<&T>) -> Self {
+        let items: Vec<T> = page.items.into_iter().map(item).collect();
+        let next_cursor = outermost(&items).filter(|_| page.has_more).map(Listed::cursor);
+        Self { items, has_more: page.has_more, next_cursor }
     }
 }
 

@@ -275,18 +275,20 @@ fn known(method: &str, template: &str, targets: &Targets) -> Known {
         ("POST", "/v1/keys/verify") => {
             route.body(json!({ "key": targets.key, "scopes": ["datasets:read"] })).events(0).creates(Nothing)
         }
-        ("PATCH", "/v1/keys/:id") => {
+        ("PATCH", "/v1/keys/:key_id") => {
             route.body(json!({ "name": "changed", "enabled": true, "expires_in_days": 3 })).round_trips(2)
         }
-        ("POST", "/v1/keys/:id/rotate") => {
+        ("POST", "/v1/keys/:key_id/rotate") => {
             route.body(json!({ "grace_period_seconds": 3_600, "expires_in_days": 3 })).round_trips(2)
         }
-        ("POST", "/v1/keys/:id/rotate/finish" | "/v1/keys/:id/rotate/cancel") => route.round_trips(2).creates(Nothing),
+        ("POST", "/v1/keys/:key_id/rotate/finish" | "/v1/keys/:key_id/rotate/cancel") => {
+            route.round_trips(2).creates(Nothing)
+        }
 
         ("POST", "/v1/organizations") => {
             route.body(json!({ "name": "named", "email": "b@example.com", "key_name": "first" })).events(2).hands_out()
         }
-        ("PATCH", "/v1/organizations/:organization") => route.body(json!({
+        ("PATCH", "/v1/organizations/:organization_id") => route.body(json!({
             "name": "renamed",
             "default_expiry_days": 30,
             "longest_expiry_days": 300,
@@ -294,21 +296,25 @@ fn known(method: &str, template: &str, targets: &Targets) -> Known {
             "audit_retention_days": 365,
             "trace_retention_days": 10,
         })),
-        ("POST", "/v1/organizations/:organization/projects") => {
+        ("POST", "/v1/organizations/:organization_id/projects") => {
             route.body(json!({ "name": "named", "description": "described" })).events(2)
         }
-        ("PATCH", "/v1/organizations/:organization/projects/:project") => {
+        ("PATCH", "/v1/organizations/:organization_id/projects/:project_id") => {
             route.body(json!({ "name": "named", "description": "described" }))
         }
-        ("PATCH", "/v1/organizations/:organization/members/:user") => route.body(json!({ "role": "member" })),
+        ("PATCH", "/v1/organizations/:organization_id/members/:user_id") => route.body(json!({ "role": "member" })),
         // A link is worth a quarter of an hour: whoever repeats gets another.
-        ("POST", "/v1/organizations/:organization/members/:user/sign-in-links") => route.creates(Nothing).hands_out(),
-        ("POST", "/v1/organizations/:organization/invitations") => {
+        ("POST", "/v1/organizations/:organization_id/members/:user_id/sign-in-links") => {
+            route.creates(Nothing).hands_out()
+        }
+        ("POST", "/v1/organizations/:organization_id/invitations") => {
             route.body(json!({ "email": "new@example.com", "role": "admin", "expires_in_days": 3 })).hands_out()
         }
         ("POST", "/v1/invitations/:token/accept") => route.body(json!({ "key_name": "first" })),
-        ("POST", "/v1/organizations/:organization/teams") => route.body(json!({ "name": "made" })).creates(Something),
-        ("PATCH", "/v1/organizations/:organization/teams/:team") => route.body(json!({ "name": "renamed" })),
+        ("POST", "/v1/organizations/:organization_id/teams") => {
+            route.body(json!({ "name": "made" })).creates(Something)
+        }
+        ("PATCH", "/v1/organizations/:organization_id/teams/:team_id") => route.body(json!({ "name": "renamed" })),
 
         ("PUT", template) if template.ends_with("/shares/:grantee_id") => {
             route.body(json!({ "access": "write" })).events(1)
@@ -502,19 +508,20 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
             _ if template.contains("/projects/") => &targets.project_key,
             _ if template.contains("/organization/") => &targets.org_key,
             // Nobody can rotate the personal key of somebody else.
-            "/v1/keys/:id/rotate" | "/v1/apikeys/:id/rotate" => &targets.org_key,
-            "/v1/keys/:id/rotate/finish" | "/v1/keys/:id/rotate/cancel" => &targets.rotating,
+            "/v1/keys/:key_id/rotate" | "/v1/apikeys/:id/rotate" => &targets.org_key,
+            "/v1/keys/:key_id/rotate/finish" | "/v1/keys/:key_id/rotate/cancel" => &targets.rotating,
             _ => &targets.id,
         };
         let user = if method == "PUT" { &targets.colleague } else { &targets.member };
         let (item, _) = targets.review(if template.ends_with("/promote") { JUDGED } else { OPEN });
         let named = [
-            (":organization", &targets.organization),
+            (":organization_id", &targets.organization),
+            (":project_id", &targets.project),
             (":project", &targets.project),
-            (":invitation", &targets.invitation),
+            (":invitation_id", &targets.invitation),
             (":token", &targets.token),
-            (":team", &targets.team),
-            (":user", user),
+            (":team_id", &targets.team),
+            (":user_id", user),
             (":grantee_id", &targets.member),
             (":dataset_id", &targets.dataset),
             (":live_evaluation_id", &targets.live_evaluation),
@@ -523,6 +530,7 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
             (":evaluation_id", &targets.evaluation),
             (":column", &"question".to_owned()),
             (":row_id", &"1".to_owned()),
+            (":key_id", id),
             (":id", id),
         ];
         let known = known(method, template, targets);

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use bitting_http::{
     call::Call,
+    deleted::DeletedBody,
     input,
     message::{Body, NDJSON, Response, Rfc3339},
     operation::Operation,
-    paging::{PageBody, PageQuery},
+    paging::{Listed, PageBody, PageQuery},
     problem::Problem,
-    typed::{InBody, InPath, InQuery, Input, Json, MayRepeat, NoContent, Output, Whole},
+    typed::{InBody, InPath, InQuery, Input, Json, MayRepeat, Output, Whole},
 };
 use bitting_keys::{
     app::{Principal, error::Error},
@@ -122,6 +123,12 @@ pub(crate) struct DatasetBody {
     created_at: Rfc3339,
     /// The time of the last change.
     updated_at: Rfc3339,
+}
+
+impl Listed for DatasetBody {
+    fn cursor(&self) -> String {
+        self.public_id.to_string()
+    }
 }
 
 impl DatasetBody {
@@ -302,9 +309,9 @@ pub(crate) async fn delete(
     call: &Call<'_>,
     principal: &Principal,
     InPath(DatasetPath { dataset_id }): InPath<DatasetPath>,
-) -> Result<NoContent, Problem> {
+) -> Result<Json<DeletedBody>, Problem> {
     Datasets::new(call.app).delete(principal, dataset_id).await?;
-    Ok(NoContent)
+    Ok(Json(DeletedBody::new(call, dataset_id)))
 }
 
 async fn change_columns(
@@ -430,7 +437,7 @@ pub(crate) struct NewRowsBody {
 
 /// The ids of some rows.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "RowIds")]
+#[schemars(rename = "RowIdList")]
 pub(crate) struct RowIdsBody {
     /// The ids.
     row_ids: Vec<i64>,
@@ -459,9 +466,9 @@ pub(crate) async fn remove_row(
     call: &Call<'_>,
     principal: &Principal,
     InPath(RowPath { dataset_id, row_id: Whole(row_id) }): InPath<RowPath>,
-) -> Result<NoContent, Problem> {
+) -> Result<Json<DeletedBody>, Problem> {
     let removed = Datasets::new(call.app).remove_rows(principal, dataset_id, vec![row_id]).await?;
-    if removed.is_empty() { Err(Error::NotFound.into()) } else { Ok(NoContent) }
+    if removed.is_empty() { Err(Error::NotFound.into()) } else { Ok(Json(DeletedBody::new(call, row_id))) }
 }
 
 /// Rows to be removed.

@@ -2,11 +2,12 @@
 
 use bitting_http::{
     call::Call,
+    deleted::DeletedBody,
     input,
     message::Rfc3339,
-    paging::PageQuery,
+    paging::{Listed, PageBody, PageQuery},
     problem::Problem,
-    typed::{InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, NoContent, Whole},
+    typed::{InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, Whole},
 };
 use bitting_keys::{
     app::{Principal, error::Error, page::Page},
@@ -128,14 +129,23 @@ pub(crate) struct EvaluationPageBody {
     page: Option<i64>,
     /// The number of evaluations on a page.
     page_size: i64,
-    /// True if there are more evaluations.
+    /// True if there are more evaluations after this page.
     has_more: bool,
+    /// The cursor of the next page: send it as `starting_after`. Null on the last page.
+    next_cursor: Option<String>,
+}
+
+impl Listed for EvaluationBody {
+    fn cursor(&self) -> String {
+        self.public_id.to_string()
+    }
 }
 
 impl EvaluationPageBody {
     fn new(found: Page<Permitted<Evaluation>>, page: Option<i64>, page_size: i64) -> Self {
-        let items = found.items.into_iter().map(EvaluationBody::new).collect();
-        Self { items, page, page_size, has_more: found.has_more }
+        let items: Vec<EvaluationBody> = found.items.into_iter().map(EvaluationBody::new).collect();
+        let next_cursor = items.last().filter(|_| found.has_more).map(Listed::cursor);
+        Self { items, page, page_size, has_more: found.has_more, next_cursor }
     }
 }
 
@@ -279,9 +289,9 @@ pub(crate) async fn delete(
     call: &Call<'_>,
     principal: &Principal,
     InPath(EvaluationPath { evaluation_id }): InPath<EvaluationPath>,
-) -> Result<NoContent, Problem> {
+) -> Result<Json<DeletedBody>, Problem> {
     Evaluations::new(call.app).delete(principal, evaluation_id).await?;
-    Ok(NoContent)
+    Ok(Json(DeletedBody::new(call, evaluation_id)))
 }
 
 /// Lists the variants of an evaluation, the newest first.
@@ -292,10 +302,10 @@ pub(crate) async fn list_variants(
         InPath<EvaluationPath>,
         InQuery<PageQuery<EvaluationId>>,
     ),
-) -> Result<Json<EvaluationPageBody>, Problem> {
+) -> Result<Json<PageBody<EvaluationBody>>, Problem> {
     let Whole(limit) = query.limit;
     let found = Evaluations::new(call.app).list_variants(principal, evaluation_id, query.starting_after, limit).await?;
-    Ok(Json(EvaluationPageBody::new(found, None, limit)))
+    Ok(Json(PageBody::new(found, EvaluationBody::new)))
 }
 
 /// A variant to be made: what is not said is as it is in the evaluation.

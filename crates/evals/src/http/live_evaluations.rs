@@ -4,7 +4,7 @@ use bitting_http::{
     call::Call,
     input,
     message::Rfc3339,
-    paging::{PageBody, PageQuery},
+    paging::{Listed, PageBody, PageQuery},
     problem::Problem,
     typed::{Confidential, InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, Whole},
 };
@@ -75,6 +75,12 @@ pub(crate) struct LiveEvaluationBody {
     created_at: Rfc3339,
     /// The time of the last change.
     updated_at: Rfc3339,
+}
+
+impl Listed for LiveEvaluationBody {
+    fn cursor(&self) -> String {
+        self.public_id.to_string()
+    }
 }
 
 impl LiveEvaluationBody {

@@ -3,7 +3,7 @@
 use bitting_http::{
     call::Call,
     message::Rfc3339,
-    paging::{Limit, PageBody},
+    paging::{Limit, Listed, PageBody},
     problem::Problem,
     typed::{InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, Whole},
 };
@@ -83,6 +83,12 @@ pub(crate) struct ItemBody {
     decided: Option<AttributionBody>,
     /// The person or key that promoted the item.
     promoted: Option<AttributionBody>,
+}
+
+impl Listed for ItemBody {
+    fn cursor(&self) -> String {
+        self.public_id.to_string()
+    }
 }
 
 impl ItemBody {

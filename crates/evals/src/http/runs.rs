@@ -4,7 +4,7 @@ use bitting_http::{
     auth::{Permission, admit, identify},
     call::Call,
     message::Rfc3339,
-    paging::{Limit, PageBody},
+    paging::{Limit, Listed, PageBody},
     problem::Problem,
     typed::{InBody, InPath, InQuery, Json, MayRepeat, Whole},
 };
@@ -48,6 +48,12 @@ pub(crate) struct RunBody {
     created_at: Rfc3339,
     /// The time of the end.
     finished_at: Option<Rfc3339>,
+}
+
+impl Listed for RunBody {
+    fn cursor(&self) -> String {
+        self.public_id.to_string()
+    }
 }
 
 impl RunBody {

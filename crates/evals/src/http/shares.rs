@@ -2,9 +2,11 @@
 
 use bitting_http::{
     call::Call,
+    deleted::DeletedBody,
     message::Rfc3339,
+    paging::{Listed, PageBody},
     problem::Problem,
-    typed::{InBody, InPath, Json, NoContent},
+    typed::{InBody, InPath, Json},
 };
 use bitting_keys::app::Principal;
 use schemars::JsonSchema;
@@ -43,12 +45,10 @@ impl ShareBody {
     }
 }
 
-/// The shares of a resource.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Shares")]
-pub(crate) struct SharesBody {
-    /// All shares.
-    shares: Vec<ShareBody>,
+impl Listed for ShareBody {
+    fn cursor(&self) -> String {
+        self.grantee_id.to_string()
+    }
 }
 
 /// The path of something that people share.
@@ -62,9 +62,9 @@ pub(crate) async fn list_shares<P: ResourcePath>(
     call: &Call<'_>,
     principal: &Principal,
     InPath(path): InPath<P>,
-) -> Result<Json<SharesBody>, Problem> {
+) -> Result<Json<PageBody<ShareBody>>, Problem> {
     let shares = Shares::new(call.app).list(principal, path.resource()).await?;
-    Ok(Json(SharesBody { shares: shares.into_iter().map(ShareBody::new).collect() }))
+    Ok(Json(PageBody::whole(shares.into_iter().map(ShareBody::new).collect())))
 }
 
 /// The access to give.
@@ -91,7 +91,7 @@ pub(crate) async fn unshare<P: ResourcePath>(
     call: &Call<'_>,
     principal: &Principal,
     (InPath(path), InPath(grantee)): (InPath<P>, InPath<GranteePath>),
-) -> Result<NoContent, Problem> {
+) -> Result<Json<DeletedBody>, Problem> {
     Shares::new(call.app).end(principal, path.resource(), &grantee.grantee_id).await?;
-    Ok(NoContent)
+    Ok(Json(DeletedBody::new(call, grantee.grantee_id)))
 }
