@@ -50,14 +50,14 @@ pub struct PageBody<T> {
 impl<T: Listed> PageBody<T> {
     /// Converts a page of items.
     pub fn new<U>(page: Page<U>, item: impl FnMut(U) -> T) -> Self {
-        Self::towards(page, item, |items| items.last())
+        Self::towards(page, item, <[T]>::last)
     }
 
     /// Converts a page of keys that was asked for by a cursor.
     pub fn at<U>(cursor: KeyCursor, page: Page<U>, item: impl FnMut(U) -> T) -> Self {
         match cursor {
             KeyCursor::Start | KeyCursor::After(_) => Self::new(page, item),
-            KeyCursor::Before(_) => Self::towards(page, item, |items| items.first()),
+            KeyCursor::Before(_) => Self::towards(page, item, <[T]>::first),
         }
     }
 

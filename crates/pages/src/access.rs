@@ -13,13 +13,13 @@ use crate::{
     session::{self, signed_in_at, wanted},
 };
 
-/// What Cloudflare Access says of whoever asks.
+/// The identity that Cloudflare Access vouches for.
 pub(crate) enum AccessState {
     /// Nothing: it is not in use here, or was passed by.
     Nothing,
     /// Something that is not good, or is not any more.
     Wrong,
-    /// His address, and where somebody has that.
+    /// The address of the person, and the organizations that have a member with it.
     Known(VerifiedEmail, Vec<Membership>),
 }
 
@@ -36,12 +36,12 @@ pub(crate) async fn access_state(call: &Call<'_>) -> Result<AccessState, Problem
 }
 
 impl AccessState {
-    /// Whether it vouches for somebody who is nobody here.
+    /// Returns true if Access vouches for a person who is a member of no organization.
     pub(crate) fn is_stranger(&self) -> bool {
         matches!(self, Self::Known(_, memberships) if memberships.is_empty())
     }
 
-    /// Whether whoever asks can go on without a key.
+    /// Returns true if the person can go on without a key.
     pub(crate) fn lets_in(&self) -> bool {
         matches!(self, Self::Known(_, memberships) if !memberships.is_empty())
     }

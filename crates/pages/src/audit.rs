@@ -33,10 +33,10 @@ use crate::{
 
 /// The path of the page.
 pub(crate) const AUDIT: &str = "/settings/audit";
-/// How many events stand on a page.
+/// The number of events on a page.
 const LIMIT: i64 = 50;
 
-/// What can be asked for; a test looks for each that is written.
+/// The actions that the filter offers. A test looks for each action that is written.
 const ACTIONS: &[&str] = &[
     "dataset.created",
     "dataset.deleted",
@@ -79,7 +79,7 @@ const ACTIONS: &[&str] = &[
     "team.updated",
 ];
 
-/// What is asked for, as it stands in the address.
+/// The filter, as the address has it.
 struct Asked {
     action: String,
     key: String,
@@ -163,7 +163,7 @@ pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response
     Ok(Page::of(call, session, "Audit log", content).response(mistakes.status()))
 }
 
-/// What was asked, from the newest event on.
+/// Returns the address of the filter's newest page.
 fn newest(call: &Call<'_>) -> String {
     let asked = form_urlencoded::parse(call.request.query.as_bytes());
     let asked = asked.filter(|(name, value)| !value.is_empty() && name != "after");
@@ -210,7 +210,7 @@ pub(crate) fn events(
     html! { ul.events { @for event in events { li { (one(event, names, session, now)) } } } }
 }
 
-/// An event: a sentence, and all there is to it for whoever opens it.
+/// Renders an event: a sentence, and its details to open.
 fn one(event: &AuditRecord, names: &HashMap<String, String>, session: &SignedIn, now: UnixMillis) -> Markup {
     let about = |parameter: &str, id: &str, text: &str| {
         html! { @if session.principal.administers().is_ok() { a href={ (AUDIT) "?" (parameter) "=" (id) } { (text) } } }
@@ -244,12 +244,12 @@ fn one(event: &AuditRecord, names: &HashMap<String, String>, session: &SignedIn,
     }
 }
 
-/// What has an id: its name, if it is known, and the id.
+/// Renders an id with its name, if that is known.
 fn named(id: &str, names: &HashMap<String, String>) -> Markup {
     html! { @if let Some(name) = names.get(id) { (name) " " } code { (id) } }
 }
 
-/// What something was set to, as people read it.
+/// Renders a value of an event's details.
 fn told(name: &str, value: &Value, names: &HashMap<String, String>) -> Markup {
     match value {
         Value::Null if name == "scopes" => html! { "Full access" },
@@ -270,7 +270,7 @@ fn told(name: &str, value: &Value, names: &HashMap<String, String>) -> Markup {
     }
 }
 
-/// What happened, as one would tell it.
+/// Renders an event as a sentence.
 fn sentence(event: &AuditRecord, names: &HashMap<String, String>, session: &SignedIn) -> Markup {
     let (noun, verb) = event.action.split_once('.').unwrap_or(("", &event.action));
     let (noun, own) = (noun.replace('_', " "), session.principal.snapshot.organization_id.to_string());
@@ -308,7 +308,7 @@ fn sentence(event: &AuditRecord, names: &HashMap<String, String>, session: &Sign
     }
 }
 
-/// Who did it.
+/// Renders the actor of an event.
 fn actor(event: &AuditRecord, names: &HashMap<String, String>) -> String {
     let called = |id: &Option<String>| id.as_ref().and_then(|id| names.get(id)).cloned();
     match event.actor_kind.as_str() {

@@ -1,4 +1,4 @@
-//! How often a key was used, as a picture and as a table.
+//! The usage of a key, as a picture and as a table.
 
 use bitting_keys::domain::key_use::DailyUses;
 use maud::{Markup, html};

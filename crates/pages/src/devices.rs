@@ -1,4 +1,4 @@
-//! The browsers in which somebody is signed in.
+//! The browsers in which a person is signed in.
 
 use bitting_http::{call::Call, message::Response, problem::Problem};
 use bitting_keys::{
@@ -56,7 +56,7 @@ pub(crate) async fn end(call: &Call<'_>, session: &SignedIn) -> Result<Response,
     }
 }
 
-/// What people call a browser that says this of itself.
+/// Returns a name for a browser from its user agent.
 fn browser(user_agent: &str) -> String {
     let named = |names: &[(&str, &'static str)]| {
         names.iter().find(|(sign, _)| user_agent.contains(sign)).map(|(_, name)| *name)

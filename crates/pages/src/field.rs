@@ -9,7 +9,7 @@ use crate::{layout::capitalized, session::note_refusal};
 /// The place of what is wrong with the only form of a page as a whole.
 pub(crate) const FORM: &str = "";
 
-/// What is wrong with what was sent: with which field or form, and what, as a whole sentence.
+/// The mistakes in a form: the field or the form of each, and a sentence.
 #[derive(Default)]
 pub(crate) struct Mistakes {
     refused: Option<(u16, &'static str)>,
@@ -27,11 +27,12 @@ impl Mistakes {
         value.map_err(|message| self.add(field, message.as_ref())).ok()
     }
 
-    /// What a use case has against what was sent, to be told beside a field by the code of the refusal or the
-    /// name that the use case has for the field, else beside the form. What no form is to blame for is passed on.
+    /// Converts an error of a use case into a mistake beside the field that the error's code or field names, or else
+    /// beside the
+    /// form. An error that no form is to blame for is returned as it is.
     ///
     /// # Errors
-    /// What has nothing to do with what was sent.
+    /// Returns the error if it has nothing to do with the form.
     pub(crate) fn of(
         call: &Call<'_>,
         session: &SignedIn,
@@ -54,7 +55,7 @@ impl Mistakes {
         Ok(Self { refused: Some(refused), told: vec![(place, sentence(&message))] })
     }
 
-    /// Whether a use case refused what was sent with this code.
+    /// Returns true if a use case refused the form with this code.
     pub(crate) fn refused_with(&self, code: &str) -> bool {
         self.refused.is_some_and(|(_, refused)| refused == code)
     }
@@ -65,7 +66,7 @@ impl Mistakes {
         Self { told: vec![(place, message.to_owned())], ..self }
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no mistakes.
     pub(crate) fn is_empty(&self) -> bool {
         self.told.is_empty()
     }
@@ -79,7 +80,7 @@ impl Mistakes {
         self.told.iter().find(|(told, _)| *told == place).map(|(_, message)| message.as_str())
     }
 
-    /// What is wrong with a form as a whole, to stand in it above its fields.
+    /// Renders the mistake of a form as a whole, above its fields.
     pub(crate) fn above(&self, form: &str) -> Markup {
         html! {
             @if let Some(message) = self.at(form) { p.notice.bad role="alert" tabindex="-1" autofocus { (message) } }
@@ -107,7 +108,7 @@ impl<'a> Field<'a> {
         Self { name, label, hint: None, mistakes }
     }
 
-    /// What else there is to know.
+    /// Adds a hint.
     pub(crate) fn hint(self, hint: impl Render) -> Self {
         Self { hint: Some(hint.render()), ..self }
     }
@@ -168,12 +169,12 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// For those who listen, whether it is wrong.
+    /// Returns the value of `aria-invalid`.
     pub(crate) fn invalid(&self) -> Option<&'static str> {
         self.mistakes.at(self.name).map(|_| "true")
     }
 
-    /// Whether it is the first that is wrong.
+    /// Returns true if the field is the first one that is wrong.
     pub(crate) fn is_first(&self) -> bool {
         self.mistakes.told.first().is_some_and(|(field, _)| *field == self.name)
     }

@@ -7,7 +7,7 @@ use bitting_keys::{
 };
 use maud::{Markup, html};
 
-/// Whether a form was sent by a page of this origin. A browser says so itself, and no page of another origin
+/// Returns true if a form was sent by a page of this origin. A browser tells that itself, and no page of another origin
 /// can make it say otherwise. Pages with a secret in their address send no referrer, and with it `null` for an
 /// origin; then what counts is `Sec-Fetch-Site`.
 pub(crate) fn is_from_here(request: &Request) -> bool {
@@ -17,7 +17,7 @@ pub(crate) fn is_from_here(request: &Request) -> bool {
     }
 }
 
-/// What was typed.
+/// The fields of a form.
 pub(crate) struct Form(Vec<(String, String)>);
 
 impl Form {
@@ -26,13 +26,13 @@ impl Form {
         Ok(Self(form_urlencoded::parse(body::bytes(request)?).into_owned().collect()))
     }
 
-    /// What was typed into a field, without the blanks around it; empty if there is no such field.
+    /// Returns the value of a field without surrounding blanks; empty if there is no such field.
     pub(crate) fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value.trim())
     }
 
-    /// Whoever is signed in, to do once what this form asks: loading the answer again, which shows a secret, sends
-    /// the same form again, and that makes nothing and shows none. The form has a [`nonce`].
+    /// Returns the session's principal for a form that is handled once. Loading the answer again, which shows a secret,
+    /// sends the same form again; then nothing is created and no secret is shown. The form has a [`nonce`].
     pub(crate) fn once(&self, call: &Call<'_>, session: &SignedIn) -> Result<Principal, Error> {
         let request = Repeatable::once(self.get("nonce"), &[call.path.as_bytes()]);
         let repeatable = Some(request.ok_or_else(|| Error::invalid("nonce", "is missing; open the form anew"))?);

@@ -13,7 +13,7 @@ use crate::{
     time,
 };
 
-/// Where the link leads to. A page with a button, as for links to sign in.
+/// Shows an invitation with a button to accept it, as for links to sign in.
 pub(crate) async fn show(call: &Call<'_>) -> Result<Response, Problem> {
     let Some(token) = InvitationToken::parse(call.param("token")) else { return Ok(dead()) };
     session::attempt(call).await?;

@@ -31,9 +31,9 @@ use crate::{
     reveal, time,
 };
 
-/// How many events stand on the page.
+/// The number of events on the page.
 const EVENTS: i64 = 20;
-/// How long the old secret can go on working, in seconds, as it is offered, and what is chosen if nobody says.
+/// The grace periods that the form offers, in seconds, with the default one.
 const GRACES: [(&str, &str); 4] = [("0", "Not at all"), ("3600", "An hour"), ("86400", "A day"), ("604800", "A week")];
 const DEFAULT_GRACE: &str = "86400";
 /// The form that rotates a key, and those that end a rotation, as the place of what is wrong with them.
@@ -95,8 +95,8 @@ async fn page(call: &Call<'_>, session: &SignedIn, grace: &str, mistakes: &Mista
     Ok(Page::of(call, session, key.name.as_str(), content).response(mistakes.status()))
 }
 
-/// What is told of those of whom the events speak to whoever does not administer the organization: he knows himself
-/// and the key.
+/// Returns the names of the actors for a person who does not administer the organization: they see their own name
+/// and the key's.
 fn own_names(session: &SignedIn, key: &Key, events: &[AuditRecord]) -> HashMap<String, String> {
     let others = events.iter().filter_map(|event| event.actor_user_id.clone());
     let mut names: HashMap<String, String> = others.map(|id| (id, "Somebody else".to_owned())).collect();
@@ -406,7 +406,7 @@ pub(crate) async fn edit(call: &Call<'_>, session: &SignedIn) -> Result<Response
     }
 }
 
-/// Whether two keys with these could do the same, now and later.
+/// Returns true if two keys with these scopes could do the same, now and later.
 fn same(one: &Scopes, other: &Scopes) -> bool {
     one.cover(other) && other.cover(one)
 }

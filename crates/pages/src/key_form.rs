@@ -19,19 +19,19 @@ use crate::{
     time,
 };
 
-/// The lives that everybody is offered, in days, and the one that is chosen if nobody says.
+/// The lives that the form offers, in days.
 const LIVES: [i64; 4] = [30, 60, 90, 365];
 const USUAL_LIFE: i64 = 90;
 
 /// The fields of a form for a key, as they were sent.
 pub(crate) struct KeyFields {
     pub(crate) name: String,
-    /// Whose the key is to be.
+    /// The owner of the key.
     pub(crate) owner: String,
     pub(crate) scopes: Vec<String>,
-    /// Whether it is to have full access, whatever is ticked.
+    /// True for full access, whatever is ticked.
     pub(crate) full: bool,
-    /// When it is to end: a number of days, `end`, `date`, `never` or `keep`.
+    /// The expiry: a number of days, `end`, `date`, `never` or `keep`.
     pub(crate) expires: String,
     pub(crate) date: String,
 }
@@ -49,7 +49,7 @@ impl KeyFields {
     }
 }
 
-/// What the use case has against what was typed.
+/// Converts an error of the use case into mistakes in this form.
 pub(crate) fn mistakes(call: &Call<'_>, session: &SignedIn, error: Error) -> Result<Mistakes, Problem> {
     let fields = [("name", "name"), ("expires_at", "expires"), ("project_id", "owner"), ("scopes", "scopes")];
     Mistakes::of(call, session, error, FORM, &fields)
@@ -66,7 +66,7 @@ pub(crate) fn name(typed: &KeyFields) -> Result<Name, &'static str> {
     if typed.name.is_empty() { Err("give it a name") } else { Name::try_from(typed.name.clone()) }
 }
 
-/// Whose the key can be: what is sent, and what is read.
+/// Renders the choice of the owner: values and their names.
 pub(crate) fn owner_field(owners: &[(String, String)], typed: &KeyFields, mistakes: &Mistakes) -> Markup {
     Field::new("owner", "Whose it is", mistakes)
         .hint(
@@ -76,7 +76,7 @@ pub(crate) fn owner_field(owners: &[(String, String)], typed: &KeyFields, mistak
         .select(owners, &typed.owner)
 }
 
-/// The scopes by their resources. What whoever is signed in does not hold cannot be ticked, unless the key
+/// Renders the scopes by their resources. A scope that the person does not hold cannot be ticked, unless the key
 /// has it already.
 pub(crate) fn scope_fields(
     catalogue: &Catalogue,
@@ -188,8 +188,8 @@ fn in_days(days: i64, now: UnixMillis) -> UnixMillis {
     now.plus_ms(days.saturating_mul(DAY_MS))
 }
 
-/// What is chosen when nobody has chosen: what the organization says, or else 90 days, or as near to that as
-/// can be.
+/// Returns the default expiry: the organization's, or else 90 days, or the longest that is allowed if that is
+/// shorter.
 pub(crate) fn usual_expiry(by: &Principal, now: UnixMillis) -> String {
     let lives = lives(by, now);
     let wanted = by.snapshot.policy.default_expiry_days.filter(|days| lives.contains(days)).unwrap_or(USUAL_LIFE);
@@ -197,7 +197,7 @@ pub(crate) fn usual_expiry(by: &Principal, now: UnixMillis) -> String {
     days.map_or_else(|| "end".to_owned(), ToString::to_string)
 }
 
-/// When the key is to end. `before` is when it ends now, if it is there: `Some(None)` is never.
+/// Renders the choice of the expiry. `before` is the expiry now, if the key exists: `Some(None)` is never.
 pub(crate) fn expiry_fields(
     by: &Principal,
     now: UnixMillis,
@@ -251,7 +251,7 @@ pub(crate) fn expiry_fields(
     })
 }
 
-/// When the key is to end, as it was chosen; `Ok(None)` is never.
+/// Returns the expiry that was chosen; `Ok(None)` is never.
 pub(crate) fn expiry(by: &Principal, now: UnixMillis, typed: &KeyFields) -> Result<Option<UnixMillis>, String> {
     let at = match typed.expires.as_str() {
         "never" => None,

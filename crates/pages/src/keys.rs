@@ -20,13 +20,13 @@ use crate::{
     time,
 };
 
-/// How many keys stand on a page.
+/// The number of keys on a page.
 const LIMIT: i64 = 50;
 /// A key that was not used for so long is likely not needed any more, in milliseconds.
 const UNUSED_MS: i64 = 90 * DAY_MS;
 /// A key that expires within this time had better be looked after, in milliseconds.
 const SOON_MS: i64 = 14 * DAY_MS;
-/// How many scopes of a key are told in the list.
+/// The number of scopes of a key that the list shows.
 const MAX_SCOPES: usize = 4;
 
 /// The states by which the list can be asked for, the first if nothing is said: in the address, for people,
@@ -39,7 +39,7 @@ const STATES: [(&str, &str, StatusFilter); 5] = [
     ("all", "All", StatusFilter::All),
 ];
 
-/// What is asked for, as it stands in the address. What is not understood there counts as not said.
+/// The filter, as the address has it. Values that are not understood are ignored.
 struct Asked {
     status: (&'static str, &'static str, StatusFilter),
     name: String,
@@ -201,7 +201,7 @@ fn scopes(scopes: &Scopes) -> Markup {
     }
 }
 
-/// As whom or what a key acts.
+/// Renders the owner of a key.
 pub(crate) fn owned_by(key: &Key, owner: &KeyOwner) -> Markup {
     html! {
         @match (key.kind, &owner.owner, &owner.project) {

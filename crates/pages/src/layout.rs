@@ -13,7 +13,7 @@ use crate::{
     needs::{ANY, AUDIT, MEMBERS_READ, Needs, ORGANIZATION_READ, PROJECTS_READ, READ, may},
 };
 
-/// Nothing from elsewhere, nothing inline, nobody's frame.
+/// The policy that allows nothing from other origins, nothing inline and no frame.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
                                        form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -30,18 +30,18 @@ const NAVIGATION: [(&str, &str, Needs); 7] = [
 
 /// A page.
 pub(crate) struct Page<'a> {
-    /// What it is called.
+    /// The title.
     pub(crate) title: &'a str,
-    /// Who is signed in, and the path at which he is.
+    /// The session, and the path of the page.
     pub(crate) session: Option<(&'a SignedIn, &'a str)>,
-    /// Whether a secret stands in it. If one stands in its address, [`keep_address`] is for that.
+    /// True if the page holds a secret. For a secret in the address there is [`keep_address`].
     pub(crate) secret: bool,
-    /// What is in it, below its title.
+    /// The content below the title.
     pub(crate) content: Markup,
 }
 
 impl<'a> Page<'a> {
-    /// A page for whoever is signed in, without a secret.
+    /// Creates a page for a session, without a secret.
     pub(crate) fn of(call: &'a Call<'_>, session: &'a SignedIn, title: &'a str, content: Markup) -> Self {
         Self { title, session: Some((session, call.path)), secret: false, content }
     }
@@ -108,7 +108,7 @@ fn header(session: &SignedIn, path: &str) -> Markup {
     }
 }
 
-/// Lets an answer tell nobody from which address it came: there is a secret in it.
+/// Keeps the address of an answer out of `Referer`, because it holds a secret.
 pub(crate) fn keep_address(response: &mut Response) {
     response.headers.retain(|(name, _)| name != "Referrer-Policy");
     response.headers.push(("Referrer-Policy".into(), "no-referrer".to_owned()));
@@ -121,12 +121,12 @@ pub(crate) fn see_other(to: &str) -> Response {
     response
 }
 
-/// What went well, or did not, above everything else on a page.
+/// Renders a message about success or failure, above everything else on a page.
 pub(crate) fn notice(text: &str) -> Markup {
     html! { p.notice role="status" { (text) } }
 }
 
-/// What was done before this page was asked for, as its address says by one of these codes: code, sentence.
+/// Renders the message for the code in the address of the page. The table has the code and the sentence of each.
 pub(crate) fn done(call: &Call<'_>, codes: &[(&str, &str)]) -> Markup {
     let code = query(call.request, "done");
     let told = codes.iter().find(|(known, _)| *known == code);

@@ -83,10 +83,10 @@ pub fn misconfigured(request: &Request, request_id: &str) -> Option<Response> {
     (is_browser && is_page).then(|| refused::misconfigured(request_id))
 }
 
-/// Whether the operator's routes leave the pages' paths alone.
+/// Checks that the operator's routes leave the pages' paths alone.
 ///
 /// # Errors
-/// Which route of the operator's is in their way.
+/// The route that is in their way.
 pub fn check(catalogue: &Catalogue) -> Result<(), String> {
     for (index, route) in catalogue.routes.iter().enumerate() {
         if !matches!(routes::find("GET", &route.path), Err(Problem::NoSuchPath)) {

@@ -9,7 +9,7 @@ use bitting_keys::{
 pub(crate) struct Needs {
     /// The scope that the API asks for the same.
     pub(crate) scope: Option<Scope>,
-    /// Whether it must administer the organization.
+    /// True if the session must administer the organization.
     pub(crate) admin: bool,
 }
 
@@ -23,7 +23,7 @@ impl Needs {
     }
 }
 
-/// Whether a session has what this needs.
+/// Returns true if a session has what a page needs.
 pub(crate) fn may(session: &SignedIn, needs: &Needs) -> bool {
     needs.scope.as_ref().is_none_or(|scope| session.principal.snapshot.scopes.grant(scope))
         && (!needs.admin || session.principal.administers().is_ok())

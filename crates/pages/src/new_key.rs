@@ -73,7 +73,7 @@ pub(crate) async fn create(call: &Call<'_>, session: &SignedIn) -> Result<Respon
     }
 }
 
-/// What a key is for, and what it needs for that.
+/// A purpose of a key, and the scopes for it.
 struct Recipe<'a> {
     title: String,
     scopes: &'a [Scope],
@@ -93,7 +93,7 @@ fn recipes<'a>(call: &Call<'a>) -> Vec<Recipe<'a>> {
     preset.chain(bundle).collect()
 }
 
-/// Whose a key can be that is made by whoever is signed in.
+/// Returns the owners that a key of this person can have.
 async fn owners(call: &Call<'_>, session: &SignedIn) -> Result<Vec<(String, String)>, Error> {
     let caller = &session.principal.snapshot;
     let mut owners = Vec::new();
@@ -112,7 +112,7 @@ async fn owners(call: &Call<'_>, session: &SignedIn) -> Result<Vec<(String, Stri
     Ok(owners)
 }
 
-/// Whose the key is to be.
+/// Returns the owner that was chosen.
 fn owner(typed: &KeyFields) -> Result<(KeyKind, Option<ProjectId>), &'static str> {
     match typed.owner.as_str() {
         "me" => Ok((KeyKind::Pat, None)),

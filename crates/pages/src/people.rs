@@ -38,12 +38,12 @@ use crate::{
 };
 
 const PEOPLE: &str = "/settings/people";
-/// How long an invitation may last: days, name.
+/// The lives of an invitation: days, name.
 const LASTS: [(&str, &str); 4] = [("1", "1 day"), ("7", "7 days"), ("14", "14 days"), ("30", "30 days")];
 const DEFAULT_LASTS: &str = "7";
 /// The form that makes a link to sign in, as the place of what is wrong with it.
 const LINK: &str = "link";
-/// How many of somebody's keys are named before he is removed.
+/// The number of keys that the page names before a person is removed.
 const KEYS_NAMED: i64 = 20;
 
 /// The fields of the form for an invitation, as they were sent.
@@ -165,7 +165,7 @@ fn invite_form(
 const ROLES: &str = "Members see and manage their own keys, admins all keys and the organization; owners also manage \
                      admins' and owners' roles.";
 
-/// The roles that whoever is signed in may give: value, name.
+/// Returns the roles that the person can give: value, name.
 fn roles(session: &SignedIn) -> Vec<(&'static str, &'static str)> {
     let most = session.principal.snapshot.role;
     Role::ALL.into_iter().filter(|role| *role <= most).map(|role| (role.as_str(), role_name(role))).collect()
@@ -183,7 +183,7 @@ fn read_role(text: &str) -> Result<Role, &'static str> {
     Role::ALL.into_iter().find(|role| role.as_str() == text).ok_or("choose one of the roles")
 }
 
-/// Invites somebody. The answer has the link, this once.
+/// Invites a person, and shows the link once.
 pub(crate) async fn invite(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
     let typed = InvitationFields { email: form.get("email"), role: form.get("role"), lasts: form.get("lasts") };
@@ -296,7 +296,7 @@ fn person(
     Ok(Page::of(call, session, &member.email, content).response(mistakes.status()))
 }
 
-/// Makes a link that signs somebody in. The answer has it, this once.
+/// Creates a link that signs a person in, and shows it once.
 pub(crate) async fn make_link(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let (form, member) = (Form::read(call.request)?, member(call, session).await?);
     let path = format!("{PEOPLE}/{}", member.user_id);
@@ -328,7 +328,7 @@ fn leave_or_remove(own: bool) -> &'static str {
     if own { "Leave the organization …" } else { "Remove from the organization …" }
 }
 
-/// The box with which somebody insists, and what then is.
+/// Renders the box that confirms the removal of the last key that can manage keys.
 fn force() -> Markup {
     html! {
         label.check {
@@ -338,7 +338,7 @@ fn force() -> Markup {
     }
 }
 
-/// What is wrong, and whether it can be forced. The message of the API speaks of a parameter.
+/// Returns the mistake, and whether it can be confirmed. The API's message names a parameter instead.
 fn insisting(
     call: &Call<'_>,
     session: &SignedIn,
@@ -430,8 +430,8 @@ async fn removal(
     Ok(Page::of(call, session, title, content).response(mistakes.status()))
 }
 
-/// Somebody's keys that end with him, as far as they are named, and whether there are more; `None` for whoever
-/// may not see them.
+/// Returns the keys that end with a person, as far as they are named, and whether there are more; `None` for a person
+/// who may not see them.
 async fn keys_of(call: &Call<'_>, session: &SignedIn, user_id: UserId) -> Result<Option<(Vec<Key>, bool)>, Problem> {
     if !may(session, &READ) {
         return Ok(None);

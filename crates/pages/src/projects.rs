@@ -220,7 +220,8 @@ async fn deletion(
     Ok(Page::of(call, session, "Delete a project", content).response(mistakes.status()))
 }
 
-/// How many keys end with a project, as far as they are counted; `None` for whoever may not see them.
+/// Returns the number of keys that end with a project, as far as they are counted; `None` for a person who may not see
+/// them.
 async fn keys_of(call: &Call<'_>, session: &SignedIn, project_id: ProjectId) -> Result<Option<usize>, Problem> {
     if !may(session, &READ) {
         return Ok(None);

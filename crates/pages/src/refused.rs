@@ -43,7 +43,7 @@ pub(crate) fn problem_page(session: Option<(&SignedIn, &str)>, problem: &Problem
     response
 }
 
-/// The answer to whoever does not administer the organization, where only those can do something who do.
+/// Renders the refusal of a page that only admins can use.
 pub(crate) fn for_admins(call: &Call<'_>, session: &SignedIn) -> Response {
     let content = html! {
         p { "Only owners and admins of the organization can do this. Ask one of them." }
@@ -61,7 +61,7 @@ pub(crate) fn foreign_form() -> Response {
     Page { title: "Not allowed", session: None, secret: false, content }.response(403)
 }
 
-/// The answer where the cookie that signs somebody in would not be kept, and what he sends could be read.
+/// Renders the refusal of a request without TLS: the cookie would not be kept, and everything sent could be read.
 pub(crate) fn needs_tls(request: &Request) -> Response {
     let host = request.origin.trim_start_matches("http://");
     let content = html! {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::layout::Page;
 
-/// How to use a key, ready to be copied.
+/// A sample of code that uses a key, ready to be copied.
 struct Snippet {
     title: &'static str,
     hint: &'static str,
@@ -50,8 +50,8 @@ pub(crate) fn once(label: &str, secret: &str, copy: &str, on: &str) -> Markup {
     }
 }
 
-/// The answer to a form that was sent before: what it made is there, but its secret was shown. `advice` is for
-/// whoever has not stored it, `on` and `label` lead to where he can follow it.
+/// Renders the answer to a form that was submitted before: its secret was shown then. `advice` helps a person who has
+/// not stored it; `on` and `label` lead to the place where the person can follow it.
 pub(crate) fn gone(call: &Call<'_>, session: &SignedIn, advice: &str, on: &str, label: &str) -> Response {
     let content = html! {
         p { "This form was sent before, and nothing was done again. What it made was shown then, and cannot be shown once more." }
@@ -67,7 +67,7 @@ pub(crate) fn key_gone(call: &Call<'_>, session: &SignedIn, id: &str) -> Respons
     gone(call, session, advice, &format!("/settings/keys/{id}"), "Go to the key")
 }
 
-/// A button that copies, for whoever has a script; without one the text can be selected.
+/// Renders a button that copies. Without scripts it stays hidden, and the text can be selected.
 fn copy_button(what: &str, label: &str, class: Option<&str>) -> Markup {
     html! {
         button class=[class] type="button" data-copy=(what) hidden { (label) }
@@ -116,7 +116,7 @@ fn calls(origin: &str, key: &str) -> [Snippet; 3] {
     ]
 }
 
-/// What MCP clients want to be told.
+/// Returns the configurations of MCP clients.
 fn clients(origin: &str, key: &str) -> [Snippet; 4] {
     let (url, bearer) = (format!("{origin}/mcp"), format!("Bearer {key}"));
     let pretty = |value: &Value| serde_json::to_string_pretty(value).unwrap_or_default();

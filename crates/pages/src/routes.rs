@@ -21,9 +21,9 @@ use crate::{
 
 /// The party that may see a page, and the handler that answers.
 pub(crate) enum Access {
-    /// Whoever comes.
+    /// Everybody.
     Anybody(Handler),
-    /// Whoever is signed in and has what this needs.
+    /// A person who is signed in with what the page needs.
     Session(Needs, for<'a> fn(&'a Call<'a>, &'a SignedIn) -> Answer<'a>),
 }
 

@@ -16,7 +16,7 @@ use crate::layout::see_other;
 /// The page on which everybody begins.
 pub(crate) const START: &str = "/settings/keys";
 
-/// Whether somebody asks on their own machine, without TLS.
+/// Returns true if the request comes from the same machine, without TLS.
 fn is_on_own_machine(request: &Request) -> bool {
     const LOOPBACK: [&str; 3] = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
     LOOPBACK
@@ -24,7 +24,7 @@ fn is_on_own_machine(request: &Request) -> bool {
         .any(|host| request.origin.strip_prefix(host).is_some_and(|port| port.is_empty() || port.starts_with(':')))
 }
 
-/// Whether a browser would keep the cookie.
+/// Returns true if a browser would keep the cookie.
 pub(crate) fn can_be_kept(request: &Request) -> bool {
     request.origin.starts_with("https://") || is_on_own_machine(request)
 }
@@ -35,7 +35,7 @@ fn manners(request: &Request) -> (&'static str, &'static str) {
     if is_on_own_machine(request) { ("bitting", "") } else { ("__Host-bitting", " Secure;") }
 }
 
-/// Whoever is signed in; `None`: nobody.
+/// Returns the session; `None` without one.
 pub(crate) async fn read(call: &Call<'_>) -> Result<Option<SignedIn>, Problem> {
     let (name, _) = manners(call.request);
     let cookies = call.request.header("cookie").unwrap_or_default().split(';');
@@ -57,7 +57,7 @@ pub(crate) fn forget(request: &Request) -> String {
     format!("{name}=; Path=/; HttpOnly;{secure} SameSite=Strict; Max-Age=0")
 }
 
-/// Who asks.
+/// Returns the client of a request.
 pub(crate) fn client(call: &Call<'_>) -> Client {
     Client {
         request_id: call.request_id.to_owned(),
@@ -66,7 +66,7 @@ pub(crate) fn client(call: &Call<'_>) -> Client {
     }
 }
 
-/// The same of whoever asks to be signed in, or what a link opens: one attempt of those that he has.
+/// Returns the client of a request to sign in or to open a link, which counts as one attempt.
 pub(crate) async fn attempt(call: &Call<'_>) -> Result<Client, Problem> {
     let client = client(call);
     Sessions::new(call.app).count_attempt(&client).await?;

@@ -26,8 +26,8 @@ pub(crate) async fn home(_: &Call<'_>) -> Result<Response, Problem> {
     Ok(see_other(START))
 }
 
-/// Sends whoever is not signed in to where he can be, and lets his browser forget a session that has ended.
-/// Who comes from another site has sent no cookie, though he may have one: his browser asks again, from here.
+/// Asks for signing in, and ends the browser's session if that is not good any more. A request from another site
+/// carries no cookie, although the browser may have one; the browser is sent here again.
 pub(crate) fn ask(call: &Call<'_>, because: Option<&Refusal>) -> Response {
     let request = call.request;
     if request.method == "GET" && request.header("sec-fetch-site") == Some("cross-site") {

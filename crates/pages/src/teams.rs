@@ -26,9 +26,9 @@ use crate::{
 };
 
 const TEAMS: &str = "/settings/teams";
-/// The form that puts somebody into a team, as the place of what is wrong with it.
+/// The form that adds a person to a team.
 const ADD: &str = "add";
-/// Where a use case's refusals are told.
+/// The fields of the use case's refusals.
 const PLACES: [(&str, &str); 1] = [("team_exists", "name")];
 
 pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
@@ -150,7 +150,7 @@ async fn one(
     Ok(Page::of(call, session, team.name.as_str(), content).response(mistakes.status()))
 }
 
-/// Who is in a team. Whoever does not administer the organization knows nobody's address but his own.
+/// Renders the members of a team. A person who does not administer the organization sees only their own address.
 fn in_team(call: &Call<'_>, team: &Team, members: &[TeamMember], people: &[Member], may: bool) -> Markup {
     let now = call.app.clock.now();
     let address = |member: &TeamMember| {

@@ -13,7 +13,7 @@ pub(crate) fn day(at: UnixMillis) -> Markup {
     html! { time datetime=(at.to_rfc3339()) title=(utc(at)) data-day { (day_text(at)) } }
 }
 
-/// How long ago something was, or how long it will take: `3 days ago`; exactly when shows on hovering.
+/// Renders a time relative to now, as `3 days ago`, with the exact time on hovering.
 pub(crate) fn relative(at: UnixMillis, now: UnixMillis) -> Markup {
     html! { time datetime=(at.to_rfc3339()) title=(utc(at)) { (span(at, now)) } }
 }

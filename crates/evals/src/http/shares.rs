@@ -47,7 +47,7 @@ impl ShareBody {
 
 impl Listed for ShareBody {
     fn cursor(&self) -> String {
-        self.grantee_id.to_string()
+        self.grantee_id.clone()
     }
 }
 
