@@ -87,7 +87,7 @@ test("a token that the team has not signed just so signs nobody in, and costs no
   };
   for (const [what, token] of Object.entries(tokens)) {
     const { status, html } = await show(token);
-    assert.ok(status === 200 && html.includes("is not good here") && !html.includes("Go on to"), what);
+    assert.ok(status === 200 && html.includes("is not valid here") && !html.includes("Go on to"), what);
     const answer = await signIn(token);
     assert.deepEqual([answer.status, answer.headers.get("location"), answer.headers.get("set-cookie")], [303, "/sign-in", null], what);
   }

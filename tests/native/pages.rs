@@ -797,9 +797,9 @@ fn a_list_without_keys_tells_what_they_are_for() {
     let (world, _, sign_in_link) = world();
     world.database.execute("UPDATE keys SET revoked_at = 1");
     let mut browser = Browser::with_link(&world, &sign_in_link);
-    assert!(html(&browser.get("/settings/keys")).contains("There is no key that works yet"));
+    assert!(html(&browser.get("/settings/keys")).contains("No keys yet"));
     let page = html(&browser.get("/settings/keys?status=expired"));
-    assert!(page.contains("No key fits this.") && link(&page, "Look in every status").is_some(), "{page}");
+    assert!(page.contains("No keys match.") && link(&page, "Search in every status").is_some(), "{page}");
 }
 
 /// Invites somebody; gives the path of the page behind the link.
@@ -905,15 +905,15 @@ fn a_page_makes_a_link_and_shows_it_once() {
     let (member_id, _, member) = world.colleague(&owner, "member");
     let path = format!("/settings/people/{member_id}");
     let mut browser = Browser::with_link(&world, &sign_in_link);
-    assert!(html(&browser.get(&path)).contains("Make a link"));
+    assert!(html(&browser.get(&path)).contains("Create sign-in link"));
     let answer = browser.fill(&path, &format!("{path}/sign-in-link"), &[]);
     assert_eq!((answer.status, answer.header("referrer-policy")), (200, Some("no-referrer")));
     let page = html(&answer);
     let link = page.split(['<', '>', '"']).find(|text| text.starts_with("https://keys.example.com/sign-in/")).unwrap();
     let mut theirs = Browser::with_link(&world, link);
-    assert!(!html(&theirs.get(&path)).contains("Make a link"));
+    assert!(!html(&theirs.get(&path)).contains("Create sign-in link"));
     assert_eq!(theirs.post(&format!("{path}/sign-in-link"), &[]).status, 403);
-    assert!(html(&browser.get("/settings/audit")).contains("made a link that signs"));
+    assert!(html(&browser.get("/settings/audit")).contains("created a link that signs"));
     assert_eq!(Browser::with_key(&world, &member).post(&format!("{path}/sign-in-link"), &[]).status, 403);
 }
 

@@ -145,7 +145,7 @@ fn what_is_not_good_signs_nobody_in() {
     for (what, token) in tokens {
         let (world, _) = behind_access();
         let page = html(&show(&world, &token));
-        assert!(page.contains("is not good here") && !page.contains("Go on to"), "{what}: {page}");
+        assert!(page.contains("is not valid here") && !page.contains("Go on to"), "{what}: {page}");
         let (_, answer) = sign_in(&world, &token, &owner_id(&world));
         assert_eq!((answer.status, answer.header("location")), (303, Some("/sign-in")), "{what}");
         assert!(answer.header("set-cookie").is_none() && world.database.count("sessions") == 0, "{what}");
@@ -255,7 +255,7 @@ fn access_keys_once_read_survive_an_outage() {
     let claims = json!({ "iss": "https://acme.cloudflareaccess.com", "aud": "aud-1", "email": "owner@example.com", "exp": now + 60 });
     let strange = signed(&json!({ "alg": "RS256", "kid": "nobody's" }), &claims, "nobody's");
     assert_eq!(show(&world, &strange).status, 503);
-    assert!(html(&show(&world, &strange)).contains("is not good here"));
+    assert!(html(&show(&world, &strange)).contains("is not valid here"));
     assert!(html(&show(&world, &good)).contains("Go on to Acme"));
     assert_eq!(*team.asked.borrow(), 2);
 }

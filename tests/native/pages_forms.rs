@@ -46,7 +46,7 @@ fn a_form_sent_again_makes_nothing_and_shows_no_secret() {
                 let answer = browser.post(&action, again);
                 let page = html(&answer);
                 assert_eq!(answer.status, 409, "{action} {page}");
-                assert!(page.contains("cannot be shown once more") && page.contains(on), "{page}");
+                assert!(page.contains("can't be shown again") && page.contains(on), "{page}");
                 assert!(!page.contains(&secret), "{action}");
             }
             // Without what makes it known it is not done at all.
@@ -131,7 +131,7 @@ fn what_is_refused_is_told_on_the_page_where_it_was_asked() {
         (&owner, &revoked, format!("{revoked}/rotate/finish"), vec![], 409, "A revoked key cannot be changed"),
         (&narrow, &person, format!("{person}/sign-in-link"), vec![], 403, "full access"),
         (&owner, &team, format!("{team}/members"), vec![("user", ghost)], 400, "not in the organization any more"),
-        (&owner, &team, format!("{team}/members"), vec![("user", "")], 400, "Choose somebody"),
+        (&owner, &team, format!("{team}/members"), vec![("user", "")], 400, "Choose a person"),
     ];
     for (by, page, action, fields, status, expected) in cases {
         let mut browser = Browser::with_key(&world, by);

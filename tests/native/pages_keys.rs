@@ -106,7 +106,7 @@ fn create_sent_again_makes_no_other_key_and_shows_no_secret() {
             let again = browser.post(NEW, &form);
             assert_eq!(again.status, 409);
             let page = html(&again);
-            assert!(page.contains("cannot be shown once more") && !page.contains(&text), "{page}");
+            assert!(page.contains("can't be shown again") && !page.contains(&text), "{page}");
             assert_eq!(key_id(&page), key_id(&first));
         }
         assert_eq!(world.database.count("keys"), keys);
@@ -284,7 +284,11 @@ fn a_key_is_told_with_its_use_and_what_happened_to_it() {
     assert!(page.contains("Used 4 times") || page.contains("Used 3 times"), "{page}");
     let page = html(&Browser::with_key(&world, &colleague).get(&path));
     assert!(page.contains("<dd>owner@example.com"), "{page}");
-    // The trail has pages.
+    world.change(&owner, &id, &json!({ "enabled": false }));
+    world.change(&owner, &id, &json!({ "enabled": true }));
+    let page = html(&browser.get(&path));
+    assert!(page.contains(" disabled the key ") && page.contains(" enabled the key "), "{page}");
+    // The activity has pages.
     for number in 0..25 {
         world.change(&owner, &id, &json!({ "name": format!("name {number}") }));
     }
@@ -421,7 +425,7 @@ fn rotate_shows_the_new_secret_once_and_both_until_it_is_finished_or_cancelled()
         let new = secret(&html(&answer));
         let again = browser.post(&format!("{path}/rotate"), &form);
         assert_eq!(again.status, 409);
-        assert!(!html(&again).contains(&new) && html(&again).contains("cannot be shown once more"));
+        assert!(!html(&again).contains(&new) && html(&again).contains("can't be shown again"));
         for key in [&old, &new] {
             assert_eq!(world.get("/v1/keys/self", key).status, 200);
         }
@@ -444,7 +448,7 @@ fn rotate_asks_for_what_it_needs() {
     let (world, owner, _) = world();
     let (_, id, _) = world.colleague(&owner, "member");
     let mut browser = Browser::with_key(&world, &owner);
-    assert!(html(&browser.get(&format!("/settings/keys/{id}"))).contains("only its own user can rotate it"));
+    assert!(html(&browser.get(&format!("/settings/keys/{id}"))).contains("Only the key's owner can rotate it"));
     let (id, _) = world.create_from(&owner, &json!({ "name": "short", "scopes": [], "expires_in_days": 1 }));
     world.advance_ms(86_400_000);
     assert!(html(&browser.get(&format!("/settings/keys/{id}"))).contains("Give it more time"));
@@ -459,7 +463,7 @@ fn disable_and_enable_hold_at_once() {
     let (world, owner, _) = world();
     let (id, text) = world.create(&owner, "switched", &["datasets:read"]);
     let mut browser = Browser::with_key(&world, &owner);
-    for (act, status, said) in [("disable", 401, "it is refused until you enable it"), ("enable", 200, "works again")] {
+    for (act, status, said) in [("disable", 401, "are refused until you enable it"), ("enable", 200, "works again")] {
         let answer = browser.post(&format!("/settings/keys/{id}/{act}"), &[]);
         assert_eq!(answer.status, 303, "{}", answer.json);
         assert!(html(&browser.get(answer.header("location").unwrap())).contains(said));
@@ -486,7 +490,7 @@ fn revoke_asks_for_the_name_and_ends_the_key_for_good() {
     let answer = browser.post(&path, &[("name", "two blanks")]);
     assert_eq!(answer.status, 303, "{}", answer.json);
     assert_eq!(world.get("/v1/keys/self", &text).status, 401);
-    assert!(html(&browser.get(answer.header("location").unwrap())).contains("revoked, for good"));
+    assert!(html(&browser.get(answer.header("location").unwrap())).contains("was revoked"));
     // It is done, whoever asks for it again.
     assert_eq!(browser.get(&path).status, 303);
 }

@@ -170,7 +170,7 @@ fn whoever_alone_can_manage_keys_is_removed_only_by_whoever_insists() {
         let answer = browser.post(&path, &fields);
         assert_eq!(answer.status, 409);
         let page = html(&answer);
-        assert!(page.contains("Nobody but this person") && page.contains("name=\"force\""), "{page}");
+        assert!(page.contains("This person has the only key") && page.contains("name=\"force\""), "{page}");
         assert!(!page.contains("?force=true"), "{page}");
     }
     let answer = browser.post(&format!("/settings/people/{own}/remove"), &[("force", "yes")]);
@@ -187,12 +187,12 @@ fn a_team_is_made_filled_renamed_and_deleted() {
     assert_eq!(mistake(&html(&browser.post("/settings/teams", &[("name", " ")])), "name"), "Must not be blank.");
     let answer = browser.post("/settings/teams", &[("name", "Core")]);
     let path = sent_to(&answer).split('?').next().unwrap().to_owned();
-    assert!(follow(&mut browser, &answer).contains("Nobody is in this team yet."));
+    assert!(follow(&mut browser, &answer).contains("This team has no members yet."));
     let again = browser.post("/settings/teams", &[("name", "Core")]);
     assert_eq!(again.status, 409);
     assert!(mistake(&html(&again), "name").contains("has this name") && typed(&html(&again), "name") == "Core");
 
-    assert_eq!(mistake(&html(&browser.post(&format!("{path}/members"), &[])), "user"), "Choose somebody.");
+    assert_eq!(mistake(&html(&browser.post(&format!("{path}/members"), &[])), "user"), "Choose a person.");
     let answer = browser.post(&format!("{path}/members"), &[("user", &user)]);
     let page = follow(&mut browser, &answer);
     assert!(page.contains(&format!("Take out<span class=\"hidden\"> {user}@example.com")), "{page}");
@@ -209,7 +209,7 @@ fn a_team_is_made_filled_renamed_and_deleted() {
     let answer = browser.post(&format!("{path}/members/{user}/remove"), &[]);
     follow(&mut browser, &answer);
     assert_eq!(his.get(&path).status, 404);
-    assert!(html(&browser.get(&format!("{path}/delete"))).contains("Nobody is in this team."));
+    assert!(html(&browser.get(&format!("{path}/delete"))).contains("This team has no members."));
     let answer = browser.post(&format!("{path}/delete"), &[]);
     follow(&mut browser, &answer);
     assert_eq!(browser.get(&path).status, 404);
@@ -295,10 +295,10 @@ fn members_are_told_what_they_may_not_do() {
     let own = world.get("/v1/keys/self", &owner).text("user_id");
     let mut browser = Browser::with_key(&world, &member);
     for (path, told) in [
-        ("/settings/people".to_owned(), "You see yourself here."),
+        ("/settings/people".to_owned(), "You see only yourself here."),
         (format!("/settings/people/{user}"), "Owners and admins can change roles."),
         ("/settings/teams".to_owned(), "There are no teams that you are in."),
-        ("/settings/projects".to_owned(), "Owners and admins can make projects."),
+        ("/settings/projects".to_owned(), "Owners and admins can create projects."),
         ("/settings/organization".to_owned(), "Owners and admins can change these settings."),
     ] {
         let answer = browser.get(&path);
@@ -360,7 +360,10 @@ fn a_key_leads_only_to_what_its_scopes_allow() {
     // Whoever is let in may do everything, so a key that may not cannot let him in.
     let (_, wider) = world.create(&owner, "wider", &["api-keys:*", "members:*"]);
     let page = html(&Browser::with_key(&world, &wider).get("/settings/people"));
-    assert!(page.contains("cannot let anybody in") && !page.contains("Make the link"), "{page}");
+    assert!(
+        page.contains("inviting needs a session with full access") && !page.contains("Create invitation"),
+        "{page}"
+    );
     // A project's key acts as nobody.
     let made = world.post("/v1/organizations/self/projects", &owner, &json!({ "name": "Site" }));
     let key = made.json["key"]["key"].as_str().unwrap().to_owned();
@@ -421,10 +424,7 @@ fn the_trail_reads_as_sentences() {
     ] {
         assert!(page.contains(&format!("<strong>owner@example.com</strong> {sentence}")), "{sentence}: {page}");
     }
-    assert!(
-        page.contains("<strong>Whoever runs this service</strong> created the key <strong>first</strong>"),
-        "{page}"
-    );
+    assert!(page.contains("<strong>The operator</strong> created the key <strong>first</strong>"), "{page}");
     // Nobody learns a name from an id of another organization's that he put somewhere.
     let (_, stranger, _) = world.stranger(&owner);
     world.database.execute(&format!("UPDATE keys SET name = 'secret' WHERE id = '{stranger}'"));
@@ -435,7 +435,7 @@ fn the_trail_reads_as_sentences() {
     // Who has left is not named any more.
     browser.post(&format!("/settings/people/{user}/remove"), &[]);
     let page = html(&browser.get("/settings/audit"));
-    assert!(page.contains("put somebody who has left into the team"), "{page}");
+    assert!(page.contains("put a former member into the team"), "{page}");
 }
 
 #[test]

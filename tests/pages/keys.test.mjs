@@ -45,29 +45,29 @@ for (const javaScriptEnabled of [true, false]) {
     await page.getByText("The key was changed.").waitFor();
 
     await page.getByRole("button", { name: "Disable" }).click();
-    await page.getByText("it is refused until you enable it").waitFor();
+    await page.getByText("are refused until you enable it").waitFor();
     assert.equal(await status(key), 401);
     await page.getByRole("button", { name: "Enable" }).click();
     await page.getByText("The key works again.").waitFor();
 
-    await page.getByLabel("How long the old secret still works").selectOption("A day");
+    await page.getByLabel("Keep the old secret working for").selectOption("A day");
     await page.getByRole("button", { name: "Rotate" }).click();
     await page.getByRole("heading", { name: "Copy the new secret" }).waitFor();
     const rotated = await page.locator("#key").inputValue();
     await page.getByRole("link", { name: "I have stored it" }).click();
     await page.getByText("Old secret", { exact: true }).waitFor();
     assert.deepEqual([await status(key), await status(rotated)], [200, 200]);
-    await page.getByRole("button", { name: "Finish: end the old secret" }).click();
+    await page.getByRole("button", { name: "Finish: end the old secret now" }).click();
     await page.getByText("only the new secret works").waitFor();
     assert.deepEqual([await status(key), await status(rotated)], [401, 200]);
 
     await page.getByRole("link", { name: "Revoke" }).click();
-    await page.getByLabel("To go on, type its name").fill("triage");
-    await page.getByRole("button", { name: "Revoke it for good" }).click();
+    await page.getByLabel("Type the key's name to confirm").fill("triage");
+    await page.getByRole("button", { name: "Revoke key" }).click();
     await page.getByText("This is not its name.").waitFor();
-    await page.getByLabel("To go on, type its name").fill("Triage");
+    await page.getByLabel("Type the key's name to confirm").fill("Triage");
     await page.keyboard.press("Enter");
-    await page.getByText("The key is revoked, for good.").waitFor();
+    await page.getByText("The key was revoked.").waitFor();
     assert.equal(await status(rotated), 401);
     await close();
   });

@@ -18,7 +18,7 @@ test("somebody is invited, put into a team, and the trail tells of it", async ()
   await page.getByRole("link", { name: "People" }).click();
   await page.getByLabel("Address").fill("ann@example.com");
   await page.getByLabel("Role").selectOption("Admin");
-  await page.getByRole("button", { name: "Make the link" }).click();
+  await page.getByRole("button", { name: "Create invitation" }).click();
   await page.getByRole("heading", { name: "Invitation", exact: true }).waitFor();
   await page.getByRole("button", { name: "Copy the link" }).click();
   await page.getByText("Copied", { exact: true }).waitFor();
@@ -27,20 +27,20 @@ test("somebody is invited, put into a team, and the trail tells of it", async ()
   await page.getByRole("link", { name: "I have stored it" }).click();
   await page.getByText("ann@example.com", { exact: true }).waitFor();
   await page.getByLabel("Address").fill("ann@example.com");
-  await page.getByRole("button", { name: "Make the link" }).click();
+  await page.getByRole("button", { name: "Create invitation" }).click();
   await page.getByText("This address already has an open invitation. Revoke it first.").waitFor();
   assert.equal(await page.locator(":focus").inputValue(), "ann@example.com");
 
   await page.getByRole("link", { name: "Teams" }).click();
   await page.getByLabel("Name").fill(HOSTILE);
-  await page.getByRole("button", { name: "Make the team" }).click();
+  await page.getByRole("button", { name: "Create team" }).click();
   await page.getByRole("button", { name: "Add to the team" }).click();
-  await page.getByText("The person is in the team.").waitFor();
+  await page.getByText("The person was added to the team.").waitFor();
 
   await page.getByRole("link", { name: "Audit log" }).click();
   await page.getByText("into the team").click();
   await page.getByText("team.member_added", { exact: true }).waitFor();
-  await page.getByLabel("What happened").selectOption("Invitation created");
+  await page.getByLabel("Action").selectOption("Invitation created");
   await page.getByRole("button", { name: "Show", exact: true }).click();
   await page.waitForURL("**action=invitation.created*");
   assert.equal(await page.locator("details").count(), 1);
@@ -56,7 +56,7 @@ test("without a script a project is made and deleted, and settings are saved", a
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.getByRole("link", { name: "Projects" }).click();
   await page.getByLabel("Name").fill("Website");
-  await page.getByRole("button", { name: "Make the project" }).click();
+  await page.getByRole("button", { name: "Create project" }).click();
   assert.match(await page.locator("#key").inputValue(), /^bit_proj_/);
   await page.getByRole("link", { name: "Projects" }).click();
   await page.getByRole("link", { name: "Website" }).click();

@@ -25,7 +25,7 @@ test("signing in by a link takes a click, and works once", async () => {
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.waitForURL("**/settings/keys");
   await page.goto(world.link);
-  await page.getByRole("heading", { name: "This link opens nothing" }).waitFor();
+  await page.getByRole("heading", { name: "This link doesn't work" }).waitFor();
   await close();
 });
 
@@ -52,7 +52,7 @@ test("the list of keys", async () => {
   await page.getByText("old", { exact: true }).waitFor();
   await page.getByLabel("Name").fill("nothing of this name");
   await page.getByRole("button", { name: "Search" }).click();
-  await page.getByText("No key fits this.").waitFor();
+  await page.getByText("No keys match.").waitFor();
   await close();
 });
 
@@ -107,7 +107,7 @@ test("a form of another origin does nothing, and a link from there finds whoever
   const stranger = await context.newPage();
   await stranger.goto(`${elsewhere}/evil`);
   await stranger.getByRole("button", { name: "Win" }).click();
-  await stranger.getByText("This form was not sent by a page of this address").waitFor();
+  await stranger.getByText("This form was sent by another site").waitFor();
   await inspect(stranger, "foreign-form");
   await stranger.goto(`${elsewhere}/evil`);
   await stranger.getByRole("link", { name: "A link" }).click();

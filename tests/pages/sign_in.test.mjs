@@ -36,7 +36,7 @@ test("whom Cloudflare Access vouches for chooses an organization, and is in it",
 test("whom Cloudflare Access lets through and nobody has invited is told whom to ask", async () => {
   const { page, close } = await through("stranger@example.com");
   await page.goto("/sign-in");
-  await page.getByText("Nobody with the address stranger@example.com").waitFor();
+  await page.getByText("No organization here has a member with the address stranger@example.com").waitFor();
   await inspect(page, "access-stranger");
   await close();
 });
@@ -55,7 +55,7 @@ test("where there is no https the page says so, and where to go", async () => {
   // Its browser complains, too, so that nothing must be said of what it complains of.
   const { page, context } = await visit({ ...world, app: { ...world.app, url } });
   await page.goto("/sign-in");
-  await page.getByRole("link", { name: "Go on with https" }).waitFor();
+  await page.getByRole("link", { name: "Continue with https" }).waitFor();
   await inspect(page, "without-https");
   await context.close();
 });

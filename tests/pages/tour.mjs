@@ -54,7 +54,7 @@ export async function* tour(world, page) {
   yield open("keys-all", "/settings/keys?status=all");
   yield open("key-new", "/settings/keys/new");
   yield open("key-new-recipe", "/settings/keys/new?recipe=4");
-  await page.getByLabel("Until a date").check();
+  await page.getByLabel("On a date").check();
   await unchecked();
   yield press("key-new-errors", "Create the key");
   await page.goto("/settings/keys/new?recipe=4");
@@ -73,13 +73,13 @@ export async function* tour(world, page) {
   await unchecked();
   yield press("key-edit-errors", "Save");
   yield open("key-revoke", `/settings/keys/${key}/revoke`);
-  await page.getByLabel("To go on, type its name").fill("another");
-  yield press("key-revoke-error", "Revoke it for good");
+  await page.getByLabel("Type the key's name to confirm").fill("another");
+  yield press("key-revoke-error", "Revoke key");
   await page.goto(`/settings/keys/${key}`);
-  await page.getByLabel("How long the old secret still works").selectOption("Not at all");
+  await page.getByLabel("Keep the old secret working for").selectOption("Not at all");
   yield press("key-rotate-reveal", "Rotate");
   await page.goto(`/settings/keys/${key}`);
-  await page.getByLabel("How long the old secret still works").selectOption("A week");
+  await page.getByLabel("Keep the old secret working for").selectOption("A week");
   // Somebody else is faster.
   await call(`/v1/keys/${key}/rotate`, { grace_period_seconds: 604_800 });
   yield press("key-rotate-refused", "Rotate");
@@ -88,14 +88,14 @@ export async function* tour(world, page) {
   yield open("people", "/settings/people");
   await page.getByLabel("Address").fill("nobody");
   await unchecked();
-  yield press("people-error", "Make the link");
+  yield press("people-error", "Create invitation");
   await page.getByLabel("Address").fill("ben@example.com");
-  yield press("invitation-reveal", "Make the link");
+  yield press("invitation-reveal", "Create invitation");
   const link = await page.locator("#key").inputValue();
   const { members } = await call("/v1/organizations/self/members");
   const ann = members.find((member) => member.email === "ann@example.com").user_id;
   yield open("person", `/settings/people/${ann}`);
-  yield press("sign-in-link-reveal", "Make a link");
+  yield press("sign-in-link-reveal", "Create sign-in link");
   yield open("person-remove", `/settings/people/${ann}/remove`);
   yield open("teams", "/settings/teams");
   const { teams } = await call("/v1/organizations/self/teams");
@@ -106,7 +106,7 @@ export async function* tour(world, page) {
   yield open("team-delete", `/settings/teams/${team}/delete`);
   yield open("projects", "/settings/projects");
   await page.getByLabel("Name").fill("Shop");
-  yield press("project-reveal", "Make the project");
+  yield press("project-reveal", "Create project");
   const { projects } = await call("/v1/organizations/self/projects");
   const project = projects.find((project) => project.name === "Website").id;
   yield open("project", `/settings/projects/${project}`);

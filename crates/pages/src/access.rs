@@ -51,11 +51,11 @@ impl AccessState {
         match self {
             Self::Nothing => html! {},
             Self::Wrong => notice(
-                "Cloudflare Access has let you through, but what it says of you is not good here. Load \
-                                   this page again, or tell whoever runs this service.",
+                "Cloudflare Access has let you through, but its statement about you is not valid here. Load \
+                                   this page again, or tell the operator of this service.",
             ),
             Self::Known(verified, memberships) if memberships.is_empty() => html! {
-                (notice(&format!("Nobody with the address {} is in an organization here. Ask an owner or admin to invite \
+                (notice(&format!("No organization here has a member with the address {}. Ask an owner or admin to invite \
                                   you.", verified.email.as_str())))
             },
             Self::Known(verified, memberships) => html! {

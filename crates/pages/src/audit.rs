@@ -183,13 +183,13 @@ fn filters(asked: &Asked, people: Vec<(String, String)>, mistakes: &Mistakes) ->
     }
     html! {
         form.card.filters method="get" action=(AUDIT) {
-            (Field::new("action", "What happened", mistakes).select(&actions, &asked.action))
-            (Field::new("person", "Who did it", mistakes).select(&persons, &asked.person))
+            (Field::new("action", "Action", mistakes).select(&actions, &asked.action))
+            (Field::new("person", "Actor", mistakes).select(&persons, &asked.person))
             (Field::new("since", "From (UTC)", mistakes).text("date", &asked.since, false))
             (Field::new("until", "To (UTC)", mistakes).text("date", &asked.until, false))
-            (Field::new("key", "By the key with this id", mistakes)
+            (Field::new("key", "Actor: key id", mistakes)
                 .text("text", &asked.key, false))
-            (Field::new("subject", "About what has this id", mistakes)
+            (Field::new("subject", "Subject: id", mistakes)
                 .text("text", &asked.subject, false))
             label.check {
                 input type="checkbox" name="refused" value="yes" checked[asked.refused];
@@ -280,7 +280,9 @@ fn sentence(event: &AuditRecord, names: &HashMap<String, String>, session: &Sign
     let subject = html! {
         @match &subject { Some(name) => { strong { (name) } } None => { code { (event.subject) } } }
     };
-    let somebody = told("user_id").map(|id| called(id).unwrap_or("somebody who has left"));
+    let somebody = told("user_id").map(|id| called(id).unwrap_or("a former member"));
+    // A change of nothing else.
+    let switched = event.details.get("enabled").filter(|_| event.details.len() == 1).and_then(Value::as_bool);
     let the = |did: &str| html! { " " (did) " the " (noun) " " (subject) };
     html! {
         strong { (actor(event, names)) }
@@ -290,9 +292,9 @@ fn sentence(event: &AuditRecord, names: &HashMap<String, String>, session: &Sign
             ("member", "updated") => { " made " (subject) " " (told("role").unwrap_or_default()) }
             ("session", "created") => " signed in to these pages",
             ("session", "ended") => " signed out of these pages",
-            ("sign in link", "created") => { " made a link that signs " (subject) " in" }
+            ("sign in link", "created") => { " created a link that signs " (subject) " in" }
             ("invitation", "created") => { " invited " (subject) }
-            ("invitation", "revoked") => " took an invitation back",
+            ("invitation", "revoked") => " revoked an invitation",
             ("team", "member_added") => { " put " (somebody.unwrap_or_default()) " into the team " (subject) }
             ("team", "member_removed") => { " took " (somebody.unwrap_or_default()) " out of the team " (subject) }
             ("key", "rotation_finished") => { " finished the rotation of the key " (subject) }
@@ -301,6 +303,8 @@ fn sentence(event: &AuditRecord, names: &HashMap<String, String>, session: &Sign
             ("", _) => {
                 " tried " code { (told("method").unwrap_or_default()) " " (told("route").unwrap_or_default()) }
             }
+            ("key", "updated") if switched == Some(true) => (the("enabled")),
+            ("key", "updated") if switched == Some(false) => (the("disabled")),
             (_, "updated") => (the("changed")),
             (_, "unshared") => (the("stopped sharing")),
             (_, did) => (the(&did.replace('_', " "))),
@@ -312,11 +316,11 @@ fn sentence(event: &AuditRecord, names: &HashMap<String, String>, session: &Sign
 fn actor(event: &AuditRecord, names: &HashMap<String, String>) -> String {
     let called = |id: &Option<String>| id.as_ref().and_then(|id| names.get(id)).cloned();
     match event.actor_kind.as_str() {
-        "operator" => "Whoever runs this service".to_owned(),
+        "operator" => "The operator".to_owned(),
         "system" => "By itself".to_owned(),
         _ => match (called(&event.actor_user_id), called(&event.actor_id)) {
             (Some(person), _) => person,
-            (None, _) if event.actor_user_id.is_some() => "Somebody who has left".to_owned(),
+            (None, _) if event.actor_user_id.is_some() => "Former member".to_owned(),
             (None, Some(key)) => format!("The key {key}"),
             (None, None) => "A key".to_owned(),
         },

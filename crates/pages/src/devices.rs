@@ -18,7 +18,7 @@ use crate::{
 pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let (sessions, now) = (Sessions::new(call.app).list(&session.principal).await?, call.app.clock.now());
     let content = html! {
-        p { "Where you are signed in. Whoever has a browser of these can do here what you can." }
+        p { "The browsers in which you are signed in. Anyone using one of them can act as you." }
         ul.cards {
             @for device in &sessions {
                 li.card {

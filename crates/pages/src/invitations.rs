@@ -47,5 +47,5 @@ fn dead() -> Response {
         p { "This invitation was accepted or taken back, has expired, or its link was not copied whole. Ask for another." }
         p { a href="/sign-in" { "Sign in" } }
     };
-    Page { title: "This link opens nothing", session: None, secret: false, content }.response(404)
+    Page { title: "This link doesn't work", session: None, secret: false, content }.response(404)
 }

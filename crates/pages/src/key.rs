@@ -56,11 +56,11 @@ async fn page(call: &Call<'_>, session: &SignedIn, grace: &str, mistakes: &Mista
         (back("/settings/keys", "API keys"))
         (done(call, &[
             ("changed", "The key was changed."),
-            ("disabled", "The key is disabled: it is refused until you enable it."),
+            ("disabled", "The key is disabled. Requests with it are refused until you enable it."),
             ("enabled", "The key works again."),
             ("finished", "The rotation is finished: only the new secret works."),
-            ("cancelled", "The rotation was taken back: only the old secret works."),
-            ("revoked", "The key is revoked, for good."),
+            ("cancelled", "The rotation was cancelled: only the old secret works."),
+            ("revoked", "The key was revoked."),
         ]))
         (facts(&key, &owner, now))
         (mistakes.above(FORM))
@@ -80,8 +80,8 @@ async fn page(call: &Call<'_>, session: &SignedIn, grace: &str, mistakes: &Mista
             (chart::of(&days))
         }
         section #trail aria-labelledby="events" {
-            h2 #events { "What happened to it" }
-            @if page.items.is_empty() { p { "Nothing that is still on record." } } @else {
+            h2 #events { "Activity" }
+            @if page.items.is_empty() { p { "No activity on record." } } @else {
                 (events(&page.items, &names, session, now))
             }
             p.actions {
@@ -99,7 +99,7 @@ async fn page(call: &Call<'_>, session: &SignedIn, grace: &str, mistakes: &Mista
 /// and the key's.
 fn own_names(session: &SignedIn, key: &Key, events: &[AuditRecord]) -> HashMap<String, String> {
     let others = events.iter().filter_map(|event| event.actor_user_id.clone());
-    let mut names: HashMap<String, String> = others.map(|id| (id, "Somebody else".to_owned())).collect();
+    let mut names: HashMap<String, String> = others.map(|id| (id, "Someone else".to_owned())).collect();
     names.extend(session.principal.snapshot.user_id.map(|id| (id.to_string(), session.name.clone())));
     names.insert(key.id.to_string(), key.name.as_str().to_owned());
     names
@@ -113,7 +113,7 @@ fn facts(key: &Key, owner: &KeyOwner, now: UnixMillis) -> Markup {
     html! {
         dl.card {
             dt { "Status" } dd { (status(key.life.state_at(now))) }
-            dt { "Begins and ends with" } dd { (preview(&key.preview)) }
+            dt { "Key" } dd { (preview(&key.preview)) }
             dt { "Whose it is" } dd { (owned_by(key, owner)) }
             dt { "May do" }
             dd {
@@ -145,15 +145,15 @@ fn rotation(call: &Call<'_>, session: &SignedIn, key: &Key, grace: &str, mistake
     let content = if let Some(rotation) = under_way {
         both_secrets(key, rotation, &path, now)
     } else if key.user_id.is_some() && key.user_id != session.principal.snapshot.user_id {
-        html! { p { "Its new secret would be shown to you, so only its own user can rotate it." } }
+        html! { p { "Only the key's owner can rotate it, because the new secret is shown to the person who does." } }
     } else if key.life.expires_at.is_some_and(|at| at <= now) {
         html! { p { "It has expired. " a href={ (path) "/edit" } { "Give it more time" } " before you rotate it." } }
     } else {
         html! {
-            p { "It gets another secret, and keeps its name, its scopes and its history. You will see the new secret once." }
+            p { "The key gets a new secret and keeps its name, scopes and history. The new secret is shown once." }
             form.actions method="post" action={ (path) "/rotate" } {
                 (nonce(call)?)
-                (Field::new("grace", "How long the old secret still works", mistakes).select(&GRACES, grace))
+                (Field::new("grace", "Keep the old secret working for", mistakes).select(&GRACES, grace))
                 button.quiet { "Rotate" }
             }
         }
@@ -169,7 +169,7 @@ fn rotation(call: &Call<'_>, session: &SignedIn, key: &Key, grace: &str, mistake
 
 fn both_secrets(key: &Key, rotation: &Rotation, path: &str, now: UnixMillis) -> Markup {
     html! {
-        p { "Two secrets work until " (time::date(rotation.rotates_at)) ". Finish when the old one is used no more." }
+        p { "Two secrets work until " (time::date(rotation.rotates_at)) ". Finish when nothing uses the old one any more." }
         dl.card {
             dt { "New secret" }
             dd {
@@ -186,7 +186,7 @@ fn both_secrets(key: &Key, rotation: &Rotation, path: &str, now: UnixMillis) -> 
             }
         }
         div.actions {
-            (act(path, "rotate/finish", "Finish: end the old secret", "quiet"))
+            (act(path, "rotate/finish", "Finish: end the old secret now", "quiet"))
             (act(path, "rotate/cancel", "Cancel: end the new secret", "quiet"))
         }
     }
@@ -277,7 +277,7 @@ fn last_key_warning() -> Markup {
     html! {
         p role="alert" {
             strong { "This is the last key of the organization that can manage keys." }
-            " Without it no program can make another. People who can sign in by a link still can, on these pages."
+            " Without it no program can create another. People who can sign in by a link still can, on these pages."
         }
     }
 }
@@ -339,9 +339,9 @@ async fn revoke_page(
             } @else {
                 (mistakes.above(FORM))
             }
-            (Field::new("name", "To go on, type its name", mistakes).hint(name.as_str()).text("text", typed, true))
+            (Field::new("name", "Type the key's name to confirm", mistakes).hint(name.as_str()).text("text", typed, true))
             div.actions {
-                button.danger { "Revoke it for good" }
+                button.danger { "Revoke key" }
                 a href=(path) { "Keep it" }
             }
         }

@@ -57,7 +57,7 @@ pub(crate) fn mistakes(call: &Call<'_>, session: &SignedIn, error: Error) -> Res
 
 pub(crate) fn name_field(typed: &KeyFields, mistakes: &Mistakes) -> Markup {
     Field::new("name", "Name", mistakes)
-        .hint("What or who will use it, so that you know it again: “CI pipeline”, “MCP on my laptop”.")
+        .hint("The program or person that uses it: “CI pipeline”, “MCP on my laptop”.")
         .text("text", &typed.name, true)
 }
 
@@ -70,8 +70,8 @@ pub(crate) fn name(typed: &KeyFields) -> Result<Name, &'static str> {
 pub(crate) fn owner_field(owners: &[(String, String)], typed: &KeyFields, mistakes: &Mistakes) -> Markup {
     Field::new("owner", "Whose it is", mistakes)
         .hint(
-            "A personal key acts as you, and ends when you leave. The organization's works whoever comes and goes. \
-             A project's sees that project alone.",
+            "A personal key acts as you and ends when you leave. An organization key keeps working when people leave. \
+             A project key sees that project only.",
         )
         .select(owners, &typed.owner)
 }
@@ -96,7 +96,7 @@ pub(crate) fn scope_fields(
     };
     let can_be_full = by.snapshot.scopes == Scopes::Full || before == Some(&Scopes::Full);
     let field = Field::new("scopes", "What it may do", mistakes).hint(html! {
-        "Tick what it needs, and nothing else: whoever finds the key can do no more than that."
+        "Select only what the key needs. If it leaks, it can do no more than that."
         @if some_missing {
             " What cannot be ticked, you do not hold yourself, as you are signed in."
         }
@@ -127,9 +127,9 @@ pub(crate) fn scope_fields(
             details open[typed.full] {
                 summary { "Full access" }
                 (checkbox("full", "yes", typed.full, true, false, &html! {
-                    "Everything that its owner may do, now and later, whatever is ticked above. "
+                    "Everything that its owner may do, now and later, regardless of the scopes above. "
                     strong { "Not recommended: " }
-                    "whoever finds the key can do all of it, too."
+                    "if the key leaks, all of it is exposed."
                 }))
             }
         }
@@ -215,8 +215,8 @@ pub(crate) fn expiry_fields(
         }
     };
     let first_day = |at: UnixMillis| at.to_rfc3339().get(..10).unwrap_or_default().to_owned();
-    let field = Field::new("expires", "How long it works", mistakes).hint(html! {
-        "A key that ends by itself cannot be forgotten. "
+    let field = Field::new("expires", "Expiry", mistakes).hint(html! {
+        "A key with an expiry can't be left active by accident. "
         @if let Some(days) = longest { "Keys of this organization last " (days) " days at most. " }
         @if let Some(at) = by.snapshot.ends_at() {
             "None can last longer than what you are signed in with, which ends on " (time::date(at)) "."
@@ -224,8 +224,8 @@ pub(crate) fn expiry_fields(
     });
     field.group(&html! {
         @match before {
-            Some(Some(at)) => (option("keep", &html! { "As it is: until " (time::date(at)) })),
-            Some(None) => (option("keep", &html! { "As it is: for ever" })),
+            Some(Some(at)) => (option("keep", &html! { "Keep: " (time::date(at)) })),
+            Some(None) => (option("keep", &html! { "Keep: no expiry" })),
             None => {}
         }
         @for days in lives(by, now) {
@@ -236,17 +236,17 @@ pub(crate) fn expiry_fields(
         }
         @if by.snapshot.ends_at().is_some() && by.snapshot.ends_at() == latest {
             @if let Some(at) = latest {
-                (option("end", &html! { "As long as you can give it: until " (time::date(at)) }))
+                (option("end", &html! { "The longest that you can give: " (time::date(at)) }))
             }
         }
         div.check-with {
-            (option("date", &html! { "Until a date, at its beginning (UTC):" }))
-            input type="date" name="date" value=(typed.date) aria-label="Date on which it ends"
+            (option("date", &html! { "On a date (00:00 UTC):" }))
+            input type="date" name="date" value=(typed.date) aria-label="Expiry date"
                 min=(first_day(in_days(1, now))) max=[latest.map(first_day)] data-chooses="date"
                 autofocus[field.is_first()] aria-invalid=[field.invalid()];
         }
         @if latest.is_none() {
-            (option("never", &html! { "For ever, until it is revoked" }))
+            (option("never", &html! { "No expiry" }))
         }
     })
 }

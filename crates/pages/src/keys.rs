@@ -221,16 +221,16 @@ fn nothing(asked: &Asked, cursor: KeyCursor, looked_until: Option<KeyId>) -> Mar
     let searched = !asked.name.is_empty() || !asked.person.is_empty();
     if searched || cursor != KeyCursor::Start || status != "active" {
         let all = asked.address("all", None);
-        return html! { p.card { "No key fits this. " @if status != "all" { a href=(all) { "Look in every status" } } } };
+        return html! { p.card { "No keys match. " @if status != "all" { a href=(all) { "Search in every status" } } } };
     }
     html! {
         div.card {
-            h2 { "There is no key that works yet" }
+            h2 { "No keys yet" }
             p { "A key lets a program, a script or a CI job call the API without a person: " code { "Authorization: Bearer <key>" } "." }
             ul {
-                li { "Make one for each program, and name it after what uses it, so that you know later which to revoke." }
-                li { "Give it only the scopes that this program needs. A key that leaks can do no more than that." }
-                li { "Let it expire. Whoever still needs it then is heard from." }
+                li { "Create one key for each program and name it after that program, so that you know which one to revoke." }
+                li { "Select only the scopes that the program needs. A leaked key can do no more than that." }
+                li { "Set an expiry. If something still uses the key then, you will hear about it." }
             }
         }
     }

@@ -133,9 +133,7 @@ async fn page(
 ) -> Result<Response, Problem> {
     let (owners, now) = (owners(call, session).await?, call.app.clock.now());
     let content = if owners.is_empty() {
-        notice(
-            "The key that you are signed in with is a project's, which can make no others. Sign in with another one.",
-        )
+        notice("You are signed in with a project key, which cannot create other keys. Sign in with another key.")
     } else {
         html! {
             (back("/settings/keys", "API keys"))
@@ -163,7 +161,7 @@ fn recipe_list(recipes: &[Recipe<'_>], by: &Principal, chosen: Option<usize>) ->
     html! {
         section aria-labelledby="recipes" {
             h2 #recipes { "What is it for?" }
-            p.hint { "Choose one, and what it needs is ticked below. Or tick for yourself." }
+            p.hint { "Pick a use case to preselect scopes, or choose them yourself." }
             ul.recipes {
                 @for (index, recipe) in recipes.iter().enumerate().filter(|(_, recipe)| within_reach(recipe)) {
                     li {

@@ -35,8 +35,8 @@ struct Setting {
 const SETTINGS: [Setting; 5] = [
     Setting {
         field: "default_expiry_days",
-        label: "Default expiry of a key, in days",
-        hint: "For keys whose maker chooses none. Empty: they never expire.",
+        label: "Default expiry of keys, in days",
+        hint: "For keys that are created without one. Empty: no expiry.",
         unset: "Never",
         most: MAX_DAYS,
         now: |organization| organization.policy.default_expiry_days,
@@ -44,8 +44,8 @@ const SETTINGS: [Setting; 5] = [
     },
     Setting {
         field: "longest_expiry_days",
-        label: "Longest expiry of a key, in days",
-        hint: "Nobody can make a key that lasts longer. Empty: keys may last for ever.",
+        label: "Longest expiry of keys, in days",
+        hint: "No new key can have a longer one. Empty: no limit.",
         unset: "No limit",
         most: MAX_DAYS,
         now: |organization| organization.policy.longest_expiry_days,
@@ -53,8 +53,8 @@ const SETTINGS: [Setting; 5] = [
     },
     Setting {
         field: "max_keys_per_user",
-        label: "Most personal keys of one person",
-        hint: "Revoked and expired keys do not count. Empty: as many as they like.",
+        label: "Maximum personal keys per person",
+        hint: "Revoked and expired keys don't count. Empty: no limit.",
         unset: "No limit",
         most: MAX_KEYS_PER_USER,
         now: |organization| organization.policy.max_keys_per_user,
@@ -63,8 +63,8 @@ const SETTINGS: [Setting; 5] = [
     Setting {
         field: "audit_retention_days",
         label: "Keep the audit log for, in days",
-        hint: "Counts for what is written from now on. Empty: as long as whoever runs this service says.",
-        unset: "As the service says",
+        hint: "Applies to events from now on. Empty: set by the operator.",
+        unset: "Set by the operator",
         most: MAX_DAYS,
         now: |organization| organization.audit_retention_days,
         change: |change, days| change.audit_retention_days = Some(days),
@@ -72,8 +72,8 @@ const SETTINGS: [Setting; 5] = [
     Setting {
         field: "trace_retention_days",
         label: "Keep traces for, in days",
-        hint: "Empty: as long as whoever runs this service says.",
-        unset: "As the service says",
+        hint: "Empty: set by the operator.",
+        unset: "Set by the operator",
         most: MAX_DAYS,
         now: |organization| organization.trace_retention_days,
         change: |change, days| change.trace_retention_days = Some(days),
@@ -106,7 +106,7 @@ fn show(
             }
             p.hint { "Owners and admins can change these settings." }
         }
-        h2 { "From whoever runs this service" }
+        h2 { "Set by the operator" }
         dl.card {
             dt { "Subscription" }
             dd {
@@ -144,7 +144,7 @@ fn form(organization: &Organization, typed: Option<&Form>, mistakes: &Mistakes) 
                 (Field::new(setting.field, setting.label, mistakes).hint(setting.hint)
                     .number(&value(setting.field, now), setting.most))
             }
-            p.hint { "A new limit counts for keys that are made from now on. Keys that there are stay as they are." }
+            p.hint { "New limits apply to new keys. Existing keys don't change." }
             button { "Save" }
         }
     }

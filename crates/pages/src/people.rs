@@ -81,10 +81,10 @@ async fn show(
     let content = html! {
         (done(call, &[
             ("removed", "The person was removed, and all their keys have ended."),
-            ("taken-back", "The invitation was taken back. Its link opens nothing any more."),
+            ("taken-back", "The invitation was revoked. Its link no longer works."),
         ]))
         @if !administers {
-            p.hint { "You see yourself here. Owners and admins see everybody, and can invite people." }
+            p.hint { "You see only yourself here. Owners and admins see all members and can invite people." }
         }
         (table(&["Person", "Role", "Since", ACTIONS], members.items.iter().map(|member| vec![
             html! { (member.email) @if by.snapshot.user_id == Some(member.user_id) { " " span.badge { "you" } } },
@@ -104,7 +104,7 @@ async fn show(
 fn nobody(call: &Call<'_>, session: &SignedIn) -> Response {
     let content = html! {
         p { "You are signed in with a key that belongs to no person and does not administer the organization, so there \
-             is nobody here whom you may see. Sign in with a personal key to see yourself." }
+             are no people here that you can see. Sign in with a personal key to see yourself." }
     };
     Page::of(call, session, "People", content).response(200)
 }
@@ -140,23 +140,23 @@ fn invite_form(
     mistakes: &Mistakes,
 ) -> Result<Markup, Error> {
     Ok(html! {
-        h2 #invite { "Invite somebody" }
+        h2 #invite { "Invite a person" }
         (mistakes.above(FORM))
         @if !may(session, &MANAGE_MEMBERS) {
             p.hint { "The key that you are signed in with lacks the scope " code { "members:write" } "." }
         } @else if session.principal.snapshot.scopes != Scopes::Full {
             p.hint {
-                "Whoever comes in may do everything that their role allows. You are signed in with a key that may not do \
-                 everything itself, so it cannot let anybody in. Sign in with a key with full access, or by a link."
+                "New members get full access within their role, so inviting needs a session with full access. Sign in with a \
+                 key with full access, or by a link."
             }
         } @else {
             form.card method="post" action=(PEOPLE) aria-labelledby="invite" {
                 (nonce(call)?)
-                (Field::new("email", "Address", mistakes).hint("No mail is sent: you get a link to pass on.")
+                (Field::new("email", "Address", mistakes).hint("No mail is sent. You get a link to pass on.")
                     .text("email", typed.email, true))
                 (Field::new("role", "Role", mistakes).hint(ROLES).select(&roles(session), typed.role))
                 (Field::new("lasts", "The link works for", mistakes).select(&LASTS, typed.lasts))
-                button { "Make the link" }
+                button { "Create invitation" }
             }
         }
     })
@@ -202,7 +202,7 @@ pub(crate) async fn invite(call: &Call<'_>, session: &SignedIn) -> Result<Respon
     {
         Ok((invitation, token)) => Ok(invited(call, session, &invitation, &token)),
         Err(Error::Spent(_)) => {
-            let advice = "take the invitation back and make another.";
+            let advice = "revoke the invitation and create another.";
             Ok(reveal::gone(call, session, advice, PEOPLE, "Go to the people"))
         }
         Err(error) => {
@@ -216,12 +216,12 @@ fn invited(call: &Call<'_>, session: &SignedIn, invitation: &Invitation, token: 
     let link = format!("{}/invitations/{}", call.request.origin, token.expose());
     let content = html! {
         p {
-            "Send this link to " strong { (invitation.email.as_str()) } ". Whoever opens it first comes into "
+            "Send this link to " strong { (invitation.email.as_str()) } ". The first person to open it joins "
             strong { (session.organization.as_str()) } " as " (role_name(invitation.role).to_lowercase())
             ", so send it where only they read it. It works once, until " (time::date(invitation.expires_at)) "."
         }
         (reveal::once("The link", &link, "Copy the link", PEOPLE))
-        p { "If it is lost, take the invitation back and make another." }
+        p { "If you lose it, revoke the invitation and create another." }
     };
     Page { secret: true, ..Page::of(call, session, "Invitation", content) }.response(200)
 }
@@ -265,7 +265,7 @@ fn person(
             dt { "Id" } dd.mono { (member.user_id) }
         }
         @if may(session, &needs::AUDIT) {
-            p { a href={ (AUDIT) "?person=" (member.user_id) } { "What this person did" } }
+            p { a href={ (AUDIT) "?person=" (member.user_id) } { "Activity of this person" } }
         }
         (mistakes.above(FORM))
         @if may(session, &MANAGE_MEMBERS) && below {
@@ -283,10 +283,10 @@ fn person(
         (mistakes.above(LINK))
         @if may(session, &MANAGE_MEMBERS) && below && session.principal.snapshot.scopes == Scopes::Full {
             form.card method="post" action={ (path) "/sign-in-link" } {
-                h2 { "A link to sign in" }
+                h2 { "Sign-in link" }
                 (nonce(call)?)
                 p.hint { "It signs " (member.email) " in here without a key, once, within a quarter of an hour." }
-                button.quiet { "Make a link" }
+                button.quiet { "Create sign-in link" }
             }
         }
         @if may(session, &MEMBERS_WRITE) && below && (own || session.principal.administers().is_ok()) {
@@ -305,7 +305,7 @@ pub(crate) async fn make_link(call: &Call<'_>, session: &SignedIn) -> Result<Res
     let (token, expires_at) = match made {
         Ok(made) => made,
         Err(Error::Spent(_)) => {
-            return Ok(reveal::gone(call, session, "make another.", &path, "Go to the person"));
+            return Ok(reveal::gone(call, session, "create another.", &path, "Go to the person"));
         }
         Err(error) => {
             let mistakes = Mistakes::of(call, session, error, LINK, &[])?;
@@ -315,13 +315,13 @@ pub(crate) async fn make_link(call: &Call<'_>, session: &SignedIn) -> Result<Res
     let link = format!("{}/sign-in/{}", call.request.origin, token.expose());
     let content = html! {
         p {
-            "Send this link to " strong { (member.email) } ". Whoever opens it first is signed in as this person, so \
-             send it where only they read it. It works once, until " (time::date(expires_at)) "."
+            "Send this link to " strong { (member.email) } ". The first person to open it is signed in as this person, so \
+             send it where only they can read it. It works once, until " (time::date(expires_at)) "."
         }
         (reveal::once("The link", &link, "Copy the link", &path))
-        p { "If it is lost, make another." }
+        p { "If you lose it, create another." }
     };
-    Ok(Page { secret: true, ..Page::of(call, session, "A link to sign in", content) }.response(200))
+    Ok(Page { secret: true, ..Page::of(call, session, "Sign-in link", content) }.response(200))
 }
 
 fn leave_or_remove(own: bool) -> &'static str {
@@ -333,7 +333,7 @@ fn force() -> Markup {
     html! {
         label.check {
             input type="checkbox" name="force" value="yes" required;
-            " Do it anyway, even if nobody can make or end keys of this organization any more."
+            " Do it anyway. The organization will have no key that can create or revoke keys."
         }
     }
 }
@@ -349,7 +349,7 @@ fn insisting(
     if !mistakes.refused_with("last_managing_key") {
         return Ok((mistakes, false));
     }
-    let message = "Nobody but this person has a key that can manage the organization's keys. Make one first.";
+    let message = "This person has the only key that can manage the organization's keys. Create another one first.";
     Ok((mistakes.saying(message), true))
 }
 
@@ -418,7 +418,7 @@ async fn removal(
                 li { "their place in every team, and what was shared with them" }
                 li { "open invitations that they made" }
             }
-            p.hint { "Whoever is invited again comes back as somebody new: the keys do not come back." }
+            p.hint { "If you invite them again they join as a new person, without their old keys." }
             @if may_force { (force()) }
             div.bar {
                 button.danger { @if own { "Leave the organization" } @else { "Remove " (member.email) } }

@@ -47,7 +47,7 @@ impl<'a> ProjectFields<'a> {
     }
 
     fn fields(&self, mistakes: &Mistakes) -> Markup {
-        let hint = "Whatever people want to know about it. May be left empty.";
+        let hint = "Optional.";
         html! {
             (mistakes.above(FORM))
             (Field::new("name", "Name", mistakes).text("text", self.name, true))
@@ -73,7 +73,7 @@ async fn show(
     let now = call.app.clock.now();
     let content = html! {
         (done(call, &[("deleted", "The project was deleted, and all its keys have ended.")]))
-        p.hint { "A project's key sees that project and nothing beside it, and works whoever comes and goes." }
+        p.hint { "A project key sees that project only, and keeps working when people leave." }
         @if page.items.is_empty() { p { "There are no projects." } } @else {
             (table(&["Project", "Description", "Made"], page.items.iter().map(|project| vec![
                 html! { a href={ (PROJECTS) "/" (project.id) } { (project.name.as_str()) } },
@@ -86,14 +86,14 @@ async fn show(
         }
         @if may(session, &MANAGE_PROJECTS) {
             form.card method="post" action=(PROJECTS) {
-                h2 { "Make a project" }
+                h2 { "Create a project" }
                 (nonce(call)?)
                 (typed.fields(mistakes))
-                p.hint { "You get its first key, which may do everything in the project. It is shown once." }
-                button { "Make the project" }
+                p.hint { "You get its first key, which has full access to the project. It is shown once." }
+                button { "Create project" }
             }
         } @else {
-            p.hint { "Owners and admins can make projects." }
+            p.hint { "Owners and admins can create projects." }
         }
     };
     Ok(Page::of(call, session, "Projects", content).response(mistakes.status()))

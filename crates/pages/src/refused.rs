@@ -18,12 +18,12 @@ pub(crate) fn problem_page(session: Option<(&SignedIn, &str)>, problem: &Problem
     let (status, _) = problem.status_and_code();
     let (title, text) = match problem {
         Problem::NoSuchPath | Problem::App(Error::NotFound) => {
-            ("Not found", "There is nothing here, or nothing that you may see.".to_owned())
+            ("Not found", "There is nothing here, or you don't have access to it.".to_owned())
         }
-        Problem::MethodNotAllowed(_) => ("Not possible", "This address does not do what was asked of it.".to_owned()),
+        Problem::MethodNotAllowed(_) => ("Not possible", "This page doesn't support that action.".to_owned()),
         Problem::App(Error::Refused(Refusal::MissingScopes(scopes))) => {
             let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
-            let text = "You are signed in with a key that does not hold what this needs";
+            let text = "You are signed in with a key that lacks the scope for this";
             ("Not allowed", format!("{text}: {}. Sign in with another key, or by a link.", scopes.join(", ")))
         }
         problem if status == 403 => ("Not allowed", problem.detail()),
@@ -55,7 +55,7 @@ pub(crate) fn for_admins(call: &Call<'_>, session: &SignedIn) -> Response {
 /// The answer to a form that was not sent by one of these pages.
 pub(crate) fn foreign_form() -> Response {
     let content = html! {
-        p { "This form was not sent by a page of this address, so nothing was done." }
+        p { "This form was sent by another site, so nothing was changed." }
         p { a href="/settings/keys" { "Go to the API keys" } }
     };
     Page { title: "Not allowed", session: None, secret: false, content }.response(403)
@@ -66,13 +66,13 @@ pub(crate) fn needs_tls(request: &Request) -> Response {
     let host = request.origin.trim_start_matches("http://");
     let content = html! {
         p {
-            "This address begins with " code { "http://" } ". What is sent over it can be read on the way, so nobody can \
+            "This address begins with " code { "http://" } ". What is sent over it can be read on the way, so you can't \
              sign in here."
         }
-        p { a.button href={ "https://" (host) (request.path) } { "Go on with https" } }
+        p { a.button href={ "https://" (host) (request.path) } { "Continue with https" } }
         p.hint {
-            "If nothing answers there, whoever runs this service has to give it a certificate. On one's own machine \
-             it works without, as " code { "http://localhost" } "."
+            "If nothing answers there, the operator of this service has to add a certificate. On your own machine \
+             it works without one, at " code { "http://localhost" } "."
         }
     };
     Page { title: "This needs https", session: None, secret: false, content }.response(403)
@@ -85,9 +85,9 @@ pub(crate) async fn no_such_page(_: &Call<'_>) -> Result<Response, Problem> {
 /// The page of a deployment whose configuration is wrong.
 pub(crate) fn misconfigured(request_id: &str) -> Response {
     let content = html! {
-        p { "The configuration of this service is wrong, so it answers nothing until whoever runs it has corrected it." }
+        p { "The configuration of this service is wrong. It will not work until the operator has corrected it." }
         p.hint {
-            "If that is you: the log of the Worker names the variable that is wrong and says what it must be, with the \
+            "If that is you: the Worker's log names the variable that is wrong and says what it must be, with the \
              request " code { (request_id) } "."
         }
     };

@@ -22,7 +22,7 @@ pub(crate) fn page(call: &Call<'_>, session: &SignedIn, created: &Created, title
         (once(key.name.as_str(), text, "Copy the key", &format!("/settings/keys/{}", key.id)))
         section.snippets aria-labelledby="use" {
             h2 #use { "Use it" }
-            p.hint { "Each asks this very server, with the key filled in." }
+            p.hint { "Ready to run: this server's address and the key are filled in." }
             @for (index, snippet) in calls(origin, text).iter().enumerate() { (details("call", index, snippet)) }
         }
         section.snippets aria-labelledby="mcp" {
@@ -38,8 +38,8 @@ pub(crate) fn page(call: &Call<'_>, session: &SignedIn, created: &Created, title
 pub(crate) fn once(label: &str, secret: &str, copy: &str, on: &str) -> Markup {
     html! {
         div.card.wide data-unsaved {
-            p { strong { "This is the only time that it is shown." } " Nobody can show it again, so store it now, in a \
-                 password manager or among the secrets of what will use it." }
+            p { strong { "It is shown only now." } " It can't be shown again, so store it now, in a \
+                 password manager or with the secrets of the program that uses it." }
             label for="key" { (label) }
             div.copy {
                 input.mono #key value=(secret) readonly autocomplete="off" spellcheck="false" autofocus;
@@ -54,7 +54,7 @@ pub(crate) fn once(label: &str, secret: &str, copy: &str, on: &str) -> Markup {
 /// not stored it; `on` and `label` lead to the place where the person can follow it.
 pub(crate) fn gone(call: &Call<'_>, session: &SignedIn, advice: &str, on: &str, label: &str) -> Response {
     let content = html! {
-        p { "This form was sent before, and nothing was done again. What it made was shown then, and cannot be shown once more." }
+        p { "This form was already submitted. The secret was shown once and can't be shown again." }
         p { "If you have not stored it, " (advice) }
         p { a.button href=(on) { (label) } }
     };
@@ -97,7 +97,7 @@ fn calls(origin: &str, key: &str) -> [Snippet; 3] {
         },
         Snippet {
             title: "Python",
-            hint: "With what Python brings along.",
+            hint: "Standard library only.",
             text: format!(
                 "import json\nfrom urllib.request import Request, urlopen\n\n\
                  request = Request(\n    \"{origin}/v1/keys/self\",\n    \

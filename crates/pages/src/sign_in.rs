@@ -55,7 +55,7 @@ fn address(request: &Request) -> String {
 /// A page that asks for itself once more.
 fn again(request: &Request) -> Response {
     let to = address(request);
-    let content = html! { p { a href=(to) { "Go on to the settings" } } };
+    let content = html! { p { a href=(to) { "Continue to the settings" } } };
     let mut response = Page { title: "One moment", session: None, secret: false, content }.response(200);
     response.headers.push(("Refresh".into(), format!("0; url={to}")));
     response
@@ -94,7 +94,7 @@ fn key_form(to: &str, error: Option<&str>, focus: bool) -> Markup {
             input type="hidden" name="to" value=(to);
             label for="key" { "API key" }
             p.hint #key-hint {
-                "One that holds " code { "api-keys:write" } ". You will be able to do here what it can do, until you sign \
+                "A key with " code { "api-keys:write" } ". You will be able to do here what it can do, until you sign \
                  out or it ends. It is not stored in this browser."
             }
             @if let Some(error) = error { p.error #key-error { (error) } }
@@ -103,7 +103,7 @@ fn key_form(to: &str, error: Option<&str>, focus: bool) -> Markup {
                 aria-invalid=[error.map(|_| "true")];
             button { "Sign in" }
         }
-        p.hint { "No key at hand? An owner or admin of your organization can make a link that signs you in." }
+        p.hint { "No key at hand? An owner or admin of your organization can create a link that signs you in." }
     }
 }
 
@@ -162,7 +162,7 @@ fn dead_link() -> Response {
         p { "This link was used before, has expired, or was not copied whole. Ask for another." }
         p { a href="/sign-in" { "Sign in with a key" } }
     };
-    Page { title: "This link opens nothing", session: None, secret: false, content }.response(404)
+    Page { title: "This link doesn't work", session: None, secret: false, content }.response(404)
 }
 
 pub(crate) async fn out(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {

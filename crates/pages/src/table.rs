@@ -14,7 +14,7 @@ pub(crate) fn table(columns: &[&str], rows: impl Iterator<Item = Vec<Markup>>) -
                 tr role="row" {
                     @for column in columns {
                         th role="columnheader" scope="col" {
-                            @if *column == ACTIONS { span.hidden { "What you can do" } } @else { (column) }
+                            @if *column == ACTIONS { span.hidden { "Actions" } } @else { (column) }
                         }
                     }
                 }

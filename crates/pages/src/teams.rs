@@ -48,7 +48,7 @@ async fn show(call: &Call<'_>, session: &SignedIn, name: &str, mistakes: &Mistak
     let content = html! {
         (done(call, &[("deleted", "The team was deleted. Its people are still in the organization.")]))
         p.hint {
-            "Teams say who belongs together, so that something can be shared with all of them at once."
+            "Share data sets and evaluations with all members of a team at once."
             @if session.principal.administers().is_err() { " You see the teams that you are in." }
         }
         @if teams.is_empty() { p { "There are no teams" @if session.principal.administers().is_err() { " that you are in" } "." } }
@@ -63,13 +63,13 @@ async fn show(call: &Call<'_>, session: &SignedIn, name: &str, mistakes: &Mistak
         }
         @if may(session, &MANAGE_MEMBERS) {
             form.card method="post" action=(TEAMS) {
-                h2 { "Make a team" }
+                h2 { "Create a team" }
                 (mistakes.above(FORM))
                 (name_field(name, mistakes))
-                button { "Make the team" }
+                button { "Create team" }
             }
         } @else {
-            p.hint { "Owners and admins can make teams." }
+            p.hint { "Owners and admins can create teams." }
         }
     };
     Ok(Page::of(call, session, "Teams", content).response(mistakes.status()))
@@ -121,16 +121,16 @@ async fn one(
     let content = html! {
         (back(TEAMS, "Teams"))
         (done(call, &[
-            ("made", "The team was made."),
+            ("made", "The team was created."),
             ("renamed", "The team was renamed."),
-            ("added", "The person is in the team."),
-            ("removed", "The person is no longer in the team."),
+            ("added", "The person was added to the team."),
+            ("removed", "The person was removed from the team."),
         ]))
         (in_team(call, &team, &members, &people.items, may))
         @if may {
-            @if outside.is_empty() { p.hint { "Everybody is in this team." } } @else {
+            @if outside.is_empty() { p.hint { "All members are in this team." } } @else {
                 form.card method="post" action={ (path) "/members" } {
-                    h2 { "Add somebody" }
+                    h2 { "Add a person" }
                     (mistakes.above(ADD))
                     (Field::new("user", "Person", mistakes).select(&outside, ""))
                     button { "Add to the team" }
@@ -172,7 +172,7 @@ fn in_team(call: &Call<'_>, team: &Team, members: &[TeamMember], people: &[Membe
     let columns: &[&str] =
         if may { &["Person", "In the team since", ACTIONS] } else { &["Person", "In the team since"] };
     html! {
-        @if members.is_empty() { p { "Nobody is in this team yet." } } @else {
+        @if members.is_empty() { p { "This team has no members yet." } } @else {
             (table(columns, members.iter().map(row)))
         }
     }
@@ -194,7 +194,7 @@ pub(crate) async fn rename(call: &Call<'_>, session: &SignedIn) -> Result<Respon
 pub(crate) async fn add(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let (form, id) = (Form::read(call.request)?, team_id(call)?);
     let mut mistakes = Mistakes::default();
-    let user_id = UserId::parse(form.get("user")).ok_or("choose somebody");
+    let user_id = UserId::parse(form.get("user")).ok_or("choose a person");
     let Some(user_id) = mistakes.read("user", user_id) else {
         return one(call, session, None, &mistakes).await;
     };
@@ -232,7 +232,7 @@ pub(crate) async fn ask_to_delete(call: &Call<'_>, session: &SignedIn) -> Result
         form.card method="post" action={ (path) "/delete" } {
             p {
                 @match members.len() {
-                    0 => "Nobody is in this team.",
+                    0 => "This team has no members.",
                     1 => "One person is in this team, and stays in the organization with all keys.",
                     count => { (count) " people are in this team. They stay in the organization with all their keys." }
                 }
