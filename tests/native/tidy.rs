@@ -319,15 +319,65 @@ fn readme_is_short() {
     assert!(lines <= 200, "README.md has {lines} lines: the rest belongs into docs");
 }
 
+/// The words with which no summary begins: it is a noun phrase or a verb in the third person.
+const WH_WORDS: [&str; 13] =
+    ["How", "If", "Since", "Until", "What", "When", "Where", "Whether", "Which", "Who", "Whom", "Whose", "Why"];
+
+/// The words that are not said of people.
+const GENDERED: [&str; 8] = ["he", "her", "him", "himself", "his", "she", "whoever", "whomever"];
+
+/// The comments of a source, each with its line.
+fn comments(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with("//"))
+}
+
+/// Every Rust file of the code and of the tooling, with its comments.
+fn commented() -> Vec<(String, String)> {
+    let folders = ["crates", "src", "xtask"].map(|folder| Path::new(ROOT).join(folder));
+    let (mut open, mut files) = (Vec::from(folders), Vec::new());
+    while let Some(folder) = open.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push((path.to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    files
+}
+
 #[test]
-fn documents_speak_of_people_as_they() {
-    // The reference says what the code's own documentation says.
-    for (path, text) in documents().iter().filter(|(path, _)| !path.ends_with("/reference.md")) {
+fn summaries_are_noun_phrases_or_verbs() {
+    for (path, text) in commented() {
+        let mut before = "";
+        for line in text.lines().map(str::trim_start) {
+            let doc = |line: &str| ["///", "//!"].into_iter().find(|start| line.starts_with(start));
+            if let (Some(start), true) = (doc(line), doc(before) != doc(line)) {
+                let word = line[start.len()..].split_whitespace().next().unwrap_or_default();
+                assert!(!WH_WORDS.contains(&word), "{path}: {line}");
+            }
+            before = line;
+        }
+    }
+}
+
+#[test]
+fn people_are_they() {
+    let gendered = |text: &str| {
+        let lower = text.to_lowercase();
+        let mut words = lower.split(|character: char| !character.is_alphanumeric());
+        words.find(|word| GENDERED.contains(word)).map(str::to_owned)
+    };
+    for (path, text) in commented() {
+        for (line, comment) in comments(&text) {
+            assert_eq!(gendered(comment), None, "{path}:{}", line + 1);
+        }
+    }
+    let texts = documents().into_iter().chain([("api/openapi.json".to_owned(), read("api/openapi.json"))]);
+    for (path, text) in texts {
         for (number, line) in text.lines().enumerate() {
-            let line = line.to_lowercase();
-            let mut words = line.split(|character: char| !character.is_alphanumeric());
-            let word = words.find(|word| ["he", "him", "his", "whoever"].contains(word));
-            assert_eq!(word, None, "{path}:{}", number + 1);
+            assert_eq!(gendered(line), None, "{path}:{}", number + 1);
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 pub struct Action<'a> {
     /// The permission that the key must have.
     pub permission: &'a Permission,
-    /// How the request's body is read.
+    /// The way in which the body of the request is read.
     pub reading: Reading,
     /// The handler.
     pub handler: &'a Act,

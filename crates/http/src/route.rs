@@ -43,7 +43,7 @@ pub struct Route {
     pub name: RowName,
     /// The access rule, with the handler.
     pub access: Access,
-    /// How the request's body is read.
+    /// The way in which the body of the request is read.
     pub reading: Reading,
     /// The entry in the API's document. The surfaces of other vendors are documented by those vendors.
     pub document: Option<Document>,

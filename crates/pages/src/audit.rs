@@ -175,7 +175,7 @@ fn filters(asked: &Asked, people: Vec<(String, String)>, mistakes: &Mistakes) ->
     actions.extend(ACTIONS.iter().map(|action| ((*action).to_owned(), words(action))));
     let mut persons = vec![(String::new(), "Everybody".to_owned())];
     persons.extend(people);
-    // Whoever has left, and whatever is not known here, is still asked for.
+    // Former members, and values that are not known here, stay in the filter.
     for (options, value) in [(&mut actions, &asked.action), (&mut persons, &asked.person)] {
         if !options.iter().any(|(known, _)| known == value) {
             options.push((value.clone(), value.clone()));

@@ -50,7 +50,7 @@ pub(crate) async fn list(call: &Call<'_>, session: &SignedIn) -> Result<Response
 pub(crate) async fn end(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let id = SessionId::parse(call.param("session")).ok_or(Error::NotFound)?;
     match Sessions::new(call.app).end(&session.principal, id).await {
-        // It has ended, whoever ended it.
+        // It has ended, even if another request ended it.
         Ok(()) | Err(Error::NotFound) => Ok(see_other("/settings/devices")),
         Err(error) => Err(error.into()),
     }

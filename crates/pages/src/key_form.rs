@@ -89,7 +89,7 @@ pub(crate) fn scope_fields(
     let can_give = |scope: &Scope| by.snapshot.scopes.grant(scope) || before.is_some_and(|before| before.grant(scope));
     let some_missing = all.iter().any(|(scope, _)| !can_give(scope));
     let ticked = |scope: &Scope| typed.scopes.iter().any(|typed| typed == scope.as_str());
-    // A wildcard is offered to keep, not to take: whoever wants all ticks all.
+    // A wildcard can be kept, but not added: a person who wants all scopes ticks all.
     let wildcards: Vec<&Scope> = match before {
         Some(Scopes::List(list)) => list.iter().filter(|scope| scope.action() == "*").collect(),
         _ => Vec::new(),

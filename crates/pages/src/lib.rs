@@ -1,5 +1,5 @@
 //! The settings pages: rendered on the server, usable with the keyboard alone and without a script. What they
-//! do they do through the use cases, in the name of whoever is signed in.
+//! do they do through the use cases, for the person who is signed in.
 
 mod access;
 mod assets;

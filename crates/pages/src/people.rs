@@ -229,7 +229,7 @@ fn invited(call: &Call<'_>, session: &SignedIn, invitation: &Invitation, token: 
 pub(crate) async fn take_back(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let id = InvitationId::parse(call.param("invitation")).ok_or(Error::NotFound)?;
     match Invitations::new(call.app).revoke(&session.principal, session.principal.snapshot.organization_id, id).await {
-        // It is gone, whoever took it back.
+        // It is gone, even if another request revoked it.
         Ok(()) | Err(Error::NotFound) => Ok(see_other("/settings/people?done=taken-back")),
         Err(error) => Err(error.into()),
     }

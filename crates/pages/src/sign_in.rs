@@ -62,7 +62,7 @@ fn again(request: &Request) -> Response {
 }
 
 pub(crate) async fn show(call: &Call<'_>) -> Result<Response, Problem> {
-    // Whoever comes from another site may be signed in; see `ask`.
+    // A request from another site may belong to a session; see `ask`.
     if call.request.header("sec-fetch-site") != Some("cross-site") && session::read(call).await?.is_some() {
         return Ok(see_other(START));
     }

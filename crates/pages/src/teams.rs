@@ -216,7 +216,7 @@ pub(crate) async fn take_out(call: &Call<'_>, session: &SignedIn) -> Result<Resp
     let user_id = UserId::parse(call.param("user")).ok_or(Error::NotFound)?;
     match Teams::new(call.app).remove(&session.principal, session.principal.snapshot.organization_id, id, user_id).await
     {
-        // He is out of it, whoever did that.
+        // The person is out of the team, even if another request did that.
         Ok(()) | Err(Error::NotFound) => Ok(see_other(&format!("{TEAMS}/{id}?done=removed"))),
         Err(error) => Err(error.into()),
     }

@@ -13,7 +13,7 @@ use bitting_keys::{
 pub struct Settings {
     /// The language model (`JUDGE_URL`); `None`: there is none.
     pub model: Option<Model>,
-    /// How long traces, runs and what was said of them are kept, in milliseconds (`TRACE_RETENTION_DAYS`);
+    /// The time for which traces, runs and their feedback are kept, in milliseconds (`TRACE_RETENTION_DAYS`);
     /// `None`: for ever.
     pub trace_retention_ms: Option<i64>,
 }
