@@ -1,5 +1,6 @@
 // The few things that every test does: calls with a key, answers as plain values, rows by SQL.
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { OPERATOR_SECRET } from "./harness.mjs";
 
 /** Calls a route. Every answer of the Worker must be JSON that no cache may store, so that is asserted here. */
@@ -20,6 +21,13 @@ export const bootstrap = (app) =>
     key: OPERATOR_SECRET,
     body: { organization: "Acme", email: "owner@acme.example", key_name: "first" },
   });
+
+/** The name in KV of a key's snapshot. It is derived from the digest with the operator's secret. */
+export async function cacheName(app, id) {
+  const [{ digest }] = await rows(app, "SELECT digest FROM keys WHERE id = ?1", id);
+  const key = createHmac("sha256", OPERATOR_SECRET).update("bitting cache: names").digest();
+  return `snapshot:5:${createHmac("sha256", key).update(Buffer.from(digest, "hex")).digest("hex")}`;
+}
 
 /** Makes a key and gives it with its text. */
 export async function create(app, by, fields = {}) {

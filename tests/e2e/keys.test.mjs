@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { assertUnavailable, beginMinute, bootstrap, call, counts, create, rows, verify } from "./client.mjs";
+import { assertUnavailable, beginMinute, bootstrap, cacheName, call, counts, create, rows, verify } from "./client.mjs";
 import { OPERATOR_SECRET, start } from "./harness.mjs";
 
 let app;
@@ -155,13 +155,13 @@ test("KV gets a snapshot after a miss under a fresh feed, with an expiry, and th
   const made = await create(app, owner);
   await beginMinute(app, owner);
   assert.equal((await verify(app, owner, made.key)).json.source, "d1");
-  const [{ digest }] = await rows(app, "SELECT digest FROM keys WHERE id = ?1", made.id);
-  const name = `snapshot:4:${digest}`;
+  const name = await cacheName(app, made.id);
   assert.deepEqual((await app.io()).calls, [`CACHE.get ${name}`, "DB.batch(2)", `CACHE.put ${name}`]);
   const { keys } = await app.kv.list({ prefix: name });
   const lifetime = keys[0].expiration - Date.now() / 1000;
   assert.ok(lifetime > 3600 && lifetime <= 86_400, `${lifetime} s`);
-  assert.equal(JSON.parse(await app.kv.get(name)).snapshot.key_id, made.id);
+  const value = await app.kv.get(name);
+  assert.equal(JSON.parse(value.slice(64)).key_id, made.id, "behind its MAC");
   assert.equal((await verify(app, owner, made.key)).json.source, "memory");
   assert.deepEqual((await app.io()).calls, []);
 });

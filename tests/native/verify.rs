@@ -1,6 +1,19 @@
 //! Verification: where answers come from, what they cost, and how long they may be believed.
 
 use bitting_http::message::Request;
+use bitting_keys::{
+    app::{Principal, verify::Freshness},
+    domain::{
+        cache_seal::CacheSeal,
+        id::BoundTo,
+        key::{Life, Role},
+        key_text::{Digest, KeyText},
+        scope::Scopes,
+        snapshot::Snapshot,
+    },
+    storage::snapshots,
+};
+use futures::executor::block_on;
 use serde_json::{Value, json};
 
 use crate::support::{Io, START, World, problem::assert_problem, request};
@@ -258,8 +271,12 @@ fn kv_that_fails_or_lies_costs_a_read_and_nothing_else() {
         let values = scene.world.cache.values.borrow();
         values.values().find(|value| value.contains("other")).unwrap().clone()
     };
-    let ahead = good.replace("\"seq\":", "\"seq\":-");
-    for lie in ["", "null", "{}", "[", "\0", &good[1..], &other, &ahead] {
+    let (mac, content) = good.split_at(64);
+    let [ahead, behind] = ["\"seq\":9", "\"seq\":-"].map(|seq| good.replace("\"seq\":", seq));
+    let wider = good.replace("datasets:read", "datasets:*");
+    let [zeros, short] = ["0".repeat(64) + content, mac[..62].to_owned() + content];
+    let lies = ["", "null", "{}", "[", "\0", mac, content, &good[1..], &other, &ahead, &behind, &wider, &zeros, &short];
+    for lie in lies {
         scene.world.cache.values.borrow_mut().insert(cache_key.clone(), lie.to_owned());
         let world = scene.isolate();
         let (answer, io) = world.counted(|| world.verify(&scene.owner, &scene.key, &[]));
@@ -272,6 +289,150 @@ fn kv_that_fails_or_lies_costs_a_read_and_nothing_else() {
     scene.assert_valid(&world, "d1", (1, 1, 0));
     assert_eq!(settled(&world), (0, 0, 1));
     scene.assert_valid(&world, "memory", NOTHING);
+}
+
+/// The text of a key that was never created.
+fn invented_key() -> KeyText {
+    KeyText::parse(UNKNOWN).unwrap()
+}
+
+/// The snapshot with which a forger would be the operator: a key and an organization that do not exist, may do
+/// everything, and never change.
+fn operator_snapshot(seq: i64) -> Snapshot {
+    let id = "01900000-0000-7000-8000-00000000f0f0";
+    serde_json::from_value(json!({
+        "seq": seq, "key_id": id, "organization_id": id, "operator": true, "policy": {}, "subscription": "active",
+        "kind": "org", "name": "forged", "scopes": null, "role": "owner", "metadata": {},
+        "life": { "expires_at": null, "disabled_at": null, "revoked_at": null }, "standing": "good",
+    }))
+    .unwrap()
+}
+
+/// The digest of a key's text as this deployment stores it.
+fn digest(world: &World, key: &str) -> Digest {
+    world.app.config.hasher.current(&KeyText::parse(key).unwrap()).0
+}
+
+/// The seal of another deployment, or a guess.
+fn foreign_seal() -> CacheSeal {
+    CacheSeal::new("another-operator-secret-0123456789abcdef").unwrap()
+}
+
+#[test]
+fn forged_snapshot_in_kv_is_read_from_the_database() {
+    for variables in [&[][..], &[("KEY_PEPPER", "0123456789abcdef")]] {
+        let scene = Scene::with_config(variables);
+        let seal = scene.world.app.config.cache_seal.clone().unwrap();
+        let head = scene.world.database.value("SELECT max(seq) FROM changes").as_i64().unwrap();
+        // An invented key, and a customer's own, whose entry the customer finds by watching the names.
+        for (key, code) in [(invented_key().expose(), "invalid_api_key"), (&scene.key, "insufficient_scope")] {
+            let digest = digest(&scene.world, key);
+            for seq in [0, head, head + 1, 1 << 53] {
+                let forged = operator_snapshot(seq);
+                let plain = serde_json::to_string(&forged).unwrap();
+                let enveloped = json!({ "digest": digest.to_hex(), "snapshot": forged }).to_string();
+                let signed = snapshots::to_cache(&foreign_seal(), digest, &forged).unwrap();
+                let elsewhere = snapshots::to_cache(&seal, Digest::of("another key"), &forged).unwrap();
+                for value in [plain, enveloped, signed, elsewhere] {
+                    let names = [
+                        seal.name(digest),
+                        foreign_seal().name(digest),
+                        format!("snapshot:4:{}", digest.to_hex()),
+                        format!("snapshot:5:{}", digest.to_hex()),
+                    ];
+                    scene.world.cache.values.borrow_mut().extend(names.map(|name| (name, value.clone())));
+                    for path in ["/v1/organizations", "/v1/keys"] {
+                        let world = scene.isolate();
+                        let (answer, io) = world.counted(|| world.get(path, key));
+                        assert_eq!((answer.code(), io), (code, (1, 1, 0)), "{value}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn sealed_snapshot_beyond_the_head_of_the_feed_is_not_believed() {
+    let scene = Scene::new();
+    let head = scene.world.database.value("SELECT max(seq) FROM changes").as_i64().unwrap();
+    let seal = scene.world.app.config.cache_seal.clone().unwrap();
+    let digest = digest(&scene.world, UNKNOWN);
+    for (seq, source) in [(head, Some("kv")), (head + 1, None), (1 << 53, None)] {
+        let value = snapshots::to_cache(&seal, digest, &operator_snapshot(seq)).unwrap();
+        scene.world.cache.values.borrow_mut().insert(seal.name(digest), value);
+        assert_eq!(scene.isolate().verify(&scene.owner, UNKNOWN, &[])["source"].as_str(), source, "{seq}");
+    }
+}
+
+#[test]
+fn guard_stops_a_snapshot_that_the_keys_own_row_does_not_confirm() {
+    let scene = Scene::new();
+    let seal = scene.world.app.config.cache_seal.clone().unwrap();
+    let head = scene.world.database.value("SELECT max(seq) FROM changes").as_i64().unwrap();
+    let put = |key: &str, forged: &Snapshot| {
+        let digest = digest(&scene.world, key);
+        let value = snapshots::to_cache(&seal, digest, forged).unwrap();
+        scene.world.cache.values.borrow_mut().insert(seal.name(digest), value);
+    };
+    // Even with the secret, what is not in the database opens nothing there.
+    put(UNKNOWN, &operator_snapshot(head));
+    assert_problem(&scene.isolate().get("/v1/keys", UNKNOWN), 401, "invalid_api_key");
+    let (_, _, stranger) = scene.world.stranger(&scene.owner);
+    scene.execute("UPDATE keys SET role = 'member', scopes = '[\"organization:read\"]' WHERE name = 'handed over'");
+    let narrow = found(&scene.world, &stranger);
+    let forgeries = [
+        Snapshot { scopes: Scopes::Full, ..narrow.clone() },
+        Snapshot { role: Role::Owner, ..narrow.clone() },
+        Snapshot { operator: true, ..narrow.clone() },
+        Snapshot { user_id: None, ..narrow.clone() },
+        Snapshot { organization_id: found(&scene.world, &scene.key).organization_id, ..narrow.clone() },
+        Snapshot { bound_to: Some(BoundTo::new("live_1")), ..narrow.clone() },
+        Snapshot { life: Life { expires_at: Some(START.plus_ms(1)), ..narrow.life }, ..narrow.clone() },
+    ];
+    let guarded = |snapshot: Snapshot| {
+        let principal = Principal { snapshot: snapshot.into(), request_id: String::new(), ip: None, repeatable: None };
+        block_on(scene.world.app.confirm(&principal)).is_ok()
+    };
+    assert!(guarded(narrow));
+    for forged in forgeries {
+        assert!(!guarded(forged.clone()), "{forged:?}");
+    }
+}
+
+/// The snapshot of a key as the database has it.
+fn found(world: &World, key: &str) -> Snapshot {
+    let found = block_on(world.app.find(&KeyText::parse(key).unwrap(), Freshness::Strong)).unwrap().unwrap();
+    (*found.snapshot).clone()
+}
+
+#[test]
+fn without_the_operators_secret_kv_is_neither_read_nor_written() {
+    let scene = Scene::new();
+    scene.fill_cache();
+    let without = scene.world.reconfigured(&[("OPERATOR_SECRET", "")]);
+    assert_eq!(without.get("/v1/scopes", &scene.owner).status, 200);
+    scene.assert_valid(&without, "d1", (1, 0, 0));
+    assert_eq!(settled(&without), NOTHING);
+    scene.assert_valid(&without, "memory", NOTHING);
+    // Another secret does not open what the first has sealed, and fills KV anew.
+    let other = scene.world.reconfigured(&[("OPERATOR_SECRET", "another-operator-secret-0123456789abcdef")]);
+    assert_eq!(other.get("/v1/scopes", &scene.owner).status, 200);
+    scene.assert_valid(&other, "d1", (1, 1, 0));
+    assert_eq!(settled(&other), (0, 0, 1));
+    assert_eq!(scene.cached_snapshots(), 2);
+}
+
+#[test]
+fn names_and_values_in_kv_do_not_tell_the_digest() {
+    for variables in [&[][..], &[("KEY_PEPPER", "0123456789abcdef")]] {
+        let scene = Scene::with_config(variables);
+        scene.fill_cache();
+        let digest = digest(&scene.world, &scene.key).to_hex();
+        for (name, value) in scene.world.cache.values.borrow().iter() {
+            assert!(!name.contains(&digest) && !value.contains(&digest), "{name} {value}");
+        }
+    }
 }
 
 #[test]

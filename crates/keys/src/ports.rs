@@ -77,7 +77,8 @@ pub trait Database {
     fn batch(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Vec<Vec<Row>>, DatabaseError>>;
 }
 
-/// KV: eventually consistent, and trusted for nothing.
+/// KV: eventually consistent, and trusted for nothing. What it returns is opened by
+/// [`crate::domain::cache_seal::CacheSeal`] and judged by the feed.
 pub trait Cache {
     /// Returns the value of a key, or any value that it ever had, or none.
     ///

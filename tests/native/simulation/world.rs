@@ -158,6 +158,14 @@ impl World {
         self.duration(if slow { 5_000 } else { 60 })
     }
 
+    /// What a value of KV becomes if a forger makes its snapshot look younger than it is.
+    fn forged(&self, value: &str) -> String {
+        let (before, rest) = value.split_once("\"seq\":").unwrap();
+        let (seq, after) = rest.split_once(',').unwrap();
+        let seq = seq.parse::<usize>().unwrap() + self.pick(1..20);
+        format!("{before}\"seq\":{seq},{after}")
+    }
+
     fn fails(&self, percent: usize) -> bool {
         self.troubled && self.chance(percent)
     }
@@ -338,7 +346,8 @@ impl Cache for Edge {
                 let kv = world.kv.borrow();
                 let values = kv.get(&key).map_or(&[][..], Vec::as_slice);
                 let any = world.pick(0..values.len() + 1);
-                if world.troubled { values.get(any).cloned() } else { values.last().cloned() }
+                let value = if world.troubled { values.get(any).cloned() } else { values.last().cloned() };
+                value.map(|value| if world.fails(20) { world.forged(&value) } else { value })
             };
             world.sleep(world.delay()).await;
             Ok(value)

@@ -1,6 +1,7 @@
 //! The configuration: variables and secrets of the Worker.
 
 use crate::domain::{
+    cache_seal::CacheSeal,
     catalogue::{Catalogue, is_origin},
     key_text::{Hasher, Pepper, Word},
     time::DAY_MS,
@@ -20,6 +21,8 @@ pub struct Config {
     pub hasher: Hasher,
     /// The secret that authenticates the operator (`OPERATOR_SECRET`); `None` if nobody can act as the operator.
     pub operator_secret: Option<String>,
+    /// The seal on what KV holds, derived from the same secret; `None` if KV is not used.
+    pub cache_seal: Option<CacheSeal>,
     /// The default retention of audit events, in milliseconds (`AUDIT_RETENTION_DAYS`).
     pub audit_retention_ms: i64,
     /// The scopes, and the operator's own routes (`CATALOGUE`, or else the file `catalogue.json`).
@@ -61,6 +64,7 @@ impl Config {
             (Some(_), Some(_)) => return Err("ACCESS_TEAM_DOMAIN must be like `acme.cloudflareaccess.com`".to_owned()),
             _ => return Err("ACCESS_TEAM_DOMAIN and ACCESS_AUDIENCE must both be set, or neither".to_owned()),
         };
+        let operator_secret = variables.secret("OPERATOR_SECRET")?;
         let (from, text) = match variables.get("CATALOGUE") {
             Some(text) => ("CATALOGUE", text),
             None => ("catalogue.json", CATALOGUE.to_owned()),
@@ -70,7 +74,8 @@ impl Config {
                 .ok_or("KEY_BRAND must be a lower-case letter, then lower-case letters and digits, 16 at most")?,
             max_staleness_ms: variables.number("MAX_STALENESS_SECONDS", 5, 0, 300)? * 1000,
             hasher: Hasher { peppers: current.into_iter().chain(previous).collect() },
-            operator_secret: variables.secret("OPERATOR_SECRET")?,
+            cache_seal: operator_secret.as_deref().and_then(CacheSeal::new),
+            operator_secret,
             audit_retention_ms: variables.number("AUDIT_RETENTION_DAYS", 365, 1, 36_500)? * DAY_MS,
             catalogue: Catalogue::parse(&text).map_err(|message| format!("{from}: {message}"))?,
             access,

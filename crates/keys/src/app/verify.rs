@@ -9,6 +9,7 @@ use std::rc::Rc;
 use crate::{
     app::{App, error::Error},
     domain::{
+        cache_seal::CacheSeal,
         feed::{Feed, News},
         key_text::{Digest, KeyText},
         snapshot::Snapshot,
@@ -84,12 +85,14 @@ impl App {
             if self.isolate.is_unknown(digest, self.now(), self.config.max_staleness_ms) {
                 return Ok(None);
             }
-            let cached = self.cached(digest).await;
-            if let Some(found) = cached.and_then(|cached| self.believe(&Rc::new(cached), Source::Kv)) {
-                self.isolate.keep(digest, &found.snapshot);
-                return Ok(Some(found));
+            if let Some(seal) = &self.config.cache_seal {
+                let cached = self.cached(seal, digest).await;
+                if let Some(found) = cached.and_then(|cached| self.believe(&Rc::new(cached), Source::Kv)) {
+                    self.isolate.keep(digest, &found.snapshot);
+                    return Ok(Some(found));
+                }
+                fill_cache = true;
             }
-            fill_cache = true;
         }
         self.find_in_database(key, digest, fill_cache).await
     }
@@ -131,9 +134,9 @@ impl App {
     }
 
     /// Reads a snapshot from KV. A failure only costs a read of the database.
-    async fn cached(&self, digest: Digest) -> Option<Snapshot> {
-        match self.cache.get(snapshots::cache_key(digest)).await {
-            Ok(value) => snapshots::from_cache(digest, &value?),
+    async fn cached(&self, seal: &CacheSeal, digest: Digest) -> Option<Snapshot> {
+        match self.cache.get(seal.name(digest)).await {
+            Ok(value) => snapshots::from_cache(seal, digest, &value?),
             Err(message) => {
                 log::warn!("KV did not answer, so the database is read: {message}");
                 None
@@ -198,12 +201,11 @@ impl App {
 
     /// Writes a snapshot to KV in the background.
     fn fill_cache_behind(&self, digest: Digest, snapshot: &Rc<Snapshot>) {
-        let Some(value) = snapshots::to_cache(digest, snapshot) else {
-            return;
-        };
-        let app = self.clone();
+        let Some(seal) = &self.config.cache_seal else { return };
+        let Some(value) = snapshots::to_cache(seal, digest, snapshot) else { return };
+        let (app, name) = (self.clone(), seal.name(digest));
         self.background.spawn(Box::pin(async move {
-            let put = app.cache.put(snapshots::cache_key(digest), value, snapshots::CACHE_TTL_SECONDS);
+            let put = app.cache.put(name, value, snapshots::CACHE_TTL_SECONDS);
             if let Err(message) = put.await {
                 log::warn!("KV did not store a snapshot, so other isolates read the database: {message}");
             }

@@ -201,6 +201,11 @@ impl Digest {
         Self(Sha256::digest(text).into())
     }
 
+    /// The bytes of this digest.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// This digest in lower-case hexadecimal, as it is stored.
     pub fn to_hex(self) -> String {
         hex::encode(self.0)

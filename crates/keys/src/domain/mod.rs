@@ -4,6 +4,7 @@
 //! randomness come in as arguments. It imports nothing else of the crate.
 
 pub mod audit;
+pub mod cache_seal;
 pub mod catalogue;
 pub mod decision;
 pub mod feed;

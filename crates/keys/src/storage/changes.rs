@@ -2,16 +2,19 @@
 //! schema's triggers write the rows, in the transaction of the change itself.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     domain::{
         feed::PAGE,
         id::{Seq, Subject},
+        key::Role,
+        scope::Scopes,
         snapshot::Snapshot,
     },
     ports::Statement,
     statement,
-    storage::{batch::Query, typed},
+    storage::{batch::Query, json, typed},
 };
 
 /// The newest changes from `since` on, inclusive, so that the answer always contains the head.
@@ -29,21 +32,41 @@ pub fn since(since: Seq) -> Query<Vec<(Seq, Subject)>> {
 }
 
 /// The first statement of every batch that acts for a key. It fails, and the whole batch with it, if anything
-/// behind the snapshot has changed since the snapshot was read, or if the feed no longer reaches back that far.
+/// behind the snapshot has changed since the snapshot was read, if the feed no longer reaches back that far, or if the
+/// key's own row does not say what the snapshot does. A session that was signed in without a key has no such row.
 /// SQLite has no statement that fails on a condition outside a trigger. `abs()` of the least integer is its one
 /// scalar that always fails, with "integer overflow".
 pub fn guard(snapshot: &Snapshot) -> Statement {
+    let role_or_more: Value = Role::ALL.into_iter().filter(|role| *role >= snapshot.role).map(Role::as_str).collect();
+    let scopes = match &snapshot.scopes {
+        Scopes::Full => None,
+        Scopes::List(list) => Some(json(list)),
+    };
+    let keyless = snapshot.session_id.is_some_and(|session_id| session_id.as_key() == snapshot.key_id);
     statement!(
         "SELECT CASE WHEN EXISTS (SELECT 1 FROM changes \
          WHERE subject IN (:key_id, :organization_id, :user_id, :project_id, :session_id) AND seq > :seq) \
          OR (SELECT min(seq) FROM changes) > :seq + 1 \
+         OR NOT (:keyless OR EXISTS (SELECT 1 FROM keys k JOIN organizations o ON o.id = k.organization_id \
+         WHERE k.id = :key_id AND k.organization_id = :organization_id AND o.operator = :operator \
+         AND k.user_id IS :user_id AND k.project_id IS :project_id AND k.bound_to IS :bound_to \
+         AND json(k.scopes) IS :scopes AND k.role IN (SELECT value FROM json_each(:role_or_more)) \
+         AND k.expires_at IS :expires_at AND k.disabled_at IS :disabled_at AND k.revoked_at IS :revoked_at)) \
          THEN abs(-9223372036854775808) ELSE 1 END",
         seq: snapshot.seq,
         key_id: snapshot.key_id,
         organization_id: snapshot.organization_id,
         user_id: snapshot.user_id,
         project_id: snapshot.project_id,
-        session_id: snapshot.session_id
+        session_id: snapshot.session_id,
+        keyless,
+        operator: snapshot.operator,
+        bound_to: snapshot.bound_to,
+        scopes,
+        role_or_more,
+        expires_at: snapshot.life.expires_at,
+        disabled_at: snapshot.life.disabled_at,
+        revoked_at: snapshot.life.revoked_at
     )
 }
 

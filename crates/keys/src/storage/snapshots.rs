@@ -1,10 +1,11 @@
 //! The snapshot of a key: read from the database by its digest, and its format in KV.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{
     domain::{
+        cache_seal::CacheSeal,
         id::{BoundTo, KeyId, OrganizationId, ProjectId, Seq, SessionId, UserId},
         key::{Life, Name, Role},
         key_text::{Digest, KeyKind},
@@ -120,24 +121,12 @@ pub fn by_digest(candidates: &[Digest]) -> Query<Option<SnapshotRow>> {
 /// does. It only keeps KV from filling with unused keys.
 pub const CACHE_TTL_SECONDS: u64 = 24 * 60 * 60;
 
-/// The name of this digest's snapshot in KV. The number is the version of `CacheEntry`.
-pub fn cache_key(digest: Digest) -> String {
-    format!("snapshot:4:{}", digest.to_hex())
-}
-
-#[derive(Serialize, Deserialize)]
-struct CacheEntry<S> {
-    digest: String,
-    snapshot: S,
-}
-
 /// Writes the value for KV.
-pub fn to_cache(digest: Digest, snapshot: &Snapshot) -> Option<String> {
-    serde_json::to_string(&CacheEntry { digest: digest.to_hex(), snapshot }).ok()
+pub fn to_cache(seal: &CacheSeal, digest: Digest, snapshot: &Snapshot) -> Option<String> {
+    Some(seal.seal(digest, &serde_json::to_string(snapshot).ok()?))
 }
 
-/// Reads a value from KV; `None` if it is not a snapshot of this digest.
-pub fn from_cache(digest: Digest, value: &str) -> Option<Snapshot> {
-    let cached: CacheEntry<Snapshot> = serde_json::from_str(value).ok()?;
-    (cached.digest == digest.to_hex()).then_some(cached.snapshot)
+/// Reads a value from KV; `None` if this deployment did not write it for this digest.
+pub fn from_cache(seal: &CacheSeal, digest: Digest, value: &str) -> Option<Snapshot> {
+    serde_json::from_str(seal.open(digest, value)?).ok()
 }
