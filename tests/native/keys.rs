@@ -754,13 +754,13 @@ fn bundle_stands_for_its_scopes_at_that_moment() {
     assert_eq!(
         scopes,
         json!([
+            "api-keys:write",
             "datasets:read",
             "evaluations:read",
             "live-evaluations:read",
             "live-evaluations:execute",
             "results:read",
-            "review:read",
-            "api-keys:write",
+            "review:read"
         ])
     );
     // A catalogue in which the bundle has grown changes no key.

@@ -13,6 +13,7 @@ mod support;
 
 mod audit;
 mod bootstrap;
+mod bounds;
 mod braintrust;
 mod confident;
 mod datasets;

@@ -85,7 +85,7 @@ enum NewKeyKind {
 pub(crate) struct NewKeyBody {
     /// The name of the key.
     name: Name,
-    /// The scopes of the key: scopes, names of bundles, or both.
+    /// The scopes of the key: scopes, names of bundles, or both. They resolve to at most 100 scopes.
     #[schemars(inner(regex(pattern = SCOPE_OR_BUNDLE)))]
     scopes: Vec<String>,
     /// The kind of the key. The default is the kind of the key that sends the request.
@@ -193,7 +193,7 @@ enum StatusName {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
-    /// The maximum number of keys on the page.
+    /// The maximum number of keys on the page. A page also ends when its keys are about 1 MB long.
     #[serde(default)]
     limit: Limit,
     /// The id of the last key on the previous page.
@@ -252,7 +252,7 @@ pub(crate) struct ChangeBody {
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "Name")]
     name: Option<Name>,
-    /// The scopes of the key: scopes, names of bundles, or both.
+    /// The scopes of the key: scopes, names of bundles, or both. They resolve to at most 100 scopes.
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "Vec<String>", inner(regex(pattern = SCOPE_OR_BUNDLE)))]
     scopes: Option<Vec<String>>,

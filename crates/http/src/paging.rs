@@ -1,8 +1,8 @@
 //! Pages of lists: their sizes and cursors.
 
 use bitting_keys::{
-    app::{error::Error, page::Page},
-    domain::{id::KeyId, key_list::KeyCursor},
+    app::error::Error,
+    domain::{id::KeyId, key_list::KeyCursor, page::Page},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ pub type Limit = Whole<0, MAX_LIMIT, DEFAULT_LIMIT>;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PageQuery<T> {
-    /// The maximum number of items on the page.
+    /// The maximum number of items on the page. A page also ends when its items are about 1 MB long.
     #[serde(default)]
     pub limit: Limit,
     /// The id of the last item on the previous page.
@@ -71,6 +71,14 @@ impl<T: Listed> PageBody<T> {
         let next_cursor = outermost(&items).filter(|_| page.has_more).map(Listed::cursor);
         Self { items, has_more: page.has_more, next_cursor }
     }
+}
+
+/// The error of a page that was asked for by its number and is longer than an answer may be. It cannot end early: the
+/// next number would skip the rest.
+pub fn page_too_long() -> Problem {
+    let message =
+        "is too large: these items are too long for one answer; ask for fewer, or go on with `starting_after`";
+    Error::invalid("page_size", message).into()
 }
 
 /// Reads `starting_after` or `ending_before`. The key need not exist any more, because ids are ordered.

@@ -2,12 +2,13 @@
 
 use bitting_http::{call::Call, message::Response, problem::Problem};
 use bitting_keys::{
-    app::{keys::Keys, page::Page as PageOf, sessions::SignedIn},
+    app::{keys::Keys, sessions::SignedIn},
     domain::{
         id::KeyId,
         key::{Key, KeyState},
         key_list::{KeyCursor, KeyFilter, KeyOwner, MAX_LOOKED_THROUGH, StatusFilter},
         key_text::KeyKind,
+        page::Page as PageOf,
         scope::Scopes,
         time::{DAY_MS, UnixMillis},
     },

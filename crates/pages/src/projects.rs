@@ -11,7 +11,7 @@ use bitting_keys::{
     domain::{
         id::ProjectId,
         key::Name,
-        key_list::{KeyCursor, KeyFilter},
+        key_list::KeyFilter,
         project::{Project, ProjectChange},
     },
 };
@@ -227,7 +227,7 @@ async fn keys_of(call: &Call<'_>, session: &SignedIn, project_id: ProjectId) -> 
         return Ok(None);
     }
     let filter = KeyFilter { project_id: Some(project_id), ..KeyFilter::default() };
-    Ok(Some(Keys::new(call.app).list(&session.principal, &filter, KeyCursor::Start, MAX_LIMIT).await?.items.len()))
+    Ok(Some(Keys::new(call.app).list_whole(&session.principal, &filter, MAX_LIMIT).await?.len()))
 }
 
 pub(crate) async fn delete(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {

@@ -23,7 +23,7 @@ use bitting_keys::{
         catalogue::Surface,
         id::{KeyId, OrganizationId, ProjectId},
         key::{Created, Key, KeyChange, KeyState, Name},
-        key_list::{KeyCursor, KeyFilter, KeyRef},
+        key_list::{KeyFilter, KeyRef},
         key_text::KeyKind,
         organization::{self, Organization},
         project::{self, Project},
@@ -213,9 +213,9 @@ pub(crate) async fn list(call: &Call<'_>, principal: &Principal) -> Result<Respo
     }
     let kind = project_id.is_none().then_some(KeyKind::Org);
     let filter = KeyFilter { project_id, kind, ..KeyFilter::default() };
-    let page = Keys::new(call.app).list(principal, &filter, KeyCursor::Start, MAX_LIMIT).await?;
+    let keys = Keys::new(call.app).list_whole(principal, &filter, MAX_LIMIT).await?;
     let now = call.app.clock.now();
-    let keys: Vec<ApiKey<'_>> = page.items.iter().map(|key| ApiKey::new(key, now)).collect();
+    let keys: Vec<ApiKey<'_>> = keys.iter().map(|key| ApiKey::new(key, now)).collect();
     Ok(success(&json!({ "apiKeys": keys })))
 }
 
@@ -388,8 +388,8 @@ impl<'a> ProjectBody<'a> {
 
 /// Lists the projects, the newest first. The vendor's libraries have no pages, so there are at most 1,000.
 pub(crate) async fn list_projects(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
-    let page = Projects::new(call.app).list(principal, principal.snapshot.organization_id, None, MAX_LIMIT).await?;
-    let projects: Vec<ProjectBody<'_>> = page.items.iter().map(ProjectBody::new).collect();
+    let projects = Projects::new(call.app).list_whole(principal, MAX_LIMIT).await?;
+    let projects: Vec<ProjectBody<'_>> = projects.iter().map(ProjectBody::new).collect();
     Ok(success(&json!({ "projects": projects })))
 }
 

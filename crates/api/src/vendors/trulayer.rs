@@ -20,7 +20,7 @@ use bitting_keys::{
         decision::Refusal,
         id::KeyId,
         key::{Created, Key, Name},
-        key_list::{KeyCursor, KeyFilter, KeyRef, StatusFilter},
+        key_list::{KeyFilter, KeyRef, StatusFilter},
         scope::Scopes,
         time::UnixMillis,
     },
@@ -155,9 +155,9 @@ fn revealed(call: &Call<'_>, status: u16, created: &Created) -> Response {
 /// most 1,000.
 pub(crate) async fn list(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     let filter = KeyFilter { status: StatusFilter::All, ..KeyFilter::default() };
-    let page = Keys::new(call.app).list(principal, &filter, KeyCursor::Start, MAX_LIMIT).await?;
+    let keys = Keys::new(call.app).list_whole(principal, &filter, MAX_LIMIT).await?;
     let now = call.app.clock.now();
-    Ok(Response::json(200, &page.items.iter().map(|key| ApiKey::new(key, now)).collect::<Vec<_>>()))
+    Ok(Response::json(200, &keys.iter().map(|key| ApiKey::new(key, now)).collect::<Vec<_>>()))
 }
 
 /// Creates a key and returns its secret once.

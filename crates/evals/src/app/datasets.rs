@@ -3,8 +3,8 @@
 use std::mem;
 
 use bitting_keys::{
-    app::{App, Principal, error::Error, page::Page},
-    domain::{decision::decide, key::Name, time::DAY_MS},
+    app::{App, Principal, error::Error},
+    domain::{decision::decide, key::Name, page::Page, time::DAY_MS},
     storage::{
         self,
         audit::{self, Event},
@@ -89,6 +89,10 @@ pub struct Rows {
     pub permission: AccessLevel,
     /// The rows.
     pub rows: Vec<NumberedRow>,
+    /// True if there are more rows behind these.
+    pub has_more: bool,
+    /// True if rows are missing because the others are as long as a page may be.
+    pub is_cut: bool,
 }
 
 /// Reads rows as they were sent, and puts them into chunks.
@@ -251,9 +255,8 @@ impl Datasets<'_> {
         after: Option<DatasetId>,
         limit: i64,
     ) -> Result<Page<Dataset>, Error> {
-        let part = Part { after, skip: 0, limit: limit + 1 };
-        let found = self.app.query(principal, datasets::list(viewer(principal)?, part)).await?;
-        Ok(Page::of(found, limit))
+        let part = Part { after, skip: 0, limit };
+        self.app.query(principal, datasets::list(viewer(principal)?, part)).await
     }
 
     /// A data set with its first rows.
@@ -271,7 +274,9 @@ impl Datasets<'_> {
     pub async fn rows(&self, principal: &Principal, id: DatasetId, offset: i64, limit: i64) -> Result<Rows, Error> {
         let page = datasets::page(viewer(principal)?, id, offset, limit);
         let (dataset, chunks) = self.read_rows(principal, id, page).await?;
-        Ok(rows(dataset, chunks, |position, _| (offset..offset + limit).contains(&position)))
+        let mut rows = rows(dataset, chunks, |position, _| (offset..offset + limit).contains(&position));
+        rows.has_more = rows.is_cut || offset + limit < rows.dataset.row_count;
+        Ok(rows)
     }
 
     /// The rows of a data set behind this one, at most `limit`.
@@ -285,10 +290,13 @@ impl Datasets<'_> {
         after: i64,
         limit: i64,
     ) -> Result<Rows, Error> {
-        let page = datasets::page_after(viewer(principal)?, id, after, limit);
+        // One row more than the page has tells whether there are more.
+        let page = datasets::page_after(viewer(principal)?, id, after, limit + 1);
         let (dataset, chunks) = self.read_rows(principal, id, page).await?;
         let mut rows = rows(dataset, chunks, |_, row| row > after);
-        rows.rows.truncate(usize::try_from(limit).unwrap_or(0));
+        let limit = usize::try_from(limit).unwrap_or(0);
+        rows.has_more = rows.is_cut || rows.rows.len() > limit;
+        rows.rows.truncate(limit);
         Ok(rows)
     }
 
@@ -338,9 +346,10 @@ impl Datasets<'_> {
         let page = datasets::chunks_after(viewer(principal)?, id, after, MAX_ROWS, EXPORT_CHUNKS);
         let (dataset, chunks) = self.read_rows(principal, id, page).await?;
         let full = count(chunks.len()) == EXPORT_CHUNKS;
+        let last = chunks.iter().rev().find_map(Chunk::last_row);
         let piece = rows(dataset, chunks, |_, row| row > after);
-        let last = piece.rows.last().filter(|_| full).map(|(row, _)| *row);
-        Ok((piece, last))
+        let next = last.filter(|_| full || piece.is_cut);
+        Ok((piece, next))
     }
 
     /// Changes a data set, but for its rows. Two round trips: what is there, and what it becomes.
@@ -505,6 +514,7 @@ impl Datasets<'_> {
 /// Those rows of these chunks that are wanted, by their place among all and their id.
 fn rows(dataset: Permitted<Dataset>, chunks: Vec<Chunk>, wanted: impl Fn(i64, i64) -> bool) -> Rows {
     let Permitted { item: dataset, permission } = dataset;
+    let is_cut = chunks.iter().any(|chunk| chunk.cells.is_none());
     let mut found = Vec::new();
     for chunk in chunks {
         for (position, (row, cells)) in (chunk.rows_before..).zip(chunk.numbered()) {
@@ -513,7 +523,7 @@ fn rows(dataset: Permitted<Dataset>, chunks: Vec<Chunk>, wanted: impl Fn(i64, i6
             }
         }
     }
-    Rows { dataset, permission, rows: found }
+    Rows { dataset, permission, rows: found, has_more: is_cut, is_cut }
 }
 
 /// Adds the statements that store the chunks of an upload; gives the id of the row behind them.

@@ -1,8 +1,8 @@
 //! Evaluations and their variants: made, read, changed, ended.
 
 use bitting_keys::{
-    app::{App, Principal, error::Error, idempotency::Attempt, page::Page},
-    domain::{idempotency::FirstRequest, key::Name},
+    app::{App, Principal, error::Error, idempotency::Attempt},
+    domain::{idempotency::FirstRequest, key::Name, page::Page},
     storage::{
         audit::{self, Event},
         batch::Batch,
@@ -190,9 +190,7 @@ impl Evaluations<'_> {
         base_only: bool,
         part: Part<EvaluationId>,
     ) -> Result<Page<Permitted<Evaluation>>, Error> {
-        let one_more = Part { limit: part.limit + 1, ..part };
-        let found = self.app.query(principal, evaluations::list(viewer(principal)?, base_only, one_more)).await?;
-        Ok(Page::of(found, part.limit))
+        self.app.query(principal, evaluations::list(viewer(principal)?, base_only, part)).await
     }
 
     /// An evaluation.
@@ -253,10 +251,10 @@ impl Evaluations<'_> {
         let viewer = viewer(principal)?;
         let mut batch = Batch::new();
         let base = batch.add(access::permission(viewer, Resource::Evaluation(id)));
-        let variants = batch.add(evaluations::variants(viewer, id, after, limit + 1));
+        let variants = batch.add(evaluations::variants(viewer, id, after, limit));
         let mut results = self.app.guarded(principal, batch).await?;
         results.take(base)?.ok_or(Error::NotFound)?;
-        Ok(Page::of(results.take(variants)?, limit))
+        Ok(results.take(variants)?)
     }
 
     /// Makes a variant: a copy in which this is changed. It belongs to the owner of the base, and is shared as that is.

@@ -1,11 +1,12 @@
 //! Live evaluations: deployed with a key of their own, changed, switched off and on.
 
 use bitting_keys::{
-    app::{App, Principal, error::Error, holding::check_holds, idempotency::Attempt, keys::Keys, page::Page},
+    app::{App, Principal, error::Error, holding::check_holds, idempotency::Attempt, keys::Keys},
     domain::{
         id::{BoundTo, KeyId},
         key::{Created, Key, Life, Name, Role},
         key_text::{KeyKind, KeyText},
+        page::Page,
         scope::{Scope, Scopes},
     },
     storage::{
@@ -183,9 +184,8 @@ impl LiveEvaluations<'_> {
         after: Option<LiveEvaluationId>,
         limit: i64,
     ) -> Result<Page<LiveEvaluation>, Error> {
-        let part = Part { after, skip: 0, limit: limit + 1 };
-        let found = self.app.query(principal, live_evaluations::list(viewer(principal)?, part)).await?;
-        Ok(Page::of(found, limit))
+        let part = Part { after, skip: 0, limit };
+        self.app.query(principal, live_evaluations::list(viewer(principal)?, part)).await
     }
 
     /// One live evaluation.

@@ -2,8 +2,9 @@
 //! who did that and when, so the audit log does not.
 
 use bitting_keys::{
-    app::{App, Principal, error::Error, page::Page},
+    app::{App, Principal, error::Error},
     domain::key::Name,
+    domain::page::Page,
     storage::batch::{Batch, Handle, Results},
 };
 
@@ -45,8 +46,7 @@ impl Reviews<'_> {
         after: Option<ReviewId>,
         limit: i64,
     ) -> Result<Page<ReviewItem>, Error> {
-        let found = self.app.query(principal, review::list(viewer(principal)?, filter, after, limit + 1)).await?;
-        Ok(Page::of(found, limit))
+        self.app.query(principal, review::list(viewer(principal)?, filter, after, limit)).await
     }
 
     /// An item with its run.

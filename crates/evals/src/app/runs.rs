@@ -6,11 +6,12 @@
 //! credit goes back in the batch that says so.
 
 use bitting_keys::{
-    app::{App, Principal, error::Error, page::Page},
+    app::{App, Principal, error::Error},
     domain::{
         feed::{Feed, News},
         id::BoundTo,
         json::{MAX_DEPTH, depth},
+        page::Page,
     },
     storage::{batch::Batch, changes, idempotency},
 };
@@ -173,8 +174,7 @@ impl Runs<'_> {
         after: Option<RunId>,
         limit: i64,
     ) -> Result<Page<Run>, Error> {
-        let found = self.app.query(principal, runs::list(viewer(principal)?, filter, after, limit + 1)).await?;
-        Ok(Page::of(found, limit))
+        self.app.query(principal, runs::list(viewer(principal)?, filter, after, limit)).await
     }
 
     /// One run.

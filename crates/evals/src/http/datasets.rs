@@ -8,7 +8,7 @@ use bitting_http::{
     input,
     message::{Body, NDJSON, Response, Rfc3339},
     operation::Operation,
-    paging::{Listed, PageBody, PageQuery},
+    paging::{Listed, PageBody, PageQuery, page_too_long},
     problem::Problem,
     typed::{InBody, InPath, InQuery, Input, Json, MayRepeat, Output, Whole},
 };
@@ -267,7 +267,7 @@ pub(crate) async fn get(
     principal: &Principal,
     InPath(DatasetPath { dataset_id }): InPath<DatasetPath>,
 ) -> Result<Json<DetailsBody>, Problem> {
-    let Rows { dataset, permission, rows } = Datasets::new(call.app).get(principal, dataset_id).await?;
+    let Rows { dataset, permission, rows, .. } = Datasets::new(call.app).get(principal, dataset_id).await?;
     let (preview_row_ids, preview) = rows.into_iter().unzip();
     Ok(Json(DetailsBody { about: DatasetBody::new(dataset), access: permission, preview, preview_row_ids }))
 }
@@ -398,6 +398,9 @@ pub(crate) struct RowPageBody {
     page_size: i64,
     /// The number of pages.
     total_pages: i64,
+    /// True if there are more rows after these. A page that was requested by a row also ends when its rows are about
+    /// 4 MB long.
+    has_more: bool,
 }
 
 /// Lists the rows of a data set, by page number or after the id of a row.
@@ -419,10 +422,13 @@ pub(crate) async fn list_rows(
             (Some(page), Datasets::new(call.app).rows(principal, dataset_id, (page - 1) * page_size, page_size).await?)
         }
     };
+    if page.is_some() && found.is_cut {
+        return Err(page_too_long());
+    }
     let total = found.dataset.row_count;
     let (row_ids, rows) = found.rows.into_iter().unzip();
     let total_pages = (total + page_size - 1) / page_size;
-    Ok(Json(RowPageBody { rows, row_ids, total, page, page_size, total_pages }))
+    Ok(Json(RowPageBody { rows, row_ids, total, page, page_size, total_pages, has_more: found.has_more }))
 }
 
 /// Rows to be added.

@@ -5,15 +5,16 @@ use bitting_http::{
     deleted::DeletedBody,
     input,
     message::Rfc3339,
-    paging::{Listed, PageBody, PageQuery},
+    paging::{Listed, PageBody, PageQuery, page_too_long},
     problem::Problem,
     typed::{InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, Whole},
 };
 use bitting_keys::{
-    app::{Principal, error::Error, page::Page},
+    app::{Principal, error::Error},
     domain::{
         id::{ProjectId, UserId},
         key::Name,
+        page::Page,
     },
 };
 use schemars::JsonSchema;
@@ -169,6 +170,9 @@ pub(crate) async fn list(
         return Err(Error::invalid("page", message).into());
     }
     let found = Evaluations::new(call.app).list(principal, query.base_only, Part { after, skip, limit }).await?;
+    if page.is_some() && found.has_more && i64::try_from(found.items.len()).is_ok_and(|items| items < limit) {
+        return Err(page_too_long());
+    }
     Ok(Json(EvaluationPageBody::new(found, page, limit)))
 }
 

@@ -119,7 +119,7 @@ pub(crate) struct ListQuery {
     state: Option<ReviewState>,
     /// The live evaluation whose runs they are.
     live_evaluation_id: Option<LiveEvaluationId>,
-    /// The number of items on a page.
+    /// The maximum number of items on the page. A page also ends when its items are about 1 MB long.
     #[serde(default)]
     limit: Limit,
     /// The id of the last item of the page before.

@@ -122,7 +122,7 @@ pub(crate) async fn execute(
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
-    /// The number of runs on a page.
+    /// The maximum number of runs on the page. A page also ends when its runs are about 1 MB long.
     #[serde(default)]
     limit: Limit,
     /// The id of the last run of the page before.

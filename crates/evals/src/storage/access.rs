@@ -129,8 +129,8 @@ impl Table {
         format!("{name}.id = :id{present} AND {condition}")
     }
 
-    /// Selects these columns of a part of the rows that a viewer may see, the newest first. `condition`, with its
-    /// `AND`, must hold for them.
+    /// Selects these columns of a part of the rows that a viewer may see, the newest first, and one row more.
+    /// `condition`, with its `AND`, must hold for them.
     pub(crate) fn list<T: fmt::Display>(
         self,
         columns: &str,
@@ -183,7 +183,7 @@ impl Table {
             "SELECT {columns} FROM {name} WHERE id IN ({ids}) AND organization_id = :organization{listed} \
              ORDER BY id DESC"
         );
-        viewed!(viewer, sql, after, limit: part.limit, skip: part.skip)
+        viewed!(viewer, sql, after, limit: part.limit + 1, skip: part.skip)
     }
 }
 

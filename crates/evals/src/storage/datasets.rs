@@ -4,10 +4,10 @@
 use std::mem;
 
 use bitting_keys::{
-    domain::{id::KeyId, time::UnixMillis},
+    domain::{id::KeyId, page::Page, time::UnixMillis},
     ports::Statement,
     statement,
-    storage::{ToParam, batch::Query, idempotency::SUBJECT, json, json_text},
+    storage::{ToParam, batch::Query, idempotency::SUBJECT, json, json_text_or_null},
 };
 use serde::Deserialize;
 
@@ -24,6 +24,8 @@ use crate::{
 const CHUNK_ROWS: i64 = 100;
 /// About how many bytes of rows stand in one row of `dataset_chunks`. D1 takes 2,000,000.
 const CHUNK_BYTES: usize = 200_000;
+/// The bytes of rows with which a page is full. It ends with the chunk that reaches them.
+const PAGE_BYTES: i64 = 4_000_000;
 /// The most bytes that a chunk may become when its rows are changed.
 const MAX_CHUNK_BYTES: i64 = 1_900_000;
 /// The number of chunks that one statement stores: three parameters each, and D1 binds 100 at most.
@@ -183,8 +185,9 @@ pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<Dataset>> {
 }
 
 /// A part of the data sets that may be seen, the newest first.
-pub(crate) fn list(viewer: Viewer, part: Part<DatasetId>) -> Query<Vec<Dataset>> {
-    Query::rows(DATASETS.list(COLUMNS, "", viewer, part))
+pub(crate) fn list(viewer: Viewer, part: Part<DatasetId>) -> Query<Page<Dataset>> {
+    let list = DATASETS.list(COLUMNS, "", viewer, part);
+    Query::page(list, part.limit, &["name", "description", "columns", "judgments"])
 }
 
 /// Changes a data set that was read as it was at `dataset.updated_at`. Gives it as it is now, or nothing
@@ -354,7 +357,8 @@ pub(crate) fn count_change(id: DatasetId, removes: bool, now: UnixMillis) -> Sta
 
 /// Selects the chunks of a data set that may be seen, from the chunk `start` on, before which `before` rows stand,
 /// until `until` rows have gone by, and of those the chunks with more than `beyond` rows up to their end. It goes from
-/// chunk to chunk, and looks at none behind the last that it needs.
+/// chunk to chunk, and looks at none behind the last that it needs. Chunks that begin where [`PAGE_BYTES`] are full
+/// come without their rows, which are not even read then.
 fn chunks(start: &str, before: &str, until: &str, beyond: &str) -> String {
     format!(
         "WITH RECURSIVE part (place, rows_before, rows_after) AS (\
@@ -364,9 +368,12 @@ fn chunks(start: &str, before: &str, until: &str, beyond: &str) -> String {
          JOIN dataset_chunks ON dataset_id = :id \
          AND first_row = (SELECT min(first_row) FROM dataset_chunks WHERE dataset_id = :id AND first_row > place) \
          WHERE rows_after < {until}) \
-         SELECT place AS first_row, rows_before, \
-         (SELECT cells FROM dataset_chunks WHERE dataset_id = :id AND first_row = place) AS cells \
-         FROM part WHERE rows_after > {beyond} AND EXISTS (SELECT 1 FROM datasets WHERE {})",
+         SELECT place AS first_row, rows_before, CASE WHEN bytes_before < {PAGE_BYTES} THEN \
+         (SELECT cells FROM dataset_chunks WHERE dataset_id = :id AND first_row = place) END AS cells \
+         FROM (SELECT place, rows_before, sum(bytes) OVER (ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before \
+         FROM (SELECT place, rows_before, (SELECT octet_length(cells) FROM dataset_chunks \
+         WHERE dataset_id = :id AND first_row = place) AS bytes FROM part \
+         WHERE rows_after > {beyond} AND EXISTS (SELECT 1 FROM datasets WHERE {})))",
         DATASETS.visible(),
     )
 }
@@ -378,15 +385,21 @@ pub(crate) struct Chunk {
     pub(crate) first_row: i64,
     /// The number of rows that stand before it.
     pub(crate) rows_before: i64,
-    /// Its rows; none where one was removed.
-    #[serde(deserialize_with = "json_text")]
-    pub(crate) cells: Vec<Option<Cells>>,
+    /// Its rows; none where one was removed. `None` if the page had no room for them any more.
+    #[serde(deserialize_with = "json_text_or_null")]
+    pub(crate) cells: Option<Vec<Option<Cells>>>,
 }
 
 impl Chunk {
+    /// The id of its last row, also if that was removed.
+    pub(crate) fn last_row(&self) -> Option<i64> {
+        let rows = i64::try_from(self.cells.as_ref()?.len()).ok()?;
+        Some(self.first_row + rows - 1)
+    }
+
     /// Its rows that are there, with their ids.
     pub(crate) fn numbered(self) -> impl Iterator<Item = (i64, Cells)> {
-        (self.first_row..).zip(self.cells).filter_map(|(row, cells)| Some((row, cells?)))
+        (self.first_row..).zip(self.cells.into_iter().flatten()).filter_map(|(row, cells)| Some((row, cells?)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The table `evaluations`.
 
 use bitting_keys::{
-    domain::{id::KeyId, time::UnixMillis},
+    domain::{id::KeyId, page::Page, time::UnixMillis},
     ports::Statement,
     statement,
     storage::{batch::Query, idempotency::SUBJECT, json},
@@ -19,6 +19,9 @@ use crate::{
 /// The columns of an [`Evaluation`].
 const COLUMNS: &str = "id, organization_id, user_id, project_id, base_id, dataset_id, name, description, config, \
                        draft, created_at, updated_at";
+
+/// The columns that can be long.
+const TEXTS: [&str; 3] = ["name", "description", "config"];
 
 /// The columns of an evaluation as a viewer sees it.
 fn permitted() -> String {
@@ -84,9 +87,9 @@ pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<Evaluation>> {
 }
 
 /// A part of the evaluations that may be seen, the newest first; without variants if `base_only`.
-pub(crate) fn list(viewer: Viewer, base_only: bool, part: Part<EvaluationId>) -> Query<Vec<Permitted<Evaluation>>> {
+pub(crate) fn list(viewer: Viewer, base_only: bool, part: Part<EvaluationId>) -> Query<Page<Permitted<Evaluation>>> {
     let condition = if base_only { " AND base_id IS NULL" } else { "" };
-    Query::rows(EVALUATIONS.list(&permitted(), condition, viewer, part))
+    Query::page(EVALUATIONS.list(&permitted(), condition, viewer, part), part.limit, &TEXTS)
 }
 
 /// A page of those variants of an evaluation that may be seen, the newest first.
@@ -95,14 +98,14 @@ pub(crate) fn variants(
     base_id: EvaluationId,
     after: Option<EvaluationId>,
     limit: i64,
-) -> Query<Vec<Permitted<Evaluation>>> {
+) -> Query<Page<Permitted<Evaluation>>> {
     let sql = format!(
         "SELECT {} FROM evaluations WHERE base_id = :id AND id < coalesce(:after, '~') AND {} \
          ORDER BY id DESC LIMIT :limit",
         permitted(),
         EVALUATIONS.may_see(),
     );
-    Query::rows(viewed!(viewer, sql, id: base_id, after, limit))
+    Query::page(viewed!(viewer, sql, id: base_id, after, limit: limit + 1), limit, &TEXTS)
 }
 
 /// Changes an evaluation that was read as it was at `evaluation.updated_at`. Gives it as it is now, or nothing

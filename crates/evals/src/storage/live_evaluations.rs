@@ -1,7 +1,7 @@
 //! The table `live_evaluations`.
 
 use bitting_keys::{
-    domain::{id::KeyId, json::flag, key::Name, time::UnixMillis},
+    domain::{id::KeyId, json::flag, key::Name, page::Page, time::UnixMillis},
     ports::Statement,
     statement,
     storage::{batch::Query, idempotency::SUBJECT, json_text},
@@ -98,8 +98,9 @@ pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<LiveEvaluation>>
 }
 
 /// A part of the live evaluations that may be seen, the newest first.
-pub(crate) fn list(viewer: Viewer, part: Part<LiveEvaluationId>) -> Query<Vec<LiveEvaluation>> {
-    Query::rows(LIVE_EVALUATIONS.list(COLUMNS, "", viewer, part))
+pub(crate) fn list(viewer: Viewer, part: Part<LiveEvaluationId>) -> Query<Page<LiveEvaluation>> {
+    let list = LIVE_EVALUATIONS.list(COLUMNS, "", viewer, part);
+    Query::page(list, part.limit, &["name", "description", "config"])
 }
 
 /// Changes a live evaluation, if it may be changed, and the evaluation that it takes over may be seen and is no

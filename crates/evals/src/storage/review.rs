@@ -4,11 +4,12 @@ use bitting_keys::{
     domain::{
         id::{KeyId, UserId},
         key::Name,
+        page::Page,
         time::UnixMillis,
     },
     ports::{DatabaseError, Row, Statement},
     statement,
-    storage::{batch::Query, idempotency::SUBJECT, json, json_text, json_text_or_null, typed},
+    storage::{batch::Query, idempotency::SUBJECT, json, json_text, json_text_or_null, page, typed},
 };
 use serde::{Deserialize, Deserializer};
 
@@ -95,7 +96,7 @@ pub(crate) fn list(
     filter: ReviewFilter,
     after: Option<ReviewId>,
     limit: i64,
-) -> Query<Vec<ReviewItem>> {
+) -> Query<Page<ReviewItem>> {
     let Reach { table, condition } = Reach::new(viewer, filter.live_evaluation_id);
     // As with runs: the newest of each live evaluation and of each state, and of all these the newest.
     let sql = format!(
@@ -106,8 +107,10 @@ pub(crate) fn list(
          AND +organization_id = :organization ORDER BY id DESC LIMIT :limit"
     );
     let states = filter.state.map_or_else(|| ReviewState::ALL.to_vec(), |state| vec![state]);
-    let statement = viewed!(viewer, sql, id: filter.live_evaluation_id, after, limit, states: json(&states));
-    Query::new(statement, |rows| Ok(items(rows)?.collect()))
+    let list = viewed!(viewer, sql, id: filter.live_evaluation_id, after, limit: limit + 1, states: json(&states));
+    Query::new(page::bounded(list, limit, &["reason", "notes"]), |rows| {
+        page::read(rows, |rows| Ok(items(rows)?.collect()))
+    })
 }
 
 /// An item with its run.

@@ -3,6 +3,7 @@
 use bitting_keys::{
     domain::{
         id::{KeyId, OrganizationId},
+        page::Page,
         time::UnixMillis,
     },
     ports::Statement,
@@ -162,7 +163,7 @@ pub(crate) fn made(key_id: KeyId, digest: &str) -> Query<Option<Run>> {
 }
 
 /// A page of the runs of live evaluations that may be seen, the newest first.
-pub(crate) fn list(viewer: Viewer, filter: RunFilter, after: Option<RunId>, limit: i64) -> Query<Vec<Run>> {
+pub(crate) fn list(viewer: Viewer, filter: RunFilter, after: Option<RunId>, limit: i64) -> Query<Page<Run>> {
     let Reach { table, condition } = Reach::new(viewer, filter.live_evaluation_id);
     // The newest of each live evaluation and of each end, and of all these the newest. The `+` keeps SQLite from
     // reading all of an organization instead.
@@ -180,5 +181,6 @@ pub(crate) fn list(viewer: Viewer, filter: RunFilter, after: Option<RunId>, limi
     };
     // No id lies behind this one.
     let after = after.map_or_else(|| "run_g".to_owned(), |id| id.to_string());
-    Query::rows(viewed!(viewer, sql, id: filter.live_evaluation_id, after, limit, ends))
+    let list = viewed!(viewer, sql, id: filter.live_evaluation_id, after, limit: limit + 1, ends);
+    Query::page(list, limit, &["inputs", "judgment"])
 }

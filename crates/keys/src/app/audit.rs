@@ -10,10 +10,11 @@ use futures_util::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    app::{App, Principal, error::Error, page::Page},
+    app::{App, Principal, error::Error},
     domain::{
         audit::{AuditEvent, AuditFilter, AuditRecord, REFUSED},
         decision::decide,
+        page::Page,
         person::Member,
     },
     ports::Statement,
@@ -108,8 +109,7 @@ impl AuditLog<'_> {
         limit: i64,
     ) -> Result<Page<AuditRecord>, Error> {
         principal.administers()?;
-        let list = audit::list(principal.snapshot.organization_id, filter, after, limit + 1);
-        Ok(Page::of(self.app.query(principal, list).await?, limit))
+        self.app.query(principal, audit::list(principal.snapshot.organization_id, filter, after, limit)).await
     }
 
     /// Lists events like [`AuditLog::list`], with the names that people need to read them, in one round trip.
@@ -126,14 +126,14 @@ impl AuditLog<'_> {
         principal.administers()?;
         let organization_id = principal.snapshot.organization_id;
         let mut batch = Batch::new();
-        let events = batch.add(audit::list(organization_id, filter, after, limit + 1));
-        let names = batch.add(audit::names(organization_id, filter, after, limit + 1));
+        let events = batch.add(audit::list(organization_id, filter, after, limit));
+        let names = batch.add(audit::names(organization_id, filter, after, limit));
         let people = batch.add(people::list(organization_id, None, None, MAX_PEOPLE));
         let mut results = self.app.guarded(principal, batch).await?;
         Ok(AuditPage {
-            events: Page::of(results.take(events)?, limit),
+            events: results.take(events)?,
             names: results.take(names)?,
-            people: results.take(people)?,
+            people: results.take(people)?.items,
         })
     }
 

@@ -8,7 +8,6 @@ use crate::{
         error::Error,
         idempotency::Attempt,
         keys::Keys,
-        page::Page,
         people::check_vouches,
         sessions::{Client, Sessions, StartedSession},
     },
@@ -19,6 +18,7 @@ use crate::{
         key::{Created, Key, Life, Name, Role},
         key_text::{KeyKind, KeyText},
         organization::Policy,
+        page::Page,
         person::{Email, Invitation},
         scope::Scopes,
         token::InvitationToken,
@@ -138,9 +138,9 @@ impl Invitations<'_> {
     ) -> Result<Page<Invitation>, Error> {
         principal.administers()?;
         let mut batch = Batch::new();
-        let list = batch.add(invitations::list(organization_id, before, limit + 1, self.app.now()));
+        let list = batch.add(invitations::list(organization_id, before, limit, self.app.now()));
         let mut results = self.app.in_organization(principal, organization_id, batch).await?;
-        Ok(Page::of(results.take(list)?, limit))
+        Ok(results.take(list)?)
     }
 
     /// Revokes an invitation.

@@ -19,8 +19,11 @@ use crate::domain::{
     time::UnixMillis,
 };
 
-/// The maximum number of snapshots in memory. At about half a kilobyte each, they take 5 MB of an isolate's 128.
-const MAX_SNAPSHOTS: usize = 10_000;
+/// The maximum size of the snapshots in memory, of an isolate's 128 MB. A key of average length takes about a
+/// kilobyte, the longest about a hundred.
+const MAX_SNAPSHOT_BYTES: usize = 8 * 1024 * 1024;
+/// The bytes that a snapshot takes in the table beside its own.
+const ENTRY_BYTES: usize = 256;
 /// The maximum number of unknown digests in memory.
 const MAX_UNKNOWN: usize = 10_000;
 /// The least time between two KV writes for one key, in milliseconds. However busy the feed is, a snapshot that
@@ -35,6 +38,32 @@ const MAX_USES: usize = 5_000;
 struct SnapshotEntry {
     snapshot: Rc<Snapshot>,
     cached_at: Option<UnixMillis>,
+    bytes: usize,
+}
+
+/// Snapshots by their digests, the least recently used ones first, with the sum of their bytes.
+struct Snapshots {
+    table: LruCache<Digest, SnapshotEntry>,
+    bytes: usize,
+}
+
+impl Snapshots {
+    /// Keeps a snapshot, unless a newer one is there, and evicts others until all fit.
+    fn keep(&mut self, digest: Digest, snapshot: &Rc<Snapshot>) {
+        let before = self.table.get(&digest);
+        if before.is_some_and(|entry| entry.snapshot.seq > snapshot.seq) {
+            return;
+        }
+        let cached_at = before.and_then(|entry| entry.cached_at);
+        let bytes = ENTRY_BYTES + snapshot.memory_bytes();
+        let replaced = self.table.put(digest, SnapshotEntry { snapshot: Rc::clone(snapshot), cached_at, bytes });
+        self.bytes = self.bytes - replaced.map_or(0, |entry| entry.bytes) + bytes;
+        while self.bytes > MAX_SNAPSHOT_BYTES
+            && let Some((_, evicted)) = self.table.pop_lru()
+        {
+            self.bytes -= evicted.bytes;
+        }
+    }
 }
 
 /// The maximum number of refused attempts that one interval writes to the audit log. The rest is counted.
@@ -56,7 +85,7 @@ struct Refusals {
 /// The memory of one isolate. No borrow outlives a method, so none is entry across an await.
 pub struct Isolate {
     feed: RefCell<Feed>,
-    snapshots: RefCell<LruCache<Digest, SnapshotEntry>>,
+    snapshots: RefCell<Snapshots>,
     unknown: RefCell<LruCache<Digest, UnixMillis>>,
     uses: RefCell<HashMap<(KeyId, bool), (UnixMillis, i64)>>,
     uses_written_at: Cell<Option<UnixMillis>>,
@@ -71,7 +100,7 @@ impl Default for Isolate {
         Self {
             feed: RefCell::default(),
             // The tables grow as they fill: an isolate that sees few keys stays small.
-            snapshots: RefCell::new(LruCache::unbounded()),
+            snapshots: RefCell::new(Snapshots { table: LruCache::unbounded(), bytes: 0 }),
             unknown: RefCell::new(LruCache::unbounded()),
             uses: RefCell::default(),
             uses_written_at: Cell::new(None),
@@ -101,30 +130,18 @@ impl Isolate {
 
     /// The snapshot of this digest. It may be stale.
     pub fn snapshot(&self, digest: Digest) -> Option<Rc<Snapshot>> {
-        self.snapshots.borrow_mut().get(&digest).map(|entry| Rc::clone(&entry.snapshot))
+        self.snapshots.borrow_mut().table.get(&digest).map(|entry| Rc::clone(&entry.snapshot))
     }
 
     /// Keeps a snapshot, unless a newer one is there.
     pub fn keep(&self, digest: Digest, snapshot: &Rc<Snapshot>) {
-        let mut snapshots = self.snapshots.borrow_mut();
-        if let Some(entry) = snapshots.get_mut(&digest) {
-            if entry.snapshot.seq <= snapshot.seq {
-                entry.snapshot = Rc::clone(snapshot);
-            }
-            return;
-        }
-        bounded_put(
-            &mut snapshots,
-            MAX_SNAPSHOTS,
-            digest,
-            SnapshotEntry { snapshot: Rc::clone(snapshot), cached_at: None },
-        );
+        self.snapshots.borrow_mut().keep(digest, snapshot);
     }
 
     /// True if this key's snapshot is due to be written to KV. If so, the next interval begins at `now`.
     pub fn claim_cache_write(&self, digest: Digest, now: UnixMillis) -> bool {
         let mut snapshots = self.snapshots.borrow_mut();
-        let Some(entry) = snapshots.get_mut(&digest) else {
+        let Some(entry) = snapshots.table.get_mut(&digest) else {
             return false;
         };
         let due = entry.cached_at.is_none_or(|at| has_elapsed(at, CACHE_WRITE_INTERVAL_MS, now));
@@ -142,7 +159,11 @@ impl Isolate {
 
     /// Remembers that no key has this digest.
     pub fn remember_unknown(&self, digest: Digest, asked_at: UnixMillis) {
-        bounded_put(&mut self.unknown.borrow_mut(), MAX_UNKNOWN, digest, asked_at);
+        let mut unknown = self.unknown.borrow_mut();
+        unknown.put(digest, asked_at);
+        while unknown.len() > MAX_UNKNOWN {
+            unknown.pop_lru();
+        }
     }
 
     /// Counts a use of a key's secret.
@@ -227,10 +248,53 @@ fn has_elapsed(at: UnixMillis, ms: i64, now: UnixMillis) -> bool {
     !(0..ms).contains(&now.ms_since(at))
 }
 
-/// Adds an entry and evicts the least recently used ones beyond the limit.
-fn bounded_put<V>(table: &mut LruCache<Digest, V>, most: usize, digest: Digest, value: V) {
-    table.put(digest, value);
-    while table.len() > most {
-        table.pop_lru();
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Digest, Isolate, MAX_SNAPSHOT_BYTES, Rc, Snapshot};
+
+    /// A snapshot with metadata of about this many bytes as JSON.
+    fn snapshot(seq: i64, metadata_bytes: usize) -> Rc<Snapshot> {
+        let id = "01900000-0000-7000-8000-000000000001";
+        let snapshot = serde_json::from_value(json!({
+            "seq": seq, "key_id": id, "organization_id": id, "operator": false, "policy": {}, "subscription": "active",
+            "kind": "org", "name": "ci", "scopes": [], "role": "owner",
+            "metadata": { "ones": vec![1; metadata_bytes / 2] },
+            "life": { "expires_at": null, "disabled_at": null, "revoked_at": null }, "standing": "good",
+        }));
+        Rc::new(snapshot.unwrap())
+    }
+
+    #[test]
+    fn snapshots_in_memory_are_bounded_by_their_bytes() {
+        let isolate = Isolate::default();
+        let digest = |number: usize| Digest::of(&number.to_string());
+        for number in 0..1_000 {
+            isolate.keep(digest(number), &snapshot(1, 4_000));
+        }
+        let held = (0..1_000).filter(|number| isolate.snapshot(digest(*number)).is_some()).count();
+        assert!((50..500).contains(&held), "{held}");
+        assert!(isolate.snapshot(digest(999)).is_some() && isolate.snapshot(digest(0)).is_none());
+        for number in 0..20_000 {
+            isolate.keep(digest(number), &snapshot(1, 2));
+        }
+        let held = (0..20_000).filter(|number| isolate.snapshot(digest(*number)).is_some()).count();
+        assert!((5_000..20_000).contains(&held), "{held}");
+        assert!(isolate.snapshots.borrow().bytes <= MAX_SNAPSHOT_BYTES);
+    }
+
+    #[test]
+    fn keep_counts_a_replaced_snapshot_once_and_leaves_a_newer_one() {
+        let isolate = Isolate::default();
+        let digest = Digest::of("key");
+        isolate.keep(digest, &snapshot(2, 4_000));
+        isolate.keep(digest, &snapshot(1, 2));
+        assert_eq!(isolate.snapshot(digest).unwrap().seq.0, 2);
+        isolate.keep(digest, &snapshot(3, 2));
+        let bytes = isolate.snapshots.borrow().bytes;
+        let alone = Isolate::default();
+        alone.keep(digest, &snapshot(3, 2));
+        assert_eq!(bytes, alone.snapshots.borrow().bytes);
     }
 }

@@ -10,7 +10,6 @@ use crate::{
         error::Error,
         holding::{check_holds, expires_later},
         idempotency::Attempt,
-        page::Page,
     },
     domain::{
         audit::{AuditEvent, AuditFilter, AuditRecord},
@@ -21,6 +20,7 @@ use crate::{
         key_text::{KeyKind, KeyText, Word},
         key_use::DailyUses,
         organization::Policy,
+        page::Page,
         scope::{Scope, Scopes},
         time::UnixMillis,
     },
@@ -206,9 +206,26 @@ impl Keys<'_> {
         cursor: KeyCursor,
         limit: i64,
     ) -> Result<Page<Key>, Error> {
-        // One item more than the page holds tells whether there are more.
-        let list = keys::list(reach(principal, false)?, filter, cursor, limit + 1, self.app.now());
-        Ok(Page::at(cursor, self.app.query(principal, list).await?, limit))
+        let list = keys::list(reach(principal, false)?, filter, cursor, limit, self.app.now());
+        Ok(self.app.query(principal, list).await?.read_at(cursor))
+    }
+
+    /// Lists keys like [`Keys::list`] for clients that know no pages, without metadata. They are read page by page, so
+    /// that long keys do not fill the memory.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list_whole(&self, principal: &Principal, filter: &KeyFilter, limit: i64) -> Result<Vec<Key>, Error> {
+        let mut keys: Vec<Key> = Vec::new();
+        loop {
+            let cursor = keys.last().map_or(KeyCursor::Start, |key| KeyCursor::After(key.id));
+            let left = limit - i64::try_from(keys.len()).unwrap_or(limit);
+            let page = self.list(principal, filter, cursor, left).await?;
+            keys.extend(page.items.into_iter().map(|key| Key { metadata: Map::new(), ..key }));
+            if !page.has_more || i64::try_from(keys.len()).is_ok_and(|listed| listed >= limit) {
+                return Ok(keys);
+            }
+        }
     }
 
     /// Lists keys like [`Keys::list`], each with the name that people know its owner by. Only as many keys as one
@@ -225,10 +242,10 @@ impl Keys<'_> {
     ) -> Result<(Page<(Key, KeyOwner)>, Option<KeyId>), Error> {
         let reach = reach(principal, false)?;
         let mut batch = Batch::new();
-        let owned = batch.add(keys::list_owned(reach, filter, cursor, limit + 1, self.app.now()));
+        let owned = batch.add(keys::list_owned(reach, filter, cursor, limit, self.app.now()));
         let looked_until = batch.add(keys::looked_until(reach, filter, cursor));
         let mut results = self.app.guarded(principal, batch).await?;
-        Ok((Page::at(cursor, results.take(owned)?, limit), results.take(looked_until)?))
+        Ok((results.take(owned)?.read_at(cursor), results.take(looked_until)?))
     }
 
     /// Changes a key that was read as `before`.
@@ -338,16 +355,16 @@ impl Keys<'_> {
         let mut batch = Batch::new();
         let key = batch.add(keys::list_owned(reach, &this, KeyCursor::Start, 1, now));
         let days = batch.add(key_uses::daily(id, now));
-        let events = batch.add(audit::list(organization_id, &of_key, after, limit + 1));
+        let events = batch.add(audit::list(organization_id, &of_key, after, limit));
         let names = principal.administers().is_ok();
-        let names = names.then(|| batch.add(audit::names(organization_id, &of_key, after, limit + 1)));
+        let names = names.then(|| batch.add(audit::names(organization_id, &of_key, after, limit)));
         let mut results = self.app.guarded(principal, batch).await?;
-        let (key, owner) = results.take(key)?.pop().ok_or(Error::NotFound)?;
+        let (key, owner) = results.take(key)?.items.pop().ok_or(Error::NotFound)?;
         Ok(History {
             key,
             owner,
             days: results.take(days)?,
-            events: Page::of(results.take(events)?, limit),
+            events: results.take(events)?,
             names: names.map(|names| results.take(names)).transpose()?.unwrap_or_default(),
         })
     }
@@ -363,8 +380,8 @@ impl Keys<'_> {
         after: Option<i64>,
         limit: i64,
     ) -> Result<Page<AuditRecord>, Error> {
-        let list = audit::list(principal.snapshot.organization_id, &events_of(id), after, limit + 1);
-        Ok(Page::of(self.query_key(principal, id, list).await?, limit))
+        let list = audit::list(principal.snapshot.organization_id, &events_of(id), after, limit);
+        self.query_key(principal, id, list).await
     }
 
     /// Runs a query about a key that the caller may see.

@@ -12,7 +12,6 @@ pub mod invitations;
 pub mod isolate;
 pub mod keys;
 pub mod organizations;
-pub mod page;
 pub mod people;
 pub mod projects;
 pub mod rotation;

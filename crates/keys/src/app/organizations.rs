@@ -3,13 +3,14 @@
 use serde_json::{Map, json};
 
 use crate::{
-    app::{App, Principal, error::Error, holding::check_holds, keys::Keys, page::Page},
+    app::{App, Principal, error::Error, holding::check_holds, keys::Keys},
     domain::{
         audit::{Actor, AuditEvent},
         id::{KeyId, OrganizationId, UserId},
         key::{Created, Key, Life, Name, Role},
         key_text::{KeyKind, KeyText},
         organization::{Organization, OrganizationChange, Policy, Subscription},
+        page::Page,
         person::Email,
         scope::Scopes,
     },
@@ -102,12 +103,13 @@ impl Organizations<'_> {
         limit: i64,
     ) -> Result<Page<Organization>, Error> {
         if operates(principal) {
-            return Ok(Page::of(self.app.query(principal, organizations::list(before, limit + 1)).await?, limit));
+            return self.app.query(principal, organizations::list(before, limit)).await;
         }
         let own = self.app.query(principal, organizations::get(principal.snapshot.organization_id)).await?;
         let mut items = Vec::from_iter(own);
         items.retain(|organization| before.is_none_or(|before| organization.id < before));
-        Ok(Page::of(items, limit))
+        items.truncate(usize::try_from(limit).unwrap_or(0));
+        Ok(Page { items, has_more: false })
     }
 
     /// Returns one organization.

@@ -3,11 +3,12 @@
 use serde_json::json;
 
 use crate::{
-    app::{App, Principal, error::Error, holding::check_holds, page::Page},
+    app::{App, Principal, error::Error, holding::check_holds},
     domain::{
         audit::AuditEvent,
         id::{OrganizationId, UserId},
         key::Role,
+        page::Page,
         person::{Member, RoleRemoval},
         scope::Scopes,
     },
@@ -73,9 +74,9 @@ impl People<'_> {
         limit: i64,
     ) -> Result<Page<Member>, Error> {
         let mut batch = Batch::new();
-        let members = batch.add(people::list(organization_id, visible_user(principal)?, before, limit + 1));
+        let members = batch.add(people::list(organization_id, visible_user(principal)?, before, limit));
         let mut results = self.app.in_organization(principal, organization_id, batch).await?;
-        Ok(Page::of(results.take(members)?, limit))
+        Ok(results.take(members)?)
     }
 
     /// Returns one member.

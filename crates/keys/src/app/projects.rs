@@ -8,18 +8,21 @@ use crate::{
         error::Error,
         keys::{Keys, NewKey},
         organizations::Organizations,
-        page::Page,
     },
     domain::{
         audit::AuditEvent,
         id::{OrganizationId, ProjectId},
         key::{Created, Name},
         key_text::KeyKind,
+        page::Page,
         project::{Project, ProjectChange},
         time::UnixMillis,
     },
     storage::{batch::Batch, organizations, projects},
 };
+
+/// The maximum length of a project's description, in characters.
+const MAX_DESCRIPTION_CHARS: usize = 2_000;
 
 /// The use cases of projects.
 pub struct Projects<'a> {
@@ -46,6 +49,7 @@ impl Projects<'_> {
         description: Option<String>,
     ) -> Result<(Project, Created), Error> {
         principal.administers()?;
+        check_description(description.as_deref())?;
         // The caller's snapshot contains only the policy of its own organization. Another's is read first. It
         // cannot disappear before the project is created: nothing deletes an organization.
         let policy = if organization_id == principal.snapshot.organization_id {
@@ -98,9 +102,27 @@ impl Projects<'_> {
     ) -> Result<Page<Project>, Error> {
         let mut batch = Batch::new();
         let exists = batch.add(organizations::exists(organization_id));
-        let list = batch.add(projects::list(organization_id, principal.snapshot.project_id, before, limit + 1));
+        let list = batch.add(projects::list(organization_id, principal.snapshot.project_id, before, limit));
         let mut results = self.app.guarded(principal, batch).await?;
-        if results.take(exists)? { Ok(Page::of(results.take(list)?, limit)) } else { Err(Error::NotFound) }
+        if results.take(exists)? { Ok(results.take(list)?) } else { Err(Error::NotFound) }
+    }
+
+    /// Lists the projects of the caller's organization, newest first, at most `limit`, for clients that know no pages.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list_whole(&self, principal: &Principal, limit: i64) -> Result<Vec<Project>, Error> {
+        let organization_id = principal.snapshot.organization_id;
+        let mut projects: Vec<Project> = Vec::new();
+        loop {
+            let left = limit - i64::try_from(projects.len()).unwrap_or(limit);
+            let before = projects.last().map(|project| project.id);
+            let page = self.list(principal, organization_id, before, left).await?;
+            projects.extend(page.items);
+            if !page.has_more || i64::try_from(projects.len()).is_ok_and(|listed| listed >= limit) {
+                return Ok(projects);
+            }
+        }
     }
 
     /// Returns one project.
@@ -131,6 +153,7 @@ impl Projects<'_> {
         change: &ProjectChange,
     ) -> Result<Project, Error> {
         principal.administers()?;
+        check_description(change.description.as_ref().and_then(Option::as_deref))?;
         let updated = AuditEvent::new(organization_id, id, "project.updated", json!(change), self.app.now());
         let mut batch = Batch::new();
         let project = batch.add(projects::update(organization_id, id, change));
@@ -158,4 +181,13 @@ impl Projects<'_> {
         let project = self.app.guarded(principal, batch).await?.take(project)?.ok_or(Error::NotFound)?;
         Ok((project, now))
     }
+}
+
+/// Checks the length of a project's description.
+fn check_description(description: Option<&str>) -> Result<(), Error> {
+    if description.is_some_and(|description| description.chars().count() > MAX_DESCRIPTION_CHARS) {
+        let message = format!("must have at most {MAX_DESCRIPTION_CHARS} characters");
+        return Err(Error::invalid("description", message));
+    }
+    Ok(())
 }

@@ -3,11 +3,12 @@
 use serde_json::json;
 
 use crate::{
-    app::{App, Principal, error::Error, page::Page, people::visible_user},
+    app::{App, Principal, error::Error, people::visible_user},
     domain::{
         audit::AuditEvent,
         id::{OrganizationId, TeamId, UserId},
         key::Name,
+        page::Page,
         person::{Team, TeamMember},
     },
     storage::{batch::Batch, people, teams},
@@ -78,9 +79,9 @@ impl Teams<'_> {
         limit: i64,
     ) -> Result<Page<Team>, Error> {
         let mut batch = Batch::new();
-        let teams = batch.add(teams::list(organization_id, visible_user(principal)?, before, limit + 1));
+        let teams = batch.add(teams::list(organization_id, visible_user(principal)?, before, limit));
         let mut results = self.app.in_organization(principal, organization_id, batch).await?;
-        Ok(Page::of(results.take(teams)?, limit))
+        Ok(results.take(teams)?)
     }
 
     /// Returns one team and its members.

@@ -23,6 +23,9 @@ const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 const DEFAULT_TIMEOUT_SECONDS: u32 = 30;
 const MAX_TIMEOUT_SECONDS: u32 = 300;
 
+/// The maximum number of a key's scopes.
+pub const MAX_SCOPES: usize = 100;
+
 /// The catalogue, checked.
 pub struct Catalogue {
     /// The surfaces that are served, without duplicates.
@@ -219,24 +222,29 @@ impl Catalogue {
         })
     }
 
-    /// Resolves a list of scopes and names of bundles to scopes.
+    /// Resolves a list of scopes and names of bundles to scopes: each once, in the order of the catalogue, at most
+    /// [`MAX_SCOPES`].
     ///
     /// # Errors
     /// The index of the wrong entry, and a message.
     pub fn expand(&self, entries: &[String]) -> Result<Scopes, (usize, String)> {
-        let mut list = Vec::new();
+        let mut list: Vec<Scope> = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
             let at_entry = |message: String| (index, message);
             if entry.contains(':') {
                 let scope = Scope::try_from(entry.clone()).map_err(at_entry)?;
                 self.check(&scope).map_err(at_entry)?;
-                list.push(scope);
+                if !list.contains(&scope) {
+                    list.push(scope);
+                }
+                check_count(&list).map_err(at_entry)?;
                 continue;
             }
             match self.bundles.iter().find(|(name, _)| name == entry) {
                 Some((_, Scopes::List(scopes))) => {
                     let new: Vec<Scope> = scopes.iter().filter(|scope| !list.contains(*scope)).cloned().collect();
                     list.extend(new);
+                    check_count(&list).map_err(at_entry)?;
                 }
                 Some((_, Scopes::Full)) if entries.len() == 1 => return Ok(Scopes::Full),
                 Some((name, Scopes::Full)) => {
@@ -252,7 +260,15 @@ impl Catalogue {
                 }
             }
         }
+        list.sort_by_key(|scope| self.place(scope));
         Ok(Scopes::List(list))
+    }
+
+    /// The place of a scope in the catalogue: that of its resource, then that of its action, the wildcard first.
+    fn place(&self, scope: &Scope) -> Option<(usize, Option<usize>)> {
+        let resource = self.resources.iter().position(|(resource, _)| resource == scope.resource())?;
+        let (_, actions) = self.resources.get(resource)?;
+        Some((resource, actions.0.iter().position(|(action, _)| action == scope.action())))
     }
 
     /// The operator's routes at a path: those of the most specific template that matches it.
@@ -317,6 +333,7 @@ impl Catalogue {
                 list.push(scope);
             }
         }
+        check_count(&list)?;
         Ok(Scopes::List(list))
     }
 
@@ -456,11 +473,21 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
     }
 }
 
+/// Checks the number of a key's scopes.
+fn check_count(list: &[Scope]) -> Result<(), String> {
+    if list.len() <= MAX_SCOPES {
+        return Ok(());
+    }
+    Err(format!(
+        "makes more than {MAX_SCOPES} scopes, the most that a key can have; use wildcards such as `datasets:*`"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::{Map, Value, json};
 
-    use super::{Catalogue, Scope, Scopes};
+    use super::{Catalogue, MAX_SCOPES, Scope, Scopes};
 
     const FILE: &str = include_str!("../../../../catalogue.json");
 
@@ -495,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn expand_puts_the_scopes_of_a_bundle_in_the_place_of_its_name() {
+    fn expand_gives_each_scope_once_in_the_order_of_the_catalogue() {
         let catalogue = Catalogue::parse(FILE).unwrap();
         let expand = |entries: &[&str]| {
             let entries: Vec<String> = entries.iter().map(|entry| (*entry).to_owned()).collect();
@@ -505,6 +532,12 @@ mod tests {
         assert_eq!(expand(&["query_only"]), Ok(Scopes::List(catalogue.reading().collect())));
         let Ok(Scopes::List(list)) = expand(&["datasets:read", "mcp", "mcp"]) else { panic!("no list") };
         assert_eq!(list.len(), 6);
+        let Ok(Scopes::List(list)) = expand(&["review:read", "audit:*", "api-keys:write", "api-keys:*", "audit:*"])
+        else {
+            panic!("no list")
+        };
+        let list: Vec<&str> = list.iter().map(Scope::as_str).collect();
+        assert_eq!(list, ["api-keys:*", "api-keys:write", "audit:*", "review:read"]);
         for (entries, index, says) in [
             (&["mcp", "full"][..], 1, "the only entry"),
             (&["full", "full"], 0, "the only entry"),
@@ -516,6 +549,18 @@ mod tests {
             let (at, message) = expand(entries).unwrap_err();
             assert!(at == index && message.contains(says), "{entries:?}: {at}: {message}");
         }
+    }
+
+    #[test]
+    fn expand_refuses_more_scopes_than_a_key_can_have() {
+        let actions = (0..=MAX_SCOPES).map(|action| (format!("a{action}"), json!("A"))).collect::<Map<_, _>>();
+        let catalogue = with("/resources/many", Value::Object(actions)).unwrap();
+        let entries: Vec<String> = (0..=MAX_SCOPES).map(|action| format!("many:a{action}")).collect();
+        assert!(catalogue.expand(&entries[1..]).is_ok());
+        let (index, message) = catalogue.expand(&entries).unwrap_err();
+        assert!(index == MAX_SCOPES && message.contains("more than 100 scopes"), "{index}: {message}");
+        let repeated: Vec<String> = (0..10_000).map(|_| "many:*".to_owned()).collect();
+        assert_eq!(catalogue.expand(&repeated), Ok(Scopes::List(vec![Scope::named("many:*")])));
     }
 
     #[test]

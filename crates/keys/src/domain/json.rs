@@ -4,7 +4,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{self, DeserializeOwned},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The maximum nesting of objects and arrays. JSON readers have such a limit, and one value must not make a whole
 /// list unreadable.
@@ -17,6 +17,22 @@ pub fn depth(value: &Value) -> usize {
         Value::Object(values) => 1 + values.values().map(depth).max().unwrap_or(0),
         _ => 0,
     }
+}
+
+/// About how many bytes of memory a value takes beside itself.
+pub fn heap_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(|value| size_of::<Value>() + heap_bytes(value)).sum(),
+        Value::Object(values) => object_heap_bytes(values),
+        _ => 0,
+    }
+}
+
+/// About how many bytes of memory an object takes beside itself. The nodes of its tree are half full at least.
+pub fn object_heap_bytes(values: &Map<String, Value>) -> usize {
+    let entry = 2 * (size_of::<String>() + size_of::<Value>());
+    values.iter().map(|(name, value)| entry + name.len() + heap_bytes(value)).sum()
 }
 
 /// The same value with every number in one form, so that values are equal if JSON treats them as the same: `1.0`

@@ -18,6 +18,7 @@ pub mod key_list;
 pub mod key_text;
 pub mod key_use;
 pub mod organization;
+pub mod page;
 pub mod person;
 pub mod project;
 pub mod schema;

@@ -8,10 +8,11 @@ use serde_json::{Map, Value};
 
 use crate::domain::{
     id::{BoundTo, KeyId, OrganizationId, ProjectId, Seq, SessionId, Subject, UserId},
+    json::object_heap_bytes,
     key::{Life, Name, Role},
     key_text::KeyKind,
     organization::{Policy, Subscription},
-    scope::Scopes,
+    scope::{Scope, Scopes},
     time::UnixMillis,
 };
 
@@ -75,6 +76,15 @@ impl Snapshot {
     /// The instant at which the presented secret ends, by the key's expiry or by a rotation.
     pub fn ends_at(&self) -> Option<UnixMillis> {
         self.life.expires_at.into_iter().chain(self.outgoing_until).min()
+    }
+
+    /// About how many bytes of memory the snapshot takes.
+    pub fn memory_bytes(&self) -> usize {
+        let scopes = match &self.scopes {
+            Scopes::Full => 0,
+            Scopes::List(list) => list.iter().map(|scope| size_of::<Scope>() + scope.as_str().len()).sum(),
+        };
+        size_of::<Self>() + self.name.as_str().len() + scopes + object_heap_bytes(&self.metadata)
     }
 
     /// The subjects whose change makes this snapshot stale.

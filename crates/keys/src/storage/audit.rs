@@ -11,6 +11,7 @@ use crate::{
     domain::{
         audit::{Actor, AuditEvent, AuditFilter, AuditRecord, REFUSED},
         id::OrganizationId,
+        page::Page,
     },
     ports::Statement,
     statement,
@@ -75,9 +76,9 @@ pub fn list(
     filter: &AuditFilter,
     after: Option<i64>,
     limit: i64,
-) -> Query<Vec<AuditRecord>> {
+) -> Query<Page<AuditRecord>> {
     let (conditions, sql) = select(organization_id, filter, after, limit);
-    Query::rows(conditions.statement(&sql))
+    Query::page(conditions.statement(&sql), limit, &["details"])
 }
 
 /// The names, by id, of the organization's keys, people, teams and projects in the events of the same [`list`]. A
@@ -136,7 +137,7 @@ fn select(
     let behind =
         "(at, id) < (SELECT at, id FROM audit_events WHERE id = :after AND organization_id = :organization_id)";
     conditions.and_if(behind, "after", after);
-    conditions.with("limit", limit);
+    conditions.with("limit", limit + 1);
     let sql = format!(
         "SELECT id, subject, action, actor_kind, actor_id, actor_user_id, actor_session_id, ip, request_id, details, \
          refusal, at FROM audit_events WHERE {} ORDER BY at DESC, id DESC LIMIT :limit",

@@ -8,6 +8,7 @@ use crate::{
         key::Name,
         key_text::Digest,
         organization::Policy,
+        page::Page,
         person::Invitation,
         time::UnixMillis,
     },
@@ -55,12 +56,12 @@ pub fn list(
     before: Option<InvitationId>,
     limit: i64,
     now: UnixMillis,
-) -> Query<Vec<Invitation>> {
+) -> Query<Page<Invitation>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM invitations WHERE organization_id = :organization_id AND id < coalesce(:before, '~') \
          AND expires_at > :now ORDER BY id DESC LIMIT :limit"
     );
-    Query::rows(statement!(sql, organization_id, before, limit, now))
+    Query::page(statement!(sql, organization_id, before, limit: limit + 1, now), limit, &["email"])
 }
 
 /// The invitation that the caller created under an Idempotency-Key, with the digest of its token.

@@ -9,13 +9,14 @@ use crate::{
         key::{Key, KeyChange, KeyState, Life, Name, NewSecret, Role, Rotation},
         key_list::{KeyCursor, KeyFilter, KeyOwner, KeyReach, KeyRef, MAX_LOOKED_THROUGH, StatusFilter},
         key_text::{Digest, KeyKind, Preview},
+        page::Page,
         scope::Scopes,
         time::UnixMillis,
     },
     ports::{DatabaseError, Row, Statement},
     statement,
     storage::{
-        Conditions, audit::keep_until, batch::Query, idempotency::SUBJECT, json_text, json_text_or_null, typed,
+        Conditions, audit::keep_until, batch::Query, idempotency::SUBJECT, json_text, json_text_or_null, page, typed,
         typed_pairs,
     },
 };
@@ -24,6 +25,9 @@ use crate::{
 const COLUMNS: &str = "id, number, organization_id, user_id, project_id, bound_to, kind, stem, start, \
     last4, name, scopes, role, metadata, expires_at, disabled_at, revoked_at, created_at, created_by, updated_at, \
     last_used_at, rotates_at, outgoing_start, outgoing_last4, outgoing_last_used_at, outgoing_uses";
+
+/// The columns that can be long.
+const TEXTS: [&str; 3] = ["name", "scopes", "metadata"];
 
 /// The condition of a [`KeyReach`].
 const WITHIN_REACH: &str = "organization_id = :organization_id AND (:user_id IS NULL OR user_id = :user_id) \
@@ -210,13 +214,13 @@ fn order(cursor: KeyCursor) -> &'static str {
 /// A page of the keys within reach, newest first. With [`KeyCursor::Before`] it is oldest first, so that the page
 /// touches the cursor. Only the conditions of the filter are included, so that each combination can use its own
 /// index.
-pub fn list(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor, limit: i64, now: UnixMillis) -> Query<Vec<Key>> {
+pub fn list(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor, limit: i64, now: UnixMillis) -> Query<Page<Key>> {
     let mut conditions = indexed_conditions(reach, filter, cursor);
     add_unindexed(&mut conditions, filter, now);
-    conditions.with("limit", limit);
+    conditions.with("limit", limit + 1);
     let (conditions_sql, order) = (conditions.sql(), order(cursor));
     let sql = format!("SELECT {COLUMNS} FROM keys WHERE {conditions_sql} ORDER BY id {order} LIMIT :limit");
-    Query::new(conditions.statement(&sql), read_all)
+    Query::new(page::bounded(conditions.statement(&sql), limit, &TEXTS), |rows| page::read(rows, read_all))
 }
 
 /// A page like [`list`], with the owner's name of each key, from the first [`MAX_LOOKED_THROUGH`] keys at the
@@ -227,22 +231,24 @@ pub fn list_owned(
     cursor: KeyCursor,
     limit: i64,
     now: UnixMillis,
-) -> Query<Vec<(Key, KeyOwner)>> {
+) -> Query<Page<(Key, KeyOwner)>> {
     let (mut conditions, last) = last_scanned(reach, filter, cursor);
     conditions.and(&match cursor {
         KeyCursor::Before(_) => format!("id <= coalesce(({last}), '~')"),
         KeyCursor::Start | KeyCursor::After(_) => format!("id >= coalesce(({last}), '')"),
     });
     add_unindexed(&mut conditions, filter, now);
-    conditions.with("limit", limit);
+    conditions.with("limit", limit + 1);
     let (conditions_sql, order) = (conditions.sql(), order(cursor));
     let sql = format!(
         "SELECT {COLUMNS}, (SELECT email FROM users WHERE users.id = user_id) AS owner, \
          (SELECT name FROM projects WHERE projects.id = project_id) AS project FROM keys \
          WHERE {conditions_sql} ORDER BY id {order} LIMIT :limit"
     );
-    Query::new(conditions.statement(&sql), |rows| {
-        Ok(typed_pairs::<KeyRow, KeyOwner>(rows)?.into_iter().map(|(key, owner)| (key.into(), owner)).collect())
+    Query::new(page::bounded(conditions.statement(&sql), limit, &TEXTS), |rows| {
+        page::read(rows, |rows| {
+            Ok(typed_pairs::<KeyRow, KeyOwner>(rows)?.into_iter().map(|(key, owner)| (key.into(), owner)).collect())
+        })
     })
 }
 

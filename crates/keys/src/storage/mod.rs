@@ -9,6 +9,7 @@ pub mod invitations;
 pub mod key_uses;
 pub mod keys;
 pub mod organizations;
+pub mod page;
 pub mod people;
 pub mod projects;
 pub mod sessions;

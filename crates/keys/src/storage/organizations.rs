@@ -5,6 +5,7 @@ use crate::{
         id::{KeyId, OrganizationId, UserId},
         key::Role,
         organization::{Organization, OrganizationChange},
+        page::Page,
         person::Email,
         time::UnixMillis,
     },
@@ -71,11 +72,11 @@ pub fn created_by_request(key_id: KeyId, digest: &str) -> Query<Option<Organizat
 }
 
 /// The newest organizations, older than `before` if it is present.
-pub fn list(before: Option<OrganizationId>, limit: i64) -> Query<Vec<Organization>> {
+pub fn list(before: Option<OrganizationId>, limit: i64) -> Query<Page<Organization>> {
     // Ids are hexadecimal, so they all sort before the letter g.
     let sql =
         format!("SELECT {COLUMNS} FROM organizations WHERE id < coalesce(:before, 'g') ORDER BY id DESC LIMIT :limit");
-    Query::rows(statement!(sql, before, limit))
+    Query::page(statement!(sql, before, limit: limit + 1), limit, &["name"])
 }
 
 /// The new value of a setting: the parameter of its name, if `:sets_…` is true.

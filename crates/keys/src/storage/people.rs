@@ -6,6 +6,7 @@ use crate::{
     domain::{
         id::{OrganizationId, UserId},
         key::Role,
+        page::Page,
         person::{Email, Member, Membership, RoleRemoval},
         time::UnixMillis,
     },
@@ -45,12 +46,12 @@ pub fn list(
     only: Option<UserId>,
     before: Option<UserId>,
     limit: i64,
-) -> Query<Vec<Member>> {
+) -> Query<Page<Member>> {
     let sql = format!(
         "{SELECT} AND user_id < coalesce(:before, '~') AND (:only IS NULL OR user_id = :only) \
          ORDER BY user_id DESC LIMIT :limit"
     );
-    Query::rows(statement!(sql, organization_id, only, before, limit))
+    Query::page(statement!(sql, organization_id, only, before, limit: limit + 1), limit, &["email"])
 }
 
 /// One member.

@@ -3,6 +3,7 @@
 use crate::{
     domain::{
         id::{KeyId, OrganizationId, ProjectId},
+        page::Page,
         project::{Project, ProjectChange},
         time::UnixMillis,
     },
@@ -51,14 +52,15 @@ pub fn list(
     only: Option<ProjectId>,
     before: Option<ProjectId>,
     limit: i64,
-) -> Query<Vec<Project>> {
+) -> Query<Page<Project>> {
     let this = if only.is_some() { " AND id = :only" } else { "" };
     // Ids are hexadecimal, so they all sort before the letter g.
     let sql = format!(
         "SELECT {COLUMNS} FROM projects WHERE organization_id = :organization_id AND deleted_at IS NULL{this} \
          AND id < coalesce(:before, 'g') ORDER BY id DESC LIMIT :limit"
     );
-    Query::rows(statement!(sql, only, organization_id, before, limit))
+    let list = statement!(sql, only, organization_id, before, limit: limit + 1);
+    Query::page(list, limit, &["name", "description"])
 }
 
 /// Changes the fields that are not `None`. Returns the project after the change, or no row.

@@ -4,6 +4,7 @@ use crate::{
     domain::{
         id::{KeyId, OrganizationId, TeamId, UserId},
         key::Name,
+        page::Page,
         person::{Team, TeamMember},
         time::UnixMillis,
     },
@@ -39,14 +40,14 @@ pub fn list(
     member: Option<UserId>,
     before: Option<TeamId>,
     limit: i64,
-) -> Query<Vec<Team>> {
-    Query::rows(match member {
+) -> Query<Page<Team>> {
+    let list = match member {
         None => statement!(
             "SELECT id, name, created_at FROM teams \
              WHERE organization_id = :organization_id AND id < coalesce(:before, '~') ORDER BY id DESC LIMIT :limit",
             organization_id,
             before,
-            limit
+            limit: limit + 1
         ),
         Some(user_id) => statement!(
             "SELECT id, name, teams.created_at FROM team_members AS place CROSS JOIN teams ON id = team_id \
@@ -55,9 +56,10 @@ pub fn list(
             organization_id,
             user_id,
             before,
-            limit
+            limit: limit + 1
         ),
-    })
+    };
+    Query::page(list, limit, &["name"])
 }
 
 /// One team; only if the user `member`, if present, is in it.
