@@ -284,15 +284,23 @@ BEGIN
   SELECT RAISE(ABORT, 'an audit event is kept until its retention is over');
 END;
 
--- The change feed. AUTOINCREMENT: a number is never used twice, even when the newest row is gone.
+-- The change feed: the last change of each subject. A later change moves its row to a new number, so that nobody's
+-- thousand changes push others out. AUTOINCREMENT: a number is never used twice, even when the newest row is gone.
 CREATE TABLE changes (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   subject TEXT NOT NULL,                -- the key, user, project, organization or session that changed
   at INTEGER NOT NULL
 ) STRICT;
 
--- The guard: has a subject changed since?
-CREATE INDEX changes_by_subject ON changes (subject, seq);
+-- One row for each subject. The guard: has it changed since?
+CREATE UNIQUE INDEX changes_by_subject ON changes (subject);
+
+-- The row of the subject 'pruned' has the highest number that was deleted: all changes behind it are here.
+CREATE TRIGGER changes_pruned AFTER DELETE ON changes
+BEGIN
+  INSERT INTO changes (seq, subject, at) VALUES (OLD.seq, 'pruned', OLD.at)
+  ON CONFLICT (subject) DO UPDATE SET seq = max(seq, excluded.seq), at = excluded.at;
+END;
 
 -- Whoever changes what a verification depends on, be it by hand, cannot forget the feed. The subject
 -- is the one from before the change, because that is the one that snapshots know.
@@ -300,40 +308,47 @@ CREATE TRIGGER keys_changed
 AFTER UPDATE OF id, organization_id, user_id, project_id, bound_to, kind, digest, name, scopes, role, metadata,
   expires_at, disabled_at, revoked_at, rotates_at, outgoing_digest ON keys
 BEGIN
-  INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+  INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER))
+  ON CONFLICT (subject) DO UPDATE SET seq = excluded.seq, at = excluded.at;
 END;
 
 CREATE TRIGGER keys_deleted AFTER DELETE ON keys
 BEGIN
-  INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+  INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER))
+  ON CONFLICT (subject) DO UPDATE SET seq = excluded.seq, at = excluded.at;
 END;
 
 CREATE TRIGGER organizations_changed
 AFTER UPDATE OF suspended_at, operator, default_expiry_days, longest_expiry_days, max_keys_per_user, subscription ON organizations
 BEGIN
-  INSERT INTO changes (subject, at) VALUES (NEW.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+  INSERT INTO changes (subject, at) VALUES (NEW.id, CAST(unixepoch('subsec') * 1000 AS INTEGER))
+  ON CONFLICT (subject) DO UPDATE SET seq = excluded.seq, at = excluded.at;
 END;
 
 CREATE TRIGGER projects_changed AFTER UPDATE OF id, organization_id, deleted_at ON projects
 BEGIN
-  INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+  INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER))
+  ON CONFLICT (subject) DO UPDATE SET seq = excluded.seq, at = excluded.at;
 END;
 
 CREATE TRIGGER memberships_added AFTER INSERT ON memberships
 BEGIN
-  INSERT INTO changes (subject, at) VALUES (NEW.user_id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+  INSERT INTO changes (subject, at) VALUES (NEW.user_id, CAST(unixepoch('subsec') * 1000 AS INTEGER))
+  ON CONFLICT (subject) DO UPDATE SET seq = excluded.seq, at = excluded.at;
 END;
 
 CREATE TRIGGER memberships_changed AFTER UPDATE ON memberships
 BEGIN
   INSERT INTO changes (subject, at)
   SELECT OLD.user_id, CAST(unixepoch('subsec') * 1000 AS INTEGER)
-  UNION SELECT NEW.user_id, CAST(unixepoch('subsec') * 1000 AS INTEGER);
+  UNION SELECT NEW.user_id, CAST(unixepoch('subsec') * 1000 AS INTEGER) WHERE true
+  ON CONFLICT (subject) DO UPDATE SET seq = excluded.seq, at = excluded.at;
 END;
 
 CREATE TRIGGER memberships_removed AFTER DELETE ON memberships
 BEGIN
-  INSERT INTO changes (subject, at) VALUES (OLD.user_id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+  INSERT INTO changes (subject, at) VALUES (OLD.user_id, CAST(unixepoch('subsec') * 1000 AS INTEGER))
+  ON CONFLICT (subject) DO UPDATE SET seq = excluded.seq, at = excluded.at;
 END;
 
 -- Data sets: a person's, a project's or an organization's own. Their ids are public: `ds_` and a UUIDv7.
@@ -573,12 +588,14 @@ CREATE INDEX sessions_due ON sessions (expires_at);
 CREATE TRIGGER sessions_changed
 AFTER UPDATE OF id, organization_id, user_id, key_id, key_digest, role, key_expires_at, expires_at ON sessions
 BEGIN
-  INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+  INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER))
+  ON CONFLICT (subject) DO UPDATE SET seq = excluded.seq, at = excluded.at;
 END;
 
 CREATE TRIGGER sessions_deleted AFTER DELETE ON sessions
 BEGIN
-  INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER));
+  INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER))
+  ON CONFLICT (subject) DO UPDATE SET seq = excluded.seq, at = excluded.at;
 END;
 
 -- Links that sign somebody in. One that was used is no more.

@@ -22,7 +22,7 @@ import random
 import sys
 
 BOUND = 5.0     # seconds for which a feed may vouch: MAX_STALENESS_SECONDS
-WINDOW = 8      # the most changes that pruning keeps
+WINDOW = 8      # the most keys whose last change pruning keeps
 PAGE = 4        # the most changes that one read of the feed returns
 ISOLATES = 3
 KEYS = "abc"
@@ -42,32 +42,37 @@ MUTATIONS = {
 
 
 class Database:
-    """The primary: every key's state, and a numbered row for every change of one."""
+    """The primary: every key's state, and the number of its last change."""
 
     def __init__(self):
         self.seq = 0
-        self.changes = []
+        self.last_change = {}
+        self.pruned = 0             # changes up to this one may have been pruned
         self.active = dict.fromkeys(KEYS, True)
 
     def change(self, key, active):
         """One transaction: the key's row and its row of the feed."""
         self.active[key] = active
         self.seq += 1
-        self.changes.append((self.seq, key))
+        self.last_change[key] = self.seq
 
     def prune(self, keep):
-        """The newest row always stays."""
-        self.changes = self.changes[-max(1, keep):]
+        """Deletes the oldest rows, and notes how far."""
+        for seq, key in self.rows()[:-keep]:
+            del self.last_change[key]
+            self.pruned = seq
+
+    def rows(self):
+        """One row for each key, in the order of the changes."""
+        return sorted((seq, key) for key, seq in self.last_change.items())
 
     def snapshot(self, key):
         """One batch: the row, and the head of the feed at that moment."""
         return key, self.active[key], self.seq
 
     def news(self, after):
-        """The newest PAGE changes after `after`, the head, and the oldest change that is kept."""
-        rows = [change for change in self.changes if change[0] > after][-PAGE:]
-        oldest_kept = self.changes[0][0] if self.changes else self.seq + 1
-        return rows, self.seq, oldest_kept
+        """The newest PAGE rows after `after`, the head, and how far was pruned."""
+        return [row for row in self.rows() if row[0] > after][-PAGE:], self.seq, self.pruned
 
 
 class Isolate:
@@ -81,16 +86,17 @@ class Isolate:
         self.read_at = NEVER
 
     def apply(self, news, after, sent_at, mutation):
-        rows, head, oldest_kept = news
+        rows, head, pruned = news
         if head < self.head and mutation != "overtaken_applied":
             return
-        oldest = rows[0][0] if rows else head + 1
-        gap = oldest > after + 1 if rows else head > after
-        if self.base is not None:
-            if mutation == "overflow_ignored" or (mutation == "pruning_ignored" and oldest_kept > after + 1):
-                gap = False
-        if gap or self.base is None:
-            self.base = oldest - 1
+        # The last change of every key is known that changed after the floor.
+        floor = after
+        if len(rows) == PAGE and (self.base is None or mutation != "overflow_ignored"):
+            floor = max(floor, rows[0][0] - 1)
+        if self.base is None or mutation != "pruning_ignored":
+            floor = max(floor, pruned)
+        if floor > after or self.base is None:
+            self.base = floor
             self.last_change = {}
         for seq, key in rows:
             self.last_change[key] = max(seq, self.last_change.get(key, 0))
@@ -101,7 +107,7 @@ class Isolate:
         key, _, seq = snapshot
         if now - self.read_at > BOUND:
             return False
-        if seq < self.base and mutation != "no_base_check":
+        if seq > self.head or (seq < self.base and mutation != "no_base_check"):
             return False
         return self.last_change.get(key, 0) <= seq or mutation == "no_feed_check"
 

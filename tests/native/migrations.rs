@@ -111,6 +111,24 @@ fn migrations_keep_the_rows_that_are_there() {
 }
 
 #[test]
+fn migration_to_one_change_for_each_subject_keeps_the_last_of_each_and_what_was_pruned() {
+    let database = empty();
+    let mut all = migrations().into_iter();
+    for (_, sql) in all.by_ref().take_while(|(name, _)| !name.contains("one_change_per_subject")) {
+        database.execute_batch(&sql).unwrap();
+    }
+    database
+        .execute_batch(
+            "INSERT INTO changes (seq, subject, at) VALUES (5, 'a', 1), (6, 'b', 2), (7, 'a', 3), (8, 'c', 4)",
+        )
+        .unwrap();
+    let (_, sql) = migrations().into_iter().find(|(name, _)| name.contains("one_change_per_subject")).unwrap();
+    database.execute_batch(&sql).unwrap();
+    let rows = "SELECT seq || subject FROM changes ORDER BY seq";
+    assert_eq!(sqlite::texts(&database, rows), ["4pruned", "6b", "7a", "8c"]);
+}
+
+#[test]
 fn dump_shows_every_table() {
     let world = World::new();
     world.bootstrap();

@@ -72,7 +72,7 @@ fn sweep_records_again_what_was_extended_and_has_expired_again() {
     world.change(&owner, &id, &json!({ "expires_in_days": 1 }));
     assert_eq!(sweep(&world), expired(0));
     world.advance_ms(DAY_MS);
-    assert_eq!(sweep(&world), expired(1));
+    assert_eq!(sweep(&world).rows("keys_expired"), 1);
     assert_eq!(recorded(&world), (json!(2), json!(1)));
 }
 
@@ -143,23 +143,30 @@ fn sweep_that_dies_anywhere_leaves_nothing_half_done() {
 }
 
 #[test]
-fn sweep_prunes_the_feed_but_for_its_newest_ten_thousand_changes() {
+fn sweep_prunes_changes_that_no_copy_can_be_older_than() {
     let (world, owner, _) = world();
-    let before = world.database.count("changes");
-    let fill = |rows: usize| {
+    let fill = |prefix: &str, at: i64| {
         world.database.execute(&format!(
-            "INSERT INTO changes (subject, at) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
-             SELECT 'x', 0 FROM n"
+            "INSERT INTO changes (subject, at) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)
+             SELECT '{prefix}' || i, {at} FROM n"
         ));
     };
-    fill(10_000 - usize::try_from(before).unwrap());
-    assert_eq!(sweep(&world).rows("changes_pruned"), 0);
-    fill(1_200);
+    let old = usize::try_from(world.database.count("changes")).unwrap();
+    fill("old", START.0);
+    fill("new", START.0 + 1);
     let newest = world.database.value("SELECT max(seq) FROM changes");
-    assert_eq!(sweep(&world).rows("changes_pruned"), 1_200);
+    world.advance_ms(2 * DAY_MS - 1);
     assert_eq!(sweep(&world).rows("changes_pruned"), 0);
-    assert_eq!(world.database.count("changes"), 10_000);
+    world.advance_ms(1);
+    assert_eq!(sweep(&world).rows("changes_pruned"), 1_200 + old);
+    assert_eq!(sweep(&world).rows("changes_pruned"), 0);
+    let oldest = "SELECT group_concat(subject) FROM (SELECT subject FROM changes ORDER BY seq LIMIT 2)";
+    assert_eq!(world.database.value(oldest), "pruned,new1");
     assert_eq!(world.database.value("SELECT max(seq) FROM changes"), newest);
+    world.advance_ms(1);
+    assert_eq!(sweep(&world).rows("changes_pruned"), 1_200);
+    assert_eq!(world.database.value("SELECT max(seq) FROM changes"), newest, "the newest number is never lost");
+    assert_eq!(world.database.count("changes"), 1);
     // Isolates that slept through it, and new ones, go on working.
     for world in [world.another_isolate(), world] {
         assert_eq!(world.get("/v1/keys", &owner).status, 200);

@@ -685,9 +685,25 @@ fn snapshot_that_left_the_feeds_window_is_read_again() {
     // More changes than one read of the feed brings, so that a new isolate cannot reach back that far.
     scene.execute(
         "INSERT INTO changes (subject, at) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1001)
-         SELECT 'x', 0 FROM n",
+         SELECT 'x' || i, 0 FROM n",
     );
     scene.assert_valid(&scene.isolate(), "d1", (1, 1, 0));
+}
+
+#[test]
+fn thousand_changes_of_one_key_leave_the_others_in_the_feeds_window() {
+    let scene = Scene::new();
+    scene.fill_cache();
+    let rows = scene.world.database.count("changes");
+    let (other, _) = scene.world.create(&scene.owner, "restless", &[]);
+    for number in 0..1_001 {
+        scene.world.change(&scene.owner, &other, &json!({ "name": format!("name {number}") }));
+    }
+    assert_eq!(scene.world.database.count("changes"), rows + 1, "one row for the key, however often it changed");
+    scene.assert_valid(&scene.isolate(), "kv", (0, 1, 0));
+    // The key itself is read again.
+    scene.execute("UPDATE keys SET disabled_at = 1 WHERE THIS");
+    assert_eq!(scene.ask(&scene.isolate()).0, "key_disabled");
 }
 
 #[test]

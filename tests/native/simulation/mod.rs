@@ -27,7 +27,7 @@ const READ: [Scope; 1] = [Scope::named("datasets:read")];
 const DEMANDS: [&[Scope]; 2] = [&[], &READ];
 const ALL_SCOPES: [&str; 2] = ["api-keys:*", "datasets:read"];
 
-/// Before every history: nothing has ever changed and all keys are good.
+/// Before every history: all changes are pruned, and all keys are good.
 const RESET: &str = r#"
     UPDATE keys SET disabled_at = NULL, revoked_at = NULL, scopes = '["api-keys:*", "datasets:read"]', updated_at = 0;
     UPDATE organizations SET suspended_at = NULL;
@@ -35,8 +35,7 @@ const RESET: &str = r#"
     DELETE FROM memberships;
     INSERT INTO memberships SELECT DISTINCT organization_id, user_id, 'owner', 0 FROM keys;
     DELETE FROM audit_events;
-    DELETE FROM changes;
-    DELETE FROM sqlite_sequence WHERE name = 'changes';
+    DELETE FROM changes WHERE subject <> 'pruned';
 "#;
 
 /// Makes good whatever is not.
@@ -219,7 +218,8 @@ fn burst(world: &World) -> String {
     let changes = if world.chance(70) { world.pick(1..10) } else { world.pick(page - 5..page + page / 4) };
     format!(
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {changes}) \
-         INSERT INTO changes (subject, at) SELECT printf('02000000-0000-7000-8000-%012x', i), 0 FROM n"
+         INSERT INTO changes (subject, at) SELECT printf('02000000-0000-7000-8000-%012x', i), 0 FROM n WHERE true \
+         ON CONFLICT (subject) DO UPDATE SET seq = excluded.seq"
     )
 }
 

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 
 use crate::{
     app::{App, error::Error},
-    domain::{idempotency::IDEMPOTENCY_WINDOW_MS, time::UnixMillis},
+    domain::{
+        idempotency::IDEMPOTENCY_WINDOW_MS,
+        time::{DAY_MS, UnixMillis},
+    },
     ports::Statement,
     storage::{audit, changes, idempotency, key_uses, keys, sessions},
 };
@@ -16,9 +19,9 @@ use crate::{
 const BUDGET_MS: i64 = 20_000;
 /// The number of rows in one batch.
 const BATCH: i64 = 500;
-/// The number of newest changes that are kept. An isolate that has not read the feed for longer starts again, and
-/// reads older snapshots again.
-const KEPT_CHANGES: i64 = 10_000;
+/// The time for which changes are kept, in milliseconds: longer than any copy in KV lives. An isolate that has not read
+/// the feed for longer starts again, and reads older snapshots again.
+const KEPT_CHANGES_MS: i64 = 2 * DAY_MS;
 
 /// A part of the work of a sweep.
 pub struct Chore {
@@ -41,7 +44,7 @@ pub const CHORES: &[Chore] = &[
         },
     },
     Chore { name: "rotations_finished", batch: |_, now, limit| vec![keys::forget_rotated(now, limit)] },
-    Chore { name: "changes_pruned", batch: |_, _, limit| vec![changes::prune(KEPT_CHANGES, limit)] },
+    Chore { name: "changes_pruned", batch: |_, now, limit| vec![changes::prune(now.plus_ms(-KEPT_CHANGES_MS), limit)] },
     Chore { name: "events_pruned", batch: |_, _, limit| vec![audit::prune(limit)] },
     Chore { name: "days_pruned", batch: |_, now, limit| vec![key_uses::prune(now, limit)] },
     // Expired sign-in links are not counted.

@@ -1,9 +1,9 @@
 //! The change feed as one isolate knows it. It decides whether a cached snapshot may be used.
 //!
-//! The database numbers every change (`seq`, without gaps). A snapshot carries the `seq` at which it was read; the
-//! feed knows the last change of each subject since `base`. A snapshot is stale only if one of its subjects changed
-//! after its `seq`. The feed can tell if it reaches back that far and was read recently. Nothing is guessed: if the
-//! feed cannot tell, the database is read again.
+//! The database numbers every change (`seq`) and keeps the last one of each subject. A snapshot carries the `seq` at
+//! which it was read; the feed knows the last change of each subject since `base`. A snapshot is stale only if one of
+//! its subjects changed after its `seq`. The feed can tell if it reaches back that far and was read recently. Nothing
+//! is guessed: if the feed cannot tell, the database is read again.
 
 use std::collections::HashMap;
 
@@ -20,22 +20,40 @@ pub const PAGE: i64 = 1_000;
 /// change.
 const MAX_SUBJECTS: usize = 20_000;
 
-/// One read of the feed: the changes from `since` on, inclusive, newest first, at most [`PAGE`]. The newest change
-/// is never pruned, so the answer is empty only if there was never a change.
+/// A row of the feed.
+#[derive(Debug, Clone, Copy)]
+pub struct Change {
+    /// The number of the change.
+    pub seq: Seq,
+    /// The subject, which has not changed again since; `None` if all changes up to this one may have been pruned.
+    pub subject: Option<Subject>,
+}
+
+/// One read of the feed: the rows from `since` on, inclusive, newest first, at most [`PAGE`]. The newest number is
+/// never lost, so the answer is empty only if there was never a change.
 #[derive(Debug, Clone)]
 pub struct News {
     /// The head that the isolate knew when it sent the query.
     pub since: Seq,
     /// The instant before the query was sent. The answer may be as old as this.
     pub sent_at: UnixMillis,
-    /// The changes.
-    pub changes: Vec<(Seq, Subject)>,
+    /// The rows.
+    pub changes: Vec<Change>,
 }
 
 impl News {
     /// The newest change in this answer.
     pub fn head(&self) -> Seq {
-        self.changes.first().map_or(Seq(0), |(seq, _)| *seq)
+        self.changes.first().map_or(Seq(0), |change| change.seq)
+    }
+
+    /// The number after which this answer has the last change of every subject. Those up to it were known when the
+    /// query was sent, or were pruned, or did not fit.
+    fn floor(&self) -> Seq {
+        let cut = i64::try_from(self.changes.len()).is_ok_and(|rows| rows >= PAGE);
+        let oldest = self.changes.last().filter(|_| cut).map(|change| Seq(change.seq.0 - 1));
+        let pruned = self.changes.iter().filter(|change| change.subject.is_none()).map(|change| change.seq);
+        pruned.chain(oldest).fold(self.since, Seq::max)
     }
 }
 
@@ -68,26 +86,22 @@ impl Feed {
         if head < self.head() {
             return;
         }
-        // Numbers follow one another, except after a restore that skipped some. Then snapshots from before the skip
-        // can no longer be judged.
-        let run = news.changes.iter().zip((0..=head.0).rev()).take_while(|((seq, _), expected)| seq.0 == *expected);
-        let run: Vec<&(Seq, Subject)> = run.map(|(change, _)| change).collect();
-        let oldest = run.last().map_or(Seq(1), |(seq, _)| *seq);
-        // Changes between `since` and the oldest one here were cut off by the page or by pruning.
-        let gap = oldest > Seq(news.since.0.saturating_add(1));
+        let floor = news.floor();
         let known = match self.known.take() {
-            Some(known) if !gap => known,
+            Some(known) if floor <= news.since => known,
             before => Known {
-                base: Seq(oldest.0 - 1),
+                base: floor,
                 head,
                 last_change: HashMap::new(),
                 read_at: before.map_or(news.sent_at, |known| known.read_at),
             },
         };
         let known = self.known.insert(known);
-        for (seq, subject) in run {
-            let last = known.last_change.entry(*subject).or_insert(*seq);
-            *last = (*last).max(*seq);
+        for change in &news.changes {
+            if let Some(subject) = change.subject {
+                let last = known.last_change.entry(subject).or_insert(change.seq);
+                *last = (*last).max(change.seq);
+            }
         }
         if known.last_change.len() > MAX_SUBJECTS {
             known.base = head;
@@ -125,19 +139,26 @@ impl Feed {
 mod tests {
     use serde_json::{Map, json};
 
-    use super::{Feed, MAX_SUBJECTS, News, Seq, Snapshot, Subject, UnixMillis};
+    use super::{Change, Feed, MAX_SUBJECTS, News, PAGE, Seq, Snapshot, Subject, UnixMillis};
 
     const KEY: &str = "01900000-0000-7000-8000-000000000001";
     const ORGANIZATION: &str = "01900000-0000-7000-8000-000000000002";
     const USER: &str = "01900000-0000-7000-8000-000000000003";
     const OTHER: &str = "01900000-0000-7000-8000-000000000004";
 
+    const PRUNED: &str = "pruned";
+
+    /// A row of the feed.
+    fn change(seq: i64, subject: &str) -> Change {
+        Change { seq: Seq(seq), subject: (subject != PRUNED).then(|| Subject::parse(subject)) }
+    }
+
     /// A read of the feed with these changes, written as (seq, subject), newest first.
     fn news(since: i64, sent_at: i64, changes: &[(i64, &str)]) -> News {
         News {
             since: Seq(since),
             sent_at: UnixMillis(sent_at),
-            changes: changes.iter().map(|(seq, subject)| (Seq(*seq), Subject::parse(subject))).collect(),
+            changes: changes.iter().map(|(seq, subject)| change(*seq, subject)).collect(),
         }
     }
 
@@ -183,40 +204,36 @@ mod tests {
         let cases: [(&str, &[News], Option<i64>); 14] = [
             ("never read", &[], None),
             ("nothing has ever changed", &[news(0, 0, &[])], Some(0)),
-            ("first read reaches back to the first change", &[news(0, 0, &[(2, OTHER), (1, OTHER)])], Some(0)),
-            ("first read begins in the middle", &[news(0, 0, &[(9, OTHER), (8, OTHER)])], Some(7)),
-            ("numbers were stepped over", &[news(0, 0, &[(9, OTHER), (8, OTHER), (2, KEY), (1, OTHER)])], Some(7)),
+            ("nothing was pruned", &[news(0, 0, &[(2, OTHER), (1, OTHER)])], Some(0)),
+            (
+                "earlier changes of the same subjects left their numbers",
+                &[news(0, 0, &[(9, OTHER), (4, USER)])],
+                Some(4),
+            ),
+            ("changes were pruned", &[news(0, 0, &[(9, OTHER), (8, OTHER), (7, PRUNED)])], Some(7)),
+            ("all changes were pruned", &[news(0, 0, &[(9, PRUNED)])], Some(9)),
+            ("numbers were stepped over after a restore", &[news(0, 0, &[(9, PRUNED), (2, KEY), (1, OTHER)])], Some(9)),
             ("key changed", &[news(0, 0, &[(2, OTHER), (1, KEY)])], Some(1)),
             ("organization changed", &[news(0, 0, &[(2, ORGANIZATION), (1, OTHER)])], Some(2)),
             ("user changed", &[news(0, 0, &[(3, OTHER), (2, USER), (1, OTHER)])], Some(2)),
-            ("key changed twice in one read", &[news(0, 0, &[(3, KEY), (2, OTHER), (1, KEY)])], Some(3)),
             (
                 "second read goes on where the first ended",
-                &[news(0, 0, &[(4, OTHER)]), news(4, 1, &[(6, OTHER), (5, OTHER), (4, OTHER)])],
+                &[news(0, 0, &[(4, OTHER), (3, PRUNED)]), news(4, 1, &[(6, OTHER)])],
                 Some(3),
             ),
             (
-                "first row was pruned and nothing after it",
-                &[news(0, 0, &[(4, OTHER)]), news(4, 1, &[(6, OTHER), (5, OTHER)])],
-                Some(3),
-            ),
-            (
-                "changes in between were pruned or did not fit",
-                &[news(0, 0, &[(4, OTHER)]), news(4, 1, &[(7, OTHER), (6, OTHER)])],
+                "changes in between were pruned",
+                &[news(0, 0, &[(4, OTHER)]), news(4, 1, &[(7, OTHER), (6, OTHER), (5, PRUNED)])],
                 Some(5),
             ),
             (
                 "two reads are under way from the same head and both arrive in order",
-                &[
-                    news(0, 0, &[(4, KEY)]),
-                    news(4, 1, &[(5, OTHER), (4, KEY)]),
-                    news(4, 1, &[(6, KEY), (5, OTHER), (4, KEY)]),
-                ],
+                &[news(0, 0, &[(4, KEY)]), news(4, 1, &[(5, OTHER), (4, KEY)]), news(4, 1, &[(6, KEY), (5, OTHER)])],
                 Some(6),
             ),
             (
                 "read that was overtaken would start the feed anew without what it lacks",
-                &[news(0, 0, &[(9, KEY), (8, OTHER)]), news(0, 1, &[(8, OTHER)])],
+                &[news(0, 0, &[(9, KEY), (8, OTHER)]), news(0, 1, &[(8, OTHER), (7, PRUNED)])],
                 Some(9),
             ),
         ];
@@ -236,10 +253,34 @@ mod tests {
                 80,
             ),
             ("answer that was overtaken", vec![news(0, 10, &[(2, KEY), (1, KEY)]), news(0, 20, &[(1, KEY)])], 90),
-            ("feed that starts again after a gap", vec![news(0, 20, &[(1, KEY)]), news(0, 10, &[(9, KEY)])], 80),
+            (
+                "feed that starts again because changes were pruned",
+                vec![news(0, 20, &[(1, KEY)]), news(0, 10, &[(9, KEY), (8, PRUNED)])],
+                80,
+            ),
         ] {
             assert_eq!(feed(&all).age_ms(UnixMillis(100)), Some(expected), "{case}");
         }
+    }
+
+    #[test]
+    fn full_read_knows_only_what_fits() {
+        let read = |asked: i64, head: i64| News {
+            since: Seq(asked),
+            sent_at: UnixMillis(0),
+            changes: (0..PAGE).map(|row| change(head - row, OTHER)).collect(),
+        };
+        assert_eq!(feed(&[read(0, PAGE + 5)]).known.unwrap().base, Seq(5));
+        assert_eq!(feed(&[news(0, 0, &[(4, OTHER)]), read(4, PAGE + 4)]).known.unwrap().base, Seq(0), "it just fits");
+        assert_eq!(feed(&[news(0, 0, &[(4, OTHER)]), read(4, PAGE + 5)]).known.unwrap().base, Seq(5));
+    }
+
+    #[test]
+    fn read_that_was_under_way_when_the_feed_was_forgotten_reaches_back_to_its_question() {
+        let mut feed = feed(&[news(0, 100, &[(4, OTHER)])]);
+        assert_eq!(feed.age_ms(UnixMillis(40)), None);
+        feed.apply(&news(4, 41, &[(6, OTHER)]));
+        assert_eq!(permits_from(&feed), Some(4));
     }
 
     #[test]
@@ -264,11 +305,18 @@ mod tests {
         let read = |from: i64, to: i64| News {
             since: Seq(from),
             sent_at: UnixMillis(0),
-            changes: (from.max(1)..=to).rev().map(|seq| (Seq(seq), subject(seq))).collect(),
+            changes: (from.max(1)..=to)
+                .rev()
+                .map(|seq| Change { seq: Seq(seq), subject: Some(subject(seq)) })
+                .collect(),
         };
-        let full = feed(&[read(0, most)]);
-        assert!(full.permits(&snapshot(0)));
-        let anew = feed(&[read(0, most), read(most, most + 1)]);
+        // Each read brings what is new since the one before.
+        let step = PAGE - 1;
+        let reads = |to: i64| {
+            (0..=to / step).map(|number| read(number * step, to.min((number + 1) * step))).collect::<Vec<_>>()
+        };
+        assert!(feed(&reads(most)).permits(&snapshot(0)));
+        let anew = feed(&reads(most + 1));
         assert!(!anew.permits(&snapshot(most)));
         assert!(anew.permits(&snapshot(most + 1)));
     }

@@ -6,19 +6,24 @@ use serde_json::Value;
 
 use crate::{
     domain::{
-        feed::PAGE,
+        feed::{Change, PAGE},
         id::{Seq, Subject},
         key::Role,
         scope::Scopes,
         snapshot::Snapshot,
+        time::UnixMillis,
     },
     ports::Statement,
     statement,
     storage::{batch::Query, json, typed},
 };
 
-/// The newest changes from `since` on, inclusive, so that the answer always contains the head.
-pub fn since(since: Seq) -> Query<Vec<(Seq, Subject)>> {
+/// The subject of the row that has the highest pruned number; see the trigger `changes_pruned`.
+const PRUNED: &str = "pruned";
+
+/// The last change of each subject from `since` on, inclusive, so that the answer always contains the head; the newest
+/// first, at most [`PAGE`].
+pub fn since(since: Seq) -> Query<Vec<Change>> {
     #[derive(Deserialize)]
     struct ChangeRow {
         seq: Seq,
@@ -27,7 +32,8 @@ pub fn since(since: Seq) -> Query<Vec<(Seq, Subject)>> {
     let newest = "SELECT seq, subject FROM changes WHERE seq >= :since ORDER BY seq DESC LIMIT :page";
     Query::new(statement!(newest, since, page: PAGE), |rows| {
         let rows: Vec<ChangeRow> = typed(rows)?;
-        Ok(rows.into_iter().map(|row| (row.seq, Subject::parse(&row.subject))).collect())
+        let subject = |text: &str| (text != PRUNED).then(|| Subject::parse(text));
+        Ok(rows.into_iter().map(|row| Change { seq: row.seq, subject: subject(&row.subject) }).collect())
     })
 }
 
@@ -46,7 +52,7 @@ pub fn guard(snapshot: &Snapshot) -> Statement {
     statement!(
         "SELECT CASE WHEN EXISTS (SELECT 1 FROM changes \
          WHERE subject IN (:key_id, :organization_id, :user_id, :project_id, :session_id) AND seq > :seq) \
-         OR (SELECT min(seq) FROM changes) > :seq + 1 \
+         OR (SELECT seq FROM changes WHERE subject = :pruned) > :seq \
          OR NOT (:keyless OR EXISTS (SELECT 1 FROM keys k JOIN organizations o ON o.id = k.organization_id \
          WHERE k.id = :key_id AND k.organization_id = :organization_id AND o.operator = :operator \
          AND k.user_id IS :user_id AND k.project_id IS :project_id AND k.bound_to IS :bound_to \
@@ -54,6 +60,7 @@ pub fn guard(snapshot: &Snapshot) -> Statement {
          AND k.expires_at IS :expires_at AND k.disabled_at IS :disabled_at AND k.revoked_at IS :revoked_at)) \
          THEN abs(-9223372036854775808) ELSE 1 END",
         seq: snapshot.seq,
+        pruned: PRUNED,
         key_id: snapshot.key_id,
         organization_id: snapshot.organization_id,
         user_id: snapshot.user_id,
@@ -70,10 +77,10 @@ pub fn guard(snapshot: &Snapshot) -> Statement {
     )
 }
 
-/// Deletes the oldest changes except for the newest `keep`, at most `limit` of them, and returns one row for each.
-pub fn prune(keep: i64, limit: i64) -> Statement {
-    // `keep` is at least 1, so the newest row, which is the head, always stays.
-    let sql = "DELETE FROM changes WHERE seq IN (SELECT seq FROM changes \
-               WHERE seq <= (SELECT max(seq) FROM changes) - :keep ORDER BY seq LIMIT :limit) RETURNING seq";
-    statement!(sql, keep: keep.max(1), limit)
+/// Deletes changes from before `before`, at most `limit`, and returns one row for each. The trigger `changes_pruned`
+/// notes how far. The numbers grow with the times, so only the first rows are looked at.
+pub fn prune(before: UnixMillis, limit: i64) -> Statement {
+    let sql = "DELETE FROM changes WHERE seq IN (SELECT seq FROM (SELECT seq, subject, at FROM changes \
+               WHERE seq > 0 ORDER BY seq LIMIT :limit + 1) WHERE at <= :before AND subject <> :pruned LIMIT :limit) RETURNING seq";
+    statement!(sql, before, limit, pruned: PRUNED)
 }
