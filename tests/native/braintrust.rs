@@ -76,7 +76,8 @@ fn create_reads_a_body_as_the_libraries_send_it() {
     for (body, status) in [
         (json!({ "name": "same" }), 200),
         (json!({ "name": "same", "org_name": null }), 200),
-        (json!({ "name": "same", "org_name": "Acme", "later": [1] }), 200),
+        (json!({ "name": "same", "org_name": "Acme" }), 200),
+        (json!({ "name": "same", "org_name": "Acme", "later": [1] }), 400),
         (json!({ "name": "same", "org_name": "Other" }), 400),
         (json!({ "name": "" }), 400),
         (json!({ "org_name": "Acme" }), 400),

@@ -136,8 +136,11 @@ fn another_request_with_the_same_key_is_refused_and_makes_nothing() {
         let mut other_body = request.clone();
         other_body.body = bitting_http::message::Body::Bytes([route.known.body.to_string().as_bytes(), b" "].concat());
         assert_problem(&scene.world.send(&other_body), 422, "idempotency_key_reused");
-        let other_path = if route.template == "/v1/keys" { "/v1/api_key" } else { "/v1/keys" };
-        let other = with_key(crate::support::request("POST", other_path, &scene.owner, &fields()), "k1");
+        let (other_path, body) = match route.template {
+            "/v1/keys" => ("/v1/api_key", json!({ "name": "made" })),
+            _ => ("/v1/keys", fields()),
+        };
+        let other = with_key(crate::support::request("POST", other_path, &scene.owner, &body), "k1");
         assert_problem(&scene.world.send(&other), 422, "idempotency_key_reused");
         assert_eq!(scene.rows(), rows, "{route}");
     });

@@ -42,6 +42,7 @@ mod pages_keys;
 mod pages_organization;
 mod people;
 mod projects;
+mod restrictions;
 mod results;
 mod review;
 mod rotation;

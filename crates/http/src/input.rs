@@ -34,6 +34,21 @@ pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
     })
 }
 
+/// Reads the body of a request that creates or changes a key on a vendor's surface, as a `T` that denies unknown
+/// fields. A restriction that a surface does not know must not be lost without a word: the key would have full access.
+///
+/// # Errors
+/// Those of [`body`]; the error of an unknown field also says where keys can be restricted.
+pub fn vendor_body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+    body(request).map_err(|problem| match problem {
+        Problem::App(Error::Invalid { field, message }) if message.starts_with("is not a field here") => {
+            let message = format!("{message}; to restrict a key, create it with `POST /v1/keys`");
+            Error::Invalid { field, message }.into()
+        }
+        problem => problem,
+    })
+}
+
 /// Reads the query as a `T`, which has a field for each parameter and denies unknown ones. If a parameter was sent
 /// more than once, the last one counts, unless it is a list.
 ///

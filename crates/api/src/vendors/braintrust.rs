@@ -103,11 +103,12 @@ pub(crate) async fn list(call: &Call<'_>, principal: &Principal) -> Result<Respo
 /// Creates a key and returns its secret once.
 pub(crate) async fn create(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
     struct NewKeyBody {
         name: Name,
         org_name: Option<String>,
     }
-    let body: NewKeyBody = input::body(call.request)?;
+    let body: NewKeyBody = input::vendor_body(call.request)?;
     if let Some(organization) = body.org_name
         && Organizations::new(call.app).get(principal, principal.snapshot.organization_id).await?.name.as_str()
             != organization

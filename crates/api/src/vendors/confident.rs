@@ -30,7 +30,7 @@ use bitting_keys::{
         time::{DAY_MS, MAX_DAYS, UnixMillis},
     },
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Map, Value, json};
 
 use crate::permissions::{ORGANIZATION_READ, ORGANIZATION_WRITE, PROJECTS_READ, PROJECTS_WRITE, READ, WRITE};
@@ -222,13 +222,13 @@ pub(crate) async fn list(call: &Call<'_>, principal: &Principal) -> Result<Respo
 /// Creates a key and returns its secret once.
 pub(crate) async fn create<V: Version>(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
     struct NewKeyBody {
         name: Name,
         expires_in_days: Option<i64>,
     }
     let project_id = path_project(call)?;
-    let body: NewKeyBody = input::body(call.request)?;
+    let body: NewKeyBody = input::vendor_body(call.request)?;
     let now = call.app.clock.now();
     let new = NewKey {
         name: body.name,
@@ -262,10 +262,11 @@ pub(crate) async fn get<V: Version>(call: &Call<'_>, principal: &Principal) -> R
 /// Enables or disables a key.
 pub(crate) async fn update<V: Version>(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
     struct KeyChangeBody {
         valid: bool,
     }
-    let KeyChangeBody { valid } = input::body(call.request)?;
+    let KeyChangeBody { valid } = input::vendor_body(call.request)?;
     let before = path_key(call, principal).await?;
     let change = KeyChange { enabled: Some(valid), ..KeyChange::default() };
     let key = Keys::new(call.app).change(principal, &before, &change, false).await?;
@@ -282,14 +283,14 @@ pub(crate) async fn delete(call: &Call<'_>, principal: &Principal) -> Result<Res
 /// Rotates a key and returns its new secret once.
 pub(crate) async fn rotate(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
     struct NewRotationBody {
         #[serde(default)]
         grace_period_in_hours: i64,
         #[serde(default, deserialize_with = "input::present")]
         expires_in_days: Option<Option<i64>>,
     }
-    let body: NewRotationBody = input::body(call.request)?;
+    let body: NewRotationBody = input::vendor_body(call.request)?;
     if !(0..=MAX_GRACE_HOURS).contains(&body.grace_period_in_hours) {
         return Err(Error::invalid(
             "gracePeriodInHours",
@@ -351,10 +352,11 @@ pub(crate) async fn update_organization<V: Version>(
     principal: &Principal,
 ) -> Result<Response, Problem> {
     #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
     struct OrganizationChangeBody {
         name: Name,
     }
-    let OrganizationChangeBody { name } = input::body(call.request)?;
+    let OrganizationChangeBody { name } = input::vendor_body(call.request)?;
     let change = organization::OrganizationChange { name: Some(name), ..organization::OrganizationChange::default() };
     let renamed = Organizations::new(call.app).update(principal, principal.snapshot.organization_id, &change).await?;
     Ok(organization::<V>(&renamed))
@@ -401,11 +403,15 @@ fn project_id(call: &Call<'_>) -> Result<ProjectId, Error> {
 /// Creates a project, and returns its first key with its secret once.
 pub(crate) async fn create_project(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
     struct NewProjectBody {
         name: Name,
         description: Option<String>,
+        /// The address of the project's owner. Projects have none here.
+        #[serde(rename = "email")]
+        _email: Option<IgnoredAny>,
     }
-    let body: NewProjectBody = input::body(call.request)?;
+    let body: NewProjectBody = input::vendor_body(call.request)?;
     let id = principal.snapshot.organization_id;
     let (project, created) = Projects::new(call.app).create(principal, id, body.name, body.description).await?;
     let key = ApiKey::revealed(&created, call.app.clock.now());
@@ -421,11 +427,12 @@ pub(crate) async fn get_project<V: Version>(call: &Call<'_>, principal: &Princip
 /// Changes a project.
 pub(crate) async fn update_project<V: Version>(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
     #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
     struct ProjectChangeBody {
         name: Option<Name>,
         description: Option<String>,
     }
-    let body: ProjectChangeBody = input::body(call.request)?;
+    let body: ProjectChangeBody = input::vendor_body(call.request)?;
     let change = project::ProjectChange { name: body.name, description: body.description.map(Some) };
     let project = Projects::new(call.app)
         .update(principal, principal.snapshot.organization_id, project_id(call)?, &change)

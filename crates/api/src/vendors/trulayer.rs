@@ -1,9 +1,10 @@
 //! TruLayer's surface: keys with full access or for queries only, in the form of its libraries.
 
 use bitting_http::{
+    body,
     call::Call,
     input,
-    message::{Response, Rfc3339},
+    message::{Request, Response, Rfc3339},
     paging::MAX_LIMIT,
     problem::{self, Problem, Report},
     route,
@@ -26,7 +27,7 @@ use bitting_keys::{
     },
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use crate::permissions::{READ, WRITE};
 
@@ -205,6 +206,18 @@ pub(crate) async fn delete(call: &Call<'_>, principal: &Principal) -> Result<Res
 
 /// Rotates a key and returns its new secret once. The old secret ends at once.
 pub(crate) async fn rotate(call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {
+    check_no_fields(call.request)?;
     let before = Keys::new(call.app).get(principal, KeyRef::Id(call.key_id()?)).await?;
     Ok(revealed(call, 200, &Keys::new(call.app).rotate(principal, &before, 0, None).await?))
+}
+
+/// Checks that a request without fields has none.
+///
+/// # Errors
+/// [`Error::Invalid`] with the first field of its body.
+fn check_no_fields(request: &Request) -> Result<(), Problem> {
+    let fields: Map<String, Value> = serde_json::from_slice(body::bytes(request)?).unwrap_or_default();
+    let Some(field) = fields.keys().next() else { return Ok(()) };
+    let message = "is not a field here; to restrict a key, create it with `POST /v1/keys`";
+    Err(Error::invalid(field, message).into())
 }
