@@ -747,6 +747,28 @@ fn scopes_lists_the_catalogue_and_what_the_key_holds() {
 }
 
 #[test]
+fn lists_tell_that_the_owner_of_a_key_is_gone() {
+    let (world, owner) = world();
+    let (user_id, id, _) = world.colleague(&owner, "member");
+    let status = |query: &str| {
+        let keys = world.get(&format!("/v1/keys?user_id={user_id}{query}"), &owner).json["items"].clone();
+        keys.as_array().unwrap().iter().map(|key| key["status"].clone()).collect::<Vec<_>>()
+    };
+    let execute = |sql: &str| world.database.execute(&sql.replace("THIS", &format!("'{id}'")));
+    assert_eq!((status(""), status("&status=active")), (vec![json!("active")], vec![json!("active")]));
+    execute("UPDATE keys SET disabled_at = 1 WHERE id = THIS");
+    assert_eq!(status(""), ["disabled"]);
+    world.database.execute(&format!("DELETE FROM memberships WHERE user_id = '{user_id}'"));
+    assert_eq!(status(""), ["user_removed"]);
+    execute("UPDATE keys SET disabled_at = NULL WHERE id = THIS");
+    assert_eq!((status(""), status("&status=active")), (vec![json!("user_removed")], vec![]));
+    let key = get(&world, &owner, &id).json;
+    assert_eq!((&key["status"], &key["revoked_at"]), (&json!("user_removed"), &Value::Null));
+    world.revoke(&owner, &id);
+    assert_eq!(status("&status=all"), ["revoked"]);
+}
+
+#[test]
 fn bundle_stands_for_its_scopes_at_that_moment() {
     let (world, owner) = world();
     let (id, key) = world.create(&owner, "reader", &["mcp", "api-keys:write"]);

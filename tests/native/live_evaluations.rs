@@ -300,8 +300,25 @@ fn live_evaluation_of_a_deleted_project_does_not_run() {
     let (_, of_project) = world.create_from(&owner, &body);
     let (live, key) = world.live_evaluation(&of_project);
     assert_eq!(world.judge(&key, &live, "why").status, 200);
+    assert_eq!(world.verify(&owner, &key, &[])["code"], "valid");
+    let quiet = world.another_isolate();
+    assert_eq!(quiet.verify(&owner, &key, &[])["code"], "valid");
     world.database.execute("UPDATE projects SET deleted_at = 1");
-    assert_problem(&world.judge(&key, &live, "why"), 404, "not_found");
+    let strong = json!({ "key": key, "freshness": "strong" });
+    assert_eq!(world.post("/v1/keys/verify", &owner, &strong).json["code"], "project_deleted");
+    quiet.advance_ms(5_001);
+    assert_eq!(quiet.verify(&owner, &key, &[])["code"], "project_deleted");
+    assert_problem(&world.judge(&key, &live, "why"), 401, "project_deleted");
+    assert_problem(&world.judge(&owner, &live, "why"), 404, "not_found");
+    // Its list says so, too.
+    let keys = world.get("/v1/keys", &owner).json;
+    let of_kind = |kind: &str| {
+        let keys = keys["items"].as_array().unwrap().iter();
+        keys.filter(|key| key["kind"] == kind).map(|key| key["status"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(of_kind("sk"), ["project_deleted"]);
+    assert!(of_kind("proj").iter().all(|status| *status == "project_deleted"));
+    assert_eq!(of_kind("pat"), ["active"]);
 }
 
 #[test]

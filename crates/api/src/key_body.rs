@@ -3,7 +3,7 @@
 use bitting_http::{message::Rfc3339, paging::Listed, typed::Whole};
 use bitting_keys::domain::{
     id::{BoundTo, KeyId, OrganizationId, ProjectId, UserId},
-    key::{Created, Key, KeyState, Name, Role, Rotation},
+    key::{Created, Key, KeyStatus, Name, Role, Rotation},
     key_text::KeyKind,
     scope::Scopes,
     time::{MAX_DAYS, UnixMillis},
@@ -42,13 +42,13 @@ pub(crate) struct KeyBody {
     full_access: bool,
     /// The role that limits the key in its organization, in addition to its scopes.
     role: Role,
-    /// The state of the key.
-    status: KeyState,
+    /// The state of the key, or the reason why it does not work.
+    status: KeyStatus,
     /// The id of the organization that the key belongs to.
     organization_id: OrganizationId,
     /// The id of the user that a personal key acts for.
     user_id: Option<UserId>,
-    /// The id of the only project that a project's key can see.
+    /// The id of the only project that a project's key can see, or of the project of the key's live evaluation.
     project_id: Option<ProjectId>,
     /// The id of the only live evaluation that this key can run.
     live_evaluation_id: Option<BoundTo>,
@@ -106,6 +106,7 @@ impl Listed for KeyBody {
 
 impl KeyBody {
     pub(crate) fn new(key: Key, now: UnixMillis) -> Self {
+        let status = key.status_at(now);
         Self {
             id: key.id,
             name: key.name,
@@ -114,7 +115,7 @@ impl KeyBody {
             full_access: key.scopes == Scopes::Full,
             scopes: key.scopes,
             role: key.role,
-            status: key.life.state_at(now),
+            status,
             organization_id: key.organization_id,
             user_id: key.user_id,
             project_id: key.project_id,

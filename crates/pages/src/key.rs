@@ -112,7 +112,7 @@ fn preview(preview: &Preview) -> Markup {
 fn facts(key: &Key, owner: &KeyOwner, now: UnixMillis) -> Markup {
     html! {
         dl.card {
-            dt { "Status" } dd { (status(key.life.state_at(now))) }
+            dt { "Status" } dd { (status(key.status_at(now))) }
             dt { "Key" } dd { (preview(&key.preview)) }
             dt { "Whose it is" } dd { (owned_by(key, owner)) }
             dt { "May do" }

@@ -5,7 +5,7 @@ use bitting_keys::{
     app::{keys::Keys, sessions::SignedIn},
     domain::{
         id::KeyId,
-        key::{Key, KeyState},
+        key::{Key, KeyState, KeyStatus},
         key_list::{KeyCursor, KeyFilter, KeyOwner, MAX_LOOKED_THROUGH, StatusFilter},
         key_text::KeyKind,
         page::Page as PageOf,
@@ -141,8 +141,7 @@ fn table(keys: &[(Key, KeyOwner)], everybody: bool, now: UnixMillis) -> Markup {
 }
 
 fn row(key: &Key, owner: &KeyOwner, everybody: bool, now: UnixMillis) -> Markup {
-    let state = key.life.state_at(now);
-    let active = state == KeyState::Active;
+    let active = key.status_at(now) == KeyStatus::Active;
     let unused = active && now.ms_since(key.last_used_at.unwrap_or(key.created_at)) >= UNUSED_MS;
     let soon = active && key.life.expires_at.is_some_and(|at| at.ms_since(now) <= SOON_MS);
     html! {
@@ -172,18 +171,21 @@ fn row(key: &Key, owner: &KeyOwner, everybody: bool, now: UnixMillis) -> Markup 
                     @if soon { " " (tag("warning", "soon")) }
                 }
             }
-            td role="cell" data-label="Status" { (status(state)) }
+            td role="cell" data-label="Status" { (status(key.status_at(now))) }
         }
     }
 }
 
-/// A key's state.
-pub(crate) fn status(state: KeyState) -> Markup {
-    match state {
-        KeyState::Active => tag("good", "active"),
-        KeyState::Disabled => tag("warning", "disabled"),
-        KeyState::Expired => tag("bad", "expired"),
-        KeyState::Revoked => tag("bad", "revoked"),
+/// A key's status.
+pub(crate) fn status(status: KeyStatus) -> Markup {
+    match status {
+        KeyStatus::Active => tag("good", "active"),
+        KeyStatus::Disabled => tag("warning", "disabled"),
+        KeyStatus::Expired => tag("bad", "expired"),
+        KeyStatus::Revoked => tag("bad", "revoked"),
+        KeyStatus::UserRemoved => tag("bad", "person removed"),
+        KeyStatus::ProjectDeleted => tag("bad", "project deleted"),
+        KeyStatus::OrganizationSuspended => tag("bad", "organization suspended"),
     }
 }
 

@@ -22,7 +22,7 @@ use bitting_keys::{
     domain::{
         catalogue::Surface,
         id::{KeyId, OrganizationId, ProjectId},
-        key::{Created, Key, KeyChange, KeyState, Name},
+        key::{Created, Key, KeyChange, KeyStatus, Name},
         key_list::{KeyFilter, KeyRef},
         key_text::KeyKind,
         organization::{self, Organization},
@@ -157,7 +157,7 @@ impl<'a> ApiKey<'a> {
         Self {
             id: key.number,
             name: &key.name,
-            valid: key.life.state_at(now) == KeyState::Active,
+            valid: key.status_at(now) == KeyStatus::Active,
             created_at: Rfc3339(key.created_at),
             expires_at: key.life.expires_at.map(Rfc3339),
             value: masked(rotation.map_or(&key.preview.last4, |rotation| &rotation.last4)),
@@ -197,7 +197,7 @@ async fn path_key(call: &Call<'_>, principal: &Principal) -> Result<Key, Error> 
     }
     let key = Keys::new(call.app).get(principal, key_ref).await?;
     let belongs = match project_id {
-        Some(id) => key.project_id == Some(id),
+        Some(id) => key.kind == KeyKind::Proj && key.project_id == Some(id),
         None => key.kind == KeyKind::Org,
     };
     if belongs && key.life.revoked_at.is_none() { Ok(key) } else { Err(Error::NotFound) }
@@ -211,8 +211,8 @@ pub(crate) async fn list(call: &Call<'_>, principal: &Principal) -> Result<Respo
     if let Some(id) = project_id {
         Projects::new(call.app).get(principal, principal.snapshot.organization_id, id).await?;
     }
-    let kind = project_id.is_none().then_some(KeyKind::Org);
-    let filter = KeyFilter { project_id, kind, ..KeyFilter::default() };
+    let kind = if project_id.is_some() { KeyKind::Proj } else { KeyKind::Org };
+    let filter = KeyFilter { project_id, kind: Some(kind), ..KeyFilter::default() };
     let keys = Keys::new(call.app).list_whole(principal, &filter, MAX_LIMIT).await?;
     let now = call.app.clock.now();
     let keys: Vec<ApiKey<'_>> = keys.iter().map(|key| ApiKey::new(key, now)).collect();

@@ -129,7 +129,7 @@ impl<'a> ApiKey<'a> {
             prefix: &key.preview.start,
             scope,
             scopes: (scope == AccessLevel::QueryOnly).then_some([TrulayerScope::Query]),
-            status: key.life.state_at(now).as_str(),
+            status: key.status_at(now).as_str(),
             created_at: Rfc3339(key.created_at),
             last_used_at: key.last_used_at.map(Rfc3339),
             expires_at: key.life.expires_at.map(Rfc3339),

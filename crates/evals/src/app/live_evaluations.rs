@@ -8,6 +8,7 @@ use bitting_keys::{
         key_text::{KeyKind, KeyText},
         page::Page,
         scope::{Scope, Scopes},
+        standing::Standing,
     },
     storage::{
         audit::Event,
@@ -156,7 +157,8 @@ impl LiveEvaluations<'_> {
             number: 0,
             organization_id: live.organization_id,
             user_id: None,
-            project_id: None,
+            // A key ends with the project of its live evaluation.
+            project_id: live.project_id,
             bound_to: Some(BoundTo::new(live.id)),
             kind: KeyKind::Sk,
             name: live.name.clone(),
@@ -170,6 +172,7 @@ impl LiveEvaluations<'_> {
             updated_at: now,
             last_used_at: None,
             rotation: None,
+            standing: Standing::Good,
         };
         Ok(Created { key, text })
     }

@@ -21,6 +21,7 @@ use crate::{
         page::Page,
         person::{Email, Invitation},
         scope::Scopes,
+        standing::Standing,
         token::InvitationToken,
     },
     storage::{
@@ -216,6 +217,7 @@ impl Invitations<'_> {
             updated_at: now,
             last_used_at: None,
             rotation: None,
+            standing: Standing::Good,
         };
         // They act by their new key.
         let actor = Actor { key_id: Some(key.id), user_id: Some(user_id), session_id: None, request_id, ip };

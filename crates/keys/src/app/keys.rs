@@ -22,6 +22,7 @@ use crate::{
         organization::Policy,
         page::Page,
         scope::{Scope, Scopes},
+        standing::Standing,
         time::UnixMillis,
     },
     storage::{
@@ -158,6 +159,7 @@ impl Keys<'_> {
             updated_at: now,
             last_used_at: None,
             rotation: None,
+            standing: Standing::Good,
         };
         let number = batch.add(self.insert(&key, &text, policy));
         batch.execute(self.app.record_if_changed(principal, &Self::created_event(&key)));

@@ -13,6 +13,7 @@ use crate::{
         page::Page,
         person::Email,
         scope::Scopes,
+        standing::Standing,
     },
     storage::{audit, batch::Batch, organizations},
 };
@@ -210,6 +211,7 @@ impl Organizations<'_> {
             updated_at: now,
             last_used_at: None,
             rotation: None,
+            standing: Standing::Good,
         };
         let mut batch = Batch::new();
         batch.execute(organizations::insert(&organization, operator));

@@ -1,11 +1,6 @@
 //! The whole policy of a verification, in one function.
 
-use crate::domain::{
-    key::KeyState,
-    scope::Scope,
-    snapshot::{Snapshot, Standing},
-    time::UnixMillis,
-};
+use crate::domain::{key::KeyState, scope::Scope, snapshot::Snapshot, standing::Standing, time::UnixMillis};
 
 /// The reason why a key is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]

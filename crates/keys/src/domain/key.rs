@@ -9,6 +9,7 @@ use crate::{
         id::{BoundTo, KeyId, OrganizationId, ProjectId, UserId},
         key_text::{Digest, KeyKind, KeyText, Preview},
         scope::Scopes,
+        standing::Standing,
         time::UnixMillis,
     },
     json_schema,
@@ -66,6 +67,41 @@ impl KeyState {
     }
 }
 
+/// The status of a key in lists: its state, unless that on which it depends is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyStatus {
+    /// The key works.
+    Active,
+    /// The key is disabled and can be enabled again.
+    Disabled,
+    /// The key's expiry has passed.
+    Expired,
+    /// The key is revoked for good.
+    Revoked,
+    /// The key's user is no longer in the organization.
+    UserRemoved,
+    /// The key's project was deleted.
+    ProjectDeleted,
+    /// The key's organization is suspended.
+    OrganizationSuspended,
+}
+
+impl KeyStatus {
+    /// The status's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::UserRemoved => "user_removed",
+            Self::ProjectDeleted => "project_deleted",
+            Self::OrganizationSuspended => "organization_suspended",
+        }
+    }
+}
+
 /// The instants that decide a key's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Life {
@@ -104,7 +140,7 @@ pub struct Key {
     pub organization_id: OrganizationId,
     /// The user that a personal key acts as.
     pub user_id: Option<UserId>,
-    /// The one project that a project's key sees.
+    /// The one project that a project's key sees, or the project of the resource that the key is bound to.
     pub project_id: Option<ProjectId>,
     /// The one resource that the key is bound to, for a key of kind `sk`.
     pub bound_to: Option<BoundTo>,
@@ -132,6 +168,23 @@ pub struct Key {
     pub last_used_at: Option<UnixMillis>,
     /// The pending rotation.
     pub rotation: Option<Rotation>,
+    /// The standing of the key's organization, user and project.
+    pub standing: Standing,
+}
+
+impl Key {
+    /// The status at `now`. The most lasting reason takes precedence, as in [`crate::domain::decision::decide`].
+    pub fn status_at(&self, now: UnixMillis) -> KeyStatus {
+        match (self.life.state_at(now), self.standing) {
+            (KeyState::Revoked, _) => KeyStatus::Revoked,
+            (_, Standing::UserRemoved) => KeyStatus::UserRemoved,
+            (_, Standing::ProjectDeleted) => KeyStatus::ProjectDeleted,
+            (_, Standing::OrganizationSuspended) => KeyStatus::OrganizationSuspended,
+            (KeyState::Disabled, Standing::Good) => KeyStatus::Disabled,
+            (KeyState::Expired, Standing::Good) => KeyStatus::Expired,
+            (KeyState::Active, Standing::Good) => KeyStatus::Active,
+        }
+    }
 }
 
 /// A change of a key; `None` leaves a field unchanged.

@@ -25,5 +25,6 @@ pub mod schema;
 pub mod scope;
 pub mod session;
 pub mod snapshot;
+pub mod standing;
 pub mod time;
 pub mod token;

@@ -13,22 +13,9 @@ use crate::domain::{
     key_text::KeyKind,
     organization::{Policy, Subscription},
     scope::{Scope, Scopes},
+    standing::Standing,
     time::UnixMillis,
 };
-
-/// The standing of a key's organization, user and project.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Standing {
-    /// All of them are good.
-    Good,
-    /// The organization is suspended.
-    OrganizationSuspended,
-    /// The key's user is no longer in the organization.
-    UserRemoved,
-    /// The key's project was deleted.
-    ProjectDeleted,
-}
 
 /// A key as it was at `seq`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -11,6 +11,7 @@ use crate::{
         key_text::{Digest, KeyKind, Preview},
         page::Page,
         scope::Scopes,
+        standing::Standing,
         time::UnixMillis,
     },
     ports::{DatabaseError, Row, Statement},
@@ -20,6 +21,15 @@ use crate::{
         typed_pairs,
     },
 };
+
+/// The standing of a key, as [`crate::domain::standing::Standing`].
+const STANDING: &str = "CASE \
+    WHEN EXISTS (SELECT 1 FROM organizations o WHERE o.id = keys.organization_id AND o.suspended_at IS NOT NULL) \
+    THEN 'organization_suspended' \
+    WHEN keys.user_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM memberships m \
+    WHERE m.organization_id = keys.organization_id AND m.user_id = keys.user_id) THEN 'user_removed' \
+    WHEN EXISTS (SELECT 1 FROM projects p WHERE p.id = keys.project_id AND p.deleted_at IS NOT NULL) \
+    THEN 'project_deleted' ELSE 'good' END";
 
 /// The columns of a [`Key`].
 const COLUMNS: &str = "id, number, organization_id, user_id, project_id, bound_to, kind, stem, start, \
@@ -64,6 +74,7 @@ struct KeyRow {
     outgoing_last4: Option<String>,
     outgoing_last_used_at: Option<UnixMillis>,
     outgoing_uses: i64,
+    standing: Standing,
 }
 
 impl From<KeyRow> for Key {
@@ -93,6 +104,7 @@ impl From<KeyRow> for Key {
                 last_used_at: row.outgoing_last_used_at,
                 uses: row.outgoing_uses,
             }),
+            standing: row.standing,
         }
     }
 }
@@ -178,7 +190,9 @@ pub fn read_number(rows: Vec<Row>) -> Result<Option<i64>, DatabaseError> {
 /// One key within reach.
 pub fn get(reach: KeyReach, key: KeyRef) -> Query<Option<Key>> {
     let KeyReach { organization_id, user_id, project_id } = reach;
-    let select = |condition: &str| format!("SELECT {COLUMNS} FROM keys WHERE {condition} AND {WITHIN_REACH}");
+    let select = |condition: &str| {
+        format!("SELECT {COLUMNS}, {STANDING} AS standing FROM keys WHERE {condition} AND {WITHIN_REACH}")
+    };
     let statement = match key {
         KeyRef::Id(id) => statement!(select("id = :id"), id, organization_id, user_id, project_id),
         KeyRef::Number(number) => statement!(select("number = :number"), number, organization_id, user_id, project_id),
@@ -189,7 +203,7 @@ pub fn get(reach: KeyReach, key: KeyRef) -> Query<Option<Key>> {
 /// The key that the caller created or rotated under an Idempotency-Key, with the stored digest of its newest
 /// secret.
 pub fn created_by_request(key_id: KeyId, digest: &str) -> Query<Option<(Key, String)>> {
-    let sql = format!("SELECT {COLUMNS}, digest FROM keys WHERE id = {SUBJECT}");
+    let sql = format!("SELECT {COLUMNS}, {STANDING} AS standing, digest FROM keys WHERE id = {SUBJECT}");
     Query::new(statement!(sql, key_id, digest), read_key_and_digest)
 }
 
@@ -219,7 +233,9 @@ pub fn list(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor, limit: i64, 
     add_unindexed(&mut conditions, filter, now);
     conditions.with("limit", limit + 1);
     let (conditions_sql, order) = (conditions.sql(), order(cursor));
-    let sql = format!("SELECT {COLUMNS} FROM keys WHERE {conditions_sql} ORDER BY id {order} LIMIT :limit");
+    let sql = format!(
+        "SELECT {COLUMNS}, {STANDING} AS standing FROM keys WHERE {conditions_sql} ORDER BY id {order} LIMIT :limit"
+    );
     Query::new(page::bounded(conditions.statement(&sql), limit, &TEXTS), |rows| page::read(rows, read_all))
 }
 
@@ -241,7 +257,7 @@ pub fn list_owned(
     conditions.with("limit", limit + 1);
     let (conditions_sql, order) = (conditions.sql(), order(cursor));
     let sql = format!(
-        "SELECT {COLUMNS}, (SELECT email FROM users WHERE users.id = user_id) AS owner, \
+        "SELECT {COLUMNS}, {STANDING} AS standing, (SELECT email FROM users WHERE users.id = user_id) AS owner, \
          (SELECT name FROM projects WHERE projects.id = project_id) AS project FROM keys \
          WHERE {conditions_sql} ORDER BY id {order} LIMIT :limit"
     );
@@ -301,6 +317,7 @@ fn add_unindexed(conditions: &mut Conditions, filter: &KeyFilter, now: UnixMilli
     match filter.status {
         StatusFilter::Only(KeyState::Active) => {
             conditions.and_if("(expires_at IS NULL OR expires_at > :now)", "now", Some(now));
+            conditions.and(&format!("{STANDING} = 'good'"));
         }
         StatusFilter::Only(KeyState::Expired) => conditions.and_if("expires_at <= :now", "now", Some(now)),
         _ => {}
@@ -321,7 +338,7 @@ fn add_unindexed(conditions: &mut Conditions, filter: &KeyFilter, now: UnixMilli
 fn if_unchanged(more: &str) -> String {
     format!(
         " updated_at = max(:now, updated_at + 1) WHERE id = :id AND {WITHIN_REACH} AND revoked_at IS NULL \
-         AND updated_at = :updated_at{more} RETURNING {COLUMNS}"
+         AND updated_at = :updated_at{more} RETURNING {COLUMNS}, {STANDING} AS standing"
     )
 }
 
