@@ -76,7 +76,7 @@ async fn page(call: &Call<'_>, session: &SignedIn, grace: &str, mistakes: &Mista
             (mistakes.above(ROTATION))
         }
         section aria-labelledby="use" {
-            h2 #use { "Use" }
+            h2 #use { "Usage" }
             (chart::of(&days))
         }
         section #trail aria-labelledby="events" {
@@ -114,8 +114,8 @@ fn facts(key: &Key, owner: &KeyOwner, now: UnixMillis) -> Markup {
         dl.card {
             dt { "Status" } dd { (status(key.status_at(now))) }
             dt { "Key" } dd { (preview(&key.preview)) }
-            dt { "Whose it is" } dd { (owned_by(key, owner)) }
-            dt { "May do" }
+            dt { "Owner" } dd { (owned_by(key, owner)) }
+            dt { "Scopes" }
             dd {
                 @match &key.scopes {
                     Scopes::Full => { strong { "Full access: " } "everything that its owner may" }

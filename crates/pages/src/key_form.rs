@@ -68,7 +68,7 @@ pub(crate) fn name(typed: &KeyFields) -> Result<Name, &'static str> {
 
 /// Renders the choice of the owner: values and their names.
 pub(crate) fn owner_field(owners: &[(String, String)], typed: &KeyFields, mistakes: &Mistakes) -> Markup {
-    Field::new("owner", "Whose it is", mistakes)
+    Field::new("owner", "Owner", mistakes)
         .hint(
             "A personal key acts as you and ends when you leave. An organization key keeps working when people leave. \
              A project key sees that project only.",
