@@ -35,6 +35,7 @@ CREATE TABLE memberships (
   user_id TEXT NOT NULL REFERENCES users (id),
   role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'member')),
   created_at INTEGER NOT NULL,
+  key_expires_at INTEGER,               -- the end of sessions without a key, if the invitation had one; NULL: none
   PRIMARY KEY (organization_id, user_id)
 ) STRICT, WITHOUT ROWID;
 

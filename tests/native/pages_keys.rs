@@ -497,7 +497,8 @@ fn revoke_asks_for_the_name_and_ends_the_key_for_good() {
 
 #[test]
 fn the_last_key_that_can_manage_keys_ends_only_if_that_is_confirmed() {
-    for (act, fields) in [("disable", vec![]), ("revoke", vec![("name", "first")])] {
+    let narrowed = vec![("name", "first"), ("scope", "api-keys:read"), ("expires", "keep")];
+    for (act, fields) in [("disable", vec![]), ("revoke", vec![("name", "first")]), ("edit", narrowed)] {
         let (world, owner, link) = world();
         let mut browser = Browser::with_link(&world, &link);
         let id = world.get("/v1/keys/self", &owner).text("id");
@@ -506,10 +507,11 @@ fn the_last_key_that_can_manage_keys_ends_only_if_that_is_confirmed() {
         assert_eq!(answer.status, 409, "{act}");
         let page = html(&answer);
         assert!(page.contains("last key of the organization") && page.contains("name=\"force\""), "{page}");
-        assert_eq!(world.get("/v1/keys/self", &owner).status, 200);
+        assert_eq!(world.post("/v1/api_key", &owner, &json!({ "name": "" })).status, 400, "it has the scope still");
         let confirmed = [fields, vec![("force", "yes")]].concat();
         assert_eq!(browser.post(&path, &confirmed).status, 303);
-        assert_eq!(world.get("/v1/keys/self", &owner).status, 401);
+        let refused = world.post("/v1/api_key", &owner, &json!({ "name": "" })).status;
+        assert_eq!(refused, if act == "edit" { 403 } else { 401 });
     }
 }
 

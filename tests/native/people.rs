@@ -3,7 +3,7 @@
 use futures::{executor::block_on, future::join};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, World, problem::assert_problem, request};
+use crate::support::{Answer, START, World, problem::assert_problem, request};
 
 const STALENESS_MS: i64 = 5_000;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -454,6 +454,7 @@ fn person_who_alone_can_manage_keys_goes_only_if_it_is_forced() {
         world.create(&first, "spare", &["api-keys:write"]);
         world.database.execute(&format!(
             "UPDATE keys SET scopes = '[\"members:*\"]' WHERE name = 'first';
+             UPDATE keys SET scopes = '[\"api-keys:*\"]' WHERE name = 'handed over';
              UPDATE keys SET disabled_at = 1 WHERE name = 'spare';
              INSERT INTO users (id, email, created_at) VALUES ('u', 'u@b', 0); {also}"
         ));
@@ -464,6 +465,13 @@ fn person_who_alone_can_manage_keys_goes_only_if_it_is_forced() {
         let before = world.database.dump();
         assert_problem(&world.call(method, &path, &key, &body), 409, "last_managing_key");
         assert_eq!(world.database.dump(), before);
+        let forced = format!("{path}?force=true");
+        assert_problem(&world.call(method, &forced, &key, &body), 403, "exceeds_own_access");
+        assert_eq!(world.database.dump(), before);
+        // A key that may force could manage keys itself, but this one does not for long.
+        let ends = format!("UPDATE keys SET scopes = NULL, expires_at = {} WHERE name = 'first'", START.0 + 1_000);
+        let (world, key, path) = scene(&ends);
+        assert_problem(&world.call(method, &path, &key, &body), 409, "last_managing_key");
         assert_eq!(world.call(method, &format!("{path}?force=true"), &key, &body).status, 200);
         for (also, enough) in [
             // Somebody else can, or the organization itself, or he himself could not anyway.

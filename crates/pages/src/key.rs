@@ -276,7 +276,7 @@ const LAST_MANAGING_KEY: &str = "last_managing_key";
 fn last_key_warning() -> Markup {
     html! {
         p role="alert" {
-            strong { "This is the last key of the organization that can manage keys." }
+            strong { "This is the last key of the organization that can manage keys, or the last one with full access." }
             " Without it no program can create another. People who can sign in by a link still can, on these pages."
         }
     }
@@ -374,7 +374,8 @@ fn ticked(call: &Call<'_>, held: &Scope) -> Vec<String> {
 }
 
 pub(crate) async fn edit(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
-    let (typed, now) = (KeyFields::read(&Form::read(call.request)?), call.app.clock.now());
+    let (form, now) = (Form::read(call.request)?, call.app.clock.now());
+    let (typed, forced) = (KeyFields::read(&form), !form.get("force").is_empty());
     let key = read(call, session).await?;
     let mut mistakes = Mistakes::default();
     let name = mistakes.read("name", key_form::name(&typed));
@@ -400,7 +401,7 @@ pub(crate) async fn edit(call: &Call<'_>, session: &SignedIn) -> Result<Response
     if change == KeyChange::default() {
         return Ok(to_page(&key, "changed"));
     }
-    match Keys::new(call.app).change(&session.principal, &key, &change, false).await {
+    match Keys::new(call.app).change(&session.principal, &key, &change, forced).await {
         Ok(key) => Ok(to_page(&key, "changed")),
         Err(error) => Ok(edit_page(call, session, &key, &typed, &key_form::mistakes(call, session, error)?)),
     }
@@ -423,8 +424,12 @@ fn edit_page(call: &Call<'_>, session: &SignedIn, key: &Key, typed: &KeyFields, 
     let path = format!("/settings/keys/{}", key.id);
     let content = html! {
         (back(&path, key.name.as_str()))
-        (mistakes.above(FORM))
+        @if !mistakes.refused_with(LAST_MANAGING_KEY) { (mistakes.above(FORM)) }
         form.card.wide method="post" action={ (path) "/edit" } {
+            @if mistakes.refused_with(LAST_MANAGING_KEY) {
+                (last_key_warning())
+                label.check { input type="checkbox" name="force" value="yes" required autofocus; span { "Change it anyway" } }
+            }
             (key_form::name_field(typed, mistakes))
             (key_form::scope_fields(&call.app.config.catalogue, &session.principal, Some(&key.scopes), typed, mistakes))
             (key_form::expiry_fields(&session.principal, now, Some(key.life.expires_at), typed, mistakes))

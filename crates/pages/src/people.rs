@@ -349,7 +349,8 @@ fn insisting(
     if !mistakes.refused_with("last_managing_key") {
         return Ok((mistakes, false));
     }
-    let message = "This person has the only key that can manage the organization's keys. Create another one first.";
+    let message = "This person has the only key that can manage the organization's keys, or the only one with full access. \
+                   Create another one first.";
     Ok((mistakes.saying(message), true))
 }
 
@@ -417,6 +418,10 @@ async fn removal(
                 li { "wherever they are signed in to these pages" }
                 li { "their place in every team, and what was shared with them" }
                 li { "open invitations that they made" }
+            }
+            p.hint {
+                "Keys of the organization and of its projects do not end, even if this person created them. Rotate those \
+                 whose secrets they have seen."
             }
             p.hint { "If you invite them again they join as a new person, without their old keys." }
             @if may_force { (force()) }

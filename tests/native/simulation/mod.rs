@@ -33,7 +33,7 @@ const RESET: &str = r#"
     UPDATE organizations SET suspended_at = NULL;
     UPDATE projects SET deleted_at = NULL;
     DELETE FROM memberships;
-    INSERT INTO memberships SELECT DISTINCT organization_id, user_id, 'owner', 0 FROM keys;
+    INSERT INTO memberships SELECT DISTINCT organization_id, user_id, 'owner', 0, NULL FROM keys;
     DELETE FROM audit_events;
     DELETE FROM changes WHERE subject <> 'pruned';
 "#;
@@ -44,7 +44,7 @@ const BRING_BACK: &str = r#"
     WHERE disabled_at IS NOT NULL OR revoked_at IS NOT NULL OR scopes = '["api-keys:*"]';
     UPDATE organizations SET suspended_at = NULL WHERE suspended_at IS NOT NULL;
     UPDATE projects SET deleted_at = NULL WHERE deleted_at IS NOT NULL;
-    INSERT OR IGNORE INTO memberships SELECT DISTINCT organization_id, user_id, 'owner', 0 FROM keys;
+    INSERT OR IGNORE INTO memberships SELECT DISTINCT organization_id, user_id, 'owner', 0, NULL FROM keys;
 "#;
 
 /// A second organization with a user and a project takes over two of the keys.

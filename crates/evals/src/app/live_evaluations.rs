@@ -1,8 +1,9 @@
 //! Live evaluations: deployed with a key of their own, changed, switched off and on.
 
 use bitting_keys::{
-    app::{App, Principal, error::Error, holding::check_holds, idempotency::Attempt, keys::Keys},
+    app::{App, Principal, error::Error, idempotency::Attempt, keys::Keys},
     domain::{
+        grant::{Grant, Granted},
         id::{BoundTo, KeyId},
         key::{Created, Key, Life, Name, Role},
         key_text::{KeyKind, KeyText},
@@ -86,12 +87,12 @@ impl LiveEvaluations<'_> {
                     created_at: now,
                     updated_at: now,
                 };
-                let created = self.live_key(&mut attempt, principal, &live)?;
+                let (created, granted) = self.live_key(&mut attempt, principal, &live)?;
                 let details = json!({ "name": live.name, "evaluation_id": live.evaluation_id });
                 let deployed = self.live_event(principal, live.id, "live_evaluation.deployed", details);
                 let mut batch = Batch::new();
                 batch.execute(live_evaluations::insert(viewer, &live, evaluation.updated_at));
-                let number = self.add_live_key(&mut batch, principal, &created);
+                let number = self.add_live_key(&mut batch, principal, &created, granted);
                 batch.execute(self.app.record_if_changed(principal, &deployed));
                 let mut results = attempt.run(created.key.id, batch).await?;
                 with_key(live, created, results.take(number)?)
@@ -113,7 +114,7 @@ impl LiveEvaluations<'_> {
         self.app
             .once_key_with(principal, live_evaluations::made, async |mut attempt| {
                 let live = writable(self.app.query(principal, live_evaluations::get(viewer, id)).await?)?;
-                let created = self.live_key(&mut attempt, principal, &live)?;
+                let (created, granted) = self.live_key(&mut attempt, principal, &live)?;
                 let now = created.key.created_at;
                 let mut batch = Batch::new();
                 if let Some(key) = &live.key {
@@ -122,7 +123,7 @@ impl LiveEvaluations<'_> {
                     batch.execute(self.app.record_if_changed(principal, &revoked));
                 }
                 let changed = batch.add(live_evaluations::touch(viewer, &live, now));
-                let number = self.add_live_key(&mut batch, principal, &created);
+                let number = self.add_live_key(&mut batch, principal, &created, granted);
                 let mut results = attempt.run(created.key.id, batch).await?;
                 let changed = results.take(changed)?.ok_or(CHANGED)?;
                 with_key(changed, created, results.take(number)?)
@@ -132,8 +133,14 @@ impl LiveEvaluations<'_> {
 
     /// Adds the statements that store the new key of a live evaluation, if the one before has changed a row; the handle
     /// takes the key's number.
-    fn add_live_key(&self, batch: &mut Batch, principal: &Principal, created: &Created) -> Handle<Option<i64>> {
-        let insert = Keys::new(self.app).insert(&created.key, &created.text, principal.snapshot.policy);
+    fn add_live_key(
+        &self,
+        batch: &mut Batch,
+        principal: &Principal,
+        created: &Created,
+        granted: Granted,
+    ) -> Handle<Option<i64>> {
+        let insert = Keys::new(self.app).insert(&created.key, &created.text, principal.snapshot.policy, granted);
         let number = batch.add(insert);
         batch.execute(self.app.record_if_changed(principal, &Keys::created_event(&created.key)));
         number
@@ -145,11 +152,11 @@ impl LiveEvaluations<'_> {
         attempt: &mut Attempt<'_>,
         principal: &Principal,
         live: &LiveEvaluation,
-    ) -> Result<Created, Error> {
+    ) -> Result<(Created, Granted), Error> {
         let now = self.app.now();
         let scopes = Scopes::List(vec![EXECUTE]);
         let expires_at = principal.snapshot.policy.expiry_unasked(principal.snapshot.ends_at(), now);
-        check_holds(principal, &scopes, Role::Member, expires_at)?;
+        let granted = principal.grants(&Grant::Key { scopes: &scopes, role: Role::Member, expires_at })?;
         let source = attempt.secret_bytes()?;
         let text = KeyText::generate(&self.app.config.brand, None, KeyKind::Sk, source).map_err(Error::Unavailable)?;
         let key = Key {
@@ -174,7 +181,7 @@ impl LiveEvaluations<'_> {
             rotation: None,
             standing: Standing::Good,
         };
-        Ok(Created { key, text })
+        Ok((Created { key, text }, granted))
     }
 
     /// A page of at most `limit` live evaluations that the caller may see, the newest first.

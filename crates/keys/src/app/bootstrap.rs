@@ -9,7 +9,7 @@ use crate::{
         error::Error,
         organizations::{NewOrganization, Organizations},
     },
-    domain::{audit::Actor, key::Created, session::NewSignInLink, time::DAY_MS, token::SignInToken},
+    domain::{audit::Actor, grant::Granted, key::Created, session::NewSignInLink, time::DAY_MS, token::SignInToken},
     ports::DatabaseError,
     storage::sessions,
 };
@@ -43,7 +43,7 @@ impl Organizations<'_> {
     ) -> Result<(Created, SignInToken), Error> {
         let operator = Actor { key_id: None, user_id: None, session_id: None, request_id, ip };
         let source = |bytes: &mut [u8]| self.app.entropy.fill(bytes);
-        let (organization, created, mut batch) = self.found(first, true, &operator, source)?;
+        let (organization, created, mut batch) = self.found(first, true, &operator, source, Granted::by_operator())?;
         let token = SignInToken::generate(&self.app.config.brand, source).map_err(Error::Unavailable)?;
         if let Some(user_id) = created.key.user_id {
             let expires_at = created.key.created_at.plus_ms(FIRST_LINK_MS);

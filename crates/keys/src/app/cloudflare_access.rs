@@ -80,7 +80,7 @@ impl Sessions<'_> {
     /// with the token at the latest.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the membership has ended since.
+    /// [`Error::NotFound`] if the membership has ended since, or was given by an invitation whose end has passed.
     pub async fn begin_with_access(
         &self,
         verified: &VerifiedEmail,
@@ -91,7 +91,7 @@ impl Sessions<'_> {
         let (organization_id, user_id) = (membership.organization_id, membership.user_id);
         let created = new.created_event(organization_id, "cloudflare_access");
         let mut batch = Batch::new();
-        let started = batch.add(sessions::insert_for_member(&new.row(), organization_id, user_id, None));
+        let started = batch.add(sessions::insert_for_member(&new.row(), organization_id, user_id));
         let retention_ms = self.app.config.audit_retention_ms;
         batch.execute(audit::record_if_changed(&new.actor(user_id), &created, retention_ms));
         if batch.run(&*self.app.database).await?.take(started)? { Ok(new.started) } else { Err(Error::NotFound) }

@@ -1,6 +1,9 @@
 //! The error of a use case.
 
-use crate::{domain::decision::Refusal, ports::DatabaseError};
+use crate::{
+    domain::{decision::Refusal, grant::Excess},
+    ports::DatabaseError,
+};
 
 /// The error of a use case. The crate `bitting-http` turns it into a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +87,12 @@ impl Error {
     /// True if the caller may no longer do this. Such a caller does not see earlier results either.
     pub fn access_lost(&self) -> bool {
         matches!(self, Self::NotFound | Self::Forbidden { .. })
+    }
+}
+
+impl From<Excess> for Error {
+    fn from(excess: Excess) -> Self {
+        Self::Exceeds(excess.to_string())
     }
 }
 

@@ -5,12 +5,9 @@
 //! They make sure that it succeeds once, and answer with the first result if it fails.
 
 use crate::{
-    app::{
-        App, Principal,
-        error::Error,
-        holding::{check_holds, required_role},
-    },
+    app::{App, Principal, error::Error},
     domain::{
+        grant::{Grant, role_to_hold},
         id::{KeyId, OrganizationId},
         idempotency::{FirstRequest, IDEMPOTENCY_WINDOW_MS, Nonce, Repeatable},
         key::{Created, Key, Role},
@@ -208,8 +205,8 @@ impl App {
         // The expiry does not matter: a key that rotated itself repeats the request with its outgoing secret. A
         // role in one organization says nothing of another, which the operator has created.
         let own = key.organization_id == principal.snapshot.organization_id;
-        let role = if own { required_role(principal, &key) } else { Role::Admin };
-        check_holds(principal, &key.scopes, role, principal.snapshot.ends_at())?;
+        let role = if own { role_to_hold(&principal.snapshot, &key) } else { Role::Admin };
+        principal.grants(&Grant::Key { scopes: &key.scopes, role, expires_at: principal.snapshot.ends_at() })?;
         Ok(Created { key, text })
     }
 

@@ -8,11 +8,11 @@ use crate::{
         error::Error,
         idempotency::Attempt,
         keys::Keys,
-        people::check_vouches,
         sessions::{Client, Sessions, StartedSession},
     },
     domain::{
         audit::{Actor, AuditEvent},
+        grant::{Grant, Granted},
         id::{InvitationId, KeyId, OrganizationId, UserId},
         idempotency::FirstRequest,
         key::{Created, Key, Life, Name, Role},
@@ -68,7 +68,7 @@ impl Invitations<'_> {
         lasts_ms: i64,
     ) -> Result<(Invitation, InvitationToken), Error> {
         principal.administers()?;
-        check_vouches(principal, role)?;
+        let granted = principal.grants(&Grant::Link { role })?;
         let answer = |first: FirstRequest, (invitation, digest): (Invitation, String)| {
             let source = self.app.secret_bytes_again(principal, &first)?;
             let token = InvitationToken::generate(&self.app.config.brand, source).map_err(Error::Unavailable)?;
@@ -77,7 +77,7 @@ impl Invitations<'_> {
         };
         self.app
             .once(principal, invitations::created_by_request, answer, async |attempt| {
-                self.create_once(attempt, principal, organization_id, email, role, lasts_ms).await
+                self.create_once(attempt, principal, organization_id, (email, role, granted), lasts_ms).await
             })
             .await
     }
@@ -88,8 +88,7 @@ impl Invitations<'_> {
         mut attempt: Attempt<'_>,
         principal: &Principal,
         organization_id: OrganizationId,
-        email: Email,
-        role: Role,
+        (email, role, granted): (Email, Role, Granted),
         lasts_ms: i64,
     ) -> Result<(Invitation, InvitationToken), Error> {
         let now = self.app.now();
@@ -117,7 +116,7 @@ impl Invitations<'_> {
         let mut batch = Batch::new();
         let is_member = batch.add(people::is_member(organization_id, &invitation.email));
         batch.execute(invitations::forget_expired(organization_id, now));
-        let inserted = batch.add(invitations::insert(&invitation, token.digest(), principal.snapshot.user_id));
+        let inserted = batch.add(invitations::insert(&invitation, token.digest(), principal.snapshot.user_id, granted));
         batch.execute(self.app.record_if_changed(principal, &created));
         let mut results = attempt.run_in_organization(organization_id, invitation.id, batch).await?;
         if results.take(inserted)? {
@@ -221,7 +220,7 @@ impl Invitations<'_> {
         };
         // They act by their new key.
         let actor = Actor { key_id: Some(key.id), user_id: Some(user_id), session_id: None, request_id, ip };
-        let insert = Keys::new(self.app).insert(&key, &text, policy);
+        let insert = Keys::new(self.app).insert(&key, &text, policy, Granted::by_invitation(&invitation));
         let number = self.join(token, &invitation, user_id, &actor, insert, &Keys::created_event(&key)).await?;
         key.number = number.ok_or(Error::NotFound)?;
         Ok(Created { key, text })
@@ -237,8 +236,7 @@ impl Invitations<'_> {
         let now = self.app.now();
         let user_id = UserId::new(now, self.app.random_bits()?);
         let new = Sessions::new(self.app).new_session(client, invitation.key_expires_at, now)?;
-        let insert =
-            sessions::insert_for_member(&new.row(), invitation.organization_id, user_id, invitation.key_expires_at);
+        let insert = sessions::insert_for_member(&new.row(), invitation.organization_id, user_id);
         let created = new.created_event(invitation.organization_id, "invitation");
         let joined = self.join(token, &invitation, user_id, &new.actor(user_id), insert, &created).await?;
         if joined { Ok(new.started) } else { Err(Error::NotFound) }

@@ -5,20 +5,17 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    app::{
-        App, Principal,
-        error::Error,
-        holding::{check_holds, expires_later},
-        idempotency::Attempt,
-    },
+    app::{App, Principal, error::Error, idempotency::Attempt},
     domain::{
         audit::{AuditEvent, AuditFilter, AuditRecord},
+        grant::{Grant, Granted, expires_later, role_to_hold},
         id::{KeyId, OrganizationId, ProjectId, UserId},
         json::{MAX_DEPTH, depth},
         key::{Created, Key, KeyChange, Life, Name, Role},
         key_list::{KeyCursor, KeyFilter, KeyOwner, KeyReach, KeyRef, StatusFilter},
         key_text::{KeyKind, KeyText, Word},
         key_use::DailyUses,
+        lock_out::Loss,
         organization::Policy,
         page::Page,
         scope::{Scope, Scopes},
@@ -136,7 +133,7 @@ impl Keys<'_> {
         check_metadata(&new.metadata)?;
         let expires_at = new.expires_at.unwrap_or_else(|| policy.expiry_unasked(maker.ends_at(), now));
         check_expiry(policy, expires_at, now)?;
-        check_holds(principal, &scopes, maker.role, expires_at)?;
+        let granted = principal.grants(&Grant::Key { scopes: &scopes, role: maker.role, expires_at })?;
         let source = attempt.secret_bytes()?;
         let text =
             KeyText::generate(&self.app.config.brand, new.label.as_ref(), kind, source).map_err(Error::Unavailable)?;
@@ -161,7 +158,7 @@ impl Keys<'_> {
             rotation: None,
             standing: Standing::Good,
         };
-        let number = batch.add(self.insert(&key, &text, policy));
+        let number = batch.add(self.insert(&key, &text, policy, granted));
         batch.execute(self.app.record_if_changed(principal, &Self::created_event(&key)));
         let mut results = attempt.run(key.id, batch).await?;
         key.number = results.take(number)?.ok_or_else(|| match kind {
@@ -172,9 +169,9 @@ impl Keys<'_> {
     }
 
     /// The insertion of a new key's row. It returns the key's number.
-    pub fn insert(&self, key: &Key, text: &KeyText, policy: Policy) -> Query<Option<i64>> {
+    pub fn insert(&self, key: &Key, text: &KeyText, policy: Policy, granted: Granted) -> Query<Option<i64>> {
         let (digest, pepper_version) = self.app.config.hasher.current(text);
-        keys::insert(key, digest, pepper_version, policy.max_keys_per_user)
+        keys::insert(key, digest, pepper_version, policy.max_keys_per_user, granted)
     }
 
     /// The event of a key's creation.
@@ -253,8 +250,9 @@ impl Keys<'_> {
     /// Changes a key that was read as `before`.
     ///
     /// # Errors
-    /// [`Error::Exceeds`] if the key would get more than the caller's key holds; [`Error::Conflict`] if it is
-    /// revoked, or was changed since it was read.
+    /// [`Error::Exceeds`] if the key would get more than the caller's key holds, or the caller may not force;
+    /// [`Error::Conflict`] if it is revoked, was changed since it was read, or would leave the organization without a
+    /// key that can manage keys or without one with full access, unless `force` is set.
     pub async fn change(
         &self,
         principal: &Principal,
@@ -276,24 +274,34 @@ impl Keys<'_> {
         if change.scopes.is_some() && before.bound_to.is_some() {
             return Err(Error::invalid("scopes", "cannot be changed on the key of a live evaluation"));
         }
-        // A caller that makes a key do more, work again or last longer vouches for everything it can do then, as if
-        // they had created it. Taking access away needs nothing but the scope for it.
-        let scopes = change.scopes.as_ref().unwrap_or(&before.scopes);
-        let expires_at = change.expires_at.unwrap_or(before.life.expires_at);
-        let revives = change.enabled == Some(true) && before.life.disabled_at.is_some();
-        if revives || !before.scopes.cover(scopes) || expires_later(expires_at, before.life.expires_at) {
-            check_holds(principal, scopes, before.role, expires_at)?;
-        }
-        let update = keys::update(reach_to_change(principal, before.id)?, before, change, force, now);
+        let granted = principal.grants(&Grant::Change { before, change })?;
+        let loss = if force {
+            principal.may_force(role_to_hold(&principal.snapshot, before))?;
+            Loss::default()
+        } else {
+            let life = Life {
+                expires_at: change.expires_at.unwrap_or(before.life.expires_at),
+                disabled_at: match change.enabled {
+                    None => before.life.disabled_at,
+                    Some(true) => None,
+                    Some(false) => Some(now),
+                },
+                ..before.life
+            };
+            Loss::of(before, change.scopes.as_ref().unwrap_or(&before.scopes), life, now)
+        };
+        let update = keys::update(reach_to_change(principal, before.id)?, before, change, granted, loss, now);
         match self.carry_out(principal, update, &event(before, "key.updated", change_details(change), now)).await {
-            Err(Error::Conflict { .. })
-                if change.enabled == Some(false)
-                    && self.get(principal, KeyRef::Id(before.id)).await?.updated_at == before.updated_at =>
-            {
-                Err(LAST_MANAGING_KEY)
+            Err(Error::Conflict { .. }) if !loss.is_none() && self.is_unchanged(principal, before).await? => {
+                Err(LAST_KEY)
             }
             result => result,
         }
+    }
+
+    /// True if a key was not changed since it was read as `before`.
+    pub(crate) async fn is_unchanged(&self, principal: &Principal, before: &Key) -> Result<bool, Error> {
+        Ok(self.get(principal, KeyRef::Id(before.id)).await?.updated_at == before.updated_at)
     }
 
     /// Changes a key that was read before, writes the event, and returns the key after the change. Of two
@@ -317,8 +325,33 @@ impl Keys<'_> {
     ///
     /// # Errors
     /// [`Error::NotFound`] also if the caller may not see it; [`Error::Conflict`] if it is the last key that can
-    /// manage keys, unless `force` is set.
+    /// manage keys or the last one with full access, unless `force` is set; [`Error::Exceeds`] if the caller may not
+    /// force.
     pub async fn revoke(&self, principal: &Principal, id: KeyId, force: bool) -> Result<Key, Error> {
+        if force {
+            let key = self.get(principal, KeyRef::Id(id)).await?;
+            principal.may_force(role_to_hold(&principal.snapshot, &key))?;
+        }
+        self.end(principal, id, force).await
+    }
+
+    /// Ends the secret that the caller has presented, whatever the key may do, and even if its organization is locked
+    /// out then: a secret that has leaked must be able to end. The newest secret ends the key. An outgoing secret
+    /// ends only itself, because a rotation has replaced it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn revoke_self(&self, principal: &Principal) -> Result<Key, Error> {
+        let id = principal.snapshot.key_id;
+        if principal.snapshot.outgoing_until.is_none() {
+            return self.end(principal, id, true).await;
+        }
+        let key = self.get(principal, KeyRef::Id(id)).await?;
+        self.finish_rotation(principal, &key).await
+    }
+
+    /// Revokes a key; with `force` even the last one.
+    async fn end(&self, principal: &Principal, id: KeyId, force: bool) -> Result<Key, Error> {
         let now = self.app.now();
         let reach = reach_to_change(principal, id)?;
         let revoked = AuditEvent::new(principal.snapshot.organization_id, id, "key.revoked", json!({}), now);
@@ -327,7 +360,7 @@ impl Keys<'_> {
         batch.execute(self.app.record_if_changed(principal, &revoked));
         let key = batch.add(keys::get(reach, KeyRef::Id(id)));
         let key = self.app.guarded(principal, batch).await?.take(key)?.ok_or(Error::NotFound)?;
-        if key.life.revoked_at.is_none() { Err(LAST_MANAGING_KEY) } else { Ok(key) }
+        if key.life.revoked_at.is_none() { Err(LAST_KEY) } else { Ok(key) }
     }
 
     /// The usage of a key on each of the last 30 days, oldest first.
@@ -438,11 +471,11 @@ const KEY_LIMIT: Error = Error::Conflict {
     message: "This user already has as many keys as the organization allows. Revoke an unused one first.",
 };
 
-/// The error of a revocation that would lock the organization out without `force`.
-const LAST_MANAGING_KEY: Error = Error::Conflict {
+/// The error of a change that would lock the organization out without `force`.
+const LAST_KEY: Error = Error::Conflict {
     code: "last_managing_key",
-    message: "This is the organization's last key that can manage keys. \
-              Create another one first, or retry with `/v1/keys/{id}?force=true`.",
+    message: "This is the organization's last key that can manage keys, or its last one with full access. \
+              Create another one first that works for at least a week, or retry with `?force=true`.",
 };
 
 /// The keys that the caller may see: all of its organization for an admin, else those of its user or its project.

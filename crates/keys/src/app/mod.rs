@@ -6,7 +6,6 @@ pub mod cloudflare_access;
 pub mod config;
 pub mod error;
 pub mod extensions;
-pub mod holding;
 pub mod idempotency;
 pub mod invitations;
 pub mod isolate;
@@ -27,6 +26,7 @@ use crate::{
     domain::{
         audit::Actor,
         feed::{Feed, News},
+        grant::{Grant, Granted, check_may_force},
         idempotency::Repeatable,
         key::Role,
         organization::Subscription,
@@ -91,6 +91,23 @@ impl Principal {
             return Ok(());
         }
         Err(Error::Exceeds("Only a key with the role `admin` or `owner` can do this.".to_owned()))
+    }
+
+    /// Checks that the caller may give this access: nothing lives longer or does more without it.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] if the caller does not hold it.
+    pub fn grants(&self, grant: &Grant<'_>) -> Result<Granted, Error> {
+        Ok(grant.check(&self.snapshot)?)
+    }
+
+    /// Checks that the caller may insist on the end of something with this role, although its organization may be
+    /// locked out then.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] if the caller does not have full access and at least this role.
+    pub fn may_force(&self, role: Role) -> Result<(), Error> {
+        Ok(check_may_force(&self.snapshot, role)?)
     }
 
     /// Checks that the caller's organization may use the resource routes.

@@ -3,9 +3,10 @@
 use serde_json::{Map, json};
 
 use crate::{
-    app::{App, Principal, error::Error, holding::check_holds, keys::Keys},
+    app::{App, Principal, error::Error, keys::Keys},
     domain::{
         audit::{Actor, AuditEvent},
+        grant::{Grant, Granted},
         id::{KeyId, OrganizationId, UserId},
         key::{Created, Key, Life, Name, Role},
         key_text::{KeyKind, KeyText},
@@ -77,11 +78,11 @@ impl Organizations<'_> {
     pub async fn create(&self, principal: &Principal, new: NewOrganization) -> Result<(Organization, Created), Error> {
         check_operates(principal)?;
         // The answer hands out a key that may do everything in its organization and never expires.
-        check_holds(principal, &Scopes::Full, Role::Admin, None)?;
+        let granted = principal.grants(&Grant::Key { scopes: &Scopes::Full, role: Role::Admin, expires_at: None })?;
         self.app
             .once_key_with(principal, organizations::created_by_request, async |mut attempt| {
                 let source = attempt.secret_bytes()?;
-                let (organization, created, mut batch) = self.found(new, false, &principal.actor(), source)?;
+                let (organization, created, mut batch) = self.found(new, false, &principal.actor(), source, granted)?;
                 let details = json!({ "name": organization.name });
                 let (id, now) = (organization.id, organization.created_at);
                 let event = AuditEvent::new(id, id, "organization.created", details, now);
@@ -177,6 +178,7 @@ impl Organizations<'_> {
         operator: bool,
         actor: &Actor,
         source: impl FnMut(&mut [u8]) -> Result<(), String>,
+        granted: Granted,
     ) -> Result<(Organization, Created, Batch), Error> {
         let now = self.app.now();
         let organization = Organization {
@@ -217,7 +219,7 @@ impl Organizations<'_> {
         batch.execute(organizations::insert(&organization, operator));
         batch.execute(organizations::insert_user(user_id, &new.email, now));
         batch.execute(organizations::insert_membership(organization.id, user_id, Role::Owner, now));
-        batch.execute(Keys::new(self.app).insert(&key, &text, organization.policy));
+        batch.execute(Keys::new(self.app).insert(&key, &text, organization.policy, granted));
         batch.execute(audit::record(actor, &Keys::created_event(&key), self.app.config.audit_retention_ms));
         Ok((organization, Created { key, text }, batch))
     }

@@ -3,14 +3,14 @@
 use serde_json::json;
 
 use crate::{
-    app::{App, Principal, error::Error, holding::check_holds},
+    app::{App, Principal, error::Error},
     domain::{
         audit::AuditEvent,
+        grant::Grant,
         id::{OrganizationId, UserId},
         key::Role,
         page::Page,
         person::{Member, RoleRemoval},
-        scope::Scopes,
     },
     storage::{
         batch::{Batch, Results},
@@ -27,8 +27,8 @@ const LAST_OWNER: Error = Error::Conflict {
 /// The error of a change that would lock the organization out without `force`.
 const LAST_MANAGING_PERSON: Error = Error::Conflict {
     code: "last_managing_key",
-    message: "This is the only member with a key that can manage the organization's keys. \
-              Create another such key first, or retry with `?force=true`.",
+    message: "This is the only member with a key that can manage the organization's keys, or with one that has full \
+              access. Create another such key first that works for at least a week, or retry with `?force=true`.",
 };
 
 impl App {
@@ -98,8 +98,9 @@ impl People<'_> {
     /// Changes a member's role.
     ///
     /// # Errors
-    /// [`Error::Exceeds`] if the old or the new role is above the caller's, or the caller cannot vouch for it;
-    /// [`Error::Conflict`] for the only owner, and, unless `force` is set, for the only member who can manage keys.
+    /// [`Error::Exceeds`] if the old or the new role is above the caller's, if a caller with an end or without full
+    /// access raises it, or if the caller may not force; [`Error::Conflict`] for the only owner, and, unless `force` is
+    /// set, for the only member who can manage keys or has a key with full access.
     pub async fn set_role(
         &self,
         principal: &Principal,
@@ -111,7 +112,7 @@ impl People<'_> {
         check_visible(principal, id)?;
         principal.administers()?;
         let now = self.app.now();
-        let removal = removal(principal, Some(role), force);
+        let removal = removal(principal, Some(role), force)?;
         let updated = AuditEvent::new(organization_id, id, "member.updated", json!({ "role": role }), now);
         let mut batch = Batch::new();
         let before = batch.add(people::get(organization_id, id));
@@ -145,7 +146,7 @@ impl People<'_> {
     ) -> Result<(), Error> {
         check_visible(principal, id)?;
         let now = self.app.now();
-        let removal = removal(principal, None, force);
+        let removal = removal(principal, None, force)?;
         let removed = AuditEvent::new(organization_id, id, "member.removed", json!({}), now);
         let mut batch = Batch::new();
         let before = batch.add(people::get(organization_id, id));
@@ -182,32 +183,27 @@ fn check_visible(principal: &Principal, id: UserId) -> Result<(), Error> {
     if visible_user(principal)?.is_none_or(|own| own == id) { Ok(()) } else { Err(Error::NotFound) }
 }
 
-/// Checks that the caller may let a person into a role. Nobody gives more than they hold, and a role allows
-/// everything that it stands for. So nobody can promote themselves either: no key has a role above its user's.
-///
-/// # Errors
-/// [`Error::Exceeds`] if the caller may not.
-pub fn check_vouches(principal: &Principal, role: Role) -> Result<(), Error> {
-    if principal.snapshot.scopes != Scopes::Full {
-        let message = "Only a key with full access can do this.";
-        return Err(Error::Exceeds(message.to_owned()));
-    }
-    check_holds(principal, &Scopes::Full, role, principal.snapshot.ends_at())
-}
-
 /// Checks that the caller may take the role `from` from a member, and give them the role `to`, if there is one.
 fn check_changes(principal: &Principal, from: Role, to: Option<Role>) -> Result<(), Error> {
     if from > principal.snapshot.role {
         return Err(Error::Exceeds(format!("Only a key with the role `{}` can do this.", from.as_str())));
     }
     match to {
-        Some(to) if to > from => check_vouches(principal, to),
+        // No key has a role above its user's, so nobody can raise themselves either.
+        Some(to) if to > from => principal.grants(&Grant::Role { role: to }).map(|_| ()),
         _ => Ok(()),
     }
 }
 
 /// The caller's permission to take a role from a member, as the database checks it.
-fn removal(principal: &Principal, to: Option<Role>, force: bool) -> RoleRemoval {
+///
+/// # Errors
+/// [`Error::Exceeds`] if the caller may not force.
+fn removal(principal: &Principal, to: Option<Role>, force: bool) -> Result<RoleRemoval, Error> {
+    if force {
+        // The member's role is checked with every removal.
+        principal.may_force(Role::Member)?;
+    }
     let roles = Role::ALL.into_iter().filter(|from| check_changes(principal, *from, to).is_ok()).collect();
-    RoleRemoval { roles, force }
+    Ok(RoleRemoval { roles, force })
 }

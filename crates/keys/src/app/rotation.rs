@@ -8,13 +8,14 @@ use crate::{
     app::{
         Principal,
         error::Error,
-        holding::{check_holds, required_role},
         idempotency::Attempt,
         keys::{CHANGED_MEANWHILE, Keys, check_changeable, check_expiry, event, reach_to_change},
     },
     domain::{
-        key::{Created, Key, NewSecret},
+        grant::Grant,
+        key::{Created, Key, Life, NewSecret},
         key_text::KeyText,
+        lock_out::Loss,
         time::UnixMillis,
     },
     storage::{batch::Batch, keys},
@@ -27,7 +28,8 @@ impl Keys<'_> {
     ///
     /// # Errors
     /// [`Error::Exceeds`] if the caller could not have created such a key, since the answer contains its secret;
-    /// [`Error::Conflict`] if a rotation is pending or the key was changed since it was read.
+    /// [`Error::Conflict`] if a rotation is pending, the key was changed since it was read, or the new expiry would
+    /// lock the organization out.
     pub async fn rotate(
         &self,
         principal: &Principal,
@@ -75,7 +77,8 @@ impl Keys<'_> {
             return Err(Error::invalid("grace_period_seconds", "must be 0 for an expired key"));
         }
         let expires_at = expires_at.unwrap_or(before.life.expires_at);
-        check_holds(principal, &before.scopes, required_role(principal, before), expires_at)?;
+        let granted = principal.grants(&Grant::Rotation { key: before, expires_at })?;
+        let loss = Loss::of(before, &before.scopes, Life { expires_at, ..before.life }, now);
         let rotates_at = (grace_ms > 0).then(|| {
             let end = now.plus_ms(grace_ms);
             expires_at.map_or(end, |expires_at| expires_at.min(end))
@@ -83,17 +86,20 @@ impl Keys<'_> {
         let stem = before.preview.stem.clone();
         let text = KeyText::renew(stem, before.kind, attempt.secret_bytes()?).map_err(Error::Unavailable)?;
         let (digest, pepper_version) = self.app.config.hasher.current(&text);
-        let new = NewSecret { digest, pepper_version, preview: text.preview() };
+        let new = NewSecret { digest, pepper_version, preview: text.preview(), rotates_at, expires_at };
         let details = json!({
             "rotates_at": rotates_at.map(UnixMillis::to_rfc3339),
             "expires_at": expires_at.map(UnixMillis::to_rfc3339),
         });
-        let rotate = keys::rotate(reach_to_change(principal, before.id)?, before, &new, rotates_at, expires_at, now);
+        let rotate = keys::rotate(reach_to_change(principal, before.id)?, before, &new, granted, loss, now);
         let mut batch = Batch::new();
         let key = batch.add(rotate);
         batch.execute(self.app.record_if_changed(principal, &event(before, "key.rotated", details, now)));
-        let key = attempt.run(before.id, batch).await?.take(key)?.ok_or(CHANGED_MEANWHILE)?;
-        Ok(Created { key, text })
+        match attempt.run(before.id, batch).await?.take(key)? {
+            Some(key) => Ok(Created { key, text }),
+            None if !loss.is_none() && self.is_unchanged(principal, before).await? => Err(LAST_KEY_ENDS),
+            None => Err(CHANGED_MEANWHILE),
+        }
     }
 
     /// Finishes a rotation early: the outgoing secret ends now.
@@ -110,18 +116,24 @@ impl Keys<'_> {
     /// Cancels a rotation: the outgoing secret stays, and the new one ends.
     ///
     /// # Errors
+    /// [`Error::Exceeds`] if the caller does not hold all that the outgoing secret can do then, for as long;
     /// [`Error::Conflict`] if no rotation is pending.
     pub async fn cancel_rotation(&self, principal: &Principal, before: &Key) -> Result<Key, Error> {
         let now = self.app.now();
         check_rotating(before, now)?;
-        if principal.snapshot.outgoing_until.is_some() {
-            let message = "The outgoing secret cannot cancel its own rotation. Use the new secret or another key.";
-            return Err(Error::Exceeds(message.to_owned()));
-        }
-        let cancel = keys::cancel_rotation(reach_to_change(principal, before.id)?, before, now);
+        let granted = principal.grants(&Grant::OutgoingSecret { key: before })?;
+        let cancel = keys::cancel_rotation(reach_to_change(principal, before.id)?, before, granted, now);
         self.carry_out(principal, cancel, &event(before, "key.rotation_cancelled", json!({}), now)).await
     }
 }
+
+/// The error of a rotation whose new expiry would lock the organization out.
+const LAST_KEY_ENDS: Error = Error::Conflict {
+    code: "last_managing_key",
+    message: "This is the organization's last key that can manage keys, or its last one with full access, and would end \
+              within a week. Create another one first, give this one a later expiry, or rotate it without a new expiry \
+              and then change the expiry with `?force=true`.",
+};
 
 /// Checks that a rotation of a key is pending.
 fn check_rotating(key: &Key, now: UnixMillis) -> Result<(), Error> {

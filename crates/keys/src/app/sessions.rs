@@ -5,11 +5,12 @@ use std::{net::IpAddr, rc::Rc};
 use serde_json::json;
 
 use crate::{
-    app::{App, Principal, error::Error, people::check_vouches, verify::Freshness},
+    app::{App, Principal, error::Error, verify::Freshness},
     domain::{
         audit::{Actor, AuditEvent},
         decision::{Refusal, decide},
         feed::{Feed, News},
+        grant::Grant,
         id::{OrganizationId, SessionId, UserId},
         key::{Name, Role},
         key_text::KeyText,
@@ -137,7 +138,10 @@ impl Sessions<'_> {
             digest: token.digest(),
             organization_id,
             user_id,
-            roles: Role::ALL.into_iter().filter(|role| check_vouches(principal, *role).is_ok()).collect(),
+            roles: Role::ALL
+                .into_iter()
+                .filter(|role| principal.grants(&Grant::Link { role: *role }).is_ok())
+                .collect(),
             key_expires_at,
             created_by_user_id: principal.snapshot.user_id,
             expires_at,
@@ -154,7 +158,7 @@ impl Sessions<'_> {
             let mut results = attempt.run_in_organization(organization_id, user_id, batch).await?;
             results.take(member)?.ok_or(Error::NotFound)
         });
-        check_vouches(principal, member.await?.role)?;
+        principal.grants(&Grant::Link { role: member.await?.role })?;
         Ok((token, expires_at))
     }
 

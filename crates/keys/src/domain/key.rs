@@ -202,7 +202,7 @@ pub struct KeyChange {
     pub enabled: Option<bool>,
 }
 
-/// A new secret, as it is stored.
+/// A new secret, as it is stored, and the deadlines that a rotation sets with it.
 pub struct NewSecret {
     /// The digest of the secret.
     pub digest: Digest,
@@ -210,6 +210,10 @@ pub struct NewSecret {
     pub pepper_version: i64,
     /// The visible parts of the secret's text.
     pub preview: Preview,
+    /// The end of the secret that it replaces; `None`: that ends at once.
+    pub rotates_at: Option<UnixMillis>,
+    /// The expiry of the key.
+    pub expires_at: Option<UnixMillis>,
 }
 
 /// A rotation whose outgoing secret may still work.

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::{
     domain::{
+        grant::Granted,
         id::{InvitationId, KeyId, OrganizationId, UserId},
         key::Name,
         key_text::Digest,
@@ -29,7 +30,7 @@ pub fn forget_expired(organization_id: OrganizationId, now: UnixMillis) -> State
 
 /// The insertion of a new invitation. It tells whether a row was inserted: there is none if a person with this
 /// address is already a member or invited.
-pub fn insert(invitation: &Invitation, digest: Digest, invited_by: Option<UserId>) -> Query<bool> {
+pub fn insert(invitation: &Invitation, digest: Digest, invited_by: Option<UserId>, _: Granted) -> Query<bool> {
     Query::any(statement!(
         "INSERT INTO invitations (id, organization_id, email, role, digest, expires_at, key_expires_at, created_at, \
          created_by, invited_by) \
@@ -135,11 +136,11 @@ pub fn insert_user(digest: Digest, user_id: UserId, now: UnixMillis) -> Statemen
     statement!(sql, digest, user_id, now)
 }
 
-/// Makes the new user a member.
+/// Makes the new user a member. A membership has no end, so it keeps the end of what the inviter could give.
 pub fn insert_membership(digest: Digest, user_id: UserId, now: UnixMillis) -> Statement {
     statement!(
-        "INSERT INTO memberships (organization_id, user_id, role, created_at) \
-         SELECT organization_id, users.id, role, :now FROM invitations JOIN users ON users.id = :user_id \
+        "INSERT INTO memberships (organization_id, user_id, role, created_at, key_expires_at) \
+         SELECT organization_id, users.id, role, :now, key_expires_at FROM invitations JOIN users ON users.id = :user_id \
          WHERE digest = :digest",
         digest,
         user_id,

@@ -5,10 +5,12 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::{
+        grant::Granted,
         id::{BoundTo, KeyId, OrganizationId, ProjectId, UserId},
         key::{Key, KeyChange, KeyState, Life, Name, NewSecret, Role, Rotation},
         key_list::{KeyCursor, KeyFilter, KeyOwner, KeyReach, KeyRef, MAX_LOOKED_THROUGH, StatusFilter},
         key_text::{Digest, KeyKind, Preview},
+        lock_out::{LASTING_MS, Loss},
         page::Page,
         scope::Scopes,
         standing::Standing,
@@ -131,7 +133,7 @@ fn count_personal_keys(expiry: &str) -> String {
 /// The insertion of a new key, with the organization's next number. It returns the number, or no row if the key's
 /// project is not in the organization, or its user is not a member or already has `max_keys` working keys. A bound
 /// key is inserted only if the statement before it in the batch has changed a row.
-pub fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i64>) -> Query<Option<i64>> {
+pub fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i64>, _: Granted) -> Query<Option<i64>> {
     let sql = format!(
         "INSERT INTO keys (id, organization_id, number, user_id, project_id, kind, digest, pepper_version, stem, \
          start, last4, name, scopes, role, metadata, expires_at, created_at, created_by, updated_at, \
@@ -350,30 +352,54 @@ const NO_ROTATION: &str = "rotates_at = NULL, outgoing_digest = NULL, outgoing_p
 pub const MANAGING: &str = "revoked_at IS NULL AND disabled_at IS NULL AND role <> 'member' \
     AND (scopes IS NULL OR instr(scopes, '\"api-keys:write\"') > 0 OR instr(scopes, '\"api-keys:*\"') > 0)";
 
-/// The condition that a key which works at `:now` can manage the keys of the organization `:organization_id`: one
-/// of the organization's own, or one of a member who administers it. The conditions `keys` and `people`, each with
-/// its `AND`, select the keys and the memberships that count. The query goes from the members to their keys,
+/// The conditions on keys of which an organization keeps one each: a key that can manage keys, and one with full
+/// access.
+pub fn kept() -> [String; 2] {
+    [MANAGING.to_owned(), format!("{MANAGING} AND scopes IS NULL")]
+}
+
+/// The condition that a key works at `:now`.
+pub const WORKS: &str = "(expires_at IS NULL OR expires_at > :now)";
+
+/// The condition that another key like `kept`, one of [`kept`], stays in the organization `:organization_id`: one of
+/// the organization's own, or one of a member who administers it. It works beyond `:lasting`, or as long as what it
+/// stands in for, which ends at `until` (SQL; NULL for never). The conditions `keys` and `people`, each with its
+/// `AND`, select the keys, as `other`, and the memberships that count. The query goes from the members to their keys,
 /// because the keys of removed members stay on record.
-pub fn managed(keys: &str, people: &str) -> String {
+pub fn another_stays(kept: &str, until: &str, keys: &str, people: &str) -> String {
+    let lasting = format!("(expires_at IS NULL OR expires_at > :lasting OR expires_at >= {until})");
     format!(
-        "(EXISTS (SELECT 1 FROM keys WHERE organization_id = :organization_id AND user_id IS NULL{keys} \
-         AND (expires_at IS NULL OR expires_at > :now) AND {MANAGING}) \
-         OR EXISTS (SELECT 1 FROM keys WHERE organization_id = :organization_id \
+        "(EXISTS (SELECT 1 FROM keys AS other WHERE organization_id = :organization_id AND user_id IS NULL{keys} \
+         AND {lasting} AND {kept}) \
+         OR EXISTS (SELECT 1 FROM keys AS other WHERE organization_id = :organization_id \
          AND user_id IN (SELECT user_id FROM memberships WHERE organization_id = :organization_id \
-         AND role <> 'member'{people}){keys} \
-         AND (expires_at IS NULL OR expires_at > :now) AND {MANAGING}))"
+         AND role <> 'member'{people}){keys} AND {lasting} AND {kept}))"
     )
 }
 
-/// The condition that the organization can manage its keys without the key `:id`, at `:now`.
-fn manageable_without() -> String {
-    format!("(NOT ({MANAGING}) OR {})", managed(" AND id <> :id", ""))
+/// The condition that the key `:id` may be taken away: for each of [`kept`], the key does not lose it, which
+/// `loses` says in the same order, or another key stays.
+fn may_lose(loses: [&str; 2]) -> String {
+    let [managing, full] = kept();
+    let stays = |kept: &str| another_stays(kept, "keys.expires_at", " AND id <> :id", "");
+    let [loses_managing, loses_full] = loses;
+    format!("(NOT ({loses_managing}) OR {}) AND (NOT ({loses_full}) OR {})", stays(&managing), stays(&full))
 }
 
+/// The parameters that say what a key loses.
+const LOSES: [&str; 2] = [":loses_managing", ":loses_full"];
+
 /// Changes a key that is not revoked and was not changed since it was read as `before`. A new expiry counts as not
-/// yet recorded by the sweep. Returns the key after the change, or no row. There is also none if the change would
-/// disable the last key that can manage keys, unless `force` is set.
-pub fn update(reach: KeyReach, before: &Key, change: &KeyChange, force: bool, now: UnixMillis) -> Query<Option<Key>> {
+/// yet recorded by the sweep. Returns the key after the change, or no row. There is also none if no other key can stand
+/// in for what this one loses.
+pub fn update(
+    reach: KeyReach,
+    before: &Key,
+    change: &KeyChange,
+    _: Granted,
+    loss: Loss,
+    now: UnixMillis,
+) -> Query<Option<Key>> {
     let sql = format!(
         "UPDATE keys SET name = coalesce(:name, name), \
          scopes = CASE WHEN :sets_scopes THEN :scopes ELSE scopes END, \
@@ -381,7 +407,7 @@ pub fn update(reach: KeyReach, before: &Key, change: &KeyChange, force: bool, no
          expires_at = CASE WHEN :sets_expiry THEN :expires_at ELSE expires_at END, \
          expired_at = CASE WHEN :sets_expiry THEN NULL ELSE expired_at END, \
          disabled_at = CASE :enabled WHEN 1 THEN NULL WHEN 0 THEN coalesce(disabled_at, :now) ELSE disabled_at END,{}",
-        if_unchanged(&format!(" AND (:enabled IS NOT 0 OR :force OR {})", manageable_without()))
+        if_unchanged(&format!(" AND {}", may_lose(LOSES)))
     );
     let statement = statement!(
         sql,
@@ -397,20 +423,23 @@ pub fn update(reach: KeyReach, before: &Key, change: &KeyChange, force: bool, no
         sets_expiry: change.expires_at.is_some(),
         expires_at: change.expires_at.flatten(),
         enabled: change.enabled,
-        force,
+        loses_managing: loss.managing,
+        loses_full: loss.full_access,
+        lasting: now.plus_ms(LASTING_MS),
         now
     );
     Query::new(statement, read_first)
 }
 
 /// Gives a key a new secret. With `rotates_at` the old one becomes the outgoing one and works until then; without,
-/// it ends now. Returns the key after the change, or no row if it was changed since `before`.
+/// it ends now. Returns the key after the change, or no row if it was changed since `before`, or no other key can stand
+/// in for what this one loses.
 pub fn rotate(
     reach: KeyReach,
     before: &Key,
     new: &NewSecret,
-    rotates_at: Option<UnixMillis>,
-    expires_at: Option<UnixMillis>,
+    _: Granted,
+    loss: Loss,
     now: UnixMillis,
 ) -> Query<Option<Key>> {
     let sql = format!(
@@ -422,7 +451,7 @@ pub fn rotate(
          outgoing_last4 = CASE WHEN :rotates_at IS NULL THEN NULL ELSE last4 END, \
          outgoing_last_used_at = CASE WHEN :rotates_at IS NULL THEN NULL ELSE last_used_at END, \
          expires_at = :expires_at, expired_at = CASE WHEN expires_at IS :expires_at THEN expired_at ELSE NULL END,{}",
-        if_unchanged("")
+        if_unchanged(&format!(" AND {}", may_lose(LOSES)))
     );
     let statement = statement!(
         sql,
@@ -435,8 +464,11 @@ pub fn rotate(
         pepper_version: new.pepper_version,
         start: new.preview.start,
         last4: new.preview.last4,
-        rotates_at,
-        expires_at,
+        rotates_at: new.rotates_at,
+        expires_at: new.expires_at,
+        loses_managing: loss.managing,
+        loses_full: loss.full_access,
+        lasting: now.plus_ms(LASTING_MS),
         now
     );
     Query::new(statement, read_first)
@@ -448,7 +480,7 @@ pub fn finish_rotation(reach: KeyReach, before: &Key, now: UnixMillis) -> Query<
 }
 
 /// Cancels a rotation: the outgoing secret stays, and the new one ends.
-pub fn cancel_rotation(reach: KeyReach, before: &Key, now: UnixMillis) -> Query<Option<Key>> {
+pub fn cancel_rotation(reach: KeyReach, before: &Key, _: Granted, now: UnixMillis) -> Query<Option<Key>> {
     let outgoing = "digest = outgoing_digest, pepper_version = outgoing_pepper_version, start = outgoing_start, \
                     last4 = outgoing_last4, last_used_at = outgoing_last_used_at, ";
     end_rotation(outgoing, reach, before, now)
@@ -480,12 +512,13 @@ pub fn forget_rotated(now: UnixMillis, limit: i64) -> Statement {
 }
 
 /// Revokes a key for good, with both its secrets. Does nothing, and so records nothing, if it is already revoked,
-/// or is the last key that can manage keys and `force` is not set.
+/// or if no other key can stand in for it and `force` is not set.
 pub fn revoke(reach: KeyReach, id: KeyId, force: bool, now: UnixMillis) -> Statement {
+    let [managing, full] = kept();
     let sql = format!(
         "UPDATE keys SET revoked_at = :now, updated_at = max(:now, updated_at + 1) WHERE id = :id AND {WITHIN_REACH} \
-         AND revoked_at IS NULL AND (:force OR {})",
-        manageable_without()
+         AND revoked_at IS NULL AND (:force OR ({}))",
+        may_lose([&format!("{WORKS} AND {managing}"), &format!("{WORKS} AND {full}")])
     );
     statement!(
         sql,
@@ -494,6 +527,7 @@ pub fn revoke(reach: KeyReach, id: KeyId, force: bool, now: UnixMillis) -> State
         user_id: reach.user_id,
         project_id: reach.project_id,
         force,
+        lasting: now.plus_ms(LASTING_MS),
         now
     )
 }

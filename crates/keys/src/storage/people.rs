@@ -6,6 +6,7 @@ use crate::{
     domain::{
         id::{OrganizationId, UserId},
         key::Role,
+        lock_out::LASTING_MS,
         page::Page,
         person::{Email, Member, Membership, RoleRemoval},
         time::UnixMillis,
@@ -14,7 +15,7 @@ use crate::{
     statement,
     storage::{
         batch::Query,
-        keys::{MANAGING, managed},
+        keys::{WORKS, another_stays, kept},
     },
 };
 
@@ -28,15 +29,23 @@ const LAST_OWNER: &str = "memberships.role = 'owner' AND NOT EXISTS (SELECT 1 FR
     AND other.user_id <> :user_id)";
 
 /// The condition that a role may be taken from a member: it is one of `:roles`, a JSON array, it is not the only
-/// owner's, and the organization can manage its keys at `:now` without the member's. `:force` and the condition
-/// `unless` override the last part.
+/// owner's, and for each kind of key that the organization keeps, the member has none that works at `:now`, or another
+/// key stays. `:force` and the condition `unless` override the last part.
 fn may_lose_role(unless: &str) -> String {
+    let may_lose = |kept: &str| {
+        let own =
+            format!("FROM keys WHERE organization_id = :organization_id AND user_id = :user_id AND {WORKS} AND {kept}");
+        // The end of the last of the member's keys.
+        let until = format!("(SELECT CASE WHEN count(*) = count(expires_at) THEN max(expires_at) END {own})");
+        format!("(NOT EXISTS (SELECT 1 {own}) OR {})", another_stays(kept, &until, "", " AND user_id <> :user_id"))
+    };
+    let [managing, full] = kept();
     format!(
         "organization_id = :organization_id AND user_id = :user_id AND role IN (SELECT value FROM json_each(:roles)) \
          AND NOT ({LAST_OWNER}) AND (:force OR {unless} OR memberships.role = 'member' \
-         OR NOT EXISTS (SELECT 1 FROM keys WHERE organization_id = :organization_id AND user_id = :user_id \
-         AND (expires_at IS NULL OR expires_at > :now) AND {MANAGING}) OR {})",
-        managed("", " AND user_id <> :user_id")
+         OR ({} AND {}))",
+        may_lose(&managing),
+        may_lose(&full)
     )
 }
 
@@ -81,7 +90,7 @@ pub fn is_last_owner(organization_id: OrganizationId, user_id: UserId) -> Query<
 }
 
 /// Changes a member's role, if the old one is among those that the caller may take, and other members still own the
-/// organization and can manage its keys.
+/// organization and can manage its keys. A higher role comes from a caller without an end, so it has none either.
 pub fn set_role(
     organization_id: OrganizationId,
     user_id: UserId,
@@ -89,16 +98,22 @@ pub fn set_role(
     removal: &RoleRemoval,
     now: UnixMillis,
 ) -> Statement {
-    let sql =
-        format!("UPDATE memberships SET role = :role WHERE role <> :role AND {}", may_lose_role(":role <> 'member'"));
-    statement!(sql, organization_id, user_id, role, roles: names(&removal.roles), force: removal.force, now)
+    let rank = "instr('member admin owner', :role) > instr('member admin owner', role)";
+    let sql = format!(
+        "UPDATE memberships SET role = :role, key_expires_at = CASE WHEN {rank} THEN NULL ELSE key_expires_at END \
+             WHERE role <> :role AND {}",
+        may_lose_role(":role <> 'member'")
+    );
+    let (roles, lasting) = (names(&removal.roles), now.plus_ms(LASTING_MS));
+    statement!(sql, organization_id, user_id, role, roles, force: removal.force, lasting, now)
 }
 
 /// Deletes a membership and thereby ends all the user's keys, by the one row of the feed that the schema's trigger
 /// writes; under the same conditions as [`set_role`].
 pub fn remove(organization_id: OrganizationId, user_id: UserId, removal: &RoleRemoval, now: UnixMillis) -> Statement {
     let sql = format!("DELETE FROM memberships WHERE {}", may_lose_role("false"));
-    statement!(sql, organization_id, user_id, roles: names(&removal.roles), force: removal.force, now)
+    let (roles, lasting) = (names(&removal.roles), now.plus_ms(LASTING_MS));
+    statement!(sql, organization_id, user_id, roles, force: removal.force, lasting, now)
 }
 
 /// The roles as a JSON array.

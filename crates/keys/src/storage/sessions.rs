@@ -75,23 +75,19 @@ pub fn insert_for_link(session: &NewSession<'_>, link: Digest) -> Query<bool> {
     ))
 }
 
-/// The insertion of a session of a new member. It tells whether the member exists.
-pub fn insert_for_member(
-    session: &NewSession<'_>,
-    organization_id: OrganizationId,
-    user_id: UserId,
-    key_expires_at: Option<UnixMillis>,
-) -> Query<bool> {
+/// The insertion of a session of a member without a key. It tells whether the member exists. If the invitation of the
+/// member had an end, so has the session.
+pub fn insert_for_member(session: &NewSession<'_>, organization_id: OrganizationId, user_id: UserId) -> Query<bool> {
     Query::any(statement!(
         "INSERT INTO sessions (id, digest, organization_id, user_id, role, key_expires_at, user_agent, created_at, \
-         last_seen_at, expires_at) SELECT :id, :digest, organization_id, user_id, role, :key_expires_at, :user_agent, \
-         :created_at, :created_at, :expires_at \
-         FROM memberships WHERE organization_id = :organization_id AND user_id = :user_id RETURNING id",
+         last_seen_at, expires_at) SELECT :id, :digest, organization_id, user_id, role, key_expires_at, :user_agent, \
+         :created_at, :created_at, min(:expires_at, coalesce(key_expires_at, :expires_at)) \
+         FROM memberships WHERE organization_id = :organization_id AND user_id = :user_id \
+         AND coalesce(key_expires_at > :created_at, 1) RETURNING id",
         id: session.id,
         digest: session.digest,
         organization_id,
         user_id,
-        key_expires_at,
         user_agent: session.user_agent,
         created_at: session.created_at,
         expires_at: session.expires_at

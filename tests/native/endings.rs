@@ -1,0 +1,409 @@
+//! Nobody gets around an ending: whatever is given or prolonged ends with its giver, and does no more.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    sync::LazyLock,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    pages::Browser,
+    support::{Answer, Snapshot, World, problem::assert_problem},
+};
+
+const HOUR_MS: i64 = 60 * 60 * 1000;
+
+/// A caller, and the most that it holds.
+#[derive(Clone)]
+struct Caller {
+    name: &'static str,
+    key: String,
+    /// The SQL of its end; `NULL` for never.
+    end: String,
+    /// Whether it has full access. The others hold no scope of data sets.
+    full: bool,
+    role: &'static str,
+}
+
+/// The ids that calls are about.
+#[derive(Clone)]
+struct Targets {
+    organization: String,
+    /// The key whose rotation is pending.
+    rotating: String,
+    /// Keys of the owner with full access: one without an end, one that ends, one that is disabled, and one with a
+    /// list of scopes.
+    endless: String,
+    ending: String,
+    disabled: String,
+    narrow: String,
+    /// The owner, and a member.
+    owner: String,
+    member: String,
+    /// A live evaluation.
+    live: String,
+}
+
+/// A world, the owner's key, the callers and the targets.
+struct Scene {
+    world: World,
+    owner: String,
+    callers: Vec<Caller>,
+    targets: Targets,
+}
+
+impl Scene {
+    fn new() -> Self {
+        static BEFORE: LazyLock<(Snapshot, String, Vec<Caller>, Targets)> = LazyLock::new(before);
+        let (snapshot, owner, callers, targets) = &*BEFORE;
+        Self {
+            world: World::restored(snapshot),
+            owner: owner.clone(),
+            callers: callers.clone(),
+            targets: targets.clone(),
+        }
+    }
+
+    fn caller(&self, name: &str) -> Caller {
+        self.callers.iter().find(|caller| caller.name == name).unwrap().clone()
+    }
+}
+
+fn before() -> (Snapshot, String, Vec<Caller>, Targets) {
+    let world = World::new();
+    let owner = world.bootstrap();
+    let this = world.get("/v1/keys/self", &owner).json;
+    let full = |name: &str| {
+        // A key without named scopes has those of its creator.
+        let answer = world.post("/v1/api_key", &owner, &json!({ "name": name }));
+        assert_eq!(answer.status, 200, "{}", answer.json);
+        let key = answer.text("key");
+        (world.get("/v1/keys/self", &key).text("id"), key)
+    };
+    let (rotating, outgoing) = full("leaked");
+    let (endless, _) = full("endless");
+    let (ending, _) = full("ending");
+    world.change(&owner, &ending, &json!({ "expires_in_days": 1 }));
+    let (disabled, _) = full("disabled");
+    world.change(&owner, &disabled, &json!({ "enabled": false }));
+    let (narrow, _) = world.create(&owner, "narrow target", &["api-keys:read"]);
+    let (short_id, short) = full("short");
+    world.change(&owner, &short_id, &json!({ "expires_at": "2027-01-15T08:00:20Z" }));
+    let scopes = ["api-keys:*", "members:*", "organization:*", "projects:*", "audit:*", "live-evaluations:*"];
+    let (_, of_few_scopes) = world.create(&owner, "of few scopes", &scopes);
+    let (_, _, admin) = world.colleague(&owner, "admin");
+    let (member, _, _) = world.colleague(&owner, "member");
+    let (live, _) = world.live_evaluation(&owner);
+    let body = json!({ "grace_period_seconds": HOUR_MS / 1000 });
+    assert_eq!(world.post(&format!("/v1/keys/{rotating}/rotate"), &owner, &body).status, 200);
+    let helper = json!({ "name": "helper", "scopes": ["api-keys:write"] });
+    let (_, helper) = world.create_from(&outgoing, &helper);
+    let with_helper = world.post("/v1/api_key", &outgoing, &json!({ "name": "full helper" })).text("key");
+    let value = |sql: &str| world.database.value(sql).to_string();
+    let of_rotation = value(&format!("SELECT rotates_at FROM keys WHERE id = '{rotating}'"));
+    let of_short = value(&format!("SELECT expires_at FROM keys WHERE id = '{short_id}'"));
+    let caller = |name, key, end: &str, full, role| Caller { name, key, end: end.to_owned(), full, role };
+    let callers = vec![
+        caller("outgoing", outgoing, &of_rotation, true, "owner"),
+        caller("helper", helper, &of_rotation, false, "owner"),
+        caller("full helper", with_helper, &of_rotation, true, "owner"),
+        caller("short", short, &of_short, true, "owner"),
+        caller("of few scopes", of_few_scopes, "NULL", false, "owner"),
+        caller("admin", admin, "NULL", true, "admin"),
+    ];
+    let text = |field: &str| this[field].as_str().unwrap().to_owned();
+    let (organization, user) = (text("organization_id"), text("user_id"));
+    let targets = Targets { organization, rotating, endless, ending, disabled, narrow, owner: user, member, live };
+    (world.snapshot(), owner, callers, targets)
+}
+
+/// A call that gives or prolongs something: its name, the method, the path, and the body.
+type Call = fn(&Targets) -> (&'static str, String, Value);
+
+const CALLS: [(&str, Call); 14] = [
+    ("create a key", |_| {
+        ("POST", "/v1/keys".to_owned(), json!({ "name": "n", "scopes": ["datasets:read"], "expires_at": null }))
+    }),
+    ("create a key of the organization", |_| {
+        ("POST", "/v1/keys".to_owned(), json!({ "name": "n", "scopes": ["datasets:read"], "kind": "org" }))
+    }),
+    ("copy its own access", |_| ("POST", "/v1/api_key".to_owned(), json!({ "name": "n" }))),
+    ("create a project", |of| {
+        ("POST", format!("/v1/organizations/{}/projects", of.organization), json!({ "name": "n" }))
+    }),
+    ("regenerate the key of a live evaluation", |of| {
+        ("POST", format!("/api/live-evaluations/{}/regenerate", of.live), Value::Null)
+    }),
+    ("prolong a key", |of| ("PATCH", format!("/v1/keys/{}", of.ending), json!({ "expires_at": null }))),
+    ("prolong a key that ends later than itself", |of| {
+        ("PATCH", format!("/v1/keys/{}", of.ending), json!({ "expires_in_days": 2 }))
+    }),
+    ("widen a key", |of| {
+        ("PATCH", format!("/v1/keys/{}", of.narrow), json!({ "scopes": ["api-keys:read", "datasets:*"] }))
+    }),
+    ("enable a key", |of| ("PATCH", format!("/v1/keys/{}", of.disabled), json!({ "enabled": true }))),
+    ("rotate a key", |of| ("POST", format!("/v1/keys/{}/rotate", of.endless), json!({}))),
+    ("cancel a rotation", |of| ("POST", format!("/v1/keys/{}/rotate/cancel", of.rotating), Value::Null)),
+    ("raise a member", |of| {
+        let path = format!("/v1/organizations/{}/members/{}", of.organization, of.member);
+        ("PATCH", path, json!({ "role": "owner" }))
+    }),
+    ("invite an owner", |of| {
+        let path = format!("/v1/organizations/{}/invitations", of.organization);
+        ("POST", path, json!({ "email": "new@example.com", "role": "owner" }))
+    }),
+    ("create a sign-in link for the owner", |of| {
+        let path = format!("/v1/organizations/{}/members/{}/sign-in-links", of.organization, of.owner);
+        ("POST", path, Value::Null)
+    }),
+];
+
+/// Sends a call, and opens what comes of it: a link, an invitation in both ways, a session with a new key.
+fn play(world: &World, key: &str, call: Call, targets: &Targets) -> Answer {
+    let (method, path, body) = call(targets);
+    let answer = world.call(method, &path, key, &body);
+    if let Some(link) = answer.json["link"].as_str().filter(|link| link.contains("/sign-in/")) {
+        Browser::with_link(world, link);
+    }
+    if let Some(token) = answer.json["token"].as_str() {
+        let other = World::restored(&world.snapshot());
+        let accepted = other.post(&format!("/v1/invitations/{token}/accept"), "", &json!({ "key_name": "first" }));
+        assert_eq!(accepted.status, 201, "{}", accepted.json);
+        Browser::new(world).post(&format!("/invitations/{token}"), &[]);
+    }
+    answer
+}
+
+/// Keeps what there is now, for [`excesses`].
+fn remember(world: &World) {
+    for table in ["keys", "memberships", "invitations", "sign_in_links", "sessions"] {
+        world.database.execute(&format!("CREATE TEMP TABLE before_{table} AS SELECT * FROM {table}"));
+    }
+}
+
+/// What lives longer or does more than before, and than the caller allows: the rows of each table.
+fn excesses(world: &World, caller: &Caller) -> Vec<String> {
+    let rank = |role: &str| format!("instr('member admin owner', {role})");
+    let Caller { end, full, role, .. } = caller;
+    let role = format!("'{role}'");
+    let in_time = |column: &str| format!("({end} IS NULL OR ({column} IS NOT NULL AND {column} <= {end}))");
+    let low = |column: &str| format!("{} <= {}", rank(column), rank(&role));
+    let (in_life, in_role) = (in_time("n.expires_at"), low("n.role"));
+    let vouched = format!("{full} AND {in_role} AND {}", in_time("n.key_expires_at"));
+    let tables = [
+        (
+            "keys",
+            "id",
+            format!(
+                "n.digest <> b.digest OR n.scopes IS NOT b.scopes OR {} > {} \
+                 OR (b.expires_at IS NOT NULL AND (n.expires_at IS NULL OR n.expires_at > b.expires_at)) \
+                 OR (b.disabled_at IS NOT NULL AND n.disabled_at IS NULL) \
+                 OR (b.revoked_at IS NOT NULL AND n.revoked_at IS NULL) OR n.rotates_at > b.rotates_at",
+                rank("n.role"),
+                rank("b.role")
+            ),
+            format!(
+                "{in_life} AND {in_role} \
+                 AND ({full} OR (n.scopes IS NOT NULL AND instr(n.scopes, 'datasets') = 0))"
+            ),
+        ),
+        ("memberships", "user_id", format!("{} > {}", rank("n.role"), rank("b.role")), vouched.clone()),
+        ("invitations", "id", "false".to_owned(), vouched.clone()),
+        ("sign_in_links", "digest", "false".to_owned(), vouched.clone()),
+        ("sessions", "id", "n.expires_at > b.expires_at".to_owned(), format!("{in_life} AND {vouched}")),
+    ];
+    let mut found = Vec::new();
+    for (table, id, grew, allowed) in tables {
+        let sql = format!(
+            "SELECT json_group_array(n.{id}) FROM {table} n LEFT JOIN before_{table} b ON b.{id} = n.{id} \
+             WHERE (b.{id} IS NULL OR {grew}) AND NOT ({allowed})"
+        );
+        let rows = world.database.value(&sql);
+        if rows != json!("[]") {
+            found.push(format!("{table}: {}", rows.as_str().unwrap()));
+        }
+    }
+    found
+}
+
+#[test]
+fn nothing_lives_longer_or_does_more_than_its_giver() {
+    for (name, call) in CALLS {
+        for caller in Scene::new().callers {
+            let scene = Scene::new();
+            remember(&scene.world);
+            let answer = play(&scene.world, &caller.key, call, &scene.targets);
+            let excesses = excesses(&scene.world, &caller);
+            assert!(excesses.is_empty(), "{name} by {}: {} {} {excesses:?}", caller.name, answer.status, answer.json);
+            assert!(answer.status < 500, "{name} by {}: {}", caller.name, answer.json);
+        }
+    }
+}
+
+#[test]
+fn owners_key_without_an_end_may_do_all_of_it() {
+    for (name, call) in CALLS {
+        let scene = Scene::new();
+        let before = scene.world.database.dump();
+        let answer = play(&scene.world, &scene.owner, call, &scene.targets);
+        assert!(answer.status < 300, "{name}: {}", answer.json);
+        assert_ne!(scene.world.database.dump(), before, "{name}");
+    }
+}
+
+/// How it is known of a statement that it is no way around an ending.
+enum Known {
+    /// It runs in these of [`CALLS`].
+    Tried(&'static [&'static str]),
+    /// It gives nothing and prolongs nothing, for this reason.
+    Gives(&'static str),
+}
+
+/// Every statement of `storage` that writes to the tables of keys, people, links and sessions.
+const STATEMENTS: [(&str, Known); 27] = {
+    use Known::{Gives, Tried};
+    [
+        (
+            "keys::insert",
+            Tried(&[
+                "create a key",
+                "create a key of the organization",
+                "copy its own access",
+                "create a project",
+                "regenerate the key of a live evaluation",
+            ]),
+        ),
+        (
+            "keys::update",
+            Tried(&["prolong a key", "prolong a key that ends later than itself", "widen a key", "enable a key"]),
+        ),
+        ("keys::rotate", Tried(&["rotate a key"])),
+        ("keys::end_rotation", Tried(&["cancel a rotation"])),
+        ("keys::forget_rotated", Gives("it deletes secrets whose grace period is over")),
+        ("keys::revoke", Gives("it ends a key")),
+        ("keys::mark_expired", Gives("it records what has ended")),
+        ("key_uses::last_uses", Gives("it counts")),
+        ("live_evaluations::revoke_key", Gives("it ends a key")),
+        ("people::set_role", Tried(&["raise a member"])),
+        ("people::remove", Gives("it ends a membership")),
+        ("organizations::insert_membership", Gives("the first owner of a new organization")),
+        ("invitations::insert", Tried(&["invite an owner"])),
+        ("invitations::insert_membership", Tried(&["invite an owner"])),
+        ("invitations::forget_expired", Gives("it deletes what has ended")),
+        ("invitations::revoke", Gives("it ends an invitation")),
+        ("invitations::end_beyond_reach", Gives("it ends invitations")),
+        ("invitations::use_up", Gives("it ends an invitation")),
+        ("sessions::insert_for_key", Gives("the session ends with the key: tests/native/pages.rs")),
+        ("sessions::insert_for_link", Tried(&["create a sign-in link for the owner"])),
+        ("sessions::insert_for_member", Tried(&["invite an owner"])),
+        ("sessions::insert_link", Tried(&["create a sign-in link for the owner"])),
+        ("sessions::use_up", Gives("it ends a link")),
+        ("sessions::record_seen", Gives("it moves only the last use, within the session's end")),
+        ("sessions::end", Gives("it ends a session")),
+        ("sessions::prune", Gives("it deletes what has ended")),
+        ("sessions::prune_links", Gives("it deletes what has ended")),
+    ]
+};
+
+/// The functions and constants of `storage` with a statement that writes to one of the tables.
+fn writing_statements() -> BTreeSet<String> {
+    let tables = ["keys", "memberships", "invitations", "sign_in_links", "sessions"];
+    let writes = |sql: &str| {
+        tables.iter().any(|table| {
+            ["UPDATE ", "INSERT INTO ", "INSERT OR IGNORE INTO ", "REPLACE INTO ", "DELETE FROM "].iter().any(|verb| {
+                let start = format!("{verb}{table}");
+                sql.match_indices(&start).any(|(at, _)| {
+                    !sql[at + start.len()..].starts_with(|next: char| next.is_alphanumeric() || next == '_')
+                })
+            })
+        })
+    };
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates");
+    let mut found = BTreeSet::new();
+    for krate in fs::read_dir(crates).unwrap() {
+        let Ok(files) = fs::read_dir(krate.unwrap().path().join("src/storage")) else { continue };
+        for file in files {
+            let path = file.unwrap().path();
+            let module = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let text = fs::read_to_string(&path).unwrap();
+            // A statement may go on in the next line, and a comment is none.
+            let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            let mut items: BTreeMap<String, String> = BTreeMap::new();
+            let mut item = String::new();
+            for line in lines {
+                let words: Vec<&str> = line.split(|at: char| !at.is_alphanumeric() && at != '_').collect();
+                let at = words.iter().position(|word| ["fn", "const", "static"].contains(word));
+                if !line.starts_with(' ')
+                    && let Some(name) = at.and_then(|at| words.get(at + 1))
+                {
+                    item = format!("{module}::{name}");
+                }
+                let line = line.trim();
+                items.entry(item.clone()).or_default().push_str(line.strip_suffix('\\').unwrap_or(line));
+            }
+            found.extend(items.into_iter().filter(|(_, text)| writes(text)).map(|(item, _)| item));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_statement_that_could_prolong_something_is_known_and_tried() {
+    let known: BTreeSet<String> = STATEMENTS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(writing_statements(), known, "see STATEMENTS: try a new statement by a call that runs it");
+    for (name, how) in STATEMENTS {
+        match how {
+            Known::Tried(calls) => {
+                for call in calls {
+                    assert!(CALLS.iter().any(|(known, _)| known == call), "{name}: {call}");
+                }
+            }
+            Known::Gives(reason) => assert!(!reason.is_empty(), "{name}"),
+        }
+    }
+}
+
+#[test]
+fn rotation_is_not_cancelled_by_what_the_outgoing_secret_has_created() {
+    let scene = Scene::new();
+    let path = format!("/v1/keys/{}/rotate/cancel", scene.targets.rotating);
+    let before = scene.world.database.dump();
+    for name in ["outgoing", "helper", "full helper", "short", "of few scopes", "admin"] {
+        let answer = scene.world.post(&path, &scene.caller(name).key, &Value::Null);
+        assert_problem(&answer, 403, "exceeds_own_access");
+    }
+    assert_eq!(scene.world.database.dump(), before);
+    assert_eq!(scene.world.post(&path, &scene.owner, &Value::Null).status, 200);
+}
+
+#[test]
+fn rotation_that_ends_with_the_key_is_not_cancelled_by_a_helper() {
+    let world = World::new();
+    let owner = world.bootstrap();
+    let (id, old) = world.create_from(&owner, &json!({ "name": "n", "scopes": ["api-keys:*"], "expires_in_days": 1 }));
+    let rotate = json!({ "grace_period_seconds": 2 * 24 * HOUR_MS / 1000 });
+    let new = world.post(&format!("/v1/keys/{id}/rotate"), &owner, &rotate).text("key");
+    let (_, helper) = world.create(&old, "helper", &["api-keys:*"]);
+    let cancel = |by: &str| world.post(&format!("/v1/keys/{id}/rotate/cancel"), by, &Value::Null);
+    assert_problem(&cancel(&helper), 403, "exceeds_own_access");
+    // The key itself ends with the rotation, too, but its new secret is not of the old one's making.
+    assert_eq!(cancel(&new).status, 200);
+}
+
+#[test]
+fn role_is_raised_only_by_a_key_without_an_end_and_the_error_says_so() {
+    let scene = Scene::new();
+    let path = format!("/v1/organizations/self/members/{}", scene.targets.member);
+    let raise = |key: &str, role: &str| scene.world.call("PATCH", &path, key, &json!({ "role": role }));
+    for name in ["outgoing", "full helper", "short"] {
+        let answer = raise(&scene.caller(name).key, "admin");
+        assert_problem(&answer, 403, "exceeds_own_access");
+        assert!(answer.detail().contains("only a key that never expires can raise one"), "{}", answer.detail());
+    }
+    assert_eq!(raise(&scene.owner, "admin").status, 200);
+    // To lower a person takes nothing that lasts.
+    assert_eq!(raise(&scene.caller("short").key, "member").status, 200);
+}
