@@ -170,6 +170,28 @@ CREATE INDEX keys_due ON keys (expires_at) WHERE expires_at IS NOT NULL AND expi
 -- The sweep: rotations whose grace is over.
 CREATE INDEX keys_rotating ON keys (rotates_at) WHERE rotates_at IS NOT NULL;
 
+-- The secrets that a key had and has no more, in the order in which they ended: the newest thousand of each key that is
+-- on record.
+CREATE TABLE ended_secrets (
+  digest TEXT PRIMARY KEY,              -- as in `keys`
+  key_id TEXT NOT NULL REFERENCES keys (id) ON DELETE CASCADE
+) STRICT;
+
+-- Those of one key, oldest first.
+CREATE INDEX ended_secrets_by_key ON ended_secrets (key_id);
+
+-- A statement that takes a secret from a key cannot forget to remember it.
+CREATE TRIGGER keys_secret_ended AFTER UPDATE OF digest, outgoing_digest ON keys
+BEGIN
+  INSERT OR IGNORE INTO ended_secrets (digest, key_id)
+  SELECT OLD.digest, OLD.id WHERE OLD.digest NOT IN (NEW.digest, coalesce(NEW.outgoing_digest, ''));
+  INSERT OR IGNORE INTO ended_secrets (digest, key_id)
+  SELECT OLD.outgoing_digest, OLD.id
+  WHERE OLD.outgoing_digest NOT IN (NEW.digest, coalesce(NEW.outgoing_digest, ''));
+  DELETE FROM ended_secrets WHERE rowid IN
+  (SELECT rowid FROM ended_secrets WHERE key_id = OLD.id ORDER BY rowid DESC LIMIT -1 OFFSET 1000);
+END;
+
 -- What TruLayer's libraries send. An id is its sender's own, so it is unique in an organization alone.
 CREATE TABLE traces (
   organization_id TEXT NOT NULL REFERENCES organizations (id),

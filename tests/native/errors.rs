@@ -23,7 +23,7 @@ use crate::support::{
 };
 
 /// A good text of a key that nobody has.
-const UNKNOWN: &str = "bit_pat_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg1t0B34";
+pub(crate) const UNKNOWN: &str = "bit_pat_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg1t0B34";
 
 const METHODS: [&str; 9] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "get", ""];
 

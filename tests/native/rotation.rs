@@ -5,7 +5,10 @@ use bitting_keys::app::sweep::Swept;
 use futures::{executor::block_on, future::join};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Rows, START, World, problem::assert_problem, read, request};
+use crate::{
+    errors::UNKNOWN,
+    support::{Answer, Rows, START, World, problem::assert_problem, read, request},
+};
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -81,7 +84,7 @@ fn rotation_without_grace_keeps_the_key_and_ends_its_secret_at_once() {
     assert_eq!(rotated, expected);
     assert_eq!(scene.shown(), expected);
     assert_eq!(number(&scene), number_before);
-    assert_eq!((scene.code(&scene.old), scene.code(&new)), ("invalid_api_key".into(), "valid".into()));
+    assert_eq!((scene.code(&scene.old), scene.code(&new)), ("key_rotated".into(), "valid".into()));
     let events = scene.world.get(&scene.path("/events"), &scene.owner).json;
     let actions: Vec<&Value> = events["items"].as_array().unwrap().iter().map(|event| &event["action"]).collect();
     assert_eq!(actions, ["key.rotated", "key.created"]);
@@ -97,8 +100,8 @@ fn other_isolates_refuse_a_secret_that_was_rotated_out_within_the_bound() {
     let (_, new) = scene.rotate(&json!({}));
     assert_eq!(code(&other, &scene.owner, &new), "valid", "the new secret needs no time to arrive");
     scene.world.advance_ms(5_001);
-    assert_eq!(code(&other, &scene.owner, &scene.old), "invalid_api_key");
-    assert_problem(&other.get("/v1/keys/self", &scene.old), 401, "invalid_api_key");
+    assert_eq!(code(&other, &scene.owner, &scene.old), "key_rotated");
+    assert_problem(&other.get("/v1/keys/self", &scene.old), 401, "key_rotated");
 }
 
 #[test]
@@ -107,7 +110,7 @@ fn guarded_routes_refuse_a_secret_that_was_just_rotated_out() {
     let other = scene.world.another_isolate();
     assert_eq!(other.get("/v1/scopes", &scene.old).status, 200);
     scene.rotate(&json!({}));
-    assert_problem(&other.get("/v1/keys/self", &scene.old), 401, "invalid_api_key");
+    assert_problem(&other.get("/v1/keys/self", &scene.old), 401, "key_rotated");
 }
 
 #[test]
@@ -202,10 +205,10 @@ fn finish_ends_the_outgoing_secret_at_once() {
     assert_eq!(code(&other, &scene.owner, &scene.old), "valid");
     let finished = scene.end("/rotate/finish");
     assert_eq!((finished.status, &finished.json["rotation"]), (200, &Value::Null));
-    assert_eq!((scene.code(&scene.old), scene.code(&new)), ("invalid_api_key".into(), "valid".into()));
+    assert_eq!((scene.code(&scene.old), scene.code(&new)), ("key_rotated".into(), "valid".into()));
     other.later.drop_all();
     scene.world.advance_ms(5_001);
-    assert_eq!(code(&other, &scene.owner, &scene.old), "invalid_api_key");
+    assert_eq!(code(&other, &scene.owner, &scene.old), "key_rotated");
     assert_eq!(code(&other, &scene.owner, &new), "valid");
     for how in ["/rotate/finish", "/rotate/cancel"] {
         assert_problem(&scene.end(how), 409, "no_rotation");
@@ -222,10 +225,10 @@ fn cancel_ends_the_new_secret_and_restores_the_old() {
     let cancelled = scene.end("/rotate/cancel").json;
     before["updated_at"] = cancelled["updated_at"].clone();
     assert_eq!(cancelled, before);
-    assert_eq!((scene.code(&scene.old), scene.code(&new)), ("valid".into(), "invalid_api_key".into()));
+    assert_eq!((scene.code(&scene.old), scene.code(&new)), ("valid".into(), "key_rotated".into()));
     other.later.drop_all();
     scene.world.advance_ms(2 * HOUR_MS);
-    assert_eq!(code(&other, &scene.owner, &new), "invalid_api_key");
+    assert_eq!(code(&other, &scene.owner, &new), "key_rotated");
     assert_eq!(code(&other, &scene.owner, &scene.old), "valid");
     let answer = scene.world.get("/v1/keys/self", &scene.old);
     assert_eq!((answer.status, answer.header("sunset")), (200, None));
@@ -248,7 +251,7 @@ fn expired_key_is_revived_by_a_new_expiry_alone_and_without_grace() {
     }
     let (rotated, new) = scene.rotate(&json!({ "expires_in_days": 1 }));
     assert_eq!((&rotated["status"], &rotated["expires_at"]), (&json!("active"), &json!("2027-01-17T08:00:00.000Z")));
-    assert_eq!((scene.code(&scene.old), scene.code(&new)), ("invalid_api_key".into(), "valid".into()));
+    assert_eq!((scene.code(&scene.old), scene.code(&new)), ("key_rotated".into(), "valid".into()));
     scene.world.advance_ms(DAY_MS);
     assert_eq!(
         block_on(scene.world.app.sweep(chores())).unwrap().rows("keys_expired"),
@@ -325,7 +328,7 @@ fn second_rotation_has_to_wait_for_the_end_of_the_first() {
     let (rotated, third) = scene.rotate(&hour());
     assert_eq!(rotated["rotation"]["rotates_at"], "2027-01-15T10:00:00.000Z");
     let codes = [&scene.old, &second, &third].map(|key| scene.code(key));
-    assert_eq!(codes, ["invalid_api_key", "valid", "valid"]);
+    assert_eq!(codes, ["key_rotated", "valid", "valid"]);
 }
 
 #[test]
@@ -338,7 +341,7 @@ fn sweep_forgets_a_lapsed_rotation_once_and_not_before() {
     scene.world.advance_ms(1);
     assert_eq!(sweep(), Swept::from([("rotations_finished", 1)]));
     assert_eq!(sweep(), Swept::default());
-    assert_eq!((scene.code(&scene.old), scene.code(&new)), ("invalid_api_key".into(), "valid".into()));
+    assert_eq!((scene.code(&scene.old), scene.code(&new)), ("key_rotated".into(), "valid".into()));
     let left =
         format!("SELECT coalesce(rotates_at, outgoing_digest, outgoing_last4) FROM keys WHERE id = '{}'", scene.id);
     assert_eq!(scene.world.database.value(&left), Value::Null);
@@ -449,7 +452,7 @@ fn key_can_rotate_itself() {
     let (id, old) = world.create(&owner, "ci", &["api-keys:read", "api-keys:write"]);
     let answer = world.post(&format!("/v1/keys/{id}/rotate"), &old, &json!({}));
     assert_eq!(answer.status, 200, "{}", answer.json);
-    assert_problem(&world.get("/v1/keys/self", &old), 401, "invalid_api_key");
+    assert_problem(&world.get("/v1/keys/self", &old), 401, "key_rotated");
     assert_eq!(world.get("/v1/keys/self", &answer.text("key")).text("id"), id);
 }
 
@@ -469,4 +472,73 @@ fn rotation_goes_over_to_the_present_pepper_and_keeps_the_stem() {
     assert_eq!(world.database.value(&versions), "1 0");
     assert_eq!(world.post(&scene.path("/rotate/cancel"), &scene.owner, &Value::Null).status, 200);
     assert_eq!(code(&world, &scene.owner, &scene.old), "valid");
+}
+
+#[test]
+fn every_secret_that_a_key_had_is_known_as_rotated_out_while_the_key_is_on_record() {
+    let scene = Scene::new();
+    let mut ended = vec![scene.old.clone()];
+    for body in [json!({}), hour()] {
+        ended.push(scene.rotate(&body).1);
+    }
+    let cancelled = ended.pop().unwrap();
+    assert_eq!(scene.end("/rotate/cancel").status, 200);
+    let kept = ended.pop().unwrap();
+    ended.push(cancelled);
+    for world in [&scene.world, &scene.world.another_isolate()] {
+        for secret in &ended {
+            assert_eq!(code(world, &scene.owner, secret), "key_rotated");
+            assert_problem(&world.get("/v1/keys/self", secret), 401, "key_rotated");
+        }
+        assert_eq!(code(world, &scene.owner, &kept), "valid");
+    }
+    let verified = scene.world.verify(&scene.owner, &ended[0], &[]);
+    assert_eq!((&verified["key_id"], verified.get("outgoing_until")), (&json!(scene.id), None));
+    scene.world.revoke(&scene.owner, &scene.id);
+    assert_eq!(scene.code(&ended[0]), "key_revoked");
+    scene.world.database.execute(&format!("DELETE FROM keys WHERE id = '{}'", scene.id));
+    assert_eq!(scene.world.database.count("ended_secrets"), 0);
+    assert_eq!(code(&scene.world.another_isolate(), &scene.owner, &ended[0]), "invalid_api_key");
+}
+
+#[test]
+fn attempt_with_a_secret_that_was_rotated_out_is_in_the_audit_log() {
+    let scene = Scene::with(&json!({ "name": "ci", "scopes": ["api-keys:*"] }));
+    scene.rotate(&json!({}));
+    let body = json!({ "name": "n", "scopes": [] });
+    assert_problem(&scene.world.post("/v1/keys", &scene.old, &body), 401, "key_rotated");
+    scene.world.settle();
+    let refused = "SELECT group_concat(actor_id || ' ' || refusal) FROM audit_events WHERE action = 'refused'";
+    assert_eq!(scene.world.database.value(refused), json!(format!("{} key_rotated", scene.id)));
+}
+
+#[test]
+fn secret_that_was_rotated_out_costs_no_more_than_one_that_never_was() {
+    let scene = Scene::new();
+    scene.rotate(&json!({}));
+    let cost = |secret: &str| {
+        let world = scene.world.another_isolate();
+        assert_eq!(world.get("/v1/scopes", &scene.owner).status, 200);
+        world.settle();
+        let first = world.counted(|| world.get("/v1/scopes", secret)).1;
+        world.settle();
+        (first, world.counted(|| world.get("/v1/scopes", secret)).1)
+    };
+    let (first, again) = cost(UNKNOWN);
+    let (first_ended, again_ended) = cost(&scene.old);
+    assert_eq!((first.0, first.1, again), (first_ended.0, first_ended.1, again_ended));
+    assert_eq!(again, (0, 0, 0));
+}
+
+#[test]
+fn key_remembers_its_newest_thousand_ended_secrets() {
+    let scene = Scene::new();
+    let database = &scene.world.database;
+    for number in 0..1_001 {
+        database.execute(&format!("UPDATE keys SET digest = 'secret {number}' WHERE id = '{}'", scene.id));
+    }
+    assert_eq!(database.count("ended_secrets"), 1_000);
+    let oldest = "SELECT digest FROM ended_secrets ORDER BY rowid LIMIT 1";
+    assert_eq!(database.value(oldest), json!("secret 0"), "the first secret is forgotten");
+    assert_eq!(code(&scene.world.another_isolate(), &scene.owner, &scene.old), "invalid_api_key");
 }

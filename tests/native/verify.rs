@@ -497,8 +497,8 @@ fn every_change_behind_a_key_reaches_other_isolates_within_the_bound() {
         (format!("{this} revoked_at = 1 WHERE THIS"), "key_revoked"),
         (format!("{this} disabled_at = 1 WHERE THIS"), "key_disabled"),
         (format!("{this} expires_at = 1 WHERE THIS"), "api_key_expired"),
-        (format!("{this} digest = 'rotated' WHERE THIS"), "invalid_api_key"),
-        (format!("{this} digest = 'x' || digest WHERE THIS"), "invalid_api_key"),
+        (format!("{this} digest = 'rotated' WHERE THIS"), "key_rotated"),
+        (format!("{this} digest = 'x' || digest WHERE THIS"), "key_rotated"),
         (
             format!(
                 "{this} id = '01900000-0000-7000-8000-ffffffffffff' WHERE THIS; {this} revoked_at = 1 WHERE id = '01900000-0000-7000-8000-ffffffffffff'"

@@ -265,7 +265,7 @@ impl VerifiedKeyBody {
             },
             metadata: snapshot.metadata.clone(),
             expires_at: snapshot.life.expires_at.map(Rfc3339),
-            outgoing_until: snapshot.outgoing_until.map(Rfc3339),
+            outgoing_until: snapshot.outgoing_until.filter(|until| until.0 > 0).map(Rfc3339),
             source: found.source.as_str(),
             age_ms: found.age_ms,
         }

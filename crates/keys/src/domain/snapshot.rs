@@ -53,7 +53,7 @@ pub struct Snapshot {
     pub metadata: Map<String, Value>,
     /// The instants that decide the key's state.
     pub life: Life,
-    /// The end of the outgoing secret, if the key was presented by the secret that a rotation is replacing.
+    /// The end of the presented secret, if a rotation is replacing it; 0 if it has ended and was forgotten.
     pub outgoing_until: Option<UnixMillis>,
     /// The standing of the key's organization, user and project.
     pub standing: Standing,

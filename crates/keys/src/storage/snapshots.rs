@@ -98,17 +98,20 @@ pub fn candidate(candidates: &[Digest], index: usize) -> Option<Digest> {
     candidates.get(index).copied()
 }
 
-/// The key with one of these digests, as its newest or its outgoing one, with the columns behind its snapshot. It
-/// belongs into one batch with [`crate::storage::changes::since`], whose head is the snapshot's `seq`.
+/// The key that has or had a secret with one of these digests, with the columns behind its snapshot. A secret that is
+/// neither the newest nor the outgoing one has ended; the instant does not matter, and is 0. It belongs into one batch with [`crate::storage::changes::since`], whose head is the snapshot's `seq`.
 pub fn by_digest(candidates: &[Digest]) -> Query<Option<SnapshotRow>> {
     let sql = format!(
         "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.bound_to, k.kind, k.name, k.scopes, \
          k.role, k.metadata, k.expires_at, k.disabled_at, k.revoked_at, \
-         CASE WHEN k.digest IN (:first, :second, :third) THEN NULL ELSE k.rotates_at END AS outgoing_until, {STANDING_COLUMNS} \
+         CASE WHEN k.digest IN (:first, :second, :third) THEN NULL \
+         WHEN k.outgoing_digest IN (:first, :second, :third) THEN k.rotates_at ELSE 0 END AS outgoing_until, \
+         {STANDING_COLUMNS} \
          FROM keys k JOIN organizations o ON o.id = k.organization_id \
          LEFT JOIN memberships m ON m.organization_id = k.organization_id AND m.user_id = k.user_id \
          LEFT JOIN projects p ON p.id = k.project_id \
-         WHERE k.digest IN (:first, :second, :third) OR k.outgoing_digest IN (:first, :second, :third)"
+         WHERE k.digest IN (:first, :second, :third) OR k.outgoing_digest IN (:first, :second, :third) \
+         OR k.id = (SELECT key_id FROM ended_secrets WHERE digest IN (:first, :second, :third))"
     );
     Query::first(statement!(
         sql,
