@@ -4,7 +4,10 @@ use bitting_keys::app::config::Config;
 use futures::{executor::block_on, future::join};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, OPERATOR_SECRET, World, problem::assert_problem, request};
+use crate::{
+    pages::Browser,
+    support::{Answer, OPERATOR_SECRET, World, problem::assert_problem, request},
+};
 
 fn first() -> Value {
     json!({ "organization": "Acme", "email": "owner@example.com", "key_name": "first" })
@@ -128,4 +131,67 @@ fn config_needs_nothing_to_be_set() {
     assert_eq!(config.max_staleness_ms, 5_000);
     assert_eq!(config.audit_retention_ms, 365 * 24 * 60 * 60 * 1000);
     assert!(config.operator_secret.is_none() && config.hasher.peppers.is_empty());
+}
+
+const OWNER_LINKS: &str = "/v1/operator/sign-in-links";
+
+#[test]
+fn operators_secret_lets_an_owner_in_who_has_lost_every_key() {
+    let world = World::new();
+    let owner = world.bootstrap();
+    let user = world.get("/v1/keys/self", &owner).text("user_id");
+    world.database.execute("UPDATE keys SET revoked_at = 1");
+    for body in [json!({}), json!({ "email": null }), json!({ "email": "Owner@Example.com" })] {
+        let answer = world.post(OWNER_LINKS, OPERATOR_SECRET, &body);
+        assert_eq!(answer.status, 201, "{}", answer.json);
+        assert_eq!((answer.text("user_id"), answer.text("email")), (user.clone(), "owner@example.com".to_owned()));
+        assert_eq!(answer.text("expires_at"), "2027-01-15T08:15:00.000Z");
+        let mut browser = Browser::with_link(&world, &answer.text("link"));
+        assert!(browser.is_signed_in());
+    }
+    // A key that they create there can do everything, and has no end.
+    let link = world.post(OWNER_LINKS, OPERATOR_SECRET, &json!({})).text("link");
+    let mut browser = Browser::with_link(&world, &link);
+    let fields = [("name", "again"), ("owner", "me"), ("full", "yes"), ("expires", "never")];
+    assert_eq!(browser.fill("/settings/keys/new", "/settings/keys/new", &fields).status, 200);
+    let key = "SELECT role || ' ' || (scopes IS NULL) || ' ' || (expires_at IS NULL) FROM keys WHERE name = 'again'";
+    assert_eq!(world.database.value(key), json!("owner 1 1"));
+}
+
+#[test]
+fn owners_link_of_the_operator_is_in_the_audit_log_and_works_once() {
+    let world = World::new();
+    world.bootstrap();
+    let link = world.post(OWNER_LINKS, OPERATOR_SECRET, &json!({})).text("link");
+    let path = link.strip_prefix("https://keys.example.com").unwrap();
+    let event = "SELECT actor_kind || ' ' || (subject = (SELECT user_id FROM memberships)) || ' ' || \
+                 (organization_id = (SELECT id FROM organizations WHERE operator = 1)) \
+                 FROM audit_events WHERE action = 'sign_in_link.created'";
+    assert_eq!(world.database.value(event), json!("operator 1 1"));
+    assert!(!world.database.dump().contains(path.strip_prefix("/sign-in/").unwrap()));
+    assert_eq!(Browser::new(&world).post(path, &[]).status, 303);
+    assert_eq!(Browser::new(&world).post(path, &[]).status, 404);
+}
+
+#[test]
+fn operators_secret_opens_nothing_but_the_operators_organization() {
+    let world = World::new();
+    assert_problem(&world.post(OWNER_LINKS, OPERATOR_SECRET, &json!({})), 404, "not_found");
+    let owner = world.bootstrap();
+    let (other, _, _) = world.stranger(&owner);
+    let (admin, _, _) = world.colleague(&owner, "admin");
+    let address = |id: &str| {
+        let sql = format!("SELECT email FROM users WHERE id = '{id}'");
+        world.database.value(&sql).as_str().unwrap().to_owned()
+    };
+    let stranger = format!("SELECT user_id FROM memberships WHERE organization_id = '{other}'");
+    let stranger = world.database.value(&stranger).as_str().unwrap().to_owned();
+    let before = world.database.dump();
+    for email in [address(&stranger), address(&admin), "nobody@example.com".to_owned()] {
+        assert_problem(&world.post(OWNER_LINKS, OPERATOR_SECRET, &json!({ "email": email })), 404, "not_found");
+    }
+    for wrong in ["", "x", &OPERATOR_SECRET[1..], &owner] {
+        assert_problem(&world.post(OWNER_LINKS, wrong, &json!({})), 401, "invalid_operator_secret");
+    }
+    assert_eq!(world.database.dump(), before);
 }

@@ -407,3 +407,52 @@ fn role_is_raised_only_by_a_key_without_an_end_and_the_error_says_so() {
     // To lower a person takes nothing that lasts.
     assert_eq!(raise(&scene.caller("short").key, "member").status, 200);
 }
+
+#[test]
+fn every_key_ends_itself_without_a_scope_and_without_force() {
+    let scene = Scene::new();
+    let (live, of_live) = scene.world.live_evaluation(&scene.owner);
+    let project = scene.world.project(&scene.owner, "p");
+    let body = json!({ "name": "p", "kind": "proj", "project_id": project, "scopes": [] });
+    let (_, of_project) = scene.world.create_from(&scene.owner, &body);
+    let (_, without_scopes) = scene.world.create(&scene.owner, "none", &[]);
+    for key in [&of_live, &of_project, &without_scopes, &scene.caller("admin").key] {
+        let id = scene.world.verify(&scene.owner, key, &[])["key_id"].as_str().unwrap().to_owned();
+        let answer = scene.world.call("DELETE", "/v1/keys/self", key, &Value::Null);
+        assert_eq!((answer.status, answer.text("id")), (200, id.clone()), "{}", answer.json);
+        assert_eq!((answer.text("status"), answer.text("effective_at")), ("revoked".into(), answer.text("revoked_at")));
+        assert_eq!(scene.world.verify(&scene.owner, key, &[])["code"], "key_revoked");
+        assert_problem(&scene.world.call("DELETE", "/v1/keys/self", key, &Value::Null), 401, "key_revoked");
+        let event =
+            format!("SELECT action || ' ' || actor_id FROM audit_events WHERE subject = '{id}' ORDER BY id DESC");
+        assert_eq!(scene.world.database.value(&event), json!(format!("key.revoked {id}")));
+    }
+    assert_eq!(scene.world.judge(&of_live, &live, "why").code(), "key_revoked");
+}
+
+#[test]
+fn last_key_ends_itself_although_nobody_can_manage_keys_then() {
+    let world = World::new();
+    let owner = world.bootstrap();
+    let id = world.get("/v1/keys/self", &owner).text("id");
+    let answer = world.call("DELETE", &format!("/v1/keys/{id}"), &owner, &Value::Null);
+    assert_problem(&answer, 409, "last_managing_key");
+    assert_eq!(world.call("DELETE", "/v1/keys/self", &owner, &Value::Null).status, 200);
+    assert_problem(&world.get("/v1/keys/self", &owner), 401, "key_revoked");
+}
+
+#[test]
+fn outgoing_secret_ends_itself_and_not_the_key() {
+    let world = World::new();
+    let owner = world.bootstrap();
+    let (id, old) = world.create(&owner, "n", &[]);
+    let rotate = json!({ "grace_period_seconds": HOUR_MS / 1000 });
+    let new = world.post(&format!("/v1/keys/{id}/rotate"), &owner, &rotate).text("key");
+    let answer = world.call("DELETE", "/v1/keys/self", &old, &Value::Null);
+    assert_eq!((answer.status, answer.text("status")), (200, "active".into()), "{}", answer.json);
+    assert_eq!(answer.json["rotation"], Value::Null);
+    assert_problem(&world.get("/v1/keys/self", &old), 401, "key_rotated");
+    assert_eq!(world.get("/v1/keys/self", &new).status, 200);
+    let event = format!("SELECT action || ' ' || actor_id FROM audit_events WHERE subject = '{id}' ORDER BY id DESC");
+    assert_eq!(world.database.value(&event), json!(format!("key.rotation_finished {id}")));
+}

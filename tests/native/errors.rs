@@ -66,7 +66,9 @@ fn every_route_refuses_a_request_without_a_good_credential() {
             let request = with_authorization(request(route.method, &route.path, "", &route.known.body), authorization);
             let (answer, io) = world.counted(|| world.send(&request));
             match route.access {
-                "operator" if authorization.ends_with(OPERATOR_SECRET) => assert_eq!(answer.status, 409),
+                "operator" if authorization.ends_with(OPERATOR_SECRET) => {
+                    assert_eq!(answer.status, if route.template == "/v1/bootstrap" { 409 } else { 201 });
+                }
                 "operator" => assert_problem(&answer, 401, "invalid_operator_secret"),
                 _ => assert_problem(&answer, 401, code),
             }
@@ -397,11 +399,11 @@ fn every_required_field_that_is_missing_is_named() {
         if request.method == "PATCH" {
             continue;
         }
-        let optional = ["/rotate", "/reject"].iter().any(|end| request.path.ends_with(end))
+        let optional = ["/rotate", "/reject", "/operator/sign-in-links"].iter().any(|end| request.path.ends_with(end))
             || (request.method == "PUT" && !body["description"].is_null());
         let answer = world.send(&with_bytes(request, b"{}"));
         if optional {
-            assert_eq!(answer.status, 200, "{}", answer.json);
+            assert!([200, 201].contains(&answer.status), "{}", answer.json);
             continue;
         }
         assert_problem(&answer, 400, "validation_failed");
@@ -629,6 +631,10 @@ fn no_request_makes_a_5xx_or_a_panic() {
                 bytes.truncate(if cut { at } else { bytes.len() });
             }
             let answer = world.send(&request);
+            if answer.json["effective_at"].is_string() {
+                // The noise goes on with the key that has just ended itself.
+                world.database.execute("UPDATE keys SET revoked_at = NULL WHERE name IN ('first', 'narrow')");
+            }
             // The API's document is the same for everybody.
             if request.path != "/openapi.json" || answer.status >= 400 {
                 assert_not_stored(&answer);

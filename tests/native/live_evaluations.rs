@@ -245,6 +245,10 @@ fn key_of_a_live_evaluation_runs_it_and_nothing_else() {
     let scene = Scene::new();
     let targets = Targets::new(&scene.world, &scene.owner);
     for route in every_key_route(&targets) {
+        if route.ends_caller() {
+            // Whoever has the secret may end it.
+            continue;
+        }
         let before = scene.world.database.dump();
         let answer = route.send(&scene.world, &scene.key);
         if route.template == "/api/eval/:live_evaluation_id" {

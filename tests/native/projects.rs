@@ -125,6 +125,9 @@ fn key_of_a_project_changes_nothing_but_itself() {
     for route in
         every_key_route(&targets).iter().filter(|route| route.method != "GET" && !using.contains(&route.access))
     {
+        if route.ends_caller() {
+            continue;
+        }
         let answer = route.send(&world, &key);
         if ["/v1/keys/verify", "/mcp"].contains(&route.template) {
             continue;
@@ -274,6 +277,8 @@ fn strangers_see_and_change_nothing_on_any_route() {
         format!("/v1/organization/api-keys/{}", of(&targets.org_key)),
         format!("/v1/projects/{}/api-keys/{}", targets.project, of(&targets.project_key)),
     ];
+    // The last of the routes has ended the stranger's key.
+    world.database.execute("UPDATE keys SET revoked_at = NULL WHERE name = 'handed over'");
     for path in paths {
         assert_eq!(world.get(&path, &owner).status, 200);
         assert_problem(&world.get(&path, &stranger), 404, "not_found");

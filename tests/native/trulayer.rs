@@ -188,6 +188,10 @@ fn query_only_key_can_write_nothing_on_any_surface() {
     let before = world.database.dump();
     let mut refused = 0;
     for (method, template, access) in tables().list() {
+        // To end itself, a key needs no scope.
+        if (method, template) == ("DELETE", "/v1/keys/self") {
+            continue;
+        }
         for prefix in ["", "/braintrust", "/confident", "/trulayer"] {
             let path = format!("{prefix}{}", template.replace(":id", &id).replace(":project", &project));
             let answer = world.call(method, &path, &key, &json!({}));

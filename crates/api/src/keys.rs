@@ -376,6 +376,19 @@ pub(crate) async fn revoke(
     }))
 }
 
+/// Revokes the secret of the request. Every key may do this, whatever its scopes, and even the last key of its
+/// organization. The outgoing secret of a rotation revokes only itself, and the key keeps its new secret.
+pub(crate) async fn revoke_self(call: &Call<'_>, principal: &Principal, (): ()) -> Result<Json<RevokedBody>, Problem> {
+    let key = Keys::new(call.app).revoke_self(principal).await?;
+    let now = call.app.clock.now();
+    Ok(Json(RevokedBody {
+        // An outgoing secret ends without its key.
+        effective_at: Some(Rfc3339(key.life.revoked_at.unwrap_or(now))),
+        about: KeyBody::new(key, now),
+        max_staleness_ms: call.app.config.max_staleness_ms,
+    }))
+}
+
 /// Lists the events of a key, the newest first.
 pub(crate) async fn list_events(
     call: &Call<'_>,

@@ -5,8 +5,8 @@ use bitting_http::{problem, route, route::Table};
 use crate::{
     audit, bootstrap, invitations, keys, members, openapi, organizations,
     permissions::{
-        ANY_KEY, AUDIT_READ, MEMBERS_READ, MEMBERS_WRITE, ORGANIZATION_READ, ORGANIZATION_WRITE, PROJECTS_READ,
-        PROJECTS_WRITE, READ, VERIFY, WRITE,
+        ANY_KEY, AUDIT_READ, MEMBERS_READ, MEMBERS_WRITE, ORGANIZATION_READ, ORGANIZATION_WRITE, POSSESSION,
+        PROJECTS_READ, PROJECTS_WRITE, READ, VERIFY, WRITE,
     },
     teams,
 };
@@ -19,11 +19,13 @@ pub static KEYS: Table = Table {
     rows: &[
         route!(GET "/openapi.json" public openapi::get, "Get this document"),
         route!(POST "/v1/bootstrap" operator bootstrap::create, "Create the first organization, its owner and their key"),
+        route!(POST "/v1/operator/sign-in-links" operator bootstrap::create_sign_in_link, "Create a link that signs in an owner of the operator's organization"),
         route!(GET "/v1/scopes" ANY_KEY keys::list_scopes, "List scopes, bundles and presets"),
         route!(GET "/v1/keys" READ keys::list, "List keys, the newest first"),
         route!(POST "/v1/keys" WRITE keys::create, "Create a key"),
         route!(POST "/v1/keys/verify" VERIFY keys::verify, "Verify a key"),
         route!(GET "/v1/keys/self" ANY_KEY keys::get_self, "Get the key of the request"),
+        route!(DELETE "/v1/keys/self" POSSESSION keys::revoke_self, "Revoke the secret of the request"),
         route!(GET "/v1/keys/:key_id" READ keys::get, "Get a key"),
         route!(PATCH "/v1/keys/:key_id" WRITE keys::change, "Change a key"),
         route!(DELETE "/v1/keys/:key_id" WRITE keys::revoke, "Revoke a key"),

@@ -1,5 +1,7 @@
-//! The first organization, with its owner and their key. The operator's secret creates it, once.
+//! What the operator's secret opens: the first organization, with its owner and their key, once; and, at any time, a
+//! link that signs an owner of that organization in.
 
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -8,10 +10,19 @@ use crate::{
         App,
         error::Error,
         organizations::{NewOrganization, Organizations},
+        sessions::Sessions,
     },
-    domain::{audit::Actor, grant::Granted, key::Created, session::NewSignInLink, time::DAY_MS, token::SignInToken},
+    domain::{
+        audit::{Actor, AuditEvent},
+        grant::Granted,
+        key::{Created, Role},
+        person::{Email, Owner},
+        session::{LINK_MS, NewSignInLink},
+        time::{DAY_MS, UnixMillis},
+        token::SignInToken,
+    },
     ports::DatabaseError,
-    storage::sessions,
+    storage::{audit, batch::Batch, people, sessions},
 };
 
 /// The validity of the first link, in milliseconds.
@@ -61,9 +72,52 @@ impl Organizations<'_> {
             Ok(_) => Ok((created, token)),
             Err(DatabaseError::Unique) => Err(Error::Conflict {
                 code: "already_bootstrapped",
-                message: "The first organization already exists. Its key was shown when it was created.",
+                message: "The first organization already exists. Its key was shown when it was created. \
+                          If all its keys are lost, create a link by POST /v1/operator/sign-in-links.",
             }),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+impl Sessions<'_> {
+    /// Creates a link that signs an owner of the operator's organization in: the one with this address, or without one
+    /// the owner who has been there longest. The caller must have checked the operator's secret. So nobody who holds it
+    /// can be locked out. Returns the owner, the link, which is shown only this once, and its expiry.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such owner.
+    pub async fn create_owner_link(
+        &self,
+        email: Option<&Email>,
+        request_id: String,
+        ip: Option<String>,
+    ) -> Result<(Owner, SignInToken, UnixMillis), Error> {
+        let operator = Actor { key_id: None, user_id: None, session_id: None, request_id, ip };
+        let owner = people::operators_owner(email).run(&*self.app.database).await?.ok_or(Error::NotFound)?;
+        let token = SignInToken::generate(&self.app.config.brand, |bytes| self.app.entropy.fill(bytes));
+        let token = token.map_err(Error::Unavailable)?;
+        let now = self.app.now();
+        let expires_at = now.plus_ms(LINK_MS);
+        let details = json!({ "expires_at": expires_at.to_rfc3339() });
+        let created = AuditEvent::new(owner.organization_id, owner.user_id, "sign_in_link.created", details, now);
+        let mut batch = Batch::new();
+        batch.execute(sessions::insert_link(&NewSignInLink {
+            digest: token.digest(),
+            organization_id: owner.organization_id,
+            user_id: owner.user_id,
+            roles: vec![Role::Owner],
+            key_expires_at: None,
+            created_by_user_id: None,
+            expires_at,
+        }));
+        batch.execute(audit::record_if_changed(&operator, &created, self.app.config.audit_retention_ms));
+        let member = batch.add(people::get(owner.organization_id, owner.user_id));
+        let member = batch.run(&*self.app.database).await?.take(member)?;
+        // The owner may have been lowered or removed in between.
+        if member.is_some_and(|member| member.role == Role::Owner) {
+            return Ok((owner, token, expires_at));
+        }
+        Err(Error::NotFound)
     }
 }

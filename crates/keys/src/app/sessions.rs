@@ -16,7 +16,8 @@ use crate::{
         key_text::KeyText,
         scope::Scope,
         session::{
-            MAX_USER_AGENT_CHARS, NewSession, NewSignInLink, SEEN_MS, SESSION_MS, Session, SessionReach, SignInLink,
+            LINK_MS, MAX_USER_AGENT_CHARS, NewSession, NewSignInLink, SEEN_MS, SESSION_MS, Session, SessionReach,
+            SignInLink,
         },
         time::UnixMillis,
         token::{SessionToken, SignInToken},
@@ -29,8 +30,6 @@ use crate::{
     },
 };
 
-/// The validity of a sign-in link, in milliseconds.
-const LINK_MS: i64 = 15 * 60 * 1000;
 /// The scope that a key must hold to sign its holder in.
 pub const SIGN_IN: Scope = Scope::named("api-keys:write");
 /// The maximum number of sessions in a list. Nobody has as many browsers.

@@ -64,6 +64,17 @@ pub struct Member {
     pub joined_at: UnixMillis,
 }
 
+/// An owner of the operator's own organization.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Owner {
+    /// The organization.
+    pub organization_id: OrganizationId,
+    /// The user.
+    pub user_id: UserId,
+    /// The address.
+    pub email: String,
+}
+
 /// A person's membership in an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Membership {

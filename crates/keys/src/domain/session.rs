@@ -13,6 +13,8 @@ use crate::domain::{
 pub const SESSION_MS: i64 = 30 * DAY_MS;
 /// The time after which an unused session ends, in milliseconds.
 pub const IDLE_MS: i64 = 7 * DAY_MS;
+/// The validity of a sign-in link, in milliseconds.
+pub const LINK_MS: i64 = 15 * 60 * 1000;
 /// The precision of a session's last use, in milliseconds: it is written no more often.
 pub const SEEN_MS: i64 = 60 * 60 * 1000;
 /// The maximum length of a stored user agent, in characters.

@@ -8,7 +8,7 @@ use crate::{
         key::Role,
         lock_out::LASTING_MS,
         page::Page,
-        person::{Email, Member, Membership, RoleRemoval},
+        person::{Email, Member, Membership, Owner, RoleRemoval},
         time::UnixMillis,
     },
     ports::Statement,
@@ -79,6 +79,15 @@ pub fn memberships(email: &Email) -> Query<Vec<Membership>> {
                JOIN memberships ON user_id = users.id JOIN organizations ON organizations.id = organization_id \
                WHERE email = :email AND suspended_at IS NULL ORDER BY users.id DESC LIMIT 100";
     Query::rows(statement!(sql, email))
+}
+
+/// An owner of the operator's own organization: the one with this address, or without one the first.
+pub fn operators_owner(email: Option<&Email>) -> Query<Option<Owner>> {
+    let sql = "SELECT organization_id, user_id, email FROM organizations \
+               JOIN memberships ON organization_id = organizations.id JOIN users ON users.id = user_id \
+               WHERE operator = 1 AND role = 'owner' AND role <> 'member' AND (:email IS NULL OR email = :email) \
+               ORDER BY user_id LIMIT 1";
+    Query::first(statement!(sql, email))
 }
 
 /// True if this user is the organization's only owner.
