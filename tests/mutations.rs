@@ -25,7 +25,7 @@ const SQLITE: &str = "tests/native/support/sqlite.rs";
 
 /// Each rule: its name, where it stands, what stands there, and what stands there without the rule;
 /// `MUTATED` is whether this rule is the one that is missing.
-const MUTATIONS: [[&str; 4]; 20] = [
+const MUTATIONS: [[&str; 4]; 21] = [
     [
         "no_feed_check",
         FEED,
@@ -110,6 +110,12 @@ const MUTATIONS: [[&str; 4]; 20] = [
         "crates/api/src/key_verification.rs",
         "call.app.still_good(principal)?;",
         "if !MUTATED { call.app.still_good(principal)?; }",
+    ],
+    [
+        "ended_secret_believed",
+        "crates/keys/src/storage/snapshots.rs",
+        "outgoing_until: self.outgoing_until,",
+        "outgoing_until: self.outgoing_until.filter(|until| !MUTATED || until.0 > 0),",
     ],
     [
         "no_trigger_on_keys",

@@ -58,13 +58,13 @@ test("a rotation moves the secret aside, a cancelled one moves it back, and a fi
   const cancelled = await end(made, "cancel");
   assert.deepEqual([cancelled.status, cancelled.json.rotation, cancelled.json.preview], [200, null, made.preview]);
   assert.deepEqual(await secrets(made), [before, NONE]);
-  assert.deepEqual([await code(a, made.key), await code(a, first.key)], ["valid", "invalid_api_key"]);
+  assert.deepEqual([await code(a, made.key), await code(a, first.key)], ["valid", "key_rotated"]);
 
   const second = await rotate(made);
   const finished = await end(made, "finish");
   assert.deepEqual([finished.status, finished.json.rotation, finished.json.preview], [200, null, second.preview]);
   assert.deepEqual((await secrets(made))[1], NONE);
-  assert.deepEqual([await code(a, made.key), await code(a, second.key)], ["invalid_api_key", "valid"]);
+  assert.deepEqual([await code(a, made.key), await code(a, second.key)], ["key_rotated", "valid"]);
   for (const how of ["cancel", "finish"]) {
     const late = await end(made, how);
     assert.deepEqual([late.status, late.code], [409, "no_rotation"]);
@@ -72,7 +72,7 @@ test("a rotation moves the secret aside, a cancelled one moves it back, and a fi
 
   // The other isolate has both secrets of the first rotation in memory, and hears of it in time.
   await b.advance(6_000);
-  assert.deepEqual(await Promise.all([made.key, first.key, second.key].map((key) => code(b, key))), ["invalid_api_key", "invalid_api_key", "valid"]);
+  assert.deepEqual(await Promise.all([made.key, first.key, second.key].map((key) => code(b, key))), ["key_rotated", "key_rotated", "valid"]);
   const { json } = await call(a, "GET", `${path(made)}/events`, { key: owner });
   const done = json.items.filter((event) => event.refusal === null);
   assert.deepEqual(done.map((event) => event.action), ["key.rotation_finished", "key.rotated", "key.rotation_cancelled", "key.rotated", "key.created"]);
@@ -91,8 +91,8 @@ test("the outgoing secret ends at its instant in every isolate, also while D1 is
 
   await app.advance(MINUTE);
   await a.scheduled("*/5 * * * *");
-  assert.deepEqual((await secrets(made))[1], NONE, "the sweep forgets it");
-  assert.deepEqual([await code(b, made.key), await code(b, rotated.key)], ["invalid_api_key", "valid"]);
+  assert.deepEqual((await secrets(made))[1], NONE, "the sweep ends the rotation");
+  assert.deepEqual([await code(b, made.key), await code(b, rotated.key)], ["key_rotated", "valid"]);
 });
 
 test("20 keys made at once, in two isolates, have 20 numbers without a gap", async () => {

@@ -287,3 +287,36 @@ fn configuration_wants_both_or_neither() {
         assert!(read(&[("ACCESS_TEAM_DOMAIN", domain), CONFIG[1]]).is_err(), "{domain}");
     }
 }
+
+#[test]
+fn member_who_was_invited_by_a_key_that_ends_is_let_in_until_then() {
+    let (mut world, owner, _) = world();
+    world.configure(&CONFIG);
+    let team = Rc::new(Team { keys: RefCell::new(Some(keys(&["one"]))), ..Team::default() });
+    world.app.upstream = team;
+    let short = world.post("/v1/api_key", &owner, &json!({ "name": "short" })).text("key");
+    let id = world.get("/v1/keys/self", &short).text("id");
+    world.change(&owner, &id, &json!({ "expires_at": "2027-01-15T08:10:00Z" }));
+    let invitation = json!({ "email": "new@example.com", "role": "admin" });
+    let invited = world.post("/v1/organizations/self/invitations", &short, &invitation);
+    let accept = format!("/v1/invitations/{}/accept", invited.text("token"));
+    assert_eq!(world.post(&accept, "", &json!({ "key_name": "mine" })).status, 201);
+    let user = world.database.value("SELECT id FROM users WHERE email = 'new@example.com'");
+    let user = user.as_str().unwrap();
+    let token = token("new@example.com", &json!({}));
+    let (mut browser, answer) = sign_in(&world, &token, user);
+    assert_eq!(answer.status, 303, "{}", answer.json);
+    assert!(browser.is_signed_in());
+    world.advance_ms(10 * 60 * 1000);
+    assert!(!browser.is_signed_in(), "the session has ended with the key");
+    assert_eq!(sign_in(&world, &token, user).1.status, 404);
+    // Whoever has no end vouches for them without one.
+    let path = format!("/v1/organizations/self/members/{user}");
+    for role in ["member", "admin"] {
+        assert_eq!(world.call("PATCH", &path, &owner, &json!({ "role": role })).status, 200);
+    }
+    let (mut browser, answer) = sign_in(&world, &token, user);
+    assert_eq!(answer.status, 303, "{}", answer.json);
+    world.advance_ms(20 * 60 * 1000);
+    assert!(browser.is_signed_in());
+}

@@ -111,7 +111,7 @@ fn whole_life_of_a_key_on_both_mounts() {
 
         let rotated = world.post(&format!("{path}/{id}/rotate"), &owner, &Value::Null);
         assert_eq!((rotated.status, rotated.text("id")), (200, id.clone()), "{}", rotated.json);
-        assert_refused(&world.get("/v1/traces", &key), 401, "key_rotated");
+        assert_refused(&world.get("/v1/traces", &key), 401, "invalid_api_key");
         let key = rotated.text("secret");
         assert_eq!(world.get("/v1/traces", &key).status, 200);
 

@@ -29,7 +29,9 @@ const ALL_SCOPES: [&str; 2] = ["api-keys:*", "datasets:read"];
 
 /// Before every history: all changes are pruned, and all keys are good.
 const RESET: &str = r#"
-    UPDATE keys SET disabled_at = NULL, revoked_at = NULL, scopes = '["api-keys:*", "datasets:read"]', updated_at = 0;
+    UPDATE keys SET disabled_at = NULL, revoked_at = NULL, scopes = '["api-keys:*", "datasets:read"]', updated_at = 0,
+    digest = (SELECT digest FROM first_digests WHERE first_digests.id = keys.id);
+    DELETE FROM ended_secrets;
     UPDATE organizations SET suspended_at = NULL;
     UPDATE projects SET deleted_at = NULL;
     DELETE FROM memberships;
@@ -40,8 +42,9 @@ const RESET: &str = r#"
 
 /// Makes good whatever is not.
 const BRING_BACK: &str = r#"
-    UPDATE keys SET disabled_at = NULL, revoked_at = NULL, scopes = '["api-keys:*", "datasets:read"]'
-    WHERE disabled_at IS NOT NULL OR revoked_at IS NOT NULL OR scopes = '["api-keys:*"]';
+    UPDATE keys SET disabled_at = NULL, revoked_at = NULL, scopes = '["api-keys:*", "datasets:read"]',
+    digest = (SELECT digest FROM first_digests WHERE first_digests.id = keys.id)
+    WHERE disabled_at IS NOT NULL OR revoked_at IS NOT NULL OR scopes = '["api-keys:*"]' OR digest LIKE 'rotated %';
     UPDATE organizations SET suspended_at = NULL WHERE suspended_at IS NOT NULL;
     UPDATE projects SET deleted_at = NULL WHERE deleted_at IS NOT NULL;
     INSERT OR IGNORE INTO memberships SELECT DISTINCT organization_id, user_id, 'owner', 0, NULL FROM keys;
@@ -90,6 +93,8 @@ fn stage() -> Rc<Stage> {
     });
     let keys = keys.collect();
     world.database.execute(SECOND_ORGANIZATION);
+    // A history can rotate a key's secret out, and the next one begins with it.
+    world.database.execute("CREATE TABLE first_digests AS SELECT id, digest FROM keys");
     // Each history begins with an empty audit trail.
     world.database.execute("DROP TRIGGER audit_events_kept");
     Rc::new(Stage { database: world.database, config: world.app.config, keys, tally: Tally::default() })
@@ -200,7 +205,7 @@ async fn request(world: Rc<World>, isolate: usize, key: usize, method: &'static 
 
 /// Ends what this key may do, or a part of it, in one of the ways there are.
 fn end(world: &World, id: &str) -> String {
-    match world.pick(0..6) {
+    match world.pick(0..7) {
         0 => format!("UPDATE keys SET revoked_at = 1 WHERE id = '{id}'"),
         1 => format!("UPDATE keys SET disabled_at = 1 WHERE id = '{id}'"),
         2 => format!("UPDATE keys SET scopes = '[\"api-keys:*\"]' WHERE id = '{id}'"),
@@ -208,6 +213,7 @@ fn end(world: &World, id: &str) -> String {
             "UPDATE organizations SET suspended_at = 1 WHERE id = (SELECT organization_id FROM keys WHERE id = '{id}')"
         ),
         4 => format!("UPDATE projects SET deleted_at = 1 WHERE id = (SELECT project_id FROM keys WHERE id = '{id}')"),
+        5 => format!("UPDATE keys SET digest = 'rotated ' || id WHERE id = '{id}'"),
         _ => format!("DELETE FROM memberships WHERE user_id = (SELECT user_id FROM keys WHERE id = '{id}')"),
     }
 }

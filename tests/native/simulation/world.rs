@@ -30,6 +30,7 @@ pub(super) const ISOLATES: usize = 3;
 const GOOD: &str = "
     WITH known AS (
         SELECT k.id, k.scopes, k.revoked_at IS NULL AND k.disabled_at IS NULL AND o.suspended_at IS NULL
+        AND k.digest IN (SELECT digest FROM first_digests)
         AND EXISTS (SELECT 1 FROM memberships m WHERE m.organization_id = o.id AND m.user_id = k.user_id)
         AND NOT EXISTS (SELECT 1 FROM projects p WHERE p.id = k.project_id AND p.deleted_at IS NOT NULL) AS good
         FROM keys k JOIN organizations o ON o.id = k.organization_id

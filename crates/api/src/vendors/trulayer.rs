@@ -70,7 +70,7 @@ pub fn envelope(report: &Report<'_>) -> Response {
             return Response::json(status, &ErrorBody { error, message: None, request_id });
         }
         // Of the codes that fit, TruLayer's libraries stop retrying only at this one.
-        Problem::App(Error::Refused(Refusal::Malformed)) => Refusal::Unknown.code(),
+        Problem::App(Error::Refused(Refusal::Malformed | Refusal::RotatedOut)) => Refusal::Unknown.code(),
         Problem::App(Error::Refused(Refusal::MissingScopes(_))) => "scope_forbidden",
         _ => code,
     };
