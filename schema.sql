@@ -629,13 +629,30 @@ CREATE TABLE sign_in_links (
   role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'member')),  -- as that of the session
   key_expires_at INTEGER,               -- as that of the session
   created_by_user_id TEXT REFERENCES users (id),  -- NULL: nobody, but the operator or a key without a user
-  expires_at INTEGER NOT NULL           -- opens nothing from here on
+  expires_at INTEGER NOT NULL,          -- opens nothing from here on
+  created_by TEXT,                      -- the key or session that created it; NULL: the operator
+  session_id TEXT                       -- the session on the settings pages in which it was created; NULL: none
 ) STRICT, WITHOUT ROWID;
 
 -- The sweep: what has expired.
 CREATE INDEX sign_in_links_due ON sign_in_links (expires_at);
 -- Those of one person, which end with any change of what he may do.
 CREATE INDEX sign_in_links_by_maker ON sign_in_links (created_by_user_id) WHERE created_by_user_id IS NOT NULL;
+
+-- Those of one key, which end with it and with any change of what it may do, and those of one session.
+CREATE INDEX sign_in_links_by_key ON sign_in_links (created_by) WHERE created_by IS NOT NULL;
+CREATE INDEX sign_in_links_by_session ON sign_in_links (session_id) WHERE session_id IS NOT NULL;
+
+CREATE TRIGGER sign_in_links_end_with_key
+AFTER UPDATE OF digest, scopes, role, expires_at, disabled_at, revoked_at, rotates_at, outgoing_digest ON keys
+BEGIN
+  DELETE FROM sign_in_links WHERE created_by = OLD.id;
+END;
+
+CREATE TRIGGER sign_in_links_end_with_session AFTER DELETE ON sessions
+BEGIN
+  DELETE FROM sign_in_links WHERE session_id = OLD.id;
+END;
 
 CREATE TRIGGER sign_in_links_end_with_role AFTER UPDATE ON memberships
 BEGIN

@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    pages::Browser,
+    pages::{Browser, html},
     support::{Answer, Snapshot, World, problem::assert_problem},
 };
 
@@ -455,4 +455,70 @@ fn outgoing_secret_ends_itself_and_not_the_key() {
     assert_eq!(world.get("/v1/keys/self", &new).status, 200);
     let event = format!("SELECT action || ' ' || actor_id FROM audit_events WHERE subject = '{id}' ORDER BY id DESC");
     assert_eq!(world.database.value(&event), json!(format!("key.rotation_finished {id}")));
+}
+
+#[test]
+fn sign_in_link_ends_with_the_key_that_created_it() {
+    let endings: [(&str, &str, Value); 5] = [
+        ("DELETE", "", Value::Null),
+        ("PATCH", "", json!({ "enabled": false })),
+        ("PATCH", "", json!({ "scopes": ["members:*"] })),
+        ("PATCH", "", json!({ "expires_in_days": 1 })),
+        ("POST", "/rotate", json!({})),
+    ];
+    for (method, path, body) in endings {
+        let scene = Scene::new();
+        let by = scene.world.post("/v1/api_key", &scene.owner, &json!({ "name": "by" })).text("key");
+        let id = scene.world.get("/v1/keys/self", &by).text("id");
+        let link = |by: &str| {
+            let path = format!("/v1/organizations/self/members/{}/sign-in-links", scene.targets.member);
+            let link = scene.world.post(&path, by, &Value::Null).text("link");
+            link.strip_prefix("https://keys.example.com").unwrap().to_owned()
+        };
+        let (ended, other) = (link(&by), link(&scene.owner));
+        scene.world.change(&scene.owner, &id, &json!({ "name": "renamed" }));
+        let answer = scene.world.call(method, &format!("/v1/keys/{id}{path}"), &scene.owner, &body);
+        assert_eq!(answer.status, 200, "{}", answer.json);
+        assert_eq!(Browser::new(&scene.world).post(&ended, &[]).status, 404, "{method} {body}");
+        assert_eq!(Browser::new(&scene.world).post(&other, &[]).status, 303, "{method} {body}");
+    }
+}
+
+#[test]
+fn sign_in_link_ends_with_the_session_in_which_it_was_created() {
+    for with_key in [true, false] {
+        let scene = Scene::new();
+        let (world, owner) = (&scene.world, &scene.owner);
+        let path = format!("/v1/organizations/self/members/{}/sign-in-links", scene.targets.owner);
+        let mut browser = if with_key {
+            Browser::with_key(world, owner)
+        } else {
+            Browser::with_link(world, &world.post(&path, owner, &Value::Null).text("link"))
+        };
+        let person = format!("/settings/people/{}", scene.targets.member);
+        let page = html(&browser.fill(&person, &format!("{person}/sign-in-link"), &[]));
+        let (_, link) = page.split_once("https://keys.example.com/sign-in/").unwrap();
+        let link = format!("/sign-in/{}", link.split(['"', '<']).next().unwrap());
+        assert_eq!(Browser::new(world).get(&link).status, 200);
+        assert_eq!(browser.post("/sign-out", &[]).status, 303);
+        assert_eq!(Browser::new(world).post(&link, &[]).status, 404, "{with_key}");
+    }
+}
+
+#[test]
+fn pages_give_a_session_no_more_than_its_secret() {
+    for (act, target) in [("rotate/cancel", Scene::new().targets.rotating), ("enable", Scene::new().targets.disabled)] {
+        for name in ["outgoing", "helper", "full helper", "short", "of few scopes", "admin"] {
+            let scene = Scene::new();
+            let caller = scene.caller(name);
+            let mut browser = Browser::with_key(&scene.world, &caller.key);
+            remember(&scene.world);
+            let answer = browser.post(&format!("/settings/keys/{target}/{act}"), &[]);
+            assert_eq!(answer.status, 403, "{act} by {name}: {}", answer.json);
+            assert!(excesses(&scene.world, &caller).is_empty(), "{act} by {name}");
+        }
+        let scene = Scene::new();
+        let mut browser = Browser::with_key(&scene.world, &scene.owner);
+        assert_eq!(browser.post(&format!("/settings/keys/{target}/{act}"), &[]).status, 303, "{act}");
+    }
 }

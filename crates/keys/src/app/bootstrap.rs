@@ -64,6 +64,8 @@ impl Organizations<'_> {
                 user_id,
                 roles: vec![created.key.role],
                 key_expires_at: None,
+                created_by: None,
+                session_id: None,
                 created_by_user_id: None,
                 expires_at,
             }));
@@ -108,6 +110,8 @@ impl Sessions<'_> {
             user_id: owner.user_id,
             roles: vec![Role::Owner],
             key_expires_at: None,
+            created_by: None,
+            session_id: None,
             created_by_user_id: None,
             expires_at,
         }));

@@ -142,6 +142,8 @@ impl Sessions<'_> {
                 .filter(|role| principal.grants(&Grant::Link { role: *role }).is_ok())
                 .collect(),
             key_expires_at,
+            created_by: Some(principal.snapshot.key_id),
+            session_id: principal.snapshot.session_id,
             created_by_user_id: principal.snapshot.user_id,
             expires_at,
         };

@@ -80,6 +80,10 @@ pub struct NewSignInLink {
     pub roles: Vec<Role>,
     /// The latest expiry of keys that the member creates in the session; `None` for no limit.
     pub key_expires_at: Option<UnixMillis>,
+    /// The key or the session that creates the link, which ends with it; `None` for the operator.
+    pub created_by: Option<KeyId>,
+    /// The session in which the link is created, which it ends with.
+    pub session_id: Option<SessionId>,
     /// The user who creates the link.
     pub created_by_user_id: Option<UserId>,
     /// The instant at which the link expires.

@@ -97,9 +97,10 @@ pub fn insert_for_member(session: &NewSession<'_>, organization_id: Organization
 /// The insertion of a link for a member, if they have one of the roles.
 pub fn insert_link(link: &NewSignInLink) -> Statement {
     statement!(
-        "INSERT INTO sign_in_links (digest, organization_id, user_id, role, key_expires_at, created_by_user_id, \
-         expires_at) \
-         SELECT :digest, organization_id, user_id, role, :key_expires_at, :created_by_user_id, :expires_at \
+        "INSERT INTO sign_in_links (digest, organization_id, user_id, role, key_expires_at, created_by, \
+         session_id, created_by_user_id, expires_at) \
+         SELECT :digest, organization_id, user_id, role, :key_expires_at, :created_by, :session_id, \
+         :created_by_user_id, :expires_at \
          FROM memberships WHERE organization_id = :organization_id AND user_id = :user_id \
          AND role IN (SELECT value FROM json_each(:roles))",
         digest: link.digest,
@@ -107,6 +108,8 @@ pub fn insert_link(link: &NewSignInLink) -> Statement {
         user_id: link.user_id,
         roles: names(&link.roles),
         key_expires_at: link.key_expires_at,
+        created_by: link.created_by,
+        session_id: link.session_id,
         created_by_user_id: link.created_by_user_id,
         expires_at: link.expires_at
     )
