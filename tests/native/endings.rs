@@ -1,4 +1,4 @@
-//! Nobody gets around an ending: whatever is given or prolonged ends with its giver, and does no more.
+//! Endings hold: everything that a caller gives or prolongs ends with the caller, and does no more.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +23,7 @@ struct Caller {
     key: String,
     /// The SQL of its end; `NULL` for never.
     end: String,
-    /// Whether it has full access. The others hold no scope of data sets.
+    /// True if it has full access. The others hold no scope of data sets.
     full: bool,
     role: &'static str,
 }
@@ -177,14 +177,14 @@ fn play(world: &World, key: &str, call: Call, targets: &Targets) -> Answer {
     answer
 }
 
-/// Keeps what there is now, for [`excesses`].
+/// Keeps the present rows, for [`excesses`].
 fn remember(world: &World) {
     for table in ["keys", "memberships", "invitations", "sign_in_links", "sessions"] {
         world.database.execute(&format!("CREATE TEMP TABLE before_{table} AS SELECT * FROM {table}"));
     }
 }
 
-/// What lives longer or does more than before, and than the caller allows: the rows of each table.
+/// The rows of each table that live longer or do more than before, and than the caller allows.
 fn excesses(world: &World, caller: &Caller) -> Vec<String> {
     let rank = |role: &str| format!("instr('member admin owner', {role})");
     let Caller { end, full, role, .. } = caller;
@@ -254,7 +254,7 @@ fn owners_key_without_an_end_may_do_all_of_it() {
     }
 }
 
-/// How it is known of a statement that it is no way around an ending.
+/// The reason why a statement is no way around an ending.
 enum Known {
     /// It runs in these of [`CALLS`].
     Tried(&'static [&'static str]),
@@ -431,7 +431,7 @@ fn every_key_ends_itself_without_a_scope_and_without_force() {
 }
 
 #[test]
-fn last_key_ends_itself_although_nobody_can_manage_keys_then() {
+fn last_key_ends_itself_without_force() {
     let world = World::new();
     let owner = world.bootstrap();
     let id = world.get("/v1/keys/self", &owner).text("id");

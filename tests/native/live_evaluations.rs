@@ -246,7 +246,7 @@ fn key_of_a_live_evaluation_runs_it_and_nothing_else() {
     let targets = Targets::new(&scene.world, &scene.owner);
     for route in every_key_route(&targets) {
         if route.ends_caller() {
-            // Whoever has the secret may end it.
+            // Every secret can end itself.
             continue;
         }
         let before = scene.world.database.dump();

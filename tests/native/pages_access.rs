@@ -310,7 +310,7 @@ fn member_who_was_invited_by_a_key_that_ends_is_let_in_until_then() {
     world.advance_ms(10 * 60 * 1000);
     assert!(!browser.is_signed_in(), "the session has ended with the key");
     assert_eq!(sign_in(&world, &token, user).1.status, 404);
-    // Whoever has no end vouches for them without one.
+    // A caller without an end raises them without one.
     let path = format!("/v1/organizations/self/members/{user}");
     for role in ["member", "admin"] {
         assert_eq!(world.call("PATCH", &path, &owner, &json!({ "role": role })).status, 200);

@@ -484,7 +484,7 @@ impl RouteCall {
         format!("{} {}", self.method, self.template)
     }
 
-    /// Whether the call ends the key that asks, which every key may.
+    /// True if the call ends the key that asks, which every key may.
     pub(crate) fn ends_caller(&self) -> bool {
         self.name() == "DELETE /v1/keys/self"
     }

@@ -84,8 +84,8 @@ impl Organizations<'_> {
 
 impl Sessions<'_> {
     /// Creates a link that signs an owner of the operator's organization in: the one with this address, or without one
-    /// the owner who has been there longest. The caller must have checked the operator's secret. So nobody who holds it
-    /// can be locked out. Returns the owner, the link, which is shown only this once, and its expiry.
+    /// the owner who has been there longest. The caller must have checked the operator's secret. So its
+    /// holder cannot be locked out. Returns the owner, the link, which is shown only this once, and its expiry.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such owner.

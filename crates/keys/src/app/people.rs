@@ -189,7 +189,7 @@ fn check_changes(principal: &Principal, from: Role, to: Option<Role>) -> Result<
         return Err(Error::Exceeds(format!("Only a key with the role `{}` can do this.", from.as_str())));
     }
     match to {
-        // No key has a role above its user's, so nobody can raise themselves either.
+        // No key has a role above its user's, so no caller can raise its own user either.
         Some(to) if to > from => principal.grants(&Grant::Role { role: to }).map(|_| ()),
         _ => Ok(()),
     }
