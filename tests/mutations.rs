@@ -217,6 +217,12 @@ fn copy() -> PathBuf {
         let krate = if file.starts_with("crates/keys/") { "crate" } else { "bitting_keys" };
         replace(&copy.join(file), from, &to.replace("MUTATED", &format!("{krate}::mutated(\"{name}\")")));
     }
+    // Cargo would take the copy's artifacts for those of this folder, if they had the same names: packages of another
+    // version have others, and the library of a cdylib has a name without a hash.
+    let manifest = copy.join("Cargo.toml");
+    let version = |version: &str| format!("\nversion = \"{version}\"\n");
+    replace(&manifest, &version(env!("CARGO_PKG_VERSION")), &version("0.0.0"));
+    replace(&manifest, "crate-type = [\"cdylib\", \"rlib\"]", "crate-type = [\"rlib\"]");
     copy
 }
 

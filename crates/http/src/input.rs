@@ -38,7 +38,7 @@ pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
 /// fields. A restriction that a surface does not know must not be lost without a word: the key would have full access.
 ///
 /// # Errors
-/// Those of [`body`]; the error of an unknown field also says where keys can be restricted.
+/// Those of [`body()`]; the error of an unknown field also says where keys can be restricted.
 pub fn vendor_body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
     body(request).map_err(|problem| match problem {
         Problem::App(Error::Invalid { field, message }) if message.starts_with("is not a field here") => {

@@ -1,4 +1,4 @@
-//! What the operator's secret opens: the first organization, with its owner and their key, once; and, at any time, a
+//! The uses of the operator's secret: the first organization, with its owner and their key, once; and, at any time, a
 //! link that signs an owner of that organization in.
 
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! A reader for JSON that people write, with plain words for what is wrong with it.
 //!
 //! [`InputError`] takes the place of serde's own errors: each kind of mistake reaches it as a call with the facts, and
-//! not as a text. [`Reader`] lays itself around a deserializer to add the path of the field and the type that is
+//! not as a text. `Reader` lays itself around a deserializer to add the path of the field and the type that is
 //! expected there.
 
 use std::{
