@@ -40,7 +40,7 @@ test("a request whose answer got lost is answered, and has made nothing twice, i
   for (const [index, [template, body, trips]] of ROUTES.entries()) {
     for (const after of [false, true]) {
       const { id } = await create(a, owner, { kind: "org" });
-      const path = template.replace(":id", id);
+      const path = template.replace(":key_id", id);
       const idempotencyKey = `lost-${index}-${after}`;
       const before = await counts(app);
       for (let n = 1; n < trips; n += 1) await a.fail("DB.batch", {});

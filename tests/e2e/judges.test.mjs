@@ -48,7 +48,7 @@ async function deploy(judge) {
     return answer.json.public_id;
   };
   const evaluation = await post("/api/evaluations", { name: "an evaluation", columns: [{ name: "question" }, { name: "answer" }], judge });
-  return post("/api/live-evaluations", { evaluation });
+  return post("/api/live-evaluations", { evaluation_id: evaluation });
 }
 
 const run = (inputs = INPUTS, id = live) => call(app, "POST", `/api/eval/${id}`, { key, body: { inputs } });

@@ -98,7 +98,7 @@ test("a revoked key is refused at once by every route that asks D1, and by a str
     ["DELETE", `/v1/keys/${id}`],
     ["GET", `/v1/keys/${id}/events`],
     ["GET", "/v1/api_key"],
-    ["POST", "/v1/api_key", body],
+    ["POST", "/v1/api_key", { name: "too late" }],
     ["GET", `/v1/api_key/${id}`],
     ["DELETE", `/v1/api_key/${id}`],
   ];

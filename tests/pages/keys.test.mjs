@@ -78,7 +78,7 @@ test("a secret is shown once: neither loading again nor going back brings it bac
   page.on("dialog", (dialog) => dialog.accept());
   await signIn(page, world.owner);
   const key = await create(page, "once");
-  const { keys: before } = await api(world.app, world.owner, "/v1/keys");
+  const { items: before } = await api(world.app, world.owner, "/v1/keys");
   await page.reload();
   await page.getByRole("heading", { name: "It was shown once" }).waitFor();
   assert.ok(!(await page.content()).includes(key));
@@ -90,7 +90,7 @@ test("a secret is shown once: neither loading again nor going back brings it bac
     await page.waitForLoadState();
     assert.ok(!(await page.locator("html").innerHTML()).includes(key), page.url());
   }
-  const { keys: behind } = await api(world.app, world.owner, "/v1/keys");
+  const { items: behind } = await api(world.app, world.owner, "/v1/keys");
   assert.equal(behind.length, before.length);
   await close();
 });
