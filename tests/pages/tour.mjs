@@ -92,13 +92,13 @@ export async function* tour(world, page) {
   await page.getByLabel("Address").fill("ben@example.com");
   yield press("invitation-reveal", "Create invitation");
   const link = await page.locator("#key").inputValue();
-  const { members } = await call("/v1/organizations/self/members");
+  const { items: members } = await call("/v1/organizations/self/members");
   const ann = members.find((member) => member.email === "ann@example.com").user_id;
   yield open("person", `/settings/people/${ann}`);
   yield press("sign-in-link-reveal", "Create sign-in link");
   yield open("person-remove", `/settings/people/${ann}/remove`);
   yield open("teams", "/settings/teams");
-  const { teams } = await call("/v1/organizations/self/teams");
+  const { items: teams } = await call("/v1/organizations/self/teams");
   const team = teams.find((team) => team.name === "Platform").id;
   yield open("team", `/settings/teams/${team}`);
   await page.locator("#user").evaluate((select) => (select.innerHTML = '<option value="">Nobody</option>'));
@@ -107,7 +107,7 @@ export async function* tour(world, page) {
   yield open("projects", "/settings/projects");
   await page.getByLabel("Name").fill("Shop");
   yield press("project-reveal", "Create project");
-  const { projects } = await call("/v1/organizations/self/projects");
+  const { items: projects } = await call("/v1/organizations/self/projects");
   const project = projects.find((project) => project.name === "Website").id;
   yield open("project", `/settings/projects/${project}`);
   yield open("project-delete", `/settings/projects/${project}/delete`);
@@ -171,7 +171,7 @@ async function furnish({ app, owner }, call) {
     await api(app, "", `/v1/invitations/${token}/accept`, { key_name: "first" });
   }
   await call("/v1/organizations/self/invitations", { email: "carl@example.com", role: "member" });
-  const { members } = await call("/v1/organizations/self/members");
+  const { items: members } = await call("/v1/organizations/self/members");
   await call("/v1/organizations/self/teams", { name: HOSTILE });
   const team = await call("/v1/organizations/self/teams", { name: "Platform" });
   for (const member of members.slice(0, 2)) await call(`/v1/organizations/self/teams/${team.id}/members/${member.user_id}`, {}, "PUT");
