@@ -184,7 +184,7 @@ class Contract:
         made = await self.made(2)
         with self.assertRaises(braintrust_api.BadRequestError) as raised:
             await self.listed(starting_after=made[0], ending_before=made[1])
-        self.assertIn("you may only pass one", str(raised.exception))
+        self.assertIn("cannot be combined", str(raised.exception))
         self.assertEqual(len(self.requests), 1)
 
     async def test_a_wrong_key_is_an_authentication_error(self):

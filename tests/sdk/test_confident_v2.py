@@ -75,7 +75,7 @@ class Contract(Case):
                 self.assertEqual((new.id, new.name, new.created_at), (created.id, self.name, created.created_at))
                 self.assert_key(new.value, kind)
                 await self.assert_works(new.value)
-                await self.assert_dead("does not exist", created.value)
+                await self.assert_dead("was replaced", created.value)
                 pending = await self.call(keys, "rotate_api_key", *at, id, grace_period_in_hours=1, expires_in_days=7)
                 self.assertEqual(pending.value, masked(new.value))
                 self.assert_key(pending.shadow_value, kind)
@@ -172,7 +172,7 @@ class Contract(Case):
         again = await self.rotate(created.id, grace_period_in_hours=1)
         await self.assert_works(again.shadow_value)
         await self.assert_works(new)
-        await self.assert_dead("does not exist", created.value)
+        await self.assert_dead("was replaced", created.value)
 
     async def test_a_rotation_under_way_is_in_the_way_of_another(self):
         created, rotated = await self.rotated(hours=1)
@@ -203,13 +203,13 @@ class Contract(Case):
                 await self.call(self.connect(key), "whoami")
         self.assertFalse((await self.get(created.id)).valid)
         rotate = (self.client.organization, "rotate_api_key", str(created.id))
-        await self.assert_refused("`expiresInDays`: is needed", *rotate)
+        await self.assert_refused("`expiresInDays`: is required", *rotate)
         await self.assert_refused("`gracePeriodInHours`: an expired", *rotate, grace_period_in_hours=1, expires_in_days=30)
         revived = await self.rotate(created.id, expires_in_days=30)
         self.assertTrue(revived.valid)
         self.assert_in(revived.expires_at, days=30)
         await self.assert_works(revived.value)
-        await self.assert_dead("does not exist", rotated.shadow_value)
+        await self.assert_dead("was replaced", rotated.shadow_value)
 
     async def test_an_expiry_is_kept_set_or_taken_away(self):
         created, rotated = await self.rotated(expires_in_days=10)

@@ -75,7 +75,7 @@ class Protocol:
             self.assertEqual(rows, call("GET", f"/api/datasets/{dataset}/rows?page_size=10", key))
             changed = await done("datasets_change_row", dataset_id=dataset, row_id=2, body={"question": "who"})
             self.assertEqual(changed, {"question": "who"})
-            self.assertIsNone(await done("datasets_delete", dataset_id=dataset))
+            self.assertEqual((await done("datasets_delete", dataset_id=dataset))["id"], dataset)
             gone = await client.call_tool("datasets_get", {"dataset_id": dataset})
         self.assertTrue(gone.is_error)
         self.assertEqual(json.loads(gone.content[0].text)["error"]["code"], "not_found")
