@@ -31,6 +31,8 @@ before(async () => {
   const route = (path, rest) => ({ methods: ["GET", "POST", "DELETE"], path, scope: "orders:use", ...rest });
   const routes = [
     route("/orders/*rest", { upstream: origin(upstream), timeout_seconds: 1 }),
+    // A busy machine takes more than a second for megabytes, and the answer comes after them.
+    route("/orders/upload", { upstream: origin(upstream), timeout_seconds: 20 }),
     route("/gone", { upstream: origin(gone) }),
     route("/bound/*rest", { service: "ORDERS" }),
     route("/unbound", { service: "NOTHING" }),
