@@ -204,7 +204,7 @@ class Contract(Case):
         self.assertFalse((await self.get(created.id)).valid)
         rotate = (self.client.organization, "rotate_api_key", str(created.id))
         await self.assert_refused("`expiresInDays`: is required", *rotate)
-        await self.assert_refused("`gracePeriodInHours`: an expired", *rotate, grace_period_in_hours=1, expires_in_days=30)
+        await self.assert_refused("`gracePeriodInHours`: must be 0 for an expired key", *rotate, grace_period_in_hours=1, expires_in_days=30)
         revived = await self.rotate(created.id, expires_in_days=30)
         self.assertTrue(revived.valid)
         self.assert_in(revived.expires_at, days=30)
