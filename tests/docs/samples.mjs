@@ -25,7 +25,12 @@ async function product(vars = {}, routes = []) {
 /** Tries a service that asks Bitting: a good key, all that is no good key, and Bitting gone. */
 async function guards({ app, owner, reader, other }, ask) {
   try {
-    const good = await ask(`Bearer ${reader}`);
+    let good = await ask(`Bearer ${reader}`);
+    // A busy machine may be too slow for the first verification; a client tries again, as it is told to.
+    for (let tries = 0; good.status === 503 && tries < 5; tries += 1) {
+      await sleep(Number(good.headers.get("retry-after")) * 1000);
+      good = await ask(`Bearer ${reader}`);
+    }
     assert.deepEqual([good.status, (await good.json()).organization], [200, owner.organization_id]);
     for (const [authorization, status] of [[`Bearer ${other}`, 403], [`Bearer ${reader}x`, 401], ["Basic YTpi", 401], [undefined, 401]]) {
       assert.equal((await ask(authorization)).status, status, authorization);

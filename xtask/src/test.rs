@@ -86,15 +86,10 @@ fn workerd<'scope>(packages: ScopedJoinHandle<'scope, ()>, python: ScopedJoinHan
             chromium();
             step_run("tests in a browser", &[&node[..], &["tests/pages/*.test.mjs"]].concat())
         });
-        let python = scope.spawn(move || {
+        let sdk = scope.spawn(move || {
             join(python);
-            let sdk = scope.spawn(|| {
-                let unittest = ["target/python/bin/python", "-m", "unittest", "discover"];
-                step_run("Python SDK tests", &[&unittest[..], &["--start-directory", "tests/sdk"]].concat())
-            });
-            let documents = ["tests/docs/*.test.mjs", "tests/clients/*.test.mjs"];
-            let documents = step_run("documents and clients", &[&node[..], &documents].concat());
-            (join(sdk), documents)
+            let unittest = ["target/python/bin/python", "-m", "unittest", "discover"];
+            step_run("Python SDK tests", &[&unittest[..], &["--start-directory", "tests/sdk"]].concat())
         });
         scope.spawn(|| {
             // In the release profile, because the build has just compiled its procedural macros for it.
@@ -108,8 +103,11 @@ fn workerd<'scope>(packages: ScopedJoinHandle<'scope, ()>, python: ScopedJoinHan
         });
         scope.spawn(|| step_run("wrangler deploy --dry-run", &["wrangler", "deploy", "--dry-run"]));
         let end_to_end = step_run("end-to-end tests", &[&node[..], &["tests/e2e/*.test.mjs"]].concat());
-        let (sdk, documents) = join(python);
-        Reports { end_to_end, browser: join(browser), documents, sdk }
+        let (browser, sdk) = (join(browser), join(sdk));
+        // After the others: their servers answer to clients that do not wait for long.
+        let documents = ["tests/docs/*.test.mjs", "tests/clients/*.test.mjs"];
+        let documents = step_run("documents and clients", &[&node[..], &documents].concat());
+        Reports { end_to_end, browser, documents, sdk }
     });
     book();
     // Last, because they take the place of the Worker that cargo has compiled for all others.
