@@ -1,9 +1,16 @@
 //! Wrong input: the sentence and the field of each kind of mistake.
 
+use std::collections::BTreeSet;
+
 use bitting_http::message::Body;
 use serde_json::{Value, json};
 
-use crate::support::{OPERATOR_SECRET, World, problem::assert_problem, request, routes::prepared};
+use crate::support::{
+    Answer, OPERATOR_SECRET, World,
+    problem::assert_problem,
+    request,
+    routes::{every_key_route, prepared},
+};
 
 /// A request with a mistake, and the detail and the field of its refusal.
 type Case = (&'static str, &'static str, Value, &'static str, &'static str);
@@ -26,13 +33,13 @@ fn missing_or_unknown_field_is_told_in_plain_words() {
         &world,
         &owner,
         [
-            ("POST", "/v1/keys", json!({}), "`name`: is missing.", "name"),
+            ("POST", "/v1/keys", json!({}), "`name`: is missing. `scopes`: is missing.", "name"),
             ("POST", "/v1/keys", json!({ "name": "n" }), "`scopes`: is missing.", "scopes"),
-            ("POST", "/v1/bootstrap", json!({ "organization": "o" }), "`email`: is missing.", "email"),
+            ("POST", "/v1/bootstrap", json!({ "organization": "o", "key_name": "k" }), "`email`: is missing.", "email"),
             (
                 "POST",
                 "/v1/keys",
-                json!({ "name": "n", "scope": [] }),
+                json!({ "name": "n", "scopes": [], "scope": [] }),
                 "`scope`: is not a field here; there are `name`, `scopes`, `kind`, `project_id`, `label`, \
                  `expires_at`, `expires_in_days`, `metadata`.",
                 "scope",
@@ -345,4 +352,89 @@ fn missing_scope_is_named_in_the_challenge_on_every_surface() {
         let challenge = "Bearer realm=\"bitting\", error=\"insufficient_scope\", scope=\"api-keys:read\"";
         assert_eq!(answer.header("www-authenticate"), Some(challenge), "{path}");
     }
+}
+
+/// Returns the fields of the mistakes in an answer, sorted, with the last part of a path cut off: `scopes[1]` is in
+/// `scopes`.
+fn wrong_fields(answer: &Answer) -> BTreeSet<String> {
+    let mistakes = answer.json["errors"].as_array().into_iter().flatten();
+    mistakes
+        .map(|mistake| mistake["field"].as_str().unwrap_or_default().split(['[', '.']).next().unwrap().into())
+        .collect()
+}
+
+#[test]
+fn every_wrong_field_of_a_body_is_told_at_once() {
+    let (world, owner, targets) = prepared();
+    let mut bodies = 0;
+    for route in every_key_route(&targets) {
+        let Some(fields) = route.known.body.as_object().filter(|fields| !fields.is_empty()) else { continue };
+        let body: Value =
+            fields.keys().map(|field| (field.clone(), json!([[[]]]))).chain([("zzz".into(), json!(1))]).collect();
+        let answer = world.call(route.method, &route.path, &owner, &body);
+        // Columns are the data set's own, and are told by the first that is wrong.
+        if answer.json["errors"].is_null() || route.template.contains("/rows") {
+            continue;
+        }
+        assert_problem(&answer, 400, "validation_failed");
+        let told = wrong_fields(&answer);
+        for field in body.as_object().unwrap().keys() {
+            assert!(told.contains(field), "{}: {field} is not told: {}", route.name(), answer.detail());
+        }
+        bodies += 1;
+    }
+    assert!(bodies > 20, "{bodies}");
+}
+
+#[test]
+fn every_missing_field_of_a_body_is_told_at_once() {
+    let (world, owner, targets) = prepared();
+    let document: Value = serde_json::from_str(include_str!("../../api/openapi.json")).unwrap();
+    let mut bodies = 0;
+    for route in every_key_route(&targets) {
+        let template = route.template.split('/').map(|part| match part.strip_prefix(':') {
+            Some(name) => format!("{{{name}}}"),
+            None => part.to_owned(),
+        });
+        let template = template.collect::<Vec<_>>().join("/");
+        let schema = &document["paths"][&template][route.method.to_lowercase()]["requestBody"]["content"]["application/json"]
+            ["schema"];
+        let schema = match schema["$ref"].as_str() {
+            Some(reference) => document.pointer(&reference[1..]).unwrap(),
+            None => schema,
+        };
+        let required: BTreeSet<String> =
+            schema["required"].as_array().into_iter().flatten().map(|name| name.as_str().unwrap().to_owned()).collect();
+        if required.is_empty() {
+            continue;
+        }
+        let answer = world.call(route.method, &route.path, &owner, &json!({}));
+        assert_problem(&answer, 400, "validation_failed");
+        assert_eq!(wrong_fields(&answer), required, "{}: {}", route.name(), answer.detail());
+        bodies += 1;
+    }
+    assert!(bodies > 10, "{bodies}");
+}
+
+#[test]
+fn mistakes_of_several_kinds_are_told_with_their_places() {
+    let (world, owner, _) = prepared();
+    let answer = world.call(
+        "POST",
+        "/v1/keys",
+        &owner,
+        &json!({ "name": "", "scopes": ["datasets:read", 5, {}], "expires_in_days": 0, "label": "-", "scope": [] }),
+    );
+    assert_problem(&answer, 400, "validation_failed");
+    let errors: Vec<&str> =
+        answer.json["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();
+    assert_eq!(errors, ["expires_in_days", "label", "name", "scope", "scopes[1]", "scopes[2]"], "{}", answer.json);
+    assert_eq!(answer.field(), "expires_in_days");
+    let answer = world.get("/v1/keys?limit=x&zzz=1&id=5", &owner);
+    let errors: Vec<&str> =
+        answer.json["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();
+    assert_eq!(errors, ["id", "limit", "zzz"], "{}", answer.json);
+    let body = json!({ "name": "n", "scopes": ["datasets:fly", "nobody"], "expires_in_days": 1, "expires_at": null });
+    let answer = world.call("POST", "/v1/keys", &owner, &body);
+    assert_eq!(wrong_fields(&answer), ["expires_in_days", "scopes"].map(str::to_owned).into(), "{}", answer.json);
 }

@@ -39,7 +39,7 @@ struct ErrorData<'a> {
 pub(crate) fn envelope(report: &Report<'_>) -> Response {
     let code = match report.problem {
         Problem::MalformedJson(_) => PARSE_ERROR,
-        Problem::App(Error::Invalid { .. }) => INVALID_REQUEST,
+        Problem::App(Error::Invalid(_)) => INVALID_REQUEST,
         // JSON-RPC has no code for these and allows any other number.
         _ => report.status.into(),
     };

@@ -112,6 +112,10 @@ pub(crate) async fn create(
     (InBody(body), MayRepeat): (InBody<NewKeyBody>, MayRepeat),
 ) -> Result<Confidential<CreatedBody, 201>, Problem> {
     let now = call.app.clock.now();
+    let (scopes, expires_at) = Error::join(
+        Keys::new(call.app).expand_scopes(&body.scopes),
+        expiry(body.expires_at, body.expires_in_days, now),
+    )?;
     let new = NewKey {
         name: body.name,
         kind: body.kind.map(|kind| match kind {
@@ -122,8 +126,8 @@ pub(crate) async fn create(
         }),
         project_id: body.project_id,
         label: body.label,
-        scopes: Some(Keys::new(call.app).expand_scopes(&body.scopes)?),
-        expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
+        scopes: Some(scopes),
+        expires_at,
         metadata: body.metadata,
     };
     Ok(Confidential(CreatedBody::new(Keys::new(call.app).create(principal, new).await?, now)))
@@ -284,13 +288,11 @@ pub(crate) async fn change(
     ),
 ) -> Result<Json<KeyBody>, Problem> {
     let now = call.app.clock.now();
-    let change = KeyChange {
-        name: body.name,
-        scopes: body.scopes.map(|scopes| Keys::new(call.app).expand_scopes(&scopes)).transpose()?,
-        metadata: body.metadata,
-        expires_at: expiry(body.expires_at, body.expires_in_days, now)?,
-        enabled: body.enabled,
-    };
+    let (scopes, expires_at) = Error::join(
+        body.scopes.map(|scopes| Keys::new(call.app).expand_scopes(&scopes)).transpose(),
+        expiry(body.expires_at, body.expires_in_days, now),
+    )?;
+    let change = KeyChange { name: body.name, scopes, metadata: body.metadata, expires_at, enabled: body.enabled };
     let before = Keys::new(call.app).get(principal, KeyRef::Id(key_id)).await?;
     let key = Keys::new(call.app).change(principal, &before, &change, force).await?;
     Ok(Json(KeyBody::new(key, now)))

@@ -321,7 +321,7 @@ pub(crate) async fn change_project(
 ) -> Result<Json<ProjectBody>, Problem> {
     let change = project::ProjectChange { name: body.name, description: body.description };
     if change == project::ProjectChange::default() {
-        return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
+        return Err(Error::invalid_request("There is nothing to change").into());
     }
     let project = Projects::new(call.app)
         .update(principal, path.organization_id.resolve(principal)?, path.project_id, &change)

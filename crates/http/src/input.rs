@@ -6,8 +6,8 @@ use std::{
 };
 
 use bitting_keys::{
-    app::error::Error,
-    domain::json_input::{self, InputError},
+    app::error::{Error, Mistake},
+    domain::json_input::{self, InputError, MAX_MISTAKES},
 };
 use serde::{
     Deserializer,
@@ -25,12 +25,12 @@ use crate::{body, message::Request, problem::Problem};
 /// Reads the body as a `T`.
 ///
 /// # Errors
-/// [`Problem::BodyTooLarge`], [`Problem::MalformedJson`], or [`Error::Invalid`] with the wrong field.
+/// [`Problem::BodyTooLarge`], [`Problem::MalformedJson`], or [`Error::Invalid`] with the wrong fields.
 pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
     let bytes = body::bytes(request)?;
-    json_input::read(bytes).map_err(|error| match error.syntax() {
+    json_input::read_all(bytes).map_err(|errors| match errors.iter().find_map(InputError::syntax) {
         Some(message) => Problem::MalformedJson(message.to_owned()),
-        None => invalid(&error, "field"),
+        None => invalid(&errors, "field"),
     })
 }
 
@@ -41,9 +41,13 @@ pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
 /// Those of [`body()`]; the error of an unknown field also says where keys can be restricted.
 pub fn vendor_body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
     body(request).map_err(|problem| match problem {
-        Problem::App(Error::Invalid { field, message }) if message.starts_with("is not a field here") => {
-            let message = format!("{message}; to restrict a key, create it with `POST /v1/keys`");
-            Error::Invalid { field, message }.into()
+        Problem::App(Error::Invalid(mut mistakes)) => {
+            for Mistake { message, .. } in &mut mistakes {
+                if message.starts_with("is not a field here") {
+                    message.push_str("; to restrict a key, create it with `POST /v1/keys`");
+                }
+            }
+            Error::Invalid(mistakes).into()
         }
         problem => problem,
     })
@@ -53,20 +57,37 @@ pub fn vendor_body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem>
 /// more than once, the last one counts, unless it is a list.
 ///
 /// # Errors
-/// [`Error::Invalid`] with the wrong parameter.
+/// [`Error::Invalid`] with the wrong parameters.
 pub fn query<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
-    let pairs: Vec<_> = form_urlencoded::parse(request.query.as_bytes()).collect();
-    let pairs = pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
-    T::deserialize(Parameters::new(pairs)).map_err(|error| invalid(&error, "parameter"))
+    let mut pairs: Vec<_> = form_urlencoded::parse(request.query.as_bytes()).collect();
+    let mut errors: Vec<InputError> = Vec::new();
+    loop {
+        let read = T::deserialize(Parameters::new(pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))));
+        let error = match read {
+            Ok(value) if errors.is_empty() => return Ok(value),
+            Ok(_) => break,
+            Err(error) => error,
+        };
+        // What is wrong is left out, to find what else is. A parameter that is missing then ends the search.
+        let sent = pairs.len();
+        pairs.retain(|(name, _)| *name != error.path);
+        if errors.iter().all(|known| known.path != error.path) {
+            errors.push(error);
+        }
+        if pairs.len() == sent || errors.len() == MAX_MISTAKES {
+            break;
+        }
+    }
+    Err(invalid(&errors, "parameter"))
 }
 
-/// Turns an error of the reader into a problem. `noun` is the word for what has the fault.
-fn invalid(error: &InputError, noun: &str) -> Problem {
-    let message = error.message(noun);
-    if error.path.is_empty() {
-        return Error::Invalid { field: None, message: format!("The body {message}") }.into();
-    }
-    Error::invalid(&error.path, message).into()
+/// Turns errors of the reader into a problem. `noun` is the word for what has the fault.
+fn invalid(errors: &[InputError], noun: &str) -> Problem {
+    let mistakes = errors.iter().map(|error| match error.message(noun) {
+        message if error.path.is_empty() => Mistake { field: None, message: format!("The body {message}") },
+        message => Mistake { field: Some(error.path.clone()), message },
+    });
+    Error::Invalid(mistakes.collect()).into()
 }
 
 /// Parameters of a path or a query, from which a type with a field for each can be read.

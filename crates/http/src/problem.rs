@@ -1,7 +1,7 @@
 //! Problems: every refusal and failure, as RFC 9457 describes them, with a stable code for programs.
 
 use bitting_keys::{
-    app::error::Error,
+    app::error::{Error, Mistake},
     domain::{decision::Refusal, scope::Scope},
 };
 use schemars::JsonSchema;
@@ -61,16 +61,21 @@ pub type Envelope = fn(&Report<'_>) -> Response;
 /// The native envelope: a problem of RFC 9457.
 pub fn envelope(report: &Report<'_>) -> Response {
     let Report { problem, status, code, detail, request_id } = *report;
-    let field = match problem {
-        Problem::App(Error::Invalid { field, .. }) => field.as_deref(),
-        _ => None,
+    let mistakes = match problem {
+        Problem::App(Error::Invalid(mistakes)) => mistakes.as_slice(),
+        _ => &[],
     };
+    let field = mistakes.first().and_then(|mistake| mistake.field.as_deref());
     let body = ProblemBody {
         r#type: format!("urn:bitting:error:{code}"),
         title: title(status),
         status,
         detail,
         error: ErrorBody { code, message: detail, field },
+        errors: mistakes
+            .iter()
+            .map(|Mistake { field, message }| MistakeBody { field: field.as_deref(), message })
+            .collect(),
         request_id,
     };
     Response::typed(status, "application/problem+json", &body)
@@ -90,6 +95,9 @@ pub struct ProblemBody<'a> {
     detail: &'a str,
     /// The error for programs.
     error: ErrorBody<'a>,
+    /// All mistakes in the request, with the code `validation_failed`; at most 20.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<MistakeBody<'a>>,
     /// The id of the request, as the log has it.
     request_id: &'a str,
 }
@@ -102,9 +110,20 @@ pub struct ErrorBody<'a> {
     pub code: &'a str,
     /// The explanation for people; the same as `detail`.
     pub message: &'a str,
-    /// The path of the wrong field or parameter, such as `scopes[1]`.
+    /// The path of the first wrong field or parameter, such as `scopes[1]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<&'a str>,
+}
+
+/// A mistake in the request.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Mistake")]
+struct MistakeBody<'a> {
+    /// The path of the wrong field or parameter, such as `scopes[1]`; absent for the whole request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    /// The fault, and how to correct it.
+    message: &'a str,
 }
 
 impl From<Error> for Problem {
@@ -120,6 +139,17 @@ impl From<Refusal> for Problem {
 }
 
 impl Problem {
+    /// Returns the values of both results, or the mistakes of both.
+    ///
+    /// # Errors
+    /// As for [`Error::join`].
+    pub fn join<A, B>(a: Result<A, Self>, b: Result<B, Self>) -> Result<(A, B), Self> {
+        match (a, b) {
+            (Err(Self::App(a)), Err(Self::App(b))) => Ok(Error::join(Err(a), Err(b))?),
+            (a, b) => Ok((a?, b?)),
+        }
+    }
+
     /// Returns the status and the stable code.
     pub fn status_and_code(&self) -> (u16, &'static str) {
         match self {
@@ -133,7 +163,7 @@ impl Problem {
             Self::LiveEvaluationKey => (403, "live_evaluation_key"),
             Self::UpstreamTimedOut => (504, "upstream_timeout"),
             Self::UpstreamFailed => (502, "upstream_failed"),
-            Self::App(Error::Invalid { .. }) => (400, "validation_failed"),
+            Self::App(Error::Invalid(_)) => (400, "validation_failed"),
             Self::App(Error::Exceeds(_)) => (403, "exceeds_own_access"),
             Self::App(Error::Forbidden { code, .. }) => (403, code),
             Self::App(Error::PaymentRequired { code, .. }) => (402, code),
@@ -187,8 +217,13 @@ impl Problem {
                 "The server behind this path did not answer. Check what it has done before you try again.".to_owned()
             }
             Self::MalformedJson(message) => format!("The body is not JSON: {message}."),
-            Self::App(Error::Invalid { field: Some(field), message }) => format!("`{field}`: {message}."),
-            Self::App(Error::Invalid { field: None, message }) => format!("{message}."),
+            Self::App(Error::Invalid(mistakes)) => {
+                let sentence = |Mistake { field, message }: &Mistake| match field {
+                    Some(field) => format!("`{field}`: {message}."),
+                    None => format!("{message}."),
+                };
+                mistakes.iter().map(sentence).collect::<Vec<_>>().join(" ")
+            }
             Self::App(Error::Exceeds(message) | Error::AlreadyExists { message, .. }) => message.clone(),
             Self::App(Error::NotFound) => "Not found, or not visible to this key.".to_owned(),
             Self::App(

@@ -15,7 +15,7 @@ pub trait Input: Sized {
     /// Reads the input from a request.
     ///
     /// # Errors
-    /// The first problem of the request.
+    /// The first problem of the request. Mistakes in several parts of it are told together.
     fn read(call: &Call<'_>) -> Result<Self, Problem>;
     /// Adds the documentation to an operation.
     fn describe(operation: &mut Operation<'_>);
@@ -115,7 +115,7 @@ impl Input for NamesInBody {
 
 impl<A: Input, B: Input> Input for (A, B) {
     fn read(call: &Call<'_>) -> Result<Self, Problem> {
-        Ok((A::read(call)?, B::read(call)?))
+        Problem::join(A::read(call), B::read(call))
     }
 
     fn describe(operation: &mut Operation<'_>) {
@@ -126,7 +126,8 @@ impl<A: Input, B: Input> Input for (A, B) {
 
 impl<A: Input, B: Input, C: Input> Input for (A, B, C) {
     fn read(call: &Call<'_>) -> Result<Self, Problem> {
-        Ok((A::read(call)?, B::read(call)?, C::read(call)?))
+        let ((a, b), c) = Problem::join(Problem::join(A::read(call), B::read(call)), C::read(call))?;
+        Ok((a, b, c))
     }
 
     fn describe(operation: &mut Operation<'_>) {

@@ -1,7 +1,10 @@
 //! The fields of forms: each with its label, its hint, what was typed, and what is wrong with that.
 
 use bitting_http::{call::Call, problem::Problem};
-use bitting_keys::app::{error::Error, sessions::SignedIn};
+use bitting_keys::app::{
+    error::{Error, Mistake},
+    sessions::SignedIn,
+};
 use maud::{Markup, Render, html};
 
 use crate::{layout::capitalized, session::note_refusal};
@@ -42,17 +45,23 @@ impl Mistakes {
     ) -> Result<Self, Problem> {
         let problem = Problem::from(error);
         let refused @ (400 | 403 | 409, code) = problem.status_and_code() else { return Err(problem) };
-        let (named, message) = match &problem {
-            Problem::App(Error::Refused(_)) => return Err(problem),
-            // One of several is told with where it stands: `scopes[1]`.
-            Problem::App(Error::Invalid { field: Some(field), message }) => {
-                (field.split('[').next().unwrap_or_default(), message.clone())
-            }
-            problem => (code, problem.detail()),
-        };
+        if matches!(problem, Problem::App(Error::Refused(_))) {
+            return Err(problem);
+        }
         note_refusal(call, session, &problem);
-        let place = fields.iter().find(|(known, _)| *known == named).map_or(form, |(_, field)| *field);
-        Ok(Self { refused: Some(refused), told: vec![(place, sentence(&message))] })
+        let place = |named: &str| fields.iter().find(|(known, _)| *known == named).map_or(form, |(_, field)| *field);
+        let told = match &problem {
+            Problem::App(Error::Invalid(mistakes)) => {
+                let tell = |Mistake { field, message }: &Mistake| {
+                    // One of several is told with where it stands: `scopes[1]`.
+                    let named = field.as_deref().unwrap_or_default().split('[').next().unwrap_or_default();
+                    (place(named), sentence(message))
+                };
+                mistakes.iter().map(tell).collect()
+            }
+            problem => vec![(place(code), sentence(&problem.detail()))],
+        };
+        Ok(Self { refused: Some(refused), told })
     }
 
     /// Returns true if a use case refused the form with this code.

@@ -163,7 +163,7 @@ pub(crate) fn scopes(call: &Call<'_>, typed: &KeyFields) -> Result<Scopes, Strin
         return Err("tick one at least: a key without any can do nothing".to_owned());
     }
     Keys::new(call.app).expand_scopes(&typed.scopes).map_err(|error| match error {
-        Error::Invalid { message, .. } => message,
+        Error::Invalid(mistakes) => mistakes.into_iter().map(|mistake| mistake.message).collect::<Vec<_>>().join("; "),
         error => Problem::from(error).detail(),
     })
 }

@@ -14,7 +14,7 @@ use bitting_http::{
 use bitting_keys::{
     app::{
         Principal,
-        error::Error,
+        error::{Error, Mistake},
         keys::{Keys, NewKey},
         organizations::Organizations,
         projects::Projects,
@@ -313,11 +313,19 @@ pub(crate) async fn rotate(call: &Call<'_>, principal: &Principal) -> Result<Res
 /// Renames the field of an error to its name on this surface.
 fn with_own_field(error: Error) -> Error {
     match error {
-        Error::Invalid { field: Some(field), message } => match field.as_str() {
-            "expires_at" => Error::invalid("expiresInDays", message),
-            "grace_period_seconds" => Error::invalid("gracePeriodInHours", message),
-            _ => Error::invalid(&field, message),
-        },
+        Error::Invalid(mistakes) => Error::Invalid(
+            mistakes
+                .into_iter()
+                .map(|Mistake { field, message }| {
+                    let own = |field: String| match field.as_str() {
+                        "expires_at" => "expiresInDays".to_owned(),
+                        "grace_period_seconds" => "gracePeriodInHours".to_owned(),
+                        _ => field,
+                    };
+                    Mistake { field: field.map(own), message }
+                })
+                .collect(),
+        ),
         other => other,
     }
 }

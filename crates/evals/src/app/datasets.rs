@@ -214,7 +214,7 @@ impl Datasets<'_> {
         let completed = batch.add(datasets::complete(dataset.id, &columns, row_count, self.app.now()));
         batch.execute(self.app.record_if_changed(principal, &self.created(principal, dataset)));
         if !self.app.guarded(principal, batch).await?.take(completed)? {
-            return Err(Error::Invalid { field: None, message: "The upload took longer than a day".to_owned() });
+            return Err(Error::invalid_request("The upload took longer than a day"));
         }
         Ok(Dataset { columns, row_count, ..dataset.clone() })
     }
@@ -457,12 +457,11 @@ impl Datasets<'_> {
         values: DatasetRow,
     ) -> Result<DatasetRow, Error> {
         if values.0.is_empty() {
-            return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() });
+            return Err(Error::invalid_request("There is nothing to change"));
         }
         let viewer = viewer(principal)?;
         let mut dataset = self.writable(principal, id).await?;
-        let cells =
-            dataset.columns.to_cells(values, false).map_err(|why| Error::Invalid { field: None, message: why })?;
+        let cells = dataset.columns.to_cells(values, false).map_err(Error::invalid_request)?;
         let change = async |mut batch: Batch| {
             let changed = batch.add(datasets::change_row(viewer, id, row, &cells));
             batch.execute(datasets::count_change(id, false, self.app.now()));

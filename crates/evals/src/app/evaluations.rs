@@ -69,7 +69,7 @@ fn check(config: &EvaluationConfig) -> Result<(), Error> {
 
 impl From<InvalidField> for Error {
     fn from(InvalidField { field, message }: InvalidField) -> Self {
-        Self::Invalid { field: Some(field), message }
+        Self::invalid(&field, message)
     }
 }
 

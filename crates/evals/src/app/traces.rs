@@ -87,7 +87,7 @@ impl Traces<'_> {
         let bytes = serde_json::to_string(&feedback).map_or(usize::MAX, |text| text.len());
         if bytes > MAX_FEEDBACK_BYTES {
             let message = format!("The feedback has {bytes} bytes as JSON; at most {MAX_FEEDBACK_BYTES} are kept");
-            return Err(Error::Invalid { field: None, message });
+            return Err(Error::invalid_request(message));
         }
         self.app
             .once_id(principal, FeedbackId::parse, async |attempt| {

@@ -298,7 +298,7 @@ pub(crate) async fn change(
 ) -> Result<Json<DatasetBody>, Problem> {
     let ChangeBody { name, description, judgments } = body;
     if name.is_none() && description.is_none() && judgments.is_none() {
-        return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
+        return Err(Error::invalid_request("There is nothing to change").into());
     }
     let change = DatasetChange { name, description, judgments, columns: None };
     Ok(Json(DatasetBody::new(Datasets::new(call.app).change(principal, dataset_id, change).await?)))
@@ -355,7 +355,7 @@ pub(crate) async fn change_column(
     (InPath(ColumnPath { dataset_id, column }), InBody(body)): (InPath<ColumnPath>, InBody<ChangeColumnBody>),
 ) -> Result<Json<DatasetBody>, Problem> {
     if body.name.is_none() && body.role.is_none() {
-        return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
+        return Err(Error::invalid_request("There is nothing to change").into());
     }
     Ok(Json(change_columns(call, principal, dataset_id, ColumnChange::Change(column, body.name, body.role)).await?))
 }

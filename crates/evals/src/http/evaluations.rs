@@ -279,7 +279,7 @@ pub(crate) async fn change(
 ) -> Result<Json<EvaluationBody>, Problem> {
     let ChangeBody { name, description, columns, judge, draft } = body;
     if name.is_none() && description.is_none() && columns.is_none() && judge.is_none() && draft.is_none() {
-        return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
+        return Err(Error::invalid_request("There is nothing to change").into());
     }
     if draft == Some(true) {
         return Err(Error::invalid("draft", "must be false: only a generated evaluation is a draft").into());

@@ -178,7 +178,7 @@ pub(crate) async fn change(
 ) -> Result<Json<LiveEvaluationBody>, Problem> {
     let ChangeBody { name, description, evaluation_id } = body;
     if name.is_none() && description.is_none() && evaluation_id.is_none() {
-        return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() }.into());
+        return Err(Error::invalid_request("There is nothing to change").into());
     }
     let change = LiveEvaluationChange { name, description, evaluation_id, active: None };
     Ok(Json(LiveEvaluationBody::new(

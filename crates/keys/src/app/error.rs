@@ -8,13 +8,8 @@ use crate::{
 /// The error of a use case. The crate `bitting-http` turns it into a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
-    /// The request is invalid.
-    Invalid {
-        /// The wrong field, such as `scopes[1]`.
-        field: Option<String>,
-        /// The fault, and how to correct it.
-        message: String,
-    },
+    /// The request is invalid, for each of these reasons. There is at least one.
+    Invalid(Vec<Mistake>),
     /// The caller's own key is not valid, or lacks a scope.
     Refused(Refusal),
     /// The request needs more than the caller's key holds.
@@ -78,10 +73,39 @@ pub enum Error {
     KeyChanged,
 }
 
+/// A mistake in a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// The wrong field, such as `scopes[1]`; `None` for the whole request.
+    pub field: Option<String>,
+    /// The fault, and how to correct it.
+    pub message: String,
+}
+
 impl Error {
     /// Creates the error of an invalid field.
     pub fn invalid(field: &str, message: impl Into<String>) -> Self {
-        Self::Invalid { field: Some(field.to_owned()), message: message.into() }
+        Self::Invalid(vec![Mistake { field: Some(field.to_owned()), message: message.into() }])
+    }
+
+    /// Creates the error of a request that is invalid as a whole.
+    pub fn invalid_request(message: impl Into<String>) -> Self {
+        Self::Invalid(vec![Mistake { field: None, message: message.into() }])
+    }
+
+    /// Returns the values of both results, or the mistakes of both.
+    ///
+    /// # Errors
+    /// The first error; if both are [`Error::Invalid`], the mistakes of the second follow those of the first.
+    pub fn join<A, B>(a: Result<A, Self>, b: Result<B, Self>) -> Result<(A, B), Self> {
+        match (a, b) {
+            (Ok(a), Ok(b)) => Ok((a, b)),
+            (Err(Self::Invalid(mut mistakes)), Err(Self::Invalid(more))) => {
+                mistakes.extend(more);
+                Err(Self::Invalid(mistakes))
+            }
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        }
     }
 
     /// True if the caller may no longer do this. Such a caller does not see earlier results either.

@@ -5,7 +5,11 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    app::{App, Principal, error::Error, idempotency::Attempt},
+    app::{
+        App, Principal,
+        error::{Error, Mistake},
+        idempotency::Attempt,
+    },
     domain::{
         audit::{AuditEvent, AuditFilter, AuditRecord},
         grant::{Grant, Granted, expires_later, role_to_hold},
@@ -83,7 +87,9 @@ impl Keys<'_> {
     /// # Errors
     /// [`Error::Invalid`] names the entry that is neither.
     pub fn expand_scopes(&self, entries: &[String]) -> Result<Scopes, Error> {
-        self.app.config.catalogue.expand(entries).map_err(|(index, message)| scope_error(index, &message))
+        self.app.config.catalogue.expand(entries).map_err(|wrong| {
+            Error::Invalid(wrong.iter().map(|(index, message)| wrong_scope(*index, message)).collect())
+        })
     }
 
     /// Checks that every scope is in the catalogue. An unknown one would look granted and give no access.
@@ -92,7 +98,11 @@ impl Keys<'_> {
     /// [`Error::Invalid`] names the first unknown scope.
     pub fn check_scopes(&self, scopes: &[Scope]) -> Result<(), Error> {
         for (index, scope) in scopes.iter().enumerate() {
-            self.app.config.catalogue.check(scope).map_err(|message| scope_error(index, &message))?;
+            self.app
+                .config
+                .catalogue
+                .check(scope)
+                .map_err(|message| Error::Invalid(vec![wrong_scope(index, &message)]))?;
         }
         Ok(())
     }
@@ -268,7 +278,7 @@ impl Keys<'_> {
             check_expiry(principal.snapshot.policy, expires_at, now)?;
         }
         if *change == KeyChange::default() {
-            return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() });
+            return Err(Error::invalid_request("There is nothing to change"));
         }
         check_changeable(before)?;
         if change.scopes.is_some() && before.bound_to.is_some() {
@@ -538,8 +548,8 @@ fn change_details(change: &KeyChange) -> Value {
 }
 
 /// The error of a wrong entry in a list of scopes.
-fn scope_error(index: usize, message: &str) -> Error {
-    Error::invalid(&format!("scopes[{index}]"), format!("{message} (GET /v1/scopes lists all)"))
+fn wrong_scope(index: usize, message: &str) -> Mistake {
+    Mistake { field: Some(format!("scopes[{index}]")), message: format!("{message} (GET /v1/scopes lists all)") }
 }
 
 /// Checks the size and the nesting of metadata.

@@ -135,7 +135,7 @@ impl Organizations<'_> {
     ) -> Result<Organization, Error> {
         principal.administers()?;
         if *change == OrganizationChange::default() {
-            return Err(Error::Invalid { field: None, message: "There is nothing to change".to_owned() });
+            return Err(Error::invalid_request("There is nothing to change"));
         }
         if change.is_operators() {
             check_operates(principal)?;

@@ -10,7 +10,7 @@ use serde::{
 };
 
 use crate::domain::{
-    json_input,
+    json_input::{self, MAX_MISTAKES},
     scope::{Scope, Scopes},
 };
 
@@ -226,42 +226,56 @@ impl Catalogue {
     /// [`MAX_SCOPES`].
     ///
     /// # Errors
-    /// The index of the wrong entry, and a message.
-    pub fn expand(&self, entries: &[String]) -> Result<Scopes, (usize, String)> {
+    /// The index of each wrong entry with a message; at most [`MAX_MISTAKES`] of them.
+    pub fn expand(&self, entries: &[String]) -> Result<Scopes, Vec<(usize, String)>> {
         let mut list: Vec<Scope> = Vec::new();
+        let mut wrong = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
-            let at_entry = |message: String| (index, message);
-            if entry.contains(':') {
-                let scope = Scope::try_from(entry.clone()).map_err(at_entry)?;
-                self.check(&scope).map_err(at_entry)?;
-                if !list.contains(&scope) {
-                    list.push(scope);
+            let found = match self.expand_entry(entry) {
+                Ok(Scopes::List(scopes)) => Ok(scopes),
+                Ok(Scopes::Full) if entries.len() == 1 => return Ok(Scopes::Full),
+                Ok(Scopes::Full) => Err(format!("`{entry}` is full access, so it must be the only entry")),
+                Err(message) => Err(message),
+            };
+            match found {
+                Ok(scopes) => {
+                    for scope in scopes {
+                        if !list.contains(&scope) {
+                            list.push(scope);
+                        }
+                    }
                 }
-                check_count(&list).map_err(at_entry)?;
-                continue;
+                Err(message) => wrong.push((index, message)),
             }
-            match self.bundles.iter().find(|(name, _)| name == entry) {
-                Some((_, Scopes::List(scopes))) => {
-                    let new: Vec<Scope> = scopes.iter().filter(|scope| !list.contains(*scope)).cloned().collect();
-                    list.extend(new);
-                    check_count(&list).map_err(at_entry)?;
-                }
-                Some((_, Scopes::Full)) if entries.len() == 1 => return Ok(Scopes::Full),
-                Some((name, Scopes::Full)) => {
-                    return Err(at_entry(format!("`{name}` is full access, so it must be the only entry")));
-                }
-                None => {
-                    let names: Vec<&str> = self.bundles.iter().map(|(name, _)| name.as_str()).collect();
-                    let text = entry.escape_debug();
-                    return Err(at_entry(format!(
-                        "`{text}` is neither a scope (`resource:action`) nor a bundle; the bundles are {}",
-                        names.join(", ")
-                    )));
-                }
+            if let Err(message) = check_count(&list) {
+                wrong.push((index, message));
+                break;
             }
+            if wrong.len() == MAX_MISTAKES {
+                break;
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(wrong);
         }
         list.sort_by_key(|scope| self.place(scope));
         Ok(Scopes::List(list))
+    }
+
+    /// Resolves a scope or the name of a bundle.
+    fn expand_entry(&self, entry: &str) -> Result<Scopes, String> {
+        if entry.contains(':') {
+            let scope = Scope::try_from(entry.to_owned())?;
+            self.check(&scope)?;
+            return Ok(Scopes::List(vec![scope]));
+        }
+        let bundle = self.bundles.iter().find(|(name, _)| name == entry);
+        bundle.map(|(_, scopes)| scopes.clone()).ok_or_else(|| {
+            let names: Vec<&str> = self.bundles.iter().map(|(name, _)| name.as_str()).collect();
+            let text = entry.escape_debug();
+            let names = names.join(", ");
+            format!("`{text}` is neither a scope (`resource:action`) nor a bundle; the bundles are {names}")
+        })
     }
 
     /// The place of a scope in the catalogue: that of its resource, then that of its action, the wildcard first.
@@ -546,9 +560,13 @@ mod tests {
             (&["Datasets:read"], 0, "is not a scope"),
             (&[""], 0, "neither"),
         ] {
-            let (at, message) = expand(entries).unwrap_err();
-            assert!(at == index && message.contains(says), "{entries:?}: {at}: {message}");
+            let wrong = expand(entries).unwrap_err();
+            let [.., (at, message)] = wrong.as_slice() else { panic!("{entries:?}") };
+            assert!(*at == index && message.contains(says), "{entries:?}: {wrong:?}");
         }
+        let wrong = expand(&["datasets:fly", "mcp", "reader"]).unwrap_err();
+        assert_eq!(wrong.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(expand(&["nobody"; 1000]).unwrap_err().len(), MAX_MISTAKES);
     }
 
     #[test]
@@ -557,8 +575,9 @@ mod tests {
         let catalogue = with("/resources/many", Value::Object(actions)).unwrap();
         let entries: Vec<String> = (0..=MAX_SCOPES).map(|action| format!("many:a{action}")).collect();
         assert!(catalogue.expand(&entries[1..]).is_ok());
-        let (index, message) = catalogue.expand(&entries).unwrap_err();
-        assert!(index == MAX_SCOPES && message.contains("more than 100 scopes"), "{index}: {message}");
+        let wrong = catalogue.expand(&entries).unwrap_err();
+        let [(index, message)] = wrong.as_slice() else { panic!("{wrong:?}") };
+        assert!(*index == MAX_SCOPES && message.contains("more than 100 scopes"), "{index}: {message}");
         let repeated: Vec<String> = (0..10_000).map(|_| "many:*".to_owned()).collect();
         assert_eq!(catalogue.expand(&repeated), Ok(Scopes::List(vec![Scope::named("many:*")])));
     }

@@ -5,18 +5,25 @@
 //! expected there.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
     fmt::{self, Display},
 };
 
 use serde::{
     Deserialize, Deserializer,
     de::{
-        self, DeserializeSeed, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
-        value::StrDeserializer,
+        self, DeserializeSeed, Expected, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+        value::{MapDeserializer, SeqDeserializer, StrDeserializer},
     },
     forward_to_deserialize_any,
 };
+
+/// The maximum number of mistakes that are told at once.
+pub const MAX_MISTAKES: usize = 20;
+
+/// The texts that stand in for wrong and missing ones: a name or an e-mail address, an id, and a date.
+const STAND_IN_TEXTS: [&str; 3] = ["a@example.com", "00000000-0000-7000-8000-000000000000", "2000-01-01"];
 
 /// The maximum number of names that an error lists.
 const MAX_NAMES: usize = 12;
@@ -77,17 +84,13 @@ impl InputError {
     /// The same error, for a value in this field of an object.
     #[must_use]
     pub fn within(self, field: &str) -> Self {
-        let separator = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
-        let path = format!("{}{separator}{}", field.escape_debug(), self.path);
-        Self { path, ..self }
+        Self { path: joined(&field.escape_debug().to_string(), &self.path), ..self }
     }
 
     /// The same error, for a value at this index of a list.
     #[must_use]
     pub fn at(self, index: usize) -> Self {
-        let separator = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
-        let path = format!("[{index}]{separator}{}", self.path);
-        Self { path, ..self }
+        Self { path: joined(&format!("[{index}]"), &self.path), ..self }
     }
 
     /// The same error, with the type that was expected where it arose.
@@ -115,6 +118,19 @@ impl InputError {
             Fault::Syntax(message) => format!("is not JSON: {message}"),
         }
     }
+}
+
+/// Returns true if one of the values at these paths contains the other.
+fn overlap(a: &str, b: &str) -> bool {
+    let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
+    let rest = long.strip_prefix(short);
+    rest.is_some_and(|rest| short.is_empty() || rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// Joins two parts of a path.
+fn joined(parent: &str, child: &str) -> String {
+    let separator = if parent.is_empty() || child.is_empty() || child.starts_with('[') { "" } else { "." };
+    format!("{parent}{separator}{child}")
 }
 
 fn quoted(names: &[&str]) -> String {
@@ -180,8 +196,47 @@ impl de::Error for InputError {
 /// The first mistake. Mistakes of the syntax come before all others.
 pub fn read<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, InputError> {
     check_syntax(json).map_err(|message| InputError::new(Fault::Syntax(message)))?;
-    let error = Cell::new(None);
-    T::deserialize(Reader { inner: &mut serde_json::Deserializer::from_slice(json), error: &error })
+    pass(json, &[], "")
+}
+
+/// Reads a value from JSON.
+///
+/// serde ends at the first mistake. To find the others, this reads the input again without the values that are known
+/// to be wrong, and with stand-ins for the fields that are wrong or missing, until it finds nothing new.
+///
+/// # Errors
+/// The mistakes, at most [`MAX_MISTAKES`] and at least one. A mistake of the syntax is the only one.
+pub fn read_all<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Vec<InputError>> {
+    let mut found = match read(json) {
+        Ok(value) => return Ok(value),
+        Err(error) if error.syntax().is_some() => return Err(vec![error]),
+        Err(error) => vec![error],
+    };
+    let mut known: Vec<Known> = found.iter().map(Known::new).collect();
+    let mut texts = STAND_IN_TEXTS.into_iter();
+    let mut text = texts.next().unwrap_or_default();
+    while found.len() < MAX_MISTAKES {
+        let Err(error) = pass::<T>(json, &known, text) else { break };
+        let field = error.path.split(['.', '[']).next().unwrap_or_default();
+        if !known.iter().any(|known| overlap(&known.path, &error.path)) {
+            known.push(Known::new(&error));
+            found.push(error);
+        } else if !known.iter().any(|known| known.path == field) {
+            // Without its wrong parts, the value is wrong in another way. The whole of it is left out instead.
+            known.push(Known { path: field.to_owned(), needed: true });
+        } else if let Some(next) = texts.next() {
+            text = next;
+        } else {
+            break;
+        }
+    }
+    Err(found)
+}
+
+/// Reads the value once, with this text where a text stands in.
+fn pass<'de, T: Deserialize<'de>>(json: &'de [u8], known: &[Known], text: &str) -> Result<T, InputError> {
+    let state = State { error: Cell::new(None), known, text, path: RefCell::default() };
+    T::deserialize(Reader { inner: &mut serde_json::Deserializer::from_slice(json), state: &state })
 }
 
 /// Checks that this is JSON. The error has the place of the first mistake.
@@ -194,32 +249,80 @@ fn check_syntax(json: &[u8]) -> Result<(), String> {
     })
 }
 
+/// A value that is known to be wrong or missing, and is not read again.
+struct Known {
+    path: String,
+    /// True if the type may need the field, so that something has to stand in for it.
+    needed: bool,
+}
+
+impl Known {
+    fn new(error: &InputError) -> Self {
+        Self { path: error.path.clone(), needed: !matches!(error.fault, Fault::Unknown(_)) }
+    }
+}
+
+/// The state of a pass over the input.
+struct State<'a> {
+    /// The error that passes through the deserializer inside.
+    error: Cell<Option<InputError>>,
+    /// The values that are known to be wrong or missing.
+    known: &'a [Known],
+    /// The text that stands in for texts.
+    text: &'a str,
+    /// The path of the value that is being read. It is kept only if there are known mistakes.
+    path: RefCell<String>,
+}
+
+impl State<'_> {
+    /// Returns the path of the value that is being read.
+    fn path(&self) -> String {
+        self.path.try_borrow().map(|path| path.clone()).unwrap_or_default()
+    }
+
+    /// Reads a value at this path.
+    fn at<V>(&self, path: String, read: impl FnOnce() -> V) -> V {
+        if self.known.is_empty() {
+            return read();
+        }
+        let before = self.path.replace(path);
+        let value = read();
+        self.path.replace(before);
+        value
+    }
+
+    /// Returns true if the value at this path is known to be wrong or missing.
+    fn knows(&self, path: &str) -> bool {
+        self.known.iter().any(|known| known.path == path)
+    }
+}
+
 /// A deserializer whose errors are [`InputError`]s. The errors of the one inside have no room for these, so they pass
 /// it in the cell; without one there, the value has another type than expected.
 struct Reader<'a, D> {
     inner: D,
-    error: &'a Cell<Option<InputError>>,
+    state: &'a State<'a>,
 }
 
 /// A seed or a visitor that gets a [`Reader`] for what it reads.
 struct Within<'a, T> {
     inner: T,
-    error: &'a Cell<Option<InputError>>,
+    state: &'a State<'a>,
 }
 
 impl<T> Within<'_, T> {
     /// Leaves an error in the cell.
-    fn leave<V, E: de::Error>(error: &Cell<Option<InputError>>, result: Result<V, InputError>) -> Result<V, E> {
+    fn leave<V, E: de::Error>(state: &State<'_>, result: Result<V, InputError>) -> Result<V, E> {
         result.map_err(|found| {
-            error.set(Some(found));
+            state.error.set(Some(found));
             E::custom("")
         })
     }
 }
 
 /// Takes the error that was left in the cell.
-fn take<V, E>(error: &Cell<Option<InputError>>, result: Result<V, E>) -> Result<V, InputError> {
-    result.map_err(|_| error.take().unwrap_or_else(|| InputError::new(Fault::Misplaced("a value"))))
+fn take<V, E>(state: &State<'_>, result: Result<V, E>) -> Result<V, InputError> {
+    result.map_err(|_| state.error.take().unwrap_or_else(|| InputError::new(Fault::Misplaced("a value"))))
 }
 
 impl<'de, D: Deserializer<'de>> Reader<'_, D> {
@@ -272,15 +375,15 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Reader<'_, D> {
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InputError> {
-        take(self.error, self.inner.deserialize_any(Within { inner: visitor, error: self.error }))
+        take(self.state, self.inner.deserialize_any(Within { inner: visitor, state: self.state }))
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InputError> {
-        take(self.error, self.inner.deserialize_ignored_any(visitor))
+        take(self.state, self.inner.deserialize_ignored_any(visitor))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InputError> {
-        take(self.error, self.inner.deserialize_option(Within { inner: visitor, error: self.error }))
+        take(self.state, self.inner.deserialize_option(Within { inner: visitor, state: self.state }))
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -288,11 +391,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Reader<'_, D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, InputError> {
-        take(self.error, self.inner.deserialize_newtype_struct(name, Within { inner: visitor, error: self.error }))
+        take(self.state, self.inner.deserialize_newtype_struct(name, Within { inner: visitor, state: self.state }))
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InputError> {
-        let read = take(self.error, self.inner.deserialize_seq(Within { inner: visitor, error: self.error }));
+        let read = take(self.state, self.inner.deserialize_seq(Within { inner: visitor, state: self.state }));
         read.map_err(|error| error.or(Must::Be("a list")))
     }
 
@@ -310,7 +413,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Reader<'_, D> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InputError> {
-        let read = take(self.error, self.inner.deserialize_map(Within { inner: visitor, error: self.error }));
+        let read = take(self.state, self.inner.deserialize_map(Within { inner: visitor, state: self.state }));
         read.map_err(|error| error.or(Must::Be("an object")))
     }
 
@@ -345,55 +448,57 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Within<'_, V> {
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<V::Value, E> {
-        Self::leave(self.error, self.inner.visit_unit())
+        Self::leave(self.state, self.inner.visit_unit())
     }
 
     fn visit_none<E: de::Error>(self) -> Result<V::Value, E> {
-        Self::leave(self.error, self.inner.visit_none())
+        Self::leave(self.state, self.inner.visit_none())
     }
 
     fn visit_bool<E: de::Error>(self, value: bool) -> Result<V::Value, E> {
-        Self::leave(self.error, self.inner.visit_bool(value))
+        Self::leave(self.state, self.inner.visit_bool(value))
     }
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<V::Value, E> {
-        Self::leave(self.error, self.inner.visit_i64(value))
+        Self::leave(self.state, self.inner.visit_i64(value))
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<V::Value, E> {
-        Self::leave(self.error, self.inner.visit_u64(value))
+        Self::leave(self.state, self.inner.visit_u64(value))
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<V::Value, E> {
-        Self::leave(self.error, self.inner.visit_f64(value))
+        Self::leave(self.state, self.inner.visit_f64(value))
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<V::Value, E> {
-        Self::leave(self.error, self.inner.visit_str(value))
+        Self::leave(self.state, self.inner.visit_str(value))
     }
 
     fn visit_borrowed_str<E: de::Error>(self, value: &'de str) -> Result<V::Value, E> {
-        Self::leave(self.error, self.inner.visit_borrowed_str(value))
+        Self::leave(self.state, self.inner.visit_borrowed_str(value))
     }
 
     fn visit_string<E: de::Error>(self, value: String) -> Result<V::Value, E> {
-        Self::leave(self.error, self.inner.visit_string(value))
+        Self::leave(self.state, self.inner.visit_string(value))
     }
 
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        Self::leave(self.error, self.inner.visit_some(Reader { inner, error: self.error }))
+        Self::leave(self.state, self.inner.visit_some(Reader { inner, state: self.state }))
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        Self::leave(self.error, self.inner.visit_newtype_struct(Reader { inner, error: self.error }))
+        Self::leave(self.state, self.inner.visit_newtype_struct(Reader { inner, state: self.state }))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        Self::leave(self.error, self.inner.visit_seq(List { inner, error: self.error, index: 0 }))
+        let list = List { inner, path: self.state.path(), state: self.state, index: 0 };
+        Self::leave(self.state, self.inner.visit_seq(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        Self::leave(self.error, self.inner.visit_map(Object { inner, error: self.error, field: String::new() }))
+        let object = Object::new(inner, self.state);
+        Self::leave(self.state, self.inner.visit_map(object))
     }
 }
 
@@ -401,14 +506,15 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Within<'_, S> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
-        Self::leave(self.error, self.inner.deserialize(Reader { inner, error: self.error }))
+        Self::leave(self.state, self.inner.deserialize(Reader { inner, state: self.state }))
     }
 }
 
 /// A list, which adds its index to the errors of its values.
 struct List<'a, A> {
     inner: A,
-    error: &'a Cell<Option<InputError>>,
+    state: &'a State<'a>,
+    path: String,
     index: usize,
 }
 
@@ -416,33 +522,150 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for List<'_, A> {
     type Error = InputError;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, InputError> {
-        let read = take(self.error, self.inner.next_element_seed(Within { inner: seed, error: self.error }));
-        let index = self.index;
-        self.index += 1;
-        read.map_err(|error| error.at(index))
+        let state = self.state;
+        loop {
+            let index = self.index;
+            self.index += 1;
+            let path = joined(&self.path, &format!("[{index}]"));
+            if !state.knows(&path) {
+                let read = state.at(path, || self.inner.next_element_seed(Within { inner: seed, state }));
+                return take(state, read).map_err(|error| error.at(index));
+            }
+            if take(state, self.inner.next_element::<IgnoredAny>())?.is_none() {
+                return Ok(None);
+            }
+        }
     }
 }
 
 /// An object, which adds its fields to the errors of their values.
 struct Object<'a, A> {
     inner: A,
-    error: &'a Cell<Option<InputError>>,
+    state: &'a State<'a>,
+    path: String,
+    /// The field that is being read.
     field: String,
+    /// The fields that need a stand-in.
+    absent: BTreeSet<String>,
+    /// True if a stand-in is being read.
+    stands_in: bool,
+}
+
+impl<'a, A> Object<'a, A> {
+    fn new(inner: A, state: &'a State<'a>) -> Self {
+        let path = state.path();
+        let fields = state.known.iter().filter(|known| known.needed).filter_map(|known| {
+            let field = known.path.strip_prefix(path.as_str())?;
+            let field = if path.is_empty() { field } else { field.strip_prefix('.')? };
+            (!field.is_empty() && !field.contains(['.', '['])).then(|| field.to_owned())
+        });
+        let absent = fields.collect();
+        Self { inner, state, path, field: String::new(), absent, stands_in: false }
+    }
+
+    /// Returns the path of the field that is being read.
+    fn field_path(&self) -> String {
+        joined(&self.path, &self.field.escape_debug().to_string())
+    }
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Object<'_, A> {
     type Error = InputError;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, InputError> {
-        let Some(field) = take(self.error, self.inner.next_key())? else { return Ok(None) };
-        self.field = field;
+        loop {
+            match take(self.state, self.inner.next_key())? {
+                Some(field) => self.field = field,
+                None => match self.absent.pop_first() {
+                    Some(field) => {
+                        self.field = field;
+                        self.stands_in = true;
+                        break;
+                    }
+                    None => return Ok(None),
+                },
+            }
+            if self.state.known.is_empty() || !self.state.knows(&self.field_path()) {
+                break;
+            }
+            take(self.state, self.inner.next_value::<IgnoredAny>())?;
+        }
         let name: StrDeserializer<'_, InputError> = self.field.as_str().into_deserializer();
         seed.deserialize(name).map(Some)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, InputError> {
-        let read = take(self.error, self.inner.next_value_seed(Within { inner: seed, error: self.error }));
+        let state = self.state;
+        let read = if self.stands_in {
+            seed.deserialize(StandIn(state.text))
+        } else {
+            let path = if state.known.is_empty() { String::new() } else { self.field_path() };
+            take(state, state.at(path, || self.inner.next_value_seed(Within { inner: seed, state })))
+        };
         read.map_err(|error| error.within(&self.field))
+    }
+}
+
+/// A value that stands in for a wrong or missing one, so that the rest can be read. It is what most types take.
+struct StandIn<'a>(&'a str);
+
+impl<'de> Deserializer<'de> for StandIn<'_> {
+    type Error = InputError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InputError> {
+        visitor.visit_str(self.0)
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InputError> {
+        visitor.visit_bool(false)
+    }
+
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InputError> {
+        visitor.visit_u64(1)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InputError> {
+        visitor.visit_f64(1.0)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InputError> {
+        visitor.visit_none()
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InputError> {
+        visitor.visit_seq(SeqDeserializer::new(std::iter::empty::<()>()))
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InputError> {
+        visitor.visit_map(MapDeserializer::new(std::iter::empty::<((), ())>()))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, InputError> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, InputError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        names: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, InputError> {
+        let name: StrDeserializer<'_, InputError> = names.first().copied().unwrap_or_default().into_deserializer();
+        visitor.visit_enum(name)
+    }
+
+    forward_to_deserialize_any! {
+        i8 i16 i32 i128 u8 u16 u32 u64 u128 f32 char str string bytes byte_buf unit unit_struct tuple tuple_struct
+        identifier ignored_any
     }
 }
 
