@@ -493,7 +493,8 @@ fn every_parameter_that_is_unknown_or_wrong_is_refused_by_its_name() {
 #[test]
 fn a_database_that_fails_is_503_on_every_route_and_tells_nothing() {
     let (world, owner, targets) = world();
-    for route in every_route(&targets).into_iter().filter(|route| route.template != "/openapi.json") {
+    let files = ["/openapi.json", "/errors"];
+    for route in every_route(&targets).into_iter().filter(|route| !files.contains(&route.template)) {
         world.advance_ms(60_000);
         let credential = credential(&route, &owner);
         world.database.fail_next("D1_ERROR: near \"secret_table\": syntax error");
@@ -653,4 +654,18 @@ fn no_request_makes_a_5xx_or_a_panic() {
     // The noise reached every kind of answer, or this test would prove little.
     let statuses: Vec<u16> = statuses.into_inner().into_iter().collect();
     assert_eq!(statuses, [200, 201, 202, 204, 400, 401, 403, 404, 405, 409]);
+}
+
+#[test]
+fn type_of_every_problem_is_a_link_to_its_code() {
+    let (world, owner, _) = prepared();
+    let page = world.get("/errors", "").json.as_str().unwrap().to_owned();
+    for (path, key) in [("/nowhere", owner.as_str()), ("/v1/keys", ""), ("/v1/keys?limit=x", owner.as_str())] {
+        let answer = world.get(path, key);
+        let link = answer.json["type"].as_str().unwrap().to_owned();
+        let code = link.strip_prefix("/errors#").unwrap();
+        assert_eq!(code, answer.code());
+        assert!(page.contains(&format!("<h3 id=\"{code}\"><code>{code}</code></h3>")), "{code}");
+    }
+    assert!(!page.contains(".md") && !page.contains("<script") && !page.contains("<!-- "), "{page}");
 }

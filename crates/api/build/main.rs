@@ -1,9 +1,10 @@
-//! Generates the files that the Worker serves: the API's document with the surfaces that are served, and the tools from
-//! that document. The golden document is `api/openapi.json`; a test keeps it up to date.
+//! Generates the files that the Worker serves: the API's document with the surfaces that are served, the tools from that
+//! document, and the page of errors. The golden document is `api/openapi.json`; a test keeps it up to date.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a mistake must stop the build")]
 #![expect(clippy::print_stdout, reason = "cargo reads it")]
 
+mod errors_page;
 mod tools;
 
 use std::{
@@ -16,9 +17,11 @@ use std::{
 use serde_json::Value;
 
 const DOCUMENT: &str = "../../api/openapi.json";
+const ERRORS: &str = "../../docs/src/errors.md";
 
 fn main() {
     println!("cargo::rerun-if-changed={DOCUMENT}");
+    println!("cargo::rerun-if-changed={ERRORS}");
     println!("cargo::rerun-if-changed=build");
     let document: Value = serde_json::from_str(&fs::read_to_string(DOCUMENT).unwrap()).unwrap();
     let document = served(document);
@@ -28,6 +31,7 @@ fn main() {
     let out = env::var_os("OUT_DIR").unwrap();
     fs::write(Path::new(&out).join("openapi.etag"), format!("\"{:016x}\"", hasher.finish())).unwrap();
     fs::write(Path::new(&out).join("openapi.json"), text).unwrap();
+    fs::write(Path::new(&out).join("errors.html"), errors_page::page(&fs::read_to_string(ERRORS).unwrap())).unwrap();
     fs::write(Path::new(&out).join("tools.json"), tools::file(&document)).unwrap();
 }
 

@@ -5,6 +5,7 @@
 mod audit;
 mod bootstrap;
 pub mod document;
+mod errors_page;
 mod gateway;
 mod invitations;
 #[cfg(feature = "mcp")]

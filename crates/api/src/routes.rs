@@ -3,7 +3,7 @@
 use bitting_http::{problem, route, route::Table};
 
 use crate::{
-    audit, bootstrap, invitations, keys, members, openapi, organizations,
+    audit, bootstrap, errors_page, invitations, keys, members, openapi, organizations,
     permissions::{
         ANY_KEY, AUDIT_READ, MEMBERS_READ, MEMBERS_WRITE, ORGANIZATION_READ, ORGANIZATION_WRITE, POSSESSION,
         PROJECTS_READ, PROJECTS_WRITE, READ, VERIFY, WRITE,
@@ -18,6 +18,7 @@ pub static KEYS: Table = Table {
     envelope: problem::envelope,
     rows: &[
         route!(GET "/openapi.json" public openapi::get, "Get this document"),
+        route!(GET "/errors" public errors_page::get, "Read about the errors"),
         route!(POST "/v1/bootstrap" operator bootstrap::create, "Create the first organization, its owner and their key"),
         route!(POST "/v1/operator/sign-in-links" operator bootstrap::create_sign_in_link, "Create a link that signs in an owner of the operator's organization"),
         route!(GET "/v1/scopes" ANY_KEY keys::list_scopes, "List scopes, bundles and presets"),

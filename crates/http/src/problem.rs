@@ -67,7 +67,7 @@ pub fn envelope(report: &Report<'_>) -> Response {
     };
     let field = mistakes.first().and_then(|mistake| mistake.field.as_deref());
     let body = ProblemBody {
-        r#type: format!("urn:bitting:error:{code}"),
+        r#type: format!("/errors#{code}"),
         title: title(status),
         status,
         detail,
@@ -85,7 +85,7 @@ pub fn envelope(report: &Report<'_>) -> Response {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Problem")]
 pub struct ProblemBody<'a> {
-    /// The code as a URN: `urn:bitting:error:not_found`.
+    /// The link to the explanation of the code, relative to the service: `/errors#not_found`.
     r#type: String,
     /// The name of the status.
     title: &'a str,

@@ -23,7 +23,7 @@ pub(crate) fn assert_envelope(answer: &Answer) {
     match answer.envelope {
         Envelope::Problem => {
             assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{json}");
-            assert_eq!(json["type"], format!("urn:bitting:error:{}", answer.code()));
+            assert_eq!(json["type"], format!("/errors#{}", answer.code()));
             assert_eq!(json["status"], status);
             assert!(!answer.text("title").is_empty());
             assert_eq!(json["error"]["message"], answer.detail());
