@@ -15,7 +15,8 @@ CREATE TABLE organizations (
   trace_retention_days INTEGER,
   -- Whether it may use the resource routes, and how many runs it has left. NULL: as many as it likes.
   subscription TEXT NOT NULL DEFAULT 'active' CHECK (subscription IN ('active', 'inactive')),
-  credits INTEGER CHECK (credits >= 0)
+  credits INTEGER CHECK (credits >= 0),
+  updated_at INTEGER NOT NULL DEFAULT 0 -- 0: not since it was created; here and in the tables below
 ) STRICT, WITHOUT ROWID;
 
 -- Bootstrap: the second attempt, or the loser of two at once, runs into it.
@@ -36,6 +37,7 @@ CREATE TABLE memberships (
   role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'member')),
   created_at INTEGER NOT NULL,
   key_expires_at INTEGER,               -- the end of sessions without a key, if the invitation had one; NULL: none
+  updated_at INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (organization_id, user_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -75,7 +77,8 @@ CREATE TABLE teams (
   id TEXT PRIMARY KEY,
   organization_id TEXT NOT NULL REFERENCES organizations (id),
   name TEXT NOT NULL,
-  created_at INTEGER NOT NULL
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
 -- No two with one name.
@@ -100,7 +103,8 @@ CREATE TABLE projects (
   name TEXT NOT NULL,
   description TEXT,
   created_at INTEGER NOT NULL,
-  deleted_at INTEGER                    -- its keys are refused from here on
+  deleted_at INTEGER,                   -- its keys are refused from here on
+  updated_at INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
 -- An organization's projects, newest first.

@@ -206,7 +206,9 @@ fn copy() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutations");
     let _ = fs::remove_dir_all(&copy);
-    for path in ["Cargo.toml", "Cargo.lock", "api", "catalogue.json", "crates", "schema.sql", "src", "tests/native"] {
+    for path in
+        ["Cargo.toml", "Cargo.lock", "api", "catalogue.json", "crates", "docs/src", "schema.sql", "src", "tests/native"]
+    {
         copy_all(&root.join(path), &copy.join(path));
     }
     fs::write(copy.join("tests/native/main.rs"), "//! The simulation alone.\nmod simulation;\nmod support;\n").unwrap();

@@ -53,3 +53,4 @@ mod sweep;
 mod tidy;
 mod trulayer;
 mod verify;
+mod versions;

@@ -71,7 +71,7 @@ pub fn openapi(tables: &Tables, descriptions: &BTreeMap<String, String>) -> Map<
         }
     }
     let problem = written.subschema_for::<ProblemBody<'_>>();
-    let problems: Map<String, Value> = [400, 401, 402, 403, 404, 409, 413, 422, 503]
+    let problems: Map<String, Value> = [400, 401, 402, 403, 404, 409, 412, 413, 422, 503]
         .into_iter()
         .map(|status| (status.to_string(), refusal(status, &problem)))
         .collect();

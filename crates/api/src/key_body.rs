@@ -1,6 +1,10 @@
 //! Keys in the requests and responses of the native surface.
 
-use bitting_http::{message::Rfc3339, paging::Listed, typed::Whole};
+use bitting_http::{
+    message::Rfc3339,
+    paging::Listed,
+    typed::{Version, Whole},
+};
 use bitting_keys::domain::{
     id::{BoundTo, KeyId, OrganizationId, ProjectId, UserId},
     key::{Created, Key, KeyStatus, Name, Role, Rotation},
@@ -95,6 +99,12 @@ impl RotationBody {
             outgoing_last_used_at: rotation.last_used_at.map(Rfc3339),
             outgoing_uses: rotation.uses,
         })
+    }
+}
+
+impl Version for KeyBody {
+    fn version(&self) -> UnixMillis {
+        self.updated_at.0
     }
 }
 

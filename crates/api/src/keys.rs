@@ -9,7 +9,7 @@ use bitting_http::{
     message::Rfc3339,
     paging::{Limit, PageBody, PageQuery, between},
     problem::Problem,
-    typed::{Confidential, InBody, InPath, InQuery, Json, MayRepeat, Whole},
+    typed::{Confidential, IfMatch, InBody, InPath, InQuery, Json, MayRepeat, Versioned, Whole},
 };
 use bitting_keys::{
     app::{
@@ -148,15 +148,15 @@ pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,
     InPath(KeyPath { key_id }): InPath<KeyPath>,
-) -> Result<Json<KeyBody>, Problem> {
+) -> Result<Versioned<KeyBody>, Problem> {
     let key = Keys::new(call.app).get(principal, KeyRef::Id(key_id)).await?;
-    Ok(Json(KeyBody::new(key, call.app.clock.now())))
+    Ok(Versioned(KeyBody::new(key, call.app.clock.now())))
 }
 
 /// Returns the key that sends the request.
-pub(crate) async fn get_self(call: &Call<'_>, principal: &Principal, (): ()) -> Result<Json<KeyBody>, Problem> {
+pub(crate) async fn get_self(call: &Call<'_>, principal: &Principal, (): ()) -> Result<Versioned<KeyBody>, Problem> {
     let key = Keys::new(call.app).get(principal, KeyRef::Id(principal.snapshot.key_id)).await?;
-    Ok(Json(KeyBody::new(key, call.app.clock.now())))
+    Ok(Versioned(KeyBody::new(key, call.app.clock.now())))
 }
 
 /// The beginning of a key's text. No more of it is stored, so a longer one could not be compared.
@@ -281,12 +281,13 @@ pub(crate) struct ChangeBody {
 pub(crate) async fn change(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(KeyPath { key_id }), InQuery(ForceQuery { force }), InBody(body)): (
+    (InPath(KeyPath { key_id }), InQuery(ForceQuery { force }), IfMatch(expected), InBody(body)): (
         InPath<KeyPath>,
         InQuery<ForceQuery>,
+        IfMatch,
         InBody<ChangeBody>,
     ),
-) -> Result<Json<KeyBody>, Problem> {
+) -> Result<Versioned<KeyBody>, Problem> {
     let now = call.app.clock.now();
     let (scopes, expires_at) = Error::join(
         body.scopes.map(|scopes| Keys::new(call.app).expand_scopes(&scopes)).transpose(),
@@ -294,8 +295,8 @@ pub(crate) async fn change(
     )?;
     let change = KeyChange { name: body.name, scopes, metadata: body.metadata, expires_at, enabled: body.enabled };
     let before = Keys::new(call.app).get(principal, KeyRef::Id(key_id)).await?;
-    let key = Keys::new(call.app).change(principal, &before, &change, force).await?;
-    Ok(Json(KeyBody::new(key, now)))
+    let key = Keys::new(call.app).change(principal, &before, &change, force, expected).await?;
+    Ok(Versioned(KeyBody::new(key, now)))
 }
 
 /// The maximum grace period of a rotation: a year.

@@ -6,11 +6,11 @@ use bitting_http::{
     message::Rfc3339,
     paging::{Listed, PageBody, PageQuery},
     problem::Problem,
-    typed::{Confidential, InBody, InPath, InQuery, Json, Whole},
+    typed::{Confidential, IfMatch, InBody, InPath, InQuery, Json, Version, Versioned, Whole},
 };
 use bitting_keys::{
     app::{Principal, people::People, sessions::Sessions},
-    domain::{id::UserId, key::Role, person::Member},
+    domain::{id::UserId, key::Role, person::Member, time::UnixMillis},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,11 +41,25 @@ pub(crate) struct MemberBody {
     role: Role,
     /// The time when the member joined.
     joined_at: Rfc3339,
+    /// The time of the last change of the role.
+    updated_at: Rfc3339,
 }
 
 impl MemberBody {
     fn new(member: Member) -> Self {
-        Self { user_id: member.user_id, email: member.email, role: member.role, joined_at: Rfc3339(member.joined_at) }
+        Self {
+            user_id: member.user_id,
+            email: member.email,
+            role: member.role,
+            joined_at: Rfc3339(member.joined_at),
+            updated_at: Rfc3339(member.updated_at),
+        }
+    }
+}
+
+impl Version for MemberBody {
+    fn version(&self) -> UnixMillis {
+        self.updated_at.0
     }
 }
 
@@ -73,9 +87,9 @@ pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,
     InPath(path): InPath<MemberPath>,
-) -> Result<Json<MemberBody>, Problem> {
+) -> Result<Versioned<MemberBody>, Problem> {
     let member = People::new(call.app).get(principal, path.organization_id.resolve(principal)?, path.user_id).await?;
-    Ok(Json(MemberBody::new(member)))
+    Ok(Versioned(MemberBody::new(member)))
 }
 
 /// A change of a member.
@@ -91,16 +105,17 @@ pub(crate) struct ChangeBody {
 pub(crate) async fn change(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(path), InQuery(ForceQuery { force }), InBody(ChangeBody { role })): (
+    (InPath(path), InQuery(ForceQuery { force }), IfMatch(expected), InBody(ChangeBody { role })): (
         InPath<MemberPath>,
         InQuery<ForceQuery>,
+        IfMatch,
         InBody<ChangeBody>,
     ),
-) -> Result<Json<MemberBody>, Problem> {
+) -> Result<Versioned<MemberBody>, Problem> {
     let member = People::new(call.app)
-        .set_role(principal, path.organization_id.resolve(principal)?, path.user_id, role, force)
+        .set_role(principal, path.organization_id.resolve(principal)?, path.user_id, role, force, expected)
         .await?;
-    Ok(Json(MemberBody::new(member)))
+    Ok(Versioned(MemberBody::new(member)))
 }
 
 /// A link that signs a member in on the settings pages once.

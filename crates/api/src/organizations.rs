@@ -6,7 +6,7 @@ use bitting_http::{
     message::Rfc3339,
     paging::{Listed, PageBody, PageQuery},
     problem::Problem,
-    typed::{Confidential, InBody, InPath, InQuery, Json, MayRepeat, Whole},
+    typed::{Confidential, IfMatch, InBody, InPath, InQuery, Json, MayRepeat, Version, Versioned, Whole},
 };
 use bitting_keys::{
     app::{
@@ -21,6 +21,7 @@ use bitting_keys::{
         organization::{self, MAX_CREDITS, MAX_KEYS_PER_USER, Organization, Subscription},
         person::Email,
         project::{self, Project},
+        time::UnixMillis,
     },
 };
 use schemars::JsonSchema;
@@ -41,6 +42,8 @@ pub(crate) struct OrganizationBody {
     name: Name,
     /// The time when the organization was created.
     created_at: Rfc3339,
+    /// The time of the last change.
+    updated_at: Rfc3339,
     /// The time when the organization was suspended; null if it is not.
     suspended_at: Option<Rfc3339>,
     /// The default life of a new key, in days.
@@ -65,6 +68,7 @@ impl OrganizationBody {
             id: organization.id,
             name: organization.name,
             created_at: Rfc3339(organization.created_at),
+            updated_at: Rfc3339(organization.updated_at),
             suspended_at: organization.suspended_at.map(Rfc3339),
             default_expiry_days: organization.policy.default_expiry_days,
             longest_expiry_days: organization.policy.longest_expiry_days,
@@ -74,6 +78,12 @@ impl OrganizationBody {
             subscription: organization.subscription,
             credits: organization.credits,
         }
+    }
+}
+
+impl Version for OrganizationBody {
+    fn version(&self) -> UnixMillis {
+        self.updated_at.0
     }
 }
 
@@ -134,9 +144,9 @@ pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,
     InPath(path): InPath<OrganizationPath>,
-) -> Result<Json<OrganizationBody>, Problem> {
+) -> Result<Versioned<OrganizationBody>, Problem> {
     let organization = Organizations::new(call.app).get(principal, path.organization_id.resolve(principal)?).await?;
-    Ok(Json(OrganizationBody::new(organization)))
+    Ok(Versioned(OrganizationBody::new(organization)))
 }
 
 /// A change of an organization. Fields that are left out do not change, and null removes a setting.
@@ -180,8 +190,8 @@ pub(crate) struct ChangeBody {
 pub(crate) async fn change(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(path), InBody(body)): (InPath<OrganizationPath>, InBody<ChangeBody>),
-) -> Result<Json<OrganizationBody>, Problem> {
+    (InPath(path), IfMatch(expected), InBody(body)): (InPath<OrganizationPath>, IfMatch, InBody<ChangeBody>),
+) -> Result<Versioned<OrganizationBody>, Problem> {
     let days = |days: Option<Option<Days>>| days.map(|days| days.map(|Whole(days)| days));
     let change = organization::OrganizationChange {
         name: body.name,
@@ -194,9 +204,10 @@ pub(crate) async fn change(
         subscription: body.subscription,
         credits: body.credits.map(|credits| credits.map(|Whole(credits)| credits)),
     };
-    let organization =
-        Organizations::new(call.app).update(principal, path.organization_id.resolve(principal)?, &change).await?;
-    Ok(Json(OrganizationBody::new(organization)))
+    let organization = Organizations::new(call.app)
+        .update(principal, path.organization_id.resolve(principal)?, &change, expected)
+        .await?;
+    Ok(Versioned(OrganizationBody::new(organization)))
 }
 
 /// The project in the path.
@@ -222,6 +233,8 @@ pub(crate) struct ProjectBody {
     description: Option<String>,
     /// The time when the project was created.
     created_at: Rfc3339,
+    /// The time of the last change.
+    updated_at: Rfc3339,
 }
 
 impl ProjectBody {
@@ -232,7 +245,14 @@ impl ProjectBody {
             name: project.name,
             description: project.description,
             created_at: Rfc3339(project.created_at),
+            updated_at: Rfc3339(project.updated_at),
         }
+    }
+}
+
+impl Version for ProjectBody {
+    fn version(&self) -> UnixMillis {
+        self.updated_at.0
     }
 }
 
@@ -293,10 +313,10 @@ pub(crate) async fn get_project(
     call: &Call<'_>,
     principal: &Principal,
     InPath(path): InPath<ProjectPath>,
-) -> Result<Json<ProjectBody>, Problem> {
+) -> Result<Versioned<ProjectBody>, Problem> {
     let project =
         Projects::new(call.app).get(principal, path.organization_id.resolve(principal)?, path.project_id).await?;
-    Ok(Json(ProjectBody::new(project)))
+    Ok(Versioned(ProjectBody::new(project)))
 }
 
 /// A change of a project. Fields that are left out do not change.
@@ -317,16 +337,16 @@ pub(crate) struct ProjectChangeBody {
 pub(crate) async fn change_project(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(path), InBody(body)): (InPath<ProjectPath>, InBody<ProjectChangeBody>),
-) -> Result<Json<ProjectBody>, Problem> {
+    (InPath(path), IfMatch(expected), InBody(body)): (InPath<ProjectPath>, IfMatch, InBody<ProjectChangeBody>),
+) -> Result<Versioned<ProjectBody>, Problem> {
     let change = project::ProjectChange { name: body.name, description: body.description };
     if change == project::ProjectChange::default() {
         return Err(Error::invalid_request("There is nothing to change").into());
     }
     let project = Projects::new(call.app)
-        .update(principal, path.organization_id.resolve(principal)?, path.project_id, &change)
+        .update(principal, path.organization_id.resolve(principal)?, path.project_id, &change, expected)
         .await?;
-    Ok(Json(ProjectBody::new(project)))
+    Ok(Versioned(ProjectBody::new(project)))
 }
 
 /// A deleted project. Its keys are deleted, too.

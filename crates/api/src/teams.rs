@@ -6,7 +6,7 @@ use bitting_http::{
     message::Rfc3339,
     paging::{Listed, PageBody, PageQuery},
     problem::Problem,
-    typed::{InBody, InPath, InQuery, Json, MayRepeat, NoContent, Whole},
+    typed::{IfMatch, InBody, InPath, InQuery, Json, MayRepeat, NoContent, Version, Versioned, Whole},
 };
 use bitting_keys::{
     app::{Principal, teams::Teams},
@@ -14,6 +14,7 @@ use bitting_keys::{
         id::{TeamId, UserId},
         key::Name,
         person::{Team, TeamMember},
+        time::UnixMillis,
     },
 };
 use schemars::JsonSchema;
@@ -51,11 +52,18 @@ pub(crate) struct TeamBody {
     name: Name,
     /// The time when the team was created.
     created_at: Rfc3339,
+    /// The time of the last change of the name.
+    updated_at: Rfc3339,
 }
 
 impl TeamBody {
     fn new(team: Team) -> Self {
-        Self { id: team.id, name: team.name, created_at: Rfc3339(team.created_at) }
+        Self {
+            id: team.id,
+            name: team.name,
+            created_at: Rfc3339(team.created_at),
+            updated_at: Rfc3339(team.updated_at),
+        }
     }
 }
 
@@ -66,6 +74,12 @@ impl TeamBody {
 pub(crate) struct TeamNameBody {
     /// The name of the team, unique in its organization.
     name: Name,
+}
+
+impl Version for TeamBody {
+    fn version(&self) -> UnixMillis {
+        self.updated_at.0
+    }
 }
 
 impl Listed for TeamBody {
@@ -121,27 +135,34 @@ pub(crate) struct TeamDetailsBody {
     members: Vec<TeamMemberBody>,
 }
 
+impl Version for TeamDetailsBody {
+    fn version(&self) -> UnixMillis {
+        self.about.version()
+    }
+}
+
 /// Returns a team with its members.
 pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,
     InPath(path): InPath<TeamPath>,
-) -> Result<Json<TeamDetailsBody>, Problem> {
+) -> Result<Versioned<TeamDetailsBody>, Problem> {
     let (team, members) =
         Teams::new(call.app).get(principal, path.organization_id.resolve(principal)?, path.team_id).await?;
     let member = |member: TeamMember| TeamMemberBody { user_id: member.user_id, added_at: Rfc3339(member.added_at) };
-    Ok(Json(TeamDetailsBody { about: TeamBody::new(team), members: members.into_iter().map(member).collect() }))
+    Ok(Versioned(TeamDetailsBody { about: TeamBody::new(team), members: members.into_iter().map(member).collect() }))
 }
 
 /// Renames a team.
 pub(crate) async fn rename(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(path), InBody(TeamNameBody { name })): (InPath<TeamPath>, InBody<TeamNameBody>),
-) -> Result<Json<TeamBody>, Problem> {
-    let team =
-        Teams::new(call.app).rename(principal, path.organization_id.resolve(principal)?, path.team_id, &name).await?;
-    Ok(Json(TeamBody::new(team)))
+    (InPath(path), IfMatch(expected), InBody(TeamNameBody { name })): (InPath<TeamPath>, IfMatch, InBody<TeamNameBody>),
+) -> Result<Versioned<TeamBody>, Problem> {
+    let team = Teams::new(call.app)
+        .rename(principal, path.organization_id.resolve(principal)?, path.team_id, &name, expected)
+        .await?;
+    Ok(Versioned(TeamBody::new(team)))
 }
 
 /// Deletes a team.

@@ -81,6 +81,27 @@ impl<'a> Operation<'a> {
         self.responses.insert(status.to_string(), json!({ "description": "Done, without a body" }));
     }
 
+    /// Adds the header that asks for a version.
+    pub fn if_match(&mut self) {
+        self.parameters.push(json!({
+            "name": "If-Match",
+            "in": "header",
+            "description": "The `ETag` of the version that the change was made from. Another version is not changed.",
+            "schema": { "type": "string" },
+            "example": "\"1767225600000\"",
+        }));
+    }
+
+    /// Adds the `ETag` to the successful response.
+    pub fn tagged(&mut self) {
+        if let Some(answer) = self.responses.get_mut("200") {
+            answer["headers"] = json!({ "ETag": {
+                "description": "The version of the resource, for `If-Match`.",
+                "schema": { "type": "string" },
+            } });
+        }
+    }
+
     /// Adds the header for safe retries.
     pub fn may_repeat(&mut self) {
         self.parameters.push(json!({

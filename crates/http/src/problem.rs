@@ -171,6 +171,7 @@ impl Problem {
                 Error::Conflict { code, .. } | Error::AlreadyExists { code, .. } | Error::InProgress { code, .. },
             ) => (409, code),
             Self::App(Error::Unready { code, .. }) => (503, code),
+            Self::App(Error::VersionChanged) => (412, "precondition_failed"),
             Self::App(Error::TooMany) => (429, "rate_limited"),
             Self::App(Error::Reused) => (422, "idempotency_key_reused"),
             Self::App(Error::Spent(_)) => (409, "idempotency_key_spent"),
@@ -233,6 +234,10 @@ impl Problem {
                 | Error::InProgress { message, .. }
                 | Error::Unready { message, .. },
             ) => (*message).to_owned(),
+            Self::App(Error::VersionChanged) => {
+                "The resource has changed since you read the `ETag` in `If-Match`. Read it again, then decide."
+                    .to_owned()
+            }
             Self::App(Error::TooMany) => "Too many attempts. Try again in a minute.".to_owned(),
             Self::App(Error::Reused) => {
                 "This Idempotency-Key was already used for another request. Use a new one for each request.".to_owned()
@@ -298,6 +303,7 @@ pub fn title(status: u16) -> &'static str {
         404 => "Not Found",
         405 => "Method Not Allowed",
         409 => "Conflict",
+        412 => "Precondition Failed",
         413 => "Content Too Large",
         422 => "Unprocessable Content",
         429 => "Too Many Requests",

@@ -3,7 +3,10 @@
 
 use std::borrow::Cow;
 
-use bitting_keys::app::error::Error;
+use bitting_keys::{
+    app::{error::Error, expected::Expected},
+    domain::time::UnixMillis,
+};
 use percent_encoding::percent_decode_str;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
@@ -100,6 +103,49 @@ impl Input for MayRepeat {
     }
 }
 
+/// The version that the header `If-Match` asks for: the `ETag` of an answer.
+pub struct IfMatch(pub Expected);
+
+impl Input for IfMatch {
+    fn read(call: &Call<'_>) -> Result<Self, Problem> {
+        let Some(tag) = call.request.header("if-match").map(str::trim).filter(|tag| *tag != "*") else {
+            return Ok(Self(Expected::ANY));
+        };
+        let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).and_then(|tag| tag.parse().ok());
+        // A tag that this service does not give is the tag of no version.
+        let version = version.map(UnixMillis).ok_or(Error::VersionChanged)?;
+        Ok(Self(Expected { version: Some(version) }))
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.if_match();
+        operation.problem(412);
+    }
+}
+
+/// A body that tells its version.
+pub trait Version {
+    /// Returns the time of the last change.
+    fn version(&self) -> UnixMillis;
+}
+
+/// A JSON response with the version as its `ETag`, which a later change can send as `If-Match`.
+pub struct Versioned<T>(pub T);
+
+impl<T: Version + Serialize + JsonSchema> Output for Versioned<T> {
+    fn response(self) -> Response {
+        let UnixMillis(version) = self.0.version();
+        let mut response = Json::<T>(self.0).response();
+        response.headers.push(("ETag".into(), format!("\"{version}\"")));
+        response
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        Json::<T>::describe(operation);
+        operation.tagged();
+    }
+}
+
 /// The mark of a route whose body names a resource, which may not exist or not be visible to the key.
 pub struct NamesInBody;
 
@@ -121,6 +167,18 @@ impl<A: Input, B: Input> Input for (A, B) {
     fn describe(operation: &mut Operation<'_>) {
         A::describe(operation);
         B::describe(operation);
+    }
+}
+
+impl<A: Input, B: Input, C: Input, D: Input> Input for (A, B, C, D) {
+    fn read(call: &Call<'_>) -> Result<Self, Problem> {
+        let (((a, b), c), d) = Problem::join(<((A, B), C)>::read(call), D::read(call))?;
+        Ok((a, b, c, d))
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        <((A, B), C)>::describe(operation);
+        D::describe(operation);
     }
 }
 

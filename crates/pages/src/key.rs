@@ -6,6 +6,7 @@ use bitting_http::{call::Call, message::Response, problem::Problem};
 use bitting_keys::{
     app::{
         error::Error,
+        expected::Expected,
         keys::{History, Keys},
         sessions::{SIGN_IN, SignedIn},
     },
@@ -231,8 +232,14 @@ pub(crate) async fn cancel_rotation(call: &Call<'_>, session: &SignedIn) -> Resu
 pub(crate) async fn enable(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let key = read(call, session).await?;
     let change = KeyChange { enabled: Some(true), ..KeyChange::default() };
-    answer(call, session, Keys::new(call.app).change(&session.principal, &key, &change, false).await, "enabled", FORM)
-        .await
+    answer(
+        call,
+        session,
+        Keys::new(call.app).change(&session.principal, &key, &change, false, Expected::ANY).await,
+        "enabled",
+        FORM,
+    )
+    .await
 }
 
 /// The page of a key, with what was done to it or, beside the form, why that was not done.
@@ -253,7 +260,7 @@ pub(crate) async fn disable(call: &Call<'_>, session: &SignedIn) -> Result<Respo
     let forced = !Form::read(call.request)?.get("force").is_empty();
     let key = read(call, session).await?;
     let change = KeyChange { enabled: Some(false), ..KeyChange::default() };
-    match Keys::new(call.app).change(&session.principal, &key, &change, forced).await {
+    match Keys::new(call.app).change(&session.principal, &key, &change, forced, Expected::ANY).await {
         Err(Error::Conflict { code: LAST_MANAGING_KEY, .. }) => {
             let content = html! {
                 form.card method="post" {
@@ -401,7 +408,7 @@ pub(crate) async fn edit(call: &Call<'_>, session: &SignedIn) -> Result<Response
     if change == KeyChange::default() {
         return Ok(to_page(&key, "changed"));
     }
-    match Keys::new(call.app).change(&session.principal, &key, &change, forced).await {
+    match Keys::new(call.app).change(&session.principal, &key, &change, forced, Expected::ANY).await {
         Ok(key) => Ok(to_page(&key, "changed")),
         Err(error) => Ok(edit_page(call, session, &key, &typed, &key_form::mistakes(call, session, error)?)),
     }

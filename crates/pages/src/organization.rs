@@ -2,7 +2,7 @@
 
 use bitting_http::{call::Call, message::Response, problem::Problem};
 use bitting_keys::{
-    app::{organizations::Organizations, sessions::SignedIn},
+    app::{expected::Expected, organizations::Organizations, sessions::SignedIn},
     domain::{
         key::Name,
         organization::{MAX_KEYS_PER_USER, Organization, OrganizationChange, Subscription},
@@ -180,7 +180,7 @@ pub(crate) async fn change(call: &Call<'_>, session: &SignedIn) -> Result<Respon
     if change == OrganizationChange::default() {
         return Ok(see_other(ORGANIZATION));
     }
-    match Organizations::new(call.app).update(&session.principal, organization.id, &change).await {
+    match Organizations::new(call.app).update(&session.principal, organization.id, &change, Expected::ANY).await {
         Ok(_) => Ok(see_other("/settings/organization?done=saved")),
         Err(error) => {
             Ok(show(call, session, &organization, Some(&form), &Mistakes::of(call, session, error, FORM, &[])?))

@@ -9,6 +9,7 @@ use bitting_http::{
 use bitting_keys::{
     app::{
         error::Error,
+        expected::Expected,
         invitations::Invitations,
         keys::Keys,
         people::People,
@@ -363,7 +364,10 @@ pub(crate) async fn change_role(call: &Call<'_>, session: &SignedIn) -> Result<R
     };
     let organization_id = session.principal.snapshot.organization_id;
     let forced = form.get("force") == "yes";
-    match People::new(call.app).set_role(&session.principal, organization_id, member.user_id, role, forced).await {
+    match People::new(call.app)
+        .set_role(&session.principal, organization_id, member.user_id, role, forced, Expected::ANY)
+        .await
+    {
         Ok(_) => Ok(see_other(&format!("{PEOPLE}/{}?done=role", member.user_id))),
         Err(error) => {
             let (mistakes, may_force) = insisting(call, session, error, "role")?;

@@ -7,7 +7,7 @@ use bitting_http::{
     problem::Problem,
 };
 use bitting_keys::{
-    app::{error::Error, keys::Keys, projects::Projects, sessions::SignedIn},
+    app::{error::Error, expected::Expected, keys::Keys, projects::Projects, sessions::SignedIn},
     domain::{
         id::ProjectId,
         key::Name,
@@ -173,7 +173,10 @@ pub(crate) async fn change(call: &Call<'_>, session: &SignedIn) -> Result<Respon
     if change == ProjectChange::default() {
         return Ok(see_other(&there));
     }
-    match Projects::new(call.app).update(&session.principal, project.organization_id, project.id, &change).await {
+    match Projects::new(call.app)
+        .update(&session.principal, project.organization_id, project.id, &change, Expected::ANY)
+        .await
+    {
         Ok(_) => Ok(see_other(&format!("{there}?done=changed"))),
         Err(error) => Ok(one(call, session, &project, &typed, &Mistakes::of(call, session, error, FORM, &[])?)),
     }

@@ -7,7 +7,7 @@ use bitting_http::{
     problem::Problem,
 };
 use bitting_keys::{
-    app::{error::Error, people::People, sessions::SignedIn, teams::Teams},
+    app::{error::Error, expected::Expected, people::People, sessions::SignedIn, teams::Teams},
     domain::{
         id::{TeamId, UserId},
         key::Name,
@@ -185,7 +185,10 @@ pub(crate) async fn rename(call: &Call<'_>, session: &SignedIn) -> Result<Respon
     let Some(name) = mistakes.read("name", Name::try_from(typed.to_owned())) else {
         return one(call, session, Some(typed), &mistakes).await;
     };
-    match Teams::new(call.app).rename(&session.principal, session.principal.snapshot.organization_id, id, &name).await {
+    match Teams::new(call.app)
+        .rename(&session.principal, session.principal.snapshot.organization_id, id, &name, Expected::ANY)
+        .await
+    {
         Ok(_) => Ok(see_other(&format!("{TEAMS}/{id}?done=renamed"))),
         Err(error) => one(call, session, Some(typed), &Mistakes::of(call, session, error, FORM, &PLACES)?).await,
     }

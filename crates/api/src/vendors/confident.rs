@@ -15,6 +15,7 @@ use bitting_keys::{
     app::{
         Principal,
         error::{Error, Mistake},
+        expected::Expected,
         keys::{Keys, NewKey},
         organizations::Organizations,
         projects::Projects,
@@ -269,7 +270,7 @@ pub(crate) async fn update<V: Version>(call: &Call<'_>, principal: &Principal) -
     let KeyChangeBody { valid } = input::vendor_body(call.request)?;
     let before = path_key(call, principal).await?;
     let change = KeyChange { enabled: Some(valid), ..KeyChange::default() };
-    let key = Keys::new(call.app).change(principal, &before, &change, false).await?;
+    let key = Keys::new(call.app).change(principal, &before, &change, false, Expected::ANY).await?;
     Ok(V::object("apiKey", &ApiKey::new(&key, call.app.clock.now())))
 }
 
@@ -366,7 +367,9 @@ pub(crate) async fn update_organization<V: Version>(
     }
     let OrganizationChangeBody { name } = input::vendor_body(call.request)?;
     let change = organization::OrganizationChange { name: Some(name), ..organization::OrganizationChange::default() };
-    let renamed = Organizations::new(call.app).update(principal, principal.snapshot.organization_id, &change).await?;
+    let renamed = Organizations::new(call.app)
+        .update(principal, principal.snapshot.organization_id, &change, Expected::ANY)
+        .await?;
     Ok(organization::<V>(&renamed))
 }
 
@@ -443,7 +446,7 @@ pub(crate) async fn update_project<V: Version>(call: &Call<'_>, principal: &Prin
     let body: ProjectChangeBody = input::vendor_body(call.request)?;
     let change = project::ProjectChange { name: body.name, description: body.description.map(Some) };
     let project = Projects::new(call.app)
-        .update(principal, principal.snapshot.organization_id, project_id(call)?, &change)
+        .update(principal, principal.snapshot.organization_id, project_id(call)?, &change, Expected::ANY)
         .await?;
     Ok(V::object("project", &ProjectBody::new(&project)))
 }

@@ -3,7 +3,7 @@
 use std::mem;
 
 use bitting_keys::{
-    app::{App, Principal, error::Error},
+    app::{App, Principal, error::Error, expected::Expected},
     domain::{decision::decide, key::Name, page::Page, time::DAY_MS},
     storage::{
         self,
@@ -356,8 +356,15 @@ impl Datasets<'_> {
     ///
     /// # Errors
     /// [`Error::Conflict`] if someone else changed it first.
-    pub async fn change(&self, principal: &Principal, id: DatasetId, change: DatasetChange) -> Result<Dataset, Error> {
+    pub async fn change(
+        &self,
+        principal: &Principal,
+        id: DatasetId,
+        change: DatasetChange,
+        expected: Expected,
+    ) -> Result<Dataset, Error> {
         let mut dataset = self.writable(principal, id).await?;
+        expected.check(dataset.updated_at)?;
         dataset.name = change.name.unwrap_or(dataset.name);
         dataset.description = change.description.unwrap_or(dataset.description);
         match change.columns {

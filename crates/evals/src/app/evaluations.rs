@@ -1,7 +1,7 @@
 //! Evaluations and their variants: made, read, changed, ended.
 
 use bitting_keys::{
-    app::{App, Principal, error::Error, idempotency::Attempt},
+    app::{App, Principal, error::Error, expected::Expected, idempotency::Attempt},
     domain::{idempotency::FirstRequest, key::Name, page::Page},
     storage::{
         audit::{self, Event},
@@ -210,9 +210,11 @@ impl Evaluations<'_> {
         principal: &Principal,
         id: EvaluationId,
         change: EvaluationChange,
+        expected: Expected,
     ) -> Result<Permitted<Evaluation>, Error> {
         let viewer = viewer(principal)?;
         let mut evaluation = writable(self.app.query(principal, evaluations::get(viewer, id)).await?)?;
+        expected.check(evaluation.updated_at)?;
         change.apply(&mut evaluation)?;
         let changed = self.app.query(principal, evaluations::update(viewer, &evaluation, self.app.now())).await?;
         changed.ok_or(Error::Conflict {

@@ -1,7 +1,7 @@
 //! Live evaluations: deployed with a key of their own, changed, switched off and on.
 
 use bitting_keys::{
-    app::{App, Principal, error::Error, idempotency::Attempt, keys::Keys},
+    app::{App, Principal, error::Error, expected::Expected, idempotency::Attempt, keys::Keys},
     domain::{
         grant::{Grant, Granted},
         id::{BoundTo, KeyId},
@@ -217,6 +217,7 @@ impl LiveEvaluations<'_> {
         principal: &Principal,
         id: LiveEvaluationId,
         change: LiveEvaluationChange,
+        expected: Expected,
     ) -> Result<LiveEvaluation, Error> {
         let viewer = viewer(principal)?;
         let action = match change.active {
@@ -226,7 +227,7 @@ impl LiveEvaluations<'_> {
         };
         let changed = self.live_event(principal, id, action, details(&change));
         let mut batch = Batch::new();
-        batch.execute(live_evaluations::update(viewer, id, &change, self.app.now()));
+        let is_changed = batch.add(live_evaluations::update(viewer, id, &change, expected, self.app.now()));
         batch.execute(self.app.record_if_changed(principal, &changed));
         let live = batch.add(live_evaluations::get(viewer, id));
         let evaluation = change.evaluation_id.map(|id| batch.add(evaluations::get(viewer, id)));
@@ -234,6 +235,9 @@ impl LiveEvaluations<'_> {
         let live = writable(results.take(live)?)?;
         if let Some(evaluation) = evaluation {
             deployable(results.take(evaluation)?)?;
+        }
+        if !results.take(is_changed)? {
+            expected.check(live.updated_at)?;
         }
         Ok(live)
     }

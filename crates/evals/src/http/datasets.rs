@@ -10,13 +10,14 @@ use bitting_http::{
     operation::Operation,
     paging::{Listed, PageBody, PageQuery, page_too_long},
     problem::Problem,
-    typed::{InBody, InPath, InQuery, Input, Json, MayRepeat, Output, Whole},
+    typed::{IfMatch, InBody, InPath, InQuery, Input, Json, MayRepeat, Output, Version, Versioned, Whole},
 };
 use bitting_keys::{
-    app::{Principal, error::Error},
+    app::{Principal, error::Error, expected::Expected},
     domain::{
         id::{ProjectId, UserId},
         key::Name,
+        time::UnixMillis,
     },
 };
 use csv_core::{Terminator, WriterBuilder};
@@ -261,15 +262,27 @@ pub(crate) struct DetailsBody {
     preview_row_ids: Vec<i64>,
 }
 
+impl Version for DetailsBody {
+    fn version(&self) -> UnixMillis {
+        self.about.version()
+    }
+}
+
+impl Version for DatasetBody {
+    fn version(&self) -> UnixMillis {
+        self.updated_at.0
+    }
+}
+
 /// Returns a data set with its first rows.
 pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,
     InPath(DatasetPath { dataset_id }): InPath<DatasetPath>,
-) -> Result<Json<DetailsBody>, Problem> {
+) -> Result<Versioned<DetailsBody>, Problem> {
     let Rows { dataset, permission, rows, .. } = Datasets::new(call.app).get(principal, dataset_id).await?;
     let (preview_row_ids, preview) = rows.into_iter().unzip();
-    Ok(Json(DetailsBody { about: DatasetBody::new(dataset), access: permission, preview, preview_row_ids }))
+    Ok(Versioned(DetailsBody { about: DatasetBody::new(dataset), access: permission, preview, preview_row_ids }))
 }
 
 /// The changes to a data set. A field that is left out stays as it is.
@@ -294,14 +307,18 @@ pub(crate) struct ChangeBody {
 pub(crate) async fn change(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(DatasetPath { dataset_id }), InBody(body)): (InPath<DatasetPath>, InBody<ChangeBody>),
-) -> Result<Json<DatasetBody>, Problem> {
+    (InPath(DatasetPath { dataset_id }), IfMatch(expected), InBody(body)): (
+        InPath<DatasetPath>,
+        IfMatch,
+        InBody<ChangeBody>,
+    ),
+) -> Result<Versioned<DatasetBody>, Problem> {
     let ChangeBody { name, description, judgments } = body;
     if name.is_none() && description.is_none() && judgments.is_none() {
         return Err(Error::invalid_request("There is nothing to change").into());
     }
     let change = DatasetChange { name, description, judgments, columns: None };
-    Ok(Json(DatasetBody::new(Datasets::new(call.app).change(principal, dataset_id, change).await?)))
+    Ok(Versioned(DatasetBody::new(Datasets::new(call.app).change(principal, dataset_id, change, expected).await?)))
 }
 
 /// Deletes a data set with its rows and its shares.
@@ -319,9 +336,10 @@ async fn change_columns(
     principal: &Principal,
     dataset_id: DatasetId,
     columns: ColumnChange,
+    expected: Expected,
 ) -> Result<DatasetBody, Problem> {
     let change = DatasetChange { columns: Some(columns), ..DatasetChange::default() };
-    Ok(DatasetBody::new(Datasets::new(call.app).change(principal, dataset_id, change).await?))
+    Ok(DatasetBody::new(Datasets::new(call.app).change(principal, dataset_id, change, expected).await?))
 }
 
 /// Adds a column to a data set. The rows that are there have no value in it.
@@ -330,7 +348,7 @@ pub(crate) async fn add_column(
     principal: &Principal,
     (InPath(DatasetPath { dataset_id }), InBody(body)): (InPath<DatasetPath>, InBody<NewColumnBody>),
 ) -> Result<Json<DatasetBody, 201>, Problem> {
-    Ok(Json(change_columns(call, principal, dataset_id, ColumnChange::Add(body.name, body.role)).await?))
+    Ok(Json(change_columns(call, principal, dataset_id, ColumnChange::Add(body.name, body.role), Expected::ANY).await?))
 }
 
 /// The changes to a column. A field that is left out stays as it is.
@@ -352,12 +370,17 @@ pub(crate) struct ChangeColumnBody {
 pub(crate) async fn change_column(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(ColumnPath { dataset_id, column }), InBody(body)): (InPath<ColumnPath>, InBody<ChangeColumnBody>),
-) -> Result<Json<DatasetBody>, Problem> {
+    (InPath(ColumnPath { dataset_id, column }), IfMatch(expected), InBody(body)): (
+        InPath<ColumnPath>,
+        IfMatch,
+        InBody<ChangeColumnBody>,
+    ),
+) -> Result<Versioned<DatasetBody>, Problem> {
     if body.name.is_none() && body.role.is_none() {
         return Err(Error::invalid_request("There is nothing to change").into());
     }
-    Ok(Json(change_columns(call, principal, dataset_id, ColumnChange::Change(column, body.name, body.role)).await?))
+    let change = ColumnChange::Change(column, body.name, body.role);
+    Ok(Versioned(change_columns(call, principal, dataset_id, change, expected).await?))
 }
 
 /// Removes a column and its values from a data set.
@@ -366,7 +389,7 @@ pub(crate) async fn remove_column(
     principal: &Principal,
     InPath(ColumnPath { dataset_id, column }): InPath<ColumnPath>,
 ) -> Result<Json<DatasetBody>, Problem> {
-    Ok(Json(change_columns(call, principal, dataset_id, ColumnChange::Remove(column)).await?))
+    Ok(Json(change_columns(call, principal, dataset_id, ColumnChange::Remove(column), Expected::ANY).await?))
 }
 
 /// The page of rows to list.

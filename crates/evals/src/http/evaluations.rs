@@ -7,7 +7,7 @@ use bitting_http::{
     message::Rfc3339,
     paging::{Listed, PageBody, PageQuery, page_too_long},
     problem::Problem,
-    typed::{InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, Whole},
+    typed::{IfMatch, InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, Version, Versioned, Whole},
 };
 use bitting_keys::{
     app::{Principal, error::Error},
@@ -15,6 +15,7 @@ use bitting_keys::{
         id::{ProjectId, UserId},
         key::Name,
         page::Page,
+        time::UnixMillis,
     },
 };
 use schemars::JsonSchema;
@@ -136,6 +137,12 @@ pub(crate) struct EvaluationPageBody {
     next_cursor: Option<String>,
 }
 
+impl Version for EvaluationBody {
+    fn version(&self) -> UnixMillis {
+        self.updated_at.0
+    }
+}
+
 impl Listed for EvaluationBody {
     fn cursor(&self) -> String {
         self.public_id.to_string()
@@ -241,8 +248,8 @@ pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,
     InPath(EvaluationPath { evaluation_id }): InPath<EvaluationPath>,
-) -> Result<Json<EvaluationBody>, Problem> {
-    Ok(Json(EvaluationBody::new(Evaluations::new(call.app).get(principal, evaluation_id).await?)))
+) -> Result<Versioned<EvaluationBody>, Problem> {
+    Ok(Versioned(EvaluationBody::new(Evaluations::new(call.app).get(principal, evaluation_id).await?)))
 }
 
 /// The changes to an evaluation. A field that is left out stays as it is.
@@ -275,8 +282,12 @@ pub(crate) struct ChangeBody {
 pub(crate) async fn change(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(EvaluationPath { evaluation_id }), InBody(body)): (InPath<EvaluationPath>, InBody<ChangeBody>),
-) -> Result<Json<EvaluationBody>, Problem> {
+    (InPath(EvaluationPath { evaluation_id }), IfMatch(expected), InBody(body)): (
+        InPath<EvaluationPath>,
+        IfMatch,
+        InBody<ChangeBody>,
+    ),
+) -> Result<Versioned<EvaluationBody>, Problem> {
     let ChangeBody { name, description, columns, judge, draft } = body;
     if name.is_none() && description.is_none() && columns.is_none() && judge.is_none() && draft.is_none() {
         return Err(Error::invalid_request("There is nothing to change").into());
@@ -285,7 +296,8 @@ pub(crate) async fn change(
         return Err(Error::invalid("draft", "must be false: only a generated evaluation is a draft").into());
     }
     let change = EvaluationChange { name, description, columns, judge, reviewed: draft.is_some() };
-    Ok(Json(EvaluationBody::new(Evaluations::new(call.app).change(principal, evaluation_id, change).await?)))
+    let changed = Evaluations::new(call.app).change(principal, evaluation_id, change, expected).await?;
+    Ok(Versioned(EvaluationBody::new(changed)))
 }
 
 /// Deletes an evaluation and its variants.

@@ -6,13 +6,14 @@ use bitting_http::{
     message::Rfc3339,
     paging::{Listed, PageBody, PageQuery},
     problem::Problem,
-    typed::{Confidential, InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, Whole},
+    typed::{Confidential, IfMatch, InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, Version, Versioned, Whole},
 };
 use bitting_keys::{
-    app::{Principal, error::Error},
+    app::{Principal, error::Error, expected::Expected},
     domain::{
         id::{ProjectId, UserId},
         key::{Created, Name},
+        time::UnixMillis,
     },
 };
 use schemars::JsonSchema;
@@ -75,6 +76,12 @@ pub(crate) struct LiveEvaluationBody {
     created_at: Rfc3339,
     /// The time of the last change.
     updated_at: Rfc3339,
+}
+
+impl Version for LiveEvaluationBody {
+    fn version(&self) -> UnixMillis {
+        self.updated_at.0
+    }
 }
 
 impl Listed for LiveEvaluationBody {
@@ -147,8 +154,10 @@ pub(crate) async fn get(
     call: &Call<'_>,
     principal: &Principal,
     InPath(path): InPath<LiveEvaluationPath>,
-) -> Result<Json<LiveEvaluationBody>, Problem> {
-    Ok(Json(LiveEvaluationBody::new(LiveEvaluations::new(call.app).get(principal, path.live_evaluation_id).await?)))
+) -> Result<Versioned<LiveEvaluationBody>, Problem> {
+    Ok(Versioned(LiveEvaluationBody::new(
+        LiveEvaluations::new(call.app).get(principal, path.live_evaluation_id).await?,
+    )))
 }
 
 /// The changes to a live evaluation. A field that is left out stays as it is.
@@ -174,15 +183,15 @@ pub(crate) struct ChangeBody {
 pub(crate) async fn change(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(path), InBody(body)): (InPath<LiveEvaluationPath>, InBody<ChangeBody>),
-) -> Result<Json<LiveEvaluationBody>, Problem> {
+    (InPath(path), IfMatch(expected), InBody(body)): (InPath<LiveEvaluationPath>, IfMatch, InBody<ChangeBody>),
+) -> Result<Versioned<LiveEvaluationBody>, Problem> {
     let ChangeBody { name, description, evaluation_id } = body;
     if name.is_none() && description.is_none() && evaluation_id.is_none() {
         return Err(Error::invalid_request("There is nothing to change").into());
     }
     let change = LiveEvaluationChange { name, description, evaluation_id, active: None };
-    Ok(Json(LiveEvaluationBody::new(
-        LiveEvaluations::new(call.app).change(principal, path.live_evaluation_id, change).await?,
+    Ok(Versioned(LiveEvaluationBody::new(
+        LiveEvaluations::new(call.app).change(principal, path.live_evaluation_id, change, expected).await?,
     )))
 }
 
@@ -193,7 +202,9 @@ async fn switch(
     active: bool,
 ) -> Result<Json<LiveEvaluationBody>, Problem> {
     let change = LiveEvaluationChange { active: Some(active), ..LiveEvaluationChange::default() };
-    Ok(Json(LiveEvaluationBody::new(LiveEvaluations::new(call.app).change(principal, id, change).await?)))
+    Ok(Json(LiveEvaluationBody::new(
+        LiveEvaluations::new(call.app).change(principal, id, change, Expected::ANY).await?,
+    )))
 }
 
 /// Activates a live evaluation, which then accepts runs.

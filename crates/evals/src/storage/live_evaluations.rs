@@ -1,6 +1,7 @@
 //! The table `live_evaluations`.
 
 use bitting_keys::{
+    app::expected::Expected,
     domain::{id::KeyId, json::flag, key::Name, page::Page, time::UnixMillis},
     ports::Statement,
     statement,
@@ -104,26 +105,27 @@ pub(crate) fn list(viewer: Viewer, part: Part<LiveEvaluationId>) -> Query<Page<L
 }
 
 /// Changes a live evaluation, if it may be changed, and the evaluation that it takes over may be seen and is no
-/// draft. Changes no row either if it would only make it run, or not, as it does already.
+/// draft; not if it is not as expected. Changes no row either if it would only make it run, or not, as it does already.
 pub(crate) fn update(
     viewer: Viewer,
     id: LiveEvaluationId,
     change: &LiveEvaluationChange,
+    expected: Expected,
     now: UnixMillis,
-) -> Statement {
+) -> Query<bool> {
     let sql = format!(
         "UPDATE live_evaluations SET name = coalesce(:name, name), \
          description = CASE WHEN :set_description THEN :description ELSE description END, \
          active = coalesce(:active, active), evaluation_id = coalesce(:evaluation, evaluation_id), \
          config = coalesce((SELECT config FROM evaluations WHERE id = :evaluation), config), \
          updated_at = max(:now, updated_at + 1) \
-         WHERE {} AND (:active IS NULL OR active <> :active) \
+         WHERE {} AND (:expected IS NULL OR updated_at = :expected) AND (:active IS NULL OR active <> :active) \
          AND (:evaluation IS NULL OR EXISTS (SELECT 1 FROM evaluations \
-         WHERE evaluations.id = :evaluation AND draft = 0 AND {}))",
+         WHERE evaluations.id = :evaluation AND draft = 0 AND {})) RETURNING id",
         LIVE_EVALUATIONS.changeable(),
         EVALUATIONS.may_see(),
     );
-    viewed!(
+    Query::any(viewed!(
         viewer,
         sql,
         id,
@@ -132,8 +134,9 @@ pub(crate) fn update(
         description: change.description.clone().flatten(),
         active: change.active.map(i64::from),
         evaluation: change.evaluation_id,
+        expected: expected.version,
         now,
-    )
+    ))
 }
 
 /// Ends the key of a live evaluation, for good and with both its secrets, unless the live evaluation may not be changed

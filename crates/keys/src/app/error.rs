@@ -60,6 +60,8 @@ pub enum Error {
         /// The number of seconds after which a retry may succeed; `None` if that is unknown.
         retry_after_seconds: Option<u32>,
     },
+    /// The resource is not in the version that the caller expects.
+    VersionChanged,
     /// There were too many attempts.
     TooMany,
     /// The Idempotency-Key belongs to another request.

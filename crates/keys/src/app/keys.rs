@@ -8,6 +8,7 @@ use crate::{
     app::{
         App, Principal,
         error::{Error, Mistake},
+        expected::Expected,
         idempotency::Attempt,
     },
     domain::{
@@ -269,7 +270,9 @@ impl Keys<'_> {
         before: &Key,
         change: &KeyChange,
         force: bool,
+        expected: Expected,
     ) -> Result<Key, Error> {
+        expected.check(before.updated_at)?;
         let now = self.app.now();
         if let Some(metadata) = &change.metadata {
             check_metadata(metadata)?;

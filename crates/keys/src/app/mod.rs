@@ -5,6 +5,7 @@ pub mod bootstrap;
 pub mod cloudflare_access;
 pub mod config;
 pub mod error;
+pub mod expected;
 pub mod extensions;
 pub mod idempotency;
 pub mod invitations;

@@ -3,7 +3,7 @@
 use serde_json::{Map, json};
 
 use crate::{
-    app::{App, Principal, error::Error, keys::Keys},
+    app::{App, Principal, error::Error, expected::Expected, keys::Keys},
     domain::{
         audit::{Actor, AuditEvent},
         grant::{Grant, Granted},
@@ -132,6 +132,7 @@ impl Organizations<'_> {
         principal: &Principal,
         id: OrganizationId,
         change: &OrganizationChange,
+        expected: Expected,
     ) -> Result<Organization, Error> {
         principal.administers()?;
         if *change == OrganizationChange::default() {
@@ -150,17 +151,15 @@ impl Organizations<'_> {
         let now = self.app.now();
         let updated = AuditEvent::new(id, id, "organization.updated", json!(change), now);
         let mut batch = Batch::new();
-        let changed = batch.add(organizations::update(id, change, now));
+        let changed = batch.add(organizations::update(id, change, expected, now));
         batch.execute(self.app.record_if_changed(principal, &updated));
-        let exists = batch.add(organizations::exists(id));
+        let found = batch.add(organizations::get(id));
         let mut results = self.app.guarded(principal, batch).await?;
         if let Some(changed) = results.take(changed)? {
             return Ok(changed);
         }
-        if !results.take(exists)? {
-            return Err(Error::NotFound);
-        }
-        // It exists and was not changed, so its two expiries contradict each other.
+        expected.check(results.take(found)?.ok_or(Error::NotFound)?.updated_at)?;
+        // It exists as expected and was not changed, so its two expiries contradict each other.
         Err(match change.default_expiry_days {
             Some(_) => Error::invalid("default_expiry_days", "must not be longer than `longest_expiry_days`"),
             None => Error::invalid("longest_expiry_days", "must not be shorter than `default_expiry_days`"),
@@ -186,6 +185,7 @@ impl Organizations<'_> {
             name: new.name,
             suspended_at: None,
             created_at: now,
+            updated_at: now,
             policy: Policy::default(),
             subscription: Subscription::Active,
             credits: None,

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    app::{App, Principal, error::Error},
+    app::{App, Principal, error::Error, expected::Expected},
     domain::{
         audit::AuditEvent,
         grant::Grant,
@@ -108,6 +108,7 @@ impl People<'_> {
         id: UserId,
         role: Role,
         force: bool,
+        expected: Expected,
     ) -> Result<Member, Error> {
         check_visible(principal, id)?;
         principal.administers()?;
@@ -117,13 +118,14 @@ impl People<'_> {
         let mut batch = Batch::new();
         let before = batch.add(people::get(organization_id, id));
         let is_last_owner = batch.add(people::is_last_owner(organization_id, id));
-        batch.execute(people::set_role(organization_id, id, role, &removal, now));
+        batch.execute(people::set_role(organization_id, id, role, &removal, expected, now));
         batch.execute(self.app.record_if_changed(principal, &updated));
         batch.execute(invitations::end_beyond_reach(organization_id, id));
         let after = batch.add(people::get(organization_id, id));
         let mut results = self.app.in_organization(principal, organization_id, batch).await?;
         let before = results.take(before)?.ok_or(Error::NotFound)?;
         check_changes(principal, before.role, Some(role))?;
+        expected.check(before.updated_at)?;
         let after = results.take(after)?.ok_or(Error::NotFound)?;
         if after.role == role {
             return Ok(after);

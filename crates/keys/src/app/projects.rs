@@ -6,6 +6,7 @@ use crate::{
     app::{
         App, Principal,
         error::Error,
+        expected::Expected,
         keys::{Keys, NewKey},
         organizations::Organizations,
     },
@@ -66,6 +67,7 @@ impl Projects<'_> {
                     name,
                     description,
                     created_at: now,
+                    updated_at: now,
                 };
                 let details = json!({ "name": project.name, "description": project.description });
                 let created = AuditEvent::new(organization_id, project.id, "project.created", details, now);
@@ -151,14 +153,22 @@ impl Projects<'_> {
         organization_id: OrganizationId,
         id: ProjectId,
         change: &ProjectChange,
+        expected: Expected,
     ) -> Result<Project, Error> {
         principal.administers()?;
+        let now = self.app.now();
         check_description(change.description.as_ref().and_then(Option::as_deref))?;
-        let updated = AuditEvent::new(organization_id, id, "project.updated", json!(change), self.app.now());
+        let updated = AuditEvent::new(organization_id, id, "project.updated", json!(change), now);
         let mut batch = Batch::new();
-        let project = batch.add(projects::update(organization_id, id, change));
+        let changed = batch.add(projects::update(organization_id, id, change, expected, now));
         batch.execute(self.app.record_if_changed(principal, &updated));
-        self.app.guarded(principal, batch).await?.take(project)?.ok_or(Error::NotFound)
+        let found = batch.add(projects::get(organization_id, id));
+        let mut results = self.app.guarded(principal, batch).await?;
+        if let Some(changed) = results.take(changed)? {
+            return Ok(changed);
+        }
+        expected.check(results.take(found)?.ok_or(Error::NotFound)?.updated_at)?;
+        Err(Error::NotFound)
     }
 
     /// Deletes a project and ends all its keys by one row of the feed. Returns the project, and the instant of its

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    app::{App, Principal, error::Error, people::visible_user},
+    app::{App, Principal, error::Error, expected::Expected, people::visible_user},
     domain::{
         audit::AuditEvent,
         id::{OrganizationId, TeamId, UserId},
@@ -53,7 +53,8 @@ impl Teams<'_> {
                 |_, team| Ok(team),
                 async |attempt| {
                     let now = self.app.now();
-                    let team = Team { id: TeamId::new(now, self.app.random_bits()?), name, created_at: now };
+                    let team =
+                        Team { id: TeamId::new(now, self.app.random_bits()?), name, created_at: now, updated_at: now };
                     let created =
                         AuditEvent::new(organization_id, team.id, "team.created", json!({ "name": team.name }), now);
                     let mut batch = Batch::new();
@@ -113,19 +114,21 @@ impl Teams<'_> {
         organization_id: OrganizationId,
         id: TeamId,
         name: &Name,
+        expected: Expected,
     ) -> Result<Team, Error> {
         principal.administers()?;
-        let updated = AuditEvent::new(organization_id, id, "team.updated", json!({ "name": name }), self.app.now());
+        let now = self.app.now();
+        let updated = AuditEvent::new(organization_id, id, "team.updated", json!({ "name": name }), now);
         let mut batch = Batch::new();
-        let renamed = batch.add(teams::rename(organization_id, id, name));
+        let renamed = batch.add(teams::rename(organization_id, id, name, expected, now));
         batch.execute(self.app.record_if_changed(principal, &updated));
         let team = batch.add(teams::get(organization_id, id, None));
         let mut results = self.app.in_organization(principal, organization_id, batch).await?;
-        match results.take(renamed)? {
-            Some(team) => Ok(team),
-            None if results.take(team)?.is_none() => Err(Error::NotFound),
-            None => Err(TEAM_EXISTS),
+        if let Some(renamed) = results.take(renamed)? {
+            return Ok(renamed);
         }
+        expected.check(results.take(team)?.ok_or(Error::NotFound)?.updated_at)?;
+        Err(TEAM_EXISTS)
     }
 
     /// Deletes a team.

@@ -501,7 +501,7 @@ fn check_count(list: &[Scope]) -> Result<(), String> {
 mod tests {
     use serde_json::{Map, Value, json};
 
-    use super::{Catalogue, MAX_SCOPES, Scope, Scopes};
+    use super::{Catalogue, MAX_MISTAKES, MAX_SCOPES, Scope, Scopes};
 
     const FILE: &str = include_str!("../../../../catalogue.json");
 

@@ -25,6 +25,8 @@ pub struct Organization {
     pub suspended_at: Option<UnixMillis>,
     /// The creation time.
     pub created_at: UnixMillis,
+    /// The time of the last change.
+    pub updated_at: UnixMillis,
     /// The policy for its keys.
     #[serde(flatten)]
     pub policy: Policy,

@@ -62,6 +62,8 @@ pub struct Member {
     pub role: Role,
     /// The instant at which the member joined.
     pub joined_at: UnixMillis,
+    /// The time of the last change.
+    pub updated_at: UnixMillis,
 }
 
 /// An owner of the operator's own organization.
@@ -127,6 +129,8 @@ pub struct Team {
     pub name: Name,
     /// The creation time.
     pub created_at: UnixMillis,
+    /// The time of the last change.
+    pub updated_at: UnixMillis,
 }
 
 /// A member of a team.

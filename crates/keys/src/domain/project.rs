@@ -21,6 +21,8 @@ pub struct Project {
     pub description: Option<String>,
     /// The creation time.
     pub created_at: UnixMillis,
+    /// The time of the last change.
+    pub updated_at: UnixMillis,
 }
 
 /// A change of a project; `None` leaves a field unchanged. Its JSON is written to the audit log.

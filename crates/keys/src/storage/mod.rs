@@ -23,6 +23,11 @@ pub use crate::domain::json::{text as json_text, text_or_null as json_text_or_nu
 
 use crate::ports::{DatabaseError, Param, Row, Statement};
 
+/// The condition that a row is in the version that the caller expects, if they expect one.
+pub const AS_EXPECTED: &str = "(:expected IS NULL OR max(created_at, updated_at) = :expected)";
+/// The assignment of the next version. No version is used twice.
+pub const NEXT_VERSION: &str = "updated_at = max(:now, created_at + 1, updated_at + 1)";
+
 /// A statement with its parameters by name: `statement!("SELECT … WHERE id = :id AND at > :since", id, since:
 /// now)`.
 #[macro_export]

@@ -1,6 +1,7 @@
 //! Organizations, users and memberships.
 
 use crate::{
+    app::expected::Expected,
     domain::{
         id::{KeyId, OrganizationId, UserId},
         key::Role,
@@ -11,12 +12,13 @@ use crate::{
     },
     ports::Statement,
     statement,
-    storage::{batch::Query, idempotency::SUBJECT},
+    storage::{AS_EXPECTED, NEXT_VERSION, batch::Query, idempotency::SUBJECT},
 };
 
 /// The columns of an [`Organization`].
 const COLUMNS: &str = "id, name, suspended_at, created_at, default_expiry_days, longest_expiry_days, \
-    max_keys_per_user, subscription, credits, audit_retention_days, trace_retention_days";
+    max_keys_per_user, subscription, credits, audit_retention_days, trace_retention_days, \
+    max(created_at, updated_at) AS updated_at";
 
 /// The insertion of a new organization. Only one can be the operator's own: a unique index refuses a second one,
 /// and its whole batch with it.
@@ -85,8 +87,13 @@ fn after(column: &str) -> String {
 }
 
 /// Changes the fields that are not `None`. Returns the organization after the change, or no row if it does not
-/// exist, or if its default expiry would become longer than its longest.
-pub fn update(id: OrganizationId, change: &OrganizationChange, now: UnixMillis) -> Query<Option<Organization>> {
+/// exist, is not as expected, or if its default expiry would become longer than its longest.
+pub fn update(
+    id: OrganizationId,
+    change: &OrganizationChange,
+    expected: Expected,
+    now: UnixMillis,
+) -> Query<Option<Organization>> {
     let settings = [
         "default_expiry_days",
         "longest_expiry_days",
@@ -100,8 +107,8 @@ pub fn update(id: OrganizationId, change: &OrganizationChange, now: UnixMillis) 
         "UPDATE organizations SET name = coalesce(:name, name), {}, \
          suspended_at = CASE :suspended WHEN 1 THEN coalesce(suspended_at, :now) WHEN 0 THEN NULL \
          ELSE suspended_at END, \
-         subscription = coalesce(:subscription, subscription) \
-         WHERE id = :id AND coalesce({} <= {}, 1) RETURNING {COLUMNS}",
+         subscription = coalesce(:subscription, subscription), {NEXT_VERSION} \
+         WHERE id = :id AND {AS_EXPECTED} AND coalesce({} <= {}, 1) RETURNING {COLUMNS}",
         settings.join(", "),
         after("default_expiry_days"),
         after("longest_expiry_days")
@@ -124,6 +131,7 @@ pub fn update(id: OrganizationId, change: &OrganizationChange, now: UnixMillis) 
         credits: change.credits.flatten(),
         suspended: change.suspended,
         subscription: change.subscription,
+        expected: expected.version,
         now
     ))
 }

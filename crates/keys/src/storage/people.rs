@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::{
+    app::expected::Expected,
     domain::{
         id::{OrganizationId, UserId},
         key::Role,
@@ -14,13 +15,15 @@ use crate::{
     ports::Statement,
     statement,
     storage::{
+        AS_EXPECTED, NEXT_VERSION,
         batch::Query,
         keys::{WORKS, another_stays, kept},
     },
 };
 
 /// The members of an organization.
-const SELECT: &str = "SELECT user_id, email, role, memberships.created_at AS joined_at \
+const SELECT: &str = "SELECT user_id, email, role, memberships.created_at AS joined_at, \
+    max(memberships.created_at, updated_at) AS updated_at \
     FROM memberships JOIN users ON users.id = user_id WHERE organization_id = :organization_id";
 
 /// The condition that the membership of `:user_id` is the only owner's.
@@ -105,16 +108,18 @@ pub fn set_role(
     user_id: UserId,
     role: Role,
     removal: &RoleRemoval,
+    expected: Expected,
     now: UnixMillis,
 ) -> Statement {
     let rank = "instr('member admin owner', :role) > instr('member admin owner', role)";
     let sql = format!(
-        "UPDATE memberships SET role = :role, key_expires_at = CASE WHEN {rank} THEN NULL ELSE key_expires_at END \
-             WHERE role <> :role AND {}",
+        "UPDATE memberships SET role = :role, key_expires_at = CASE WHEN {rank} THEN NULL ELSE key_expires_at END, \
+             {NEXT_VERSION} WHERE {AS_EXPECTED} AND role <> :role AND {}",
         may_lose_role(":role <> 'member'")
     );
     let (roles, lasting) = (names(&removal.roles), now.plus_ms(LASTING_MS));
-    statement!(sql, organization_id, user_id, role, roles, force: removal.force, lasting, now)
+    let expected = expected.version;
+    statement!(sql, organization_id, user_id, role, roles, force: removal.force, expected, lasting, now)
 }
 
 /// Deletes a membership and thereby ends all the user's keys, by the one row of the feed that the schema's trigger

@@ -1,6 +1,7 @@
 //! The `projects` table.
 
 use crate::{
+    app::expected::Expected,
     domain::{
         id::{KeyId, OrganizationId, ProjectId},
         page::Page,
@@ -9,11 +10,11 @@ use crate::{
     },
     ports::Statement,
     statement,
-    storage::{batch::Query, idempotency::SUBJECT},
+    storage::{AS_EXPECTED, NEXT_VERSION, batch::Query, idempotency::SUBJECT},
 };
 
 /// The columns of a [`Project`].
-const COLUMNS: &str = "id, organization_id, name, description, created_at";
+const COLUMNS: &str = "id, organization_id, name, description, created_at, max(created_at, updated_at) AS updated_at";
 
 /// The condition that a project has this id and is not deleted.
 const THIS_PROJECT: &str = "id = :id AND organization_id = :organization_id AND deleted_at IS NULL";
@@ -63,12 +64,19 @@ pub fn list(
     Query::page(list, limit, &["name", "description"])
 }
 
-/// Changes the fields that are not `None`. Returns the project after the change, or no row.
-pub fn update(organization_id: OrganizationId, id: ProjectId, change: &ProjectChange) -> Query<Option<Project>> {
+/// Changes the fields that are not `None`, if the project is as expected. Returns the project after the change, or no
+/// row.
+pub fn update(
+    organization_id: OrganizationId,
+    id: ProjectId,
+    change: &ProjectChange,
+    expected: Expected,
+    now: UnixMillis,
+) -> Query<Option<Project>> {
     let sql = format!(
         "UPDATE projects SET name = coalesce(:name, name), \
-         description = CASE WHEN :sets_description THEN :description ELSE description END \
-         WHERE {THIS_PROJECT} RETURNING {COLUMNS}"
+         description = CASE WHEN :sets_description THEN :description ELSE description END, {NEXT_VERSION} \
+         WHERE {THIS_PROJECT} AND {AS_EXPECTED} RETURNING {COLUMNS}"
     );
     Query::first(statement!(
         sql,
@@ -76,7 +84,9 @@ pub fn update(organization_id: OrganizationId, id: ProjectId, change: &ProjectCh
         id,
         name: change.name,
         sets_description: change.description.is_some(),
-        description: change.description.clone().flatten()
+        description: change.description.clone().flatten(),
+        expected: expected.version,
+        now
     ))
 }
 

@@ -1,6 +1,7 @@
 //! Teams and their members.
 
 use crate::{
+    app::expected::Expected,
     domain::{
         id::{KeyId, OrganizationId, TeamId, UserId},
         key::Name,
@@ -10,11 +11,11 @@ use crate::{
     },
     ports::Statement,
     statement,
-    storage::{batch::Query, idempotency::SUBJECT},
+    storage::{AS_EXPECTED, NEXT_VERSION, batch::Query, idempotency::SUBJECT},
 };
 
 /// The columns of a [`Team`].
-const COLUMNS: &str = "id, name, created_at";
+const COLUMNS: &str = "id, name, created_at, max(created_at, updated_at) AS updated_at";
 
 /// The columns of a [`TeamMember`].
 const MEMBER_COLUMNS: &str = "user_id, created_at AS added_at";
@@ -43,14 +44,14 @@ pub fn list(
 ) -> Query<Page<Team>> {
     let list = match member {
         None => statement!(
-            "SELECT id, name, created_at FROM teams \
+            "SELECT id, name, created_at, max(created_at, updated_at) AS updated_at FROM teams \
              WHERE organization_id = :organization_id AND id < coalesce(:before, '~') ORDER BY id DESC LIMIT :limit",
             organization_id,
             before,
             limit: limit + 1
         ),
         Some(user_id) => statement!(
-            "SELECT id, name, teams.created_at FROM team_members AS place CROSS JOIN teams ON id = team_id \
+            "SELECT id, name, teams.created_at, max(teams.created_at, updated_at) AS updated_at FROM team_members AS place CROSS JOIN teams ON id = team_id \
              WHERE place.organization_id = :organization_id AND user_id = :user_id \
              AND team_id < coalesce(:before, '~') ORDER BY team_id DESC LIMIT :limit",
             organization_id,
@@ -71,15 +72,23 @@ pub fn get(organization_id: OrganizationId, id: TeamId, member: Option<UserId>) 
     Query::first(statement!(sql, organization_id, id, user_id: member))
 }
 
-/// Renames a team. Returns the team after the change, or no row if it does not exist or another team has this name.
-pub fn rename(organization_id: OrganizationId, id: TeamId, name: &Name) -> Query<Option<Team>> {
+/// Renames a team. Returns the team after the change, or no row if it does not exist, is not as expected, or another
+/// team has this name.
+pub fn rename(
+    organization_id: OrganizationId,
+    id: TeamId,
+    name: &Name,
+    expected: Expected,
+    now: UnixMillis,
+) -> Query<Option<Team>> {
     let sql = format!(
-        "UPDATE teams SET name = :name WHERE id = :id AND organization_id = :organization_id \
+        "UPDATE teams SET name = :name, {NEXT_VERSION} WHERE id = :id AND organization_id = :organization_id \
+         AND {AS_EXPECTED} \
          AND NOT EXISTS (SELECT 1 FROM teams AS other \
          WHERE other.organization_id = :organization_id AND other.name = :name AND other.id <> :id) \
          RETURNING {COLUMNS}"
     );
-    Query::first(statement!(sql, organization_id, id, name))
+    Query::first(statement!(sql, organization_id, id, name, expected: expected.version, now))
 }
 
 /// Removes all members of a team.
