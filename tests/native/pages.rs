@@ -207,11 +207,15 @@ fn assets_are_kept_for_ever_under_names_that_change_with_them() {
 
 #[test]
 fn unknown_pages_are_404_and_other_methods_405_as_a_page() {
-    let (world, _, _) = world();
+    let (world, _, link) = world();
+    for (mut browser, navigation) in [(Browser::with_link(&world, &link), true), (Browser::new(&world), false)] {
+        let answer = browser.get("/settings/nowhere");
+        assert_eq!(answer.status, 404);
+        let page = html(&answer);
+        assert!(page.contains("There is nothing here"));
+        assert_eq!((page.contains("<nav"), page.contains("href=\"/sign-in\"")), (navigation, !navigation), "{page}");
+    }
     let mut browser = Browser::new(&world);
-    let answer = browser.get("/settings/nowhere");
-    assert_eq!(answer.status, 404);
-    assert!(html(&answer).contains("There is nothing here"));
     let answer = browser.send("DELETE", "/sign-in", &[], Some("https://keys.example.com"));
     assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, POST")));
     html(&answer);

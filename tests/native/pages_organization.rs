@@ -523,6 +523,8 @@ fn the_trail_is_filtered_paged_and_exported_alike() {
         );
         assert!(mistake(&page, "key").contains("id of a key") && mistake(&page, "person").contains("id of a person"));
         assert_eq!((typed(&page, "since"), typed(&page, "key")), ("soon", "&lt;b&gt;"));
+        // A field for dates would show nothing of this.
+        assert!(page.contains("name=\"since\" type=\"text\"") && page.contains("name=\"until\" type=\"date\""));
     }
 }
 

@@ -181,12 +181,14 @@ fn filters(asked: &Asked, people: Vec<(String, String)>, mistakes: &Mistakes) ->
             options.push((value.clone(), value.clone()));
         }
     }
+    // A browser shows nothing in a field for dates whose value is none. What was typed must stay.
+    let date = |name, text: &str| if mistakes.at(name).is_some() || text.len() > 10 { "text" } else { "date" };
     html! {
         form.card.filters method="get" action=(AUDIT) {
             (Field::new("action", "Action", mistakes).select(&actions, &asked.action))
             (Field::new("person", "Actor", mistakes).select(&persons, &asked.person))
-            (Field::new("since", "From (UTC)", mistakes).text("date", &asked.since, false))
-            (Field::new("until", "To (UTC)", mistakes).text("date", &asked.until, false))
+            (Field::new("since", "From (UTC)", mistakes).text(date("since", &asked.since), &asked.since, false))
+            (Field::new("until", "To (UTC)", mistakes).text(date("until", &asked.until), &asked.until, false))
             (Field::new("key", "Actor: key id", mistakes)
                 .text("text", &asked.key, false))
             (Field::new("subject", "Subject: id", mistakes)

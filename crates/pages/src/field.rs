@@ -85,7 +85,8 @@ impl Mistakes {
         if self.is_empty() { 200 } else { self.refused.map_or(400, |(status, _)| status) }
     }
 
-    fn at(&self, place: &str) -> Option<&str> {
+    /// Returns the mistake at a field or a form.
+    pub(crate) fn at(&self, place: &str) -> Option<&str> {
         self.told.iter().find(|(told, _)| *told == place).map(|(_, message)| message.as_str())
     }
 

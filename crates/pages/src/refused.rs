@@ -11,7 +11,7 @@ use bitting_keys::{
 };
 use maud::html;
 
-use crate::layout::Page;
+use crate::{layout::Page, session};
 
 /// The page of what went wrong.
 pub(crate) fn problem_page(session: Option<(&SignedIn, &str)>, problem: &Problem) -> Response {
@@ -78,8 +78,10 @@ pub(crate) fn needs_tls(request: &Request) -> Response {
     Page { title: "This needs https", session: None, secret: false, content }.response(403)
 }
 
-pub(crate) async fn no_such_page(_: &Call<'_>) -> Result<Response, Problem> {
-    Err(Problem::NoSuchPath)
+/// Answers a request for a page that does not exist. Somebody who is signed in keeps the navigation.
+pub(crate) async fn no_such_page(call: &Call<'_>) -> Result<Response, Problem> {
+    let session = session::read(call).await?;
+    Ok(problem_page(session.as_ref().map(|session| (session, call.path)), &Problem::NoSuchPath))
 }
 
 /// The page of a deployment whose configuration is wrong.

@@ -35,7 +35,8 @@ const RESET: &str = r#"
     UPDATE organizations SET suspended_at = NULL;
     UPDATE projects SET deleted_at = NULL;
     DELETE FROM memberships;
-    INSERT INTO memberships SELECT DISTINCT organization_id, user_id, 'owner', 0, NULL FROM keys;
+    INSERT INTO memberships (organization_id, user_id, role, created_at)
+    SELECT DISTINCT organization_id, user_id, 'owner', 0 FROM keys;
     DELETE FROM audit_events;
     DELETE FROM changes WHERE subject <> 'pruned';
 "#;
@@ -47,7 +48,8 @@ const BRING_BACK: &str = r#"
     WHERE disabled_at IS NOT NULL OR revoked_at IS NOT NULL OR scopes = '["api-keys:*"]' OR digest LIKE 'rotated %';
     UPDATE organizations SET suspended_at = NULL WHERE suspended_at IS NOT NULL;
     UPDATE projects SET deleted_at = NULL WHERE deleted_at IS NOT NULL;
-    INSERT OR IGNORE INTO memberships SELECT DISTINCT organization_id, user_id, 'owner', 0, NULL FROM keys;
+    INSERT OR IGNORE INTO memberships (organization_id, user_id, role, created_at)
+    SELECT DISTINCT organization_id, user_id, 'owner', 0 FROM keys;
 "#;
 
 /// A second organization with a user and a project takes over two of the keys.
