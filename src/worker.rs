@@ -13,7 +13,7 @@ use crate::{
     platform::{
         d1::D1,
         kv::Kv,
-        limiter::RateLimit,
+        limiter::RateLimits,
         message,
         system::{WaitUntil, WallClock, WebCrypto},
         upstream::Fetcher,
@@ -88,7 +88,7 @@ fn app(env: &Env, background: Rc<dyn Background>) -> Result<App, String> {
         entropy: Rc::new(WebCrypto),
         background,
         upstream: Rc::new(Fetcher(env.clone())),
-        limiter: Rc::new(RateLimit(env.clone())),
+        limiter: Rc::new(RateLimits(env.clone())),
         verifier: Rc::new(Subtle),
         config,
         extensions,

@@ -1,19 +1,25 @@
 //! Cloudflare's rate limiting.
 
-use bitting_keys::ports::{Limiter, LocalFuture};
+use bitting_keys::ports::{Limit, Limiter, LocalFuture};
 use worker::Env;
 
-/// The binding `SIGN_IN_ATTEMPTS`. Each location of Cloudflare has a count of its own, which is not exact.
-pub(crate) struct RateLimit(pub(crate) Env);
+/// The bindings for rate limits. Each location of Cloudflare has counts of its own, which are not exact.
+pub(crate) struct RateLimits(pub(crate) Env);
 
-impl Limiter for RateLimit {
-    fn admits(&self, address: String) -> LocalFuture<'_, bool> {
+impl Limiter for RateLimits {
+    fn admits(&self, limit: Limit, of: String) -> LocalFuture<'_, bool> {
+        let binding = match limit {
+            Limit::SignIns => "SIGN_IN_ATTEMPTS",
+            Limit::UnknownCredentials => "UNKNOWN_CREDENTIALS",
+            Limit::Writes => "WRITES",
+            Limit::Questions => "QUESTIONS",
+        };
         Box::pin(async move {
-            let counted = async { self.0.rate_limiter("SIGN_IN_ATTEMPTS")?.limit(address).await };
+            let counted = async { self.0.rate_limiter(binding)?.limit(of).await };
             match counted.await {
                 Ok(outcome) => outcome.success,
                 Err(error) => {
-                    log::warn!("attempts to sign in are not counted: {error}");
+                    log::warn!("{binding} are not counted: {error}");
                     true
                 }
             }

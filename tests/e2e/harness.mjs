@@ -20,7 +20,7 @@ export async function start({ isolates = 1, vars = {}, services = {}, internet, 
   const config = readFileSync(join(root, "wrangler.toml"), "utf8");
   const [, compatibilityDate] = /^compatibility_date = "(.+)"/m.exec(config);
   const configured = Object.fromEntries([...config.matchAll(/^([A-Z_]+) = "(.*)"/gm)].map(([, name, value]) => [name, value]));
-  const [, limit, period] = /name = "SIGN_IN_ATTEMPTS"\nnamespace_id = ".+"\nsimple = { limit = (\d+), period = (\d+) }/.exec(config);
+  const limits = config.matchAll(/name = "(\w+)"\nnamespace_id = "(\d+)"\nsimple = { limit = (\d+), period = (\d+) }/g);
   const runtime = [];
   const shared = {
     compatibilityDate,
@@ -29,7 +29,8 @@ export async function start({ isolates = 1, vars = {}, services = {}, internet, 
     bindings: { ...configured, OPERATOR_SECRET: OPERATOR_SECRET, ...vars },
     d1Databases: { DB: "DB" },
     kvNamespaces: { CACHE: "CACHE" },
-    ratelimits: { SIGN_IN_ATTEMPTS: { namespace_id: "1001", simple: { limit: Number(limit), period: Number(period) } } },
+    ratelimits: Object.fromEntries([...limits].map(([, name, namespace_id, limit, period]) =>
+      [name, { namespace_id, simple: { limit: Number(limit), period: Number(period) } }])),
     serviceBindings: services,
     outboundService: internet,
   };

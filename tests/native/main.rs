@@ -30,6 +30,7 @@ mod judges;
 mod key_text;
 mod keys;
 mod last_key;
+mod limits;
 mod live_evaluations;
 mod mcp;
 mod migrations;

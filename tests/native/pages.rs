@@ -1,13 +1,13 @@
 //! The settings pages, as a browser without a script sees them.
 
-use std::{cell::Cell, rc::Rc};
+use std::rc::Rc;
 
 use bitting::entry;
 use bitting_http::message::{Body, Request};
-use bitting_keys::domain::catalogue::Catalogue;
+use bitting_keys::{domain::catalogue::Catalogue, ports::Limit};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Count, OPERATOR_SECRET, World, problem::assert_problem, request};
+use crate::support::{Answer, Limits, OPERATOR_SECRET, World, problem::assert_problem, request};
 
 /// A browser: it keeps the cookie that it was given, and says where its forms come from.
 pub(crate) struct Browser<'a> {
@@ -594,9 +594,9 @@ fn a_token_in_an_address_is_told_to_nobody_and_no_get_uses_it_up() {
         for method in ["GET", "POST"] {
             world.database.fail_next("D1_ERROR: Network connection lost.");
             keeps(&Browser::new(&world).send(method, path, &[], here), 503, path);
-            world.app.limiter = Rc::new(Count(Cell::new(0)));
+            world.app.limiter = Limits::new(Limit::SignIns, 0);
             keeps(&Browser::new(&world).send(method, path, &[], here), 429, path);
-            world.app.limiter = Rc::new(Count(Cell::new(usize::MAX)));
+            world.app.limiter = Rc::new(Limits::default());
         }
         keeps(&Browser::new(&world).post(path, &[]), 303, path);
         for method in ["GET", "POST"] {
@@ -951,7 +951,7 @@ fn attempts_to_sign_in_are_counted_and_those_beyond_ask_nothing() {
     let (mut world, owner, link) = world();
     let invitation = invite(&world, &owner, "ann@example.com", "member");
     let link = link.strip_prefix("https://keys.example.com").unwrap().to_owned();
-    world.app.limiter = Rc::new(Count(Cell::new(2)));
+    world.app.limiter = Limits::new(Limit::SignIns, 2);
     let mut browser = Browser::new(&world);
     // What is no key at all is not counted.
     for _ in 0..5 {

@@ -402,7 +402,7 @@ fn guard_stops_a_snapshot_that_the_keys_own_row_does_not_confirm() {
 
 /// The snapshot of a key as the database has it.
 fn found(world: &World, key: &str) -> Snapshot {
-    let found = block_on(world.app.find(&KeyText::parse(key).unwrap(), Freshness::Strong)).unwrap().unwrap();
+    let found = block_on(world.app.find(&KeyText::parse(key).unwrap(), Freshness::Strong, None)).unwrap().unwrap();
     (*found.snapshot).clone()
 }
 

@@ -193,7 +193,9 @@ pub(crate) struct InvitationPreviewBody {
 
 /// Shows an open invitation to the invited person.
 pub(crate) async fn get(call: &Call<'_>, Link(token): Link) -> Result<Json<InvitationPreviewBody>, Problem> {
-    let (invitation, organization, _) = Invitations::new(call.app).open(&token).await.map_err(without_key)?;
+    let invitations = Invitations::new(call.app);
+    let opened = call.app.for_stranger(call.request.header("cf-connecting-ip"), invitations.open(&token)).await;
+    let (invitation, organization, _) = opened.map_err(without_key)?;
     Ok(Json(InvitationPreviewBody {
         organization,
         email: invitation.email,
@@ -218,7 +220,9 @@ pub(crate) async fn accept(
     call: &Call<'_>,
     (Link(token), InBody(InvitationAcceptanceBody { key_name })): (Link, InBody<InvitationAcceptanceBody>),
 ) -> Result<Json<key_body::CreatedBody, 201>, Problem> {
-    let ip = call.request.header("cf-connecting-ip").map(str::to_owned);
-    let created = Invitations::new(call.app).accept(&token, key_name, call.request_id.to_owned(), ip).await;
+    let ip = call.request.header("cf-connecting-ip");
+    let invitations = Invitations::new(call.app);
+    let accepted = invitations.accept(&token, key_name, call.request_id.to_owned(), ip.map(str::to_owned));
+    let created = call.app.for_stranger(ip, accepted).await;
     Ok(Json(key_body::CreatedBody::new(created.map_err(without_key)?, call.app.clock.now())))
 }

@@ -169,7 +169,7 @@ pub(crate) async fn verify(
         return Ok(refused(&Refusal::Malformed));
     };
     let caller = &principal.snapshot;
-    let found = call.app.find(&text, freshness).await?;
+    let found = call.app.find(&text, freshness, None).await?;
     call.app.still_good(principal)?;
     let found = found.filter(|found| can_see(caller, &found.snapshot));
     let Some(found) = found else {

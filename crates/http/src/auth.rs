@@ -109,11 +109,12 @@ pub async fn identify(
 ) -> Result<Principal, Problem> {
     let text = credential(request).ok_or(Problem::MissingKey)?;
     let text = KeyText::parse(text).map_err(|_| Refusal::Malformed)?;
-    let found = app.find(&text, freshness).await?.ok_or(Refusal::Unknown)?;
+    let ip = request.header("cf-connecting-ip");
+    let found = app.find(&text, freshness, ip).await?.ok_or(Refusal::Unknown)?;
     Ok(Principal {
         snapshot: found.snapshot,
         request_id: request_id.to_owned(),
-        ip: request.header("cf-connecting-ip").map(str::to_owned),
+        ip: ip.map(str::to_owned),
         repeatable: None,
     })
 }

@@ -14,6 +14,9 @@ use crate::{
     problem::Problem,
 };
 
+/// The action of the scope to verify keys.
+const VERIFY: &str = "verify";
+
 /// A handler with its requirements.
 #[derive(Clone, Copy)]
 pub struct Action<'a> {
@@ -66,6 +69,9 @@ async fn attempt(call: &Call<'_>, action: Action<'_>, principal: &mut Principal)
     let request = &*body::read(call.request, action.reading).await?;
     let call = &call.with_request(request);
     principal.repeatable = repeatable(request)?;
+    if is_counted(call.row.method, action.permission) {
+        call.app.count_write(principal.snapshot.organization_id).await?;
+    }
     let answer = (action.handler)(call, principal).await;
     let Err(Problem::App(Error::KeyChanged)) = answer else { return answer };
     // The guard stopped the batch, so nothing has happened yet. The key is checked against the database, and the
@@ -74,6 +80,13 @@ async fn attempt(call: &Call<'_>, action: Action<'_>, principal: &mut Principal)
     *principal = Principal { repeatable: principal.repeatable.take(), ..again };
     admit(call.app, principal, action.permission)?;
     (action.handler)(call, principal).await
+}
+
+/// True if a call counts as a write of its organization. What ends something never does: a leaked key must not stop
+/// its own revocation. A verification is sent by POST and writes nothing.
+fn is_counted(method: &str, permission: &Permission) -> bool {
+    let reads = permission.scope.as_ref().is_some_and(|scope| scope.action() == VERIFY);
+    !matches!(method, "GET" | "HEAD" | "DELETE") && !reads
 }
 
 /// Notes a refused attempt to manage something. Invalid requests and failures are not noted.

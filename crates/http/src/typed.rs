@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use bitting_keys::{
-    app::{error::Error, expected::Expected},
-    domain::time::UnixMillis,
+    app::error::Error,
+    domain::{expected::Expected, time::UnixMillis},
 };
 use percent_encoding::percent_decode_str;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};

@@ -176,11 +176,24 @@ pub trait Upstream {
     fn send(&self, request: Outgoing) -> LocalFuture<'_, Result<Incoming, UpstreamError>>;
 }
 
+/// A rate limit of the operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// Attempts to sign in on the settings pages, by address.
+    SignIns,
+    /// Credentials that nobody has, by address.
+    UnknownCredentials,
+    /// Writes, by organization.
+    Writes,
+    /// Questions to the language model, by organization.
+    Questions,
+}
+
 /// A rate limiter.
 pub trait Limiter {
-    /// True if another attempt from this address is within the operator's limit. The platform defines the precision
-    /// of the count; if it cannot count, it admits the attempt.
-    fn admits(&self, address: String) -> LocalFuture<'_, bool>;
+    /// Counts one more of these, and returns true if that is within the operator's limit. The platform defines the
+    /// precision of the count; if it cannot count, it admits all.
+    fn admits(&self, limit: Limit, of: String) -> LocalFuture<'_, bool>;
 }
 
 /// The verification of signatures.

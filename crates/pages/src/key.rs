@@ -6,12 +6,12 @@ use bitting_http::{call::Call, message::Response, problem::Problem};
 use bitting_keys::{
     app::{
         error::Error,
-        expected::Expected,
         keys::{History, Keys},
         sessions::{SIGN_IN, SignedIn},
     },
     domain::{
         audit::AuditRecord,
+        expected::Expected,
         key::{Key, KeyChange, Name, Rotation},
         key_list::{KeyOwner, KeyRef},
         key_text::Preview,

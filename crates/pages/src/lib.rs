@@ -96,6 +96,19 @@ pub fn check(catalogue: &Catalogue) -> Result<(), String> {
     Ok(())
 }
 
+/// Counts a form as a write of its organization. One that ends something is never refused for others.
+///
+/// # Errors
+/// [`Error::TooMany`] beyond the operator's limit.
+async fn count(call: &Call<'_>, session: &SignedIn) -> Result<(), Error> {
+    let ends = ["revoke", "disable", "end", "remove", "delete", "sign-out"];
+    let is_counted = call.row.method == "POST" && !ends.iter().any(|end| call.row.path.ends_with(end));
+    if !is_counted {
+        return Ok(());
+    }
+    call.app.count_write(session.principal.snapshot.organization_id).await
+}
+
 async fn page(
     app: &App,
     request: &Request,
@@ -136,7 +149,10 @@ async fn page(
                             session::note_refusal(&call, &session, &error.into());
                             Ok(refused::for_admins(&call, &session))
                         }
-                        _ => handler(&call, &session).await,
+                        _ => match count(&call, &session).await {
+                            Ok(()) => handler(&call, &session).await,
+                            Err(error) => Err(error.into()),
+                        },
                     },
                     Err(refusal @ Refusal::MissingScopes(_)) => Err(refusal.into()),
                     Err(refusal) => return sign_in::ask(&call, Some(&refusal)),

@@ -2,8 +2,9 @@
 
 use bitting_http::{call::Call, message::Response, problem::Problem};
 use bitting_keys::{
-    app::{expected::Expected, organizations::Organizations, sessions::SignedIn},
+    app::{organizations::Organizations, sessions::SignedIn},
     domain::{
+        expected::Expected,
         key::Name,
         organization::{MAX_KEYS_PER_USER, Organization, OrganizationChange, Subscription},
         time::MAX_DAYS,

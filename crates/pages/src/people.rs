@@ -9,13 +9,13 @@ use bitting_http::{
 use bitting_keys::{
     app::{
         error::Error,
-        expected::Expected,
         invitations::Invitations,
         keys::Keys,
         people::People,
         sessions::{Sessions, SignedIn},
     },
     domain::{
+        expected::Expected,
         id::{InvitationId, UserId},
         key::{Key, Role},
         key_list::{KeyCursor, KeyFilter},

@@ -7,8 +7,9 @@ use bitting_http::{
     problem::Problem,
 };
 use bitting_keys::{
-    app::{error::Error, expected::Expected, keys::Keys, projects::Projects, sessions::SignedIn},
+    app::{error::Error, keys::Keys, projects::Projects, sessions::SignedIn},
     domain::{
+        expected::Expected,
         id::ProjectId,
         key::Name,
         key_list::KeyFilter,

@@ -7,8 +7,9 @@ use bitting_http::{
     problem::Problem,
 };
 use bitting_keys::{
-    app::{error::Error, expected::Expected, people::People, sessions::SignedIn, teams::Teams},
+    app::{error::Error, people::People, sessions::SignedIn, teams::Teams},
     domain::{
+        expected::Expected,
         id::{TeamId, UserId},
         key::Name,
         person::{Member, Team, TeamMember},

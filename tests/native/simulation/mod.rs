@@ -176,7 +176,7 @@ async fn verify(world: Rc<World>, isolate: usize, key: usize) {
     let strong = world.chance(10);
     let freshness = if strong { Freshness::Strong } else { Freshness::Bounded };
     let began = world.now();
-    match app.find(&world.stage.keys[key].text, freshness).await {
+    match app.find(&world.stage.keys[key].text, freshness, None).await {
         Ok(Some(found)) => {
             tally.count(found.source.as_str());
             if decide(&found.snapshot, DEMANDS[demand], app.clock.now()).is_ok() {

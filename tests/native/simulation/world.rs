@@ -22,7 +22,7 @@ use futures::{
     task::LocalSpawnExt,
 };
 
-use crate::support::{Count, NoUpstream, START, Seal, SeededEntropy, sqlite::Sqlite};
+use crate::support::{Limits, NoUpstream, START, Seal, SeededEntropy, sqlite::Sqlite};
 
 pub(super) const ISOLATES: usize = 3;
 /// Whether each key is good, and whether it is good for a scope that keys lose and get back. This
@@ -207,7 +207,7 @@ impl World {
             entropy: edge.clone(),
             background: edge,
             upstream: Rc::new(NoUpstream),
-            limiter: Rc::new(Count(Cell::new(usize::MAX))),
+            limiter: Rc::new(Limits::default()),
             verifier: Rc::new(Seal),
             config: Rc::clone(&self.stage.config),
             isolate: Rc::clone(&self.isolates[isolate].borrow()),

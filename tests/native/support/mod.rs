@@ -27,7 +27,8 @@ use bitting_keys::{
     app::{App, config::Config, extensions::Extensions, sweep::Swept},
     domain::{jwt::PublicKey, key_text::KeyText, time::UnixMillis, token::InvitationToken},
     ports::{
-        Background, Cache, Clock, Entropy, Incoming, Limiter, LocalFuture, Outgoing, Upstream, UpstreamError, Verifier,
+        Background, Cache, Clock, Entropy, Incoming, Limit, Limiter, LocalFuture, Outgoing, Upstream, UpstreamError,
+        Verifier,
     },
 };
 use futures::{TryStreamExt, executor::block_on};
@@ -139,14 +140,26 @@ impl Upstream for NoUpstream {
     }
 }
 
-/// Counts attempts, and admits so many.
-pub(crate) struct Count(pub(crate) Cell<usize>);
+/// Admits so many of one kind, and all of every other. Keeps what was counted.
+#[derive(Default)]
+pub(crate) struct Limits {
+    pub(crate) limited: Option<(Limit, usize)>,
+    pub(crate) counted: RefCell<Vec<(Limit, String)>>,
+}
 
-impl Limiter for Count {
-    fn admits(&self, _: String) -> LocalFuture<'_, bool> {
-        let left = self.0.get();
-        self.0.set(left.saturating_sub(1));
-        Box::pin(async move { left > 0 })
+impl Limits {
+    pub(crate) fn new(limit: Limit, most: usize) -> Rc<Self> {
+        Rc::new(Self { limited: Some((limit, most)), counted: RefCell::default() })
+    }
+}
+
+impl Limiter for Limits {
+    fn admits(&self, limit: Limit, of: String) -> LocalFuture<'_, bool> {
+        let one = (limit, of);
+        let before = self.counted.borrow().iter().filter(|counted| **counted == one).count();
+        self.counted.borrow_mut().push(one);
+        let admitted = self.limited.is_none_or(|(limited, most)| limited != limit || before < most);
+        Box::pin(async move { admitted })
     }
 }
 
@@ -315,7 +328,7 @@ impl World {
             entropy: entropy.clone(),
             background: later.clone(),
             upstream: Rc::new(NoUpstream),
-            limiter: Rc::new(Count(Cell::new(usize::MAX))),
+            limiter: Rc::new(Limits::default()),
             verifier: Rc::new(Seal),
             config: Rc::new(config(variables)),
             isolate: Rc::default(),

@@ -59,7 +59,7 @@ pub(crate) fn assert_envelope(answer: &Answer) {
     for (header, owed) in [
         ("www-authenticate", status == 401 || ["insufficient_scope", "scope_forbidden"].contains(&answer.code())),
         ("allow", status == 405),
-        ("retry-after", status == 503 || answer.code() == "run_in_progress"),
+        ("retry-after", [429, 503].contains(&status) || answer.code() == "run_in_progress"),
         ("x-should-retry", status == 409 && answer.code() != "run_in_progress"),
     ] {
         assert_eq!(answer.header(header).is_some(), owed, "{status} and {header}");

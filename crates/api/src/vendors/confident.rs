@@ -15,13 +15,13 @@ use bitting_keys::{
     app::{
         Principal,
         error::{Error, Mistake},
-        expected::Expected,
         keys::{Keys, NewKey},
         organizations::Organizations,
         projects::Projects,
     },
     domain::{
         catalogue::Surface,
+        expected::Expected,
         id::{KeyId, OrganizationId, ProjectId},
         key::{Created, Key, KeyChange, KeyStatus, Name},
         key_list::{KeyFilter, KeyRef},

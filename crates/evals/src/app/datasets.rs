@@ -3,8 +3,8 @@
 use std::mem;
 
 use bitting_keys::{
-    app::{App, Principal, error::Error, expected::Expected},
-    domain::{decision::decide, key::Name, page::Page, time::DAY_MS},
+    app::{App, Principal, error::Error},
+    domain::{decision::decide, expected::Expected, key::Name, page::Page, time::DAY_MS},
     storage::{
         self,
         audit::{self, Event},

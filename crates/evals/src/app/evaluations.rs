@@ -1,8 +1,8 @@
 //! Evaluations and their variants: made, read, changed, ended.
 
 use bitting_keys::{
-    app::{App, Principal, error::Error, expected::Expected, idempotency::Attempt},
-    domain::{idempotency::FirstRequest, key::Name, page::Page},
+    app::{App, Principal, error::Error, idempotency::Attempt},
+    domain::{expected::Expected, idempotency::FirstRequest, key::Name, page::Page},
     storage::{
         audit::{self, Event},
         batch::Batch,

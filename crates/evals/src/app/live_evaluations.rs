@@ -1,8 +1,9 @@
 //! Live evaluations: deployed with a key of their own, changed, switched off and on.
 
 use bitting_keys::{
-    app::{App, Principal, error::Error, expected::Expected, idempotency::Attempt, keys::Keys},
+    app::{App, Principal, error::Error, idempotency::Attempt, keys::Keys},
     domain::{
+        expected::Expected,
         grant::{Grant, Granted},
         id::{BoundTo, KeyId},
         key::{Created, Key, Life, Name, Role},

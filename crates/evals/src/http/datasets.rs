@@ -13,8 +13,9 @@ use bitting_http::{
     typed::{IfMatch, InBody, InPath, InQuery, Input, Json, MayRepeat, Output, Version, Versioned, Whole},
 };
 use bitting_keys::{
-    app::{Principal, error::Error, expected::Expected},
+    app::{Principal, error::Error},
     domain::{
+        expected::Expected,
         id::{ProjectId, UserId},
         key::Name,
         time::UnixMillis,

@@ -9,8 +9,9 @@ use bitting_http::{
     typed::{Confidential, IfMatch, InBody, InPath, InQuery, Json, MayRepeat, NamesInBody, Version, Versioned, Whole},
 };
 use bitting_keys::{
-    app::{Principal, error::Error, expected::Expected},
+    app::{Principal, error::Error},
     domain::{
+        expected::Expected,
         id::{ProjectId, UserId},
         key::{Created, Name},
         time::UnixMillis,

@@ -1,8 +1,7 @@
 //! The table `live_evaluations`.
 
 use bitting_keys::{
-    app::expected::Expected,
-    domain::{id::KeyId, json::flag, key::Name, page::Page, time::UnixMillis},
+    domain::{expected::Expected, id::KeyId, json::flag, key::Name, page::Page, time::UnixMillis},
     ports::Statement,
     statement,
     storage::{batch::Query, idempotency::SUBJECT, json_text},

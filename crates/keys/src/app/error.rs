@@ -1,7 +1,7 @@
 //! The error of a use case.
 
 use crate::{
-    domain::{decision::Refusal, grant::Excess},
+    domain::{decision::Refusal, expected::VersionChanged, grant::Excess},
     ports::DatabaseError,
 };
 
@@ -113,6 +113,12 @@ impl Error {
     /// True if the caller may no longer do this. Such a caller does not see earlier results either.
     pub fn access_lost(&self) -> bool {
         matches!(self, Self::NotFound | Self::Forbidden { .. })
+    }
+}
+
+impl From<VersionChanged> for Error {
+    fn from(_: VersionChanged) -> Self {
+        Self::VersionChanged
     }
 }
 

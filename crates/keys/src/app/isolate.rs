@@ -26,6 +26,10 @@ const MAX_SNAPSHOT_BYTES: usize = 8 * 1024 * 1024;
 const ENTRY_BYTES: usize = 256;
 /// The maximum number of unknown digests in memory.
 const MAX_UNKNOWN: usize = 10_000;
+/// The maximum number of addresses that are blocked.
+const MAX_BLOCKED: usize = 5_000;
+/// The time for which an address with too many unknown credentials is blocked, in milliseconds.
+const BLOCKED_MS: i64 = 60 * 1000;
 /// The least time between two KV writes for one key, in milliseconds. However busy the feed is, a snapshot that
 /// falls out of it is not written again sooner.
 const CACHE_WRITE_INTERVAL_MS: i64 = 10 * 60 * 1000;
@@ -87,6 +91,7 @@ pub struct Isolate {
     feed: RefCell<Feed>,
     snapshots: RefCell<Snapshots>,
     unknown: RefCell<LruCache<Digest, UnixMillis>>,
+    blocked: RefCell<LruCache<String, UnixMillis>>,
     uses: RefCell<HashMap<(KeyId, bool), (UnixMillis, i64)>>,
     uses_written_at: Cell<Option<UnixMillis>>,
     refusals: RefCell<Refusals>,
@@ -102,6 +107,7 @@ impl Default for Isolate {
             // The tables grow as they fill: an isolate that sees few keys stays small.
             snapshots: RefCell::new(Snapshots { table: LruCache::unbounded(), bytes: 0 }),
             unknown: RefCell::new(LruCache::unbounded()),
+            blocked: RefCell::new(LruCache::unbounded()),
             uses: RefCell::default(),
             uses_written_at: Cell::new(None),
             refusals: RefCell::default(),
@@ -163,6 +169,21 @@ impl Isolate {
         unknown.put(digest, asked_at);
         while unknown.len() > MAX_UNKNOWN {
             unknown.pop_lru();
+        }
+    }
+
+    /// True if this address is blocked, because it has sent too many unknown credentials.
+    pub fn is_blocked(&self, network: &str, now: UnixMillis) -> bool {
+        let since = self.blocked.borrow_mut().get(network).copied();
+        since.is_some_and(|since| !has_elapsed(since, BLOCKED_MS, now))
+    }
+
+    /// Blocks an address for a minute.
+    pub fn block(&self, network: String, now: UnixMillis) {
+        let mut blocked = self.blocked.borrow_mut();
+        blocked.put(network, now);
+        while blocked.len() > MAX_BLOCKED {
+            blocked.pop_lru();
         }
     }
 

@@ -8,11 +8,11 @@ use crate::{
     app::{
         App, Principal,
         error::{Error, Mistake},
-        expected::Expected,
         idempotency::Attempt,
     },
     domain::{
         audit::{AuditEvent, AuditFilter, AuditRecord},
+        expected::Expected,
         grant::{Grant, Granted, expires_later, role_to_hold},
         id::{KeyId, OrganizationId, ProjectId, UserId},
         json::{MAX_DEPTH, depth},

@@ -5,12 +5,12 @@ pub mod bootstrap;
 pub mod cloudflare_access;
 pub mod config;
 pub mod error;
-pub mod expected;
 pub mod extensions;
 pub mod idempotency;
 pub mod invitations;
 pub mod isolate;
 pub mod keys;
+pub mod limits;
 pub mod organizations;
 pub mod people;
 pub mod projects;
@@ -56,7 +56,7 @@ pub struct App {
     pub background: Rc<dyn Background>,
     /// The operator's servers.
     pub upstream: Rc<dyn Upstream>,
-    /// The limiter of sign-in attempts.
+    /// The rate limiter.
     pub limiter: Rc<dyn Limiter>,
     /// The verifier of signatures.
     pub verifier: Rc<dyn Verifier>,

@@ -3,9 +3,10 @@
 use serde_json::{Map, json};
 
 use crate::{
-    app::{App, Principal, error::Error, expected::Expected, keys::Keys},
+    app::{App, Principal, error::Error, keys::Keys},
     domain::{
         audit::{Actor, AuditEvent},
+        expected::Expected,
         grant::{Grant, Granted},
         id::{KeyId, OrganizationId, UserId},
         key::{Created, Key, Life, Name, Role},

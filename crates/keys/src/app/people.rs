@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use crate::{
-    app::{App, Principal, error::Error, expected::Expected},
+    app::{App, Principal, error::Error},
     domain::{
         audit::AuditEvent,
+        expected::Expected,
         grant::Grant,
         id::{OrganizationId, UserId},
         key::Role,

@@ -6,12 +6,12 @@ use crate::{
     app::{
         App, Principal,
         error::Error,
-        expected::Expected,
         keys::{Keys, NewKey},
         organizations::Organizations,
     },
     domain::{
         audit::AuditEvent,
+        expected::Expected,
         id::{OrganizationId, ProjectId},
         key::{Created, Name},
         key_text::KeyKind,

@@ -1,6 +1,6 @@
 //! Sessions on the settings pages: started with a key or a link, read with each request, and ended.
 
-use std::{net::IpAddr, rc::Rc};
+use std::rc::Rc;
 
 use serde_json::json;
 
@@ -85,8 +85,7 @@ impl Sessions<'_> {
     /// # Errors
     /// [`Error::TooMany`] beyond the limit.
     pub async fn count_attempt(&self, client: &Client) -> Result<(), Error> {
-        let address = client.ip.as_deref().map(network).unwrap_or_default();
-        if self.app.limiter.admits(address).await { Ok(()) } else { Err(Error::TooMany) }
+        self.app.count_sign_in(client.ip.as_deref()).await
     }
 
     /// Starts a session with a key. It can do everything the key can, and ends with the presented secret.
@@ -94,7 +93,11 @@ impl Sessions<'_> {
     /// # Errors
     /// [`Error::Refused`] if the key is not valid or cannot manage keys.
     pub async fn begin_with_key(&self, text: &KeyText, client: &Client) -> Result<StartedSession, Error> {
-        let found = self.app.find(text, Freshness::Strong).await?.ok_or(Error::Refused(Refusal::Unknown))?;
+        let found = self
+            .app
+            .find(text, Freshness::Strong, client.ip.as_deref())
+            .await?
+            .ok_or(Error::Refused(Refusal::Unknown))?;
         let now = self.app.now();
         decide(&found.snapshot, &[SIGN_IN], now).map_err(Error::Refused)?;
         self.app.note_use(&found.snapshot);
@@ -194,13 +197,14 @@ impl Sessions<'_> {
     /// the database, in one round trip, so that an ended session stops working at once.
     ///
     /// # Errors
-    /// The database's.
+    /// [`Error::TooMany`] for an address with too many unknown credentials, or the database's.
     pub async fn get(
         &self,
         token: &SessionToken,
         request_id: &str,
         ip: Option<&str>,
     ) -> Result<Option<SignedIn>, Error> {
+        self.app.check_address(ip)?;
         let (since, now) = (self.app.isolate.feed(Feed::head), self.app.now());
         let mut batch = Batch::new();
         let changes = batch.add(changes::since(since));
@@ -208,7 +212,10 @@ impl Sessions<'_> {
         let mut results = batch.run(&*self.app.database).await?;
         let news = News { since, sent_at: now, changes: results.take(changes)? };
         self.app.isolate.hear(&news);
-        let Some((session, snapshot)) = results.take(session)? else { return Ok(None) };
+        let Some((session, snapshot)) = results.take(session)? else {
+            self.app.note_unknown_credential(ip);
+            return Ok(None);
+        };
         let SessionRow { last_seen_at, organization, email, key_name } = session;
         let name = email.or_else(|| key_name.map(|name| name.as_str().to_owned()));
         let snapshot = snapshot.at(news.head());
@@ -322,29 +329,4 @@ impl PendingSession<'_> {
 fn reach(principal: &Principal) -> SessionReach {
     let caller = &principal.snapshot;
     SessionReach { organization_id: caller.organization_id, user_id: caller.user_id, key_id: caller.key_id }
-}
-
-/// The addresses of one subscriber of an Internet provider: an IPv4 address, or a network of 2^64 IPv6 addresses.
-fn network(ip: &str) -> String {
-    let Ok(IpAddr::V6(address)) = ip.parse() else { return ip.to_owned() };
-    let [a, b, c, d, ..] = address.segments();
-    format!("{a:x}:{b:x}:{c:x}:{d:x}::")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::network;
-
-    #[test]
-    fn network_is_the_same_for_all_addresses_of_one_subscriber() {
-        for (ip, expected) in [
-            ("192.0.2.7", "192.0.2.7"),
-            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
-            ("2001:db8:1:2::", "2001:db8:1:2::"),
-            ("2001:db8::1", "2001:db8:0:0::"),
-            ("", ""),
-        ] {
-            assert_eq!(network(ip), expected, "{ip}");
-        }
-    }
 }

@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use crate::{
-    app::{App, Principal, error::Error, expected::Expected, people::visible_user},
+    app::{App, Principal, error::Error, people::visible_user},
     domain::{
         audit::AuditEvent,
+        expected::Expected,
         id::{OrganizationId, TeamId, UserId},
         key::Name,
         page::Page,

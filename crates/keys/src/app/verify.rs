@@ -69,11 +69,13 @@ pub struct Found {
 }
 
 impl App {
-    /// Looks up a key; `None` if it does not exist.
+    /// Looks up a key; `None` if it does not exist. `ip` is the address that sent it, if it is a stranger's until it is
+    /// found.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if the database is needed and does not answer in time.
-    pub async fn find(&self, key: &KeyText, freshness: Freshness) -> Result<Option<Found>, Error> {
+    /// [`Error::Unavailable`] if the database is needed and does not answer in time; [`Error::TooMany`] for a key that
+    /// this isolate does not know from an address that has sent too many wrong ones.
+    pub async fn find(&self, key: &KeyText, freshness: Freshness, ip: Option<&str>) -> Result<Option<Found>, Error> {
         let (digest, _) = self.config.hasher.current(key);
         let mut fill_cache = false;
         // If the feed is too old, the database must be read in any case, and that one read brings both the key and
@@ -85,6 +87,7 @@ impl App {
             if self.isolate.is_unknown(digest, self.now(), self.config.max_staleness_ms) {
                 return Ok(None);
             }
+            self.check_address(ip)?;
             if let Some(seal) = &self.config.cache_seal {
                 let cached = self.cached(seal, digest).await;
                 if let Some(found) = cached.and_then(|cached| self.believe(&Rc::new(cached), Source::Kv)) {
@@ -94,7 +97,14 @@ impl App {
                 fill_cache = true;
             }
         }
-        self.find_in_database(key, digest, fill_cache).await
+        if self.isolate.snapshot(digest).is_none() {
+            self.check_address(ip)?;
+        }
+        let found = self.find_in_database(key, digest, fill_cache).await?;
+        if found.is_none() {
+            self.note_unknown_credential(ip);
+        }
+        Ok(found)
     }
 
     /// Notes a use of a key. Uses are gathered in memory and written at most once a minute, after an answer. They

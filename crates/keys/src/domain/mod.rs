@@ -7,6 +7,7 @@ pub mod audit;
 pub mod cache_seal;
 pub mod catalogue;
 pub mod decision;
+pub mod expected;
 pub mod feed;
 pub mod grant;
 pub mod id;

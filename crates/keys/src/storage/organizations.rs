@@ -1,8 +1,8 @@
 //! Organizations, users and memberships.
 
 use crate::{
-    app::expected::Expected,
     domain::{
+        expected::Expected,
         id::{KeyId, OrganizationId, UserId},
         key::Role,
         organization::{Organization, OrganizationChange},

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::{
-    app::expected::Expected,
     domain::{
+        expected::Expected,
         id::{OrganizationId, UserId},
         key::Role,
         lock_out::LASTING_MS,

@@ -1,8 +1,8 @@
 //! The `projects` table.
 
 use crate::{
-    app::expected::Expected,
     domain::{
+        expected::Expected,
         id::{KeyId, OrganizationId, ProjectId},
         page::Page,
         project::{Project, ProjectChange},

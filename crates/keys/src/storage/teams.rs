@@ -1,8 +1,8 @@
 //! Teams and their members.
 
 use crate::{
-    app::expected::Expected,
     domain::{
+        expected::Expected,
         id::{KeyId, OrganizationId, TeamId, UserId},
         key::Name,
         page::Page,
