@@ -1,6 +1,7 @@
 // What only workerd can tell of the operator's own routes: real connections, both ways of streaming, time.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer, request as httpRequest } from "node:http";
@@ -13,6 +14,8 @@ const SECRET = "a-forward-secret-for-tests-only-0123456789";
 const file = JSON.parse(readFileSync(new URL("../../catalogue.json", import.meta.url), "utf8"));
 const CHUNK = Buffer.alloc(64 * 1024, "x");
 const CHUNKS = 80; // 5 MB
+
+const origin = (server) => `http://127.0.0.1:${server.address().port}`;
 
 let app;
 let owner;
@@ -27,12 +30,12 @@ before(async () => {
   }).listen(0, "127.0.0.1");
   const gone = createServer().listen(0, "127.0.0.1");
   await Promise.all([once(upstream, "listening"), once(gone, "listening")]);
-  const origin = (server) => `http://127.0.0.1:${server.address().port}`;
   const route = (path, rest) => ({ methods: ["GET", "POST", "DELETE"], path, scope: "orders:use", ...rest });
   const routes = [
     route("/orders/*rest", { upstream: origin(upstream), timeout_seconds: 1 }),
     // A busy machine takes more than a second for megabytes, and the answer comes after them.
     route("/orders/upload", { upstream: origin(upstream), timeout_seconds: 20 }),
+    route("/signed/*rest", { upstream: origin(upstream), signed_body_bytes: 1000 }),
     route("/gone", { upstream: origin(gone) }),
     route("/bound/*rest", { service: "ORDERS" }),
     route("/unbound", { service: "NOTHING" }),
@@ -68,7 +71,7 @@ function open(method, path, headers = {}) {
 }
 
 test("what was sent arrives, says who asks, and cannot be forged", async () => {
-  const forged = { "X-Bitting-Key-Id": "forged", "x-BITTING-scopes": "forged", X_Bitting_Key_Id: "forged", "X-Request-Id": "forged", Cookie: "a=forged", "CF-Connecting-IP": "forged", "X-Own": "own" };
+  const forged = { "X-Bitting-Key-Id": "forged", "x-BITTING-scopes": "forged", X_Bitting_Key_Id: "forged", "X-Request-Id": "forged", Cookie: "a=forged", "X-Forwarded-For": "forged", "X-Real-IP": "forged", "CF-Connecting-IP": "192.0.2.7", "X-Own": "own" };
   let body = "";
   answer = async (request, response) => {
     for await (const chunk of request) body += chunk;
@@ -84,31 +87,40 @@ test("what was sent arrives, says who asks, and cannot be forged", async () => {
   assert.deepEqual([method, url, headers["x-own"]], ["POST", "/orders/a%20b?x=%20&y=1", "own"]);
   const { id } = await (await call("/v1/keys/self")).json();
   assert.deepEqual([headers["x-bitting-key-id"], headers["x-bitting-scopes"], headers["x-bitting-key-kind"]], [id, "*", "pat"]);
+  assert.deepEqual([headers["x-forwarded-for"], headers["x-forwarded-proto"], headers["cf-connecting-ip"]], ["192.0.2.7", "http", undefined]);
   assert.equal(headers["x-request-id"], response.headers["x-request-id"]);
   assert.doesNotMatch(rawHeaders.join("\n"), new RegExp(`forged|${owner.key}`));
 });
 
 test("the documented verifier takes what was signed, and nothing else", async () => {
   // What a URL must encode, sent as no client that builds URLs would.
-  const { request, answered } = open("GET", "/orders/{7}'?x='1'");
-  request.end();
+  const { request, answered } = open("POST", "/signed/{7}'?x='1'");
+  request.end("signed");
   await answered;
   const [{ method, url, headers }] = asked;
-  assert.equal(url, "/orders/%7B7%7D'?x=%271%27");
-  const verifier = /```python\n(import hashlib.*?)```/s.exec(readFileSync(new URL("../../docs/src/gateway.md", import.meta.url), "utf8"))[1];
+  assert.equal(url, "/signed/%7B7%7D'?x=%271%27");
+  const verifier = /```python\n(import base64.*?)```/s.exec(readFileSync(new URL("../../docs/src/gateway.md", import.meta.url), "utf8"))[1];
   const script = `${verifier}
 import json, sys
-for secret, method, target, headers in json.load(sys.stdin):
-    print(is_from_bitting(secret, method, target, {name.title(): value for name, value in headers.items()}))`;
+for key, method, host, target, headers, body in json.load(sys.stdin):
+    print(is_from_bitting(key, method, host, target, {name.title(): value for name, value in headers.items()}, body.encode()))`;
+  const host = new URL(origin(upstream)).host;
+  assert.equal(headers.host, host);
+  const key = createHmac("sha256", SECRET).update(origin(upstream)).digest("hex");
+  const other = createHmac("sha256", SECRET).update("https://others.example").digest("hex");
+  const good = [key, method, host, url, headers, "signed"];
   const cases = [
-    [SECRET, method, url, headers],
-    [`${SECRET}!`, method, url, headers],
-    [SECRET, "DELETE", url, headers],
-    [SECRET, method, "/orders/8?x=1", headers],
-    [SECRET, method, url, { ...headers, "x-bitting-scopes": "orders:use" }],
-    [SECRET, method, url, { ...headers, "x-bitting-project-id": "1" }],
-    [SECRET, method, url, { ...headers, "x-bitting-timestamp": String(headers["x-bitting-timestamp"] - 400) }],
-    [SECRET, method, url, {}],
+    good,
+    ...[SECRET, other].map((wrong) => good.with(0, wrong)),
+    good.with(1, "DELETE"),
+    good.with(2, "others.example"),
+    good.with(3, "/signed/8?x=1"),
+    good.with(4, { ...headers, "x-bitting-scopes": "orders:use" }),
+    good.with(4, { ...headers, "x-bitting-project-id": "1" }),
+    good.with(4, { ...headers, "x-forwarded-for": "192.0.2.1" }),
+    good.with(4, { ...headers, "x-bitting-timestamp": String(headers["x-bitting-timestamp"] - 400) }),
+    good.with(4, {}),
+    good.with(5, "another"),
   ];
   const output = execFileSync("python3", ["-c", script], { input: JSON.stringify(cases), encoding: "utf8" });
   assert.deepEqual(output.trim().split("\n"), ["True", ...Array(cases.length - 1).fill("False")]);

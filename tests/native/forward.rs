@@ -190,7 +190,10 @@ fn headers_that_belong_to_this_origin_or_this_connection_stay_here() {
         ("content-type", true),
         ("idempotency-key", true),
         ("x-own", true),
-        ("x-forwarded-for", true),
+        ("x-user-agent", false),
+        ("user-agent", true),
+        ("traceparent", true),
+        ("x-auth-token", true),
         ("proxyless", true),
         ("confident_api_key", false),
         ("x-confident-api-key", false),
@@ -216,6 +219,70 @@ fn headers_that_belong_to_this_origin_or_this_connection_stay_here() {
 }
 
 #[test]
+fn no_header_of_the_caller_passes_for_one_of_a_proxy() {
+    let (world, owner, server) = world();
+    let names = [
+        "Forwarded",
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "X-Forwarded-Proto",
+        "X-Forwarded-User",
+        "X-Forwarded-Uri",
+        "X-Forwarded-Client-Cert",
+        "X-Real-IP",
+        "True-Client-IP",
+        "Client-IP",
+        "Client-Cert",
+        "Remote-User",
+        "Remote_User",
+        "X-Remote-User",
+        "X-Auth-Request-Email",
+        "X-Goog-Authenticated-User-Email",
+        "X-Goog-IAP-JWT-Assertion",
+        "X-Amzn-Oidc-Identity",
+        "X-MS-CLIENT-PRINCIPAL-NAME",
+        "X-SSL-Client-Verify",
+        "X-Client-Cert",
+        "X-Envoy-Original-Path",
+        "X-Original-Host",
+        "X-Rewrite-URL",
+        "X-Authenticated-Userid",
+        "X-User-Id",
+        "X-Consumer-Username",
+        "Tailscale-User-Login",
+        "Proxy",
+        "X.Bitting.User.Id",
+        "X!Bitting!User!Id",
+        "X.HTTP.Method.Override",
+        "X_Forwarded.For",
+        "Content.Length",
+        "Confident.Api.Key",
+        "Transfer~Encoding",
+    ];
+    for name in names {
+        for name in [name, &name.to_lowercase()] {
+            send(&world, "GET", "/orders/7", &owner, &[(name, "forged"), (name, "forged too")], None);
+            let asked = server.asked_once();
+            assert!(asked.headers.iter().all(|(_, value)| !value.contains("forged")), "{name}");
+        }
+    }
+    // What the platform says is said in their place.
+    send(
+        &world,
+        "GET",
+        "/orders/7",
+        &owner,
+        &[("cf-connecting-ip", "192.0.2.7"), ("x-forwarded-for", "10.0.0.1")],
+        None,
+    );
+    let asked = server.asked_once();
+    let names = ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"];
+    assert_eq!(names.map(|name| header(&asked, name)), ["192.0.2.7", "https", "keys.example.com"].map(Some));
+    send(&world, "GET", "/orders/7", &owner, &[("x-forwarded-for", "10.0.0.1")], None);
+    assert_eq!(header(&server.asked_once(), "x-forwarded-for"), None);
+}
+
+#[test]
 fn headers_of_the_answer_are_kept_but_for_those_of_its_connection_and_cookies() {
     let (world, owner, _) = with_answer(|| {
         let names = [
@@ -225,6 +292,15 @@ fn headers_of_the_answer_are_kept_but_for_those_of_its_connection_and_cookies() 
             "transfer-encoding",
             "x-request-id",
             "named",
+            "clear-site-data",
+            "strict-transport-security",
+            "service-worker-allowed",
+            "refresh",
+            "alt-svc",
+            "access-control-allow-origin",
+            "access-control-allow-credentials",
+            "report-to",
+            "nel",
             "location",
             "etag",
         ];
@@ -234,8 +310,12 @@ fn headers_of_the_answer_are_kept_but_for_those_of_its_connection_and_cookies() 
     });
     let answer = world.get("/orders/7", &owner);
     let names: Vec<&str> = answer.headers.iter().map(|(name, _)| name.as_ref()).collect();
-    assert_eq!((answer.status, names), (302, vec!["location", "etag", "cache-control", "X-Request-Id"]));
+    assert_eq!(
+        (answer.status, names),
+        (302, vec!["location", "etag", "cache-control", "Strict-Transport-Security", "X-Request-Id"])
+    );
     assert_eq!(answer.header("cache-control"), Some("max-age=60"));
+    assert_ne!(answer.header("strict-transport-security"), Some("Named"));
     assert_ne!(answer.header("x-request-id"), Some("Named"));
 }
 
@@ -283,24 +363,7 @@ fn use_of_a_key_is_noted_and_a_secret_that_is_being_replaced_is_warned_of() {
 #[test]
 fn path_or_method_without_a_route_is_refused_as_everywhere() {
     let (world, owner, server) = world();
-    for path in [
-        "/orders",
-        "/orders/",
-        "/orders/7/8",
-        "/orders/%2e%2e",
-        "/orders/7%2f8",
-        "/orders/7%5c8",
-        "/orders/7%00",
-        "/orders/%ff",
-        "/v1/a//b",
-        "/v1/a/%2e/b",
-        "/v1/a/..;/b",
-        "/orders/7;a=b",
-        "/orders/7\\8",
-        "/v1/a/..\\..\\b",
-        "/orders/7%3Bb",
-        "/V1/a",
-    ] {
+    for path in ["/orders", "/orders/", "/orders/7/8", "/orders/7%2f8", "/orders/%ff", "/V1/a", "/else/%2e%2e/%252e"] {
         assert_problem(&world.get(path, &owner), 404, "not_found");
     }
     let answer = world.call("DELETE", "/orders/7", "", &Value::Null);
@@ -309,6 +372,45 @@ fn path_or_method_without_a_route_is_refused_as_everywhere() {
     assert!(server.asked.borrow().is_empty());
     assert_eq!(world.call("HEAD", "/%6frders/7", &owner, &Value::Null).status, 201);
     assert_eq!(server.asked_once().method, "HEAD");
+}
+
+#[test]
+fn path_that_servers_read_differently_is_refused_and_says_why() {
+    let (world, owner, server) = world();
+    for path in [
+        "/orders/%2e%2e",
+        "/orders/..",
+        "/orders/7%5c8",
+        "/orders/7%00",
+        "/v1/a%2fb",
+        "/v1/a//b",
+        "/v1/a/%2e/b",
+        "/v1/a/..;/b",
+        "/orders/7;a=b",
+        "/orders/7\\8",
+        "/v1/a/..\\..\\b",
+        "/orders/7%3Bb",
+        "/orders/%252e%252e",
+        "/orders/7%252F8",
+        "/orders/%25%32%65",
+        "/orders/%25252e",
+        "/v1/%EF%BC%8E%EF%BC%8E/a",
+        "/v1/a／b",
+        "/orders/%E2%80%A5",
+        "/orders/7%EF%BC%BC8",
+    ] {
+        let answer = world.get(path, &owner);
+        assert_problem(&answer, 400, "ambiguous_path");
+        assert!(answer.json["detail"].as_str().unwrap().contains("encoded twice"), "{path}");
+    }
+    assert!(server.asked.borrow().is_empty());
+    // A sign alone is read alike by all, and so is text of any language.
+    for path in
+        ["/orders/100%25", "/orders/100%25%20off", "/orders/%E6%B3%A8%E6%96%87", "/orders/a.b..c", "/orders/..."]
+    {
+        assert_eq!(world.get(path, &owner).status, 201, "{path}");
+        assert_eq!(server.asked_once().path, path);
+    }
 }
 
 #[test]
@@ -370,40 +472,108 @@ fn answer_that_nobody_can_be_given_is_502() {
     }
 }
 
+/// The signature of a request, as a server works it out.
+fn signature(key: &str, host: &str, asked: &Outgoing) -> String {
+    let names = ["Key-Id", "Key-Kind", "Organization-Id", "User-Id", "Project-Id", "Scopes"];
+    let names = names.map(|name| format!("X-Bitting-{name}"));
+    let rest = ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Request-Id"];
+    let value = |name: &str| header(asked, name).unwrap_or_default().to_owned();
+    let first = [value("x-bitting-timestamp"), asked.method.clone(), host.to_owned(), asked.path.clone()];
+    let lines: Vec<String> = first
+        .into_iter()
+        .chain([value("content-digest")])
+        .chain(names.iter().map(|name| value(name)))
+        .chain(rest.iter().map(|name| value(name)))
+        .collect();
+    hex::encode(hmac_sha256(key, &lines.join("\n")).unwrap())
+}
+
+/// The key that is derived for a target.
+fn derived(target: &str) -> String {
+    hex::encode(hmac_sha256(SECRET, target).unwrap())
+}
+
 #[test]
 fn request_is_signed_with_the_secret_and_only_with_one() {
     let (mut world, owner, server) = world();
-    let own = world.get("/v1/keys/self", &owner).json;
-    send(&world, "PUT", "/orders/7?x=1", &owner, &[("x-bitting-signature", "forged")], None);
+    let ip = ("cf-connecting-ip", "192.0.2.7");
+    send(&world, "PUT", "/orders/7?x=1", &owner, &[("x-bitting-signature", "forged"), ip], None);
     let asked = server.asked_once();
-    let value = |name: &str| own[name].as_str().unwrap().to_owned();
-    let mut signed = [
-        (START.0 / 1000).to_string(),
-        "PUT".to_owned(),
-        "/orders/7?x=1".to_owned(),
-        value("id"),
-        "pat".to_owned(),
-        value("organization_id"),
-        value("user_id"),
-        String::new(),
-        "*".to_owned(),
-        header(&asked, "x-request-id").unwrap().to_owned(),
-    ];
-    let signature = |lines: &[String]| hex::encode(hmac_sha256(SECRET, &lines.join("\n")).unwrap());
-    assert_eq!(header(&asked, "x-bitting-signature"), Some(signature(&signed).as_str()));
-    assert_eq!(header(&asked, "x-bitting-timestamp"), Some(signed[0].as_str()));
+    let signed = |key: &str, host: &str, asked: &Outgoing| {
+        header(asked, "x-bitting-signature").unwrap() == signature(key, host, asked)
+    };
+    assert!(signed(&derived("service:ORDERS"), "orders", &asked));
+    assert_eq!(header(&asked, "x-bitting-timestamp"), Some((START.0 / 1000).to_string().as_str()));
     // What a URL must encode is encoded before it is signed, as the upstream then sees it.
     send(&world, "PUT", "/orders/a{b}'|%7Dä?x='|{ä%zz", &owner, &[], None);
     let asked = server.asked_once();
     assert_eq!(asked.path, "/orders/a%7Bb%7D'|%7D%C3%A4?x=%27|{%C3%A4%zz");
-    signed[2] = asked.path.clone();
-    signed[9] = header(&asked, "x-request-id").unwrap().to_owned();
-    assert_eq!(header(&asked, "x-bitting-signature"), Some(signature(&signed).as_str()));
+    assert!(signed(&derived("service:ORDERS"), "orders", &asked));
 
     world = world.reconfigured(&[("CATALOGUE", &catalogue(&routes()))]);
     send(&world, "PUT", "/orders/7", &owner, &[("x-bitting-signature", "forged"), ("x-bitting-timestamp", "1")], None);
     let asked = server.asked_once();
     assert_eq!((header(&asked, "x-bitting-signature"), header(&asked, "x-bitting-timestamp")), (None, None));
+}
+
+#[test]
+fn server_cannot_sign_for_another_and_a_route_can_have_a_secret_of_its_own() {
+    let (mut world, owner, server) = world();
+    send(&world, "GET", "/orders/7", &owner, &[], None);
+    let asked = server.asked_once();
+    let given = header(&asked, "x-bitting-signature").unwrap().to_owned();
+    assert_eq!(given, signature(&derived("https://orders.example"), "orders.example", &asked));
+    for other in [&*derived("service:ORDERS"), &*derived("https://others.example"), SECRET] {
+        assert_ne!(given, signature(other, "orders.example", &asked));
+    }
+    let mut own = routes();
+    own[0]["secret"] = json!("FORWARD_SECRET_ORDERS");
+    let secret = "a-secret-of-the-orders-alone-0123456789";
+    for vars in
+        [&[("FORWARD_SECRET_ORDERS", secret), ("FORWARD_SECRET", SECRET)][..], &[("FORWARD_SECRET_ORDERS", secret)]]
+    {
+        let catalogue = catalogue(&own);
+        let vars: Vec<_> = vars.iter().copied().chain([("CATALOGUE", &*catalogue)]).collect();
+        world = world.reconfigured(&vars);
+        send(&world, "GET", "/orders/7", &owner, &[], None);
+        let asked = server.asked_once();
+        assert_eq!(header(&asked, "x-bitting-signature").unwrap(), signature(secret, "orders.example", &asked));
+    }
+}
+
+#[test]
+fn digest_of_a_body_is_signed_where_the_route_has_it_read() {
+    let (mut world, owner, server) = world();
+    let mut routes = routes();
+    routes[0]["signed_body_bytes"] = json!(8);
+    routes[1]["signed_body_bytes"] = json!(8);
+    world = world.reconfigured(&[("CATALOGUE", &catalogue(&routes)), ("FORWARD_SECRET", SECRET)]);
+    let body = Text::new("the body");
+    let forged = [("content-digest", "sha-256=:forged:"), ("content.digest", "forged")];
+    send(&world, "PUT", "/orders/7", &owner, &forged, Some(body.clone()));
+    let asked = server.asked_once();
+    let digest = "sha-256=:+oJC6Z9IlmylFAkrQjO0RoUfQrV61QMb8TPh3XZ4fz4=:";
+    let key = derived("service:ORDERS");
+    assert_eq!(body.reads.get(), 1);
+    assert_eq!(header(&asked, "content-digest"), Some(digest));
+    assert_eq!(header(&asked, "x-bitting-signature").unwrap(), signature(&key, "orders", &asked));
+    let passed: Rc<dyn Any> = asked.body.unwrap();
+    assert_eq!(*passed.downcast::<Vec<u8>>().unwrap(), b"the body");
+    // A larger one is refused, and none at all has a digest, too.
+    assert_problem(&send(&world, "PUT", "/orders/7", &owner, &[], Some(Text::new("the body!"))), 413, "body_too_large");
+    assert!(server.asked.borrow().is_empty());
+    for method in ["PUT", "GET"] {
+        send(&world, method, "/orders/7", &owner, &[], None);
+        let asked = server.asked_once();
+        let empty = "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:";
+        assert_eq!((header(&asked, "content-digest"), asked.body.is_none()), (Some(empty), true), "{method}");
+    }
+    // Elsewhere the caller's own digest goes on, and is signed as it is.
+    send(&world, "GET", "/v1/a/b", &owner, &[("content-digest", "sha-256=:x:")], None);
+    let asked = server.asked_once();
+    assert_eq!(header(&asked, "content-digest"), Some("sha-256=:x:"));
+    let key = derived("https://orders.example");
+    assert_eq!(header(&asked, "x-bitting-signature").unwrap(), signature(&key, "orders.example", &asked));
 }
 
 #[test]
@@ -414,6 +584,9 @@ fn configuration_refuses_wrong_catalogue_and_short_secret() {
     };
     assert_eq!(read("FORWARD_SECRET", &"x".repeat(31)), "FORWARD_SECRET must have at least 32 characters");
     assert_eq!(read("FORWARD_SECRET", &"x".repeat(32)), "");
+    let named = json!([{ "methods": ["GET"], "path": "/x", "scope": "orders:read", "service": "A", "secret": "FORWARD_SECRET_A" }]);
+    let missing = "CATALOGUE: routes[0].secret: the secret FORWARD_SECRET_A is not set";
+    assert_eq!(read("CATALOGUE", &catalogue(&named)), missing);
     let wrong = catalogue(&json!([{ "methods": ["GET"], "path": "x", "scope": "orders:read", "service": "ORDERS" }]));
     assert!(read("CATALOGUE", &wrong).starts_with("CATALOGUE: routes[0].path: must be like"));
 }

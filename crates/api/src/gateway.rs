@@ -1,38 +1,109 @@
 //! The operator's routes. A request with a valid key is forwarded to the server behind the route, and the response
-//! comes back. Neither body is read here.
+//! comes back. The body is read only where its digest is to be signed; that of the response never is.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, rc::Rc};
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use bitting_http::{
     auth::{KEY_HEADERS, Permission, admit, identify, with_rotation_warning},
+    body::{self, Reading},
     message::{Body, Content, Request, Response},
     problem::Problem,
 };
 use bitting_keys::{
     app::{App, Principal, verify::Freshness},
-    domain::{catalogue::Route, key_text, scope::Scopes},
-    ports::{Incoming, Outgoing, UpstreamError},
+    domain::{
+        catalogue::{Route, Target},
+        key_text, origin,
+        scope::Scopes,
+    },
+    ports::{ByteSource, Incoming, Outgoing, UpstreamError},
 };
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use sha2::{Digest, Sha256};
 
 /// The headers of a single connection.
 const HOP_BY_HOP: [&str; 6] = ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
 /// The other request headers that are not forwarded: the key, the cookies of this origin, headers that are written
-/// anew, and headers that make some servers see another request than the one that was allowed.
-const WITHHELD: [&str; 10] = [
-    "authorization",
-    "content-length",
-    "cookie",
-    "host",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-    "x-original-url",
+/// anew, and one that some servers take for the address of their proxy.
+const WITHHELD: [&str; 5] = ["authorization", "content-length", "cookie", "host", "proxy"];
+/// The beginnings of request headers that are not forwarded, since only a proxy may say such things: where a request
+/// came from, who sent it, and which method, host or path it was for.
+const WITHHELD_PREFIXES: [&str; 54] = [
+    // This service and its platform.
+    "cf-",
+    "x-bitting-",
     "x-request-id",
-    "x-rewrite-url",
+    // Where from, and for what.
+    "client-ip",
+    "fastly-client",
+    "forwarded",
+    "front-end-https",
+    "true-client",
+    "x-arr-",
+    "x-azure-",
+    "x-client-ip",
+    "x-cluster-client",
+    "x-envoy-",
+    "x-forwarded",
+    "x-forwarder",
+    "x-host",
+    "x-http-destination",
+    "x-http-host",
+    "x-http-method",
+    "x-method-override",
+    "x-original",
+    "x-originating",
+    "x-proxy",
+    "x-real-",
+    "x-rewrite-",
+    "x-scheme",
+    "x-url-scheme",
+    // Who.
+    "client-cert",
+    "iv-",
+    "oidc-",
+    "remote-",
+    "sm-",
+    "ssl-",
+    "tailscale-",
+    "x-amzn-mtls-",
+    "x-amzn-oidc-",
+    "x-appengine-",
+    "x-auth-email",
+    "x-auth-groups",
+    "x-auth-request-",
+    "x-auth-roles",
+    "x-auth-user",
+    "x-authenticated-",
+    "x-authentik-",
+    "x-client-cert",
+    "x-client-dn",
+    "x-client-verify",
+    "x-consumer-",
+    "x-goog-authenticated-user-",
+    "x-goog-iap-",
+    "x-ms-client-principal",
+    "x-remote-",
+    "x-ssl-",
+    "x-user",
 ];
-/// The prefixes of headers that only the platform or this service may set.
-const WITHHELD_PREFIXES: [&str; 2] = ["cf-", "x-bitting-"];
+/// The headers of an answer that are not passed back, since they speak for the whole origin, where Bitting's pages are:
+/// its cookies, its storage, its transport, its service workers, which pages read it, and where a page goes on.
+const KEPT_FROM_CALLERS: [&str; 10] = [
+    "accept-ch",
+    "alt-svc",
+    "clear-site-data",
+    "nel",
+    "origin-agent-cluster",
+    "refresh",
+    "service-worker-allowed",
+    "set-cookie",
+    "strict-transport-security",
+    "x-request-id",
+];
+/// The beginnings of such headers.
+const KEPT_FROM_CALLERS_PREFIXES: [&str; 3] = ["access-control-", "public-key-pins", "report"];
 
 /// The characters that a URL encodes (WHATWG URL, 1.3). The platform would encode them on the way to the upstream. They
 /// are encoded here, so that the signed path is the one that arrives.
@@ -50,16 +121,13 @@ pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> R
         path.push('?');
         path.extend(utf8_percent_encode(&request.query, IN_QUERY));
     }
+    let (body, digest) = body(request, route).await?;
     let outgoing = Outgoing {
         method: request.method.clone(),
         target: route.target.clone(),
-        headers: headers(app, request, &path, &principal),
+        headers: headers(app, request, route, &path, digest, &principal),
         path,
-        body: match &request.body {
-            // The body of GET and HEAD has no meaning (RFC 9110, 9.3.1), and the platform would not send it.
-            Body::Unread(stream) if !["GET", "HEAD"].contains(&request.method.as_str()) => Some(stream.clone()),
-            _ => None,
-        },
+        body,
         timeout_seconds: route.timeout_seconds,
     };
     match app.upstream.send(outgoing).await {
@@ -80,10 +148,14 @@ pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> R
 }
 
 fn find<'a>(app: &'a App, request: &Request) -> Result<&'a Route, Problem> {
-    let path = decoded(&request.path).ok_or(Problem::NoSuchPath)?;
+    // As the upstream reads it, so that the scope checked here is the scope of the path that the upstream sees.
+    let path = percent_decode_str(&request.path).decode_utf8().map_err(|_| Problem::NoSuchPath)?;
     let routes = app.config.catalogue.routes_at(&path);
     if routes.is_empty() {
         return Err(Problem::NoSuchPath);
+    }
+    if !is_unambiguous(&request.path, &path) {
+        return Err(Problem::AmbiguousPath);
     }
     let method = if request.method == "HEAD" { "GET" } else { &request.method };
     let methods: Vec<&str> = routes.iter().flat_map(|route| &route.methods).map(String::as_str).collect();
@@ -91,32 +163,84 @@ fn find<'a>(app: &'a App, request: &Request) -> Result<&'a Route, Problem> {
     route.copied().ok_or_else(|| Problem::MethodNotAllowed(methods.join(", ")))
 }
 
-/// Returns the path as the upstream reads it, so that the scope checked here is the scope of the path that the upstream
-/// sees; `None` if servers read it differently.
-fn decoded(path: &str) -> Option<Cow<'_, str>> {
-    let text = percent_decode_str(path).decode_utf8().ok()?;
+/// True if all servers read a path alike. `text` is the path without its encoding.
+fn is_unambiguous(path: &str, text: &str) -> bool {
     let slashes = |text: &str| text.matches('/').count();
-    let good = slashes(path) == slashes(&text)
+    // Servers that normalize Unicode (NFKC), or convert it to a code page, take these for `.`, `/` and `\`.
+    let is_alike = |character: char| "．․‥﹒／∕⁄℀℁℅℆＼﹨∖".contains(character);
+    let is_encoded = |(at, _): (usize, &str)| {
+        let digits = text.as_bytes().get(at + 1..at + 3).unwrap_or_default();
+        digits.len() == 2 && digits.iter().all(u8::is_ascii_hexdigit)
+    };
+    slashes(path) == slashes(text)
         && !text.contains("//")
         // The platform converts it to a slash on the way to the upstream.
         && !text.contains('\\')
         // Some servers read `/..;/a` as `/../a`, and `/a;b` as `/a`.
         && !text.contains(';')
         && !text.contains(char::is_control)
-        && text.split('/').all(|segment| segment != "." && segment != "..");
-    good.then_some(text)
+        && !text.contains(is_alike)
+        // Some servers decode twice.
+        && !text.match_indices('%').any(is_encoded)
+        && text.split('/').all(|segment| segment != "." && segment != "..")
 }
 
-/// Returns the headers for the upstream: those of the request, and the identity of the caller.
-fn headers(app: &App, request: &Request, path: &str, principal: &Principal) -> Vec<(String, String)> {
-    let own = request.headers.iter().filter(|(name, _)| {
-        // Some servers treat the two as the same.
-        let name = name.replace('_', "-");
-        !is_hop_by_hop(&name, &request.headers)
-            && !WITHHELD.iter().chain(&KEY_HEADERS).any(|withheld| *withheld == name)
-            && !WITHHELD_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-    });
-    let mut headers: Vec<(String, String)> = own.cloned().collect();
+/// A body for the upstream.
+type Upload = Option<Rc<dyn ByteSource>>;
+
+/// Returns the body for the upstream, and its digest (RFC 9530) if the route wants it signed.
+async fn body(request: &Request, route: &Route) -> Result<(Upload, Option<String>), Problem> {
+    // The body of GET and HEAD has no meaning (RFC 9110, 9.3.1), and the platform would not send it.
+    let has_body = !["GET", "HEAD"].contains(&request.method.as_str());
+    let Some(most) = route.signed_body_bytes else {
+        return Ok(match &request.body {
+            Body::Unread(stream) if has_body => (Some(stream.clone()), None),
+            _ => (None, None),
+        });
+    };
+    let bytes =
+        if has_body { body::bytes(&*body::read(request, Reading::UpTo(most)).await?)?.to_vec() } else { Vec::new() };
+    let digest = format!("sha-256=:{}:", BASE64_STANDARD.encode(Sha256::digest(&bytes)));
+    let upload: Upload = if bytes.is_empty() { None } else { Some(Rc::new(bytes)) };
+    Ok((upload, Some(digest)))
+}
+
+/// Returns a header's name as servers read it that take every other character for a `-` or a `_`, as CGI does.
+fn as_read(name: &str) -> String {
+    name.chars()
+        .map(|character| if character.is_ascii_alphanumeric() { character.to_ascii_lowercase() } else { '-' })
+        .collect()
+}
+
+/// True if a name begins with one of these.
+fn begins(name: &str, prefixes: &[&str]) -> bool {
+    prefixes.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Returns the headers for the upstream: those of the request, what the platform says of it, and the identity of the
+/// caller.
+fn headers(
+    app: &App,
+    request: &Request,
+    route: &Route,
+    path: &str,
+    digest: Option<String>,
+    principal: &Principal,
+) -> Vec<(String, String)> {
+    let mut headers: Vec<(String, String)> = Vec::new();
+    for (name, value) in &request.headers {
+        let read = as_read(name);
+        let withheld = is_hop_by_hop(&read, &request.headers)
+            || WITHHELD.iter().chain(&KEY_HEADERS).any(|withheld| as_read(withheld) == read)
+            || begins(&read, &WITHHELD_PREFIXES)
+            || (digest.is_some() && read == "content-digest");
+        if !withheld {
+            headers.push((name.clone(), value.clone()));
+        }
+    }
+    if let Some(digest) = digest {
+        headers.push(("Content-Digest".to_owned(), digest));
+    }
 
     let caller = &principal.snapshot;
     let scopes = match &caller.scopes {
@@ -130,35 +254,49 @@ fn headers(app: &App, request: &Request, path: &str, principal: &Principal) -> V
         ("X-Bitting-User-Id", caller.user_id.map(|id| id.to_string()).unwrap_or_default()),
         ("X-Bitting-Project-Id", caller.project_id.map(|id| id.to_string()).unwrap_or_default()),
         ("X-Bitting-Scopes", scopes),
+        ("X-Forwarded-For", request.header("cf-connecting-ip").unwrap_or_default().to_owned()),
+        ("X-Forwarded-Proto", request.origin.split(':').next().unwrap_or_default().to_owned()),
+        ("X-Forwarded-Host", origin::host(&request.origin).to_owned()),
         ("X-Request-Id", principal.request_id.clone()),
     ];
-    if let Some(secret) = &app.config.forward_secret {
+    if let Some(key) = app.config.signing_key(route) {
         let timestamp = (app.clock.now().0 / 1000).to_string();
-        let mut signed = vec![timestamp.as_str(), &request.method, path];
+        let host = match &route.target {
+            Target::Upstream(origin) => origin::host(origin).to_owned(),
+            // As URLs write it.
+            Target::Service(name) => name.to_ascii_lowercase(),
+        };
+        let digests = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-digest"));
+        // A repeated header arrives as one (RFC 9110, 5.3).
+        let digest = digests.map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(", ");
+        let mut signed = vec![timestamp.as_str(), &request.method, &host, path, &digest];
         signed.extend(identity.iter().map(|(_, value)| value.as_str()));
-        let signature = key_text::hmac_sha256(secret, &signed.join("\n")).map(hex::encode).unwrap_or_default();
+        let signature = key_text::hmac_sha256(&key, &signed.join("\n")).map(hex::encode).unwrap_or_default();
         headers.push(("X-Bitting-Signature".to_owned(), signature));
         headers.push(("X-Bitting-Timestamp".to_owned(), timestamp));
     }
-    // Without a user or a project the header is left out.
-    let optional = ["X-Bitting-User-Id", "X-Bitting-Project-Id"];
-    let sent = identity.into_iter().filter(|(name, value)| !(value.is_empty() && optional.contains(name)));
+    // What there is not is left out.
+    let sent = identity.into_iter().filter(|(_, value)| !value.is_empty());
     headers.extend(sent.map(|(name, value)| (name.to_owned(), value)));
     headers
 }
 
 /// True if a header belongs to a single connection and is not forwarded in either direction (RFC 9110, 7.6.1).
 fn is_hop_by_hop(name: &str, headers: &[(String, String)]) -> bool {
-    let connection = headers.iter().find(|(name, _)| name == "connection").map_or("", |(_, value)| value);
+    let mut connection =
+        headers.iter().filter(|(name, _)| name == "connection").flat_map(|(_, value)| value.split(','));
     HOP_BY_HOP.contains(&name)
         || name.starts_with("proxy-")
-        || connection.split(',').any(|named| named.trim().eq_ignore_ascii_case(name))
+        || connection.any(|named| named.trim().eq_ignore_ascii_case(name))
 }
 
 /// Converts the response of an upstream.
 fn response(answer: Incoming) -> Response {
-    // A cookie would be set for all of this origin, whose cookies are not forwarded to any upstream.
-    let kept = |name: &str| !is_hop_by_hop(name, &answer.headers) && !["set-cookie", "x-request-id"].contains(&name);
+    let kept = |name: &str| {
+        !is_hop_by_hop(name, &answer.headers)
+            && !KEPT_FROM_CALLERS.contains(&name)
+            && !begins(name, &KEPT_FROM_CALLERS_PREFIXES)
+    };
     let kept = answer.headers.iter().filter(|(name, _)| kept(name)).cloned();
     let mut headers: Vec<(Cow<'static, str>, String)> = kept.map(|(name, value)| (name.into(), value)).collect();
     if !headers.iter().any(|(name, _)| name == "cache-control") {

@@ -21,10 +21,14 @@ pub enum Problem {
     NotOperator,
     /// There is no such path.
     NoSuchPath,
+    /// Servers read the path differently, so the one behind it could see another path than the one that was allowed.
+    AmbiguousPath,
     /// The link does not open an invitation, or no longer.
     NoInvitation,
     /// The request comes from a page of another site.
     ForeignOrigin,
+    /// The request holds a secret and came over plain HTTP.
+    PlainHttp,
     /// The path does not allow this method. The value lists the allowed ones.
     MethodNotAllowed(String),
     /// The body has more bytes than this maximum.
@@ -156,7 +160,9 @@ impl Problem {
             Self::MissingKey => (401, "missing_api_key"),
             Self::NotOperator => (401, "invalid_operator_secret"),
             Self::NoSuchPath | Self::NoInvitation | Self::App(Error::NotFound) => (404, "not_found"),
+            Self::AmbiguousPath => (400, "ambiguous_path"),
             Self::ForeignOrigin => (403, "foreign_origin"),
+            Self::PlainHttp => (403, "plain_http"),
             Self::MethodNotAllowed(_) => (405, "method_not_allowed"),
             Self::BodyTooLarge(_) => (413, "body_too_large"),
             Self::MalformedJson(_) => (400, "malformed_json"),
@@ -197,12 +203,22 @@ impl Problem {
             Self::NoSuchPath => {
                 "There is no route at this path. GET /openapi.json lists the routes of the API.".to_owned()
             }
+            Self::AmbiguousPath => {
+                "Not all servers would read this path alike. Leave out what is encoded twice, encoded slashes, `..`, `\\`, \
+                 `;`, control characters, and characters that look like a dot or a slash."
+                    .to_owned()
+            }
             Self::NoInvitation => {
                 "This link opens no invitation: it was accepted or revoked, or has expired. Ask for a new one."
                     .to_owned()
             }
             Self::ForeignOrigin => {
                 "Web pages of other origins cannot use this path. Send the request from a program instead.".to_owned()
+            }
+            Self::PlainHttp => {
+                "This request came over http://, so others could read its key, or any other secret in it, on the way. \
+                 Revoke that key, create another, and send it over https:// only."
+                    .to_owned()
             }
             Self::MethodNotAllowed(allowed) => format!("This path does not allow the method. Use one of: {allowed}."),
             Self::BodyTooLarge(max_bytes) => format!("The body is too large. Send at most {max_bytes} bytes."),

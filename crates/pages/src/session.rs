@@ -8,7 +8,11 @@ use bitting_http::{
 };
 use bitting_keys::{
     app::sessions::{Client, Sessions, SignedIn, StartedSession},
-    domain::{time::UnixMillis, token::SessionToken},
+    domain::{
+        origin::{is_loopback, is_private},
+        time::UnixMillis,
+        token::SessionToken,
+    },
 };
 
 use crate::layout::see_other;
@@ -18,15 +22,12 @@ pub(crate) const START: &str = "/settings/keys";
 
 /// Returns true if the request comes from the same machine, without TLS.
 fn is_on_own_machine(request: &Request) -> bool {
-    const LOOPBACK: [&str; 3] = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
-    LOOPBACK
-        .iter()
-        .any(|host| request.origin.strip_prefix(host).is_some_and(|port| port.is_empty() || port.starts_with(':')))
+    request.origin.starts_with("http://") && is_loopback(&request.origin)
 }
 
 /// Returns true if a browser would keep the cookie.
 pub(crate) fn can_be_kept(request: &Request) -> bool {
-    request.origin.starts_with("https://") || is_on_own_machine(request)
+    is_private(&request.origin)
 }
 
 /// The cookie's name, and what else is said of it. Where it is served over TLS, no other host and no plain

@@ -3,7 +3,8 @@
 use bitting_keys::{
     app::{App, config::Variables, error::Error},
     domain::{
-        catalogue::{Target, is_origin},
+        catalogue::Target,
+        origin::{is_origin, is_private},
         time::DAY_MS,
     },
 };
@@ -41,7 +42,9 @@ impl Settings {
             (None, _) => None,
             (Some(_), None) => return Err("JUDGE_URL is set, so JUDGE_MODEL must be, too".to_owned()),
             (Some(url), Some(name)) => {
-                let (target, path) = parse_url(&url).ok_or("JUDGE_URL must be the URL of an API, without a query")?;
+                let (target, path) = parse_url(&url).ok_or(
+                    "JUDGE_URL must be the URL of an API, without a query, over https:// unless it is on this machine",
+                )?;
                 Some(Model { target, path, name, api_key: variables.get("JUDGE_API_KEY") })
             }
         };
@@ -67,5 +70,5 @@ fn parse_url(url: &str) -> Option<(Target, String)> {
     let end = url.match_indices('/').nth(2).map_or(url.len(), |(end, _)| end);
     let (origin, path) = url.split_at_checked(end)?;
     let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte));
-    (plain && is_origin(origin)).then(|| (Target::Upstream(origin.to_owned()), path.to_owned()))
+    (plain && is_origin(origin) && is_private(origin)).then(|| (Target::Upstream(origin.to_owned()), path.to_owned()))
 }

@@ -1,9 +1,12 @@
 //! The configuration: variables and secrets of the Worker.
 
+use std::collections::BTreeMap;
+
 use crate::domain::{
     cache_seal::CacheSeal,
-    catalogue::{Catalogue, is_origin},
-    key_text::{Hasher, Pepper, Word},
+    catalogue::{Catalogue, Route, Target},
+    key_text::{Hasher, Pepper, Word, hmac_sha256},
+    origin::is_origin,
     time::DAY_MS,
 };
 
@@ -29,8 +32,11 @@ pub struct Config {
     pub catalogue: Catalogue,
     /// The sign-in through Cloudflare Access (`ACCESS_TEAM_DOMAIN`); `None` if it is off.
     pub access: Option<Access>,
-    /// The secret that signs forwarded requests (`FORWARD_SECRET`); `None` if they are not signed.
-    pub forward_secret: Option<String>,
+    /// The secret that the keys of targets are derived from (`FORWARD_SECRET`); `None` if only those routes are
+    /// signed that have a secret of their own.
+    forward_secret: Option<String>,
+    /// The secrets of single routes, by their names.
+    route_secrets: BTreeMap<String, String>,
 }
 
 /// An application of Cloudflare Access.
@@ -69,6 +75,14 @@ impl Config {
             Some(text) => ("CATALOGUE", text),
             None => ("catalogue.json", CATALOGUE.to_owned()),
         };
+        let catalogue = Catalogue::parse(&text).map_err(|message| format!("{from}: {message}"))?;
+        let mut route_secrets = BTreeMap::new();
+        for (index, name) in
+            catalogue.routes.iter().enumerate().filter_map(|(i, route)| Some((i, route.secret.as_ref()?)))
+        {
+            let missing = || format!("{from}: routes[{index}].secret: the secret {name} is not set");
+            route_secrets.insert(name.clone(), variables.secret(name)?.ok_or_else(missing)?);
+        }
         Ok(Self {
             brand: Word::parse(&brand)
                 .ok_or("KEY_BRAND must be a lower-case letter, then lower-case letters and digits, 16 at most")?,
@@ -77,10 +91,24 @@ impl Config {
             cache_seal: operator_secret.as_deref().and_then(CacheSeal::new),
             operator_secret,
             audit_retention_ms: variables.number("AUDIT_RETENTION_DAYS", 365, 1, 36_500)? * DAY_MS,
-            catalogue: Catalogue::parse(&text).map_err(|message| format!("{from}: {message}"))?,
+            catalogue,
             access,
             forward_secret: variables.secret("FORWARD_SECRET")?,
+            route_secrets,
         })
+    }
+
+    /// Returns the key that signs the requests of a route: its own secret, or one that is derived for its target, so
+    /// that no server can sign for another. `None` if they are not signed.
+    pub fn signing_key(&self, route: &Route) -> Option<String> {
+        if let Some(name) = &route.secret {
+            return self.route_secrets.get(name).cloned();
+        }
+        let target = match &route.target {
+            Target::Upstream(origin) => origin.clone(),
+            Target::Service(name) => format!("service:{name}"),
+        };
+        hmac_sha256(self.forward_secret.as_ref()?, &target).map(hex::encode)
     }
 }
 

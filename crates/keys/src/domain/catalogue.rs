@@ -11,6 +11,7 @@ use serde::{
 
 use crate::domain::{
     json_input::{self, MAX_MISTAKES},
+    origin::{is_canonical, is_origin, is_private},
     scope::{Scope, Scopes},
 };
 
@@ -22,6 +23,11 @@ const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 /// The default and the maximum time for an upstream to answer, in seconds.
 const DEFAULT_TIMEOUT_SECONDS: u32 = 30;
 const MAX_TIMEOUT_SECONDS: u32 = 300;
+
+/// The maximum of `signed_body_bytes`.
+const MAX_SIGNED_BODY_BYTES: usize = 4 * 1024 * 1024;
+/// The beginning of the names of secrets for single routes, so that no row hands another secret to a server.
+const SECRET_PREFIX: &str = "FORWARD_SECRET_";
 
 /// The maximum number of a key's scopes.
 pub const MAX_SCOPES: usize = 100;
@@ -37,6 +43,8 @@ pub struct Catalogue {
     pub presets: Vec<Preset>,
     /// The operator's own routes, in the file's order.
     pub routes: Vec<Route>,
+    /// The origins whose web pages may read answers.
+    pub origins: Vec<String>,
 }
 
 /// An optional part of the service.
@@ -100,6 +108,10 @@ pub struct Route {
     pub target: Target,
     /// The time in which the answer must begin, in seconds.
     pub timeout_seconds: u32,
+    /// The variable with the secret that signs the route's requests; `None` for one derived from the target.
+    pub secret: Option<String>,
+    /// The most bytes of a body that is read and signed; `None` if bodies are streamed.
+    pub signed_body_bytes: Option<usize>,
 }
 
 /// The server that answers an operator's route.
@@ -122,6 +134,8 @@ struct File {
     /// Additions that apply if [`Surface::Evaluations`] is served.
     evaluations: Option<Section>,
     routes: Vec<RouteEntry>,
+    #[serde(default)]
+    origins: Vec<String>,
 }
 
 /// The scopes of one surface, with their bundles and presets.
@@ -142,6 +156,8 @@ struct RouteEntry {
     upstream: Option<String>,
     service: Option<String>,
     timeout_seconds: Option<u32>,
+    secret: Option<String>,
+    signed_body_bytes: Option<usize>,
 }
 
 /// A JSON object in its original order, without duplicate names.
@@ -167,7 +183,12 @@ impl Catalogue {
             bundles: Vec::new(),
             presets: Vec::new(),
             routes: Vec::new(),
+            origins: Vec::new(),
         };
+        for (index, origin) in file.origins.into_iter().enumerate() {
+            check_origin(&origin).map_err(|message| format!("origins[{index}]: {message}"))?;
+            catalogue.origins.push(origin);
+        }
         let mut named = Vec::new();
         for (place, section) in [("", Some(own)), ("evaluations.", evaluations)] {
             let Some(Section { resources, bundles, presets }) = section else { continue };
@@ -292,6 +313,11 @@ impl Catalogue {
         self.routes.iter().filter(|route| route.path == found.path).collect()
     }
 
+    /// True if web pages of this origin may read answers.
+    pub fn allows_origin(&self, origin: &str) -> bool {
+        self.origins.iter().any(|listed| listed == origin)
+    }
+
     /// Checks that the catalogue contains this scope.
     ///
     /// # Errors
@@ -353,7 +379,7 @@ impl Catalogue {
 
     /// Adds an operator's route. An error consists of the wrong field and a message.
     fn add_route(&mut self, entry: RouteEntry) -> Result<(), (&'static str, String)> {
-        let RouteEntry { methods, path, scope, upstream, service, timeout_seconds } = entry;
+        let RouteEntry { methods, path, scope, upstream, service, timeout_seconds, secret, signed_body_bytes } = entry;
         let mut taken: Vec<&String> =
             self.routes.iter().filter(|route| route.path == path).flat_map(|route| &route.methods).collect();
         for method in &methods {
@@ -374,10 +400,9 @@ impl Catalogue {
         }
         self.check(&scope).map_err(|message| ("scope", message))?;
         let target = match (upstream, service) {
-            (Some(origin), None) if is_origin(&origin) => Target::Upstream(origin),
-            (Some(_), None) => {
-                let message = "must be an origin without a path, like `https://orders.internal.example`";
-                return Err(("upstream", message.to_owned()));
+            (Some(origin), None) => {
+                check_origin(&origin).map_err(|message| ("upstream", message))?;
+                Target::Upstream(origin)
             }
             (None, Some(name)) if is_word(&name) => Target::Service(name),
             (None, Some(_)) => return Err(("service", "must be the name of a service binding".to_owned())),
@@ -387,15 +412,35 @@ impl Catalogue {
         if !(1..=MAX_TIMEOUT_SECONDS).contains(&timeout_seconds) {
             return Err(("timeout_seconds", format!("must be from 1 to {MAX_TIMEOUT_SECONDS}")));
         }
+        if secret.as_ref().is_some_and(|name| !(name.starts_with(SECRET_PREFIX) && is_word(name))) {
+            return Err(("secret", format!("must be the name of a secret that begins with `{SECRET_PREFIX}`")));
+        }
+        if signed_body_bytes.is_some_and(|most| !(1..=MAX_SIGNED_BODY_BYTES).contains(&most)) {
+            return Err(("signed_body_bytes", format!("must be from 1 to {MAX_SIGNED_BODY_BYTES}")));
+        }
         let shape = specificity(&path);
         let same =
             |route: &&Route| route.path != path && specificity(&route.path) == shape && overlap(&route.path, &path);
         if let Some(other) = self.routes.iter().find(same) {
             return Err(("path", format!("{path} and {} match the same paths", other.path)));
         }
-        self.routes.push(Route { methods, path, scope, target, timeout_seconds });
+        self.routes.push(Route { methods, path, scope, target, timeout_seconds, secret, signed_body_bytes });
         Ok(())
     }
+}
+
+/// Checks an origin that secrets are sent to.
+fn check_origin(origin: &str) -> Result<(), String> {
+    if !is_origin(origin) || !is_canonical(origin) {
+        let must = "must be an origin without a path, like `https://orders.internal.example`: in lower case, without";
+        return Err(format!("{must} the port that its scheme has anyway"));
+    }
+    if !is_private(origin) {
+        return Err("must begin with `https://`, since others could read what is sent over `http://`; only this \
+                    machine (localhost, 127.0.0.1, [::1]) can do without"
+            .to_owned());
+    }
+    Ok(())
 }
 
 /// True if a request can have this path, apart from `:name` and a last `*name`.
@@ -446,13 +491,6 @@ fn matches(template: &str, path: &str) -> bool {
             _ => return false,
         }
     }
-}
-
-/// True if a text is a scheme, a host and an optional port.
-pub fn is_origin(text: &str) -> bool {
-    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte);
-    !host.is_empty() && host.bytes().all(fits)
 }
 
 /// True if a text is the name of a parameter or of a service binding.
@@ -624,6 +662,10 @@ mod tests {
                 "evaluations.presets[1].scopes: there is no scope `x:read`",
             ),
             ("/evaluations/presets/1/scopes", json!(["x"]), "`x` is not a scope"),
+            ("/origins", json!(["https://a.example", "*"]), "origins[1]: must be an origin"),
+            ("/origins", json!(["null"]), "origins[0]: must be an origin"),
+            ("/origins", json!(["https://a.example/"]), "origins[0]: must be an origin"),
+            ("/origins", json!(["http://a.example"]), "origins[0]: must begin with `https://`"),
         ] {
             let message = with(pointer, value).err().unwrap();
             assert!(message.contains(says), "{pointer}: {message}");
@@ -662,6 +704,14 @@ mod tests {
             ("timeout_seconds", json!(0), false),
             ("timeout_seconds", json!(301), false),
             ("retries", json!(1), false),
+            ("secret", json!("FORWARD_SECRET_ORDERS"), true),
+            ("secret", json!("OPERATOR_SECRET"), false),
+            ("secret", json!("FORWARD_SECRET"), false),
+            ("secret", json!("FORWARD_SECRET_A B"), false),
+            ("signed_body_bytes", json!(1), true),
+            ("signed_body_bytes", json!(4_194_304), true),
+            ("signed_body_bytes", json!(0), false),
+            ("signed_body_bytes", json!(4_194_305), false),
         ] {
             let mut route = route();
             route[field] = value.clone();
@@ -672,6 +722,12 @@ mod tests {
             ("https://a.example", true),
             ("http://127.0.0.1:8080", true),
             ("https://[::1]:8080", true),
+            ("http://localhost:8080", true),
+            ("http://a.example", false),
+            ("http://localhost.a.example", false),
+            ("http://10.0.0.7", false),
+            ("https://A.example", false),
+            ("https://a.example:443", false),
             ("https://a.example/", false),
             ("https://a.example/x", false),
             ("https://user@a.example", false),

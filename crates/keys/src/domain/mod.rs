@@ -21,6 +21,7 @@ pub mod key_text;
 pub mod key_use;
 pub mod lock_out;
 pub mod organization;
+pub mod origin;
 pub mod page;
 pub mod person;
 pub mod project;
