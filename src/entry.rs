@@ -8,10 +8,12 @@ use bitting_api::routes;
 #[cfg(all(feature = "evaluations", feature = "trulayer"))]
 use bitting_http::route::Table;
 use bitting_http::{
+    cors,
     dispatch::request_id,
     message::{Request, Response},
     problem::Problem,
-    tables::Tables,
+    tables::{Found, Tables},
+    transport,
 };
 use bitting_keys::{
     app::{
@@ -86,14 +88,36 @@ pub fn chores() -> impl Iterator<Item = &'static Chore> {
 pub async fn handle(app: &App, request: &Request) -> Response {
     let tables = tables();
     let id = request_id(request, &*app.clock, &*app.entropy);
-    let response = match tables.find(&request.method, &request.path) {
-        Err(Problem::NoSuchPath) => match page(app, request, &id).await {
-            Some(page) => page,
-            None => bitting_api::forward(tables, app, request, &id).await,
-        },
-        found => bitting_api::answer(tables, app, request, found, &id).await,
+    let found = tables.find(&request.method, &request.path);
+    let page = match found {
+        Err(Problem::NoSuchPath) => page(app, request, &id).await,
+        _ => None,
     };
-    named(response, id)
+    if let Some(page) = page {
+        return finished(page, request, id);
+    }
+    let mut response = api(tables, app, request, found, &id).await;
+    // Never on a page.
+    cors::allow(app, request, &mut response);
+    finished(response, request, id)
+}
+
+/// Answers a request for a route of the API, or of the operator's.
+async fn api(
+    tables: &'static Tables,
+    app: &App,
+    request: &Request,
+    found: Result<Found<'_>, Problem>,
+    request_id: &str,
+) -> Response {
+    if let Some(preflight) = cors::preflight(app, request) {
+        return preflight;
+    }
+    match (transport::check(request), found) {
+        (Err(problem), _) => bitting_api::answer(tables, app, request, Err(problem), request_id).await,
+        (Ok(()), Err(Problem::NoSuchPath)) => bitting_api::forward(tables, app, request, request_id).await,
+        (Ok(()), found) => bitting_api::answer(tables, app, request, found, request_id).await,
+    }
 }
 
 /// Answers a request for a page; `None`: there is no page at its path.
@@ -116,13 +140,15 @@ pub fn misconfigured(request: &Request, message: &str, clock: &dyn Clock, entrop
     log::error!("the configuration is wrong: {message} (request {id})");
     #[cfg(feature = "pages")]
     if let Some(page) = bitting_pages::misconfigured(request, &id) {
-        return named(page, id);
+        return finished(page, request, id);
     }
     let problem = Problem::App(Error::Unavailable(String::new()));
-    named(problem.response(tables().envelope(&request.path), &id), id)
+    finished(problem.response(tables().envelope(&request.path), &id), request, id)
 }
 
-fn named(mut response: Response, request_id: String) -> Response {
+/// Returns a response with the headers that every response has.
+fn finished(mut response: Response, request: &Request, request_id: String) -> Response {
+    transport::insist_on_tls(request, &mut response);
     response.headers.push(("X-Request-Id".into(), request_id));
     response
 }

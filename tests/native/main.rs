@@ -17,6 +17,7 @@ mod bounds;
 mod braintrust;
 mod confident;
 mod datasets;
+mod edges;
 mod endings;
 mod error_analysis;
 mod errors;

@@ -270,9 +270,9 @@ fn pages_of_other_sites_are_refused() {
             assert_problem(&answer, 403, "foreign_origin");
         }
     }
-    // Here a name was made to lead to this machine, and nothing proves that it should.
+    // Here a name was made to lead to this machine, and nothing proves that it should: no certificate.
     for rebound in ["http://evil.example:8787", "http://localhost.evil.example", "http://127.0.0.1.evil.example:8787"] {
-        assert_problem(&from(rebound, rebound), 403, "foreign_origin");
+        assert_problem(&from(rebound, rebound), 403, "plain_http");
     }
     let mut unknown = message("", "ping", &json!({}));
     unknown.headers.push(("origin".to_owned(), "https://evil.example".to_owned()));

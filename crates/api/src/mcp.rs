@@ -19,7 +19,7 @@ use bitting_http::{
 };
 use bitting_keys::{
     app::{Principal, error::Error},
-    domain::{catalogue::Surface, decision::Refusal},
+    domain::{catalogue::Surface, decision::Refusal, origin::is_private},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json, value::RawValue};
@@ -160,23 +160,18 @@ impl Failed {
 
 /// Answers a message with a key.
 pub(crate) async fn serve(tables: &'static Tables, call: &Call<'_>, reading: Reading) -> Result<Response, Problem> {
-    check_origin(call.request)?;
+    check_origin(call)?;
     let permission = &Permission::ANY_KEY;
     let handler: &Act = &move |call, principal| Box::pin(answer(tables, call, principal));
     dispatch::answer(call, Action { permission, reading, handler }).await
 }
 
-/// Refuses requests from web pages of other origins. With DNS rebinding a foreign name can lead here, so a name is
-/// accepted only if a certificate proves it or if it always stands for this machine.
-fn check_origin(request: &Request) -> Result<(), Problem> {
-    let Some(origin) = request.header("origin") else { return Ok(()) };
-    let local = |rest: &str| {
-        ["localhost", "127.0.0.1", "[::1]"]
-            .iter()
-            .any(|host| rest.strip_prefix(host).is_some_and(|port| port.is_empty() || port.starts_with(':')))
-    };
-    let proven = origin.starts_with("https://") || origin.strip_prefix("http://").is_some_and(local);
-    if proven && origin == request.origin { Ok(()) } else { Err(Problem::ForeignOrigin) }
+/// Refuses requests from web pages of other origins that the catalogue does not list. With DNS rebinding a foreign
+/// name can lead here, so a name is accepted only if a certificate proves it or if it always stands for this machine.
+fn check_origin(call: &Call<'_>) -> Result<(), Problem> {
+    let Some(origin) = call.request.header("origin") else { return Ok(()) };
+    let own = is_private(origin) && origin == call.request.origin;
+    if own || call.app.config.catalogue.allows_origin(origin) { Ok(()) } else { Err(Problem::ForeignOrigin) }
 }
 
 async fn answer(tables: &'static Tables, call: &Call<'_>, principal: &Principal) -> Result<Response, Problem> {

@@ -4,6 +4,7 @@
 pub mod auth;
 pub mod body;
 pub mod call;
+pub mod cors;
 pub mod deleted;
 pub mod dispatch;
 pub mod event_body;
@@ -15,4 +16,5 @@ pub mod problem;
 pub mod route;
 pub mod router;
 pub mod tables;
+pub mod transport;
 pub mod typed;
