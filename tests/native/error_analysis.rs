@@ -1,11 +1,15 @@
 //! Error analysis: by the words, and by a language model that is believed only if it does what it was asked.
 
+use bitting::entry;
+use bitting_keys::ports::UpstreamError;
+use futures::{executor::block_on, future::join_all};
 use serde_json::{Value, json};
 
 use crate::support::{
     World,
-    model::{Model, Turn},
+    model::{CONFIG, Model, Turn},
     problem::assert_problem,
+    request,
 };
 
 const NOTES: &str = "/api/error-analysis/suggest-notes";
@@ -269,4 +273,72 @@ fn what_is_too_much_or_nothing_is_refused_before_anybody_is_asked() {
         assert_problem(&answer, 400, "validation_failed");
         assert_eq!(answer.field(), field);
     }
+}
+
+/// The three questions, each in the form that a model answers with no items.
+fn questions(world: &World, owner: &str) -> [(&'static str, Value); 3] {
+    let (live, _) = world.live_evaluation(owner);
+    let run = world.judge(owner, &live, "how").text("public_id");
+    let category = json!({ "name": "n", "description": "d", "notes": [0] });
+    [
+        (NOTES, json!({ "run_ids": [run] })),
+        (CATEGORIES, json!({ "notes": ["a"] })),
+        (CONSOLIDATED, json!({ "categories": [category] })),
+    ]
+}
+
+#[test]
+fn each_question_to_a_model_costs_one_credit_and_none_is_overdrawn() {
+    let mut world = World::new();
+    let owner = world.bootstrap();
+    let credits = |world: &World| world.database.value("SELECT credits FROM organizations");
+    let set = |world: &World, to: &str| world.database.execute(&format!("UPDATE organizations SET credits = {to}"));
+    for (path, body) in questions(&world, &owner) {
+        // By the words it is free.
+        world.configure(&[]);
+        set(&world, "0");
+        assert_eq!(world.post(path, &owner, &body).status, 200, "{path}");
+        let useless = || Turn::says(&json!({ "items": [] }));
+        let failed = || Turn::Fails(UpstreamError::Failed("no connection".to_owned()));
+        let model = Model::of(&mut world, [useless(), useless(), failed(), failed(), failed()]);
+        let answer = world.post(path, &owner, &body);
+        assert_problem(&answer, 402, "insufficient_credits");
+        assert!(answer.json["detail"].as_str().unwrap().contains("0 credits"), "{}", answer.json);
+        assert_eq!(model.asked.borrow().len(), 0, "{path}");
+        // What it answers is paid for, also if it is of no use.
+        set(&world, "2");
+        assert_problem(&world.post(path, &owner, &body), 503, "judge_unavailable");
+        assert_eq!((credits(&world), model.asked.borrow().len()), (json!(1), 2), "{path}");
+        // If it cannot be reached, the credit goes back.
+        assert_problem(&world.post(path, &owner, &body), 503, "judge_unavailable");
+        assert_eq!((credits(&world), model.asked.borrow().len()), (json!(1), 5), "{path}");
+        set(&world, "NULL");
+        Model::of(&mut world, [useless(), useless()]);
+        assert_problem(&world.post(path, &owner, &body), 503, "judge_unavailable");
+        assert_eq!(credits(&world), Value::Null, "{path}");
+    }
+}
+
+#[test]
+fn of_many_questions_at_once_only_the_paid_ones_are_asked() {
+    let mut world = World::new();
+    let owner = world.bootstrap();
+    let answer = || Turn::says(&json!({ "items": [{ "name": "n", "description": "d", "notes": [0] }] }));
+    let model = Model::of(&mut world, (0..3).map(|_| answer()));
+    world.database.execute("UPDATE organizations SET credits = 3");
+    let worlds: Vec<World> = (0..12)
+        .map(|_| {
+            let mut other = world.another_isolate();
+            other.configure(&CONFIG);
+            other.app.upstream = model.clone();
+            other.get("/v1/scopes", &owner);
+            other.before_batches(|_, _| {});
+            other
+        })
+        .collect();
+    let ask = request("POST", CATEGORIES, &owner, &json!({ "notes": ["a"] }));
+    let answers = block_on(join_all(worlds.iter().map(|world| entry::handle(&world.app, &ask))));
+    let count = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((count(200), count(402), model.asked.borrow().len()), (3, 9, 3));
+    assert_eq!(world.database.value("SELECT credits FROM organizations"), json!(0));
 }

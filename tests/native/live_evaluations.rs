@@ -2,6 +2,7 @@
 
 use bitting::entry::{self, chores};
 use bitting_http::message::Request;
+use bitting_keys::ports::UpstreamError;
 use futures::{executor::block_on, future::join_all};
 use serde_json::{Value, json};
 
@@ -547,7 +548,41 @@ fn run_whose_model_fails_has_failed_and_its_credit_is_back() {
 }
 
 #[test]
-fn broken_off_run_fails_after_ten_minutes_and_refunds_once() {
+fn question_is_paid_for_unless_no_answer_has_arrived() {
+    let no = || Turn::Fails(UpstreamError::Failed("no connection".to_owned()));
+    let useless = || Turn::says(&json!({ "verdict": "maybe", "explanation": "" }));
+    let late = || Turn::Fails(UpstreamError::TimedOut);
+    let cases: [(&dyn Fn() -> Vec<Turn>, i64); 8] = [
+        (&|| vec![useless(), useless()], 0),
+        (&|| vec![no(), useless(), no()], 0),
+        (&|| vec![Turn::Hangs, Turn::Hangs], 0),
+        (&|| vec![Turn::Answers(200, Vec::new(), b"?".to_vec()), no(), no()], 0),
+        (&|| vec![no(), no(), no()], 1),
+        (&|| vec![late(), late()], 1),
+        (&|| vec![Turn::BreaksOff, Turn::status(503), Turn::status(429)], 1),
+        (&|| vec![Turn::status(400)], 1),
+    ];
+    for (number, (turns, left)) in cases.into_iter().enumerate() {
+        let mut scene = Scene::of_a_model();
+        scene.set_credits(1);
+        scene.world.get("/v1/scopes", &scene.key);
+        let model = Model::of(&mut scene.world, turns());
+        assert_problem(&scene.run(&scene.key), 503, "judge_unavailable");
+        assert_eq!((scene.credits(), scene.runs("failed")), (json!(left), json!(1)), "{number}");
+        assert_eq!(model.asked.borrow().len(), turns().len(), "{number}");
+        // No more is asked than is paid for.
+        if left == 0 {
+            let asked = model.asked.borrow().len();
+            let answer = scene.run(&scene.key);
+            assert_problem(&answer, 402, "insufficient_credits");
+            assert!(answer.json["detail"].as_str().unwrap().contains("0 credits"), "{}", answer.json);
+            assert_eq!(model.asked.borrow().len(), asked);
+        }
+    }
+}
+
+#[test]
+fn broken_off_run_fails_after_ten_minutes_and_stays_paid_for() {
     let mut scene = Scene::of_a_model();
     scene.set_credits(700);
     scene.world.get("/v1/scopes", &scene.key);
@@ -572,7 +607,7 @@ fn broken_off_run_fails_after_ten_minutes_and_refunds_once() {
     assert_eq!((scene.runs("running"), scene.runs("failed")), (json!(0), json!(601)));
     let credits =
         |id: &str| scene.world.database.value(&format!("SELECT credits FROM organizations WHERE operator = {id}"));
-    assert_eq!((credits("1"), credits("0")), (json!(699 + 301), Value::Null));
+    assert_eq!((credits("1"), credits("0")), (json!(699), Value::Null));
     scene.world = scene.world.another_isolate();
     assert_eq!(scene.run(&scene.key).status, 503, "and no model is there still");
 }

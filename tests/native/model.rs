@@ -25,7 +25,7 @@ fn judge() -> Judge {
 
 fn judged(world: &World, inputs: Value) -> Result<Judgment, Error> {
     let inputs: DatasetRow = serde_json::from_value(inputs).unwrap();
-    block_on(LanguageModel::new(&world.app).judge(&judge(), &inputs))
+    block_on(LanguageModel::new(&world.app).judge(&judge(), &inputs)).map_err(|unanswered| unanswered.error)
 }
 
 fn not_configured() -> Error {
@@ -209,6 +209,8 @@ fn the_model_is_configured_by_a_url_and_a_name() {
         "https://a.example/v1?x=1",
         "https://me@a.example",
         "https://a.example/v 1",
+        "http://models.example.com/v1",
+        "http://localhost.example.com",
     ] {
         assert!(read(&[("JUDGE_URL", wrong), name]).unwrap_err().starts_with("JUDGE_URL must be"), "{wrong}");
     }

@@ -58,7 +58,7 @@ pub(crate) struct OrganizationBody {
     trace_retention_days: Option<i64>,
     /// The state of the subscription, which the evaluation routes require.
     subscription: Subscription,
-    /// The number of runs of live evaluations that are left; null for no limit.
+    /// The number of credits that are left, for runs of live evaluations and for questions to the language model; null for no limit.
     credits: Option<i64>,
 }
 
@@ -181,7 +181,7 @@ pub(crate) struct ChangeBody {
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "Subscription")]
     subscription: Option<Subscription>,
-    /// The number of runs of live evaluations that are left; null for no limit. Only the operator can set it.
+    /// The number of credits that are left, for runs of live evaluations and for questions to the language model; null for no limit. Only the operator can set it.
     #[serde(default, deserialize_with = "input::present")]
     credits: Option<Option<Whole<0, MAX_CREDITS>>>,
 }

@@ -122,7 +122,7 @@ fn show(
             dt { "Credits" }
             dd {
                 @match organization.credits {
-                    Some(credits) => { (credits) " runs of live evaluations left" }
+                    Some(credits) => { (credits) " left, for runs of live evaluations and questions to the language model" }
                     None => "No limit",
                 }
             }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use bitting_keys::{
     app::{App, Principal, error::Error},
+    domain::id::OrganizationId,
     storage::batch::Batch,
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     app::{
-        model::{LanguageModel, Question, object_of},
+        model::{INSUFFICIENT_CREDITS, LanguageModel, Question, Unanswered, object_of},
         settings::Settings,
         shares::viewer,
     },
@@ -89,7 +90,7 @@ impl ErrorAnalysis<'_> {
     ///
     /// # Errors
     /// [`Error::NotFound`] also when one is there but the caller may not see it; [`Error::Invalid`] for one that
-    /// passed; [`Error::Unready`].
+    /// passed; [`Error::PaymentRequired`] when a model is to be asked and no credit is left; [`Error::Unready`].
     pub(crate) async fn suggest_notes(
         &self,
         principal: &Principal,
@@ -116,7 +117,7 @@ impl ErrorAnalysis<'_> {
         }));
         let item = json!({ "number": { "type": "integer" }, "note": text() });
         let suggested = self
-            .suggested(NOTES, data, item, |notes: &[Note]| {
+            .suggested(principal, NOTES, data, item, |notes: &[Note]| {
                 let numbers: Vec<usize> = notes.iter().map(|note| note.number).collect();
                 is_partition([&numbers].into_iter(), ids.len()) && notes.iter().all(|note| is_note(&note.note))
             })
@@ -130,7 +131,8 @@ impl ErrorAnalysis<'_> {
     /// Categories for notes, each note in one.
     ///
     /// # Errors
-    /// [`Error::Invalid`] or [`Error::Unready`].
+    /// [`Error::Invalid`], [`Error::PaymentRequired`] when a model is to be asked and no credit is left, or
+    /// [`Error::Unready`].
     pub(crate) async fn suggest_categories(
         &self,
         principal: &Principal,
@@ -142,13 +144,13 @@ impl ErrorAnalysis<'_> {
             return Err(Error::invalid(&format!("notes[{at}]"), message));
         }
         viewer(principal)?;
-        self.app.guarded(principal, Batch::new()).await?;
         if Settings::of(self.app)?.model.is_none() {
+            self.app.guarded(principal, Batch::new()).await?;
             return Ok(Suggestion { by_model: false, items: categorize(notes) });
         }
         let data = numbered(notes.iter().map(|note| json!({ "note": note })));
         let category = json!({ "name": text(), "description": text(), "notes": numbers() });
-        self.suggested(CATEGORIES, data, category, |categories: &[Category]| {
+        self.suggested(principal, CATEGORIES, data, category, |categories: &[Category]| {
             is_partition(categories.iter().map(|category| &category.notes), notes.len())
         })
         .await
@@ -157,7 +159,8 @@ impl ErrorAnalysis<'_> {
     /// Fewer categories, each for one or several of these.
     ///
     /// # Errors
-    /// [`Error::Invalid`] or [`Error::Unready`].
+    /// [`Error::Invalid`], [`Error::PaymentRequired`] when a model is to be asked and no credit is left, or
+    /// [`Error::Unready`].
     pub(crate) async fn consolidate_categories(
         &self,
         principal: &Principal,
@@ -175,8 +178,8 @@ impl ErrorAnalysis<'_> {
             }
         }
         viewer(principal)?;
-        self.app.guarded(principal, Batch::new()).await?;
         if Settings::of(self.app)?.model.is_none() {
+            self.app.guarded(principal, Batch::new()).await?;
             return Ok(Suggestion { by_model: false, items: consolidate(categories) });
         }
         let data = numbered(categories.iter().map(|category| {
@@ -184,15 +187,17 @@ impl ErrorAnalysis<'_> {
             json!({ "name": category.name, "description": category.description, "count_of_notes": count })
         }));
         let category = json!({ "name": text(), "description": text(), "merged": numbers() });
-        self.suggested(CONSOLIDATION, data, category, |merged: &[Consolidated]| {
+        self.suggested(principal, CONSOLIDATION, data, category, |merged: &[Consolidated]| {
             is_partition(merged.iter().map(|category| &category.merged), categories.len())
         })
         .await
     }
 
-    /// The suggestions of the model: a list of such items.
+    /// The suggestions of the model: a list of such items, for one credit. It is taken before the model is asked, and
+    /// goes back if no answer has arrived.
     async fn suggested<T: DeserializeOwned>(
         &self,
+        principal: &Principal,
         instructions: &str,
         data: Value,
         item: Value,
@@ -201,8 +206,30 @@ impl ErrorAnalysis<'_> {
         let items = json!({ "type": "array", "items": object_of(&item) });
         let answer = object_of(&json!({ "items": items }));
         let question = Question { instructions: instructions.to_owned(), data, answer };
-        let answer = LanguageModel::new(self.app).ask(&question, |answer: &Answer<T>| are_good(&answer.items)).await?;
-        Ok(Suggestion { by_model: true, items: answer.items })
+        let organization_id = principal.snapshot.organization_id;
+        let mut batch = Batch::new();
+        let paid = batch.add(runs::charge_question(organization_id));
+        if !self.app.guarded(principal, batch).await?.take(paid)? {
+            return Err(INSUFFICIENT_CREDITS);
+        }
+        match LanguageModel::new(self.app).ask(&question, |answer: &Answer<T>| are_good(&answer.items)).await {
+            Ok(answer) => Ok(Suggestion { by_model: true, items: answer.items }),
+            Err(Unanswered { error, answered }) => {
+                if !answered {
+                    self.give_back(organization_id).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives back a credit. The model has failed, and this must not hide it, so a failure here is for the log.
+    async fn give_back(&self, organization_id: OrganizationId) {
+        let mut batch = Batch::new();
+        batch.execute(runs::give_back(organization_id));
+        if let Err(error) = batch.run(&*self.app.database).await {
+            log::warn!("a credit of {organization_id} was not given back: {error:?}");
+        }
     }
 }
 

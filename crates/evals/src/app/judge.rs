@@ -1,11 +1,10 @@
 //! Judging: by a rule, here, or by the operator's language model.
 
-use bitting_keys::app::error::Error;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    app::model::{LanguageModel, Question, object_of},
+    app::model::{LanguageModel, Question, Unanswered, object_of},
     domain::{
         dataset::DatasetRow,
         judge::{Judge, Judgment, ModelJudge, Ruling},
@@ -27,8 +26,8 @@ impl LanguageModel<'_> {
     /// Judges these values.
     ///
     /// # Errors
-    /// [`Error::Unready`] when a model is to judge and there is none, or none that answers.
-    pub async fn judge(&self, judge: &Judge, inputs: &DatasetRow) -> Result<Judgment, Error> {
+    /// [`Unanswered`] when a model is to judge and there is none, or none that answers.
+    pub async fn judge(&self, judge: &Judge, inputs: &DatasetRow) -> Result<Judgment, Unanswered> {
         let ModelJudge { instructions, verdicts, passing } = match judge.by_rule(inputs) {
             Ruling::Judged(judgment) => return Ok(judgment),
             Ruling::Model(model) => model,

@@ -39,6 +39,13 @@ const NOT_CONFIGURED: Error = Error::Unready {
     retry_after_seconds: None,
 };
 
+/// The refusal of what takes a credit.
+pub(crate) const INSUFFICIENT_CREDITS: Error = Error::PaymentRequired {
+    code: "insufficient_credits",
+    message: "This takes 1 credit, and 0 credits of this organization are left. Ask the operator of this service for \
+              more.",
+};
+
 /// A question to the model.
 pub(crate) struct Question {
     /// The task.
@@ -53,6 +60,17 @@ pub(crate) struct Question {
 struct Failure {
     why: String,
     again: Again,
+    /// True if the model has answered, however badly. What it was asked can provoke that, so it is paid for.
+    answered: bool,
+}
+
+/// The end of a question without a good answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unanswered {
+    /// The error for the caller.
+    pub error: Error,
+    /// True if the model has answered, so that the question is paid for; false if none of it has arrived.
+    pub answered: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -67,7 +85,7 @@ enum Again {
 
 impl Failure {
     fn new(again: Again, why: impl fmt::Display) -> Self {
-        Self { why: why.to_string(), again }
+        Self { why: why.to_string(), again, answered: matches!(again, Again::Once) }
     }
 }
 
@@ -92,11 +110,12 @@ impl LanguageModel<'_> {
         &self,
         question: &Question,
         is_good: impl Fn(&T) -> bool,
-    ) -> Result<T, Error> {
-        let model = Settings::of(self.app)?.model.as_ref().ok_or(NOT_CONFIGURED)?;
+    ) -> Result<T, Unanswered> {
+        let unasked = |error| Unanswered { error, answered: false };
+        let model = Settings::of(self.app).map_err(unasked)?.model.as_ref().ok_or_else(|| unasked(NOT_CONFIGURED))?;
         let body: Rc<dyn ByteSource> = Rc::new(request(model, question));
         let deadline = self.app.now().plus_ms(TOTAL_MS);
-        let (mut unread, mut attempt) = (0, 1);
+        let (mut unread, mut attempt, mut answered) = (0, 1, false);
         loop {
             let answer = self.attempt(model, &body, deadline).await;
             let failure = match answer.map(|text| object(&text).filter(&is_good)) {
@@ -105,23 +124,28 @@ impl LanguageModel<'_> {
                 Err(failure) => failure,
             };
             log::error!("the model failed in attempt {attempt} of {ATTEMPTS}: {}", failure.why);
+            answered |= failure.answered;
             unread += u32::from(matches!(failure.again, Again::Once));
             let rest_seconds = match failure.again {
                 Again::After(seconds) => seconds,
                 Again::Never | Again::Once => None,
             };
-            let wait_ms = self.back_off_ms(attempt)?.max(i64::from(rest_seconds.unwrap_or(0)) * 1000);
+            let wait_ms = self
+                .back_off_ms(attempt)
+                .map_err(|error| Unanswered { error, answered })?
+                .max(i64::from(rest_seconds.unwrap_or(0)) * 1000);
             let pointless = matches!(failure.again, Again::Never)
                 || unread > 1
                 || attempt == ATTEMPTS
                 || rest_seconds > Some(LONGEST_REST_SECONDS)
                 || self.app.now().plus_ms(wait_ms + TOO_SHORT_MS) > deadline;
             if pointless {
-                return Err(Error::Unready {
+                let error = Error::Unready {
                     code: "judge_unavailable",
                     message: "The language model does not answer as it should. Try again later.",
                     retry_after_seconds: Some(rest_seconds.unwrap_or(RETRY_AFTER_SECONDS).max(1)),
-                });
+                };
+                return Err(Unanswered { error, answered });
             }
             self.app.clock.sleep(wait_ms.try_into().unwrap_or(0)).await;
             attempt += 1;
@@ -169,7 +193,10 @@ impl LanguageModel<'_> {
         };
         let bytes = match select(Box::pin(read(body)), self.app.clock.sleep(left_ms())).await {
             Either::Left((bytes, _)) => bytes?,
-            Either::Right(_) => return Err(Failure::new(Again::After(None), "its answer did not end in time")),
+            Either::Right(_) => {
+                let failure = Failure::new(Again::After(None), "its answer did not end in time");
+                return Err(Failure { answered: true, ..failure });
+            }
         };
         let answer: Option<Value> = serde_json::from_slice(&bytes).ok();
         let text = answer.as_ref().and_then(|answer| answer.pointer("/choices/0/message/content")?.as_str());

@@ -2,8 +2,8 @@
 //!
 //! The credit and the run's row are one batch, so neither is without the other. What a rule judges is in the
 //! row from the start. What a model judges is a row that says `running`, then the model is asked, then the row
-//! is completed; if the model fails, or if this here dies and the sweep finds the row, it has failed, and the
-//! credit goes back in the batch that says so.
+//! is completed; if the model fails, or if this here dies and the sweep finds the row, it has failed. The credit pays
+//! for the question: it goes back only if no answer of the model has arrived, in the batch that says so.
 
 use bitting_keys::{
     app::{App, Principal, error::Error},
@@ -17,7 +17,11 @@ use bitting_keys::{
 };
 
 use crate::{
-    app::{model::LanguageModel, settings::Settings, shares::viewer},
+    app::{
+        model::{INSUFFICIENT_CREDITS, LanguageModel, Unanswered},
+        settings::Settings,
+        shares::viewer,
+    },
     domain::{
         access::{Sight, Viewer},
         dataset::DatasetRow,
@@ -122,8 +126,8 @@ impl Runs<'_> {
                     }
                     match LanguageModel::new(self.app).judge(&config.judge, &run.inputs).await {
                         Ok(judgment) => self.complete(Run { judgment: Some(judgment), ..run }).await,
-                        Err(error) => {
-                            self.give_up(principal, &run).await;
+                        Err(Unanswered { error, answered }) => {
+                            self.give_up(principal, &run, answered).await;
                             Err(error)
                         }
                     }
@@ -151,15 +155,18 @@ impl Runs<'_> {
         Ok(Run { state: RunState::Completed, finished_at: Some(now), ..run })
     }
 
-    /// Ends a run whose judge has failed: the credit goes back, and the Idempotency-Key is free again, so that the
-    /// same request can be sent once more. If this fails too, the sweep finds the run.
-    async fn give_up(&self, principal: &Principal, run: &Run) {
+    /// Ends a run whose judge has failed: the credit goes back unless the model has answered, and the Idempotency-Key
+    /// is free again, so that the same request can be sent once more. If this fails too, the sweep finds the run.
+    async fn give_up(&self, principal: &Principal, run: &Run, answered: bool) {
         let now = self.app.now();
         let mut batch = Batch::new();
-        batch.extend(runs::fail(run.organization_id, run.id, now));
+        if !answered {
+            batch.execute(runs::give_back_for(run.organization_id, run.id));
+        }
+        batch.execute(runs::fail(run.id, now));
         forget(&mut batch, principal, run);
         if let Err(error) = batch.run(&*self.app.database).await {
-            log::warn!("the credit of {} waits for the sweep: {error:?}", run.id);
+            log::warn!("{} waits for the sweep, without its credit: {error:?}", run.id);
         }
     }
 
@@ -215,10 +222,7 @@ fn runnable(deployed: Option<Deployment>) -> Result<Deployment, Error> {
         });
     }
     if deployed.credits == Some(0) {
-        return Err(Error::PaymentRequired {
-            code: "insufficient_credits",
-            message: "The credits of this organization are used up. Ask the operator of this service for more.",
-        });
+        return Err(INSUFFICIENT_CREDITS);
     }
     Ok(deployed)
 }

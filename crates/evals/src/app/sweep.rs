@@ -13,7 +13,7 @@ pub const CHORES: &[Chore] = &[
     Chore { name: "traces_pruned", batch: |_, _, limit| vec![traces::prune(limit)] },
     Chore { name: "traces_pruned", batch: |_, _, limit| vec![traces::prune_feedback(limit)] },
     Chore { name: "traces_pruned", batch: |_, _, limit| vec![traces::prune_evals(limit)] },
-    Chore { name: "runs_failed", batch: |_, now, limit| runs::fail_broken_off(now.plus_ms(-RUN_MS), now, limit) },
+    Chore { name: "runs_failed", batch: |_, now, limit| vec![runs::fail_broken_off(now.plus_ms(-RUN_MS), now, limit)] },
     Chore { name: "runs_pruned", batch: |_, _, limit| runs::prune(limit) },
     // The rows of data sets that nobody sees any more, their shares, and themselves once they have no rows.
     Chore {

@@ -51,7 +51,7 @@ pub enum RunState {
     Running,
     /// The judge has judged.
     Completed,
-    /// The judge has failed, and the credit went back.
+    /// The judge has failed. The credit went back if the language model had not answered.
     Failed,
 }
 

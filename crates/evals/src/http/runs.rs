@@ -98,8 +98,8 @@ pub(crate) struct NewRunBody {
     inputs: DatasetRow,
 }
 
-/// Runs a live evaluation on inputs, and returns the judgment. A run costs one credit, which is returned if the judge
-/// fails.
+/// Runs a live evaluation on inputs, and returns the judgment. A run costs one credit. It is returned if the
+/// language model cannot be reached, and spent if its answer is of no use.
 pub(crate) async fn execute(
     call: &Call<'_>,
     principal: &Principal,

@@ -87,41 +87,46 @@ pub(crate) fn complete(id: RunId, judgment: &Judgment, now: UnixMillis) -> Query
     ))
 }
 
-/// Gives back the credit of a run that has not ended, and ends it as failed.
-pub(crate) fn fail(organization_id: OrganizationId, id: RunId, now: UnixMillis) -> [Statement; 2] {
-    [
-        statement!(
-            "UPDATE organizations SET credits = credits + 1 WHERE id = :organization \
-             AND EXISTS (SELECT 1 FROM runs WHERE id = :id AND state = 'running' AND charged = 1)",
-            organization: organization_id,
-            id,
-        ),
-        statement!(
-            "UPDATE runs SET state = 'failed', finished_at = :now WHERE id = :id AND state = 'running'",
-            id,
-            now
-        ),
-    ]
+/// Takes a credit for a question to the language model, if there is one. True if it is paid; an organization without a
+/// limit pays none.
+pub(crate) fn charge_question(organization_id: OrganizationId) -> Query<bool> {
+    Query::any(statement!(
+        "UPDATE organizations SET credits = credits - 1 \
+         WHERE id = :organization AND (credits IS NULL OR credits > 0) RETURNING id",
+        organization: organization_id,
+    ))
 }
 
-/// The runs that began at `:since` at the latest and have not ended, at most `:limit`. The order makes both statements
-/// of a sweep's batch choose the same ones.
-const BROKEN_OFF: &str =
-    "FROM runs WHERE state = 'running' AND created_at <= :since ORDER BY created_at, id LIMIT :limit";
+/// Gives back the credit of a question that the model has not answered.
+pub(crate) fn give_back(organization_id: OrganizationId) -> Statement {
+    statement!("UPDATE organizations SET credits = credits + 1 WHERE id = :organization", organization: organization_id)
+}
 
-/// Gives back the credits of runs that were broken off, and ends these as failed, at most `limit`; the last
-/// statement gives one row for each.
-pub(crate) fn fail_broken_off(since: UnixMillis, now: UnixMillis, limit: i64) -> Vec<Statement> {
-    let give_back = format!(
-        "UPDATE organizations SET credits = credits + (\
-         SELECT sum(charged) FROM (SELECT organization_id, charged {BROKEN_OFF}) \
-         WHERE organization_id = organizations.id) \
-         WHERE id IN (SELECT organization_id FROM (SELECT organization_id {BROKEN_OFF})) AND credits IS NOT NULL"
-    );
-    let fail = format!(
-        "UPDATE runs SET state = 'failed', finished_at = :now WHERE id IN (SELECT id {BROKEN_OFF}) RETURNING id"
-    );
-    vec![statement!(give_back, since, limit), statement!(fail, since, limit, now)]
+/// Gives back the credit of a run that has not ended. Stands before [`fail`].
+pub(crate) fn give_back_for(organization_id: OrganizationId, id: RunId) -> Statement {
+    statement!(
+        "UPDATE organizations SET credits = credits + 1 WHERE id = :organization \
+         AND EXISTS (SELECT 1 FROM runs WHERE id = :id AND state = 'running' AND charged = 1)",
+        organization: organization_id,
+        id,
+    )
+}
+
+/// Ends a run as failed, unless it has ended before.
+pub(crate) fn fail(id: RunId, now: UnixMillis) -> Statement {
+    statement!("UPDATE runs SET state = 'failed', finished_at = :now WHERE id = :id AND state = 'running'", id, now)
+}
+
+/// Ends runs that began at `since` at the latest and were broken off, as failed, at most `limit`; gives one row for
+/// each. The model was asked, so their credits stay spent: who hangs up in time would have it for nothing.
+pub(crate) fn fail_broken_off(since: UnixMillis, now: UnixMillis, limit: i64) -> Statement {
+    statement!(
+        "UPDATE runs SET state = 'failed', finished_at = :now WHERE id IN (SELECT id FROM runs \
+         WHERE state = 'running' AND created_at <= :since ORDER BY created_at, id LIMIT :limit) RETURNING id",
+        since,
+        limit,
+        now
+    )
 }
 
 /// Deletes runs that need not be kept any longer, and what was said of them in the review queue, at most `limit`;

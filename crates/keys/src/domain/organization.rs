@@ -32,7 +32,7 @@ pub struct Organization {
     pub policy: Policy,
     /// The subscription to the resource routes.
     pub subscription: Subscription,
-    /// The remaining runs of live evaluations; `None` for unlimited.
+    /// The remaining credits, for runs of live evaluations and questions to the language model; `None` for unlimited.
     pub credits: Option<i64>,
     /// The retention of its audit events, in days; `None` for the operator's default.
     pub audit_retention_days: Option<i64>,
