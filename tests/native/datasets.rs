@@ -487,6 +487,21 @@ fn sweep_takes_the_rows_of_what_was_deleted_and_nothing_else() {
 }
 
 #[test]
+fn export_has_no_formula_and_an_upload_of_it_has_what_was_there() {
+    let (world, owner) = world();
+    let texts = ["=HYPERLINK(\"https://evil.example\")", "@SUM(1)", "-1+1", "'=1", "-5", "- a", "\t=1", "plain"];
+    let lines: String = texts.iter().map(|text| json!({ "=column": text }).to_string() + "\n").collect();
+    let id = upload(&world, &owner, "jsonl", &*lines).text("public_id");
+    let export = |id: &str, format: &str| world.get(&format!("/api/datasets/{id}/export?format={format}"), &owner).json;
+    let csv = export(&id, "csv");
+    let expected = "'=column\r\n\"'=HYPERLINK(\"\"https://evil.example\"\")\"\r\n'@SUM(1)\r\n'-1+1\r\n''=1\r\n-5\r\n'- a\r\n'\t=1\r\nplain\r\n";
+    assert_eq!(csv, expected);
+    let again = upload(&world, &owner, "csv", csv.as_str().unwrap()).text("public_id");
+    // JSON Lines are as they are, in both.
+    assert_eq!((export(&id, "jsonl"), export(&again, "csv")), (export(&again, "jsonl"), csv));
+}
+
+#[test]
 fn export_breaks_off_when_its_key_ends() {
     let (mut world, owner) = world();
     let id = upload(&world, &owner, "csv", csv(5_000)).text("public_id");

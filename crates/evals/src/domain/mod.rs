@@ -1,6 +1,7 @@
 //! Data sets, evaluations, judgments, runs and traces as pure values.
 
 pub mod access;
+pub mod csv;
 pub mod dataset;
 pub mod error_analysis;
 pub mod evaluation;

@@ -5,7 +5,10 @@ use bitting_keys::domain::{json_input, key::Name};
 use csv_core::{ReadFieldResult, Reader as CsvReader};
 use serde_json::Value;
 
-use crate::domain::dataset::{Cells, ColumnRole, Columns, DatasetRow, MAX_ROW_BYTES, MAX_ROWS};
+use crate::domain::{
+    csv,
+    dataset::{Cells, ColumnRole, Columns, DatasetRow, MAX_ROW_BYTES, MAX_ROWS},
+};
 
 /// The form of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,7 +171,7 @@ impl Csv {
             let field = String::from_utf8(std::mem::take(&mut self.field));
             self.record.push(match field {
                 Ok(text) if text.is_empty() && self.header.is_some() => Value::Null,
-                Ok(text) => Value::String(text),
+                Ok(text) => Value::String(csv::read(text)),
                 Err(_) => {
                     let column = columns.iter().nth(self.record.len()).map(|column| column.name.as_str().to_owned());
                     let row = *count + i64::from(self.header.is_some());

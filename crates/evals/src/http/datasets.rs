@@ -33,6 +33,7 @@ use crate::{
     },
     domain::{
         access::{AccessLevel, Resource},
+        csv,
         dataset::{Column, ColumnRole, Dataset, DatasetRow, JudgmentConfig},
         id::DatasetId,
         upload::Format,
@@ -552,18 +553,19 @@ impl Output for Export {
     }
 }
 
-/// Exports all rows of a data set as CSV or as JSON Lines.
+/// Exports all rows of a data set as CSV or as JSON Lines. In CSV a text that a spreadsheet would calculate has a `'`
+/// before it, which an upload takes away again.
 pub(crate) async fn export(
     call: &Call<'_>,
     principal: &Principal,
     (InPath(DatasetPath { dataset_id }), InQuery(query)): (InPath<DatasetPath>, InQuery<ExportQuery>),
 ) -> Result<Export, Problem> {
     let (dataset, pieces) = Datasets::new(call.app).export(principal, dataset_id).await?;
-    let csv = query.format == ExportFormat::Csv;
-    let names = dataset.columns.iter().map(|column| Cow::Borrowed(column.name.as_str()));
-    let header = if csv { csv_record(&names.collect::<Vec<_>>()) } else { Vec::new() };
+    let is_csv = query.format == ExportFormat::Csv;
+    let names = dataset.columns.iter().map(|column| csv::written(column.name.as_str()));
+    let header = if is_csv { csv_record(&names.collect::<Vec<_>>()) } else { Vec::new() };
     let line = move |row: DatasetRow| {
-        if !csv {
+        if !is_csv {
             return json_line(&row);
         }
         let fields: Vec<_> = row.0.iter().map(|(_, value)| csv_field(value)).collect();
@@ -572,7 +574,7 @@ pub(crate) async fn export(
     let write = move |piece: Vec<NumberedRow>| piece.into_iter().flat_map(|(_, row)| line(row)).collect::<Vec<u8>>();
     let pieces = pieces.map_ok(write).map_err(|error| format!("{error:?}"));
     let pieces = stream::once(ready(Ok(header))).chain(pieces);
-    let content_type = if csv { "text/csv; charset=utf-8" } else { NDJSON };
+    let content_type = if is_csv { "text/csv; charset=utf-8" } else { NDJSON };
     Ok(Export(Response::stream(content_type, pieces)))
 }
 
@@ -599,11 +601,11 @@ fn csv_record(fields: &[Cow<'_, str>]) -> Vec<u8> {
     record
 }
 
-/// A value as a field: texts as they are, nothing for null, and anything else as JSON.
+/// A value as a field: texts so that none is a formula, nothing for null, and anything else as JSON.
 fn csv_field(value: &Value) -> Cow<'_, str> {
     match value {
         Value::Null => Cow::Borrowed(""),
-        Value::String(text) => Cow::Borrowed(text),
+        Value::String(text) => csv::written(text),
         other => Cow::Owned(other.to_string()),
     }
 }
