@@ -110,13 +110,15 @@ async fn api(
     found: Result<Found<'_>, Problem>,
     request_id: &str,
 ) -> Response {
-    if let Some(preflight) = cors::preflight(app, request) {
+    let checked = transport::check(request);
+    if checked.is_ok()
+        && let Some(preflight) = cors::preflight(app, request)
+    {
         return preflight;
     }
-    match (transport::check(request), found) {
-        (Err(problem), _) => bitting_api::answer(tables, app, request, Err(problem), request_id).await,
-        (Ok(()), Err(Problem::NoSuchPath)) => bitting_api::forward(tables, app, request, request_id).await,
-        (Ok(()), found) => bitting_api::answer(tables, app, request, found, request_id).await,
+    match checked.and(found) {
+        Err(Problem::NoSuchPath) => bitting_api::forward(tables, app, request, request_id).await,
+        found => bitting_api::answer(tables, app, request, found, request_id).await,
     }
 }
 

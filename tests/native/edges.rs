@@ -97,6 +97,17 @@ fn other_origins_and_pages_are_allowed_nothing() {
 }
 
 #[test]
+fn page_of_a_listed_origin_may_use_the_tools() {
+    let (world, owner) = world();
+    let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
+    for (origin, status) in [(APP, 200), (OTHER, 403), ("null", 403)] {
+        let mut request = request("POST", "/mcp", &owner, &ping);
+        request.headers.push(("origin".to_owned(), origin.to_owned()));
+        assert_eq!(world.send(&request).status, status, "{origin}");
+    }
+}
+
+#[test]
 fn page_of_a_listed_origin_reads_answers_and_refusals() {
     let (world, owner) = world();
     for (path, key, status) in [
@@ -149,6 +160,12 @@ fn credential_over_plain_http_is_refused_on_every_surface() {
     let mut confident = request("GET", "/v1/keys", "", &Value::Null);
     confident.headers.push(("confident_api_key".to_owned(), owner.clone()));
     assert_problem(&world.send(&over("http://keys.example.com", confident)), 403, "plain_http");
+    // Not even as a preflight, which never has one.
+    let mut preflight = request("OPTIONS", "/v1/keys", &owner, &Value::Null);
+    for (name, value) in [("origin", APP), ("access-control-request-method", "GET")] {
+        preflight.headers.push((name.to_owned(), value.to_owned()));
+    }
+    assert_problem(&world.send(&over("http://keys.example.com", preflight)), 403, "plain_http");
     // A body may hold a secret, and nothing else is refused.
     let body = json!({ "token": "bit_inv_x" });
     let accept = request("POST", "/v1/invitations/accept", "", &body);

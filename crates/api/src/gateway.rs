@@ -29,7 +29,7 @@ const HOP_BY_HOP: [&str; 6] = ["connection", "keep-alive", "te", "trailer", "tra
 const WITHHELD: [&str; 5] = ["authorization", "content-length", "cookie", "host", "proxy"];
 /// The beginnings of request headers that are not forwarded, since only a proxy may say such things: where a request
 /// came from, who sent it, and which method, host or path it was for.
-const WITHHELD_PREFIXES: [&str; 54] = [
+const WITHHELD_PREFIXES: [&str; 74] = [
     // This service and its platform.
     "cf-",
     "x-bitting-",
@@ -40,6 +40,7 @@ const WITHHELD_PREFIXES: [&str; 54] = [
     "forwarded",
     "front-end-https",
     "true-client",
+    "x-accel-",
     "x-arr-",
     "x-azure-",
     "x-client-ip",
@@ -51,24 +52,32 @@ const WITHHELD_PREFIXES: [&str; 54] = [
     "x-http-destination",
     "x-http-host",
     "x-http-method",
+    "x-matched-path",
     "x-method-override",
+    "x-middleware-",
     "x-original",
     "x-originating",
     "x-proxy",
     "x-real-",
     "x-rewrite-",
     "x-scheme",
+    "x-script-name",
+    "x-sendfile",
     "x-url-scheme",
+    "x-vercel-",
     // Who.
     "client-cert",
     "iv-",
+    "mellon-",
     "oidc-",
     "remote-",
+    "shib-",
     "sm-",
     "ssl-",
     "tailscale-",
     "x-amzn-mtls-",
     "x-amzn-oidc-",
+    "x-anonymous-consumer",
     "x-appengine-",
     "x-auth-email",
     "x-auth-groups",
@@ -81,12 +90,23 @@ const WITHHELD_PREFIXES: [&str; 54] = [
     "x-client-dn",
     "x-client-verify",
     "x-consumer-",
+    "x-credential-",
+    "x-email",
     "x-goog-authenticated-user-",
     "x-goog-iap-",
+    "x-groups",
     "x-ms-client-principal",
+    "x-ms-token-",
+    "x-oidc-",
+    "x-pomerium-",
     "x-remote-",
+    "x-roles",
+    "x-saml-",
+    "x-shib-",
     "x-ssl-",
     "x-user",
+    "x-vouch-",
+    "x-webauth-",
 ];
 /// The headers of an answer that are not passed back, since they speak for the whole origin, where Bitting's pages are:
 /// its cookies, its storage, its transport, its service workers, which pages read it, and where a page goes on.
@@ -169,8 +189,10 @@ fn is_unambiguous(path: &str, text: &str) -> bool {
     // Servers that normalize Unicode (NFKC), or convert it to a code page, take these for `.`, `/` and `\`.
     let is_alike = |character: char| "．․‥﹒／∕⁄℀℁℅℆＼﹨∖".contains(character);
     let is_encoded = |(at, _): (usize, &str)| {
-        let digits = text.as_bytes().get(at + 1..at + 3).unwrap_or_default();
-        digits.len() == 2 && digits.iter().all(u8::is_ascii_hexdigit)
+        let rest = text.get(at + 1..).unwrap_or_default();
+        // `%u002e` is read by some, too.
+        let digits = rest.strip_prefix(['u', 'U']).unwrap_or(rest).bytes().take(2);
+        digits.clone().count() == 2 && digits.clone().all(|byte| byte.is_ascii_hexdigit())
     };
     slashes(path) == slashes(text)
         && !text.contains("//")

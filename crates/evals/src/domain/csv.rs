@@ -6,8 +6,8 @@
 
 use std::borrow::Cow;
 
-/// The first characters of formulas, and those that lead spreadsheets to begin a new field.
-const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+/// The first characters of formulas.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 
 /// Returns a text as a field.
 pub fn written(text: &str) -> Cow<'_, str> {
@@ -22,9 +22,10 @@ pub fn read(mut field: String) -> String {
     field
 }
 
-/// True if a spreadsheet would calculate a text, apart from `'` before it. Numbers stay numbers.
+/// True if a spreadsheet would calculate a text, apart from `'` before it. Numbers stay numbers. Some spreadsheets drop
+/// what cannot be seen, or begin a new field there.
 fn is_formula(text: &str) -> bool {
-    let text = text.trim_start_matches('\'');
+    let text = text.trim_start_matches(|first: char| first == '\'' || first == '\u{feff}' || first.is_whitespace());
     let is_number = text.parse::<f64>().is_ok_and(f64::is_finite) && text.ends_with(|last: char| last.is_ascii_digit());
     text.starts_with(FORMULA) && !is_number
 }
@@ -43,6 +44,11 @@ mod tests {
             ("- a list", "'- a list"),
             ("\t=1", "'\t=1"),
             ("\r=1", "'\r=1"),
+            ("\u{feff}=1", "'\u{feff}=1"),
+            (" '=1", "' '=1"),
+            ("' =1", "'' =1"),
+            ("\ttext", "\ttext"),
+            (" -5", " -5"),
             ("＝1", "'＝1"),
             ("'=1", "''=1"),
             ("''=1", "'''=1"),

@@ -23,7 +23,8 @@ pub fn host(origin: &str) -> &str {
 
 /// True if an origin is on the same machine.
 pub fn is_loopback(origin: &str) -> bool {
-    let is_port = |rest: &str| rest.is_empty() || rest.starts_with(':');
+    let is_digits = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_port = |rest: &str| rest.is_empty() || rest.strip_prefix(':').is_some_and(is_digits);
     LOOPBACK.iter().any(|name| host(origin).strip_prefix(name).is_some_and(is_port))
 }
 
@@ -49,6 +50,7 @@ mod tests {
             ("http://localhost.a.example", false),
             ("http://127.0.0.1.a.example:80", false),
             ("http://127.0.0.2", false),
+            ("http://localhost:80@a.example", false),
             ("", false),
             ("null", false),
         ] {
