@@ -44,7 +44,7 @@ before(async () => {
   gone.close();
   const resources = { ...file.resources, orders: { use: "See and change orders" } };
   app = await start({
-    vars: { CATALOGUE: JSON.stringify({ ...file, resources, routes }), FORWARD_SECRET: SECRET },
+    vars: { CATALOGUE: JSON.stringify({ ...file, resources, routes, origins: ["https://app.example"] }), FORWARD_SECRET: SECRET },
     services: { ORDERS: async (request) => Response.json({ url: request.url, method: request.method, body: await request.text(), key: request.headers.get("x-bitting-key-id") }) },
   });
   owner = (await bootstrap(app)).json;
@@ -124,6 +124,29 @@ for key, method, host, target, headers, body in json.load(sys.stdin):
   ];
   const output = execFileSync("python3", ["-c", script], { input: JSON.stringify(cases), encoding: "utf8" });
   assert.deepEqual(output.trim().split("\n"), ["True", ...Array(cases.length - 1).fill("False")]);
+});
+
+test("a page of a listed origin asks without a key first, and no key is taken over plain HTTP", async () => {
+  const ask = async (method, path, headers) => {
+    const request = httpRequest(app.url + path, { method, headers });
+    request.end();
+    const [response] = await once(request, "response");
+    response.resume();
+    return [response.statusCode, response.headers["access-control-allow-origin"], response.headers.vary];
+  };
+  const preflight = (origin) => ({ origin, "access-control-request-method": "GET", "access-control-request-headers": "authorization" });
+  assert.deepEqual(await ask("OPTIONS", "/orders/7", preflight("https://app.example")), [204, "https://app.example", "Origin"]);
+  for (const origin of ["null", ["https://app.example", "https://other.example"]]) {
+    assert.deepEqual(await ask("OPTIONS", "/orders/7", preflight(origin)), [405, undefined, "Origin"], origin);
+  }
+  answer = (request, response) => response.writeHead(200, { vary: "Accept", "access-control-allow-origin": "*" }).end();
+  const authorization = `Bearer ${owner.key}`;
+  assert.deepEqual(await ask("GET", "/orders/7", { authorization, origin: "https://app.example" }), [200, "https://app.example", "Accept, Origin"]);
+  assert.equal(asked.length, 1);
+  for (const host of ["keys.example.com", "localhost:80@keys.example.com", "localhost.keys.example.com", "127.1"]) {
+    for (const path of ["/orders/7", "/v1/keys/self", "/mcp"]) assert.equal((await ask("GET", path, { authorization, host }))[0], 403, host + path);
+  }
+  assert.equal(asked.length, 1);
 });
 
 test("an upload is passed on while it is sent, whether its length is known or not", async () => {

@@ -21,7 +21,7 @@ async function raw(head, body = "") {
   socket.on("data", (chunk) => chunks.push(chunk));
   // The Worker may answer and close before it has read all that is sent.
   socket.on("error", () => {});
-  const lines = [...head, "Host: bitting.example", "Connection: close", "", ""];
+  const lines = [...head, "Host: localhost", "Connection: close", "", ""];
   socket.write(Buffer.concat([Buffer.from(lines.join("\r\n"), "latin1"), Buffer.from(body)]));
   await once(socket, "close");
   const [top, ...rest] = Buffer.concat(chunks).toString().split("\r\n\r\n");
