@@ -170,6 +170,8 @@ fn credential_over_plain_http_is_refused_on_every_surface() {
     let body = json!({ "token": "bit_inv_x" });
     let accept = request("POST", "/v1/invitations/accept", "", &body);
     assert_problem(&world.send(&over("http://keys.example.com", accept)), 403, "plain_http");
+    let invitation = request("GET", "/v1/invitations/bit_inv_x", "", &Value::Null);
+    assert_problem(&world.send(&over("http://keys.example.com", invitation)), 403, "plain_http");
     let public = request("GET", "/openapi.json", "", &Value::Null);
     assert_eq!(world.send(&over("http://keys.example.com", public)).status, 200);
     for origin in ["http://localhost:8787", "http://127.0.0.1:8787", "http://[::1]:8787", "https://keys.example.com"] {

@@ -1,12 +1,12 @@
 //! Error analysis: by the words, and by a language model that is believed only if it does what it was asked.
 
 use bitting::entry;
-use bitting_keys::ports::UpstreamError;
+use bitting_keys::ports::{Limit, UpstreamError};
 use futures::{executor::block_on, future::join_all};
 use serde_json::{Value, json};
 
 use crate::support::{
-    World,
+    Limits, World,
     model::{CONFIG, Model, Turn},
     problem::assert_problem,
     request,
@@ -317,6 +317,20 @@ fn each_question_to_a_model_costs_one_credit_and_none_is_overdrawn() {
         assert_problem(&world.post(path, &owner, &body), 503, "judge_unavailable");
         assert_eq!(credits(&world), Value::Null, "{path}");
     }
+}
+
+#[test]
+fn question_beyond_the_limit_is_neither_asked_nor_charged() {
+    let mut world = World::new();
+    let owner = world.bootstrap();
+    let questions = questions(&world, &owner);
+    let model = Model::of(&mut world, []);
+    world.app.limiter = Limits::new(Limit::Questions, 0);
+    world.database.execute("UPDATE organizations SET credits = 1");
+    for (path, body) in questions {
+        assert_problem(&world.post(path, &owner, &body), 429, "rate_limited");
+    }
+    assert_eq!((world.database.value("SELECT credits FROM organizations"), model.asked.borrow().len()), (json!(1), 0));
 }
 
 #[test]

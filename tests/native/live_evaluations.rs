@@ -2,12 +2,12 @@
 
 use bitting::entry::{self, chores};
 use bitting_http::message::Request;
-use bitting_keys::ports::UpstreamError;
+use bitting_keys::ports::{Limit, UpstreamError};
 use futures::{executor::block_on, future::join_all};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Rows, World,
+    Answer, Limits, Rows, World,
     model::{Model, Turn},
     problem::assert_problem,
     request,
@@ -578,6 +578,17 @@ fn question_is_paid_for_unless_no_answer_has_arrived() {
             assert!(answer.json["detail"].as_str().unwrap().contains("0 credits"), "{}", answer.json);
             assert_eq!(model.asked.borrow().len(), asked);
         }
+    }
+}
+
+#[test]
+fn run_beyond_the_limit_of_questions_is_neither_stored_nor_charged() {
+    for (mut scene, status) in [(Scene::of_a_model(), 429), (Scene::new(), 200)] {
+        scene.set_credits(1);
+        scene.world.app.limiter = Limits::new(Limit::Questions, 0);
+        assert_eq!(scene.run(&scene.key).status, status, "a rule asks no model");
+        let left = i64::from(status == 429);
+        assert_eq!((scene.credits(), scene.world.database.count("runs")), (json!(left), 1 - left));
     }
 }
 

@@ -11,15 +11,16 @@ use crate::{
 /// A year, in which a browser does not try plain HTTP again (RFC 6797).
 const STRICT: &str = "max-age=31536000";
 
-/// Checks that nobody could read the secret of a request on the way. Besides keys, bodies hold secrets: the links of
-/// invitations, for example.
+/// Checks that nobody could read the secret of a request on the way. Besides keys, bodies may hold secrets, and the
+/// path of an invitation is one.
 ///
 /// # Errors
 /// [`Problem::PlainHttp`].
 pub fn check(request: &Request) -> Result<(), Problem> {
     let reads = ["GET", "HEAD", "OPTIONS"].contains(&request.method.as_str());
-    let has_credential =
-        request.header("authorization").is_some() || KEY_HEADERS.iter().any(|name| request.header(name).is_some());
+    let has_credential = request.header("authorization").is_some()
+        || KEY_HEADERS.iter().any(|name| request.header(name).is_some())
+        || request.path.contains("/invitations/");
     if is_private(&request.origin) || (reads && !has_credential) { Ok(()) } else { Err(Problem::PlainHttp) }
 }
 

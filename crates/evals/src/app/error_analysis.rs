@@ -207,6 +207,7 @@ impl ErrorAnalysis<'_> {
         let answer = object_of(&json!({ "items": items }));
         let question = Question { instructions: instructions.to_owned(), data, answer };
         let organization_id = principal.snapshot.organization_id;
+        self.app.count_question(organization_id).await?;
         let mut batch = Batch::new();
         let paid = batch.add(runs::charge_question(organization_id));
         if !self.app.guarded(principal, batch).await?.take(paid)? {

@@ -98,6 +98,9 @@ impl Runs<'_> {
                     let now = self.app.now();
                     let judgment = config.judge.by_rule(&inputs).judgment();
                     let ended = judgment.is_some();
+                    if !ended {
+                        self.app.count_question(viewer.organization_id).await?;
+                    }
                     let run = Run {
                         id: RunId::new(now, self.app.random_bits()?),
                         organization_id: viewer.organization_id,
