@@ -16,7 +16,9 @@ CREATE TABLE organizations (
   -- Whether it may use the resource routes, and how many runs it has left. NULL: as many as it likes.
   subscription TEXT NOT NULL DEFAULT 'active' CHECK (subscription IN ('active', 'inactive')),
   credits INTEGER CHECK (credits >= 0),
-  updated_at INTEGER NOT NULL DEFAULT 0 -- 0: not since it was created; here and in the tables below
+  updated_at INTEGER NOT NULL DEFAULT 0, -- 0: not since it was created; here and in the tables below
+  -- The response to a key that somebody has found in public and reported.
+  on_leak TEXT NOT NULL DEFAULT 'revoke' CHECK (on_leak IN ('revoke', 'disable', 'notify'))
 ) STRICT, WITHOUT ROWID;
 
 -- Bootstrap: the second attempt, or the loser of two at once, runs into it.

@@ -11,6 +11,7 @@ impl Limiter for RateLimits {
         let binding = match limit {
             Limit::SignIns => "SIGN_IN_ATTEMPTS",
             Limit::UnknownCredentials => "UNKNOWN_CREDENTIALS",
+            Limit::LeakReports => "LEAK_REPORTS",
             Limit::Writes => "WRITES",
             Limit::Questions => "QUESTIONS",
         };

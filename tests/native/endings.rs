@@ -263,7 +263,7 @@ enum Known {
 }
 
 /// Every statement of `storage` that writes to the tables of keys, people, links and sessions.
-const STATEMENTS: [(&str, Known); 27] = {
+const STATEMENTS: [(&str, Known); 28] = {
     use Known::{Gives, Tried};
     [
         (
@@ -285,6 +285,7 @@ const STATEMENTS: [(&str, Known); 27] = {
         ("keys::forget_rotated", Gives("it deletes secrets whose grace period is over")),
         ("keys::revoke", Gives("it ends a key")),
         ("keys::mark_expired", Gives("it records what has ended")),
+        ("leaks::end", Gives("it ends keys and secrets")),
         ("key_uses::last_uses", Gives("it counts")),
         ("live_evaluations::revoke_key", Gives("it ends a key")),
         ("people::set_role", Tried(&["raise a member"])),

@@ -31,6 +31,7 @@ mod judges;
 mod key_text;
 mod keys;
 mod last_key;
+mod leaks;
 mod limits;
 mod live_evaluations;
 mod mcp;

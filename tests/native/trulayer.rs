@@ -188,8 +188,8 @@ fn query_only_key_can_write_nothing_on_any_surface() {
     let before = world.database.dump();
     let mut refused = 0;
     for (method, template, access) in tables().list() {
-        // To end itself, a key needs no scope.
-        if (method, template) == ("DELETE", "/v1/keys/self") {
+        // To end a key, nobody needs a scope.
+        if [("DELETE", "/v1/keys/self"), ("POST", "/v1/leaks")].contains(&(method, template)) {
             continue;
         }
         for prefix in ["", "/braintrust", "/confident", "/trulayer"] {

@@ -13,6 +13,7 @@ mod json_rpc;
 mod key_body;
 mod key_verification;
 mod keys;
+mod leaks;
 #[cfg(feature = "mcp")]
 pub mod mcp;
 mod members;

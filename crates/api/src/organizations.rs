@@ -18,7 +18,7 @@ use bitting_keys::{
     domain::{
         id::{OrganizationId, ProjectId},
         key::Name,
-        organization::{self, MAX_CREDITS, MAX_KEYS_PER_USER, Organization, Subscription},
+        organization::{self, LeakResponse, MAX_CREDITS, MAX_KEYS_PER_USER, Organization, Subscription},
         person::Email,
         project::{self, Project},
         time::UnixMillis,
@@ -60,6 +60,8 @@ pub(crate) struct OrganizationBody {
     subscription: Subscription,
     /// The number of credits that are left, for runs of live evaluations and for questions to the language model; null for no limit.
     credits: Option<i64>,
+    /// The response to a key that somebody has found in public and reported.
+    on_leak: LeakResponse,
 }
 
 impl OrganizationBody {
@@ -77,6 +79,7 @@ impl OrganizationBody {
             trace_retention_days: organization.trace_retention_days,
             subscription: organization.subscription,
             credits: organization.credits,
+            on_leak: organization.on_leak,
         }
     }
 }
@@ -173,6 +176,10 @@ pub(crate) struct ChangeBody {
     /// The number of days for which traces are kept.
     #[serde(default, deserialize_with = "input::present")]
     trace_retention_days: Option<Option<Days>>,
+    /// The response to a key that somebody has found in public and reported.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "LeakResponse")]
+    on_leak: Option<LeakResponse>,
     /// True to refuse all keys of the organization. Only the operator can set it.
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "bool")]
@@ -200,6 +207,7 @@ pub(crate) async fn change(
         max_keys_per_user: body.max_keys_per_user.map(|most| most.map(|Whole(most)| most)),
         audit_retention_days: days(body.audit_retention_days),
         trace_retention_days: days(body.trace_retention_days),
+        on_leak: body.on_leak,
         suspended: body.suspended,
         subscription: body.subscription,
         credits: body.credits.map(|credits| credits.map(|Whole(credits)| credits)),

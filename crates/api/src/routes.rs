@@ -3,7 +3,7 @@
 use bitting_http::{problem, route, route::Table};
 
 use crate::{
-    audit, bootstrap, errors_page, invitations, keys, members, openapi, organizations,
+    audit, bootstrap, errors_page, invitations, keys, leaks, members, openapi, organizations,
     permissions::{
         ANY_KEY, AUDIT_READ, MEMBERS_READ, MEMBERS_WRITE, ORGANIZATION_READ, ORGANIZATION_WRITE, POSSESSION,
         PROJECTS_READ, PROJECTS_WRITE, READ, VERIFY, WRITE,
@@ -21,6 +21,9 @@ pub static KEYS: Table = Table {
         route!(GET "/errors" public errors_page::get, "Read about the errors"),
         route!(POST "/v1/bootstrap" operator bootstrap::create, "Create the first organization, its owner and their key"),
         route!(POST "/v1/operator/sign-in-links" operator bootstrap::create_sign_in_link, "Create a link that signs in an owner of the operator's organization"),
+        route!(POST "/v1/leaks" public leaks::report, "Report keys that you have found in public")
+            .limit(leaks::MAX_BYTES),
+        route!(GET "/.well-known/api-key-format" public leaks::get_format, "Get the format of keys, for scanners"),
         route!(GET "/v1/scopes" ANY_KEY keys::list_scopes, "List scopes, bundles and presets"),
         route!(GET "/v1/keys" READ keys::list, "List keys, the newest first"),
         route!(POST "/v1/keys" WRITE keys::create, "Create a key"),

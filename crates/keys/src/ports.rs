@@ -183,6 +183,8 @@ pub enum Limit {
     SignIns,
     /// Credentials that nobody has, by address.
     UnknownCredentials,
+    /// Reports of leaked keys, by address.
+    LeakReports,
     /// Writes, by organization.
     Writes,
     /// Questions to the language model, by organization.

@@ -50,6 +50,7 @@ const ACTIONS: &[&str] = &[
     "invitation.revoked",
     "key.created",
     "key.expired",
+    "key.leaked",
     "key.revoked",
     "key.rotated",
     "key.rotation_cancelled",

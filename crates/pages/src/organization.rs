@@ -6,7 +6,7 @@ use bitting_keys::{
     domain::{
         expected::Expected,
         key::Name,
-        organization::{MAX_KEYS_PER_USER, Organization, OrganizationChange, Subscription},
+        organization::{LeakResponse, MAX_KEYS_PER_USER, Organization, OrganizationChange, Subscription},
         time::MAX_DAYS,
     },
 };
@@ -81,6 +81,13 @@ const SETTINGS: [Setting; 5] = [
     },
 ];
 
+/// The responses to a leaked key, with their names.
+const LEAK_RESPONSES: [(LeakResponse, &str); 3] = [
+    (LeakResponse::Revoke, "Revoke it"),
+    (LeakResponse::Disable, "Disable it"),
+    (LeakResponse::Notify, "Note it in the audit log only"),
+];
+
 pub(crate) async fn get(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let organization =
         Organizations::new(call.app).get(&session.principal, session.principal.snapshot.organization_id).await?;
@@ -104,6 +111,8 @@ fn show(
                     dt { (setting.label) }
                     dd { @match (setting.now)(organization) { Some(value) => (value), None => (setting.unset) } }
                 }
+                dt { "When a key is found in public" }
+                dd { @for (response, name) in LEAK_RESPONSES { @if response == organization.on_leak { (name) } } }
             }
             p.hint { "Owners and admins can change these settings." }
         }
@@ -145,6 +154,12 @@ fn form(organization: &Organization, typed: Option<&Form>, mistakes: &Mistakes) 
                 (Field::new(setting.field, setting.label, mistakes).hint(setting.hint)
                     .number(&value(setting.field, now), setting.most))
             }
+            (Field::new("on_leak", "When a key is found in public", mistakes)
+                .hint("Anybody who has found the whole text of a key can report it.")
+                .select(
+                    &LEAK_RESPONSES.map(|(response, name)| (response.as_str(), name)),
+                    &value("on_leak", organization.on_leak.as_str().to_owned()),
+                ))
             p.hint { "New limits apply to new keys. Existing keys don't change." }
             button { "Save" }
         }
@@ -166,6 +181,11 @@ pub(crate) async fn change(call: &Call<'_>, session: &SignedIn) -> Result<Respon
         } else if number != (setting.now)(&organization) {
             (setting.change)(&mut change, number);
         }
+    }
+    match LEAK_RESPONSES.into_iter().find(|(response, _)| response.as_str() == form.get("on_leak")) {
+        Some((response, _)) => change.on_leak = (response != organization.on_leak).then_some(response),
+        None if form.get("on_leak").is_empty() => {}
+        None => mistakes.add("on_leak", "choose one of the list"),
     }
     let policy = organization.policy;
     let days = (

@@ -263,6 +263,11 @@ fn known(method: &str, template: &str, targets: &Targets) -> Known {
             route.body(json!({ "organization": "B", "email": "b@example.com", "key_name": "b" }))
         }
         ("POST", "/v1/operator/sign-in-links") => route.body(json!({ "email": "owner@example.com" })),
+        ("POST", "/v1/leaks") => route
+            .body(json!({ "keys": ["bit_pat_x"], "url": "https://example.com" }))
+            .round_trips(0)
+            .events(0)
+            .creates(Nothing),
         ("POST", "/mcp") => route
             .body(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} }))
             .events(0)
@@ -296,6 +301,7 @@ fn known(method: &str, template: &str, targets: &Targets) -> Known {
             "max_keys_per_user": 1_000,
             "audit_retention_days": 365,
             "trace_retention_days": 10,
+            "on_leak": "disable",
         })),
         ("POST", "/v1/organizations/:organization_id/projects") => {
             route.body(json!({ "name": "named", "description": "described" })).events(2)

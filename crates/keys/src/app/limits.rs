@@ -58,6 +58,14 @@ impl App {
         self.count(Limit::SignIns, ip.map(network).unwrap_or_default()).await
     }
 
+    /// Counts a report of leaked keys against the address that it comes from.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] beyond the limit.
+    pub async fn count_leak_report(&self, ip: Option<&str>) -> Result<(), Error> {
+        self.count(Limit::LeakReports, ip.map(network).unwrap_or_default()).await
+    }
+
     /// Counts a write of an organization.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ pub mod idempotency;
 pub mod invitations;
 pub mod isolate;
 pub mod keys;
+pub mod leaks;
 pub mod limits;
 pub mod organizations;
 pub mod people;

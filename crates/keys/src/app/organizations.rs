@@ -11,7 +11,7 @@ use crate::{
         id::{KeyId, OrganizationId, UserId},
         key::{Created, Key, Life, Name, Role},
         key_text::{KeyKind, KeyText},
-        organization::{Organization, OrganizationChange, Policy, Subscription},
+        organization::{LeakResponse, Organization, OrganizationChange, Policy, Subscription},
         page::Page,
         person::Email,
         scope::Scopes,
@@ -192,6 +192,7 @@ impl Organizations<'_> {
             credits: None,
             audit_retention_days: None,
             trace_retention_days: None,
+            on_leak: LeakResponse::Revoke,
         };
         let user_id = UserId::new(now, self.app.random_bits()?);
         let text = KeyText::generate(&self.app.config.brand, None, KeyKind::Pat, source).map_err(Error::Unavailable)?;

@@ -19,9 +19,9 @@ use crate::json_schema;
 /// Base62 in ASCII order, so that texts sort like the numbers that they stand for.
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// The length of the secret, in characters.
-const SECRET_LENGTH: usize = 43;
+pub const SECRET_LENGTH: usize = 43;
 /// The length of the checksum, in characters.
-const CHECKSUM_LENGTH: usize = 6;
+pub const CHECKSUM_LENGTH: usize = 6;
 /// The maximum length of a brand or a label, in characters.
 const WORD_LENGTH: usize = 16;
 

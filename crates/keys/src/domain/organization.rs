@@ -38,6 +38,31 @@ pub struct Organization {
     pub audit_retention_days: Option<i64>,
     /// The retention of its traces, in days; `None` for the operator's default.
     pub trace_retention_days: Option<i64>,
+    /// The response to a leaked key.
+    pub on_leak: LeakResponse,
+}
+
+/// The response of an organization to a key that somebody has found in public and reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LeakResponse {
+    /// The key is revoked.
+    Revoke,
+    /// The key is disabled, and can be enabled again.
+    Disable,
+    /// The leak is recorded in the audit log, and the key goes on working.
+    Notify,
+}
+
+impl LeakResponse {
+    /// The name of the response.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Revoke => "revoke",
+            Self::Disable => "disable",
+            Self::Notify => "notify",
+        }
+    }
 }
 
 /// The subscription of an organization to the resource routes, which the operator sells behind the keys.
@@ -116,6 +141,9 @@ pub struct OrganizationChange {
     /// The new value of [`Organization::subscription`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subscription: Option<Subscription>,
+    /// The new value of [`Organization::on_leak`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_leak: Option<LeakResponse>,
     /// The new value of [`Organization::credits`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credits: Option<Option<i64>>,

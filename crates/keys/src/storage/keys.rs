@@ -345,7 +345,7 @@ fn if_unchanged(more: &str) -> String {
 }
 
 /// The rotation's columns if none is pending.
-const NO_ROTATION: &str = "rotates_at = NULL, outgoing_digest = NULL, outgoing_pepper_version = NULL, \
+pub const NO_ROTATION: &str = "rotates_at = NULL, outgoing_digest = NULL, outgoing_pepper_version = NULL, \
     outgoing_start = NULL, outgoing_last4 = NULL, outgoing_last_used_at = NULL, outgoing_uses = 0,";
 
 /// The condition that a key can manage keys, as in the index `keys_managing`.

@@ -8,6 +8,7 @@ pub mod idempotency;
 pub mod invitations;
 pub mod key_uses;
 pub mod keys;
+pub mod leaks;
 pub mod organizations;
 pub mod page;
 pub mod people;
@@ -128,6 +129,7 @@ name_params!(
     crate::domain::key_text::KeyKind,
     crate::domain::key::Name,
     crate::domain::key::Role,
+    crate::domain::organization::LeakResponse,
     crate::domain::organization::Subscription,
     crate::domain::person::Email,
 );

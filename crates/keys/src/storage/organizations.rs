@@ -18,7 +18,7 @@ use crate::{
 /// The columns of an [`Organization`].
 const COLUMNS: &str = "id, name, suspended_at, created_at, default_expiry_days, longest_expiry_days, \
     max_keys_per_user, subscription, credits, audit_retention_days, trace_retention_days, \
-    max(created_at, updated_at) AS updated_at";
+    max(created_at, updated_at) AS updated_at, on_leak";
 
 /// The insertion of a new organization. Only one can be the operator's own: a unique index refuses a second one,
 /// and its whole batch with it.
@@ -107,7 +107,7 @@ pub fn update(
         "UPDATE organizations SET name = coalesce(:name, name), {}, \
          suspended_at = CASE :suspended WHEN 1 THEN coalesce(suspended_at, :now) WHEN 0 THEN NULL \
          ELSE suspended_at END, \
-         subscription = coalesce(:subscription, subscription), {NEXT_VERSION} \
+         subscription = coalesce(:subscription, subscription), on_leak = coalesce(:on_leak, on_leak), {NEXT_VERSION} \
          WHERE id = :id AND {AS_EXPECTED} AND coalesce({} <= {}, 1) RETURNING {COLUMNS}",
         settings.join(", "),
         after("default_expiry_days"),
@@ -131,6 +131,7 @@ pub fn update(
         credits: change.credits.flatten(),
         suspended: change.suspended,
         subscription: change.subscription,
+        on_leak: change.on_leak,
         expected: expected.version,
         now
     ))

@@ -1,0 +1,77 @@
+//! Leaked keys: everyone who holds the whole text of a key may end it, without a credential.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::{
+    app::{App, error::Error, sessions::Client},
+    domain::key_text::{Digest, KeyText},
+    ports::Statement,
+    storage::leaks,
+};
+
+/// The maximum number of texts in a report.
+pub const MAX_TEXTS: usize = 1_000;
+
+/// A text that may be a key, found somewhere.
+#[derive(Debug, Clone)]
+pub struct LeakedText {
+    /// The text.
+    pub text: String,
+    /// The address of the place where it was found.
+    pub url: Option<String>,
+}
+
+impl App {
+    /// Ends the keys among these texts, or records their leak, as their organizations want it. A text that is not a key
+    /// costs nothing. The guards against locking oneself out do not apply: the key is in the hands of others.
+    ///
+    /// # Errors
+    /// The database's. Then nothing has happened, and the report can be repeated.
+    pub async fn report_leaks(&self, texts: &[LeakedText], source: &'static str, client: &Client) -> Result<(), Error> {
+        let mut seen = BTreeSet::new();
+        let reported: Vec<Value> = texts
+            .iter()
+            .filter_map(|LeakedText { text, url }| {
+                let digests = hexadecimal(&self.leaked_digests(text)?);
+                seen.insert(digests.clone()).then(|| json!({ "digests": digests, "url": url }))
+            })
+            .collect();
+        if reported.is_empty() {
+            return Ok(());
+        }
+        let reported = Value::Array(reported);
+        let (now, retention_ms) = (self.now(), self.config.audit_retention_ms);
+        let from = (client.ip.as_deref(), client.request_id.as_str());
+        let record = leaks::record(&reported, source, from, now, retention_ms);
+        let batch: Vec<Statement> = record.into_iter().chain(leaks::end(&reported, now)).collect();
+        self.database.batch(batch).await?;
+        Ok(())
+    }
+
+    /// Tells of each text whether it is the text of a key, or was.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn are_keys(&self, texts: &[LeakedText]) -> Result<Vec<bool>, Error> {
+        let digests: Vec<Option<Vec<Digest>>> =
+            texts.iter().map(|LeakedText { text, .. }| self.leaked_digests(text)).collect();
+        let asked: Vec<Digest> = digests.iter().flatten().flatten().copied().collect();
+        if asked.is_empty() {
+            return Ok(vec![false; texts.len()]);
+        }
+        let known = leaks::known(&asked).run(&*self.database).await?;
+        let is_known = |digest: &Digest| known.contains(&digest.to_hex());
+        Ok(digests.iter().map(|digests| digests.iter().flatten().any(is_known)).collect())
+    }
+
+    /// Returns the digests under which a key with this text can be stored; `None` if it is not a key.
+    fn leaked_digests(&self, text: &str) -> Option<Vec<Digest>> {
+        KeyText::parse(text.trim()).ok().map(|key| self.config.hasher.candidates(&key))
+    }
+}
+
+fn hexadecimal(digests: &[Digest]) -> Vec<String> {
+    digests.iter().map(|digest| digest.to_hex()).collect()
+}
