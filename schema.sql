@@ -60,8 +60,9 @@ CREATE TABLE invitations (
   expires_at INTEGER NOT NULL,          -- not there from here on
   key_expires_at INTEGER,               -- when the key expires that whoever accepts it gets; NULL: never
   created_at INTEGER NOT NULL,
-  created_by TEXT NOT NULL,             -- the key that made it
-  invited_by TEXT REFERENCES users (id) -- the user as whom that key acted; NULL: none
+  created_by TEXT NOT NULL,             -- the key or session that made it
+  invited_by TEXT REFERENCES users (id), -- the user as whom that key acted; NULL: none
+  parent_id TEXT                        -- the key that it descends from, as that of a key
 ) STRICT, WITHOUT ROWID;
 
 -- One invitation by its token.
@@ -74,6 +75,12 @@ CREATE INDEX invitations_listed ON invitations (organization_id, id);
 CREATE INDEX invitations_due ON invitations (organization_id, expires_at);
 -- Those of a person who is removed, or may do less.
 CREATE INDEX invitations_by_inviter ON invitations (invited_by) WHERE invited_by IS NOT NULL;
+-- Those that descend from a key, which end with it.
+CREATE INDEX invitations_by_parent ON invitations (parent_id) WHERE parent_id IS NOT NULL;
+-- Those of one creator, newest first.
+CREATE INDEX invitations_by_creator ON invitations (organization_id, created_by, id);
+CREATE INDEX invitations_by_creating_user ON invitations (organization_id, invited_by, id) WHERE invited_by IS NOT NULL;
+CREATE INDEX invitations_by_key ON invitations (created_by);
 
 CREATE TABLE teams (
   id TEXT PRIMARY KEY,
@@ -144,7 +151,11 @@ CREATE TABLE keys (
   outgoing_last4 TEXT,
   outgoing_last_used_at INTEGER,
   outgoing_uses INTEGER NOT NULL DEFAULT 0,
-  bound_to TEXT                         -- the one thing that a key of kind `sk` is for, a live evaluation; NULL: it is no such key
+  bound_to TEXT,                        -- the one thing that a key of kind `sk` is for, a live evaluation; NULL: it is no such key
+  created_by_user TEXT,                 -- the user as whom its creator acted; NULL: none
+  parent_id TEXT,                       -- the key that it descends from: its creator, or that of the creator's link or invitation
+  rotated_by_user TEXT,                 -- the user who last rotated it, and saw its secret; NULL: none
+  ended_with TEXT                       -- the key or the user with all of whose descendants it ended; NULL: it did not
 ) STRICT, WITHOUT ROWID;
 
 -- Verification: one key by its digest, or by that of its outgoing secret.
@@ -166,6 +177,13 @@ CREATE INDEX keys_by_project ON keys (organization_id, project_id, id) WHERE pro
 CREATE INDEX keys_by_name ON keys (organization_id, name, id);
 -- Lists by the first characters of the text.
 CREATE INDEX keys_by_start ON keys (organization_id, start);
+-- Lists of what a key or a session created, and of what a user did.
+CREATE INDEX keys_by_creator ON keys (organization_id, created_by, id) WHERE created_by IS NOT NULL;
+CREATE INDEX keys_by_creating_user ON keys (organization_id, created_by_user, id) WHERE created_by_user IS NOT NULL;
+-- What descends from a key.
+CREATE INDEX keys_by_parent ON keys (parent_id) WHERE parent_id IS NOT NULL;
+-- Keys of which a user has seen the secret, without having created them.
+CREATE INDEX keys_by_rotating_user ON keys (organization_id, rotated_by_user, id) WHERE rotated_by_user IS NOT NULL;
 -- Is there another key that can manage keys, before the last such key ends, or its user goes?
 CREATE INDEX keys_managing ON keys (organization_id, user_id)
 WHERE revoked_at IS NULL AND disabled_at IS NULL AND role <> 'member'
@@ -336,9 +354,21 @@ END;
 CREATE TRIGGER keys_changed
 AFTER UPDATE OF id, organization_id, user_id, project_id, bound_to, kind, digest, name, scopes, role, metadata,
   expires_at, disabled_at, revoked_at, rotates_at, outgoing_digest ON keys
+WHEN NEW.ended_with IS OLD.ended_with
 BEGIN
   INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER))
   ON CONFLICT (subject) DO UPDATE SET seq = excluded.seq, at = excluded.at;
+END;
+
+-- However many keys end with one from which they descend, that is one row of the feed: their organization's, which every
+-- snapshot of them knows.
+CREATE TRIGGER keys_ended_with
+AFTER UPDATE OF ended_with ON keys WHEN NEW.ended_with IS NOT OLD.ended_with
+BEGIN
+  INSERT INTO changes (subject, at) VALUES (OLD.organization_id, CAST(unixepoch('subsec') * 1000 AS INTEGER))
+  ON CONFLICT (subject) DO UPDATE SET seq = excluded.seq, at = excluded.at;
+  DELETE FROM invitations WHERE parent_id = OLD.id;
+  DELETE FROM sign_in_links WHERE parent_id = OLD.id;
 END;
 
 CREATE TRIGGER keys_deleted AFTER DELETE ON keys
@@ -603,7 +633,10 @@ CREATE TABLE sessions (
   user_agent TEXT NOT NULL,             -- what the browser says of itself
   created_at INTEGER NOT NULL,
   last_seen_at INTEGER NOT NULL,        -- up to an hour late
-  expires_at INTEGER NOT NULL           -- ends then, whatever it does
+  expires_at INTEGER NOT NULL,          -- ends then, whatever it does
+  created_by TEXT,                      -- the key, or the key or session that created its link or invitation; NULL: none
+  created_by_user TEXT,                 -- the user as whom that acted; NULL: none
+  parent_id TEXT                        -- the key that it descends from, as that of a key
 ) STRICT, WITHOUT ROWID;
 
 -- One session by its token.
@@ -613,6 +646,8 @@ CREATE INDEX sessions_by_user ON sessions (organization_id, user_id, id);
 CREATE INDEX sessions_by_key ON sessions (key_id, id) WHERE key_id IS NOT NULL;
 -- The sweep: what has expired.
 CREATE INDEX sessions_due ON sessions (expires_at);
+-- Those that descend from a key.
+CREATE INDEX sessions_by_parent ON sessions (parent_id) WHERE parent_id IS NOT NULL;
 
 CREATE TRIGGER sessions_changed
 AFTER UPDATE OF id, organization_id, user_id, key_id, key_digest, role, key_expires_at, expires_at ON sessions
@@ -637,7 +672,10 @@ CREATE TABLE sign_in_links (
   created_by_user_id TEXT REFERENCES users (id),  -- NULL: nobody, but the operator or a key without a user
   expires_at INTEGER NOT NULL,          -- opens nothing from here on
   created_by TEXT,                      -- the key or session that created it; NULL: the operator
-  session_id TEXT                       -- the session on the settings pages in which it was created; NULL: none
+  session_id TEXT,                      -- the session on the settings pages in which it was created; NULL: none
+  parent_id TEXT,                       -- the key that it descends from, as that of a key
+  id TEXT,                              -- it opens nothing
+  created_at INTEGER
 ) STRICT, WITHOUT ROWID;
 
 -- The sweep: what has expired.
@@ -648,6 +686,10 @@ CREATE INDEX sign_in_links_by_maker ON sign_in_links (created_by_user_id) WHERE 
 -- Those of one key, which end with it and with any change of what it may do, and those of one session.
 CREATE INDEX sign_in_links_by_key ON sign_in_links (created_by) WHERE created_by IS NOT NULL;
 CREATE INDEX sign_in_links_by_session ON sign_in_links (session_id) WHERE session_id IS NOT NULL;
+-- Those that descend from a key.
+CREATE INDEX sign_in_links_by_parent ON sign_in_links (parent_id) WHERE parent_id IS NOT NULL;
+-- Lists, newest first.
+CREATE UNIQUE INDEX sign_in_links_listed ON sign_in_links (organization_id, id);
 
 CREATE TRIGGER sign_in_links_end_with_key
 AFTER UPDATE OF digest, scopes, role, expires_at, disabled_at, revoked_at, rotates_at, outgoing_digest ON keys
@@ -668,4 +710,12 @@ END;
 CREATE TRIGGER sign_in_links_end_with_membership AFTER DELETE ON memberships
 BEGIN
   DELETE FROM sign_in_links WHERE created_by_user_id = OLD.user_id;
+END;
+
+-- An invitation ends with the key that created it, and when that key no longer has full access, without which it could
+-- not have created it.
+CREATE TRIGGER invitations_end_with_key AFTER UPDATE OF revoked_at, scopes ON keys
+WHEN NEW.revoked_at IS NOT NULL OR NEW.scopes IS NOT NULL
+BEGIN
+  DELETE FROM invitations WHERE created_by = OLD.id;
 END;

@@ -25,7 +25,7 @@ const SQLITE: &str = "tests/native/support/sqlite.rs";
 
 /// Each rule: its name, where it stands, what stands there, and what stands there without the rule;
 /// `MUTATED` is whether this rule is the one that is missing.
-const MUTATIONS: [[&str; 4]; 21] = [
+const MUTATIONS: [[&str; 4]; 22] = [
     [
         "no_feed_check",
         FEED,
@@ -123,6 +123,13 @@ const MUTATIONS: [[&str; 4]; 21] = [
         "connection.execute_batch(SCHEMA).unwrap();",
         "connection.execute_batch(SCHEMA).unwrap();
         if MUTATED { connection.execute_batch(\"DROP TRIGGER keys_changed\").unwrap(); }",
+    ],
+    [
+        "no_trigger_on_endings_with_descendants",
+        SQLITE,
+        "connection.execute_batch(SCHEMA).unwrap();",
+        "connection.execute_batch(SCHEMA).unwrap();
+        if MUTATED { connection.execute_batch(\"DROP TRIGGER keys_ended_with\").unwrap(); }",
     ],
     [
         "no_trigger_on_pruning",

@@ -263,7 +263,7 @@ enum Known {
 }
 
 /// Every statement of `storage` that writes to the tables of keys, people, links and sessions.
-const STATEMENTS: [(&str, Known); 28] = {
+const STATEMENTS: [(&str, Known); 31] = {
     use Known::{Gives, Tried};
     [
         (
@@ -284,6 +284,8 @@ const STATEMENTS: [(&str, Known); 28] = {
         ("keys::end_rotation", Tried(&["cancel a rotation"])),
         ("keys::forget_rotated", Gives("it deletes secrets whose grace period is over")),
         ("keys::revoke", Gives("it ends a key")),
+        ("lineage::end", Gives("it ends keys")),
+        ("lineage::remove_member", Gives("it ends a membership")),
         ("keys::mark_expired", Gives("it records what has ended")),
         ("leaks::end", Gives("it ends keys and secrets")),
         ("key_uses::last_uses", Gives("it counts")),
@@ -301,6 +303,7 @@ const STATEMENTS: [(&str, Known); 28] = {
         ("sessions::insert_for_link", Tried(&["create a sign-in link for the owner"])),
         ("sessions::insert_for_member", Tried(&["invite an owner"])),
         ("sessions::insert_link", Tried(&["create a sign-in link for the owner"])),
+        ("sessions::take_back_link", Gives("it ends a link")),
         ("sessions::use_up", Gives("it ends a link")),
         ("sessions::record_seen", Gives("it moves only the last use, within the session's end")),
         ("sessions::end", Gives("it ends a session")),

@@ -238,7 +238,7 @@ fn list_costs_what_it_shows_and_not_what_there_is() {
     let (first, mine) = (made(&world, &owner), made(&world, &key));
     for of in [&first, &mine] {
         world.database.execute(&format!(
-            "INSERT INTO evaluations (id, organization_id, user_id, base_id, name, config, created_at, updated_at)
+            "INSERT OR IGNORE INTO evaluations (id, organization_id, user_id, base_id, name, config, created_at, updated_at)
              WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
              SELECT substr(id, 1, 33) || printf('%04x', i), organization_id, user_id, CASE i % 2 WHEN 0 THEN id END, name, config, 0, 0
              FROM n, evaluations WHERE id = '{of}'"

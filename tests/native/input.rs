@@ -220,7 +220,7 @@ fn mistake_in_a_query_is_told_in_plain_words() {
         (
             "/v1/keys?foo=1",
             "`foo`: is not a parameter here; there are `limit`, `starting_after`, `ending_before`, `name`, `id`, \
-             `user_id`, `prefix`, `project_id`, `status`.",
+             `user_id`, `created_by`, `created_by_user`, `prefix`, `project_id`, `status`.",
             "foo",
         ),
         ("/v1/keys?limit=many", "`limit`: must be a whole number from 0 to 1000.", "limit"),

@@ -86,6 +86,7 @@ fn create_answers_with_the_whole_key_once() {
             "metadata": { "team": ["a"] },
             "created_at": "2027-01-15T08:00:00.000Z",
             "created_by": maker["id"],
+            "created_by_user": maker["user_id"],
             "updated_at": "2027-01-15T08:00:00.000Z",
             "expires_at": null,
             "disabled_at": null,

@@ -33,6 +33,7 @@ mod keys;
 mod last_key;
 mod leaks;
 mod limits;
+mod lineage;
 mod live_evaluations;
 mod mcp;
 mod migrations;

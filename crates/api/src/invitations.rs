@@ -5,16 +5,16 @@ use bitting_http::{
     deleted::DeletedBody,
     message::Rfc3339,
     operation::Operation,
-    paging::{Listed, PageBody, PageQuery},
+    paging::{Limit, Listed, PageBody},
     problem::Problem,
     typed::{Confidential, InBody, InPath, InQuery, Input, Json, MayRepeat, Whole},
 };
 use bitting_keys::{
     app::{Principal, error::Error, invitations::Invitations},
     domain::{
-        id::{InvitationId, KeyId},
+        id::{InvitationId, KeyId, UserId},
         key::{Name, Role},
-        person::{Email, Invitation},
+        person::{Email, Invitation, InvitationFilter},
         time::DAY_MS,
         token::InvitationToken,
     },
@@ -52,8 +52,11 @@ pub(crate) struct InvitationBody {
     role: Role,
     /// The time when the invitation was created.
     created_at: Rfc3339,
-    /// The id of the key that created the invitation.
+    /// The id of the key that created the invitation, or of the session on the settings pages if it was signed in
+    /// without a key.
     created_by: KeyId,
+    /// The id of the user for whom the creator acted.
+    created_by_user: Option<UserId>,
     /// The time when the invitation expires.
     expires_at: Rfc3339,
     /// The time when the key of the invited person expires; null for never.
@@ -68,6 +71,7 @@ impl InvitationBody {
             role: invitation.role,
             created_at: Rfc3339(invitation.created_at),
             created_by: invitation.created_by,
+            created_by_user: invitation.created_by_user,
             expires_at: Rfc3339(invitation.expires_at),
             key_expires_at: invitation.key_expires_at.map(Rfc3339),
         }
@@ -123,15 +127,31 @@ impl Listed for InvitationBody {
     }
 }
 
+/// The filters and the page of a list of invitations.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    /// The maximum number of invitations on the page. A page also ends when its items are about 1 MB long.
+    #[serde(default)]
+    limit: Limit,
+    /// The id of the last invitation on the previous page.
+    starting_after: Option<InvitationId>,
+    /// Only invitations that this key created, or this session on the settings pages.
+    created_by: Option<KeyId>,
+    /// Only invitations that were created for this user.
+    created_by_user: Option<UserId>,
+}
+
 /// Lists the open invitations of an organization.
 pub(crate) async fn list(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(path), InQuery(query)): (InPath<OrganizationPath>, InQuery<PageQuery<InvitationId>>),
+    (InPath(path), InQuery(query)): (InPath<OrganizationPath>, InQuery<ListQuery>),
 ) -> Result<Json<PageBody<InvitationBody>>, Problem> {
     let Whole(limit) = query.limit;
+    let filter = InvitationFilter { created_by: query.created_by, created_by_user: query.created_by_user };
     let page = Invitations::new(call.app)
-        .list(principal, path.organization_id.resolve(principal)?, query.starting_after, limit)
+        .list(principal, path.organization_id.resolve(principal)?, filter, query.starting_after, limit)
         .await?;
     Ok(Json(PageBody::new(page, InvitationBody::new)))
 }

@@ -28,6 +28,19 @@ pub(crate) struct ForceQuery {
     pub(crate) force: bool,
 }
 
+/// The extent of the end of a key or a person.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EndQuery {
+    /// True to allow the end even if no key that can manage keys is left.
+    #[serde(default)]
+    pub(crate) force: bool,
+    /// True to end all that descends from it, too: the keys that it created, those that they created, and so on, and the
+    /// invitations, sign-in links and sessions of all of these. The default is to keep them.
+    #[serde(default)]
+    pub(crate) with_descendants: bool,
+}
+
 /// A key.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Key")]
@@ -60,8 +73,11 @@ pub(crate) struct KeyBody {
     metadata: Map<String, Value>,
     /// The time when the key was created.
     created_at: Rfc3339,
-    /// The id of the key that created this one; null for the operator.
+    /// The id of the key that created this one, or whose invitation was accepted, or of the session on the settings
+    /// pages if it was signed in without a key; null for the operator.
     created_by: Option<KeyId>,
+    /// The id of the user for whom the creator acted.
+    created_by_user: Option<UserId>,
     /// The time of the last change.
     updated_at: Rfc3339,
     /// The time when the key expires; null for never.
@@ -132,7 +148,8 @@ impl KeyBody {
             live_evaluation_id: key.bound_to,
             metadata: key.metadata,
             created_at: Rfc3339(key.created_at),
-            created_by: key.created_by,
+            created_by: key.creator.id,
+            created_by_user: key.creator.user_id,
             updated_at: Rfc3339(key.updated_at),
             expires_at: key.life.expires_at.map(Rfc3339),
             disabled_at: key.life.disabled_at.map(Rfc3339),

@@ -33,7 +33,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    key_body::{CreatedBody, Days, ForceQuery, KeyBody},
+    descendants_body::{DescendantsBody, PreviewBody},
+    key_body::{CreatedBody, Days, EndQuery, ForceQuery, KeyBody},
     key_verification::{self, VerificationRequestBody, VerificationResultBody},
 };
 
@@ -210,6 +211,10 @@ pub(crate) struct ListQuery {
     id: Option<Vec<KeyId>>,
     /// Only keys of this user.
     user_id: Option<UserId>,
+    /// Only keys that this key created, or this session on the settings pages.
+    created_by: Option<KeyId>,
+    /// Only keys that were created for this user.
+    created_by_user: Option<UserId>,
     /// Only keys whose text begins with this.
     prefix: Option<Prefix>,
     /// Only keys of this project.
@@ -228,6 +233,8 @@ pub(crate) async fn list(
         name: query.name,
         ids: query.id,
         user_id: query.user_id,
+        created_by: query.created_by,
+        created_by_user: query.created_by_user,
         project_id: query.project_id,
         prefix: query.prefix.map(|Prefix(prefix)| prefix),
         status: match query.status {
@@ -363,19 +370,37 @@ pub(crate) struct RevokedBody {
     effective_at: Option<Rfc3339>,
     /// The maximum time after that until every other route refuses it, too, in milliseconds.
     max_staleness_ms: i64,
+    /// The number of things that have ended with the key; null without `with_descendants`.
+    descendants: Option<DescendantsBody>,
+}
+
+/// Returns the keys, invitations, sign-in links and sessions that would end with a key.
+pub(crate) async fn get_descendants(
+    call: &Call<'_>,
+    principal: &Principal,
+    InPath(KeyPath { key_id }): InPath<KeyPath>,
+) -> Result<Json<PreviewBody>, Problem> {
+    let preview = Keys::new(call.app).descendants(principal, key_id).await?;
+    Ok(Json(PreviewBody::new(preview, call.app.clock.now())))
 }
 
 /// Revokes a key for good.
 pub(crate) async fn revoke(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(KeyPath { key_id }), InQuery(ForceQuery { force })): (InPath<KeyPath>, InQuery<ForceQuery>),
+    (InPath(KeyPath { key_id }), InQuery(query)): (InPath<KeyPath>, InQuery<EndQuery>),
 ) -> Result<Json<RevokedBody>, Problem> {
-    let key = Keys::new(call.app).revoke(principal, key_id, force).await?;
+    let (key, descendants) = if query.with_descendants {
+        let (key, descendants) = Keys::new(call.app).revoke_with_descendants(principal, key_id, query.force).await?;
+        (key, Some(DescendantsBody::new(descendants)))
+    } else {
+        (Keys::new(call.app).revoke(principal, key_id, query.force).await?, None)
+    };
     Ok(Json(RevokedBody {
         effective_at: key.life.revoked_at.map(Rfc3339),
         about: KeyBody::new(key, call.app.clock.now()),
         max_staleness_ms: call.app.config.max_staleness_ms,
+        descendants,
     }))
 }
 
@@ -389,6 +414,7 @@ pub(crate) async fn revoke_self(call: &Call<'_>, principal: &Principal, (): ()) 
         effective_at: Some(Rfc3339(key.life.revoked_at.unwrap_or(now))),
         about: KeyBody::new(key, now),
         max_staleness_ms: call.app.config.max_staleness_ms,
+        descendants: None,
     }))
 }
 

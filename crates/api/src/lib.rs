@@ -4,6 +4,7 @@
 
 mod audit;
 mod bootstrap;
+mod descendants_body;
 pub mod document;
 mod errors_page;
 mod gateway;

@@ -10,13 +10,20 @@ use bitting_http::{
 };
 use bitting_keys::{
     app::{Principal, people::People, sessions::Sessions},
-    domain::{id::UserId, key::Role, person::Member, time::UnixMillis},
+    domain::{
+        id::{KeyId, SignInLinkId, UserId},
+        key::Role,
+        person::Member,
+        session::OpenSignInLink,
+        time::UnixMillis,
+    },
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    key_body::ForceQuery,
+    descendants_body::{DescendantsBody, PreviewBody},
+    key_body::{EndQuery, ForceQuery},
     organization_path::{OrganizationPath, OrganizationRef},
 };
 
@@ -146,8 +153,112 @@ pub(crate) async fn create_sign_in_link(
 pub(crate) async fn remove(
     call: &Call<'_>,
     principal: &Principal,
-    (InPath(path), InQuery(ForceQuery { force })): (InPath<MemberPath>, InQuery<ForceQuery>),
+    (InPath(path), InQuery(EndQuery { force, with_descendants })): (InPath<MemberPath>, InQuery<EndQuery>),
+) -> Result<Json<RemovedBody>, Problem> {
+    let organization_id = path.organization_id.resolve(principal)?;
+    let descendants =
+        People::new(call.app).remove(principal, organization_id, path.user_id, force, with_descendants).await?;
+    Ok(Json(RemovedBody {
+        about: DeletedBody::with_keys(call, path.user_id),
+        descendants: descendants.map(DescendantsBody::new),
+    }))
+}
+
+/// A member who was removed.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RemovedMember")]
+pub(crate) struct RemovedBody {
+    #[serde(flatten)]
+    about: DeletedBody,
+    /// The number of things that have ended with the member, beside their own keys; null without `with_descendants`.
+    descendants: Option<DescendantsBody>,
+}
+
+/// Returns what would end with a member, beside their own keys, and the keys that would stay but whose secrets they have
+/// seen.
+pub(crate) async fn get_descendants(
+    call: &Call<'_>,
+    principal: &Principal,
+    InPath(path): InPath<MemberPath>,
+) -> Result<Json<PreviewBody>, Problem> {
+    let organization_id = path.organization_id.resolve(principal)?;
+    let preview = People::new(call.app).descendants(principal, organization_id, path.user_id).await?;
+    Ok(Json(PreviewBody::new(preview, call.app.clock.now())))
+}
+
+/// The sign-in link in the path.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct SignInLinkPath {
+    /// The id of the organization, or `self` for the organization of the key.
+    organization_id: OrganizationRef,
+    /// The id of the link.
+    sign_in_link_id: SignInLinkId,
+}
+
+/// An open sign-in link, without its secret.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OpenSignInLink")]
+pub(crate) struct OpenSignInLinkBody {
+    /// The id of the link. It opens nothing.
+    id: SignInLinkId,
+    /// The id of the user whom it signs in.
+    user_id: UserId,
+    /// The email address of that user.
+    email: String,
+    /// The maximum role of the session.
+    role: Role,
+    /// The time when the link was created.
+    created_at: Rfc3339,
+    /// The id of the key that created the link, or of the session on the settings pages if it was signed in without a
+    /// key; null for the operator.
+    created_by: Option<KeyId>,
+    /// The id of the user for whom the creator acted.
+    created_by_user: Option<UserId>,
+    /// The time when the link expires.
+    expires_at: Rfc3339,
+}
+
+impl OpenSignInLinkBody {
+    fn new(link: OpenSignInLink) -> Self {
+        Self {
+            id: link.id,
+            user_id: link.user_id,
+            email: link.email,
+            role: link.role,
+            created_at: Rfc3339(link.created_at),
+            created_by: link.created_by,
+            created_by_user: link.created_by_user,
+            expires_at: Rfc3339(link.expires_at),
+        }
+    }
+}
+
+impl Listed for OpenSignInLinkBody {
+    fn cursor(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+/// Lists the open sign-in links of an organization.
+pub(crate) async fn list_sign_in_links(
+    call: &Call<'_>,
+    principal: &Principal,
+    (InPath(path), InQuery(query)): (InPath<OrganizationPath>, InQuery<PageQuery<SignInLinkId>>),
+) -> Result<Json<PageBody<OpenSignInLinkBody>>, Problem> {
+    let Whole(limit) = query.limit;
+    let organization_id = path.organization_id.resolve(principal)?;
+    let page =
+        Sessions::new(call.app).list_links(principal, organization_id, None, query.starting_after, limit).await?;
+    Ok(Json(PageBody::new(page, OpenSignInLinkBody::new)))
+}
+
+/// Revokes an open sign-in link.
+pub(crate) async fn revoke_sign_in_link(
+    call: &Call<'_>,
+    principal: &Principal,
+    InPath(path): InPath<SignInLinkPath>,
 ) -> Result<Json<DeletedBody>, Problem> {
-    People::new(call.app).remove(principal, path.organization_id.resolve(principal)?, path.user_id, force).await?;
-    Ok(Json(DeletedBody::with_keys(call, path.user_id)))
+    let organization_id = path.organization_id.resolve(principal)?;
+    Sessions::new(call.app).take_back_link(principal, organization_id, path.sign_in_link_id).await?;
+    Ok(Json(DeletedBody::new(call, path.sign_in_link_id)))
 }

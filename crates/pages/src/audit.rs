@@ -73,6 +73,7 @@ const ACTIONS: &[&str] = &[
     "session.created",
     "session.ended",
     "sign_in_link.created",
+    "sign_in_link.revoked",
     "team.created",
     "team.deleted",
     "team.member_added",

@@ -23,7 +23,7 @@ use maud::{Markup, html};
 
 use crate::{
     audit::events,
-    chart,
+    chart, descendants,
     field::{FORM, Field, Mistakes},
     form::{Form, nonce, query},
     key_form::{self, KeyFields},
@@ -124,7 +124,12 @@ fn facts(key: &Key, owner: &KeyOwner, now: UnixMillis) -> Markup {
                     Scopes::List(list) => ul.scopes { @for scope in list { li { code { (scope) } } } }
                 }
             }
-            dt { "Created" } dd { (time::date(key.created_at)) }
+            dt { "Created" }
+            dd {
+                (time::date(key.created_at))
+                @if let Some(creator) = &owner.creator { " by " (creator) }
+                @if let Some(creator) = &owner.creator_key { ", with the key " (creator) }
+            }
             dt { "Last used" } dd { @match key.last_used_at { Some(at) => (time::relative(at, now)), None => "Never" } }
             @if let Some(at) = key.life.revoked_at { dt { "Revoked" } dd { (time::date(at)) } }
             @if let Some(at) = key.life.disabled_at { dt { "Disabled" } dd { (time::date(at)) } }
@@ -301,7 +306,13 @@ pub(crate) async fn revoke(call: &Call<'_>, session: &SignedIn) -> Result<Respon
         mistakes.add("name", "this is not its name");
         return revoke_page(call, session, typed, &mistakes).await;
     }
-    match Keys::new(call.app).revoke(&session.principal, key.id, !form.get("force").is_empty()).await {
+    let (keys, forced) = (Keys::new(call.app), !form.get("force").is_empty());
+    let revoked = if form.get("with_descendants").is_empty() {
+        keys.revoke(&session.principal, key.id, forced).await
+    } else {
+        keys.revoke_with_descendants(&session.principal, key.id, forced).await.map(|(key, _)| key)
+    };
+    match revoked {
         Ok(key) => Ok(to_page(&key, "revoked")),
         Err(error) => revoke_page(call, session, typed, &Mistakes::of(call, session, error, FORM, &[])?).await,
     }
@@ -319,6 +330,7 @@ async fn revoke_page(
     if key.life.revoked_at.is_some() {
         return Ok(to_page(&key, "revoked"));
     }
+    let line = Keys::new(call.app).descendants(&session.principal, key.id).await?;
     let (uses, name): (i64, &Name) = (days.iter().map(|day| day.uses).sum(), &key.name);
     let seconds = call.app.config.max_staleness_ms.div_euclid(1000);
     let path = format!("/settings/keys/{}", key.id);
@@ -346,6 +358,7 @@ async fn revoke_page(
             } @else {
                 (mistakes.above(FORM))
             }
+            (descendants::choice(&line, now))
             (Field::new("name", "Type the key's name to confirm", mistakes).hint(name.as_str()).text("text", typed, true))
             div.actions {
                 button.danger { "Revoke key" }

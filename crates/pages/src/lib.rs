@@ -5,6 +5,7 @@ mod access;
 mod assets;
 mod audit;
 mod chart;
+mod descendants;
 mod devices;
 mod field;
 mod form;

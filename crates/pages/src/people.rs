@@ -16,12 +16,13 @@ use bitting_keys::{
     },
     domain::{
         expected::Expected,
-        id::{InvitationId, UserId},
+        id::{InvitationId, SignInLinkId, UserId},
         key::{Key, Role},
         key_list::{KeyCursor, KeyFilter},
-        person::{Email, Invitation, Member},
+        person::{Email, Invitation, InvitationFilter, Member},
         scope::Scopes,
-        time::DAY_MS,
+        session::OpenSignInLink,
+        time::{DAY_MS, UnixMillis},
         token::InvitationToken,
     },
 };
@@ -29,6 +30,7 @@ use maud::{Markup, html};
 
 use crate::{
     audit::AUDIT,
+    descendants,
     field::{FORM, Field, Mistakes},
     form::{Form, nonce, query},
     layout::{Page, back, done, further, see_other},
@@ -73,8 +75,12 @@ async fn show(
         members => members?,
     };
     let administers = by.administers().is_ok();
-    let invitations = if administers {
-        Some(Invitations::new(call.app).list(by, organization_id, None, MAX_LIMIT).await?)
+    let open = if administers {
+        let invitations = Invitations::new(call.app);
+        Some((
+            invitations.list(by, organization_id, InvitationFilter::default(), None, MAX_LIMIT).await?,
+            Sessions::new(call.app).list_links(by, organization_id, None, None, MAX_LIMIT).await?,
+        ))
     } else {
         None
     };
@@ -83,6 +89,7 @@ async fn show(
         (done(call, &[
             ("removed", "The person was removed, and all their keys have ended."),
             ("taken-back", "The invitation was revoked. Its link no longer works."),
+            ("link-taken-back", "The sign-in link was revoked. It no longer works."),
         ]))
         @if !administers {
             p.hint { "You see only yourself here. Owners and admins see all members and can invite people." }
@@ -96,7 +103,10 @@ async fn show(
         @if let (true, Some(last)) = (members.has_more, members.items.last()) {
             (further(call, &last.user_id.to_string(), "More people"))
         }
-        @if let Some(invitations) = &invitations { (open_invitations(session, &invitations.items)) }
+        @if let Some((invitations, links)) = &open {
+            (open_invitations(session, &invitations.items))
+            (open_links(session, &links.items, now))
+        }
         @if administers { (invite_form(call, session, typed, mistakes)?) }
     };
     Ok(Page::of(call, session, "People", content).response(mistakes.status()))
@@ -121,6 +131,38 @@ fn open_invitations(session: &SignedIn, invitations: &[Invitation]) -> Markup {
                 take_back_button(session, invitation),
             ])))
         }
+    }
+}
+
+/// The open sign-in links, if there are any: most of the time there are none.
+fn open_links(session: &SignedIn, links: &[OpenSignInLink], now: UnixMillis) -> Markup {
+    html! {
+        @if !links.is_empty() {
+            h2 { "Open sign-in links" }
+            (table(&["For", "Created", "Ends", ACTIONS], links.iter().map(|link| vec![
+                html! { (link.email) },
+                time::relative(link.created_at, now),
+                time::relative(link.expires_at, now),
+                html! {
+                    @if may(session, &MANAGE_MEMBERS) && link.role <= session.principal.snapshot.role {
+                        form method="post" action={ "/settings/people/sign-in-links/" (link.id) "/revoke" } {
+                            button.quiet { "Take back" span.hidden { " the link for " (link.email) } }
+                        }
+                    }
+                },
+            ])))
+        }
+    }
+}
+
+/// Takes a sign-in link back.
+pub(crate) async fn take_back_link(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
+    let id = SignInLinkId::parse(call.param("link")).ok_or(Error::NotFound)?;
+    let organization_id = session.principal.snapshot.organization_id;
+    match Sessions::new(call.app).take_back_link(&session.principal, organization_id, id).await {
+        // It is gone, even if it was used.
+        Ok(()) | Err(Error::NotFound) => Ok(see_other("/settings/people?done=link-taken-back")),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -389,6 +431,12 @@ async fn removal(
     may_force: bool,
 ) -> Result<Response, Problem> {
     let keys = keys_of(call, session, member.user_id).await?;
+    let preview = if may(session, &READ) {
+        let organization_id = session.principal.snapshot.organization_id;
+        Some(People::new(call.app).descendants(&session.principal, organization_id, member.user_id).await?)
+    } else {
+        None
+    };
     let own = session.principal.snapshot.user_id == Some(member.user_id);
     let path = format!("{PEOPLE}/{}", member.user_id);
     let now = call.app.clock.now();
@@ -424,8 +472,15 @@ async fn removal(
                 li { "open invitations that they made" }
             }
             p.hint {
-                "Keys of the organization and of its projects do not end, even if this person created them. Rotate those \
-                 whose secrets they have seen."
+                "Keys of the organization and of its projects do not end, unless you choose it, even if this person created \
+                 them."
+            }
+            @if let Some(preview) = &preview {
+                (descendants::choice(preview, now))
+                @if !preview.seen.is_empty() {
+                    p { "These keys stay, but this person has rotated them and so has seen their secrets. Rotate them again:" }
+                    (descendants::named(&preview.seen, now))
+                }
             }
             p.hint { "If you invite them again they join as a new person, without their old keys." }
             @if may_force { (force()) }
@@ -453,12 +508,18 @@ async fn keys_of(call: &Call<'_>, session: &SignedIn, user_id: UserId) -> Result
 pub(crate) async fn remove(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
     let member = member(call, session).await?;
-    let forced = form.get("force") == "yes";
+    let (forced, with_descendants) = (form.get("force") == "yes", form.get("with_descendants") == "yes");
     match People::new(call.app)
-        .remove(&session.principal, session.principal.snapshot.organization_id, member.user_id, forced)
+        .remove(
+            &session.principal,
+            session.principal.snapshot.organization_id,
+            member.user_id,
+            forced,
+            with_descendants,
+        )
         .await
     {
-        Ok(()) => Ok(see_other("/settings/people?done=removed")),
+        Ok(_) => Ok(see_other("/settings/people?done=removed")),
         Err(error) => {
             let (mistakes, may_force) = insisting(call, session, error, FORM)?;
             removal(call, session, &member, &mistakes, may_force).await

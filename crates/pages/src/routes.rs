@@ -105,6 +105,7 @@ static PAGES: &[PageRoute] = &[
     page!(GET "/settings/people/:user/remove" MEMBERS_WRITE people::ask_to_remove),
     page!(POST "/settings/people/:user/remove" MEMBERS_WRITE people::remove),
     page!(POST "/settings/people/invitations/:invitation/revoke" MANAGE_MEMBERS people::take_back),
+    page!(POST "/settings/people/sign-in-links/:link/revoke" MANAGE_MEMBERS people::take_back_link),
     page!(GET "/settings/teams" MEMBERS_READ teams::list),
     page!(POST "/settings/teams" MANAGE_MEMBERS teams::create),
     page!(GET "/settings/teams/:team" MEMBERS_READ teams::get),

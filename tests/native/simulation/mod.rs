@@ -21,7 +21,8 @@ use crate::support;
 
 /// How many histories are told when nobody says.
 const HISTORIES: u64 = 150;
-/// Keys 0 and 1 are of one organization and user, 2 and 3 of another and of its project.
+/// Keys 0 and 1 are of one organization and user, 2 and 3 of another and of its project. Key 1 descends from 0, and 3
+/// from 2.
 const KEYS: usize = 4;
 const READ: [Scope; 1] = [Scope::named("datasets:read")];
 const DEMANDS: [&[Scope]; 2] = [&[], &READ];
@@ -29,7 +30,8 @@ const ALL_SCOPES: [&str; 2] = ["api-keys:*", "datasets:read"];
 
 /// Before every history: all changes are pruned, and all keys are good.
 const RESET: &str = r#"
-    UPDATE keys SET disabled_at = NULL, revoked_at = NULL, scopes = '["api-keys:*", "datasets:read"]', updated_at = 0,
+    UPDATE keys SET disabled_at = NULL, revoked_at = NULL, ended_with = NULL,
+    scopes = '["api-keys:*", "datasets:read"]', updated_at = 0,
     digest = (SELECT digest FROM first_digests WHERE first_digests.id = keys.id);
     DELETE FROM ended_secrets;
     UPDATE organizations SET suspended_at = NULL;
@@ -43,7 +45,8 @@ const RESET: &str = r#"
 
 /// Makes good whatever is not.
 const BRING_BACK: &str = r#"
-    UPDATE keys SET disabled_at = NULL, revoked_at = NULL, scopes = '["api-keys:*", "datasets:read"]',
+    UPDATE keys SET disabled_at = NULL, revoked_at = NULL, ended_with = NULL,
+    scopes = '["api-keys:*", "datasets:read"]',
     digest = (SELECT digest FROM first_digests WHERE first_digests.id = keys.id)
     WHERE disabled_at IS NOT NULL OR revoked_at IS NOT NULL OR scopes = '["api-keys:*"]' OR digest LIKE 'rotated %';
     UPDATE organizations SET suspended_at = NULL WHERE suspended_at IS NOT NULL;
@@ -61,6 +64,8 @@ const SECOND_ORGANIZATION: &str = "
     UPDATE keys SET organization_id = '01900000-0000-7000-8000-000000000001',
     user_id = '01900000-0000-7000-8000-000000000002', project_id = '01900000-0000-7000-8000-000000000003'
     WHERE name IN ('2', '3');
+    UPDATE keys SET parent_id = (SELECT id FROM keys AS parent WHERE parent.name = CAST(keys.name - 1 AS TEXT))
+    WHERE name IN ('1', '3');
 ";
 
 #[test]
@@ -159,7 +164,10 @@ async fn script(world: Rc<World>) {
                 }
             }
             36..42 => start_request("GET", "self", Value::Null),
-            42..44 => start_request("DELETE", other_id, Value::Null),
+            42..44 => {
+                let with_descendants = if world.chance(50) { "?with_descendants=true" } else { "" };
+                start_request("DELETE", &format!("{other_id}{with_descendants}"), Value::Null);
+            }
             44..46 => start_request("PATCH", other_id, json!({ "enabled": world.chance(50) })),
             46..48 => start_request("PATCH", other_id, json!({ "scopes": &ALL_SCOPES[..world.pick(1..3)] })),
             48..51 => start_request("POST", "verify", json!({ "key": world.stage.keys[world.pick(0..KEYS)].secret })),
@@ -207,7 +215,7 @@ async fn request(world: Rc<World>, isolate: usize, key: usize, method: &'static 
 
 /// Ends what this key may do, or a part of it, in one of the ways there are.
 fn end(world: &World, id: &str) -> String {
-    match world.pick(0..7) {
+    match world.pick(0..8) {
         0 => format!("UPDATE keys SET revoked_at = 1 WHERE id = '{id}'"),
         1 => format!("UPDATE keys SET disabled_at = 1 WHERE id = '{id}'"),
         2 => format!("UPDATE keys SET scopes = '[\"api-keys:*\"]' WHERE id = '{id}'"),
@@ -215,6 +223,7 @@ fn end(world: &World, id: &str) -> String {
             "UPDATE organizations SET suspended_at = 1 WHERE id = (SELECT organization_id FROM keys WHERE id = '{id}')"
         ),
         4 => format!("UPDATE projects SET deleted_at = 1 WHERE id = (SELECT project_id FROM keys WHERE id = '{id}')"),
+        6 => format!("UPDATE keys SET revoked_at = 1, ended_with = '{id}' WHERE id = '{id}' OR parent_id = '{id}'"),
         5 => format!("UPDATE keys SET digest = 'rotated ' || id WHERE id = '{id}'"),
         _ => format!("DELETE FROM memberships WHERE user_id = (SELECT user_id FROM keys WHERE id = '{id}')"),
     }

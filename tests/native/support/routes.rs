@@ -28,6 +28,7 @@ pub(crate) struct Targets {
     pub(crate) team: String,
     /// Two open invitations: the id of one, the token of the other.
     pub(crate) invitation: String,
+    pub(crate) sign_in_link: String,
     pub(crate) token: String,
     /// A data set with one row, which is shared with the admin.
     pub(crate) dataset: String,
@@ -75,6 +76,9 @@ impl Targets {
         assert_eq!(placed.status, 204, "{}", placed.json);
         let invite = |email: String| made("invitations", &json!({ "email": email, "role": "member" }));
         let invitation = invite(format!("{}@example.com", world.fresh_id())).text("id");
+        made(&format!("members/{member}/sign-in-links"), &Value::Null);
+        let links = world.get(&format!("{people}/sign-in-links"), owner).json;
+        let sign_in_link = links["items"][0]["id"].as_str().unwrap().to_owned();
         let token = invite(format!("{}@example.com", world.fresh_id())).text("token");
         let answer = world.post("/api/datasets", owner, &json!({ "name": "target", "rows": [{ "question": "why" }] }));
         assert_eq!(answer.status, 201, "{}", answer.json);
@@ -97,6 +101,7 @@ impl Targets {
             colleague,
             team,
             invitation,
+            sign_in_link,
             token,
             dataset,
             evaluation,
@@ -122,6 +127,7 @@ impl Targets {
             colleague: wrong(),
             team: wrong(),
             invitation: wrong(),
+            sign_in_link: wrong(),
             token: self.token.clone(),
             dataset: wrong(),
             evaluation: wrong(),
@@ -531,6 +537,7 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
             (":project_id", &targets.project),
             (":project", &targets.project),
             (":invitation_id", &targets.invitation),
+            (":sign_in_link_id", &targets.sign_in_link),
             (":token", &targets.token),
             (":team_id", &targets.team),
             (":user_id", user),

@@ -176,7 +176,7 @@ impl LiveEvaluations<'_> {
             metadata: Map::new(),
             life: Life { expires_at, disabled_at: None, revoked_at: None },
             created_at: now,
-            created_by: Some(principal.snapshot.key_id),
+            creator: principal.snapshot.creator(),
             updated_at: now,
             last_used_at: None,
             rotation: None,

@@ -14,7 +14,9 @@ use crate::{
     },
     domain::{
         audit::{Actor, AuditEvent},
+        creator::Creator,
         grant::Granted,
+        id::SignInLinkId,
         key::{Created, Role},
         person::{Email, Owner},
         session::{LINK_MS, NewSignInLink},
@@ -59,14 +61,15 @@ impl Organizations<'_> {
         if let Some(user_id) = created.key.user_id {
             let expires_at = created.key.created_at.plus_ms(FIRST_LINK_MS);
             batch.execute(sessions::insert_link(&NewSignInLink {
+                id: SignInLinkId::new(created.key.created_at, self.app.random_bits()?),
+                created_at: created.key.created_at,
                 digest: token.digest(),
                 organization_id: organization.id,
                 user_id,
                 roles: vec![created.key.role],
                 key_expires_at: None,
-                created_by: None,
+                creator: Creator::default(),
                 session_id: None,
-                created_by_user_id: None,
                 expires_at,
             }));
         }
@@ -105,14 +108,15 @@ impl Sessions<'_> {
         let created = AuditEvent::new(owner.organization_id, owner.user_id, "sign_in_link.created", details, now);
         let mut batch = Batch::new();
         batch.execute(sessions::insert_link(&NewSignInLink {
+            id: SignInLinkId::new(now, self.app.random_bits()?),
+            created_at: now,
             digest: token.digest(),
             organization_id: owner.organization_id,
             user_id: owner.user_id,
             roles: vec![Role::Owner],
             key_expires_at: None,
-            created_by: None,
+            creator: Creator::default(),
             session_id: None,
-            created_by_user_id: None,
             expires_at,
         }));
         batch.execute(audit::record_if_changed(&operator, &created, self.app.config.audit_retention_ms));

@@ -12,6 +12,7 @@ use crate::{
     },
     domain::{
         catalogue::Target,
+        creator::Creator,
         jwt::{Jwt, PublicKey},
         person::{Email, Membership},
         time::UnixMillis,
@@ -89,9 +90,9 @@ impl Sessions<'_> {
     ) -> Result<StartedSession, Error> {
         let new = self.new_session(client, Some(verified.expires_at), self.app.now())?;
         let (organization_id, user_id) = (membership.organization_id, membership.user_id);
-        let created = new.created_event(organization_id, "cloudflare_access");
+        let created = new.created_event(organization_id, "cloudflare_access", None);
         let mut batch = Batch::new();
-        let started = batch.add(sessions::insert_for_member(&new.row(), organization_id, user_id));
+        let started = batch.add(sessions::insert_for_member(&new.row(), organization_id, user_id, Creator::default()));
         let retention_ms = self.app.config.audit_retention_ms;
         batch.execute(audit::record_if_changed(&new.actor(user_id), &created, retention_ms));
         if batch.run(&*self.app.database).await?.take(started)? { Ok(new.started) } else { Err(Error::NotFound) }

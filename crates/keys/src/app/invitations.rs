@@ -19,7 +19,7 @@ use crate::{
         key_text::{KeyKind, KeyText},
         organization::Policy,
         page::Page,
-        person::{Email, Invitation},
+        person::{Email, Invitation, InvitationFilter},
         scope::Scopes,
         standing::Standing,
         token::InvitationToken,
@@ -106,6 +106,8 @@ impl Invitations<'_> {
             key_expires_at,
             created_at: now,
             created_by: principal.snapshot.key_id,
+            created_by_user: principal.snapshot.user_id,
+            parent_id: principal.snapshot.creator().parent_id,
         };
         let details = json!({
             "email": invitation.email,
@@ -116,7 +118,7 @@ impl Invitations<'_> {
         let mut batch = Batch::new();
         let is_member = batch.add(people::is_member(organization_id, &invitation.email));
         batch.execute(invitations::forget_expired(organization_id, now));
-        let inserted = batch.add(invitations::insert(&invitation, token.digest(), principal.snapshot.user_id, granted));
+        let inserted = batch.add(invitations::insert(&invitation, token.digest(), granted));
         batch.execute(self.app.record_if_changed(principal, &created));
         let mut results = attempt.run_in_organization(organization_id, invitation.id, batch).await?;
         if results.take(inserted)? {
@@ -133,12 +135,13 @@ impl Invitations<'_> {
         &self,
         principal: &Principal,
         organization_id: OrganizationId,
+        filter: InvitationFilter,
         before: Option<InvitationId>,
         limit: i64,
     ) -> Result<Page<Invitation>, Error> {
         principal.administers()?;
         let mut batch = Batch::new();
-        let list = batch.add(invitations::list(organization_id, before, limit, self.app.now()));
+        let list = batch.add(invitations::list(organization_id, filter, before, limit, self.app.now()));
         let mut results = self.app.in_organization(principal, organization_id, batch).await?;
         Ok(results.take(list)?)
     }
@@ -212,7 +215,7 @@ impl Invitations<'_> {
                 revoked_at: None,
             },
             created_at: now,
-            created_by: None,
+            creator: invitation.creator(),
             updated_at: now,
             last_used_at: None,
             rotation: None,
@@ -236,8 +239,8 @@ impl Invitations<'_> {
         let now = self.app.now();
         let user_id = UserId::new(now, self.app.random_bits()?);
         let new = Sessions::new(self.app).new_session(client, invitation.key_expires_at, now)?;
-        let insert = sessions::insert_for_member(&new.row(), invitation.organization_id, user_id);
-        let created = new.created_event(invitation.organization_id, "invitation");
+        let insert = sessions::insert_for_member(&new.row(), invitation.organization_id, user_id, invitation.creator());
+        let created = new.created_event(invitation.organization_id, "invitation", Some(invitation.created_by));
         let joined = self.join(token, &invitation, user_id, &new.actor(user_id), insert, &created).await?;
         if joined { Ok(new.started) } else { Err(Error::NotFound) }
     }

@@ -163,7 +163,7 @@ impl Keys<'_> {
             metadata: new.metadata,
             life: Life { expires_at, disabled_at: None, revoked_at: None },
             created_at: now,
-            created_by: Some(maker.key_id),
+            creator: maker.creator(),
             updated_at: now,
             last_used_at: None,
             rotation: None,
@@ -342,10 +342,18 @@ impl Keys<'_> {
     /// force.
     pub async fn revoke(&self, principal: &Principal, id: KeyId, force: bool) -> Result<Key, Error> {
         if force {
-            let key = self.get(principal, KeyRef::Id(id)).await?;
-            principal.may_force(role_to_hold(&principal.snapshot, &key))?;
+            self.check_may_force(principal, id).await?;
         }
         self.end(principal, id, force).await
+    }
+
+    /// Checks that the caller may insist on the end of a key.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] if it may not; [`Error::NotFound`] also if the caller may not see the key.
+    pub(crate) async fn check_may_force(&self, principal: &Principal, id: KeyId) -> Result<(), Error> {
+        let key = self.get(principal, KeyRef::Id(id)).await?;
+        principal.may_force(role_to_hold(&principal.snapshot, &key))
     }
 
     /// Ends the secret that the caller has presented, whatever the key may do, and even if its organization is locked
@@ -485,7 +493,7 @@ const KEY_LIMIT: Error = Error::Conflict {
 };
 
 /// The error of a change that would lock the organization out without `force`.
-const LAST_KEY: Error = Error::Conflict {
+pub(crate) const LAST_KEY: Error = Error::Conflict {
     code: "last_managing_key",
     message: "This is the organization's last key that can manage keys, or its last one with full access. \
               Create another one first that works for at least a week, or retry with `?force=true`.",
@@ -493,7 +501,7 @@ const LAST_KEY: Error = Error::Conflict {
 
 /// The keys that the caller may see: all of its organization for an admin, else those of its user or its project.
 /// Every key may see itself; `own` tells that the request is about the caller's own key.
-fn reach(principal: &Principal, own: bool) -> Result<KeyReach, Error> {
+pub(crate) fn reach(principal: &Principal, own: bool) -> Result<KeyReach, Error> {
     let caller = &principal.snapshot;
     let all = KeyReach { organization_id: caller.organization_id, user_id: None, project_id: None };
     if caller.role >= Role::Admin || own {

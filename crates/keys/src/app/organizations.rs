@@ -6,6 +6,7 @@ use crate::{
     app::{App, Principal, error::Error, keys::Keys},
     domain::{
         audit::{Actor, AuditEvent},
+        creator::Creator,
         expected::Expected,
         grant::{Grant, Granted},
         id::{KeyId, OrganizationId, UserId},
@@ -211,7 +212,8 @@ impl Organizations<'_> {
             metadata: Map::new(),
             life: Life { expires_at: None, disabled_at: None, revoked_at: None },
             created_at: now,
-            created_by: actor.key_id,
+            // A new organization begins a line of its own.
+            creator: Creator { id: actor.key_id, user_id: actor.user_id, parent_id: None },
             updated_at: now,
             last_used_at: None,
             rotation: None,

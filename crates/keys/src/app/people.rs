@@ -3,19 +3,20 @@
 use serde_json::json;
 
 use crate::{
-    app::{App, Principal, error::Error},
+    app::{App, Principal, error::Error, lineage::check_may_end},
     domain::{
         audit::AuditEvent,
         expected::Expected,
         grant::Grant,
         id::{OrganizationId, UserId},
         key::Role,
+        lineage::{Descendants, Root},
         page::Page,
         person::{Member, RoleRemoval},
     },
     storage::{
         batch::{Batch, Results},
-        invitations, organizations, people, teams,
+        invitations, lineage, organizations, people, teams,
     },
 };
 
@@ -136,7 +137,8 @@ impl People<'_> {
 
     /// Removes a member from an organization. All their keys end by one row of the feed. They leave every team, and
     /// the invitations that they created and the shares that they have are deleted. Every member may remove
-    /// themselves.
+    /// themselves. `with_descendants` also ends the keys without a person that descend from them, and the sessions of
+    /// links that they created, by one more row.
     ///
     /// # Errors
     /// As [`People::set_role`].
@@ -146,7 +148,8 @@ impl People<'_> {
         organization_id: OrganizationId,
         id: UserId,
         force: bool,
-    ) -> Result<(), Error> {
+        with_descendants: bool,
+    ) -> Result<Option<Descendants>, Error> {
         check_visible(principal, id)?;
         let now = self.app.now();
         let removal = removal(principal, None, force)?;
@@ -154,7 +157,16 @@ impl People<'_> {
         let mut batch = Batch::new();
         let before = batch.add(people::get(organization_id, id));
         let is_last_owner = batch.add(people::is_last_owner(organization_id, id));
-        batch.execute(people::remove(organization_id, id, &removal, now));
+        let descendants = if with_descendants {
+            let line = self.app.line(principal, organization_id, Root::User(id), force);
+            let descendants = batch.add(lineage::count(&line));
+            let (actor, retention_ms) = (principal.actor(), self.app.config.audit_retention_ms);
+            batch.extend(lineage::remove_member(&line, id, &removal, &actor, retention_ms));
+            Some(descendants)
+        } else {
+            batch.execute(people::remove(organization_id, id, &removal, now));
+            None
+        };
         batch.execute(self.app.record_if_changed(principal, &removed));
         batch.execute(invitations::end_beyond_reach(organization_id, id));
         batch.execute(teams::remove_from_all(organization_id, id));
@@ -162,9 +174,11 @@ impl People<'_> {
         let mut results = self.app.in_organization(principal, organization_id, batch).await?;
         let before = results.take(before)?.ok_or(Error::NotFound)?;
         check_changes(principal, before.role, None)?;
+        let descendants = descendants.map(|descendants| results.take(descendants)).transpose()?.flatten();
         if results.take(after)?.is_none() {
-            return Ok(());
+            return Ok(descendants);
         }
+        descendants.map(check_may_end).transpose()?;
         Err(if results.take(is_last_owner)? { LAST_OWNER } else { LAST_MANAGING_PERSON })
     }
 }
@@ -182,7 +196,7 @@ pub fn visible_user(principal: &Principal) -> Result<Option<UserId>, Error> {
 }
 
 /// Checks that the caller may see a user.
-fn check_visible(principal: &Principal, id: UserId) -> Result<(), Error> {
+pub(crate) fn check_visible(principal: &Principal, id: UserId) -> Result<(), Error> {
     if visible_user(principal)?.is_none_or(|own| own == id) { Ok(()) } else { Err(Error::NotFound) }
 }
 

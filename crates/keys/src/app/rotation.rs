@@ -91,7 +91,15 @@ impl Keys<'_> {
             "rotates_at": rotates_at.map(UnixMillis::to_rfc3339),
             "expires_at": expires_at.map(UnixMillis::to_rfc3339),
         });
-        let rotate = keys::rotate(reach_to_change(principal, before.id)?, before, &new, granted, loss, now);
+        let rotate = keys::rotate(
+            reach_to_change(principal, before.id)?,
+            before,
+            &new,
+            principal.snapshot.user_id,
+            granted,
+            loss,
+            now,
+        );
         let mut batch = Batch::new();
         let key = batch.add(rotate);
         batch.execute(self.app.record_if_changed(principal, &event(before, "key.rotated", details, now)));

@@ -11,13 +11,14 @@ use crate::{
         decision::{Refusal, decide},
         feed::{Feed, News},
         grant::Grant,
-        id::{OrganizationId, SessionId, UserId},
+        id::{KeyId, OrganizationId, SessionId, SignInLinkId, UserId},
         key::{Name, Role},
         key_text::KeyText,
+        page::Page,
         scope::Scope,
         session::{
-            LINK_MS, MAX_USER_AGENT_CHARS, NewSession, NewSignInLink, SEEN_MS, SESSION_MS, Session, SessionReach,
-            SignInLink,
+            LINK_MS, MAX_USER_AGENT_CHARS, NewSession, NewSignInLink, OpenSignInLink, SEEN_MS, SESSION_MS, Session,
+            SessionReach, SignInLink,
         },
         time::UnixMillis,
         token::{SessionToken, SignInToken},
@@ -111,7 +112,7 @@ impl Sessions<'_> {
         let candidates = self.app.config.hasher.candidates(text);
         let mut batch = Batch::new();
         batch.execute(sessions::insert_for_key(&new.row(), principal.snapshot.key_id, &candidates));
-        let created = new.created_event(principal.snapshot.organization_id, "key");
+        let created = new.created_event(principal.snapshot.organization_id, "key", None);
         batch.execute(self.app.record_if_changed(&principal, &created));
         self.app.guarded(&principal, batch).await?;
         Ok(new.started)
@@ -137,6 +138,8 @@ impl Sessions<'_> {
         let expires_at = now.plus_ms(LINK_MS);
         let expires_at = key_expires_at.map_or(expires_at, |key_expires_at| key_expires_at.min(expires_at));
         let link = NewSignInLink {
+            id: SignInLinkId::new(now, self.app.random_bits()?),
+            created_at: now,
             digest: token.digest(),
             organization_id,
             user_id,
@@ -145,9 +148,8 @@ impl Sessions<'_> {
                 .filter(|role| principal.grants(&Grant::Link { role: *role }).is_ok())
                 .collect(),
             key_expires_at,
-            created_by: Some(principal.snapshot.key_id),
+            creator: principal.snapshot.creator(),
             session_id: principal.snapshot.session_id,
-            created_by_user_id: principal.snapshot.user_id,
             expires_at,
         };
         let details = json!({ "expires_at": expires_at.to_rfc3339() });
@@ -164,6 +166,46 @@ impl Sessions<'_> {
         });
         principal.grants(&Grant::Link { role: member.await?.role })?;
         Ok((token, expires_at))
+    }
+
+    /// Lists an organization's open links, newest first, at most `limit`; with `only`, those for this member.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] if the caller does not administer the organization.
+    pub async fn list_links(
+        &self,
+        principal: &Principal,
+        organization_id: OrganizationId,
+        only: Option<UserId>,
+        before: Option<SignInLinkId>,
+        limit: i64,
+    ) -> Result<Page<OpenSignInLink>, Error> {
+        principal.administers()?;
+        let mut batch = Batch::new();
+        let list = batch.add(sessions::list_links(organization_id, only, before, limit, self.app.now()));
+        Ok(self.app.in_organization(principal, organization_id, batch).await?.take(list)?)
+    }
+
+    /// Takes an open link back: it opens nothing any more.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] if the caller does not administer the organization; [`Error::NotFound`] also if the link was
+    /// used, has expired, or signs in with a role above the caller's.
+    pub async fn take_back_link(
+        &self,
+        principal: &Principal,
+        organization_id: OrganizationId,
+        id: SignInLinkId,
+    ) -> Result<(), Error> {
+        principal.administers()?;
+        let now = self.app.now();
+        let roles: Vec<Role> = Role::ALL.into_iter().filter(|role| *role <= principal.snapshot.role).collect();
+        let event = AuditEvent::new(organization_id, id, "sign_in_link.revoked", json!({}), now);
+        let mut batch = Batch::new();
+        let revoked = batch.add(sessions::take_back_link(organization_id, id, &roles, now));
+        batch.execute(self.app.record_if_changed(principal, &event));
+        let mut results = self.app.in_organization(principal, organization_id, batch).await?;
+        if results.take(revoked)? { Ok(()) } else { Err(Error::NotFound) }
     }
 
     /// Returns the link of a token, if it is still valid.
@@ -184,7 +226,7 @@ impl Sessions<'_> {
         let link = sessions::link_by_digest(token.digest(), now).run(&*self.app.database).await?;
         let (organization_id, link) = link.ok_or(Error::NotFound)?;
         let new = self.new_session(client, link.key_expires_at, now)?;
-        let created = new.created_event(organization_id, "link");
+        let created = new.created_event(organization_id, "link", link.created_by);
         let retention_ms = self.app.config.audit_retention_ms;
         let mut batch = Batch::new();
         let started = batch.add(sessions::insert_for_link(&new.row(), token.digest()));
@@ -318,9 +360,12 @@ impl PendingSession<'_> {
         }
     }
 
-    /// The event of the session's start, by these means.
-    pub fn created_event(&self, organization_id: OrganizationId, means: &str) -> AuditEvent {
-        let details = json!({ "by": means, "user_agent": self.user_agent });
+    /// The event of the session's start, by these means, which this key or session has created.
+    pub fn created_event(&self, organization_id: OrganizationId, means: &str, created_by: Option<KeyId>) -> AuditEvent {
+        let mut details = json!({ "by": means, "user_agent": self.user_agent });
+        if let (Some(details), Some(created_by)) = (details.as_object_mut(), created_by) {
+            details.insert("created_by".to_owned(), json!(created_by));
+        }
         AuditEvent::new(organization_id, self.id, "session.created", details, self.created_at)
     }
 }

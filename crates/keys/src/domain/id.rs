@@ -76,6 +76,10 @@ id! {
     TeamId
 }
 id! {
+    /// A sign-in link's id. It opens nothing; the token does.
+    SignInLinkId
+}
+id! {
     /// The id of a session on the settings pages. It gives no access; the token does.
     SessionId
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::{
+        creator::Creator,
         id::{BoundTo, KeyId, OrganizationId, ProjectId, UserId},
         key_text::{Digest, KeyKind, KeyText, Preview},
         scope::Scopes,
@@ -160,8 +161,8 @@ pub struct Key {
     pub life: Life,
     /// The creation time.
     pub created_at: UnixMillis,
-    /// The key that created it; `None` for the operator.
-    pub created_by: Option<KeyId>,
+    /// The creator.
+    pub creator: Creator,
     /// The time of the last change.
     pub updated_at: UnixMillis,
     /// The last use of the key's newest secret, up to a minute late.

@@ -55,6 +55,10 @@ pub struct KeyFilter {
     pub ids: Option<Vec<KeyId>>,
     /// The user.
     pub user_id: Option<UserId>,
+    /// The key or session that created them.
+    pub created_by: Option<KeyId>,
+    /// The user as whom their creator acted.
+    pub created_by_user: Option<UserId>,
     /// The address of the user. If there were several, the newest one.
     pub owner: Option<String>,
     /// The project.
@@ -86,4 +90,8 @@ pub struct KeyOwner {
     pub owner: Option<String>,
     /// The name of the project.
     pub project: Option<String>,
+    /// The address of the user who created the key, if it was created in its own organization.
+    pub creator: Option<String>,
+    /// The name of the key that created it, likewise.
+    pub creator_key: Option<String>,
 }

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod cache_seal;
 pub mod catalogue;
+pub mod creator;
 pub mod decision;
 pub mod expected;
 pub mod feed;
@@ -19,6 +20,7 @@ pub mod key;
 pub mod key_list;
 pub mod key_text;
 pub mod key_use;
+pub mod lineage;
 pub mod lock_out;
 pub mod organization;
 pub mod origin;

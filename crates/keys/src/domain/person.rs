@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{
+        creator::Creator,
         id::{InvitationId, KeyId, OrganizationId, TeamId, UserId},
         key::{Name, Role},
         time::UnixMillis,
@@ -116,8 +117,29 @@ pub struct Invitation {
     pub key_expires_at: Option<UnixMillis>,
     /// The creation time.
     pub created_at: UnixMillis,
-    /// The key that created the invitation.
+    /// The key or session that created the invitation.
     pub created_by: KeyId,
+    /// The user as whom that acted.
+    #[serde(rename = "invited_by")]
+    pub created_by_user: Option<UserId>,
+    /// The key from which all descends that comes of the invitation.
+    pub parent_id: Option<KeyId>,
+}
+
+/// The filter of a list of invitations; `None` filters nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct InvitationFilter {
+    /// The key or session that created them.
+    pub created_by: Option<KeyId>,
+    /// The user as whom their creator acted.
+    pub created_by_user: Option<UserId>,
+}
+
+impl Invitation {
+    /// The creator of the key or the session that comes of the invitation.
+    pub fn creator(&self) -> Creator {
+        Creator { id: Some(self.created_by), user_id: self.created_by_user, parent_id: self.parent_id }
+    }
 }
 
 /// A team of an organization's members.

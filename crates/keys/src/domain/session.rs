@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use crate::domain::{
-    id::{KeyId, OrganizationId, SessionId, UserId},
+    creator::Creator,
+    id::{KeyId, OrganizationId, SessionId, SignInLinkId, UserId},
     key::{Name, Role},
     key_text::Digest,
     time::{DAY_MS, UnixMillis},
@@ -52,6 +53,30 @@ pub struct SignInLink {
     pub expires_at: UnixMillis,
     /// The latest expiry of keys that the user creates in the session; `None` for no limit.
     pub key_expires_at: Option<UnixMillis>,
+    /// The key or session that created the link; `None` for the operator.
+    pub created_by: Option<KeyId>,
+}
+
+/// An open link, as those see it who may create one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct OpenSignInLink {
+    /// The id of the link.
+    pub id: SignInLinkId,
+    /// The user that it signs in.
+    pub user_id: UserId,
+    /// The address of that user.
+    pub email: String,
+    /// The maximum role of the session.
+    pub role: Role,
+    /// The creation time.
+    pub created_at: UnixMillis,
+    /// The key or session that created it; `None` for the operator.
+    pub created_by: Option<KeyId>,
+    /// The user as whom that acted.
+    #[serde(rename = "created_by_user_id")]
+    pub created_by_user: Option<UserId>,
+    /// The instant at which the link expires.
+    pub expires_at: UnixMillis,
 }
 
 /// A session that is about to start.
@@ -70,6 +95,10 @@ pub struct NewSession<'a> {
 
 /// A link that is about to be created.
 pub struct NewSignInLink {
+    /// The id of the link.
+    pub id: SignInLinkId,
+    /// The present instant.
+    pub created_at: UnixMillis,
     /// The digest of the link's token.
     pub digest: Digest,
     /// The organization.
@@ -80,12 +109,10 @@ pub struct NewSignInLink {
     pub roles: Vec<Role>,
     /// The latest expiry of keys that the member creates in the session; `None` for no limit.
     pub key_expires_at: Option<UnixMillis>,
-    /// The key or the session that creates the link, which ends with it; `None` for the operator.
-    pub created_by: Option<KeyId>,
+    /// The creator of the link, which ends with them.
+    pub creator: Creator,
     /// The session in which the link is created, which it ends with.
     pub session_id: Option<SessionId>,
-    /// The user who creates the link.
-    pub created_by_user_id: Option<UserId>,
     /// The instant at which the link expires.
     pub expires_at: UnixMillis,
 }

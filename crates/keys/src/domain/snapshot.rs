@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::domain::{
+    creator::Creator,
     id::{BoundTo, KeyId, OrganizationId, ProjectId, Seq, SessionId, Subject, UserId},
     json::object_heap_bytes,
     key::{Life, Name, Role},
@@ -25,6 +26,9 @@ pub struct Snapshot {
     /// The session on the settings pages that acts with the key or in place of one. Memory and KV never hold it.
     #[serde(skip)]
     pub session_id: Option<SessionId>,
+    /// The key that created the link or the invitation of a session without a key.
+    #[serde(skip)]
+    pub session_parent_id: Option<KeyId>,
     /// The id of the key, or of a session that was signed in without one.
     pub key_id: KeyId,
     /// The key's organization.
@@ -63,6 +67,16 @@ impl Snapshot {
     /// The instant at which the presented secret ends, by the key's expiry or by a rotation.
     pub fn ends_at(&self) -> Option<UnixMillis> {
         self.life.expires_at.into_iter().chain(self.outgoing_until).min()
+    }
+
+    /// This key or session as a creator.
+    pub fn creator(&self) -> Creator {
+        let keyless = self.session_id.is_some_and(|session_id| session_id.as_key() == self.key_id);
+        Creator {
+            id: Some(self.key_id),
+            user_id: self.user_id,
+            parent_id: if keyless { self.session_parent_id } else { Some(self.key_id) },
+        }
     }
 
     /// About how many bytes of memory the snapshot takes.

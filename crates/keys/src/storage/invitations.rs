@@ -10,17 +10,17 @@ use crate::{
         key_text::Digest,
         organization::Policy,
         page::Page,
-        person::Invitation,
+        person::{Invitation, InvitationFilter},
         time::UnixMillis,
     },
     ports::Statement,
     statement,
-    storage::{batch::Query, idempotency::SUBJECT, typed},
+    storage::{Conditions, batch::Query, idempotency::SUBJECT, typed},
 };
 
 /// The columns of an [`Invitation`], of this table alone.
 const COLUMNS: &str = "invitations.id, organization_id, email, role, expires_at, key_expires_at, \
-    invitations.created_at, created_by";
+    invitations.created_at, created_by, invited_by, parent_id";
 
 /// Deletes an organization's expired invitations, so that they neither pile up nor block new ones.
 pub fn forget_expired(organization_id: OrganizationId, now: UnixMillis) -> Statement {
@@ -30,11 +30,12 @@ pub fn forget_expired(organization_id: OrganizationId, now: UnixMillis) -> State
 
 /// The insertion of a new invitation. It tells whether a row was inserted: there is none if a person with this
 /// address is already a member or invited.
-pub fn insert(invitation: &Invitation, digest: Digest, invited_by: Option<UserId>, _: Granted) -> Query<bool> {
+pub fn insert(invitation: &Invitation, digest: Digest, _: Granted) -> Query<bool> {
     Query::any(statement!(
         "INSERT INTO invitations (id, organization_id, email, role, digest, expires_at, key_expires_at, created_at, \
-         created_by, invited_by) \
-         SELECT :id, id, :email, :role, :digest, :expires_at, :key_expires_at, :created_at, :created_by, :invited_by \
+         created_by, invited_by, parent_id) \
+         SELECT :id, id, :email, :role, :digest, :expires_at, :key_expires_at, :created_at, :created_by, :invited_by, \
+         :parent_id \
          FROM organizations WHERE id = :organization_id AND NOT EXISTS (SELECT 1 FROM users JOIN memberships \
          ON organization_id = :organization_id AND user_id = users.id WHERE email = :email) \
          ON CONFLICT (organization_id, email) DO NOTHING RETURNING id",
@@ -47,22 +48,28 @@ pub fn insert(invitation: &Invitation, digest: Digest, invited_by: Option<UserId
         key_expires_at: invitation.key_expires_at,
         created_at: invitation.created_at,
         created_by: invitation.created_by,
-        invited_by
+        invited_by: invitation.created_by_user,
+        parent_id: invitation.parent_id
     ))
 }
 
 /// A page of an organization's invitations, newest first.
 pub fn list(
     organization_id: OrganizationId,
+    filter: InvitationFilter,
     before: Option<InvitationId>,
     limit: i64,
     now: UnixMillis,
 ) -> Query<Page<Invitation>> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM invitations WHERE organization_id = :organization_id AND id < coalesce(:before, '~') \
-         AND expires_at > :now ORDER BY id DESC LIMIT :limit"
-    );
-    Query::page(statement!(sql, organization_id, before, limit: limit + 1, now), limit, &["email"])
+    let mut conditions = Conditions::new("organization_id = :organization_id", "organization_id", organization_id);
+    conditions.and_if("created_by = :created_by", "created_by", filter.created_by);
+    conditions.and_if("invited_by = :created_by_user", "created_by_user", filter.created_by_user);
+    conditions.and("id < coalesce(:before, '~') AND expires_at > :now");
+    conditions.with("before", before);
+    conditions.with("now", now);
+    conditions.with("limit", limit + 1);
+    let sql = format!("SELECT {COLUMNS} FROM invitations WHERE {} ORDER BY id DESC LIMIT :limit", conditions.sql());
+    Query::page(conditions.statement(&sql), limit, &["email"])
 }
 
 /// The invitation that the caller created under an Idempotency-Key, with the digest of its token.
@@ -100,8 +107,10 @@ pub fn end_beyond_reach(organization_id: OrganizationId, user_id: UserId) -> Sta
     )
 }
 
-/// The condition that an invitation is open and has this token.
-const OPEN: &str = "digest = :digest AND expires_at > :now AND suspended_at IS NULL";
+/// The condition that an invitation is open and has this token. As long as the key that created it is disabled, it is
+/// not.
+const OPEN: &str = "digest = :digest AND expires_at > :now AND suspended_at IS NULL \
+    AND NOT EXISTS (SELECT 1 FROM keys WHERE keys.id = invitations.created_by AND keys.disabled_at IS NOT NULL)";
 
 /// Invitations joined with their organizations.
 const WITH_ORGANIZATION: &str = "invitations JOIN organizations ON organizations.id = organization_id";

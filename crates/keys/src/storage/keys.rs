@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::{
+        creator::Creator,
         grant::Granted,
         id::{BoundTo, KeyId, OrganizationId, ProjectId, UserId},
         key::{Key, KeyChange, KeyState, Life, Name, NewSecret, Role, Rotation},
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// The standing of a key, as [`crate::domain::standing::Standing`].
-const STANDING: &str = "CASE \
+pub(crate) const STANDING: &str = "CASE \
     WHEN EXISTS (SELECT 1 FROM organizations o WHERE o.id = keys.organization_id AND o.suspended_at IS NOT NULL) \
     THEN 'organization_suspended' \
     WHEN keys.user_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM memberships m \
@@ -34,9 +35,10 @@ const STANDING: &str = "CASE \
     THEN 'project_deleted' ELSE 'good' END";
 
 /// The columns of a [`Key`].
-const COLUMNS: &str = "id, number, organization_id, user_id, project_id, bound_to, kind, stem, start, \
-    last4, name, scopes, role, metadata, expires_at, disabled_at, revoked_at, created_at, created_by, updated_at, \
-    last_used_at, rotates_at, outgoing_start, outgoing_last4, outgoing_last_used_at, outgoing_uses";
+pub(crate) const COLUMNS: &str = "id, number, organization_id, user_id, project_id, bound_to, kind, stem, start, \
+    last4, name, scopes, role, metadata, expires_at, disabled_at, revoked_at, created_at, created_by, created_by_user, \
+    parent_id, updated_at, last_used_at, rotates_at, outgoing_start, outgoing_last4, outgoing_last_used_at, \
+    outgoing_uses";
 
 /// The columns that can be long.
 const TEXTS: [&str; 3] = ["name", "scopes", "metadata"];
@@ -44,6 +46,17 @@ const TEXTS: [&str; 3] = ["name", "scopes", "metadata"];
 /// The condition of a [`KeyReach`].
 const WITHIN_REACH: &str = "organization_id = :organization_id AND (:user_id IS NULL OR user_id = :user_id) \
     AND (:project_id IS NULL OR project_id = :project_id)";
+
+/// The condition that the key `:root` is within a [`KeyReach`]; see [`with_reach`].
+pub const ROOT_WITHIN_REACH: &str = "EXISTS (SELECT 1 FROM keys WHERE id = :root \
+    AND organization_id = :organization_id AND (:user_id IS NULL OR user_id = :user_id) \
+    AND (:project_id IS NULL OR project_id = :project_id))";
+
+/// Adds the parameters of [`ROOT_WITHIN_REACH`].
+pub fn with_reach(params: &mut Conditions, reach: KeyReach) {
+    params.with("user_id", reach.user_id);
+    params.with("project_id", reach.project_id);
+}
 
 /// A row of the table.
 #[derive(Deserialize)]
@@ -69,6 +82,8 @@ struct KeyRow {
     revoked_at: Option<UnixMillis>,
     created_at: UnixMillis,
     created_by: Option<KeyId>,
+    created_by_user: Option<UserId>,
+    parent_id: Option<KeyId>,
     updated_at: UnixMillis,
     last_used_at: Option<UnixMillis>,
     rotates_at: Option<UnixMillis>,
@@ -96,7 +111,7 @@ impl From<KeyRow> for Key {
             metadata: row.metadata,
             life: Life { expires_at: row.expires_at, disabled_at: row.disabled_at, revoked_at: row.revoked_at },
             created_at: row.created_at,
-            created_by: row.created_by,
+            creator: Creator { id: row.created_by, user_id: row.created_by_user, parent_id: row.parent_id },
             updated_at: row.updated_at,
             last_used_at: row.last_used_at,
             rotation: row.rotates_at.map(|rotates_at| Rotation {
@@ -112,7 +127,7 @@ impl From<KeyRow> for Key {
 }
 
 /// Reads all keys.
-fn read_all(rows: Vec<Row>) -> Result<Vec<Key>, DatabaseError> {
+pub(crate) fn read_all(rows: Vec<Row>) -> Result<Vec<Key>, DatabaseError> {
     Ok(typed::<KeyRow>(rows)?.into_iter().map(Key::from).collect())
 }
 
@@ -136,13 +151,13 @@ fn count_personal_keys(expiry: &str) -> String {
 pub fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i64>, _: Granted) -> Query<Option<i64>> {
     let sql = format!(
         "INSERT INTO keys (id, organization_id, number, user_id, project_id, kind, digest, pepper_version, stem, \
-         start, last4, name, scopes, role, metadata, expires_at, created_at, created_by, updated_at, \
-         bound_to) \
+         start, last4, name, scopes, role, metadata, expires_at, created_at, created_by, \
+         created_by_user, parent_id, updated_at, bound_to) \
          SELECT :id, :organization_id, \
          (SELECT coalesce(max(number), 0) + 1 FROM keys WHERE organization_id = :organization_id), \
          :user_id, :project_id, :kind, :digest, :pepper_version, :stem, \
-         :start, :last4, :name, :scopes, :role, :metadata, :expires_at, :created_at, :created_by, :created_at, \
-         :bound_to \
+         :start, :last4, :name, :scopes, :role, :metadata, :expires_at, :created_at, :created_by, \
+         :created_by_user, :parent_id, :created_at, :bound_to \
          WHERE (:project_id IS NULL OR EXISTS (SELECT 1 FROM projects WHERE id = :project_id \
          AND organization_id = :organization_id AND deleted_at IS NULL)) \
          AND (:user_id IS NULL OR EXISTS (SELECT 1 FROM memberships \
@@ -170,7 +185,9 @@ pub fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i
         metadata: Value::Object(key.metadata.clone()),
         expires_at: key.life.expires_at,
         created_at: key.created_at,
-        created_by: key.created_by,
+        created_by: key.creator.id,
+        created_by_user: key.creator.user_id,
+        parent_id: key.creator.parent_id,
         bound_to: key.bound_to,
         max_keys
     );
@@ -260,7 +277,11 @@ pub fn list_owned(
     let (conditions_sql, order) = (conditions.sql(), order(cursor));
     let sql = format!(
         "SELECT {COLUMNS}, {STANDING} AS standing, (SELECT email FROM users WHERE users.id = user_id) AS owner, \
-         (SELECT name FROM projects WHERE projects.id = project_id) AS project FROM keys \
+         (SELECT name FROM projects WHERE projects.id = project_id) AS project, \
+         (SELECT maker.name FROM keys AS maker WHERE maker.id = keys.created_by \
+         AND maker.organization_id = keys.organization_id) AS creator_key, \
+         (SELECT email FROM users WHERE users.id = keys.created_by_user AND NOT EXISTS (SELECT 1 FROM keys AS maker \
+         WHERE maker.id = keys.created_by AND maker.organization_id <> keys.organization_id)) AS creator FROM keys \
          WHERE {conditions_sql} ORDER BY id {order} LIMIT :limit"
     );
     Query::new(page::bounded(conditions.statement(&sql), limit, &TEXTS), |rows| {
@@ -291,6 +312,8 @@ fn indexed_conditions(reach: KeyReach, filter: &KeyFilter, cursor: KeyCursor) ->
         Conditions::new("organization_id = :organization_id", "organization_id", reach.organization_id);
     conditions.and_if("user_id = :reached_user_id", "reached_user_id", reach.user_id);
     conditions.and_if("user_id = :user_id", "user_id", filter.user_id);
+    conditions.and_if("created_by = :created_by", "created_by", filter.created_by);
+    conditions.and_if("created_by_user = :created_by_user", "created_by_user", filter.created_by_user);
     conditions.and_if("project_id = :reached_project_id", "reached_project_id", reach.project_id);
     conditions.and_if("project_id = :project_id", "project_id", filter.project_id);
     let newest = "user_id = (SELECT id FROM users WHERE email = :owner AND EXISTS (SELECT 1 FROM keys AS own \
@@ -438,13 +461,14 @@ pub fn rotate(
     reach: KeyReach,
     before: &Key,
     new: &NewSecret,
+    rotated_by_user: Option<UserId>,
     _: Granted,
     loss: Loss,
     now: UnixMillis,
 ) -> Query<Option<Key>> {
     let sql = format!(
         "UPDATE keys SET digest = :digest, pepper_version = :pepper_version, start = :start, last4 = :last4, \
-         last_used_at = NULL, rotates_at = :rotates_at, outgoing_uses = 0, \
+         last_used_at = NULL, rotates_at = :rotates_at, outgoing_uses = 0, rotated_by_user = :rotated_by_user, \
          outgoing_digest = CASE WHEN :rotates_at IS NULL THEN NULL ELSE digest END, \
          outgoing_pepper_version = CASE WHEN :rotates_at IS NULL THEN NULL ELSE pepper_version END, \
          outgoing_start = CASE WHEN :rotates_at IS NULL THEN NULL ELSE start END, \
@@ -465,6 +489,7 @@ pub fn rotate(
         start: new.preview.start,
         last4: new.preview.last4,
         rotates_at: new.rotates_at,
+        rotated_by_user,
         expires_at: new.expires_at,
         loses_managing: loss.managing,
         loses_full: loss.full_access,

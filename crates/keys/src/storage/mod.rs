@@ -9,6 +9,7 @@ pub mod invitations;
 pub mod key_uses;
 pub mod keys;
 pub mod leaks;
+pub mod lineage;
 pub mod organizations;
 pub mod page;
 pub mod people;
@@ -158,6 +159,7 @@ text_params!(
     crate::domain::id::OrganizationId,
     crate::domain::id::ProjectId,
     crate::domain::id::SessionId,
+    crate::domain::id::SignInLinkId,
     crate::domain::id::TeamId,
     crate::domain::id::UserId,
     Value

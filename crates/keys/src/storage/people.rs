@@ -34,7 +34,7 @@ const LAST_OWNER: &str = "memberships.role = 'owner' AND NOT EXISTS (SELECT 1 FR
 /// The condition that a role may be taken from a member: it is one of `:roles`, a JSON array, it is not the only
 /// owner's, and for each kind of key that the organization keeps, the member has none that works at `:now`, or another
 /// key stays. `:force` and the condition `unless` override the last part.
-fn may_lose_role(unless: &str) -> String {
+pub fn may_lose_role(unless: &str) -> String {
     let may_lose = |kept: &str| {
         let own =
             format!("FROM keys WHERE organization_id = :organization_id AND user_id = :user_id AND {WORKS} AND {kept}");

@@ -27,6 +27,7 @@ pub const STANDING_COLUMNS: &str = "o.operator, o.suspended_at, o.default_expiry
 #[derive(Deserialize)]
 pub struct SnapshotRow {
     session_id: Option<SessionId>,
+    session_parent_id: Option<KeyId>,
     id: KeyId,
     organization_id: OrganizationId,
     user_id: Option<UserId>,
@@ -68,6 +69,7 @@ impl SnapshotRow {
         Snapshot {
             seq,
             session_id: self.session_id,
+            session_parent_id: self.session_parent_id,
             key_id: self.id,
             organization_id: self.organization_id,
             operator: self.operator == 1,
