@@ -1,7 +1,7 @@
 //! The verification of signatures with `crypto.subtle`.
 
 use bitting_keys::{
-    domain::jwt::PublicKey,
+    domain::public_key::{Material, PublicKey},
     ports::{LocalFuture, Verifier},
 };
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
@@ -12,7 +12,7 @@ use worker::wasm_bindgen_futures::JsFuture;
 pub(crate) struct Subtle;
 
 impl Verifier for Subtle {
-    fn verify_rs256<'a>(
+    fn verify<'a>(
         &'a self,
         key: &'a PublicKey,
         signed: &'a [u8],
@@ -23,10 +23,20 @@ impl Verifier for Subtle {
 }
 
 async fn verify(key: &PublicKey, signed: &[u8], signature: &[u8]) -> Result<bool, JsValue> {
-    let algorithm = object(&[("name", "RSASSA-PKCS1-v1_5".into()), ("hash", "SHA-256".into())])?;
-    let jwk = object(&[("kty", "RSA".into()), ("n", (&key.n).into()), ("e", (&key.e).into())])?;
+    let (format, material, import, algorithm): (_, JsValue, _, _) = match &key.material {
+        Material::Rsa { n, e } => {
+            let jwk = object(&[("kty", "RSA".into()), ("n", n.into()), ("e", e.into())])?;
+            let algorithm = object(&[("name", "RSASSA-PKCS1-v1_5".into()), ("hash", "SHA-256".into())])?;
+            ("jwk", jwk, algorithm.clone(), algorithm)
+        }
+        Material::P256 { spki } => {
+            let import = object(&[("name", "ECDSA".into()), ("namedCurve", "P-256".into())])?;
+            let algorithm = object(&[("name", "ECDSA".into()), ("hash", "SHA-256".into())])?;
+            ("spki", Uint8Array::from(spki.as_slice()).into(), import, algorithm)
+        }
+    };
     let uses = Array::of1(&"verify".into());
-    let arguments = Array::of5(&"jwk".into(), &jwk, &algorithm, &JsValue::FALSE, &uses);
+    let arguments = Array::of5(&format.into(), &material, &import, &JsValue::FALSE, &uses);
     let key = subtle("importKey", &arguments).await?;
     let (signature, signed) = (Uint8Array::from(signature), Uint8Array::from(signed));
     let good = subtle("verify", &Array::of4(&algorithm, &key, &signature, &signed)).await?;

@@ -1,9 +1,14 @@
 //! Leaked keys: whoever holds the whole text of a key may end it.
 
-use bitting_keys::ports::Limit;
-use serde_json::{Value, json};
+use std::{cell::RefCell, rc::Rc};
 
-use crate::support::{Answer, Limits, World, problem::assert_problem};
+use base64::prelude::{BASE64_STANDARD, Engine};
+use bitting_http::message::Body;
+use bitting_keys::ports::{ByteSource, Incoming, Limit, LocalFuture, Outgoing, Upstream, UpstreamError};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::support::{Answer, Limits, Seal, World, problem::assert_problem, request};
 
 fn report(world: &World, keys: &[&str]) -> Answer {
     let answer = world.post("/v1/leaks", "", &json!({ "keys": keys, "url": "https://paste.example/1" }));
@@ -141,4 +146,95 @@ fn format_describes_every_key_and_no_other_text() {
     for rule in ["gitleaks", "trufflehog"] {
         assert!(format[rule].as_str().unwrap().contains(format["pattern"].as_str().unwrap()), "{rule}");
     }
+}
+
+/// GitHub, with a list of keys.
+struct Github {
+    answer: RefCell<Option<Value>>,
+    asked: RefCell<usize>,
+}
+
+impl Upstream for Github {
+    fn send(&self, request: Outgoing) -> LocalFuture<'_, Result<Incoming, UpstreamError>> {
+        assert_eq!(request.path, "/meta/public_keys/secret_scanning");
+        *self.asked.borrow_mut() += 1;
+        let answer = self.answer.borrow().clone().ok_or(UpstreamError::TimedOut);
+        Box::pin(async move {
+            let body: Rc<dyn ByteSource> = Rc::new(answer?.to_string().into_bytes());
+            Ok(Incoming { status: 200, headers: Vec::new(), body: Some(body) })
+        })
+    }
+}
+
+fn from_github(world: &World, body: &str, key_id: &str, signature: &str) -> Answer {
+    let mut request = request("POST", "/v1/leaks/github", "", &Value::Null);
+    request.body = Body::Bytes(body.as_bytes().to_vec());
+    request.headers.push(("github-public-key-identifier".to_owned(), key_id.to_owned()));
+    request.headers.push(("github-public-key-signature".to_owned(), signature.to_owned()));
+    world.send(&request)
+}
+
+/// A signature of the text, as DER in base64.
+fn signature(text: &str) -> String {
+    let r = Seal::sign("010203", text.as_bytes());
+    BASE64_STANDARD.encode([&[0x30, 0x26, 0x02, 0x21, 0x00][..], &r, &[0x02, 0x01, 0x01]].concat())
+}
+
+#[test]
+fn report_of_github_is_taken_if_it_is_signed_and_answered_with_verdicts() {
+    let mut world = World::new();
+    let owner = world.bootstrap();
+    let (_, key) = world.create(&owner, "leaked", &[]);
+    let keys = json!({ "public_keys": [{ "key_identifier": "one", "key": "-----BEGIN PUBLIC KEY-----\nAQID\n-----END PUBLIC KEY-----\n" }] });
+    let github = Rc::new(Github { answer: RefCell::new(Some(keys)), asked: RefCell::default() });
+    world.app.upstream = github.clone();
+    let body = json!([
+        { "token": key, "type": "bitting_key", "url": "https://github.com/a/b\n", "source": "content" },
+        { "token": "nothing", "type": "bitting_key", "url": null },
+    ])
+    .to_string();
+    let other = body.replace("nothing", "anything");
+    for (body, key_id, signature) in
+        [(&body, "one", String::new()), (&body, "two", signature(&body)), (&other, "one", signature(&body))]
+    {
+        assert_problem(&from_github(&world, body, key_id, &signature), 403, "invalid_signature");
+    }
+    assert_eq!(code(&world, &key), "good");
+    let answer = from_github(&world, &body, "one", &signature(&body));
+    let verdict = |text: &str, label: &str| {
+        let token_hash = BASE64_STANDARD.encode(Sha256::digest(text));
+        json!({ "token_hash": token_hash, "token_type": "bitting_key", "label": label })
+    };
+    let verdicts = json!([verdict(&key, "true_positive"), verdict("nothing", "false_positive")]);
+    assert_eq!((answer.status, &answer.json), (200, &verdicts), "{}", answer.json);
+    assert_eq!(code(&world, &key), "key_revoked");
+    assert_eq!(events(&world)[0]["details"]["source"], json!("github"));
+    assert_eq!(events(&world)[0]["details"]["url"], json!("https://github.com/a/b"));
+    // A key that has ended was a key.
+    assert_eq!(from_github(&world, &body, "one", &signature(&body)).json, verdicts);
+    // An unknown key is asked for once in ten seconds.
+    assert_eq!(*github.asked.borrow(), 1);
+    world.advance_ms(10_000);
+    from_github(&world, &body, "two", &signature(&body));
+    assert_eq!(*github.asked.borrow(), 2);
+    *github.answer.borrow_mut() = None;
+    let fresh = world.another_isolate();
+    assert_problem(&from_github(&fresh, &body, "one", &signature(&body)), 503, "unavailable");
+    for (body, code) in [("{}", "validation_failed"), ("[{}]", "validation_failed"), ("x", "malformed_json")] {
+        assert_problem(&from_github(&world, body, "one", &signature(body)), 400, code);
+    }
+}
+
+#[test]
+fn security_txt_names_the_contact_of_the_operator() {
+    let mut world = World::new();
+    assert_problem(&world.get("/.well-known/security.txt", ""), 404, "not_found");
+    world.configure(&[("SECURITY_CONTACT", "mailto:security@example.com")]);
+    let answer = world.get("/.well-known/security.txt", "");
+    let text = answer.json.as_str().unwrap().to_owned();
+    assert_eq!(
+        text,
+        "Contact: mailto:security@example.com\nExpires: 2027-07-14T08:00:00.000Z\nPreferred-Languages: en\n\
+         Canonical: https://keys.example.com/.well-known/security.txt\n"
+    );
 }

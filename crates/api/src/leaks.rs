@@ -1,12 +1,17 @@
 //! Leaked keys: reports, and the format by which scanners find keys.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use bitting_http::{
+    body,
     call::Call,
+    input,
+    message::Response,
     problem::Problem,
     typed::{InBody, Json},
 };
 use bitting_keys::{
     app::{
+        error::Error,
         leaks::{LeakedText, MAX_TEXTS},
         sessions::Client,
     },
@@ -14,6 +19,7 @@ use bitting_keys::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// The maximum size of a report, in bytes.
 pub(crate) const MAX_BYTES: usize = 128 * 1024;
@@ -102,6 +108,73 @@ fn client(call: &Call<'_>) -> Client {
         user_agent: header("user-agent").unwrap_or_default(),
     }
 }
+
+/// A key that GitHub's secret scanning has found.
+#[derive(Deserialize)]
+struct GithubLeakBody {
+    /// The text.
+    token: String,
+    /// The name of its type.
+    r#type: String,
+    /// The address of the place where it was found.
+    url: Option<String>,
+}
+
+/// The verdict on a text of a report.
+#[derive(Serialize)]
+struct GithubVerdictBody {
+    /// The SHA-256 of the text, in base64.
+    token_hash: String,
+    /// The type from the report.
+    token_type: String,
+    /// True for the text of a key, or of a secret that a key had.
+    label: GithubLabel,
+}
+
+/// A verdict.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum GithubLabel {
+    /// The text is or was a key.
+    TruePositive,
+    /// The text is no key.
+    FalsePositive,
+}
+
+/// Takes a report of GitHub's secret scanning, which signs it, and tells which texts are keys. What happens to them is
+/// the same as for other reports.
+pub(crate) async fn report_from_github(call: &Call<'_>) -> Result<Response, Problem> {
+    let client = client(call);
+    call.app.count_leak_report(client.ip.as_deref()).await?;
+    let header = |name: &str| call.request.header(name).unwrap_or_default();
+    let (key_id, signature) = (header("github-public-key-identifier"), header("github-public-key-signature"));
+    if !call.app.is_from_github(key_id, signature, body::bytes(call.request)?).await? {
+        return Err(UNSIGNED.into());
+    }
+    let leaks: Vec<GithubLeakBody> = input::body(call.request)?;
+    if leaks.len() > MAX_TEXTS {
+        return Err(Error::invalid_request(format!("The report has more than {MAX_TEXTS} keys")).into());
+    }
+    let texts = leaks.iter().map(|leak| LeakedText {
+        text: leak.token.clone(),
+        url: leak.url.as_ref().map(|url| url.chars().filter(|at| !at.is_control()).take(Url::MAX_CHARS).collect()),
+    });
+    let texts: Vec<LeakedText> = texts.collect();
+    let are_keys = call.app.are_keys(&texts).await?;
+    call.app.report_leaks(&texts, "github", &client).await?;
+    let verdict = |(leak, is_key): (GithubLeakBody, bool)| GithubVerdictBody {
+        token_hash: BASE64_STANDARD.encode(Sha256::digest(leak.token)),
+        token_type: leak.r#type,
+        label: if is_key { GithubLabel::TruePositive } else { GithubLabel::FalsePositive },
+    };
+    let verdicts: Vec<GithubVerdictBody> = leaks.into_iter().zip(are_keys).map(verdict).collect();
+    Ok(Response::json(200, &verdicts))
+}
+
+const UNSIGNED: Error = Error::Forbidden {
+    code: "invalid_signature",
+    message: "The report is not signed by GitHub. Other reports go to POST /v1/leaks.",
+};
 
 /// The format of keys, for programs that search for leaked ones.
 #[derive(Serialize, JsonSchema)]

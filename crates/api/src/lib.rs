@@ -23,6 +23,7 @@ mod organization_path;
 mod organizations;
 mod permissions;
 pub mod routes;
+mod security_txt;
 mod teams;
 #[cfg(feature = "mcp")]
 mod tools;

@@ -8,7 +8,7 @@ use crate::{
         ANY_KEY, AUDIT_READ, MEMBERS_READ, MEMBERS_WRITE, ORGANIZATION_READ, ORGANIZATION_WRITE, POSSESSION,
         PROJECTS_READ, PROJECTS_WRITE, READ, VERIFY, WRITE,
     },
-    teams,
+    security_txt, teams,
 };
 
 /// The routes of keys, organizations, members and the audit log.
@@ -23,7 +23,9 @@ pub static KEYS: Table = Table {
         route!(POST "/v1/operator/sign-in-links" operator bootstrap::create_sign_in_link, "Create a link that signs in an owner of the operator's organization"),
         route!(POST "/v1/leaks" public leaks::report, "Report keys that you have found in public")
             .limit(leaks::MAX_BYTES),
+        route!(POST "/v1/leaks/github" public leaks::report_from_github).limit(leaks::MAX_BYTES),
         route!(GET "/.well-known/api-key-format" public leaks::get_format, "Get the format of keys, for scanners"),
+        route!(GET "/.well-known/security.txt" public security_txt::get, "Get the contact for reports about security"),
         route!(GET "/v1/scopes" ANY_KEY keys::list_scopes, "List scopes, bundles and presets"),
         route!(GET "/v1/keys" READ keys::list, "List keys, the newest first"),
         route!(POST "/v1/keys" WRITE keys::create, "Create a key"),

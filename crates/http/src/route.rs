@@ -121,6 +121,14 @@ macro_rules! route {
             $crate::route!(@document $handler, $summary, describe),
         )
     };
+    ($method:ident $path:literal public $handler:path) => {
+        $crate::route::Route::new(
+            stringify!($method),
+            $path,
+            $crate::route::Access::Public(|call| Box::pin($handler(call))),
+            None,
+        )
+    };
     ($method:ident $path:literal $permission:ident $handler:path, $summary:literal) => {
         $crate::route::Route::new(
             stringify!($method),

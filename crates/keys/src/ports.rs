@@ -10,7 +10,7 @@ use futures_util::{
 };
 use serde_json::{Map, Value};
 
-use crate::domain::{catalogue::Target, jwt::PublicKey, time::UnixMillis};
+use crate::domain::{catalogue::Target, public_key::PublicKey, time::UnixMillis};
 
 /// A future of one isolate. It need not be `Send`, because workerd runs each isolate on one thread.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -200,11 +200,11 @@ pub trait Limiter {
 
 /// The verification of signatures.
 pub trait Verifier {
-    /// True if this is the key's signature of these bytes: RSASSA-PKCS1-v1_5 with SHA-256.
+    /// True if this is the key's signature of these bytes.
     ///
     /// # Errors
     /// The platform's message, for the log: the key is not a valid one.
-    fn verify_rs256<'a>(
+    fn verify<'a>(
         &'a self,
         key: &'a PublicKey,
         signed: &'a [u8],

@@ -25,7 +25,12 @@ use bitting::entry;
 use bitting_http::message::{Body, Content, Request};
 use bitting_keys::{
     app::{App, config::Config, extensions::Extensions, sweep::Swept},
-    domain::{jwt::PublicKey, key_text::KeyText, time::UnixMillis, token::InvitationToken},
+    domain::{
+        key_text::KeyText,
+        public_key::{Material, PublicKey},
+        time::UnixMillis,
+        token::InvitationToken,
+    },
     ports::{
         Background, Cache, Clock, Entropy, Incoming, Limit, Limiter, LocalFuture, Outgoing, Upstream, UpstreamError,
         Verifier,
@@ -173,13 +178,18 @@ impl Seal {
 }
 
 impl Verifier for Seal {
-    fn verify_rs256<'a>(
+    fn verify<'a>(
         &'a self,
         key: &'a PublicKey,
         signed: &'a [u8],
         signature: &'a [u8],
     ) -> LocalFuture<'a, Result<bool, String>> {
-        Box::pin(async move { Ok(Self::sign(&key.n, signed) == signature) })
+        let good = match &key.material {
+            Material::Rsa { n, .. } => Self::sign(n, signed) == signature,
+            // The first of the two numbers.
+            Material::P256 { spki } => Self::sign(&hex::encode(spki), signed) == signature[..32],
+        };
+        Box::pin(async move { Ok(good) })
     }
 }
 

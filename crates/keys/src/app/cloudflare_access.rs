@@ -1,35 +1,21 @@
 //! Sign-in through Cloudflare Access, which names the person by a token in a header.
 
-use std::rc::Rc;
-
-use futures_util::StreamExt;
-
 use crate::{
     app::{
         config::Access,
         error::Error,
+        public_keys::Publisher,
         sessions::{Client, Sessions, StartedSession},
     },
     domain::{
-        catalogue::Target,
         creator::Creator,
-        jwt::{Jwt, PublicKey},
+        jwt::Jwt,
         person::{Email, Membership},
+        public_key::read_key_set,
         time::UnixMillis,
     },
-    ports::{ByteSource, Outgoing},
     storage::{audit, batch::Batch, people, sessions},
 };
-
-/// The time for which the team's keys are kept, in milliseconds.
-const KEYS_MS: i64 = 60 * 60 * 1000;
-/// The least time before the keys are requested again, after an unknown key or a failure, in milliseconds. A forged
-/// token must not cost a request.
-const RETRY_MS: i64 = 10 * 1000;
-/// The time in which the answer must begin, in seconds.
-const TIMEOUT_SECONDS: u32 = 10;
-/// The maximum size of the answer, in bytes.
-const MAX_KEYS_BYTES: usize = 64 * 1024;
 
 /// An email address that Cloudflare Access has verified.
 #[derive(Debug, Clone)]
@@ -56,10 +42,12 @@ impl Sessions<'_> {
         if !jwt.claims.hold(&issuer, &access.audience, self.app.now()) {
             return refused("it is for another application, of another team, or has expired");
         }
-        let Some(key) = self.team_key(&issuer, &jwt.key_id).await? else {
+        let team =
+            Publisher { name: "Cloudflare Access", origin: &issuer, path: "/cdn-cgi/access/certs", read: read_key_set };
+        let Some(key) = self.app.public_key(&self.app.isolate.team_keys, &team, &jwt.key_id).await? else {
             return refused("the team has no key of this id");
         };
-        let verified = self.app.verifier.verify_rs256(&key, jwt.signed.as_bytes(), &jwt.signature);
+        let verified = self.app.verifier.verify(&key, jwt.signed.as_bytes(), &jwt.signature);
         if !verified.await.map_err(Error::Unavailable)? {
             return refused("its signature is wrong");
         }
@@ -96,54 +84,5 @@ impl Sessions<'_> {
         let retention_ms = self.app.config.audit_retention_ms;
         batch.execute(audit::record_if_changed(&new.actor(user_id), &created, retention_ms));
         if batch.run(&*self.app.database).await?.take(started)? { Ok(new.started) } else { Err(Error::NotFound) }
-    }
-
-    /// Returns a public key of the team, from memory if possible.
-    async fn team_key(&self, issuer: &str, id: &str) -> Result<Option<PublicKey>, Error> {
-        let now = self.app.now();
-        let within = |at: UnixMillis, ms: i64| (0..ms).contains(&now.ms_since(at));
-        let find = |keys: &[PublicKey]| keys.iter().find(|key| key.id == id).cloned();
-        let unavailable =
-            |reason: &str| Error::Unavailable(format!("the keys of Cloudflare Access cannot be read: {reason}"));
-        let kept = self.app.isolate.team_keys().filter(|(read_at, _)| within(*read_at, KEYS_MS)).map(|(_, keys)| keys);
-        if let Some(key) = kept.as_deref().and_then(find) {
-            return Ok(Some(key));
-        }
-        if self.app.isolate.team_keys_asked_at().is_some_and(|asked_at| within(asked_at, RETRY_MS)) {
-            return if kept.is_some() { Ok(None) } else { Err(unavailable("the last attempt failed")) };
-        }
-        // Concurrent requests need not wait for keys that may not help them. Without any keys they must.
-        if kept.is_some() {
-            self.app.isolate.note_team_keys_asked(now);
-        }
-        let read = self.read_team_keys(issuer).await;
-        self.app.isolate.note_team_keys_asked(now);
-        let keys = read.map_err(|reason| unavailable(&reason))?;
-        let key = find(&keys);
-        self.app.isolate.keep_team_keys(now, keys);
-        Ok(key)
-    }
-
-    /// Requests the public keys of the team.
-    async fn read_team_keys(&self, issuer: &str) -> Result<Vec<PublicKey>, String> {
-        let request = Outgoing {
-            method: "GET".to_owned(),
-            target: Target::Upstream(issuer.to_owned()),
-            path: "/cdn-cgi/access/certs".to_owned(),
-            headers: Vec::new(),
-            body: None,
-            timeout_seconds: TIMEOUT_SECONDS,
-        };
-        let answer = self.app.upstream.send(request).await.map_err(|error| format!("{error:?}"))?;
-        let body: Option<Rc<dyn ByteSource>> = answer.body.filter(|_| answer.status == 200);
-        let body = body.ok_or_else(|| format!("the answer has the status {}", answer.status))?;
-        let (mut pieces, mut bytes) = (body.pieces(), Vec::new());
-        while let Some(piece) = pieces.next().await {
-            bytes.extend(piece?);
-            if bytes.len() > MAX_KEYS_BYTES {
-                return Err("the answer is too long".to_owned());
-            }
-        }
-        PublicKey::set(&bytes).ok_or_else(|| "the answer is not a set of keys".to_owned())
     }
 }

@@ -32,6 +32,8 @@ pub struct Config {
     pub catalogue: Catalogue,
     /// The sign-in through Cloudflare Access (`ACCESS_TEAM_DOMAIN`); `None` if it is off.
     pub access: Option<Access>,
+    /// The address for reports about security (`SECURITY_CONTACT`): a URL, such as `mailto:security@example.com`.
+    pub security_contact: Option<String>,
     /// The secret that the keys of targets are derived from (`FORWARD_SECRET`); `None` if only those routes are
     /// signed that have a secret of their own.
     forward_secret: Option<String>,
@@ -61,6 +63,14 @@ impl Config {
         let previous = variables.get("KEY_PEPPER_PREVIOUS").map(|secret| Pepper { version: version - 1, secret });
         if current.is_none() && previous.is_some() {
             return Err("KEY_PEPPER_PREVIOUS is set, so KEY_PEPPER must be, too".to_owned());
+        }
+        let security_contact = variables.get("SECURITY_CONTACT");
+        let is_url = |text: &String| {
+            ["https://", "mailto:", "tel:"].iter().any(|scheme| text.starts_with(scheme))
+                && text.chars().all(|at| at.is_ascii_graphic())
+        };
+        if security_contact.as_ref().is_some_and(|contact| !is_url(contact)) {
+            return Err("SECURITY_CONTACT must be a URL like `mailto:security@example.com`".to_owned());
         }
         let access = match (variables.get("ACCESS_TEAM_DOMAIN"), variables.get("ACCESS_AUDIENCE")) {
             (None, None) => None,
@@ -93,6 +103,7 @@ impl Config {
             audit_retention_ms: variables.number("AUDIT_RETENTION_DAYS", 365, 1, 36_500)? * DAY_MS,
             catalogue,
             access,
+            security_contact,
             forward_secret: variables.secret("FORWARD_SECRET")?,
             route_secrets,
         })

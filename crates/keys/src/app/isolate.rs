@@ -12,9 +12,9 @@ use lru::LruCache;
 use crate::domain::{
     feed::{Feed, News},
     id::{KeyId, OrganizationId},
-    jwt::PublicKey,
     key_text::Digest,
     key_use::SecretUses,
+    public_key::PublicKey,
     snapshot::Snapshot,
     time::UnixMillis,
 };
@@ -86,6 +86,35 @@ struct Refusals {
     omitted: HashMap<OrganizationId, i64>,
 }
 
+/// The public keys of another service, and the times of the last answer and the last request.
+#[derive(Default)]
+pub struct KnownPublicKeys {
+    keys: RefCell<Option<(UnixMillis, Rc<[PublicKey]>)>>,
+    asked_at: Cell<Option<UnixMillis>>,
+}
+
+impl KnownPublicKeys {
+    /// The keys, and the instant at which they were read.
+    pub fn keys(&self) -> Option<(UnixMillis, Rc<[PublicKey]>)> {
+        self.keys.borrow().clone()
+    }
+
+    /// Keeps the keys.
+    pub fn keep(&self, read_at: UnixMillis, keys: Vec<PublicKey>) {
+        *self.keys.borrow_mut() = Some((read_at, keys.into()));
+    }
+
+    /// The instant of the last request for the keys, successful or not.
+    pub fn asked_at(&self) -> Option<UnixMillis> {
+        self.asked_at.get()
+    }
+
+    /// Notes a request for the keys.
+    pub fn note_asked(&self, at: UnixMillis) {
+        self.asked_at.set(Some(at));
+    }
+}
+
 /// The memory of one isolate. No borrow outlives a method, so none is entry across an await.
 pub struct Isolate {
     feed: RefCell<Feed>,
@@ -96,8 +125,10 @@ pub struct Isolate {
     uses_written_at: Cell<Option<UnixMillis>>,
     refusals: RefCell<Refusals>,
     refresh_started_at: Cell<Option<UnixMillis>>,
-    team_keys: RefCell<Option<(UnixMillis, Rc<[PublicKey]>)>>,
-    team_keys_asked_at: Cell<Option<UnixMillis>>,
+    /// The public keys of the Cloudflare Access team.
+    pub team_keys: KnownPublicKeys,
+    /// The public keys of GitHub's secret scanning.
+    pub scanner_keys: KnownPublicKeys,
 }
 
 impl Default for Isolate {
@@ -112,8 +143,8 @@ impl Default for Isolate {
             uses_written_at: Cell::new(None),
             refusals: RefCell::default(),
             refresh_started_at: Cell::new(None),
-            team_keys: RefCell::default(),
-            team_keys_asked_at: Cell::new(None),
+            team_keys: KnownPublicKeys::default(),
+            scanner_keys: KnownPublicKeys::default(),
         }
     }
 }
@@ -236,26 +267,6 @@ impl Isolate {
             self.refresh_started_at.set(Some(now));
         }
         free
-    }
-
-    /// The public keys of the Cloudflare Access team, and the instant at which they were read.
-    pub fn team_keys(&self) -> Option<(UnixMillis, Rc<[PublicKey]>)> {
-        self.team_keys.borrow().clone()
-    }
-
-    /// Keeps the public keys of the Cloudflare Access team.
-    pub fn keep_team_keys(&self, read_at: UnixMillis, keys: Vec<PublicKey>) {
-        *self.team_keys.borrow_mut() = Some((read_at, keys.into()));
-    }
-
-    /// The instant of the last request for the public keys, successful or not.
-    pub fn team_keys_asked_at(&self) -> Option<UnixMillis> {
-        self.team_keys_asked_at.get()
-    }
-
-    /// Notes a request for the public keys.
-    pub fn note_team_keys_asked(&self, at: UnixMillis) {
-        self.team_keys_asked_at.set(Some(at));
     }
 
     /// Ends a refresh of the feed.

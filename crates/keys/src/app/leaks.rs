@@ -5,14 +5,25 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::{
-    app::{App, error::Error, sessions::Client},
-    domain::key_text::{Digest, KeyText},
+    app::{App, error::Error, public_keys::Publisher, sessions::Client},
+    domain::{
+        key_text::{Digest, KeyText},
+        public_key::{read_der_signature, read_scanner_keys},
+    },
     ports::Statement,
     storage::leaks,
 };
 
 /// The maximum number of texts in a report.
 pub const MAX_TEXTS: usize = 1_000;
+
+/// GitHub, whose scanner reports leaked keys.
+const GITHUB: Publisher<'_> = Publisher {
+    name: "GitHub",
+    origin: "https://api.github.com",
+    path: "/meta/public_keys/secret_scanning",
+    read: read_scanner_keys,
+};
 
 /// A text that may be a key, found somewhere.
 #[derive(Debug, Clone)]
@@ -48,6 +59,16 @@ impl App {
         let batch: Vec<Statement> = record.into_iter().chain(leaks::end(&reported, now)).collect();
         self.database.batch(batch).await?;
         Ok(())
+    }
+
+    /// True if GitHub's scanner has signed these bytes.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if its keys cannot be read.
+    pub async fn is_from_github(&self, key_id: &str, signature: &str, signed: &[u8]) -> Result<bool, Error> {
+        let Some(signature) = read_der_signature(signature) else { return Ok(false) };
+        let Some(key) = self.public_key(&self.isolate.scanner_keys, &GITHUB, key_id).await? else { return Ok(false) };
+        self.verifier.verify(&key, signed, &signature).await.map_err(Error::Unavailable)
     }
 
     /// Tells of each text whether it is the text of a key, or was.

@@ -17,6 +17,7 @@ pub mod lineage;
 pub mod organizations;
 pub mod people;
 pub mod projects;
+pub mod public_keys;
 pub mod rotation;
 pub mod sessions;
 pub mod sweep;

@@ -599,7 +599,7 @@ mod tests {
             (&[""], 0, "neither"),
         ] {
             let wrong = expand(entries).unwrap_err();
-            let [.., (at, message)] = wrong.as_slice() else { panic!("{entries:?}") };
+            let [(at, message), ..] = wrong.as_slice() else { panic!("{entries:?}") };
             assert!(*at == index && message.contains(says), "{entries:?}: {wrong:?}");
         }
         let wrong = expand(&["datasets:fly", "mcp", "reader"]).unwrap_err();

@@ -1,4 +1,4 @@
-//! JSON Web Tokens (RFC 7519) that are signed with RS256, and the public keys of their issuers (RFC 7517).
+//! JSON Web Tokens (RFC 7519) that are signed with RS256.
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use serde::{
@@ -44,24 +44,6 @@ enum Audience {
     Many(Vec<String>),
 }
 
-/// An RSA public key.
-#[derive(Debug, Clone, Deserialize)]
-pub struct PublicKey {
-    /// The id of the key.
-    #[serde(rename = "kid")]
-    pub id: String,
-    /// The modulus, in base64url.
-    pub n: String,
-    /// The exponent, in base64url.
-    pub e: String,
-}
-
-/// The public keys of an issuer. Keys of other kinds are skipped.
-#[derive(Deserialize)]
-struct KeySet {
-    keys: Vec<serde_json::Value>,
-}
-
 impl Jwt {
     /// Parses a token. `None` if the text is not a token, is not signed with RS256, or has a critical extension.
     pub fn parse(text: &str) -> Option<Self> {
@@ -102,14 +84,6 @@ impl Claims {
     }
 }
 
-impl PublicKey {
-    /// Reads the keys of a set; `None` if the text is not a set.
-    pub fn set(text: &[u8]) -> Option<Vec<Self>> {
-        let set: KeySet = serde_json::from_slice(text).ok()?;
-        Some(set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect())
-    }
-}
-
 /// Converts seconds to an instant.
 fn instant(seconds: i64) -> UnixMillis {
     UnixMillis(seconds.saturating_mul(1000))
@@ -127,7 +101,7 @@ fn json<T: DeserializeOwned>(part: &str) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BASE64_URL_SAFE_NO_PAD, Engine, Jwt, PublicKey, UnixMillis};
+    use super::{BASE64_URL_SAFE_NO_PAD, Engine, Jwt, UnixMillis};
 
     fn encoded(text: &str) -> String {
         BASE64_URL_SAFE_NO_PAD.encode(text)
@@ -180,13 +154,5 @@ mod tests {
         ] {
             assert_eq!(token(HEADER, claims).unwrap().claims.hold("i", "a", now), expected, "{claims}");
         }
-    }
-
-    #[test]
-    fn set_leaves_out_keys_of_other_kinds() {
-        let set = br#"{"keys":[{"kid":"ec","kty":"EC","x":"","y":""},{"kid":"rsa","kty":"RSA","n":"AQ","e":"AQAB"}],"public_cert":{}}"#;
-        let keys = PublicKey::set(set).unwrap();
-        assert_eq!(keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), ["rsa"]);
-        assert!(PublicKey::set(b"[]").is_none() && PublicKey::set(b"").is_none());
     }
 }

@@ -27,6 +27,7 @@ pub mod origin;
 pub mod page;
 pub mod person;
 pub mod project;
+pub mod public_key;
 pub mod schema;
 pub mod scope;
 pub mod session;
