@@ -317,6 +317,20 @@ fn every_error_has_an_anchor() {
 }
 
 #[test]
+fn threat_model_names_tests_that_exist() {
+    let page = read("docs/src/threat-model.md");
+    let named: BTreeSet<&str> = page.split('`').filter(|part| part.contains("::")).collect();
+    assert!(named.len() > 20, "{named:?}");
+    for name in named {
+        let (file, test) = name.split_once("::").unwrap();
+        let paths = [format!("tests/native/{file}.rs"), format!("tests/native/{file}/mod.rs")];
+        let text =
+            paths.iter().find_map(|path| fs::read_to_string(Path::new(ROOT).join(path)).ok()).unwrap_or_default();
+        assert!(text.contains(&format!("fn {test}()")), "docs/src/threat-model.md names {name}");
+    }
+}
+
+#[test]
 fn readme_is_short() {
     let lines = read("README.md").lines().count();
     assert!(lines <= 200, "README.md has {lines} lines: the rest belongs into docs");
