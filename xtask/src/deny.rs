@@ -6,6 +6,7 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 
 use crate::Result;
+use crate::advisories::vulnerable;
 use crate::process::{command, run, start};
 
 /// The version of cargo-deny to install.
@@ -28,7 +29,7 @@ fn show(words: &[&str]) -> Result {
     if status.success() { Ok(()) } else { Err(format!("{} ended with {status}", words.join(" ")).into()) }
 }
 
-/// Checks the licences and the sources of all dependencies, without cargo-deny.
+/// Checks the licences, the sources and the known vulnerabilities of all dependencies, without cargo-deny.
 pub(crate) fn check_quickly() -> Result {
     let rules = fs::read_to_string("deny.toml")?;
     let allowed = allowed_licences(&rules).ok_or("deny.toml allows no licences")?;
@@ -37,6 +38,7 @@ pub(crate) fn check_quickly() -> Result {
     let mut wrong: Vec<String> = tree.lines().filter_map(|line| refused_licence(line, &allowed)).collect();
     let lock = fs::read_to_string("Cargo.lock")?;
     wrong.extend(foreign_sources(&lock).map(|source| format!("{source} is not crates.io")));
+    wrong.extend(vulnerable(&lock)?);
     wrong.sort();
     wrong.dedup();
     if wrong.is_empty() { Ok(()) } else { Err(format!("{}\n\nThe rules are in deny.toml.", wrong.join("\n")).into()) }

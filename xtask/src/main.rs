@@ -4,7 +4,9 @@
 //! - `test`: runs every check there is, from a new machine to the last summary line.
 //! - `build [--dev]`: compiles the Worker into `build/`, the folder that wrangler deploys.
 //! - `deny`: runs cargo-deny, and installs it first if it is missing.
+//! - `advisories FOLDER`: writes `xtask/advisories.txt` anew from a checkout of rustsec.org's database.
 
+mod advisories;
 mod build;
 mod deny;
 mod dev;
@@ -48,7 +50,8 @@ fn act(arguments: &[&str]) -> Result {
         ["build"] => build::build(if watching() { Profile::Dev } else { Profile::Release }),
         ["build", "--dev"] => build::build(Profile::Dev),
         ["deny"] => deny::check_fully(),
-        _ => Err("usage: cargo xtask dev|test|build [--dev]|deny".into()),
+        ["advisories", database] => advisories::copy(Path::new(database)),
+        _ => Err("usage: cargo xtask dev|test|build [--dev]|deny|advisories FOLDER".into()),
     }
 }
 
