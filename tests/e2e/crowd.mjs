@@ -7,6 +7,7 @@ import { rows } from "./client.mjs";
  * one will expire in a year, and the rest never.
  */
 export async function crowd(app, { total, expired, now = Date.now() }) {
+  await rows(app, "UPDATE organizations SET max_keys = 100000000");
   await rows(
     app,
     `WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ?1 - 1)

@@ -168,6 +168,7 @@ fn lists_of_the_organization_end_their_pages_in_time() {
     ));
     let project = project.json["project"]["id"].as_str().unwrap_or_else(|| panic!("{}", project.json)).to_owned();
     copy_row(&world, "projects", &project, 1_000, &[]);
+    world.database.execute("UPDATE organizations SET max_projects = 1001; UPDATE usage SET projects = projects + 1000");
     assert!(read_whole(&world, &owner, &format!("{at}/projects?limit=1000"), ["items", "id"], 1_001) > 3);
     let whole = made(world.get("/v1/projects", &owner)).json;
     assert_eq!(whole["data"]["projects"].as_array().unwrap_or_else(|| panic!("{whole}")).len(), 1_000);
@@ -179,6 +180,7 @@ fn lists_of_the_organization_end_their_pages_in_time() {
     let organization = world.organization(&longest_name());
     let id = ("id", "printf('01900001-0000-7000-8000-%012x', i)");
     copy_row(&world, "organizations", &organization, 1_000, &[id]);
+    world.database.execute("INSERT OR IGNORE INTO usage (organization_id) SELECT id FROM organizations");
     assert!(read_whole(&world, &owner, "/v1/organizations?limit=1000", ["items", "id"], 1_002) > 1);
 }
 

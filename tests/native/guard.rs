@@ -39,8 +39,12 @@ impl Scene {
     /// All that the database holds, but for what happens to the colleague's key.
     fn everything_else(&self) -> String {
         let dump = self.world.database.dump();
-        let own =
-            |line: &&str| line.contains(&self.key_id) || line.starts_with("changes|") || line.starts_with("sqlite_");
+        let own = |line: &&str| {
+            line.contains(&self.key_id)
+                || line.starts_with("changes|")
+                || line.starts_with("usage|")
+                || line.starts_with("sqlite_")
+        };
         dump.lines().filter(|line| !own(line)).collect::<Vec<_>>().join("\n")
     }
 

@@ -50,7 +50,7 @@ fn missing_or_unknown_field_is_told_in_plain_words() {
                 json!({ "a\nb": 1 }),
                 "`a\\nb`: is not a field here; there are `name`, `default_expiry_days`, `longest_expiry_days`, \
                  `max_keys_per_user`, `audit_retention_days`, `trace_retention_days`, `on_leak`, `suspended`, `subscription`, \
-                 `credits`.",
+                 `credits`, `quotas`.",
                 "a\\nb",
             ),
         ],

@@ -47,6 +47,7 @@ mod pages_keys;
 mod pages_organization;
 mod people;
 mod projects;
+mod quotas;
 mod restrictions;
 mod results;
 mod review;

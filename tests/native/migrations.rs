@@ -137,3 +137,20 @@ fn dump_shows_every_table() {
         assert!(dump.contains(&format!("{table}|")), "{table}");
     }
 }
+
+#[test]
+fn migration_to_quotas_counts_what_is_there() {
+    let database = empty();
+    let mut all = migrations().into_iter();
+    database.execute_batch(&all.next().unwrap().1).unwrap();
+    database.execute_batch(ROWS).unwrap();
+    for (_, sql) in all {
+        database.execute_batch(&sql).unwrap();
+    }
+    let usage = "SELECT json_array(organization_id, keys, projects, members, invitations, datasets, bytes) FROM usage ORDER BY 1";
+    assert_eq!(sqlite::texts(&database, usage), [r#"["o1",1,1,1,0,0,0]"#, r#"["o2",0,0,0,0,0,0]"#]);
+    let second = "UPDATE organizations SET max_keys = 1;
+        INSERT INTO keys (id, organization_id, number, kind, digest, pepper_version, stem, start, last4, name, role, created_at, updated_at)
+        VALUES ('k3', 'o1', 3, 'org', 'd9', 0, 's', 's', 'l', 'n', 'member', 1, 1)";
+    assert_eq!(database.execute_batch(second).unwrap_err().to_string(), "quota exceeded: keys 1");
+}

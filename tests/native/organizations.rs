@@ -382,7 +382,7 @@ fn suspending_an_organization_of_ten_thousand_keys_writes_one_row_to_the_feed() 
     assert_eq!(suspended["suspended_at"], "2027-01-15T08:00:00.000Z");
     assert_eq!(total() - written, 3, "the organization, its audit event, one row of the feed");
     assert_eq!(world.database.count("changes"), changes + 1);
-    assert!(steps < 600, "{steps} steps");
+    assert!(steps < 900, "{steps} steps");
     assert_eq!(trail(&world, &id).as_str().unwrap().split(',').next(), Some("organization.updated"));
     for key in keys {
         assert_problem(&other.get("/v1/keys/self", key), 403, "organization_suspended");

@@ -1,5 +1,7 @@
 //! `/v1/organizations` and `/v1/organizations/:organization_id/projects`.
 
+use std::collections::BTreeMap;
+
 use bitting_http::{
     call::Call,
     input,
@@ -21,6 +23,7 @@ use bitting_keys::{
         organization::{self, LeakResponse, MAX_CREDITS, MAX_KEYS_PER_USER, Organization, Subscription},
         person::Email,
         project::{self, Project},
+        quota::{MAX_QUOTA, Quota, Quotas, Usage},
         time::UnixMillis,
     },
 };
@@ -62,6 +65,10 @@ pub(crate) struct OrganizationBody {
     credits: Option<i64>,
     /// The response to a key that somebody has found in public and reported.
     on_leak: LeakResponse,
+    /// The quotas that the operator has set; null for the default.
+    quotas: Quotas<Option<i64>>,
+    /// The amount of each thing that it has and may have.
+    usage: Quotas<Usage>,
 }
 
 impl OrganizationBody {
@@ -80,6 +87,8 @@ impl OrganizationBody {
             subscription: organization.subscription,
             credits: organization.credits,
             on_leak: organization.on_leak,
+            quotas: organization.quotas,
+            usage: organization.usage,
         }
     }
 }
@@ -191,6 +200,51 @@ pub(crate) struct ChangeBody {
     /// The number of credits that are left, for runs of live evaluations and for questions to the language model; null for no limit. Only the operator can set it.
     #[serde(default, deserialize_with = "input::present")]
     credits: Option<Option<Whole<0, MAX_CREDITS>>>,
+    /// The quotas: the maximum of each thing; null for the default. Only the operator can set them.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "QuotaChangeBody")]
+    quotas: Option<QuotaChangeBody>,
+}
+
+/// A change of quotas. Fields that are left out do not change, and null stands for the default.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "QuotaChange", extend("minProperties" = 1))]
+pub(crate) struct QuotaChangeBody {
+    /// Keys that are not revoked.
+    #[serde(default, deserialize_with = "input::present")]
+    keys: Option<Option<Whole<0, MAX_QUOTA>>>,
+    /// Projects.
+    #[serde(default, deserialize_with = "input::present")]
+    projects: Option<Option<Whole<0, MAX_QUOTA>>>,
+    /// People.
+    #[serde(default, deserialize_with = "input::present")]
+    members: Option<Option<Whole<0, MAX_QUOTA>>>,
+    /// Open invitations.
+    #[serde(default, deserialize_with = "input::present")]
+    invitations: Option<Option<Whole<0, MAX_QUOTA>>>,
+    /// Data sets.
+    #[serde(default, deserialize_with = "input::present")]
+    datasets: Option<Option<Whole<0, MAX_QUOTA>>>,
+    /// Bytes of the rows of data sets and of traces.
+    #[serde(default, deserialize_with = "input::present")]
+    bytes: Option<Option<Whole<0, MAX_QUOTA>>>,
+}
+
+impl QuotaChangeBody {
+    /// The new values.
+    fn values(self) -> BTreeMap<Quota, Option<i64>> {
+        let values = [
+            (Quota::Keys, self.keys),
+            (Quota::Projects, self.projects),
+            (Quota::Members, self.members),
+            (Quota::Invitations, self.invitations),
+            (Quota::Datasets, self.datasets),
+            (Quota::Bytes, self.bytes),
+        ];
+        let set = values.into_iter().filter_map(|(quota, value)| Some((quota, value?)));
+        set.map(|(quota, value)| (quota, value.map(|Whole(value)| value))).collect()
+    }
 }
 
 /// Changes an organization.
@@ -211,6 +265,7 @@ pub(crate) async fn change(
         suspended: body.suspended,
         subscription: body.subscription,
         credits: body.credits.map(|credits| credits.map(|Whole(credits)| credits)),
+        quotas: body.quotas.map(QuotaChangeBody::values).unwrap_or_default(),
     };
     let organization = Organizations::new(call.app)
         .update(principal, path.organization_id.resolve(principal)?, &change, expected)

@@ -176,6 +176,7 @@ impl Problem {
             Self::App(
                 Error::Conflict { code, .. } | Error::AlreadyExists { code, .. } | Error::InProgress { code, .. },
             ) => (409, code),
+            Self::App(Error::QuotaExceeded(_)) => (409, "quota_exceeded"),
             Self::App(Error::Unready { code, .. }) => (503, code),
             Self::App(Error::VersionChanged) => (412, "precondition_failed"),
             Self::App(Error::TooMany) => (429, "rate_limited"),
@@ -250,6 +251,7 @@ impl Problem {
                 | Error::InProgress { message, .. }
                 | Error::Unready { message, .. },
             ) => (*message).to_owned(),
+            Self::App(Error::QuotaExceeded(exceeded)) => exceeded.to_string(),
             Self::App(Error::VersionChanged) => {
                 "The resource has changed since you read the `ETag` in `If-Match`. Read it again, then decide."
                     .to_owned()

@@ -10,7 +10,7 @@ use futures_util::{
 };
 use serde_json::{Map, Value};
 
-use crate::domain::{catalogue::Target, public_key::PublicKey, time::UnixMillis};
+use crate::domain::{catalogue::Target, public_key::PublicKey, quota::QuotaExceeded, time::UnixMillis};
 
 /// A future of one isolate. It need not be `Send`, because workerd runs each isolate on one thread.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -48,6 +48,8 @@ pub enum DatabaseError {
     Repeated,
     /// Another unique index refused a row.
     Unique,
+    /// The organization has no quota left.
+    Quota(QuotaExceeded),
     /// Anything else, with the message for the log.
     Failed(String),
 }
@@ -62,6 +64,8 @@ impl DatabaseError {
             Self::Repeated
         } else if message.contains("UNIQUE constraint failed") {
             Self::Unique
+        } else if let Some(exceeded) = QuotaExceeded::parse(&message) {
+            Self::Quota(exceeded)
         } else {
             Self::Failed(message)
         }

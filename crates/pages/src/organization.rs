@@ -7,6 +7,7 @@ use bitting_keys::{
         expected::Expected,
         key::Name,
         organization::{LeakResponse, MAX_KEYS_PER_USER, Organization, OrganizationChange, Subscription},
+        quota::Quota,
         time::MAX_DAYS,
     },
 };
@@ -15,7 +16,7 @@ use maud::{Markup, html};
 use crate::{
     field::{FORM, Field, Mistakes},
     form::Form,
-    layout::{Page, done, see_other},
+    layout::{Page, capitalized, done, see_other},
     needs::{MANAGE_ORGANIZATION, may},
     time,
 };
@@ -134,6 +135,11 @@ fn show(
                     Some(credits) => { (credits) " left, for runs of live evaluations and questions to the language model" }
                     None => "No limit",
                 }
+            }
+            @for quota in Quota::ALL {
+                @let usage = organization.usage.of(quota);
+                dt { (capitalized(quota.thing())) }
+                dd { (usage.used) " of " (usage.limit) }
             }
             dt { "Made" } dd { (time::date(organization.created_at)) }
             dt { "Id" } dd.mono { (organization.id) }

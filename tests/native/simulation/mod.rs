@@ -58,6 +58,7 @@ const BRING_BACK: &str = r#"
 /// A second organization with a user and a project takes over two of the keys.
 const SECOND_ORGANIZATION: &str = "
     INSERT INTO organizations (id, name, created_at) VALUES ('01900000-0000-7000-8000-000000000001', 'Second', 0);
+    INSERT INTO usage (organization_id, projects) VALUES ('01900000-0000-7000-8000-000000000001', 1);
     INSERT INTO users VALUES ('01900000-0000-7000-8000-000000000002', 'second@example.com', 0);
     INSERT INTO projects (id, organization_id, name, created_at)
     VALUES ('01900000-0000-7000-8000-000000000003', '01900000-0000-7000-8000-000000000001', 'only', 0);

@@ -544,8 +544,10 @@ impl World {
     /// Another organization; gives its id.
     pub(crate) fn organization(&self, name: &str) -> String {
         let id = self.fresh_id();
-        self.database
-            .execute(&format!("INSERT INTO organizations (id, name, created_at) VALUES ('{id}', '{name}', 0)"));
+        self.database.execute(&format!(
+            "INSERT INTO organizations (id, name, created_at) VALUES ('{id}', '{name}', 0);
+                 INSERT INTO usage (organization_id) VALUES ('{id}')"
+        ));
         id
     }
 

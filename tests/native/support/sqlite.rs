@@ -8,6 +8,7 @@ use std::{
     rc::Rc,
     sync::{LazyLock, Mutex, PoisonError},
     task::Poll,
+    thread,
 };
 
 use bitting_keys::ports::{Database, DatabaseError, LocalFuture, Param, Row, Statement};
@@ -182,6 +183,29 @@ impl Sqlite {
         }
         explained().insert(statement.sql.clone());
         Ok(())
+    }
+}
+
+impl Drop for Sqlite {
+    /// Whatever a test has done, what is counted is what is there.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            return;
+        }
+        let wrong = texts(
+            &self.connection.borrow(),
+            "SELECT json_object('organization', id, 'counted', json_array(keys, projects, members, invitations, datasets, bytes)) \
+             FROM organizations LEFT JOIN usage ON organization_id = id WHERE (keys, projects, members, invitations, datasets, bytes) IS NOT ( \
+             (SELECT count(*) FROM keys WHERE organization_id = organizations.id AND revoked_at IS NULL), \
+             (SELECT count(*) FROM projects WHERE organization_id = organizations.id AND deleted_at IS NULL), \
+             (SELECT count(*) FROM memberships WHERE organization_id = organizations.id), \
+             (SELECT count(*) FROM invitations WHERE organization_id = organizations.id), \
+             (SELECT count(*) FROM datasets WHERE organization_id = organizations.id), \
+             (SELECT coalesce(sum(bytes), 0) FROM traces WHERE organization_id = organizations.id) \
+             + (SELECT coalesce(sum(octet_length(cells)), 0) FROM dataset_chunks JOIN datasets ON datasets.id = dataset_id \
+             WHERE organization_id = organizations.id))",
+        );
+        assert!(wrong.is_empty(), "{wrong:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! The error of a use case.
 
 use crate::{
-    domain::{decision::Refusal, expected::VersionChanged, grant::Excess},
+    domain::{decision::Refusal, expected::VersionChanged, grant::Excess, quota::QuotaExceeded},
     ports::DatabaseError,
 };
 
@@ -60,6 +60,8 @@ pub enum Error {
         /// The number of seconds after which a retry may succeed; `None` if that is unknown.
         retry_after_seconds: Option<u32>,
     },
+    /// The organization has no quota left for this.
+    QuotaExceeded(QuotaExceeded),
     /// The resource is not in the version that the caller expects.
     VersionChanged,
     /// There were too many attempts.
@@ -135,6 +137,7 @@ impl From<DatabaseError> for Error {
             // `App::once` checks whether it was the same request.
             DatabaseError::Repeated => Self::Reused,
             DatabaseError::Unique => Self::Unavailable("a unique index refused a row".to_owned()),
+            DatabaseError::Quota(exceeded) => Self::QuotaExceeded(exceeded),
             DatabaseError::Failed(message) => Self::Unavailable(message),
         }
     }

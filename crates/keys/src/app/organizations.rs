@@ -15,6 +15,7 @@ use crate::{
         organization::{LeakResponse, Organization, OrganizationChange, Policy, Subscription},
         page::Page,
         person::Email,
+        quota::Quotas,
         scope::Scopes,
         standing::Standing,
     },
@@ -84,13 +85,14 @@ impl Organizations<'_> {
         self.app
             .once_key_with(principal, organizations::created_by_request, async |mut attempt| {
                 let source = attempt.secret_bytes()?;
-                let (organization, created, mut batch) = self.found(new, false, &principal.actor(), source, granted)?;
-                let details = json!({ "name": organization.name });
-                let (id, now) = (organization.id, organization.created_at);
+                let (founded, created, mut batch) = self.found(new, false, &principal.actor(), source, granted)?;
+                let details = json!({ "name": founded.name });
+                let (id, now) = (founded.id, founded.created_at);
                 let event = AuditEvent::new(id, id, "organization.created", details, now);
+                let organization = batch.add(organizations::get(id));
                 batch.execute(self.app.record_if_changed(principal, &event));
-                attempt.run(created.key.id, batch).await?;
-                Ok((organization, created))
+                let mut results = attempt.run(created.key.id, batch).await?;
+                Ok((results.take(organization)?.unwrap_or(founded), created))
             })
             .await
     }
@@ -157,10 +159,11 @@ impl Organizations<'_> {
         batch.execute(self.app.record_if_changed(principal, &updated));
         let found = batch.add(organizations::get(id));
         let mut results = self.app.guarded(principal, batch).await?;
-        if let Some(changed) = results.take(changed)? {
-            return Ok(changed);
+        let found = results.take(found)?.ok_or(Error::NotFound)?;
+        if results.take(changed)? {
+            return Ok(found);
         }
-        expected.check(results.take(found)?.ok_or(Error::NotFound)?.updated_at)?;
+        expected.check(found.updated_at)?;
         // It exists as expected and was not changed, so its two expiries contradict each other.
         Err(match change.default_expiry_days {
             Some(_) => Error::invalid("default_expiry_days", "must not be longer than `longest_expiry_days`"),
@@ -194,6 +197,8 @@ impl Organizations<'_> {
             audit_retention_days: None,
             trace_retention_days: None,
             on_leak: LeakResponse::Revoke,
+            quotas: Quotas::default(),
+            usage: Quotas::default(),
         };
         let user_id = UserId::new(now, self.app.random_bits()?);
         let text = KeyText::generate(&self.app.config.brand, None, KeyKind::Pat, source).map_err(Error::Unavailable)?;
@@ -220,7 +225,7 @@ impl Organizations<'_> {
             standing: Standing::Good,
         };
         let mut batch = Batch::new();
-        batch.execute(organizations::insert(&organization, operator));
+        batch.extend(organizations::insert(&organization, operator));
         batch.execute(organizations::insert_user(user_id, &new.email, now));
         batch.execute(organizations::insert_membership(organization.id, user_id, Role::Owner, now));
         batch.execute(Keys::new(self.app).insert(&key, &text, organization.policy, granted));

@@ -81,7 +81,7 @@ impl Projects<'_> {
                     metadata: Map::new(),
                 };
                 let mut batch = Batch::new();
-                batch.execute(projects::insert(&project));
+                batch.extend(projects::insert(&project));
                 batch.execute(self.app.record_if_changed(principal, &created));
                 let key = Keys::new(self.app)
                     .create_after(attempt, principal, organization_id, policy, first_key, batch)

@@ -28,6 +28,7 @@ pub mod page;
 pub mod person;
 pub mod project;
 pub mod public_key;
+pub mod quota;
 pub mod schema;
 pub mod scope;
 pub mod session;

@@ -1,11 +1,15 @@
 //! Organizations as people see them, and their policies for keys.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     id::OrganizationId,
+    json,
     key::Name,
+    quota::{Quota, Quotas, Usage},
     time::{DAY_MS, UnixMillis},
 };
 
@@ -40,6 +44,12 @@ pub struct Organization {
     pub trace_retention_days: Option<i64>,
     /// The response to a leaked key.
     pub on_leak: LeakResponse,
+    /// The quotas that the operator has set; `None` for the default.
+    #[serde(deserialize_with = "json::text")]
+    pub quotas: Quotas<Option<i64>>,
+    /// The amount of each thing that it has and may have.
+    #[serde(deserialize_with = "json::text")]
+    pub usage: Quotas<Usage>,
 }
 
 /// The response of an organization to a key that somebody has found in public and reported.
@@ -147,11 +157,14 @@ pub struct OrganizationChange {
     /// The new value of [`Organization::credits`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credits: Option<Option<i64>>,
+    /// The new values of quotas; an inner `None` for the default.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub quotas: BTreeMap<Quota, Option<i64>>,
 }
 
 impl OrganizationChange {
     /// True if it changes a field that only the operator may change.
     pub fn is_operators(&self) -> bool {
-        self.suspended.is_some() || self.subscription.is_some() || self.credits.is_some()
+        self.suspended.is_some() || self.subscription.is_some() || self.credits.is_some() || !self.quotas.is_empty()
     }
 }

@@ -8,28 +8,42 @@ use crate::{
         organization::{Organization, OrganizationChange},
         page::Page,
         person::Email,
+        quota::Quota,
         time::UnixMillis,
     },
     ports::Statement,
     statement,
-    storage::{AS_EXPECTED, NEXT_VERSION, batch::Query, idempotency::SUBJECT},
+    storage::{AS_EXPECTED, NEXT_VERSION, batch::Query, idempotency::SUBJECT, json},
 };
 
-/// The columns of an [`Organization`].
-const COLUMNS: &str = "id, name, suspended_at, created_at, default_expiry_days, longest_expiry_days, \
-    max_keys_per_user, subscription, credits, audit_retention_days, trace_retention_days, \
-    max(created_at, updated_at) AS updated_at, on_leak";
+/// Selects [`Organization`]s.
+fn select() -> String {
+    let list = |entry: fn(&str) -> String| {
+        let entries: Vec<String> = Quota::ALL.iter().map(|quota| entry(quota.as_str())).collect();
+        entries.join(", ")
+    };
+    format!(
+        "SELECT id, name, suspended_at, created_at, default_expiry_days, longest_expiry_days, max_keys_per_user, \
+         subscription, credits, audit_retention_days, trace_retention_days, \
+         max(created_at, updated_at) AS updated_at, on_leak, json_object({}) AS quotas, \
+         (SELECT json_object({}) FROM usage JOIN quotas ON quotas.organization_id = usage.organization_id \
+         WHERE usage.organization_id = organizations.id) AS usage FROM organizations",
+        list(|name| format!("'{name}', max_{name}")),
+        list(|name| format!("'{name}', json_object('used', usage.{name}, 'limit', quotas.{name})")),
+    )
+}
 
-/// The insertion of a new organization. Only one can be the operator's own: a unique index refuses a second one,
+/// The insertion of a new organization, and of its usage. Only one can be the operator's own: a unique index refuses a second one,
 /// and its whole batch with it.
-pub fn insert(organization: &Organization, operator: bool) -> Statement {
-    statement!(
+pub fn insert(organization: &Organization, operator: bool) -> [Statement; 2] {
+    let insert = statement!(
         "INSERT INTO organizations (id, name, operator, created_at) VALUES (:id, :name, :operator, :created_at)",
         id: organization.id,
         name: organization.name,
         operator,
         created_at: organization.created_at
-    )
+    );
+    [insert, statement!("INSERT INTO usage (organization_id) VALUES (:id)", id: organization.id)]
 }
 
 /// The insertion of a new user.
@@ -57,7 +71,7 @@ pub fn insert_membership(
 
 /// One organization.
 pub fn get(id: OrganizationId) -> Query<Option<Organization>> {
-    Query::first(statement!(format!("SELECT {COLUMNS} FROM organizations WHERE id = :id"), id))
+    Query::first(statement!(format!("{} WHERE id = :id", select()), id))
 }
 
 /// True if the organization exists.
@@ -67,17 +81,14 @@ pub fn exists(id: OrganizationId) -> Query<bool> {
 
 /// The organization of the key that the caller created under an Idempotency-Key.
 pub fn created_by_request(key_id: KeyId, digest: &str) -> Query<Option<Organization>> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM organizations WHERE id = (SELECT organization_id FROM keys WHERE id = {SUBJECT})"
-    );
+    let sql = format!("{} WHERE id = (SELECT organization_id FROM keys WHERE id = {SUBJECT})", select());
     Query::first(statement!(sql, key_id, digest))
 }
 
 /// The newest organizations, older than `before` if it is present.
 pub fn list(before: Option<OrganizationId>, limit: i64) -> Query<Page<Organization>> {
     // Ids are hexadecimal, so they all sort before the letter g.
-    let sql =
-        format!("SELECT {COLUMNS} FROM organizations WHERE id < coalesce(:before, 'g') ORDER BY id DESC LIMIT :limit");
+    let sql = format!("{} WHERE id < coalesce(:before, 'g') ORDER BY id DESC LIMIT :limit", select());
     Query::page(statement!(sql, before, limit: limit + 1), limit, &["name"])
 }
 
@@ -86,14 +97,9 @@ fn after(column: &str) -> String {
     format!("CASE WHEN :sets_{column} THEN :{column} ELSE {column} END")
 }
 
-/// Changes the fields that are not `None`. Returns the organization after the change, or no row if it does not
-/// exist, is not as expected, or if its default expiry would become longer than its longest.
-pub fn update(
-    id: OrganizationId,
-    change: &OrganizationChange,
-    expected: Expected,
-    now: UnixMillis,
-) -> Query<Option<Organization>> {
+/// Changes the fields that are not `None`. Tells whether it did: not if the organization does not exist, is not as
+/// expected, or if its default expiry would become longer than its longest.
+pub fn update(id: OrganizationId, change: &OrganizationChange, expected: Expected, now: UnixMillis) -> Query<bool> {
     let settings = [
         "default_expiry_days",
         "longest_expiry_days",
@@ -102,18 +108,23 @@ pub fn update(
         "trace_retention_days",
         "credits",
     ];
-    let settings: Vec<String> = settings.iter().map(|column| format!("{column} = {}", after(column))).collect();
+    let settings = settings.iter().map(|column| format!("{column} = {}", after(column)));
+    let quotas = Quota::ALL.iter().map(|quota| {
+        let name = quota.as_str();
+        format!("max_{name} = CASE WHEN json_type(:quotas, '$.{name}') IS NULL THEN max_{name} ELSE :quotas ->> '$.{name}' END")
+    });
+    let settings: Vec<String> = settings.chain(quotas).collect();
     let sql = format!(
         "UPDATE organizations SET name = coalesce(:name, name), {}, \
          suspended_at = CASE :suspended WHEN 1 THEN coalesce(suspended_at, :now) WHEN 0 THEN NULL \
          ELSE suspended_at END, \
          subscription = coalesce(:subscription, subscription), on_leak = coalesce(:on_leak, on_leak), {NEXT_VERSION} \
-         WHERE id = :id AND {AS_EXPECTED} AND coalesce({} <= {}, 1) RETURNING {COLUMNS}",
+         WHERE id = :id AND {AS_EXPECTED} AND coalesce({} <= {}, 1) RETURNING id",
         settings.join(", "),
         after("default_expiry_days"),
         after("longest_expiry_days")
     );
-    Query::first(statement!(
+    Query::any(statement!(
         sql,
         id,
         name: change.name,
@@ -132,6 +143,7 @@ pub fn update(
         suspended: change.suspended,
         subscription: change.subscription,
         on_leak: change.on_leak,
+        quotas: json(&change.quotas),
         expected: expected.version,
         now
     ))

@@ -19,9 +19,9 @@ const COLUMNS: &str = "id, organization_id, name, description, created_at, max(c
 /// The condition that a project has this id and is not deleted.
 const THIS_PROJECT: &str = "id = :id AND organization_id = :organization_id AND deleted_at IS NULL";
 
-/// The insertion of a new project.
-pub fn insert(project: &Project) -> Statement {
-    statement!(
+/// The insertion of a new project, and its count.
+pub fn insert(project: &Project) -> [Statement; 2] {
+    let insert = statement!(
         "INSERT INTO projects (id, organization_id, name, description, created_at) \
          VALUES (:id, :organization_id, :name, :description, :created_at)",
         id: project.id,
@@ -29,7 +29,9 @@ pub fn insert(project: &Project) -> Statement {
         name: project.name,
         description: project.description,
         created_at: project.created_at
-    )
+    );
+    let count = "UPDATE usage SET projects = projects + 1 WHERE organization_id = :organization_id";
+    [insert, statement!(count, organization_id: project.organization_id)]
 }
 
 /// One project of an organization.
