@@ -1,6 +1,10 @@
 //! The Worker's events: wires the platform to the core and does nothing else.
 
-use std::{cell::OnceCell, panic, rc::Rc};
+use std::{
+    cell::{Cell, OnceCell},
+    panic,
+    rc::Rc,
+};
 
 use bitting_keys::{
     app::{App, config::Config, extensions::Extensions, isolate::Isolate},
@@ -23,7 +27,7 @@ use crate::{
 
 thread_local! {
     /// The state of the isolate. The configuration is part of the deployment, so it cannot change while an isolate lives.
-    static STATE: OnceCell<(Rc<Config>, Extensions, Rc<Isolate>)> = const { OnceCell::new() };
+    static STATE: OnceCell<(Rc<Config>, Extensions, Rc<Isolate>, Rc<Cell<Option<i64>>>)> = const { OnceCell::new() };
 }
 
 #[event(start)]
@@ -54,7 +58,11 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
         Err(message) => return log::error!("the configuration is wrong, so nothing is swept: {message}"),
     };
     match app.sweep(entry::chores()).await {
-        Ok(swept) => log::info!("swept: {swept:?}"),
+        Ok(swept) => {
+            let size = app.database.size_bytes().unwrap_or_default();
+            log::info!("swept: {swept:?}; the database has {size} bytes");
+            app.note_size();
+        }
         Err(error) => log::error!("the sweep stopped early and goes on at the next one: {error:?}"),
     }
 }
@@ -71,7 +79,7 @@ impl Background for NoBackground {
 /// # Errors
 /// A message about the wrong variable.
 fn app(env: &Env, background: Rc<dyn Background>) -> Result<App, String> {
-    let (config, extensions, isolate) = STATE.with(|state| {
+    let (config, extensions, isolate, size) = STATE.with(|state| {
         if let Some(state) = state.get() {
             return Ok::<_, String>(state.clone());
         }
@@ -79,10 +87,10 @@ fn app(env: &Env, background: Rc<dyn Background>) -> Result<App, String> {
         let config = Config::read(get)?;
         entry::check(&config.catalogue)?;
         let extensions = entry::extensions(get)?;
-        Ok(state.get_or_init(|| (Rc::new(config), extensions, Rc::default())).clone())
+        Ok(state.get_or_init(|| (Rc::new(config), extensions, Rc::default(), Rc::default())).clone())
     })?;
     Ok(App {
-        database: Rc::new(D1(env.clone())),
+        database: Rc::new(D1 { env: env.clone(), size }),
         cache: Rc::new(Kv(env.clone())),
         clock: Rc::new(WallClock),
         entropy: Rc::new(WebCrypto),

@@ -1,30 +1,55 @@
 //! D1 as the [`Database`] port.
 
+use std::{cell::Cell, rc::Rc};
+
 use bitting_keys::ports::{Database, DatabaseError, LocalFuture, Param, Row, Statement};
-use wasm_bindgen::JsValue;
-use worker::{D1Database, Env};
+use js_sys::{Array, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+use worker::{D1Database, Env, wasm_bindgen_futures::JsFuture, worker_sys};
 
 /// The binding `DB`, looked up for each batch, because most verifications do not need it.
-pub(crate) struct D1(pub(crate) Env);
+pub(crate) struct D1 {
+    /// The bindings of the request.
+    pub(crate) env: Env,
+    /// The size of the database in bytes, as its newest answer to this isolate told it.
+    pub(crate) size: Rc<Cell<Option<i64>>>,
+}
 
 impl Database for D1 {
     fn batch(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Vec<Vec<Row>>, DatabaseError>> {
-        Box::pin(async move {
-            let run = async {
-                let database = self.0.d1("DB")?;
-                let prepared = statements.iter().map(|statement| prepare(&database, statement));
-                let prepared = prepared.collect::<worker::Result<Vec<_>>>()?;
-                let results = database.batch(prepared).await?;
-                results.iter().map(worker::D1Result::results::<Row>).collect::<worker::Result<_>>()
-            };
-            run.await.map_err(|error| DatabaseError::from_message(message(&error)))
-        })
+        Box::pin(async move { self.run(&statements).await.map_err(DatabaseError::from_message) })
+    }
+
+    fn size_bytes(&self) -> Option<i64> {
+        self.size.get()
     }
 }
 
-fn prepare(database: &D1Database, statement: &Statement) -> worker::Result<worker::D1PreparedStatement> {
+impl D1 {
+    async fn run(&self, statements: &[Statement]) -> Result<Vec<Vec<Row>>, String> {
+        let database = self.env.d1("DB").map_err(|error| error.to_string())?;
+        let prepared =
+            statements.iter().map(|statement| prepare(&database, statement)).collect::<Result<Array, _>>()?;
+        // The crate's own `batch` hides the size, or reads it into 32 bits.
+        let batch = database.unchecked_ref::<worker_sys::D1Database>().batch(prepared);
+        let results = JsFuture::from(batch.map_err(message)?).await.map_err(message)?;
+        Array::from(&results).iter().map(|result| self.read(&result.unchecked_into()).map_err(message)).collect()
+    }
+
+    fn read(&self, result: &worker_sys::D1Result) -> Result<Vec<Row>, JsValue> {
+        if let Some(size) = Reflect::get(&*result.meta()?, &"size_after".into())?.as_f64() {
+            #[expect(clippy::cast_possible_truncation, reason = "a size is a whole number")]
+            self.size.set(Some(size as i64));
+        }
+        let rows = result.results()?.unwrap_or_default();
+        rows.iter().map(serde_wasm_bindgen::from_value).collect::<Result<_, _>>().map_err(JsValue::from)
+    }
+}
+
+fn prepare(database: &D1Database, statement: &Statement) -> Result<JsValue, String> {
     let params: Vec<JsValue> = statement.params.iter().map(to_js).collect();
-    database.prepare(statement.sql.as_str()).bind(&params)
+    let prepared = database.prepare(statement.sql.as_str()).bind(&params).map_err(|error| error.to_string())?;
+    Ok(prepared.inner().into())
 }
 
 /// Converts a parameter. D1 accepts numbers only as doubles, and an `i64` would become a `BigInt`.
@@ -37,13 +62,8 @@ fn to_js(param: &Param) -> JsValue {
     }
 }
 
-/// Returns the message of D1. The crate's own text is that of the cause, which some errors lack.
-fn message(error: &worker::Error) -> String {
-    match error {
-        worker::Error::D1(error) => {
-            let error: &js_sys::Error = error.as_ref();
-            error.message().into()
-        }
-        other => other.to_string(),
-    }
+/// Returns the message of D1.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn message(error: JsValue) -> String {
+    error.dyn_ref().map_or_else(|| format!("{error:?}"), |error: &js_sys::Error| error.message().into())
 }

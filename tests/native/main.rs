@@ -51,6 +51,7 @@ mod quotas;
 mod restrictions;
 mod results;
 mod review;
+mod room;
 mod rotation;
 mod round_trips;
 mod simulation;

@@ -86,7 +86,7 @@ async fn route(
             handler(&call.with_request(request)).await
         }
         Access::Key(permission, handler) => {
-            dispatch::answer(&call, Action { permission, reading: route.reading, handler }).await
+            dispatch::answer(&call, Action { permission, reading: route.reading, bulk: route.bulk, handler }).await
         }
         #[cfg(feature = "mcp")]
         Access::Tools => mcp::serve(tables, &call, route.reading).await,

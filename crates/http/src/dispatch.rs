@@ -24,6 +24,8 @@ pub struct Action<'a> {
     pub permission: &'a Permission,
     /// The way in which the body of the request is read.
     pub reading: Reading,
+    /// True if it stores something large.
+    pub bulk: bool,
     /// The handler.
     pub handler: &'a Act,
 }
@@ -65,6 +67,9 @@ pub async fn act(
 }
 
 async fn attempt(call: &Call<'_>, action: Action<'_>, principal: &mut Principal) -> Result<Response, Problem> {
+    if action.bulk {
+        call.app.check_room()?;
+    }
     // The body is read for admitted keys only.
     let request = &*body::read(call.request, action.reading).await?;
     let call = &call.with_request(request);

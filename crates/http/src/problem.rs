@@ -177,6 +177,7 @@ impl Problem {
                 Error::Conflict { code, .. } | Error::AlreadyExists { code, .. } | Error::InProgress { code, .. },
             ) => (409, code),
             Self::App(Error::QuotaExceeded(_)) => (409, "quota_exceeded"),
+            Self::App(Error::DatabaseFull) => (507, "database_full"),
             Self::App(Error::Unready { code, .. }) => (503, code),
             Self::App(Error::VersionChanged) => (412, "precondition_failed"),
             Self::App(Error::TooMany) => (429, "rate_limited"),
@@ -252,6 +253,11 @@ impl Problem {
                 | Error::Unready { message, .. },
             ) => (*message).to_owned(),
             Self::App(Error::QuotaExceeded(exceeded)) => exceeded.to_string(),
+            Self::App(Error::DatabaseFull) => {
+                "The database is nearly full, so nothing large is stored. Keys can still be managed. Ask the operator of \
+                 this service to make room."
+                    .to_owned()
+            }
             Self::App(Error::VersionChanged) => {
                 "The resource has changed since you read the `ETag` in `If-Match`. Read it again, then decide."
                     .to_owned()
@@ -298,8 +304,8 @@ impl Problem {
                 response.headers.push(("Retry-After".into(), RETRY_AFTER_SECONDS.to_owned()));
             }
             (405, Self::MethodNotAllowed(allowed)) => response.headers.push(("Allow".into(), allowed.clone())),
-            // Clients of the Stainless family retry a 409, which cannot help here.
-            (409, _) => response.headers.push(("X-Should-Retry".into(), "false".to_owned())),
+            // Clients of the Stainless family retry these, which cannot help here.
+            (409 | 507, _) => response.headers.push(("X-Should-Retry".into(), "false".to_owned())),
             (_, Self::App(Error::Unready { retry_after_seconds: Some(seconds), .. })) => {
                 response.headers.push(("Retry-After".into(), seconds.to_string()));
             }
@@ -327,6 +333,7 @@ pub fn title(status: u16) -> &'static str {
         429 => "Too Many Requests",
         502 => "Bad Gateway",
         504 => "Gateway Timeout",
+        507 => "Insufficient Storage",
         _ => "Service Unavailable",
     }
 }

@@ -45,6 +45,8 @@ pub struct Route {
     pub access: Access,
     /// The way in which the body of the request is read.
     pub reading: Reading,
+    /// True if the route stores something large, which it does not when the database is nearly full.
+    pub bulk: bool,
     /// The entry in the API's document. The surfaces of other vendors are documented by those vendors.
     pub document: Option<Document>,
 }
@@ -75,7 +77,7 @@ impl Route {
     /// Creates a row with the default limit for bodies.
     pub const fn new(method: &'static str, path: &'static str, access: Access, document: Option<Document>) -> Self {
         let name = RowName { method, path };
-        Self { name, access, reading: Reading::UpTo(MAX_BODY_BYTES), document }
+        Self { name, access, reading: Reading::UpTo(MAX_BODY_BYTES), bulk: false, document }
     }
 
     /// The same row, for bodies of up to this number of bytes.
@@ -92,10 +94,19 @@ impl Route {
         self
     }
 
+    /// The same row, of a route that stores something large.
+    #[must_use]
+    pub const fn bulk(mut self) -> Self {
+        self.bulk = true;
+        self
+    }
+
     /// Returns the action of a route for keys; `None` for all other routes.
     pub fn action(&self) -> Option<Action<'_>> {
         match &self.access {
-            Access::Key(permission, handler) => Some(Action { permission, reading: self.reading, handler }),
+            Access::Key(permission, handler) => {
+                Some(Action { permission, reading: self.reading, bulk: self.bulk, handler })
+            }
             Access::Public(_) | Access::Operator(_) | Access::Tools => None,
         }
     }

@@ -79,6 +79,10 @@ pub trait Database {
     /// # Errors
     /// [`DatabaseError`]; then no statement has had any effect.
     fn batch(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Vec<Vec<Row>>, DatabaseError>>;
+
+    /// The size of the database in bytes, as its newest answer to this isolate told it; `None` before the first. Asks
+    /// nothing.
+    fn size_bytes(&self) -> Option<i64>;
 }
 
 /// KV: eventually consistent, and trusted for nothing. What it returns is opened by

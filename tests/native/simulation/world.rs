@@ -327,6 +327,10 @@ impl Database for Edge {
             result
         })
     }
+
+    fn size_bytes(&self) -> Option<i64> {
+        None
+    }
 }
 
 impl Cache for Edge {

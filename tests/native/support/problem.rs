@@ -60,7 +60,7 @@ pub(crate) fn assert_envelope(answer: &Answer) {
         ("www-authenticate", status == 401 || ["insufficient_scope", "scope_forbidden"].contains(&answer.code())),
         ("allow", status == 405),
         ("retry-after", [429, 503].contains(&status) || answer.code() == "run_in_progress"),
-        ("x-should-retry", status == 409 && answer.code() != "run_in_progress"),
+        ("x-should-retry", [409, 507].contains(&status) && answer.code() != "run_in_progress"),
     ] {
         assert_eq!(answer.header(header).is_some(), owed, "{status} and {header}");
     }

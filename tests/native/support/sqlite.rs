@@ -47,6 +47,8 @@ pub(crate) struct Sqlite {
     pub(crate) losing: Cell<bool>,
     /// Whether all batches fail.
     pub(crate) down: Cell<bool>,
+    /// The size that the database tells; `None`: nothing was asked yet.
+    pub(crate) size: Cell<Option<i64>>,
     /// How many batches were sent: each is one round trip. Those that write down uses are not in it.
     pub(crate) batches: Cell<usize>,
     /// How many batches were sent behind an answer to write down which secrets were used when.
@@ -74,6 +76,7 @@ impl Sqlite {
             failures: RefCell::default(),
             losing: Cell::new(false),
             down: Cell::new(false),
+            size: Cell::new(None),
             batches: Cell::new(0),
             use_writes: Cell::new(0),
             steps: Cell::new(0),
@@ -213,6 +216,10 @@ impl Database for Sqlite {
     fn batch(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Vec<Vec<Row>>, DatabaseError>> {
         Box::pin(async move { self.run(&statements) })
     }
+
+    fn size_bytes(&self) -> Option<i64> {
+        self.size.get()
+    }
 }
 
 /// The image of a database that has the schema and no rows. To run the schema takes as long as most tests.
@@ -275,6 +282,10 @@ impl Database for Meddled {
             (self.before)(&self.database, self.batches.replace(self.batches.get() + 1));
             self.database.run(&statements)
         })
+    }
+
+    fn size_bytes(&self) -> Option<i64> {
+        self.database.size_bytes()
     }
 }
 

@@ -206,6 +206,7 @@ impl Datasets<'_> {
             if chunks.full_bytes() >= BATCH_BYTES {
                 next_row = insert_chunks(&mut batch, dataset.id, next_row, &chunks.take_full());
                 self.app.guarded(principal, mem::take(&mut batch)).await?;
+                self.app.check_room()?;
             }
         }
         let (columns, row_count) = upload.finish(&mut rows).map_err(bad_row)?;

@@ -33,8 +33,8 @@ pub static EVALUATIONS: Table = Table {
     rows: &[
         // Data sets.
         route!(GET "/api/datasets" DATASETS_READ datasets::list, "List data sets"),
-        route!(POST "/api/datasets" DATASETS_WRITE datasets::create, "Create a data set").limit(MAX_BATCH_BYTES),
-        route!(POST "/api/datasets/upload" DATASETS_WRITE datasets::upload, "Upload a data set").streamed(),
+        route!(POST "/api/datasets" DATASETS_WRITE datasets::create, "Create a data set").limit(MAX_BATCH_BYTES).bulk(),
+        route!(POST "/api/datasets/upload" DATASETS_WRITE datasets::upload, "Upload a data set").streamed().bulk(),
         route!(GET "/api/datasets/:dataset_id" DATASETS_READ datasets::get, "Get a data set and its first rows"),
         route!(PATCH "/api/datasets/:dataset_id" DATASETS_WRITE datasets::change, "Change a data set"),
         route!(DELETE "/api/datasets/:dataset_id" DATASETS_WRITE datasets::delete, "Delete a data set"),
@@ -43,9 +43,11 @@ pub static EVALUATIONS: Table = Table {
         route!(DELETE "/api/datasets/:dataset_id/columns/:column" DATASETS_WRITE datasets::remove_column, "Remove a column"),
         route!(GET "/api/datasets/:dataset_id/rows" DATASETS_READ datasets::list_rows, "List rows"),
         route!(POST "/api/datasets/:dataset_id/rows" DATASETS_WRITE datasets::add_rows, "Add rows")
-            .limit(MAX_BATCH_BYTES),
+            .limit(MAX_BATCH_BYTES)
+            .bulk(),
         route!(POST "/api/datasets/:dataset_id/rows/remove" DATASETS_WRITE datasets::remove_rows, "Remove rows"),
-        route!(PATCH "/api/datasets/:dataset_id/rows/:row_id" DATASETS_WRITE datasets::change_row, "Change a row"),
+        route!(PATCH "/api/datasets/:dataset_id/rows/:row_id" DATASETS_WRITE datasets::change_row, "Change a row")
+            .bulk(),
         route!(DELETE "/api/datasets/:dataset_id/rows/:row_id" DATASETS_WRITE datasets::remove_row, "Remove a row"),
         route!(GET "/api/datasets/:dataset_id/export" DATASETS_READ datasets::export, "Export all rows"),
         route!(GET "/api/datasets/:dataset_id/shares" DATASETS_READ datasets::list_shares::<datasets::DatasetPath>, "List shares"),
@@ -71,7 +73,8 @@ pub static EVALUATIONS: Table = Table {
         route!(POST "/api/live-evaluations/:live_evaluation_id/activate" LIVE_EVALUATIONS_WRITE live_evaluations::activate, "Activate a live evaluation"),
         route!(POST "/api/live-evaluations/:live_evaluation_id/deactivate" LIVE_EVALUATIONS_WRITE live_evaluations::deactivate, "Deactivate a live evaluation"),
         route!(POST "/api/live-evaluations/:live_evaluation_id/regenerate" LIVE_EVALUATIONS_WRITE live_evaluations::regenerate, "Replace the key of a live evaluation"),
-        route!(POST "/api/eval/:live_evaluation_id" LIVE_EVALUATIONS_EXECUTE runs::execute, "Run a live evaluation"),
+        route!(POST "/api/eval/:live_evaluation_id" LIVE_EVALUATIONS_EXECUTE runs::execute, "Run a live evaluation")
+            .bulk(),
         route!(GET "/api/live-evaluations/:live_evaluation_id/shares" LIVE_EVALUATIONS_READ live_evaluations::list_shares::<live_evaluations::LiveEvaluationPath>, "List shares"),
         route!(PUT "/api/live-evaluations/:live_evaluation_id/shares/:grantee_id" LIVE_EVALUATIONS_WRITE live_evaluations::share::<live_evaluations::LiveEvaluationPath>, "Share a live evaluation"),
         route!(DELETE "/api/live-evaluations/:live_evaluation_id/shares/:grantee_id" LIVE_EVALUATIONS_WRITE live_evaluations::unshare::<live_evaluations::LiveEvaluationPath>, "Remove a share"),
@@ -83,18 +86,19 @@ pub static EVALUATIONS: Table = Table {
         route!(POST "/api/error-analysis/consolidate-categories" ERROR_ANALYSIS_EXECUTE error_analysis::consolidate_categories, "Consolidate categories"),
         // The review queue.
         route!(GET "/api/review" REVIEW_READ review::list, "List the review queue, the newest first"),
-        route!(POST "/api/review" REVIEW_WRITE review::flag, "Add a run to the review queue"),
+        route!(POST "/api/review" REVIEW_WRITE review::flag, "Add a run to the review queue").bulk(),
         route!(GET "/api/review/:item_id" REVIEW_READ review::get, "Get an item of the review queue"),
         route!(POST "/api/review/:item_id/judge" REVIEW_WRITE review::judge, "Judge an item"),
         route!(POST "/api/review/:item_id/reject" REVIEW_WRITE review::reject, "Reject an item"),
-        route!(POST "/api/review/:item_id/promote" REVIEW_WRITE review::promote, "Add a judged item to a data set"),
+        route!(POST "/api/review/:item_id/promote" REVIEW_WRITE review::promote, "Add a judged item to a data set")
+            .bulk(),
     ],
 };
 
 /// The routes of traces, on the surface of TruLayer, whose libraries send them.
 pub const TRACES: &[Route] = &[
-    route!(POST "/v1/ingest/batch" TRACES_WRITE traces::ingest).limit(MAX_BATCH_BYTES),
-    route!(POST "/v1/feedback" TRACES_WRITE traces::feedback),
-    route!(POST "/v1/eval" TRACES_WRITE traces::eval),
+    route!(POST "/v1/ingest/batch" TRACES_WRITE traces::ingest).limit(MAX_BATCH_BYTES).bulk(),
+    route!(POST "/v1/feedback" TRACES_WRITE traces::feedback).bulk(),
+    route!(POST "/v1/eval" TRACES_WRITE traces::eval).bulk(),
     route!(GET "/v1/traces" TRACES_READ traces::list_traces),
 ];

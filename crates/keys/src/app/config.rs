@@ -28,6 +28,8 @@ pub struct Config {
     pub cache_seal: Option<CacheSeal>,
     /// The default retention of audit events, in milliseconds (`AUDIT_RETENTION_DAYS`).
     pub audit_retention_ms: i64,
+    /// The size of the database, in bytes, at which it is full (`DATABASE_LIMIT_BYTES`).
+    pub database_limit_bytes: i64,
     /// The scopes, and the operator's own routes (`CATALOGUE`, or else the file `catalogue.json`).
     pub catalogue: Catalogue,
     /// The sign-in through Cloudflare Access (`ACCESS_TEAM_DOMAIN`); `None` if it is off.
@@ -101,6 +103,7 @@ impl Config {
             cache_seal: operator_secret.as_deref().and_then(CacheSeal::new),
             operator_secret,
             audit_retention_ms: variables.number("AUDIT_RETENTION_DAYS", 365, 1, 36_500)? * DAY_MS,
+            database_limit_bytes: variables.number("DATABASE_LIMIT_BYTES", 10_000_000_000, 1, 1_000_000_000_000_000)?,
             catalogue,
             access,
             security_contact,

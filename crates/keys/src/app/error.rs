@@ -62,6 +62,8 @@ pub enum Error {
     },
     /// The organization has no quota left for this.
     QuotaExceeded(QuotaExceeded),
+    /// The database has no room for anything large.
+    DatabaseFull,
     /// The resource is not in the version that the caller expects.
     VersionChanged,
     /// There were too many attempts.

@@ -74,6 +74,8 @@ impl Snapshots {
 const MAX_REFUSALS: u32 = 100;
 /// The interval in which refused attempts are counted, in milliseconds.
 const REFUSALS_INTERVAL_MS: i64 = 60 * 1000;
+/// The least time between two warnings about the size of the database, in milliseconds.
+const SIZE_WARNING_INTERVAL_MS: i64 = 60 * 60 * 1000;
 /// The maximum number of organizations whose omitted attempts are counted.
 const MAX_OMITTED: usize = 5_000;
 
@@ -129,6 +131,7 @@ pub struct Isolate {
     pub team_keys: KnownPublicKeys,
     /// The public keys of GitHub's secret scanning.
     pub scanner_keys: KnownPublicKeys,
+    size_warned_at: Cell<Option<UnixMillis>>,
 }
 
 impl Default for Isolate {
@@ -145,6 +148,7 @@ impl Default for Isolate {
             refresh_started_at: Cell::new(None),
             team_keys: KnownPublicKeys::default(),
             scanner_keys: KnownPublicKeys::default(),
+            size_warned_at: Cell::new(None),
         }
     }
 }
@@ -257,6 +261,15 @@ impl Isolate {
             *refusals.omitted.entry(organization_id).or_insert(0) += 1;
         }
         None
+    }
+
+    /// Claims a warning about the size of the database. If it is due, the next interval begins at `now`.
+    pub fn claim_size_warning(&self, now: UnixMillis) -> bool {
+        let due = self.size_warned_at.get().is_none_or(|at| has_elapsed(at, SIZE_WARNING_INTERVAL_MS, now));
+        if due {
+            self.size_warned_at.set(Some(now));
+        }
+        due
     }
 
     /// Claims a refresh of the feed, and returns true if it may start now. Only one runs at a time, but one that

@@ -18,6 +18,7 @@ pub mod organizations;
 pub mod people;
 pub mod projects;
 pub mod public_keys;
+pub mod room;
 pub mod rotation;
 pub mod sessions;
 pub mod sweep;
