@@ -387,8 +387,6 @@ fn a_schema_says_where_a_value_does_not_fit() {
         (json!({ "format": "email" }), json!("b"), ""),
         (json!(false), json!(1), "it must not be there"),
         (json!({ "uniqueItems": true }), json!([1, 2, 1.0]), "it must have no item twice, as 1"),
-        (json!({ "$ref": "#" }), json!(1), "the schema takes too long to judge it"),
-        (json!({ "not": { "$ref": "#" } }), json!(1), "the schema takes too long to judge it"),
         (json!({}), nested(33), "it is nested more than 32 levels deep"),
     ] {
         let judgment = judged(&judge("json_schema", json!({ "schema": schema })), json!({ "a": value }));
@@ -417,6 +415,8 @@ fn schemas_that_cannot_be_used_are_refused_with_the_place() {
             "is not a supported regular expression",
         ),
         (json!({ "$ref": "https://example.com/schema" }), "schema.$ref", "must be `#`, or `#/$defs/` and a name"),
+        (json!({ "$ref": "#" }), "schema", "has a `$ref` that leads back to itself for the same value"),
+        (json!({ "not": { "$ref": "#" } }), "schema", "has a `$ref` that leads back to itself for the same value"),
         (json!({ "$ref": "#/$defs/a" }), "schema.$ref", "must be `#`, or `#/$defs/` and a name"),
         (json!({ "$id": "a", "not": { "$id": "b" } }), "schema.not.$id", "is not a supported keyword"),
         (json!({ "unevaluatedProperties": false }), "schema.unevaluatedProperties", "is not a supported keyword"),

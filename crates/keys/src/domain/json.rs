@@ -45,6 +45,8 @@ pub fn canonical(value: &Value) -> Value {
         Value::Number(number) => match number.as_f64() {
             #[expect(clippy::cast_possible_truncation, reason = "it is whole and fits")]
             Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < TOO_LARGE => (float as i64).into(),
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and fits")]
+            Some(float) if number.is_f64() && (TOO_LARGE..2.0 * TOO_LARGE).contains(&float) => (float as u64).into(),
             _ => value.clone(),
         },
         _ => value.clone(),

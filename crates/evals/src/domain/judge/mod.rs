@@ -1,5 +1,6 @@
 //! Judges: they decide whether something is good, and give the reasons.
 
+mod number;
 mod pattern;
 mod schema;
 mod text;
@@ -92,11 +93,12 @@ pub enum Judge {
         /// The name of the column.
         column: Name,
         /// The regular expression, without look-around, backreferences and `\p`; `(?i)` at its beginning ignores
-        /// the case of ASCII.
+        /// the case of ASCII. `\s` takes every blank of Unicode, `\d`, `\w` and `\b` are those of ASCII.
         #[schemars(length(max = pattern::MAX_CHARS))]
         pattern: String,
     },
-    /// It passes if the value of a column fits a JSON Schema. A text that is JSON is read first.
+    /// It passes if the value of a column fits a JSON Schema. A text that is an object or an array as JSON is read first,
+    /// unless the schema speaks of texts; any other is read where the schema asks for another type.
     JsonSchema {
         /// The name of the column.
         column: Name,
@@ -540,6 +542,7 @@ fn regex(column: &str, value: &str, pattern: &str) -> Judgment {
 fn json_schema(column: &str, value: &Value, schema: &Value) -> Judgment {
     // A text that is no JSON is a value like any other.
     let read = value.as_str().and_then(|text| serde_json::from_str(text).ok());
+    let read = read.filter(|read| schema::reads(schema, read));
     match schema::misfit(schema, read.as_ref().unwrap_or(value)) {
         None => judged(true, format!("`{column}` fits the schema.")),
         Some(why) => judged(false, format!("`{column}` does not fit the schema: {why}.")),

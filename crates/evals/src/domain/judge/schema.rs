@@ -2,14 +2,18 @@
 //! `unevaluated…` and references to anything but `#` and `#/$defs/…`. The crates that know all of it would make
 //! the Worker larger by a half. `format` and what else only describes is not judged, as the draft has it.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, HashSet},
+};
 
 use bitting_keys::domain::json::{MAX_DEPTH, canonical, depth};
 use percent_encoding::percent_decode_str;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::domain::judge::{
     InvalidField,
+    number::{compare, is_multiple},
     pattern::Pattern,
     text::{brief, quoted},
 };
@@ -38,7 +42,77 @@ pub(crate) fn check(schema: &Value, path: &str) -> Result<(), InvalidField> {
         return Err(InvalidField::new(path, format!("must not be nested more than {MAX_DEPTH} levels deep")));
     }
     let schema = canonical(schema);
-    check_schema(&schema, &schema, path)
+    check_schema(&schema, &schema, path)?;
+    if circles(&schema) {
+        return Err(InvalidField::new(path, "has a `$ref` that leads back to itself for the same value"));
+    }
+    Ok(())
+}
+
+/// True if a schema asks for itself for the very value that it judges, which would never end.
+fn circles(root: &Value) -> bool {
+    let mut open = schemas(root);
+    let (mut around, mut done) = (HashSet::new(), HashSet::new());
+    // A schema stands on the stack twice: to be entered, and to be left once all that it asks for is done.
+    while let Some(schema) = open.pop() {
+        let place = std::ptr::from_ref(schema);
+        if done.contains(&place) {
+            continue;
+        }
+        if around.contains(&place) {
+            around.remove(&place);
+            done.insert(place);
+            continue;
+        }
+        around.insert(place);
+        open.push(schema);
+        for next in same_value(root, schema) {
+            let next_place = std::ptr::from_ref(next);
+            if around.contains(&next_place) {
+                return true;
+            }
+            if !done.contains(&next_place) {
+                open.push(next);
+            }
+        }
+    }
+    false
+}
+
+/// The schemas from which a reference can start: the root and its definitions.
+fn schemas(root: &Value) -> Vec<&Value> {
+    let definitions = ["$defs", "definitions"].into_iter().filter_map(|name| root.get(name)?.as_object());
+    std::iter::once(root).chain(definitions.flat_map(Map::values)).collect()
+}
+
+/// The schemas that a schema asks for the value that it judges itself.
+fn same_value<'a>(root: &'a Value, schema: &'a Value) -> Vec<&'a Value> {
+    let mut asked = Vec::new();
+    for (keyword, argument) in schema.as_object().into_iter().flatten() {
+        match keyword.as_str() {
+            "$ref" => asked.extend(argument.as_str().and_then(|to| referred(root, to))),
+            "not" | "if" | "then" | "else" => asked.push(argument),
+            "allOf" | "anyOf" | "oneOf" => asked.extend(list(argument)),
+            "dependentSchemas" => asked.extend(argument.as_object().into_iter().flat_map(Map::values)),
+            _ => {}
+        }
+    }
+    asked
+}
+
+/// True if a text that is this value as JSON is judged as the value. A text stays one where the schema speaks of texts,
+/// and what is no object and no array stays one unless the schema asks for another type.
+pub(crate) fn reads(schema: &Value, value: &Value) -> bool {
+    let mut schema = schema;
+    for _ in 0..MAX_DEPTH {
+        match (schema.get("type"), schema.get("$ref").and_then(Value::as_str).and_then(|to| referred(schema, to))) {
+            (Some(types), _) => return types != "string" && !list(types).iter().any(|name| name == "string"),
+            (None, Some(next)) => schema = next,
+            (None, None) => break,
+        }
+    }
+    let of_texts = ["pattern", "minLength", "maxLength"].iter().any(|keyword| schema.get(keyword).is_some());
+    (value.is_object() || value.is_array()) && !of_texts
 }
 
 fn check_schema(root: &Value, schema: &Value, path: &str) -> Result<(), InvalidField> {
@@ -258,7 +332,7 @@ impl<'a> Judging<'a> {
                 beside.get(then).map_or(Ok(()), |schema| self.schema(schema, value))
             }
             _ => match value {
-                Value::Number(number) => of_number(keyword, argument, number.as_f64().unwrap_or(f64::NAN)),
+                Value::Number(number) => of_number(keyword, argument, number),
                 Value::String(text) => self.of_text(keyword, argument, text),
                 Value::Array(items) => self.of_array(beside, keyword, argument, items),
                 Value::Object(members) => self.of_object(beside, keyword, argument, value, members),
@@ -448,21 +522,92 @@ fn of_type(types: &Value, value: &Value) -> Judged {
     must(good, || format!("must be of type {types}, and is {}", brief(value)))
 }
 
-fn of_number(keyword: &str, argument: &Value, number: f64) -> Judged {
-    let Some(bound) = argument.as_f64() else { return Ok(()) };
+fn of_number(keyword: &str, argument: &Value, number: &Number) -> Judged {
+    let Value::Number(bound) = argument else { return Ok(()) };
+    let order = compare(number, bound);
     let (good, what) = match keyword {
-        "minimum" => (number >= bound, "at least"),
-        "maximum" => (number <= bound, "at most"),
-        "exclusiveMinimum" => (number > bound, "more than"),
-        "exclusiveMaximum" => (number < bound, "less than"),
+        "minimum" => (order != Ordering::Less, "at least"),
+        "maximum" => (order != Ordering::Greater, "at most"),
+        "exclusiveMinimum" => (order == Ordering::Greater, "more than"),
+        "exclusiveMaximum" => (order == Ordering::Less, "less than"),
         "multipleOf" => (is_multiple(number, bound), "a multiple of"),
         _ => return Ok(()),
     };
     must(good, || format!("must be {what} {argument}, and is {number}"))
 }
 
-/// Decimal fractions are not exact, so `19.99` is a multiple of `0.01` if it is within a billionth.
-fn is_multiple(number: f64, divisor: f64) -> bool {
-    let times = number / divisor;
-    times.is_finite() && (times - times.round()).abs() <= 1e-9 * times.abs().max(1.0)
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::{Value, check, misfit, reads};
+    use serde_json::json;
+
+    const SUITE: &str = include_str!("../../../../../tests/json-schema-test-suite/draft2020-12.jsonl");
+    const REFUSED: &str = include_str!("../../../../../tests/json-schema-test-suite/refused.txt");
+
+    #[test]
+    fn schemas_of_the_official_test_suite_are_judged_right_or_refused() {
+        let (mut refused, mut wrong, mut right) = (String::new(), Vec::new(), 0);
+        for line in SUITE.lines() {
+            let group: Value = serde_json::from_str(line).unwrap();
+            let name = format!("{}: {}", group["file"].as_str().unwrap(), group["description"].as_str().unwrap());
+            if let Err(invalid) = check(&group["schema"], "schema") {
+                writeln!(refused, "{name} | {} {}", invalid.field, invalid.message).unwrap();
+                continue;
+            }
+            for test in group["tests"].as_array().unwrap() {
+                let why = misfit(&group["schema"], &test["data"]);
+                if why.is_none() == (test["valid"] == true) {
+                    right += 1;
+                } else {
+                    wrong.push(format!("{name}: {}: {why:?}", test["description"]));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        if std::env::var("UPDATE").is_ok() {
+            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/json-schema-test-suite/refused.txt");
+            std::fs::write(file, &refused).unwrap();
+        } else {
+            assert_eq!(refused, REFUSED, "UPDATE=1 writes the list anew; look at what it then says");
+        }
+        assert!(right > 800, "{right}");
+    }
+
+    #[test]
+    fn schema_that_asks_for_itself_is_refused() {
+        for (schema, good) in [
+            (json!({ "$ref": "#" }), false),
+            (json!({ "$ref": "#/$defs/a", "$defs": { "a": { "$ref": "#/$defs/a" } } }), false),
+            (json!({ "$defs": { "a": { "allOf": [{ "$ref": "#/$defs/b" }] }, "b": { "$ref": "#/$defs/a" } } }), false),
+            (json!({ "anyOf": [{ "type": "string" }, { "$ref": "#" }] }), false),
+            (json!({ "if": true, "then": { "not": { "$ref": "#" } } }), false),
+            (json!({ "dependentSchemas": { "a": { "$ref": "#" } } }), false),
+            (json!({ "items": { "$ref": "#" } }), true),
+            (json!({ "properties": { "a": { "anyOf": [{ "type": "null" }, { "$ref": "#" }] } } }), true),
+            (json!({ "allOf": [{ "$ref": "#/$defs/a" }, { "$ref": "#/$defs/a" }], "$defs": { "a": true } }), true),
+        ] {
+            assert_eq!(check(&schema, "schema").is_ok(), good, "{schema}");
+        }
+    }
+
+    #[test]
+    fn text_is_judged_as_one_where_the_schema_speaks_of_texts() {
+        for (schema, value, expected) in [
+            (json!({ "maxLength": 3 }), json!(123_456), false),
+            (json!({ "pattern": "^[a-z]+$" }), json!({}), false),
+            (json!({ "type": "string" }), json!({}), false),
+            (json!({ "type": ["string", "null"] }), json!(null), false),
+            (json!({ "type": "integer" }), json!(42), true),
+            (json!({ "$ref": "#/$defs/a", "$defs": { "a": { "type": "integer" } } }), json!(42), true),
+            (json!({ "enum": ["42"] }), json!(42), false),
+            (json!({ "type": "object" }), json!({}), true),
+            (json!({ "required": ["a"] }), json!({}), true),
+            (json!(true), json!([]), true),
+            (json!(true), json!(1), false),
+        ] {
+            assert_eq!(reads(&schema, &value), expected, "{schema} {value}");
+        }
+    }
 }

@@ -19,13 +19,31 @@ pub(crate) fn normalized(text: &str) -> String {
     text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The words of a text: runs of letters and digits, in lower case, and how often each is there.
+/// The words of a text, and the number of times that each is there: runs of letters and digits, in lower case. In a script
+/// without blanks between words, each character is one.
 pub(crate) fn words(text: &str) -> HashMap<String, usize> {
     let mut words = HashMap::new();
-    for word in text.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty()) {
-        *words.entry(word.to_lowercase()).or_default() += 1;
+    for run in text.split(|character: char| !character.is_alphanumeric()) {
+        for word in run.split_inclusive(is_unspaced) {
+            // The last character of such a part may be a word of its own behind another.
+            let (before, own) = match word.chars().next_back() {
+                Some(last) if is_unspaced(last) => word.split_at(word.len() - last.len_utf8()),
+                _ => (word, ""),
+            };
+            for word in [before, own].into_iter().filter(|word| !word.is_empty()) {
+                *words.entry(word.to_lowercase()).or_default() += 1;
+            }
+        }
     }
     words
+}
+
+/// True for a character of a script that has no blanks between words: Thai, Lao, Myanmar, Khmer, Japanese, Chinese.
+fn is_unspaced(character: char) -> bool {
+    matches!(character,
+        '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3005}'..='\u{3007}'
+        | '\u{3040}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}'
+        | '\u{f900}'..='\u{faff}' | '\u{ff66}'..='\u{ff9f}' | '\u{20000}'..='\u{3ffff}')
 }
 
 /// A text, or the part of it around the character with this number if it is long.
