@@ -434,7 +434,8 @@ fn mistakes_of_several_kinds_are_told_with_their_places() {
     let errors: Vec<&str> =
         answer.json["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();
     assert_eq!(errors, ["id", "limit", "zzz"], "{}", answer.json);
-    let body = json!({ "name": "n", "scopes": ["datasets:fly", "nobody"], "expires_in_days": 1, "expires_at": null });
+    let body =
+        json!({ "name": "n", "scopes": ["datasets:fly", "nobody"], "expires_in_days": 1, "expires_at": "2028-01-01" });
     let answer = world.call("POST", "/v1/keys", &owner, &body);
     assert_eq!(wrong_fields(&answer), ["expires_in_days", "scopes"].map(str::to_owned).into(), "{}", answer.json);
 }

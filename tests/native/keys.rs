@@ -388,7 +388,7 @@ fn list_has_as_many_keys_as_the_limit_says() {
     let all = twenty_six(&world, &owner);
     for (query, length, has_more) in [
         ("", 26, false),
-        ("limit=0", 0, false),
+        ("limit=0", 0, true),
         ("limit=1", 1, true),
         ("limit=25", 25, true),
         ("limit=26", 26, false),

@@ -30,6 +30,7 @@ mod input;
 mod judges;
 mod key_text;
 mod keys;
+mod kinds;
 mod last_key;
 mod leaks;
 mod limits;

@@ -52,12 +52,28 @@ fn expiry(
     now: UnixMillis,
 ) -> Result<Option<Option<UnixMillis>>, Error> {
     match (date, days) {
-        (Some(_), Some(_)) => {
+        (Some(Some(_)), Some(_)) => {
             Err(Error::invalid("expires_in_days", "cannot be combined with `expires_at`; send only one of them"))
         }
         (None, None) => Ok(None),
         (Some(date), None) => Ok(Some(date.map(|Rfc3339(at)| at))),
-        (None, Some(Whole(days))) => Ok(Some(Some(now.plus_ms(days * DAY_MS)))),
+        // Clients that are made from the document send null for what was not set.
+        (None | Some(None), Some(Whole(days))) => Ok(Some(Some(now.plus_ms(days * DAY_MS)))),
+    }
+}
+
+/// The error of a use case, with mistakes about the expiry at the field that was sent.
+fn named_as_sent(error: Error, by_days: bool) -> Error {
+    match error {
+        Error::Invalid(mut mistakes) if by_days => {
+            for field in mistakes.iter_mut().filter_map(|mistake| mistake.field.as_mut()) {
+                if field == "expires_at" {
+                    "expires_in_days".clone_into(field);
+                }
+            }
+            Error::Invalid(mistakes)
+        }
+        error => error,
     }
 }
 
@@ -113,6 +129,7 @@ pub(crate) async fn create(
     (InBody(body), MayRepeat): (InBody<NewKeyBody>, MayRepeat),
 ) -> Result<Confidential<CreatedBody, 201>, Problem> {
     let now = call.app.clock.now();
+    let by_days = body.expires_in_days.is_some();
     let (scopes, expires_at) = Error::join(
         Keys::new(call.app).expand_scopes(&body.scopes),
         expiry(body.expires_at, body.expires_in_days, now),
@@ -131,7 +148,9 @@ pub(crate) async fn create(
         expires_at,
         metadata: body.metadata,
     };
-    Ok(Confidential(CreatedBody::new(Keys::new(call.app).create(principal, new).await?, now)))
+    let created = Keys::new(call.app).create(principal, new).await;
+    let created = created.map_err(|error| named_as_sent(error, by_days))?;
+    Ok(Confidential(CreatedBody::new(created, now)))
 }
 
 /// Verifies a key. The status is 200 for valid and invalid keys. A key that the caller cannot see is reported as
@@ -296,13 +315,15 @@ pub(crate) async fn change(
     ),
 ) -> Result<Versioned<KeyBody>, Problem> {
     let now = call.app.clock.now();
+    let by_days = body.expires_in_days.is_some();
     let (scopes, expires_at) = Error::join(
         body.scopes.map(|scopes| Keys::new(call.app).expand_scopes(&scopes)).transpose(),
         expiry(body.expires_at, body.expires_in_days, now),
     )?;
     let change = KeyChange { name: body.name, scopes, metadata: body.metadata, expires_at, enabled: body.enabled };
     let before = Keys::new(call.app).get(principal, KeyRef::Id(key_id)).await?;
-    let key = Keys::new(call.app).change(principal, &before, &change, force, expected).await?;
+    let key = Keys::new(call.app).change(principal, &before, &change, force, expected).await;
+    let key = key.map_err(|error| named_as_sent(error, by_days))?;
     Ok(Versioned(KeyBody::new(key, now)))
 }
 
@@ -334,7 +355,8 @@ pub(crate) async fn rotate(
     let expires_at = expiry(body.expires_at, body.expires_in_days, now)?;
     let Whole(grace_seconds) = body.grace_period_seconds;
     let before = Keys::new(call.app).get(principal, KeyRef::Id(key_id)).await?;
-    let rotated = Keys::new(call.app).rotate(principal, &before, grace_seconds * 1000, expires_at).await?;
+    let rotated = Keys::new(call.app).rotate(principal, &before, grace_seconds * 1000, expires_at).await;
+    let rotated = rotated.map_err(|error| named_as_sent(error, body.expires_in_days.is_some()))?;
     Ok(Confidential(CreatedBody::new(rotated, now)))
 }
 

@@ -82,6 +82,7 @@ async fn route(
             Err(Problem::NotOperator)
         }
         Access::Public(handler) | Access::Operator(handler) => {
+            body::check_encoding(request)?;
             let request = &*body::read(request, route.reading).await?;
             handler(&call.with_request(request)).await
         }

@@ -42,6 +42,20 @@ pub async fn read(request: &Request, reading: Reading) -> Result<Cow<'_, Request
     Ok(Cow::Owned(Request { body: Body::Bytes(bytes), ..request.clone() }))
 }
 
+/// Checks that a body is not compressed, which no route here reads.
+///
+/// # Errors
+/// [`Problem::UnsupportedEncoding`] if it is.
+pub fn check_encoding(request: &Request) -> Result<(), Problem> {
+    let is_there = !matches!(request.method.as_str(), "GET" | "HEAD")
+        && !matches!(&request.body, Body::Bytes(bytes) if bytes.is_empty());
+    let plain = |encoding: &str| ["", "identity"].contains(&encoding.trim().to_ascii_lowercase().as_str());
+    match request.header("content-encoding") {
+        Some(encoding) if is_there && !encoding.split(',').all(plain) => Err(Problem::UnsupportedEncoding),
+        _ => Ok(()),
+    }
+}
+
 /// Returns the bytes of a body that was read.
 ///
 /// # Errors

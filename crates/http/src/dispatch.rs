@@ -67,6 +67,7 @@ pub async fn act(
 }
 
 async fn attempt(call: &Call<'_>, action: Action<'_>, principal: &mut Principal) -> Result<Response, Problem> {
+    body::check_encoding(call.request)?;
     if action.bulk {
         call.app.check_room()?;
     }

@@ -27,11 +27,44 @@ use crate::{body, message::Request, problem::Problem};
 /// # Errors
 /// [`Problem::BodyTooLarge`], [`Problem::MalformedJson`], or [`Error::Invalid`] with the wrong fields.
 pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
-    let bytes = body::bytes(request)?;
+    let read = body_as_sent(request)?;
+    match json_input::oversized(body_bytes(request)?) {
+        Some(error) => Err(invalid(&[error], "field")),
+        None => Ok(read),
+    }
+}
+
+/// Reads the body as a `T` that keeps parts of it as they were sent, with numbers of any size.
+///
+/// # Errors
+/// Those of [`body()`], but for numbers.
+pub fn body_as_sent<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+    let bytes = body_bytes(request)?;
+    // No body is like one without fields, where no field is required.
+    if bytes.is_empty()
+        && let Ok(value) = json_input::read(b"{}")
+    {
+        return Ok(value);
+    }
     json_input::read_all(bytes).map_err(|errors| match errors.iter().find_map(InputError::syntax) {
+        Some(message) if is_form(request) => Problem::MalformedJson(format!(
+            "{message}; its `Content-Type` is that of a form, and this path takes JSON, such as {{\"name\": \"ci\"}}"
+        )),
         Some(message) => Problem::MalformedJson(message.to_owned()),
         None => invalid(&errors, "field"),
     })
+}
+
+/// The bytes of the body, without a byte order mark (RFC 8259, 8.1).
+fn body_bytes(request: &Request) -> Result<&[u8], Problem> {
+    let bytes = body::bytes(request)?;
+    Ok(bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes))
+}
+
+/// True if the header `Content-Type` is that of a form. Programs that send JSON often leave it so, without harm.
+fn is_form(request: &Request) -> bool {
+    let form = |kind: &str| kind.starts_with("multipart/") || kind.starts_with("application/x-www-form-urlencoded");
+    request.header("content-type").is_some_and(|kind| form(&kind.trim().to_ascii_lowercase()))
 }
 
 /// Reads the body of a request that creates or changes a key on a vendor's surface, as a `T` that denies unknown

@@ -33,6 +33,10 @@ pub enum Problem {
     MethodNotAllowed(String),
     /// The body has more bytes than this maximum.
     BodyTooLarge(usize),
+    /// The body is compressed.
+    UnsupportedEncoding,
+    /// The body is a form with the file in it, and not the file.
+    Multipart,
     /// The body is not JSON.
     MalformedJson(String),
     /// The key is for one live evaluation and can do nothing else.
@@ -165,6 +169,7 @@ impl Problem {
             Self::PlainHttp => (403, "plain_http"),
             Self::MethodNotAllowed(_) => (405, "method_not_allowed"),
             Self::BodyTooLarge(_) => (413, "body_too_large"),
+            Self::UnsupportedEncoding | Self::Multipart => (415, "unsupported_media_type"),
             Self::MalformedJson(_) => (400, "malformed_json"),
             Self::LiveEvaluationKey => (403, "live_evaluation_key"),
             Self::UpstreamTimedOut => (504, "upstream_timeout"),
@@ -224,6 +229,14 @@ impl Problem {
             }
             Self::MethodNotAllowed(allowed) => format!("This path does not allow the method. Use one of: {allowed}."),
             Self::BodyTooLarge(max_bytes) => format!("The body is too large. Send at most {max_bytes} bytes."),
+            Self::UnsupportedEncoding => {
+                "The body is compressed (`Content-Encoding`). Send it as it is, without that header.".to_owned()
+            }
+            Self::Multipart => {
+                "The body is a form with the file in it (`multipart/…`). Send the file itself as the body, with curl by \
+                 `--data-binary @file`."
+                    .to_owned()
+            }
             Self::LiveEvaluationKey => {
                 "This key can only run its live evaluation, with POST /api/eval/{live_evaluation}. Use another key."
                     .to_owned()
@@ -303,6 +316,10 @@ impl Problem {
             (409, Self::App(Error::InProgress { .. })) => {
                 response.headers.push(("Retry-After".into(), RETRY_AFTER_SECONDS.to_owned()));
             }
+            // RFC 9110, section 15.5.16.
+            (415, Self::UnsupportedEncoding) => {
+                response.headers.push(("Accept-Encoding".into(), "identity".to_owned()));
+            }
             (405, Self::MethodNotAllowed(allowed)) => response.headers.push(("Allow".into(), allowed.clone())),
             // Clients of the Stainless family retry these, which cannot help here.
             (409 | 507, _) => response.headers.push(("X-Should-Retry".into(), "false".to_owned())),
@@ -329,6 +346,7 @@ pub fn title(status: u16) -> &'static str {
         409 => "Conflict",
         412 => "Precondition Failed",
         413 => "Content Too Large",
+        415 => "Unsupported Media Type",
         422 => "Unprocessable Content",
         429 => "Too Many Requests",
         502 => "Bad Gateway",

@@ -127,6 +127,9 @@ async fn page(
     if route.name.method == "POST" && !form::is_from_here(request) {
         return refused::foreign_form();
     }
+    if let Err(problem) = body::check_encoding(request) {
+        return failed(None, &problem);
+    }
     let request = match body::read(request, Reading::UpTo(MAX_BODY_BYTES)).await {
         Ok(request) => request,
         Err(problem) => return failed(None, &problem),

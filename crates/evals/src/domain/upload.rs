@@ -48,11 +48,27 @@ enum Source {
 
 struct Csv {
     reader: CsvReader,
+    quotes: Quotes,
+    /// The row in which the last quoted field begins.
+    quoted_row: i64,
     field: Vec<u8>,
     record: Vec<Value>,
     bytes: usize,
     /// The columns' ids in the order of the file, once its first line was read.
     header: Option<Vec<u32>>,
+}
+
+/// The place of the last byte in a field of CSV. The reader takes faults of quotes without a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quotes {
+    /// Before a field.
+    Before,
+    /// In a field without quotes.
+    Without,
+    /// In a field between quotes.
+    Between,
+    /// At a quote in such a field: it ends, or another follows and both stand for one.
+    AtQuote,
 }
 
 /// Splits an array, or lines, into the texts of the rows; serde reads those.
@@ -82,6 +98,8 @@ impl Upload {
         let source = match format {
             Format::Csv => Source::Csv(Box::new(Csv {
                 reader: CsvReader::new(),
+                quotes: Quotes::Before,
+                quoted_row: 0,
                 field: Vec::new(),
                 record: Vec::new(),
                 bytes: 0,
@@ -136,6 +154,7 @@ impl Upload {
                 for _ in 0..2 {
                     csv.read(&[], &mut self.columns, &mut self.rows, rows)?;
                 }
+                csv.check_closed()?;
                 if csv.header.is_none() {
                     return Err(bad(0, "the file is empty: its first line must name the columns"));
                 }
@@ -162,9 +181,11 @@ impl Csv {
     ) -> Result<usize, BadRow> {
         let mut buffer = [0; 4096];
         let (result, read, written) = self.reader.read_field(input, &mut buffer);
+        self.check_quotes(input.get(..read).unwrap_or_default(), *count + i64::from(self.header.is_some()))?;
         self.field.extend_from_slice(buffer.get(..written).unwrap_or_default());
         self.bytes += written;
         if self.bytes > MAX_ROW_BYTES {
+            self.check_closed()?;
             return Err(too_long(*count + i64::from(self.header.is_some())));
         }
         if let ReadFieldResult::Field { record_end } = result {
@@ -184,6 +205,37 @@ impl Csv {
             }
         }
         Ok(read)
+    }
+
+    /// Follows the quotes of a row.
+    fn check_quotes(&mut self, bytes: &[u8], row: i64) -> Result<(), BadRow> {
+        for byte in bytes {
+            self.quotes = match (self.quotes, byte) {
+                (Quotes::Between, b'"') => Quotes::AtQuote,
+                (Quotes::Between, _) | (Quotes::AtQuote, b'"') => Quotes::Between,
+                (_, b',' | b'\n' | b'\r') => Quotes::Before,
+                (Quotes::Before, b'"') => {
+                    self.quoted_row = row;
+                    Quotes::Between
+                }
+                (Quotes::AtQuote, _) => {
+                    return Err(bad(
+                        row,
+                        "has text behind a closing quote; a quote in a quoted field is written twice",
+                    ));
+                }
+                (Quotes::Before | Quotes::Without, _) => Quotes::Without,
+            };
+        }
+        Ok(())
+    }
+
+    /// Checks that no field is left open.
+    fn check_closed(&self) -> Result<(), BadRow> {
+        if self.quotes == Quotes::Between {
+            return Err(bad(self.quoted_row, "has a quote that is never closed"));
+        }
+        Ok(())
     }
 
     fn end_record(&mut self, columns: &mut Columns, count: &mut i64, rows: &mut Vec<Cells>) -> Result<(), BadRow> {
@@ -278,6 +330,9 @@ impl Json {
 fn parse(text: &[u8], columns: &mut Columns, row: i64) -> Result<Cells, BadRow> {
     check_count(row)?;
     let read: DatasetRow = json_input::read(text).map_err(|error| bad(row, error.to_string()))?;
+    if let Some(error) = json_input::oversized(text) {
+        return Err(BadRow { row, column: Some(error.path.clone()), message: error.message("field") });
+    }
     columns.to_cells(read, true).map_err(|message| bad(row, message))
 }
 
@@ -331,6 +386,7 @@ mod tests {
 
     #[test]
     fn bad_upload_is_told_with_its_row_and_column() {
+        let unclosed = format!("a\n\"{}", "x".repeat(MAX_ROW_BYTES + 1));
         let long = format!("a\n{}\n", "x".repeat(MAX_ROW_BYTES + 1));
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(40), "]".repeat(40));
         for (format, bytes, row, part) in [
@@ -340,6 +396,14 @@ mod tests {
             (Format::Csv, b"a,b\n1,2\n1,2,3\n", 2, "3 fields"),
             (Format::Csv, b"a,b\n1,2\n1", 2, "1 fields"),
             (Format::Csv, b"a,b\n1,\xff\n", 1, "UTF-8"),
+            (Format::Csv, b"q,a\nhi,\"unclosed\nyo,3\nha,4\n", 1, "never closed"),
+            (Format::Csv, b"q,a\nhi,2\nyo,\"", 2, "never closed"),
+            (Format::Csv, b"q,\"a\n1,2\n", 0, "never closed"),
+            (Format::Csv, unclosed.as_bytes(), 1, "never closed"),
+            (Format::Csv, b"q,a\nhi,\"a\"b\n", 1, "behind a closing quote"),
+            (Format::Csv, b"q,a\nhi,\"a\" \n", 1, "behind a closing quote"),
+            (Format::Json, b"[{\"a\":1},{\"a\":18446744073709551617}]", 2, "64 bits"),
+            (Format::JsonLines, b"{\"a\":{\"b\":[-9223372036854775809]}}", 1, "64 bits"),
             (Format::Csv, long.as_bytes(), 1, "bytes"),
             (Format::Json, b"", 0, "array"),
             (Format::Json, b"{\"a\":1}", 0, "array"),

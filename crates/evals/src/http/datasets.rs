@@ -224,7 +224,7 @@ impl Input for UnreadBody {
     }
 
     fn describe(operation: &mut Operation<'_>) {
-        operation.upload("The rows, in the format that `format` names. The header `Content-Type` is not looked at.");
+        operation.upload("The rows, in the format that `format` names. A form (`multipart/…`) is refused, and no other `Content-Type` is looked at.");
         operation.problem(400);
     }
 }
@@ -236,6 +236,10 @@ pub(crate) async fn upload(
     principal: &Principal,
     (InQuery(query), UnreadBody): (InQuery<UploadQuery>, UnreadBody),
 ) -> Result<Json<DatasetBody, 201>, Problem> {
+    let kind = call.request.header("content-type").unwrap_or_default().trim().to_ascii_lowercase();
+    if kind.starts_with("multipart/") {
+        return Err(Problem::Multipart);
+    }
     let format = match query.format {
         FormatName::Csv => Format::Csv,
         FormatName::Json => Format::Json,

@@ -31,7 +31,7 @@ pub(crate) async fn ingest(call: &Call<'_>, principal: &Principal) -> Result<Res
     struct TraceBatch {
         traces: Vec<Box<RawValue>>,
     }
-    let body: TraceBatch = input::body(call.request)?;
+    let body: TraceBatch = input::body_as_sent(call.request)?;
     let now = call.app.clock.now();
     let traces = body.traces.into_iter().enumerate();
     let traces: Vec<Trace> = traces.map(|(index, json)| trace(index, json, now)).collect::<Result<_, _>>()?;

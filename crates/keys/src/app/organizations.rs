@@ -114,8 +114,10 @@ impl Organizations<'_> {
         let own = self.app.query(principal, organizations::get(principal.snapshot.organization_id)).await?;
         let mut items = Vec::from_iter(own);
         items.retain(|organization| before.is_none_or(|before| organization.id < before));
-        items.truncate(usize::try_from(limit).unwrap_or(0));
-        Ok(Page { items, has_more: false })
+        let limit = usize::try_from(limit).unwrap_or(0);
+        let has_more = items.len() > limit;
+        items.truncate(limit);
+        Ok(Page { items, has_more })
     }
 
     /// Returns one organization.

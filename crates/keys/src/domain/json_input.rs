@@ -6,7 +6,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt::{self, Display},
 };
 
@@ -18,6 +18,7 @@ use serde::{
     },
     forward_to_deserialize_any,
 };
+use serde_json::value::RawValue;
 
 /// The maximum number of mistakes that are told at once.
 pub const MAX_MISTAKES: usize = 20;
@@ -232,6 +233,49 @@ pub fn read_all<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Vec<Inpu
     }
     Err(found)
 }
+
+/// Finds a whole number of more than 64 bits, which would be rounded without a word: the error has its path. The input must
+/// be JSON.
+pub fn oversized(json: &[u8]) -> Option<InputError> {
+    // Most inputs have no number with so many digits.
+    if !json
+        .chunk_by(|left, right| left.is_ascii_digit() && right.is_ascii_digit())
+        .any(|run| run.len() >= LONG_DIGITS && run.first().is_some_and(u8::is_ascii_digit))
+    {
+        return None;
+    }
+    oversized_in(std::str::from_utf8(json).ok()?.trim(), 0)
+}
+
+fn oversized_in(json: &str, depth: usize) -> Option<InputError> {
+    if depth > MAX_LOOKED_INTO || json.len() < LONG_DIGITS {
+        return None;
+    }
+    match json.bytes().next()? {
+        b'{' => {
+            let members: BTreeMap<String, &RawValue> = serde_json::from_str(json).ok()?;
+            let mut members = members.into_iter();
+            members.find_map(|(name, value)| Some(oversized_in(value.get(), depth + 1)?.within(&name)))
+        }
+        b'[' => {
+            let items: Vec<&RawValue> = serde_json::from_str(json).ok()?;
+            let mut items = items.into_iter().enumerate();
+            items.find_map(|(index, item)| Some(oversized_in(item.get(), depth + 1)?.at(index)))
+        }
+        b'-' | b'0'..=b'9' => {
+            let is_whole = !json.contains(['.', 'e', 'E']);
+            let fits = json.parse::<i64>().is_ok() || json.parse::<u64>().is_ok();
+            let message = "is a whole number of more than 64 bits, which would be rounded; send it as a text";
+            (is_whole && !fits).then(|| InputError::new(Fault::Custom(message.to_owned())))
+        }
+        _ => None,
+    }
+}
+
+/// The number of digits from which on a whole number may have more than 64 bits.
+const LONG_DIGITS: usize = 19;
+/// The nesting down to which numbers are looked for. What is deeper is refused anyway.
+const MAX_LOOKED_INTO: usize = 64;
 
 /// Reads the value once, with this text where a text stands in.
 fn pass<'de, T: Deserialize<'de>>(json: &'de [u8], known: &[Known], text: &str) -> Result<T, InputError> {

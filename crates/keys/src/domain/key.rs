@@ -232,7 +232,8 @@ pub struct Rotation {
     pub uses: i64,
 }
 
-/// A name: 1 to 255 characters, not blank, without control characters.
+/// A name: 1 to 255 characters, of which one can be seen, without control characters and those that turn the direction
+/// of text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Name(String);
@@ -251,24 +252,42 @@ impl TryFrom<String> for Name {
     type Error = &'static str;
 
     fn try_from(name: String) -> Result<Self, Self::Error> {
-        if name.trim().is_empty() {
+        if name.chars().all(is_unseen) {
             Err("must not be blank")
         } else if name.chars().count() > Self::MAX_CHARS {
             Err("must have at most 255 characters")
         } else if name.chars().any(char::is_control) {
             Err("must not contain control characters")
+        } else if name.chars().any(is_bidi_control) {
+            Err("must not contain characters that turn the direction of text")
         } else {
             Ok(Self(name))
         }
     }
 }
 
+/// True for a character of Unicode's property `Bidi_Control`. It would let a name look like another.
+pub(crate) fn is_bidi_control(character: char) -> bool {
+    matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// True for a character that leaves no ink: blanks, controls, fillers, and Unicode's `Default_Ignorable_Code_Point`.
+pub(crate) fn is_unseen(character: char) -> bool {
+    character.is_whitespace()
+        || character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
 json_schema!(Name, "Name", {
     "type": "string",
     "minLength": 1,
     "maxLength": Name::MAX_CHARS,
-    // At least one character is not a space, and none is a control character.
-    "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$",
+    // At least one character can be seen, and none is a control character or turns the direction of text.
+    "pattern": r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*[^\s\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0][^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*$",
 });
 
 /// A new key. Its text is known only at this moment.
@@ -310,6 +329,12 @@ mod tests {
             (" \u{a0}".to_owned(), false),
             ("a\0b".to_owned(), false),
             ("a\u{85}b".to_owned(), false),
+            ("\u{200b}".to_owned(), false),
+            (" \u{2060}\u{feff}\u{3164}\u{2800}\u{e0020}".to_owned(), false),
+            ("a\u{202e}b".to_owned(), false),
+            ("a\u{2066}b\u{2069}".to_owned(), false),
+            ("می\u{200c}خواهم".to_owned(), true),
+            ("👩\u{200d}💻".to_owned(), true),
         ] {
             assert_eq!(Name::try_from(name.clone()).is_ok(), good, "{name:?}");
         }

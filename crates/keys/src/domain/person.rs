@@ -6,7 +6,7 @@ use crate::{
     domain::{
         creator::Creator,
         id::{InvitationId, KeyId, OrganizationId, TeamId, UserId},
-        key::{Name, Role},
+        key::{Name, Role, is_bidi_control, is_unseen},
         time::UnixMillis,
     },
     json_schema,
@@ -36,8 +36,8 @@ impl TryFrom<String> for Email {
         let whole = |part: &str| !part.is_empty() && !part.contains('@');
         if !email.split_once('@').is_some_and(|(mailbox, host)| whole(mailbox) && whole(host)) {
             Err("must be an email address, such as `ann@example.com`")
-        } else if email.chars().any(|character| character.is_whitespace() || character.is_control()) {
-            Err("must not contain spaces or control characters")
+        } else if email.chars().any(|character| is_unseen(character) || is_bidi_control(character)) {
+            Err("must not contain spaces, control characters or characters that cannot be seen")
         } else if email.len() > Self::MAX_BYTES {
             Err("must have at most 254 bytes")
         } else {

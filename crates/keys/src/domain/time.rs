@@ -1,6 +1,6 @@
 //! Instants: epoch milliseconds in the database, RFC 3339 in JSON.
 
-use chrono::{DateTime, NaiveDate, SecondsFormat};
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds in a day.
@@ -25,13 +25,14 @@ impl UnixMillis {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// Reads an RFC 3339 date-time with its offset, or a bare date, which means its first instant in UTC.
+    /// Reads an RFC 3339 date-time with its offset, or a bare date, which means its first instant in UTC. An instant
+    /// that lies outside of the years 0 to 9999 in UTC is none: RFC 3339 could not write it.
     pub fn parse(text: &str) -> Option<Self> {
-        if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
-            return Some(Self(instant.timestamp_millis()));
-        }
-        let date = text.parse::<NaiveDate>().ok()?;
-        Some(Self(date.and_hms_opt(0, 0, 0)?.and_utc().timestamp_millis()))
+        let instant = match DateTime::parse_from_rfc3339(text) {
+            Ok(instant) => instant.to_utc(),
+            Err(_) => text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0)?.and_utc(),
+        };
+        (0..=9_999).contains(&instant.year()).then(|| Self(instant.timestamp_millis()))
     }
 
     /// This instant in HTTP's date format (RFC 9110, 5.6.7), rounded down to the second.
@@ -59,6 +60,11 @@ mod tests {
             ("1970-01-01T01:00:00.250+01:00", Some(250)),
             ("1970-01-02", Some(86_400_000)),
             ("1970-01-01T00:00:00", None),
+            ("9999-12-31T23:59:59Z", Some(253_402_300_799_000)),
+            ("9999-12-31T23:59:59-23:59", None),
+            ("0000-01-01T00:00:00+00:01", None),
+            ("+10000-01-01", None),
+            ("-0001-01-01", None),
             ("tomorrow", None),
             ("", None),
         ] {

@@ -24,9 +24,10 @@ pub fn bounded(list: Statement, limit: i64, texts: &[&str]) -> Statement {
     params.extend([limit.to_param(), PAGE_BYTES.to_param()]);
     // A window without an order takes the rows as they come, and they come in the order of the list.
     let sql = format!(
-        "SELECT * FROM (SELECT *, row_number() OVER page AS page_place, lead(1) OVER page AS page_more, \
+        "SELECT *, page_place > ?{} AS page_beyond FROM (SELECT *, row_number() OVER page AS page_place, lead(1) OVER page AS page_more, \
          sum({bytes}) OVER page - ({bytes}) AS page_bytes FROM ({sql}) AS listed \
-         WINDOW page AS (ROWS UNBOUNDED PRECEDING)) AS listed WHERE page_place <= ?{} AND page_bytes < ?{}",
+         WINDOW page AS (ROWS UNBOUNDED PRECEDING)) AS listed WHERE page_place <= max(?{}, 1) AND page_bytes < ?{}",
+        at + 1,
         at + 1,
         at + 2
     );
@@ -38,11 +39,16 @@ pub fn bounded(list: Statement, limit: i64, texts: &[&str]) -> Statement {
 /// # Errors
 /// Those of `read`.
 pub fn read<T>(
-    rows: Vec<Row>,
+    mut rows: Vec<Row>,
     read: impl FnOnce(Vec<Row>) -> Result<Vec<T>, DatabaseError>,
 ) -> Result<Page<T>, DatabaseError> {
     let more = rows.last().and_then(|row| row.get("page_more"));
-    let has_more = more.is_some_and(|more| !more.is_null());
+    let mut has_more = more.is_some_and(|more| !more.is_null());
+    // A page without items still tells whether there are some.
+    if rows.first().and_then(|row| row.get("page_beyond")).is_some_and(|beyond| beyond != 0) {
+        rows.clear();
+        has_more = true;
+    }
     Ok(Page { items: read(rows)?, has_more })
 }
 

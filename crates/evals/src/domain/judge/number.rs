@@ -23,11 +23,11 @@ pub(crate) fn is_multiple(number: &Number, divisor: &Number) -> bool {
     if shift >= 0 {
         // n · 10^shift must be a multiple of d. Both factors stay below d, which has 64 bits at most.
         let rest = power_of_ten(tens, divisor.digits);
-        return (number.digits % divisor.digits) * rest % divisor.digits == 0;
+        return ((number.digits % divisor.digits) * rest).is_multiple_of(divisor.digits);
     }
     // n must be a multiple of d · 10^-shift. What is too large to be told is larger than n.
     let multiple = 10_u128.checked_pow(tens).and_then(|power| power.checked_mul(divisor.digits));
-    number.digits == 0 || multiple.is_some_and(|multiple| number.digits % multiple == 0)
+    number.digits == 0 || multiple.is_some_and(|multiple| number.digits.is_multiple_of(multiple))
 }
 
 /// 10 to a power, modulo a number of at most 64 bits.
