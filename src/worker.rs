@@ -25,9 +25,12 @@ use crate::{
     },
 };
 
+/// The state of an isolate: the configuration, the other parts' settings, its memory, and the size of the database.
+type State = (Rc<Config>, Extensions, Rc<Isolate>, Rc<Cell<Option<i64>>>);
+
 thread_local! {
     /// The state of the isolate. The configuration is part of the deployment, so it cannot change while an isolate lives.
-    static STATE: OnceCell<(Rc<Config>, Extensions, Rc<Isolate>, Rc<Cell<Option<i64>>>)> = const { OnceCell::new() };
+    static STATE: OnceCell<State> = const { OnceCell::new() };
 }
 
 #[event(start)]
