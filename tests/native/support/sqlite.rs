@@ -120,7 +120,7 @@ impl Sqlite {
                 .iter()
                 .any(|sql| statement.sql.starts_with(sql))
         };
-        let counter = if statements.iter().all(writes_uses) { &self.use_writes } else { &self.batches };
+        let counter = if statements.first().is_some_and(writes_uses) { &self.use_writes } else { &self.batches };
         counter.set(counter.get() + 1);
         if let Some(message) = self.failures.borrow_mut().pop_front() {
             return Err(DatabaseError::from_message(message));

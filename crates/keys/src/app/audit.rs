@@ -7,18 +7,19 @@ use futures_util::{
     future::ready,
     stream::{self, Stream},
 };
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::{
-    app::{App, Principal, error::Error},
+    app::{App, Principal, error::Error, notes::NoteKind},
     domain::{
-        audit::{AuditEvent, AuditFilter, AuditRecord, REFUSED},
+        audit::{AuditEvent, AuditFilter, AuditRecord, NotedEvent, REFUSED},
         decision::decide,
+        key_use::SecretUses,
         page::Page,
         person::Member,
     },
     ports::Statement,
-    storage::{audit, batch::Batch, people},
+    storage::{audit, batch::Batch, key_uses, people},
 };
 
 /// The number of events that an export reads at once.
@@ -56,29 +57,44 @@ impl App {
     }
 
     /// Records a refused attempt in the audit log of the caller's organization, after the answer. In a flood most
-    /// attempts are only counted; see [`crate::app::isolate::Isolate::claim_refusal`].
+    /// attempts are only counted; see [`crate::app::notes`].
     pub fn note_refusal(&self, principal: &Principal, attempt: &RefusedAttempt) {
-        let (now, organization_id) = (self.now(), principal.snapshot.organization_id);
-        let Some(omitted) = self.isolate.claim_refusal(organization_id, now) else {
-            return;
-        };
-        let mut details =
-            Map::from_iter([("method".to_owned(), json!(attempt.method)), ("route".to_owned(), json!(attempt.route))]);
-        if omitted > 0 {
-            details.insert("omitted".to_owned(), json!(omitted));
+        let organization_id = principal.snapshot.organization_id;
+        let subject = attempt.subject.clone().unwrap_or_else(|| organization_id.to_string());
+        let details = json!({ "method": attempt.method, "route": attempt.route });
+        self.note(
+            NoteKind::Attempt,
+            NotedEvent {
+                actor: principal.actor(),
+                event: AuditEvent::new(organization_id, subject, REFUSED, details, self.now()),
+                refusal: Some(attempt.code),
+            },
+        );
+    }
+
+    /// Writes an event after the answer, or counts it for a later one.
+    fn note(&self, kind: NoteKind, event: NotedEvent) {
+        let now = self.now();
+        let mut events = self.isolate.due_notes(now);
+        events.extend(self.isolate.note(kind, event, now));
+        self.write_behind(&[], &events);
+    }
+
+    /// Writes uses and noted events after the answer. They are lost if that fails.
+    pub(crate) fn write_behind(&self, uses: &[SecretUses], events: &[NotedEvent]) {
+        let mut statements = if uses.is_empty() { Vec::new() } else { key_uses::record(uses) };
+        if !events.is_empty() {
+            statements.push(audit::record_noted(events, self.config.audit_retention_ms));
         }
-        let event = AuditEvent {
-            organization_id,
-            subject: attempt.subject.clone().unwrap_or_else(|| organization_id.to_string()),
-            action: REFUSED,
-            details: Value::Object(details),
-            at: now,
-        };
-        let record = audit::record_refusal(&principal.actor(), &event, attempt.code, self.config.audit_retention_ms);
-        let database = Rc::clone(&self.database);
+        if statements.is_empty() {
+            return;
+        }
+        let (database, uses, events) = (Rc::clone(&self.database), uses.len(), events.len());
         self.background.spawn(Box::pin(async move {
-            if let Err(error) = database.batch(vec![record]).await {
-                log::warn!("a refused attempt was not recorded in the audit log: {error:?}");
+            if let Err(error) = database.batch(statements).await {
+                log::warn!(
+                    "the last uses of {uses} secrets and {events} events of the audit log were not recorded: {error:?}"
+                );
             }
         }));
     }

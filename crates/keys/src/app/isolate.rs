@@ -9,14 +9,18 @@ use std::{
 
 use lru::LruCache;
 
-use crate::domain::{
-    feed::{Feed, News},
-    id::{KeyId, OrganizationId},
-    key_text::Digest,
-    key_use::SecretUses,
-    public_key::PublicKey,
-    snapshot::Snapshot,
-    time::UnixMillis,
+use crate::{
+    app::notes::{NoteKind, Notes},
+    domain::{
+        audit::NotedEvent,
+        feed::{Feed, News},
+        id::KeyId,
+        key_text::Digest,
+        key_use::SecretUses,
+        public_key::PublicKey,
+        snapshot::Snapshot,
+        time::{UnixMillis, has_elapsed},
+    },
 };
 
 /// The maximum size of the snapshots in memory, of an isolate's 128 MB. A key of average length takes about a
@@ -70,24 +74,8 @@ impl Snapshots {
     }
 }
 
-/// The maximum number of refused attempts that one interval writes to the audit log. The rest is counted.
-const MAX_REFUSALS: u32 = 100;
-/// The interval in which refused attempts are counted, in milliseconds.
-const REFUSALS_INTERVAL_MS: i64 = 60 * 1000;
 /// The least time between two warnings about the size of the database, in milliseconds.
 const SIZE_WARNING_INTERVAL_MS: i64 = 60 * 60 * 1000;
-/// The maximum number of organizations whose omitted attempts are counted.
-const MAX_OMITTED: usize = 5_000;
-
-/// The refused attempts of the interval that began at `since`.
-#[derive(Default)]
-struct Refusals {
-    since: Option<UnixMillis>,
-    written: u32,
-    /// The number of omitted attempts per organization, since the last one in its audit log.
-    omitted: HashMap<OrganizationId, i64>,
-}
-
 /// The public keys of another service, and the times of the last answer and the last request.
 #[derive(Default)]
 pub struct KnownPublicKeys {
@@ -125,7 +113,7 @@ pub struct Isolate {
     blocked: RefCell<LruCache<String, UnixMillis>>,
     uses: RefCell<HashMap<(KeyId, bool), (UnixMillis, i64)>>,
     uses_written_at: Cell<Option<UnixMillis>>,
-    refusals: RefCell<Refusals>,
+    notes: RefCell<Notes>,
     refresh_started_at: Cell<Option<UnixMillis>>,
     /// The public keys of the Cloudflare Access team.
     pub team_keys: KnownPublicKeys,
@@ -144,7 +132,7 @@ impl Default for Isolate {
             blocked: RefCell::new(LruCache::unbounded()),
             uses: RefCell::default(),
             uses_written_at: Cell::new(None),
-            refusals: RefCell::default(),
+            notes: RefCell::default(),
             refresh_started_at: Cell::new(None),
             team_keys: KnownPublicKeys::default(),
             scanner_keys: KnownPublicKeys::default(),
@@ -244,23 +232,14 @@ impl Isolate {
         Some(uses.map(|((id, outgoing), (at, count))| SecretUses { id, outgoing, at, count }).collect())
     }
 
-    /// Claims the right to write a refused attempt to this organization's audit log, so that a flood costs little.
-    /// Returns the number of attempts omitted from that log since the last one; `None` if this one must be omitted,
-    /// too.
-    pub fn claim_refusal(&self, organization_id: OrganizationId, now: UnixMillis) -> Option<i64> {
-        let mut refusals = self.refusals.borrow_mut();
-        if refusals.since.is_none_or(|since| has_elapsed(since, REFUSALS_INTERVAL_MS, now)) {
-            refusals.since = Some(now);
-            refusals.written = 0;
-        }
-        if refusals.written < MAX_REFUSALS {
-            refusals.written += 1;
-            return Some(refusals.omitted.remove(&organization_id).unwrap_or(0));
-        }
-        if refusals.omitted.len() < MAX_OMITTED || refusals.omitted.contains_key(&organization_id) {
-            *refusals.omitted.entry(organization_id).or_insert(0) += 1;
-        }
-        None
+    /// Returns an event as it is to be written now, with the number of those that were omitted; `None` if it waits.
+    pub fn note(&self, kind: NoteKind, event: NotedEvent, now: UnixMillis) -> Option<NotedEvent> {
+        self.notes.borrow_mut().note(kind, event, now)
+    }
+
+    /// Takes the noted events that have waited for long enough.
+    pub fn due_notes(&self, now: UnixMillis) -> Vec<NotedEvent> {
+        self.notes.borrow_mut().due(now)
     }
 
     /// Claims a warning about the size of the database. If it is due, the next interval begins at `now`.
@@ -286,11 +265,6 @@ impl Isolate {
     pub fn release_refresh(&self) {
         self.refresh_started_at.set(None);
     }
-}
-
-/// True if this time since `at` is over. It also is if the clock was set back to before `at`.
-fn has_elapsed(at: UnixMillis, ms: i64, now: UnixMillis) -> bool {
-    !(0..ms).contains(&now.ms_since(at))
 }
 
 #[cfg(test)]

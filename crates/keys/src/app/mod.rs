@@ -14,6 +14,7 @@ pub mod keys;
 pub mod leaks;
 pub mod limits;
 pub mod lineage;
+pub mod notes;
 pub mod organizations;
 pub mod people;
 pub mod projects;

@@ -16,7 +16,7 @@ use crate::{
         time::UnixMillis,
     },
     ports::DatabaseError,
-    storage::{batch::Batch, changes, key_uses, snapshots},
+    storage::{batch::Batch, changes, snapshots},
 };
 
 /// The number of reads of the database, if its answers come too late or were overtaken.
@@ -112,15 +112,9 @@ impl App {
     pub fn note_use(&self, snapshot: &Snapshot) {
         let now = self.now();
         self.isolate.note_use(snapshot.key_id, snapshot.outgoing_until.is_some(), now);
-        let Some(uses) = self.isolate.claim_uses(now) else {
-            return;
-        };
-        let database = Rc::clone(&self.database);
-        self.background.spawn(Box::pin(async move {
-            if let Err(error) = database.batch(key_uses::record(&uses)).await {
-                log::warn!("the last uses of {} secrets were not recorded: {error:?}", uses.len());
-            }
-        }));
+        if let Some(uses) = self.isolate.claim_uses(now) {
+            self.write_behind(&uses, &self.isolate.due_notes(now));
+        }
     }
 
     /// The feed's age, if the feed may vouch for a snapshot at `now`.

@@ -57,6 +57,30 @@ impl AuditEvent {
     }
 }
 
+/// An event that is written behind an answer: an attempt, a use or a read.
+#[derive(Debug, Clone)]
+pub struct NotedEvent {
+    /// The actor.
+    pub actor: Actor,
+    /// The event.
+    pub event: AuditEvent,
+    /// The error code, if something was refused.
+    pub refusal: Option<&'static str>,
+}
+
+impl NotedEvent {
+    /// The same event, with the number of those like it that are not written.
+    #[must_use]
+    pub fn omitting(mut self, count: i64) -> Self {
+        if let Value::Object(details) = &mut self.event.details
+            && count > 0
+        {
+            details.insert("omitted".to_owned(), count.into());
+        }
+        self
+    }
+}
+
 /// An event, as it is read back.
 #[derive(Debug, Clone, Deserialize)]
 pub struct AuditRecord {

@@ -49,6 +49,11 @@ impl UnixMillis {
     }
 }
 
+/// True if this time since `at` is over. It also is if the clock was set back to before `at`.
+pub fn has_elapsed(at: UnixMillis, ms: i64, now: UnixMillis) -> bool {
+    !(0..ms).contains(&now.ms_since(at))
+}
+
 #[cfg(test)]
 mod tests {
     use super::UnixMillis;

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 // The evaluations' use cases know the type by this name.
 pub use crate::domain::audit::AuditEvent as Event;
 
 use crate::{
     domain::{
-        audit::{Actor, AuditEvent, AuditFilter, AuditRecord, REFUSED},
+        audit::{Actor, AuditEvent, AuditFilter, AuditRecord, NotedEvent, REFUSED},
         id::OrganizationId,
         page::Page,
     },
@@ -29,27 +30,55 @@ pub fn keep_until(organization_id: &str, at: &str) -> String {
 
 /// Writes an event, which is kept for `retention_ms`.
 pub fn record(actor: &Actor, event: &AuditEvent, retention_ms: i64) -> Statement {
-    insert("", actor, event, None, retention_ms)
+    insert("", actor, event, retention_ms)
 }
 
 /// Writes an event if the statement before it in the batch has changed a row, so that only real changes are
 /// recorded.
 pub fn record_if_changed(actor: &Actor, event: &AuditEvent, retention_ms: i64) -> Statement {
-    insert(" WHERE changes() > 0", actor, event, None, retention_ms)
+    insert(" WHERE changes() > 0", actor, event, retention_ms)
 }
 
-/// Writes a refused attempt, whose action is [`REFUSED`], with its error code.
-pub fn record_refusal(actor: &Actor, event: &AuditEvent, code: &str, retention_ms: i64) -> Statement {
-    insert("", actor, event, Some(code), retention_ms)
-}
-
-/// Writes an event under a condition.
-fn insert(condition: &str, actor: &Actor, event: &AuditEvent, refusal: Option<&str>, retention_ms: i64) -> Statement {
+/// Writes noted events.
+pub fn record_noted(events: &[NotedEvent], retention_ms: i64) -> Statement {
+    let noted: Value = events.iter().map(noted_json).collect();
     let sql = format!(
         "INSERT INTO audit_events (organization_id, subject, action, actor_kind, \
          actor_id, actor_user_id, actor_session_id, ip, request_id, details, refusal, at, keep_until) \
+         SELECT value ->> '$.organization_id', value ->> '$.subject', value ->> '$.action', 'key', \
+         value ->> '$.actor_id', value ->> '$.actor_user_id', value ->> '$.actor_session_id', value ->> '$.ip', \
+         value ->> '$.request_id', value -> '$.details', value ->> '$.refusal', value ->> '$.at', {} \
+         FROM json_each(:noted) AS noted",
+        keep_until("value ->> '$.organization_id'", "(value ->> '$.at')")
+    );
+    statement!(sql, noted, retention_ms)
+}
+
+/// A noted event, as [`record_noted`] reads it.
+fn noted_json(noted: &NotedEvent) -> Value {
+    let NotedEvent { actor, event, refusal } = noted;
+    json!({
+        "organization_id": event.organization_id,
+        "subject": event.subject,
+        "action": event.action,
+        "actor_id": actor.key_id,
+        "actor_user_id": actor.user_id,
+        "actor_session_id": actor.session_id,
+        "ip": actor.ip,
+        "request_id": actor.request_id,
+        "details": event.details,
+        "refusal": refusal,
+        "at": event.at,
+    })
+}
+
+/// Writes an event under a condition.
+fn insert(condition: &str, actor: &Actor, event: &AuditEvent, retention_ms: i64) -> Statement {
+    let sql = format!(
+        "INSERT INTO audit_events (organization_id, subject, action, actor_kind, \
+         actor_id, actor_user_id, actor_session_id, ip, request_id, details, at, keep_until) \
          SELECT :organization_id, :subject, :action, CASE WHEN :actor_id IS NULL THEN 'operator' ELSE 'key' END, \
-         :actor_id, :actor_user_id, :actor_session_id, :ip, :request_id, :details, :refusal, :at, {}{condition}",
+         :actor_id, :actor_user_id, :actor_session_id, :ip, :request_id, :details, :at, {}{condition}",
         keep_until(":organization_id", ":at")
     );
     statement!(
@@ -63,7 +92,6 @@ fn insert(condition: &str, actor: &Actor, event: &AuditEvent, refusal: Option<&s
         ip: actor.ip,
         request_id: actor.request_id,
         details: event.details,
-        refusal,
         at: event.at,
         retention_ms
     )
