@@ -162,7 +162,9 @@ CREATE TABLE keys (
   created_by_user TEXT,                 -- the user as whom its creator acted; NULL: none
   parent_id TEXT,                       -- the key that it descends from: its creator, or that of the creator's link or invitation
   rotated_by_user TEXT,                 -- the user who last rotated it, and saw its secret; NULL: none
-  ended_with TEXT                       -- the key or the user with all of whose descendants it ended; NULL: it did not
+  ended_with TEXT,                      -- the key or the user with all of whose descendants it ended; NULL: it did not
+  last_used_from TEXT,                  -- a JSON object: the client of the last use, its address and user agent; NULL: not known
+  outgoing_last_used_from TEXT
 ) STRICT, WITHOUT ROWID;
 
 -- Verification: one key by its digest, or by that of its outgoing secret.

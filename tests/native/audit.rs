@@ -6,11 +6,14 @@ use bitting_http::message::Content;
 use futures::{StreamExt, executor::block_on};
 use serde_json::{Value, json};
 
-use crate::support::{
-    Answer, START, World,
-    problem::assert_problem,
-    request,
-    routes::{RouteCall, Targets, every_key_route, prepared},
+use crate::{
+    pages::Browser,
+    support::{
+        Answer, START, World,
+        problem::assert_problem,
+        request,
+        routes::{RouteCall, Targets, every_key_route, prepared},
+    },
 };
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -602,4 +605,152 @@ fn organization_retention_overrides_but_shortens_nothing() {
     let events = days("SELECT (keep_until - at) / 86400000 AS days FROM audit_events ORDER BY id");
     assert_eq!(events, "365,2,2", "the bootstrap's, the setting's own, the new key's");
     assert_eq!(days("SELECT (keep_until - received_at) / 86400000 AS days FROM traces"), "3");
+}
+
+/// A world with one of the operator's routes.
+fn world_with_orders() -> (World, String) {
+    let mut catalogue: Value = serde_json::from_str(include_str!("../../catalogue.json")).unwrap();
+    catalogue["resources"]["orders"] = json!({ "read": "See orders" });
+    let route =
+        json!({ "methods": ["GET"], "path": "/orders/:id", "scope": "orders:read", "upstream": "https://o.example" });
+    catalogue["routes"] = json!([route]);
+    let world = World::with_config(&[("CATALOGUE", &catalogue.to_string())]);
+    let owner = world.bootstrap();
+    (world, owner)
+}
+
+/// A key that has ended, in one of these ways: its id, its text, and the code with which it is refused.
+fn ended(world: &World, owner: &str, way: &str) -> (String, String, &'static str) {
+    let body = json!({ "name": way, "scopes": ["api-keys:*", "orders:read"], "expires_in_days": 1 });
+    let (id, key) = world.create_from(owner, &body);
+    match way {
+        "revoked" => world.revoke(owner, &id),
+        "disabled" => drop(world.change(owner, &id, &json!({ "enabled": false }))),
+        "expired" => world.advance_ms(DAY_MS),
+        _ => {
+            let body = json!({ "grace_period_seconds": 0 });
+            assert_eq!(world.post(&format!("/v1/keys/{id}/rotate"), owner, &body).status, 200);
+        }
+    }
+    let code = match way {
+        "revoked" => "key_revoked",
+        "disabled" => "key_disabled",
+        "expired" => "api_key_expired",
+        _ => "key_rotated",
+    };
+    (id, key, code)
+}
+
+#[test]
+fn use_of_a_key_that_has_ended_is_recorded_wherever_it_is_used() {
+    type Use = fn(&World, &str, &str) -> u16;
+    let uses: [(&str, &str, Use); 6] = [
+        ("GET", "/v1/keys/self", |world, key, _| world.get("/v1/keys/self", key).status),
+        ("GET", "/v1/api_key", |world, key, _| world.get("/v1/api_key", key).status),
+        ("GET", "/orders/:id", |world, key, _| world.get("/orders/7", key).status),
+        ("POST", "/mcp", |world, key, _| {
+            world.post("/mcp", key, &json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" })).status
+        }),
+        ("POST", "/sign-in", |world, key, _| Browser::new(world).post("/sign-in", &[("key", key)]).status),
+        ("POST", "/v1/keys/verify", |world, key, owner| {
+            assert_eq!(world.verify(owner, key, &[])["valid"], false);
+            401
+        }),
+    ];
+    for way in ["revoked", "disabled", "expired", "rotated out"] {
+        let (world, owner) = world_with_orders();
+        let [organization_id, owner_id, _] = own_ids(&world, &owner);
+        let (id, key, code) = ended(&world, &owner, way);
+        for (method, route, present) in &uses {
+            world.advance_ms(MINUTE_MS);
+            world.settle();
+            let before = recorded(&world, "action = 'refused'").len();
+            assert!([401, 403].contains(&present(&world, &key, &owner)), "{way}: {route}");
+            world.settle();
+            let events = recorded(&world, "action = 'refused' ORDER BY id");
+            assert_eq!(events.len(), before + 1, "{way}: {route}");
+            let event = &events[before];
+            let mut details = json!({ "method": method, "route": route });
+            if *route == "/v1/keys/verify" {
+                details["verified_by"] = json!(owner_id);
+            }
+            assert_eq!(event["details"], details);
+            assert_eq!(
+                [&event["organization_id"], &event["subject"], &event["actor_id"], &event["refusal"]],
+                [organization_id.as_str(), &id, &id, code]
+            );
+        }
+    }
+}
+
+#[test]
+fn uses_of_an_ended_key_are_one_event_a_minute_with_their_number() {
+    let (world, owner, [organization_id, ..]) = world();
+    let (id, key) = world.create(&owner, "ended", &["api-keys:read"]);
+    world.revoke(&owner, &id);
+    let present = |times: usize| {
+        for _ in 0..times {
+            assert_problem(&world.get("/v1/keys/self", &key), 401, "key_revoked");
+            world.settle();
+        }
+    };
+    present(50);
+    assert_eq!(refused(&world, &organization_id), (1, 0));
+    world.advance_ms(MINUTE_MS);
+    present(50);
+    assert_eq!(refused(&world, &organization_id), (2, 48), "the newest of the first minute");
+    world.advance_ms(MINUTE_MS);
+    world.get("/v1/scopes", &owner);
+    world.settle();
+    assert_eq!(refused(&world, &organization_id), (3, 48 + 49));
+}
+
+#[test]
+fn texts_of_no_known_key_and_keys_that_lack_a_scope_leave_no_event_of_a_use() {
+    let (world, owner, _) = world();
+    let (id, deleted) = world.create(&owner, "deleted", &[]);
+    world.database.execute(&format!("DELETE FROM keys WHERE id = '{id}'"));
+    let (_, weak) = world.create(&owner, "weak", &[]);
+    let (_, _, stranger) = world.stranger(&owner);
+    let (revoked_id, revoked) = world.create(&owner, "revoked", &[]);
+    world.revoke(&owner, &revoked_id);
+    world.settle();
+    let before = in_all(&world);
+    for key in ["", "nonsense", &deleted, &weak] {
+        assert!(world.get("/v1/keys", key).status >= 401);
+    }
+    // Whoever may not see a key can fill nobody's log with it.
+    assert_eq!(world.verify(&stranger, &revoked, &[])["code"], "invalid_api_key");
+    world.settle();
+    assert_eq!(in_all(&world), before);
+    assert_eq!(Browser::new(&world).post("/sign-in", &[("key", &weak)]).status, 403);
+    world.settle();
+    assert_eq!(recorded(&world, "refusal = 'insufficient_scope'")[0]["details"]["route"], "/sign-in");
+}
+
+#[test]
+fn reads_and_exports_are_recorded_once_a_minute() {
+    let (world, owner, [organization_id, key_id, _]) = world();
+    let dataset =
+        world.post("/api/datasets", &owner, &json!({ "name": "d", "rows": [{ "q": "a" }] })).text("public_id");
+    let before = in_all(&world);
+    for _ in 0..3 {
+        assert_eq!(world.get("/v1/audit-events", &owner).status, 200);
+        assert_eq!(export(&world, &owner, "").status, 200);
+        world.settle();
+    }
+    assert_eq!(world.get(&format!("/api/datasets/{dataset}/export?format=csv"), &owner).status, 200);
+    world.settle();
+    assert_eq!(in_all(&world), before + 3);
+    for (action, subject) in
+        [("audit_log.read", &organization_id), ("audit_log.exported", &organization_id), ("dataset.exported", &dataset)]
+    {
+        let events = recorded(&world, &format!("action = '{action}'"));
+        assert_eq!(events.len(), 1, "{action}");
+        assert_eq!([&events[0]["subject"], &events[0]["actor_id"]], [subject, &key_id], "{action}");
+    }
+    world.advance_ms(MINUTE_MS);
+    world.get("/v1/scopes", &owner);
+    world.settle();
+    assert_eq!(recorded(&world, "details ->> '$.omitted' = 1").len(), 2);
 }

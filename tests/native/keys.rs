@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Answer, START, World,
     problem::{assert_not_stored, assert_problem},
+    request,
 };
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -92,6 +93,7 @@ fn create_answers_with_the_whole_key_once() {
             "disabled_at": null,
             "revoked_at": null,
             "last_used_at": null,
+            "last_used_from": null,
             "rotation": null,
         })
     );
@@ -916,4 +918,40 @@ fn uses_of_a_key_are_told_by_day_and_forgotten_after_thirty() {
     assert_problem(&world.get(&format!("/v1/keys/{id}/usage"), &stranger), 403, "insufficient_scope");
     let (_, _, other) = world.stranger(&owner);
     assert_problem(&world.get(&format!("/v1/keys/{id}/usage"), &other), 404, "not_found");
+}
+
+#[test]
+fn last_use_tells_the_client_but_not_that_of_a_verification() {
+    let (world, owner) = world();
+    let (id, key) = world.create(&owner, "used", &["api-keys:read"]);
+    let used_from = |from: &Value, at: &str| {
+        world.settle();
+        let shown = get(&world, &owner, &id).json;
+        assert_eq!((&shown["last_used_from"], shown["last_used_at"].as_str()), (from, Some(at)));
+    };
+    let present = |key: &str, ip: &str, user_agent: &str| {
+        world.advance_ms(60_000);
+        let mut request = request("GET", "/v1/scopes", key, &Value::Null);
+        request.headers.push(("cf-connecting-ip".to_owned(), ip.to_owned()));
+        request.headers.push(("user-agent".to_owned(), user_agent.to_owned()));
+        assert_eq!(world.send(&request).status, 200);
+        world.settle();
+    };
+    present(&key, "203.0.113.7", &format!("curl/8 \u{e9}\u{7}{}", "x".repeat(200)));
+    let from = json!({ "ip": "203.0.113.7", "user_agent": format!("curl/8 {}", "x".repeat(93)) });
+    used_from(&from, "2027-01-15T08:01:00.000Z");
+    let rotated = world.post(&format!("/v1/keys/{id}/rotate"), &owner, &json!({ "grace_period_seconds": 3_600 }));
+    assert_eq!(rotated.json["last_used_from"], Value::Null);
+    assert_eq!(rotated.json["rotation"]["outgoing_last_used_from"], from);
+    present(&key, "198.51.100.1", "");
+    let shown = get(&world, &owner, &id).json;
+    let from = json!({ "ip": "198.51.100.1", "user_agent": null });
+    assert_eq!(shown["rotation"]["outgoing_last_used_from"], from);
+    world.post(&format!("/v1/keys/{id}/rotate/cancel"), &owner, &Value::Null);
+    used_from(&from, "2027-01-15T08:02:00.000Z");
+    world.advance_ms(60_000);
+    assert_eq!(world.verify(&owner, &key, &[])["valid"], true);
+    world.advance_ms(60_000);
+    world.get("/v1/scopes", &owner);
+    used_from(&Value::Null, "2027-01-15T08:03:00.000Z");
 }

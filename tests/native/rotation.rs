@@ -123,6 +123,7 @@ fn grace_lets_both_secrets_work_until_its_millisecond_without_a_sweep() {
             "rotates_at": "2027-01-15T09:00:00.000Z",
             "outgoing_preview": format!("{}…{}", &scene.old[..12], &scene.old[scene.old.len() - 4..]),
             "outgoing_last_used_at": null,
+            "outgoing_last_used_from": null,
             "outgoing_uses": 0,
         })
     );

@@ -7,11 +7,12 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use bitting_http::{
     auth::{KEY_HEADERS, Permission, admit, identify, with_rotation_warning},
     body::{self, Reading},
+    dispatch::used_from,
     message::{Body, Content, Request, Response},
     problem::Problem,
 };
 use bitting_keys::{
-    app::{App, Principal, verify::Freshness},
+    app::{App, Principal, error::Error, verify::Freshness},
     domain::{
         catalogue::{Route, Target},
         key_text, origin,
@@ -20,6 +21,7 @@ use bitting_keys::{
     ports::{ByteSource, Incoming, Outgoing, UpstreamError},
 };
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 /// The headers of a single connection.
@@ -134,8 +136,15 @@ const IN_PATH: &AsciiSet = &IN_QUERY.remove(b'\'').add(b'?').add(b'^').add(b'`')
 pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> Result<Response, Problem> {
     let route = find(app, request)?;
     let principal = identify(app, request, request_id, Freshness::Bounded).await?;
-    admit(app, &principal, &Permission::to_forward(&route.scope))?;
-    app.note_use(&principal.snapshot);
+    let admitted = admit(app, &principal, &Permission::to_forward(&route.scope));
+    if let Err(Problem::App(Error::Refused(refusal))) = &admitted
+        && refusal.has_ended()
+    {
+        let details = json!({ "method": request.method, "route": route.path });
+        app.note_refused_use(&principal, refusal.code(), details);
+    }
+    admitted?;
+    app.note_use(&principal.snapshot, used_from(request));
     let mut path = utf8_percent_encode(&request.path, IN_PATH).to_string();
     if !request.query.is_empty() {
         path.push('?');

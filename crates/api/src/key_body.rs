@@ -9,6 +9,7 @@ use bitting_keys::domain::{
     id::{BoundTo, KeyId, OrganizationId, ProjectId, UserId},
     key::{Created, Key, KeyStatus, Name, Role, Rotation},
     key_text::KeyKind,
+    key_use::UsedFrom,
     scope::Scopes,
     time::{MAX_DAYS, UnixMillis},
 };
@@ -88,8 +89,26 @@ pub(crate) struct KeyBody {
     revoked_at: Option<Rfc3339>,
     /// The time of the last use of the newest secret, at most a minute late.
     last_used_at: Option<Rfc3339>,
+    /// The client of that use; null if it is not known, and after a verification, where only the service's is known.
+    last_used_from: Option<UsedFromBody>,
     /// The rotation in progress.
     rotation: Option<RotationBody>,
+}
+
+/// The client that used a key.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UsedFrom")]
+struct UsedFromBody {
+    /// The address of the client.
+    ip: Option<String>,
+    /// The first 100 characters of the client's `User-Agent`.
+    user_agent: Option<String>,
+}
+
+impl UsedFromBody {
+    fn new(from: UsedFrom) -> Self {
+        Self { ip: from.ip, user_agent: from.user_agent }
+    }
 }
 
 /// A rotation in progress, with the uses of the old secret.
@@ -102,6 +121,8 @@ struct RotationBody {
     outgoing_preview: String,
     /// The time of the last use of the old secret, at most a minute late.
     outgoing_last_used_at: Option<Rfc3339>,
+    /// The client of that use, if it is known.
+    outgoing_last_used_from: Option<UsedFromBody>,
     /// The number of uses of the old secret since the rotation began.
     outgoing_uses: i64,
 }
@@ -113,6 +134,7 @@ impl RotationBody {
             rotates_at: Rfc3339(rotation.rotates_at),
             outgoing_preview: format!("{}…{}", rotation.start, rotation.last4),
             outgoing_last_used_at: rotation.last_used_at.map(Rfc3339),
+            outgoing_last_used_from: rotation.last_used_from.clone().map(UsedFromBody::new),
             outgoing_uses: rotation.uses,
         })
     }
@@ -155,6 +177,7 @@ impl KeyBody {
             disabled_at: key.life.disabled_at.map(Rfc3339),
             revoked_at: key.life.revoked_at.map(Rfc3339),
             last_used_at: key.last_used_at.map(Rfc3339),
+            last_used_from: key.last_used_from.map(UsedFromBody::new),
             rotation: key.rotation.as_ref().and_then(|rotation| RotationBody::new(rotation, now)),
         }
     }

@@ -1,8 +1,12 @@
 //! The verification of a key, for `POST /v1/keys/verify`.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, rc::Rc};
 
-use bitting_http::{call::Call, message::Rfc3339, problem::Problem};
+use bitting_http::{
+    call::{Call, RowName},
+    message::Rfc3339,
+    problem::Problem,
+};
 use bitting_keys::{
     app::{
         Principal,
@@ -176,10 +180,23 @@ pub(crate) async fn verify(
         return Ok(refused(&Refusal::Unknown));
     };
     let decision = decide(&found.snapshot, &body.scopes, call.app.clock.now());
-    if decision.is_ok() {
-        call.app.note_use(&found.snapshot);
+    match &decision {
+        // The address is that of the service, and says nothing of the key's holder.
+        Ok(()) => call.app.note_use(&found.snapshot, None),
+        Err(refusal) if refusal.has_ended() => note_ended(call, principal, &found, refusal),
+        Err(_) => {}
     }
     Ok(VerificationResultBody::Found(Box::new(VerifiedKeyBody::new(&found, decision.err()))))
+}
+
+/// Notes that a key which has ended was presented to a service, in the log of the key's organization.
+fn note_ended(call: &Call<'_>, principal: &Principal, found: &Found, refusal: &Refusal) {
+    let own = found.snapshot.organization_id == principal.snapshot.organization_id;
+    let verified_by = if own { principal.snapshot.key_id.to_string() } else { "operator".to_owned() };
+    let presented = Principal { snapshot: Rc::clone(&found.snapshot), repeatable: None, ..principal.clone() };
+    let RowName { method, path: route } = call.row;
+    let details = json!({ "method": method, "route": route, "verified_by": verified_by });
+    call.app.note_refused_use(&presented, refusal.code(), details);
 }
 
 /// True if the caller can see this key. The operator sees every key, a project's key those of its project, and all

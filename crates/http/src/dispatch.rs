@@ -2,9 +2,11 @@
 
 use bitting_keys::{
     app::{Principal, audit::RefusedAttempt, error::Error, verify::Freshness},
-    domain::id,
+    domain::{id, key_use::UsedFrom},
     ports::{Clock, Entropy},
 };
+
+use serde_json::json;
 
 use crate::{
     auth::{Permission, admit, identify, repeatable, with_rotation_warning},
@@ -38,10 +40,15 @@ pub async fn answer(call: &Call<'_>, action: Action<'_>) -> Result<Response, Pro
     let mut principal = identify(call.app, call.request, call.request_id, Freshness::Bounded).await?;
     let admitted = admit(call.app, &principal, action.permission);
     if admitted.is_ok() {
-        call.app.note_use(&principal.snapshot);
+        call.app.note_use(&principal.snapshot, used_from(call.request));
     }
     let answer = act(call, action, &mut principal, admitted).await;
     answer.map(|response| with_rotation_warning(response, &principal))
+}
+
+/// Returns the client of a request.
+pub fn used_from(request: &Request) -> Option<UsedFrom> {
+    UsedFrom::new(request.header("cf-connecting-ip"), request.header("user-agent"))
 }
 
 /// Calls the handler if the key was admitted. Notes a refusal.
@@ -58,10 +65,12 @@ pub async fn act(
         Ok(()) => attempt(call, action, principal).await,
         Err(problem) => Err(problem),
     };
-    if let Err(problem) = &answer
-        && action.permission.manages
-    {
-        note_refusal(call, principal, problem);
+    if let Err(problem) = &answer {
+        if action.permission.manages {
+            note_refusal(call, principal, problem);
+        } else {
+            note_ended(call, principal, problem);
+        }
     }
     answer
 }
@@ -105,6 +114,16 @@ pub fn note_refusal(call: &Call<'_>, principal: &Principal, problem: &Problem) {
     let subject = call.params.iter().filter_map(|(_, value)| id::well_formed(value)).last();
     let RowName { method, path: route } = call.row;
     call.app.note_refusal(principal, &RefusedAttempt { subject, code, method, route });
+}
+
+/// Notes the use of a key that has ended, whatever it was used for.
+pub fn note_ended(call: &Call<'_>, principal: &Principal, problem: &Problem) {
+    let RowName { method, path: route } = call.row;
+    if let Problem::App(Error::Refused(refusal)) = problem
+        && refusal.has_ended()
+    {
+        call.app.note_refused_use(principal, refusal.code(), json!({ "method": method, "route": route }));
+    }
 }
 
 /// Logs the cause of an unavailable dependency. `path` is that of the route and not of the request, because people put

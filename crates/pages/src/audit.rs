@@ -38,8 +38,11 @@ const LIMIT: i64 = 50;
 
 /// The actions that the filter offers. A test looks for each action that is written.
 const ACTIONS: &[&str] = &[
+    "audit_log.exported",
+    "audit_log.read",
     "dataset.created",
     "dataset.deleted",
+    "dataset.exported",
     "dataset.shared",
     "dataset.unshared",
     "evaluation.created",

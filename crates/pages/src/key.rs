@@ -15,6 +15,7 @@ use bitting_keys::{
         key::{Key, KeyChange, Name, Rotation},
         key_list::{KeyOwner, KeyRef},
         key_text::Preview,
+        key_use::UsedFrom,
         scope::{Scope, Scopes},
         time::UnixMillis,
     },
@@ -110,6 +111,16 @@ fn preview(preview: &Preview) -> Markup {
     html! { code { (preview.start) "…" (preview.last4) } }
 }
 
+/// The client of a use.
+fn from(used_from: Option<&UsedFrom>) -> Markup {
+    html! {
+        @if let Some(UsedFrom { ip, user_agent }) = used_from {
+            @if let Some(ip) = ip { " from " code { (ip) } }
+            @if let Some(user_agent) = user_agent { ", " code { (user_agent) } }
+        }
+    }
+}
+
 fn facts(key: &Key, owner: &KeyOwner, now: UnixMillis) -> Markup {
     html! {
         dl.card {
@@ -130,7 +141,10 @@ fn facts(key: &Key, owner: &KeyOwner, now: UnixMillis) -> Markup {
                 @if let Some(creator) = &owner.creator { " by " (creator) }
                 @if let Some(creator) = &owner.creator_key { ", with the key " (creator) }
             }
-            dt { "Last used" } dd { @match key.last_used_at { Some(at) => (time::relative(at, now)), None => "Never" } }
+            dt { "Last used" }
+            dd {
+                @match key.last_used_at { Some(at) => { (time::relative(at, now)) (from(key.last_used_from.as_ref())) }, None => "Never" }
+            }
             @if let Some(at) = key.life.revoked_at { dt { "Revoked" } dd { (time::date(at)) } }
             @if let Some(at) = key.life.disabled_at { dt { "Disabled" } dd { (time::date(at)) } }
             dt { @if key.life.expires_at.is_some_and(|at| at <= now) { "Expired" } @else { "Expires" } }
@@ -180,13 +194,13 @@ fn both_secrets(key: &Key, rotation: &Rotation, path: &str, now: UnixMillis) -> 
             dt { "New secret" }
             dd {
                 (preview(&key.preview)) " "
-                @match key.last_used_at { Some(at) => { "last used " (time::relative(at, now)) }, None => "not used yet" }
+                @match key.last_used_at { Some(at) => { "last used " (time::relative(at, now)) (from(key.last_used_from.as_ref())) }, None => "not used yet" }
             }
             dt { "Old secret" }
             dd {
                 code { (rotation.start) "…" (rotation.last4) } " "
                 @match rotation.last_used_at {
-                    Some(at) => { "used " (rotation.uses) " times since, last " (time::relative(at, now)) }
+                    Some(at) => { "used " (rotation.uses) " times since, last " (time::relative(at, now)) (from(rotation.last_used_from.as_ref())) }
                     None => "not used since"
                 }
             }

@@ -31,7 +31,7 @@ mod time;
 use bitting_http::{
     body::{self, MAX_BODY_BYTES, Reading},
     call::Call,
-    dispatch::log_failure,
+    dispatch::{self, log_failure},
     message::{Request, Response},
     problem::Problem,
 };
@@ -159,7 +159,10 @@ async fn page(
                         },
                     },
                     Err(refusal @ Refusal::MissingScopes(_)) => Err(refusal.into()),
-                    Err(refusal) => return sign_in::ask(&call, Some(&refusal)),
+                    Err(refusal) => {
+                        dispatch::note_ended(&call, &session.principal, &refusal.clone().into());
+                        return sign_in::ask(&call, Some(&refusal));
+                    }
                 };
                 match answered {
                     Err(Problem::App(Error::KeyChanged)) if !last => {}

@@ -49,9 +49,9 @@ pub(crate) struct Sqlite {
     pub(crate) down: Cell<bool>,
     /// The size that the database tells; `None`: nothing was asked yet.
     pub(crate) size: Cell<Option<i64>>,
-    /// How many batches were sent: each is one round trip. Those that write down uses are not in it.
+    /// How many batches were sent: each is one round trip. Those that write down uses and noted events are not in it.
     pub(crate) batches: Cell<usize>,
-    /// How many batches were sent behind an answer to write down which secrets were used when.
+    /// How many batches were sent behind an answer to write down which secrets were used when, and noted events.
     pub(crate) use_writes: Cell<usize>,
     /// How many steps SQLite took for the statements of all batches: what they cost, whatever the
     /// clock says, and nearly in proportion to the rows that were read.
@@ -119,6 +119,7 @@ impl Sqlite {
             ["UPDATE keys SET last_used_at = CASE", "INSERT INTO key_uses"]
                 .iter()
                 .any(|sql| statement.sql.starts_with(sql))
+                || statement.sql.contains(" AS noted")
         };
         let counter = if statements.first().is_some_and(writes_uses) { &self.use_writes } else { &self.batches };
         counter.set(counter.get() + 1);

@@ -325,6 +325,7 @@ impl Datasets<'_> {
         id: DatasetId,
     ) -> Result<(Dataset, LocalBoxStream<'static, Result<Vec<NumberedRow>, Error>>), Error> {
         let (first, next) = self.export_piece(principal, id, 0).await?;
+        self.app.note_read(principal, "dataset.exported", id);
         let dataset = first.dataset.clone();
         let start = (self.app.clone(), principal.clone(), next);
         let rest = stream::try_unfold(start, move |(app, principal, after)| async move {

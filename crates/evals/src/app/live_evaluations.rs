@@ -179,6 +179,7 @@ impl LiveEvaluations<'_> {
             creator: principal.snapshot.creator(),
             updated_at: now,
             last_used_at: None,
+            last_used_from: None,
             rotation: None,
             standing: Standing::Good,
         };

@@ -1,13 +1,13 @@
 //! The audit log: written with every change and after every refused attempt, listed and exported.
 
-use std::{collections::HashMap, rc::Rc};
+use std::{collections::HashMap, fmt::Display, rc::Rc};
 
 use futures_util::{
     StreamExt,
     future::ready,
     stream::{self, Stream},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     app::{App, Principal, error::Error, notes::NoteKind},
@@ -24,6 +24,9 @@ use crate::{
 
 /// The number of events that an export reads at once.
 const EXPORT_PAGE: i64 = 1_000;
+/// The actions of those who look at the audit log.
+const READ: &str = "audit_log.read";
+const EXPORTED: &str = "audit_log.exported";
 /// The maximum number of people in the filter of the audit log.
 const MAX_PEOPLE: i64 = 100;
 
@@ -70,6 +73,21 @@ impl App {
                 refusal: Some(attempt.code),
             },
         );
+    }
+
+    /// Records after the answer that a key was presented and refused, in the log of its organization: one event a minute
+    /// at most of a key and a code, with the number of the others.
+    pub fn note_refused_use(&self, principal: &Principal, code: &'static str, details: Value) {
+        let (key_id, organization_id) = (principal.snapshot.key_id.to_string(), principal.snapshot.organization_id);
+        let event = AuditEvent::new(organization_id, &key_id, REFUSED, details, self.now());
+        self.note(NoteKind::Use(code, key_id), NotedEvent { actor: principal.actor(), event, refusal: Some(code) });
+    }
+
+    /// Records after the answer that somebody has read something confidential, as [`App::note_refused_use`].
+    pub fn note_read(&self, principal: &Principal, action: &'static str, subject: impl Display) {
+        let subject = subject.to_string();
+        let event = AuditEvent::new(principal.snapshot.organization_id, &subject, action, json!({}), self.now());
+        self.note(NoteKind::Use(action, subject), NotedEvent { actor: principal.actor(), event, refusal: None });
     }
 
     /// Writes an event after the answer, or counts it for a later one.
@@ -124,6 +142,18 @@ impl AuditLog<'_> {
         after: Option<i64>,
         limit: i64,
     ) -> Result<Page<AuditRecord>, Error> {
+        let page = self.read(principal, filter, after, limit).await?;
+        self.app.note_read(principal, READ, principal.snapshot.organization_id);
+        Ok(page)
+    }
+
+    async fn read(
+        &self,
+        principal: &Principal,
+        filter: &AuditFilter,
+        after: Option<i64>,
+        limit: i64,
+    ) -> Result<Page<AuditRecord>, Error> {
         principal.administers()?;
         self.app.query(principal, audit::list(principal.snapshot.organization_id, filter, after, limit)).await
     }
@@ -146,6 +176,7 @@ impl AuditLog<'_> {
         let names = batch.add(audit::names(organization_id, filter, after, limit));
         let people = batch.add(people::list(organization_id, None, None, MAX_PEOPLE));
         let mut results = self.app.guarded(principal, batch).await?;
+        self.app.note_read(principal, READ, organization_id);
         Ok(AuditPage {
             events: results.take(events)?,
             names: results.take(names)?,
@@ -164,7 +195,8 @@ impl AuditLog<'_> {
         filter: AuditFilter,
         after: Option<i64>,
     ) -> Result<impl Stream<Item = Result<Vec<AuditRecord>, Error>> + use<>, Error> {
-        let first = self.list(principal, &filter, after, EXPORT_PAGE).await?;
+        let first = self.read(principal, &filter, after, EXPORT_PAGE).await?;
+        self.app.note_read(principal, EXPORTED, principal.snapshot.organization_id);
         let start = (self.app.clone(), principal.clone(), filter, last(&first));
         let rest = stream::try_unfold(start, |(app, principal, filter, after)| async move {
             if after.is_none() {
@@ -172,7 +204,7 @@ impl AuditLog<'_> {
             }
             // The guard notices changes, but not the passing of time.
             decide(&principal.snapshot, &[], app.now()).map_err(Error::Refused)?;
-            let page = AuditLog::new(&app).list(&principal, &filter, after, EXPORT_PAGE).await?;
+            let page = AuditLog::new(&app).read(&principal, &filter, after, EXPORT_PAGE).await?;
             let next = last(&page);
             Ok(Some((page.items, (app, principal, filter, next))))
         });

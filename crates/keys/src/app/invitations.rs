@@ -218,6 +218,7 @@ impl Invitations<'_> {
             creator: invitation.creator(),
             updated_at: now,
             last_used_at: None,
+            last_used_from: None,
             rotation: None,
             standing: Standing::Good,
         };

@@ -16,7 +16,7 @@ use crate::{
         feed::{Feed, News},
         id::KeyId,
         key_text::Digest,
-        key_use::SecretUses,
+        key_use::{SecretUses, UsedFrom},
         public_key::PublicKey,
         snapshot::Snapshot,
         time::{UnixMillis, has_elapsed},
@@ -39,8 +39,9 @@ const BLOCKED_MS: i64 = 60 * 1000;
 const CACHE_WRITE_INTERVAL_MS: i64 = 10 * 60 * 1000;
 /// The least time between two writes of key uses, in milliseconds.
 const USES_INTERVAL_MS: i64 = 60 * 1000;
-/// The maximum number of secrets with unwritten uses. Beyond it, uses are lost.
-const MAX_USES: usize = 5_000;
+/// The maximum number of secrets with unwritten uses. Beyond it, uses are lost. With their clients they must fit into one
+/// parameter of D1, 2 MB.
+const MAX_USES: usize = 4_000;
 
 /// A snapshot in memory, with the time of its last write to KV.
 struct SnapshotEntry {
@@ -111,7 +112,7 @@ pub struct Isolate {
     snapshots: RefCell<Snapshots>,
     unknown: RefCell<LruCache<Digest, UnixMillis>>,
     blocked: RefCell<LruCache<String, UnixMillis>>,
-    uses: RefCell<HashMap<(KeyId, bool), (UnixMillis, i64)>>,
+    uses: RefCell<HashMap<(KeyId, bool), SecretUses>>,
     uses_written_at: Cell<Option<UnixMillis>>,
     notes: RefCell<Notes>,
     refresh_started_at: Cell<Option<UnixMillis>>,
@@ -211,14 +212,15 @@ impl Isolate {
     }
 
     /// Counts a use of a key's secret.
-    pub fn note_use(&self, id: KeyId, outgoing: bool, now: UnixMillis) {
+    pub fn note_use(&self, id: KeyId, outgoing: bool, from: Option<UsedFrom>, now: UnixMillis) {
         let mut uses = self.uses.borrow_mut();
         if uses.len() >= MAX_USES && !uses.contains_key(&(id, outgoing)) {
             return;
         }
-        let (at, count) = uses.entry((id, outgoing)).or_insert((now, 0));
-        *at = now.max(*at);
-        *count += 1;
+        let secret = uses.entry((id, outgoing)).or_insert(SecretUses { id, outgoing, at: now, count: 0, from: None });
+        secret.at = now.max(secret.at);
+        secret.count += 1;
+        secret.from = from;
     }
 
     /// The uses to be written, if a write is due. If so, the next interval begins at `now`.
@@ -228,8 +230,7 @@ impl Isolate {
             return None;
         }
         self.uses_written_at.set(Some(now));
-        let uses = self.uses.take().into_iter();
-        Some(uses.map(|((id, outgoing), (at, count))| SecretUses { id, outgoing, at, count }).collect())
+        Some(self.uses.take().into_values().collect())
     }
 
     /// Returns an event as it is to be written now, with the number of those that were omitted; `None` if it waits.

@@ -166,6 +166,7 @@ impl Keys<'_> {
             creator: maker.creator(),
             updated_at: now,
             last_used_at: None,
+            last_used_from: None,
             rotation: None,
             standing: Standing::Good,
         };

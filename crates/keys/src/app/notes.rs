@@ -134,7 +134,7 @@ impl OrganizationNotes {
     }
 }
 
-/// What was noted and not written yet, by organization.
+/// The noted events that were not written yet, by organization.
 pub struct Notes {
     organizations: LruCache<OrganizationId, OrganizationNotes>,
     looked_at: Option<UnixMillis>,

@@ -223,6 +223,7 @@ impl Organizations<'_> {
             creator: Creator { id: actor.key_id, user_id: actor.user_id, parent_id: None },
             updated_at: now,
             last_used_at: None,
+            last_used_from: None,
             rotation: None,
             standing: Standing::Good,
         };

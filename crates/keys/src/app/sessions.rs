@@ -14,6 +14,7 @@ use crate::{
         id::{KeyId, OrganizationId, SessionId, SignInLinkId, UserId},
         key::{Name, Role},
         key_text::KeyText,
+        key_use::UsedFrom,
         page::Page,
         scope::Scope,
         session::{
@@ -100,15 +101,20 @@ impl Sessions<'_> {
             .await?
             .ok_or(Error::Refused(Refusal::Unknown))?;
         let now = self.app.now();
-        decide(&found.snapshot, &[SIGN_IN], now).map_err(Error::Refused)?;
-        self.app.note_use(&found.snapshot);
-        let new = self.new_session(client, found.snapshot.ends_at(), now)?;
         let principal = Principal {
             snapshot: found.snapshot,
             request_id: client.request_id.clone(),
             ip: client.ip.clone(),
             repeatable: None,
         };
+        if let Err(refusal) = decide(&principal.snapshot, &[SIGN_IN], now) {
+            let details = json!({ "method": "POST", "route": "/sign-in" });
+            self.app.note_refused_use(&principal, refusal.code(), details);
+            return Err(Error::Refused(refusal));
+        }
+        let used_from = UsedFrom::new(client.ip.as_deref(), Some(&client.user_agent));
+        self.app.note_use(&principal.snapshot, used_from);
+        let new = self.new_session(client, principal.snapshot.ends_at(), now)?;
         let candidates = self.app.config.hasher.candidates(text);
         let mut batch = Batch::new();
         batch.execute(sessions::insert_for_key(&new.row(), principal.snapshot.key_id, &candidates));

@@ -12,6 +12,7 @@ use crate::{
         cache_seal::CacheSeal,
         feed::{Feed, News},
         key_text::{Digest, KeyText},
+        key_use::UsedFrom,
         snapshot::Snapshot,
         time::UnixMillis,
     },
@@ -107,11 +108,11 @@ impl App {
         Ok(found)
     }
 
-    /// Notes a use of a key. Uses are gathered in memory and written at most once a minute, after an answer. They
+    /// Notes a use of a key, by a client if that is its holder. Uses are gathered in memory and written at most once a minute, after an answer. They
     /// are lost if the isolate dies first.
-    pub fn note_use(&self, snapshot: &Snapshot) {
+    pub fn note_use(&self, snapshot: &Snapshot, from: Option<UsedFrom>) {
         let now = self.now();
-        self.isolate.note_use(snapshot.key_id, snapshot.outgoing_until.is_some(), now);
+        self.isolate.note_use(snapshot.key_id, snapshot.outgoing_until.is_some(), from, now);
         if let Some(uses) = self.isolate.claim_uses(now) {
             self.write_behind(&uses, &self.isolate.due_notes(now));
         }

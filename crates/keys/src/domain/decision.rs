@@ -28,6 +28,19 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// True if the key, or the presented secret of it, has ended or is switched off.
+    pub fn has_ended(&self) -> bool {
+        match self {
+            Self::Revoked
+            | Self::Disabled
+            | Self::Expired
+            | Self::UserRemoved
+            | Self::ProjectDeleted
+            | Self::RotatedOut => true,
+            Self::Malformed | Self::Unknown | Self::OrganizationSuspended | Self::MissingScopes(_) => false,
+        }
+    }
+
     /// The stable code of this refusal, for programs.
     pub fn code(&self) -> &'static str {
         match self {

@@ -9,6 +9,7 @@ use crate::{
         creator::Creator,
         id::{BoundTo, KeyId, OrganizationId, ProjectId, UserId},
         key_text::{Digest, KeyKind, KeyText, Preview},
+        key_use::UsedFrom,
         scope::Scopes,
         standing::Standing,
         time::UnixMillis,
@@ -167,6 +168,8 @@ pub struct Key {
     pub updated_at: UnixMillis,
     /// The last use of the key's newest secret, up to a minute late.
     pub last_used_at: Option<UnixMillis>,
+    /// The client of that use, if it is known.
+    pub last_used_from: Option<UsedFrom>,
     /// The pending rotation.
     pub rotation: Option<Rotation>,
     /// The standing of the key's organization, user and project.
@@ -228,6 +231,8 @@ pub struct Rotation {
     pub last4: String,
     /// The last use of the outgoing secret, up to a minute late.
     pub last_used_at: Option<UnixMillis>,
+    /// The client of that use, if it is known.
+    pub last_used_from: Option<UsedFrom>,
     /// The number of uses since the rotation began.
     pub uses: i64,
 }

@@ -20,7 +20,7 @@ const DAYS: i64 = 30;
 /// Writes uses. They are not part of the change feed.
 pub fn record(uses: &[SecretUses]) -> Vec<Statement> {
     // A statement changes a row once, so a key's two secrets need two.
-    let (outgoing, newest): (Vec<SecretUses>, Vec<SecretUses>) = uses.iter().partition(|used| used.outgoing);
+    let (outgoing, newest): (Vec<SecretUses>, Vec<SecretUses>) = uses.iter().cloned().partition(|used| used.outgoing);
     vec![last_uses(&newest), last_uses(&outgoing), daily_uses(uses)]
 }
 
@@ -29,12 +29,16 @@ fn last_uses(uses: &[SecretUses]) -> Statement {
     statement!(
         "UPDATE keys SET \
          last_used_at = CASE WHEN used.outgoing THEN last_used_at ELSE max(coalesce(last_used_at, 0), used.at) END, \
+         last_used_from = CASE WHEN used.outgoing OR used.at < last_used_at THEN last_used_from ELSE used.source END, \
+         outgoing_last_used_from = CASE WHEN used.outgoing AND rotates_at IS NOT NULL \
+         AND used.at >= coalesce(outgoing_last_used_at, 0) THEN used.source ELSE outgoing_last_used_from END, \
          outgoing_last_used_at = CASE WHEN used.outgoing AND rotates_at IS NOT NULL \
          THEN max(coalesce(outgoing_last_used_at, 0), used.at) ELSE outgoing_last_used_at END, \
          outgoing_uses = CASE WHEN used.outgoing AND rotates_at IS NOT NULL \
          THEN outgoing_uses + used.count ELSE outgoing_uses END \
          FROM (SELECT value ->> '$.id' AS id, value ->> '$.outgoing' AS outgoing, value ->> '$.at' AS at, \
-         value ->> '$.count' AS count FROM json_each(:uses)) AS used WHERE keys.id = used.id",
+         value ->> '$.count' AS count, nullif(value -> '$.from', 'null') AS source \
+         FROM json_each(:uses)) AS used WHERE keys.id = used.id",
         uses: json(uses)
     )
 }

@@ -11,6 +11,7 @@ use crate::{
         key::{Key, KeyChange, KeyState, Life, Name, NewSecret, Role, Rotation},
         key_list::{KeyCursor, KeyFilter, KeyOwner, KeyReach, KeyRef, MAX_LOOKED_THROUGH, StatusFilter},
         key_text::{Digest, KeyKind, Preview},
+        key_use::UsedFrom,
         lock_out::{LASTING_MS, Loss},
         page::Page,
         scope::Scopes,
@@ -37,8 +38,8 @@ pub(crate) const STANDING: &str = "CASE \
 /// The columns of a [`Key`].
 pub(crate) const COLUMNS: &str = "id, number, organization_id, user_id, project_id, bound_to, kind, stem, start, \
     last4, name, scopes, role, metadata, expires_at, disabled_at, revoked_at, created_at, created_by, created_by_user, \
-    parent_id, updated_at, last_used_at, rotates_at, outgoing_start, outgoing_last4, outgoing_last_used_at, \
-    outgoing_uses";
+    parent_id, updated_at, last_used_at, last_used_from, rotates_at, outgoing_start, outgoing_last4, \
+    outgoing_last_used_at, outgoing_last_used_from, outgoing_uses";
 
 /// The columns that can be long.
 const TEXTS: [&str; 3] = ["name", "scopes", "metadata"];
@@ -86,10 +87,14 @@ struct KeyRow {
     parent_id: Option<KeyId>,
     updated_at: UnixMillis,
     last_used_at: Option<UnixMillis>,
+    #[serde(deserialize_with = "json_text_or_null")]
+    last_used_from: Option<UsedFrom>,
     rotates_at: Option<UnixMillis>,
     outgoing_start: Option<String>,
     outgoing_last4: Option<String>,
     outgoing_last_used_at: Option<UnixMillis>,
+    #[serde(deserialize_with = "json_text_or_null")]
+    outgoing_last_used_from: Option<UsedFrom>,
     outgoing_uses: i64,
     standing: Standing,
 }
@@ -114,11 +119,13 @@ impl From<KeyRow> for Key {
             creator: Creator { id: row.created_by, user_id: row.created_by_user, parent_id: row.parent_id },
             updated_at: row.updated_at,
             last_used_at: row.last_used_at,
+            last_used_from: row.last_used_from,
             rotation: row.rotates_at.map(|rotates_at| Rotation {
                 rotates_at,
                 start: row.outgoing_start.unwrap_or_default(),
                 last4: row.outgoing_last4.unwrap_or_default(),
                 last_used_at: row.outgoing_last_used_at,
+                last_used_from: row.outgoing_last_used_from,
                 uses: row.outgoing_uses,
             }),
             standing: row.standing,
@@ -369,7 +376,8 @@ fn if_unchanged(more: &str) -> String {
 
 /// The rotation's columns if none is pending.
 pub const NO_ROTATION: &str = "rotates_at = NULL, outgoing_digest = NULL, outgoing_pepper_version = NULL, \
-    outgoing_start = NULL, outgoing_last4 = NULL, outgoing_last_used_at = NULL, outgoing_uses = 0,";
+    outgoing_start = NULL, outgoing_last4 = NULL, outgoing_last_used_at = NULL, outgoing_last_used_from = NULL, \
+    outgoing_uses = 0,";
 
 /// The condition that a key can manage keys, as in the index `keys_managing`.
 pub const MANAGING: &str = "revoked_at IS NULL AND disabled_at IS NULL AND role <> 'member' \
@@ -468,12 +476,13 @@ pub fn rotate(
 ) -> Query<Option<Key>> {
     let sql = format!(
         "UPDATE keys SET digest = :digest, pepper_version = :pepper_version, start = :start, last4 = :last4, \
-         last_used_at = NULL, rotates_at = :rotates_at, outgoing_uses = 0, rotated_by_user = :rotated_by_user, \
+         last_used_at = NULL, last_used_from = NULL, rotates_at = :rotates_at, outgoing_uses = 0, rotated_by_user = :rotated_by_user, \
          outgoing_digest = CASE WHEN :rotates_at IS NULL THEN NULL ELSE digest END, \
          outgoing_pepper_version = CASE WHEN :rotates_at IS NULL THEN NULL ELSE pepper_version END, \
          outgoing_start = CASE WHEN :rotates_at IS NULL THEN NULL ELSE start END, \
          outgoing_last4 = CASE WHEN :rotates_at IS NULL THEN NULL ELSE last4 END, \
          outgoing_last_used_at = CASE WHEN :rotates_at IS NULL THEN NULL ELSE last_used_at END, \
+         outgoing_last_used_from = CASE WHEN :rotates_at IS NULL THEN NULL ELSE last_used_from END, \
          expires_at = :expires_at, expired_at = CASE WHEN expires_at IS :expires_at THEN expired_at ELSE NULL END,{}",
         if_unchanged(&format!(" AND {}", may_lose(LOSES)))
     );
@@ -507,7 +516,8 @@ pub fn finish_rotation(reach: KeyReach, before: &Key, now: UnixMillis) -> Query<
 /// Cancels a rotation: the outgoing secret stays, and the new one ends.
 pub fn cancel_rotation(reach: KeyReach, before: &Key, _: Granted, now: UnixMillis) -> Query<Option<Key>> {
     let outgoing = "digest = outgoing_digest, pepper_version = outgoing_pepper_version, start = outgoing_start, \
-                    last4 = outgoing_last4, last_used_at = outgoing_last_used_at, ";
+                    last4 = outgoing_last4, last_used_at = outgoing_last_used_at, \
+                    last_used_from = outgoing_last_used_from, ";
     end_rotation(outgoing, reach, before, now)
 }
 
