@@ -83,12 +83,12 @@ fn every_managing_route_records_what_it_has_done() {
         let events = in_request(&world, request_id);
         assert_eq!(i64::try_from(events.len()), Ok(route.known.events), "{route}");
         for event in events {
-            // What founds an organization stands in the trail of that one.
-            let foreign = route.name() == "POST /v1/organizations";
-            assert_eq!(event["organization_id"] != organization_id.as_str(), foreign, "{route}");
+            // What founds an organization stands in the trail of that one, too.
+            let foreign = event["organization_id"] != organization_id.as_str();
+            assert!(!foreign || route.name() == "POST /v1/organizations", "{route}");
             assert_eq!(
                 [&event["actor_kind"], &event["actor_id"], &event["user_id"], &event["ip"]],
-                ["key", key_id.as_str(), &user_id, IP],
+                [if foreign { "operator" } else { "key" }, key_id.as_str(), &user_id, IP],
                 "{route}"
             );
             assert_eq!(event["refusal"], Value::Null);
@@ -596,15 +596,100 @@ fn cost_of_a_page_stays_the_same_in_a_long_trail() {
 fn organization_retention_overrides_but_shortens_nothing() {
     let world = World::new();
     let owner = world.bootstrap();
-    let settings = json!({ "audit_retention_days": 2, "trace_retention_days": 3 });
+    let settings = json!({ "audit_retention_days": 60, "trace_retention_days": 3 });
     assert_eq!(world.call("PATCH", "/v1/organizations/self", &owner, &settings).status, 200);
     world.create(&owner, "made", &["datasets:read"]);
     let trace = json!({ "traces": [{ "id": "01a3185c-0000-7000-8000-000000000001" }] });
     assert_eq!(world.post("/v1/ingest/batch", &owner, &trace).status, 201);
     let days = |sql: &str| world.database.value(&format!("SELECT group_concat(days) FROM ({sql})"));
     let events = days("SELECT (keep_until - at) / 86400000 AS days FROM audit_events ORDER BY id");
-    assert_eq!(events, "365,2,2", "the bootstrap's, the setting's own, the new key's");
+    assert_eq!(events, "365,365,60", "the bootstrap's, the setting's own, the new key's");
     assert_eq!(days("SELECT (keep_until - received_at) / 86400000 AS days FROM traces"), "3");
+}
+
+#[test]
+fn event_that_shortens_the_retention_is_kept_by_the_longer_one_and_no_event_below_the_operators_least() {
+    let (world, owner, [organization_id, ..]) = world();
+    let set = |days: Value| {
+        let change = json!({ "audit_retention_days": days });
+        world.call("PATCH", "/v1/organizations/self", &owner, &change)
+    };
+    let kept = || {
+        let days = "SELECT (keep_until - at) / 86400000 FROM audit_events ORDER BY id DESC LIMIT 1";
+        world.database.value(days).as_i64().unwrap()
+    };
+    for (days, event, after) in [(json!(3_650), 3_650, 3_650), (json!(30), 3_650, 30), (Value::Null, 365, 365)] {
+        assert_eq!(set(days.clone()).status, 200, "{days}");
+        assert_eq!(kept(), event, "{days}");
+        world.create(&owner, "key", &[]);
+        assert_eq!(kept(), after, "{days}");
+    }
+    let before = in_all(&world);
+    let answer = set(json!(29));
+    assert_problem(&answer, 400, "validation_failed");
+    assert_eq!(answer.field(), "audit_retention_days");
+    assert_eq!(in_all(&world), before);
+    // What an organization chose before the operator did.
+    world
+        .database
+        .execute(&format!("UPDATE organizations SET audit_retention_days = 1 WHERE id = '{organization_id}'"));
+    world.create(&owner, "key", &[]);
+    assert_eq!(kept(), 30);
+}
+
+#[test]
+fn acts_of_the_operator_in_another_organization_are_in_both_trails() {
+    let (world, owner, [own, key_id, user_id]) = world();
+    let (tenant, _, stranger) = world.stranger(&owner);
+    let stranger_user = world.get("/v1/keys/self", &stranger).text("user_id");
+    let member = world.user(&tenant, "member");
+    let (id, _) = world.create(&stranger, "of the member", &[]);
+    world.database.execute(&format!("UPDATE keys SET user_id = '{member}', role = 'member' WHERE id = '{id}'"));
+    let path = format!("/v1/organizations/{tenant}");
+    let people = format!("{path}/members");
+    let acts = [
+        ("PATCH", path.clone(), json!({ "credits": 5 }), 1),
+        ("PATCH", path.clone(), json!({ "subscription": "inactive" }), 1),
+        ("PATCH", path.clone(), json!({ "suspended": true }), 1),
+        ("PATCH", path.clone(), json!({ "suspended": false }), 1),
+        ("POST", format!("{people}/{stranger_user}/sign-in-links"), Value::Null, 1),
+        ("POST", format!("{path}/invitations"), json!({ "email": "new@example.com", "role": "member" }), 1),
+        ("POST", format!("{path}/teams"), json!({ "name": "team" }), 1),
+        ("DELETE", format!("{people}/{member}?with_descendants=true&force=true"), Value::Null, 2),
+    ];
+    for (index, (method, path, body, events)) in acts.iter().enumerate() {
+        let request_id = format!("act-{index}");
+        let mut request = request(method, path, &owner, body);
+        request.headers.push(("cf-ray".to_owned(), request_id.clone()));
+        let answer = world.send(&request);
+        assert!(answer.status < 300, "{method} {path}: {}", answer.json);
+        let all = in_request(&world, &request_id);
+        assert_eq!(all.len(), 2 * events, "{method} {path}");
+        for (organization, kind) in [(&tenant, "operator"), (&own, "key")] {
+            let of: Vec<_> = all.iter().filter(|event| event["organization_id"] == organization.as_str()).collect();
+            assert_eq!(of.len(), *events, "{method} {path}");
+            for event in of {
+                assert_eq!(
+                    [&event["actor_kind"], &event["actor_id"], &event["user_id"]],
+                    [kind, key_id.as_str(), &user_id],
+                    "{method} {path}"
+                );
+                let named = if kind == "key" { json!(tenant) } else { Value::Null };
+                assert_eq!(event["details"]["organization_id"], named, "{method} {path}");
+            }
+        }
+    }
+    let told = world.get("/v1/audit-events?action=sign_in_link.created", &stranger).json;
+    assert_eq!(told["items"][0]["actor"], json!({ "kind": "operator", "id": key_id, "user_id": user_id }));
+    let told = world.get("/v1/audit-events?action=sign_in_link.created", &owner).json;
+    assert_eq!(told["items"][0]["details"]["organization_id"], json!(tenant));
+    // What a tenant does is in its own trail alone.
+    world.create(&stranger, "own", &[]);
+    let created = recorded(&world, "action = 'key.created' ORDER BY id");
+    assert_eq!(
+        [&created[created.len() - 1]["organization_id"], &created[created.len() - 1]["actor_kind"]],
+        [&*tenant, "key"]
+    );
 }
 
 /// A world with one of the operator's routes.

@@ -1,6 +1,9 @@
 //! The operator's secret makes the first organization, owner and key, once.
 
-use bitting_keys::app::config::Config;
+use bitting_keys::{
+    app::config::Config,
+    domain::{audit::Retention, time::DAY_MS},
+};
 use futures::{executor::block_on, future::join};
 use serde_json::{Value, json};
 
@@ -112,6 +115,8 @@ fn config_names_the_variable_that_is_wrong_and_never_its_value() {
         ("MAX_STALENESS_SECONDS", "-1"),
         ("MAX_STALENESS_SECONDS", "301"),
         ("MAX_STALENESS_SECONDS", "5s"),
+        ("AUDIT_RETENTION_MIN_DAYS", "0"),
+        ("AUDIT_RETENTION_MIN_DAYS", "366"),
         ("AUDIT_RETENTION_DAYS", "0"),
         ("AUDIT_RETENTION_DAYS", "36501"),
         ("KEY_PEPPER_VERSION", "0"),
@@ -129,7 +134,7 @@ fn config_needs_nothing_to_be_set() {
     let config = Config::read(|_| None).ok().unwrap();
     assert_eq!(config.brand.as_str(), "bit");
     assert_eq!(config.max_staleness_ms, 5_000);
-    assert_eq!(config.audit_retention_ms, 365 * 24 * 60 * 60 * 1000);
+    assert_eq!(config.audit_retention, Retention { default_ms: 365 * DAY_MS, least_ms: 30 * DAY_MS });
     assert!(config.operator_secret.is_none() && config.hasher.peppers.is_empty());
 }
 

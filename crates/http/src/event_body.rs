@@ -41,8 +41,8 @@ pub struct EventBody {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Actor")]
 struct ActorBody {
-    /// The kind of actor: `key`, `session` for a session on the settings pages without a key, `operator`, or `system`
-    /// for automatic changes.
+    /// The kind of actor: `key`, `session` for a session on the settings pages without a key, `operator` for the operator
+    /// of the service, whose keys can act in all organizations, or `system` for automatic changes.
     kind: String,
     /// The id of the key or the session.
     id: Option<String>,

@@ -316,6 +316,7 @@ fn sentence(event: &AuditRecord, names: &HashMap<String, String>, session: &Sign
             (_, "unshared") => (the("stopped sharing")),
             (_, did) => (the(&did.replace('_', " "))),
         }
+        @if let Some(other) = told("organization_id") { " in the organization " code { (other) } }
     }
 }
 

@@ -298,7 +298,7 @@ fn known(method: &str, template: &str, targets: &Targets) -> Known {
         }
 
         ("POST", "/v1/organizations") => {
-            route.body(json!({ "name": "named", "email": "b@example.com", "key_name": "first" })).events(2).hands_out()
+            route.body(json!({ "name": "named", "email": "b@example.com", "key_name": "first" })).events(4).hands_out()
         }
         ("PATCH", "/v1/organizations/:organization_id") => route.body(json!({
             "name": "renamed",

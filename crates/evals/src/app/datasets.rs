@@ -155,7 +155,7 @@ impl Datasets<'_> {
                         batch.extend(store);
                     }
                     let created = self.created(principal, &dataset);
-                    batch.execute(audit::record(&principal.actor(), &created, self.app.config.audit_retention_ms));
+                    batch.execute(audit::record(&principal.actor(), &created, self.app.config.audit_retention));
                     attempt.run(dataset.id, batch).await?;
                     Ok(Dataset { row_count, ..dataset })
                 },

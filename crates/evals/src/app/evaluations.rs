@@ -162,7 +162,7 @@ impl Evaluations<'_> {
         let created = self.created(principal, &evaluation);
         let mut batch = Batch::new();
         batch.execute(evaluations::insert(&evaluation));
-        batch.execute(audit::record(&principal.actor(), &created, self.app.config.audit_retention_ms));
+        batch.execute(audit::record(&principal.actor(), &created, self.app.config.audit_retention));
         attempt.run(evaluation.id, batch).await?;
         Ok(Permitted { item: evaluation, permission: AccessLevel::Own })
     }

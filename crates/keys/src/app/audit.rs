@@ -56,7 +56,7 @@ pub struct AuditPage {
 impl App {
     /// Writes an event if the statement before it in the batch has changed a row.
     pub fn record_if_changed(&self, principal: &Principal, event: &AuditEvent) -> Statement {
-        audit::record_if_changed(&principal.actor(), event, self.config.audit_retention_ms)
+        audit::record_if_changed(&principal.actor(), event, self.config.audit_retention)
     }
 
     /// Records a refused attempt in the audit log of the caller's organization, after the answer. In a flood most
@@ -102,7 +102,7 @@ impl App {
     pub(crate) fn write_behind(&self, uses: &[SecretUses], events: &[NotedEvent]) {
         let mut statements = if uses.is_empty() { Vec::new() } else { key_uses::record(uses) };
         if !events.is_empty() {
-            statements.push(audit::record_noted(events, self.config.audit_retention_ms));
+            statements.push(audit::record_noted(events, self.config.audit_retention));
         }
         if statements.is_empty() {
             return;

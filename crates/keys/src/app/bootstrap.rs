@@ -54,7 +54,7 @@ impl Organizations<'_> {
         request_id: String,
         ip: Option<String>,
     ) -> Result<(Created, SignInToken), Error> {
-        let operator = Actor { key_id: None, user_id: None, session_id: None, request_id, ip };
+        let operator = Actor { organization_id: None, key_id: None, user_id: None, session_id: None, request_id, ip };
         let source = |bytes: &mut [u8]| self.app.entropy.fill(bytes);
         let (organization, created, mut batch) = self.found(first, true, &operator, source, Granted::by_operator())?;
         let token = SignInToken::generate(&self.app.config.brand, source).map_err(Error::Unavailable)?;
@@ -98,7 +98,7 @@ impl Sessions<'_> {
         request_id: String,
         ip: Option<String>,
     ) -> Result<(Owner, SignInToken, UnixMillis), Error> {
-        let operator = Actor { key_id: None, user_id: None, session_id: None, request_id, ip };
+        let operator = Actor { organization_id: None, key_id: None, user_id: None, session_id: None, request_id, ip };
         let owner = people::operators_owner(email).run(&*self.app.database).await?.ok_or(Error::NotFound)?;
         let token = SignInToken::generate(&self.app.config.brand, |bytes| self.app.entropy.fill(bytes));
         let token = token.map_err(Error::Unavailable)?;
@@ -119,7 +119,7 @@ impl Sessions<'_> {
             session_id: None,
             expires_at,
         }));
-        batch.execute(audit::record_if_changed(&operator, &created, self.app.config.audit_retention_ms));
+        batch.execute(audit::record_if_changed(&operator, &created, self.app.config.audit_retention));
         let member = batch.add(people::get(owner.organization_id, owner.user_id));
         let member = batch.run(&*self.app.database).await?.take(member)?;
         // The owner may have been lowered or removed in between.

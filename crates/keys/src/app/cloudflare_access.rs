@@ -81,8 +81,8 @@ impl Sessions<'_> {
         let created = new.created_event(organization_id, "cloudflare_access", None);
         let mut batch = Batch::new();
         let started = batch.add(sessions::insert_for_member(&new.row(), organization_id, user_id, Creator::default()));
-        let retention_ms = self.app.config.audit_retention_ms;
-        batch.execute(audit::record_if_changed(&new.actor(user_id), &created, retention_ms));
+        let retention = self.app.config.audit_retention;
+        batch.execute(audit::record_if_changed(&new.actor(user_id), &created, retention));
         if batch.run(&*self.app.database).await?.take(started)? { Ok(new.started) } else { Err(Error::NotFound) }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{
+    audit::Retention,
     cache_seal::CacheSeal,
     catalogue::{Catalogue, Route, Target},
     key_text::{Hasher, Pepper, Word, hmac_sha256},
@@ -26,8 +27,8 @@ pub struct Config {
     pub operator_secret: Option<String>,
     /// The seal on what KV holds, derived from the same secret; `None` if KV is not used.
     pub cache_seal: Option<CacheSeal>,
-    /// The default retention of audit events, in milliseconds (`AUDIT_RETENTION_DAYS`).
-    pub audit_retention_ms: i64,
+    /// The retention of audit events (`AUDIT_RETENTION_DAYS`, `AUDIT_RETENTION_MIN_DAYS`).
+    pub audit_retention: Retention,
     /// The size of the database, in bytes, at which it is full (`DATABASE_LIMIT_BYTES`).
     pub database_limit_bytes: i64,
     /// The scopes, and the operator's own routes (`CATALOGUE`, or else the file `catalogue.json`).
@@ -82,6 +83,9 @@ impl Config {
             (Some(_), Some(_)) => return Err("ACCESS_TEAM_DOMAIN must be like `acme.cloudflareaccess.com`".to_owned()),
             _ => return Err("ACCESS_TEAM_DOMAIN and ACCESS_AUDIENCE must both be set, or neither".to_owned()),
         };
+        let retention_days = variables.number("AUDIT_RETENTION_DAYS", 365, 1, 36_500)?;
+        let least_retention_days =
+            variables.number("AUDIT_RETENTION_MIN_DAYS", retention_days.min(30), 1, retention_days)?;
         let operator_secret = variables.secret("OPERATOR_SECRET")?;
         let (from, text) = match variables.get("CATALOGUE") {
             Some(text) => ("CATALOGUE", text),
@@ -102,7 +106,7 @@ impl Config {
             hasher: Hasher { peppers: current.into_iter().chain(previous).collect() },
             cache_seal: operator_secret.as_deref().and_then(CacheSeal::new),
             operator_secret,
-            audit_retention_ms: variables.number("AUDIT_RETENTION_DAYS", 365, 1, 36_500)? * DAY_MS,
+            audit_retention: Retention { default_ms: retention_days * DAY_MS, least_ms: least_retention_days * DAY_MS },
             database_limit_bytes: variables.number("DATABASE_LIMIT_BYTES", 10_000_000_000, 1, 1_000_000_000_000_000)?,
             catalogue,
             access,

@@ -45,18 +45,12 @@ impl Keys<'_> {
         }
         let reach = reach_to_change(principal, id)?;
         let line = self.app.line(principal, principal.snapshot.organization_id, Root::Key(id), force);
-        let retention_ms = self.app.config.audit_retention_ms;
+        let retention = self.app.config.audit_retention;
         let mut batch = Batch::new();
         let descendants = batch.add(lineage::count(&line));
-        batch.execute(lineage::record(
-            &line,
-            &principal.actor(),
-            retention_ms,
-            Some(keys::ROOT_WITHIN_REACH),
-            |params| {
-                keys::with_reach(params, reach);
-            },
-        ));
+        batch.execute(lineage::record(&line, &principal.actor(), retention, Some(keys::ROOT_WITHIN_REACH), |params| {
+            keys::with_reach(params, reach);
+        }));
         batch.execute(lineage::end(&line, Some(keys::ROOT_WITHIN_REACH), |params| keys::with_reach(params, reach)));
         let is_left = batch.add(lineage::is_left(&line));
         let key = batch.add(keys::get(reach, KeyRef::Id(id)));

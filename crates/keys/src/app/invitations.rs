@@ -223,7 +223,14 @@ impl Invitations<'_> {
             standing: Standing::Good,
         };
         // They act by their new key.
-        let actor = Actor { key_id: Some(key.id), user_id: Some(user_id), session_id: None, request_id, ip };
+        let actor = Actor {
+            organization_id: None,
+            key_id: Some(key.id),
+            user_id: Some(user_id),
+            session_id: None,
+            request_id,
+            ip,
+        };
         let insert = Keys::new(self.app).insert(&key, &text, policy, Granted::by_invitation(&invitation));
         let number = self.join(token, &invitation, user_id, &actor, insert, &Keys::created_event(&key)).await?;
         key.number = number.ok_or(Error::NotFound)?;
@@ -256,15 +263,15 @@ impl Invitations<'_> {
         insert: Query<T>,
         inserted: &AuditEvent,
     ) -> Result<T, Error> {
-        let (now, digest, retention_ms) = (inserted.at, token.digest(), self.app.config.audit_retention_ms);
+        let (now, digest, retention) = (inserted.at, token.digest(), self.app.config.audit_retention);
         let details = json!({ "invitation": invitation.id, "role": invitation.role });
         let joined = AuditEvent::new(invitation.organization_id, user_id, "member.joined", details, now);
         let mut batch = Batch::new();
         batch.execute(invitations::insert_user(digest, user_id, now));
         batch.execute(invitations::insert_membership(digest, user_id, now));
-        batch.execute(audit::record_if_changed(actor, &joined, retention_ms));
+        batch.execute(audit::record_if_changed(actor, &joined, retention));
         let result = batch.add(insert);
-        batch.execute(audit::record_if_changed(actor, inserted, retention_ms));
+        batch.execute(audit::record_if_changed(actor, inserted, retention));
         batch.execute(invitations::use_up(digest, user_id));
         Ok(batch.run(&*self.app.database).await?.take(result)?)
     }

@@ -53,9 +53,9 @@ impl App {
             return Ok(());
         }
         let reported = Value::Array(reported);
-        let (now, retention_ms) = (self.now(), self.config.audit_retention_ms);
+        let (now, retention) = (self.now(), self.config.audit_retention);
         let from = (client.ip.as_deref(), client.request_id.as_str());
-        let record = leaks::record(&reported, source, from, now, retention_ms);
+        let record = leaks::record(&reported, source, from, now, retention);
         let batch: Vec<Statement> = record.into_iter().chain(leaks::end(&reported, now)).collect();
         self.database.batch(batch).await?;
         Ok(())

@@ -135,6 +135,7 @@ impl Principal {
     /// The actor of the caller's events in the audit log.
     pub fn actor(&self) -> Actor {
         Actor {
+            organization_id: Some(self.snapshot.organization_id),
             key_id: Some(self.snapshot.key_id),
             user_id: self.snapshot.user_id,
             session_id: self.snapshot.session_id,

@@ -192,6 +192,7 @@ mod tests {
         let bits = |number: u8| [number; 10];
         let organization_id = OrganizationId::new(START, bits(organization));
         let actor = Actor {
+            organization_id: Some(organization_id),
             key_id: Some(KeyId::new(START, bits(key))),
             user_id: None,
             session_id: None,

@@ -5,7 +5,7 @@ use serde_json::{Map, json};
 use crate::{
     app::{App, Principal, error::Error, keys::Keys},
     domain::{
-        audit::{Actor, AuditEvent},
+        audit::{Actor, AuditEvent, ORGANIZATION_UPDATED},
         creator::Creator,
         expected::Expected,
         grant::{Grant, Granted},
@@ -144,6 +144,11 @@ impl Organizations<'_> {
         if *change == OrganizationChange::default() {
             return Err(Error::invalid_request("There is nothing to change"));
         }
+        let least = self.app.config.audit_retention.least_days();
+        if change.audit_retention_days.flatten().is_some_and(|days| days < least) {
+            let must = format!("must be at least {least}, because the operator keeps audit events for that long");
+            return Err(Error::invalid("audit_retention_days", must));
+        }
         if change.is_operators() {
             check_operates(principal)?;
             // There is only one operator's organization, and the caller that passed the check is in it.
@@ -155,7 +160,7 @@ impl Organizations<'_> {
             }
         }
         let now = self.app.now();
-        let updated = AuditEvent::new(id, id, "organization.updated", json!(change), now);
+        let updated = AuditEvent::new(id, id, ORGANIZATION_UPDATED, json!(change), now);
         let mut batch = Batch::new();
         let changed = batch.add(organizations::update(id, change, expected, now));
         batch.execute(self.app.record_if_changed(principal, &updated));
@@ -232,7 +237,7 @@ impl Organizations<'_> {
         batch.execute(organizations::insert_user(user_id, &new.email, now));
         batch.execute(organizations::insert_membership(organization.id, user_id, Role::Owner, now));
         batch.execute(Keys::new(self.app).insert(&key, &text, organization.policy, granted));
-        batch.execute(audit::record(actor, &Keys::created_event(&key), self.app.config.audit_retention_ms));
+        batch.execute(audit::record(actor, &Keys::created_event(&key), self.app.config.audit_retention));
         Ok((organization, Created { key, text }, batch))
     }
 }

@@ -160,8 +160,8 @@ impl People<'_> {
         let descendants = if with_descendants {
             let line = self.app.line(principal, organization_id, Root::User(id), force);
             let descendants = batch.add(lineage::count(&line));
-            let (actor, retention_ms) = (principal.actor(), self.app.config.audit_retention_ms);
-            batch.extend(lineage::remove_member(&line, id, &removal, &actor, retention_ms));
+            let (actor, retention) = (principal.actor(), self.app.config.audit_retention);
+            batch.extend(lineage::remove_member(&line, id, &removal, &actor, retention));
             Some(descendants)
         } else {
             batch.execute(people::remove(organization_id, id, &removal, now));

@@ -233,10 +233,10 @@ impl Sessions<'_> {
         let (organization_id, link) = link.ok_or(Error::NotFound)?;
         let new = self.new_session(client, link.key_expires_at, now)?;
         let created = new.created_event(organization_id, "link", link.created_by);
-        let retention_ms = self.app.config.audit_retention_ms;
+        let retention = self.app.config.audit_retention;
         let mut batch = Batch::new();
         let started = batch.add(sessions::insert_for_link(&new.row(), token.digest()));
-        batch.execute(audit::record_if_changed(&new.actor(link.user_id), &created, retention_ms));
+        batch.execute(audit::record_if_changed(&new.actor(link.user_id), &created, retention));
         batch.execute(sessions::use_up(token.digest()));
         if batch.run(&*self.app.database).await?.take(started)? { Ok(new.started) } else { Err(Error::NotFound) }
     }
@@ -358,6 +358,7 @@ impl PendingSession<'_> {
     /// A user who acts by this session.
     pub fn actor(&self, user_id: UserId) -> Actor {
         Actor {
+            organization_id: None,
             key_id: Some(self.id.as_key()),
             user_id: Some(user_id),
             session_id: Some(self.id),

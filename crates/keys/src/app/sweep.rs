@@ -40,7 +40,7 @@ pub const CHORES: &[Chore] = &[
     Chore {
         name: "keys_expired",
         batch: |app, now, limit| {
-            vec![keys::record_expiry(now, limit, app.config.audit_retention_ms), keys::mark_expired(now, limit)]
+            vec![keys::record_expiry(now, limit, app.config.audit_retention), keys::mark_expired(now, limit)]
         },
     },
     Chore { name: "rotations_finished", batch: |_, now, limit| vec![keys::forget_rotated(now, limit)] },

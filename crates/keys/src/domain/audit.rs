@@ -8,15 +8,37 @@ use serde_json::{Map, Value};
 use crate::domain::{
     id::{KeyId, OrganizationId, SessionId, UserId},
     json,
-    time::UnixMillis,
+    time::{DAY_MS, UnixMillis},
 };
 
 /// The action of every refused attempt.
 pub const REFUSED: &str = "refused";
 
+/// The action of every change of an organization.
+pub const ORGANIZATION_UPDATED: &str = "organization.updated";
+
+/// The operator's rules for the retention of events, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// The retention in organizations that have not chosen one.
+    pub default_ms: i64,
+    /// The least retention, whatever an organization chooses.
+    pub least_ms: i64,
+}
+
+impl Retention {
+    /// The least retention in days.
+    pub fn least_days(self) -> i64 {
+        self.least_ms / DAY_MS
+    }
+}
+
 /// The actor of an event, and the request that carried it out.
 #[derive(Debug, Clone)]
 pub struct Actor {
+    /// The organization of a key, which is another than the event's if the operator acts there; `None` for an actor that
+    /// can act in one organization alone.
+    pub organization_id: Option<OrganizationId>,
     /// The acting key; `None` for the operator.
     pub key_id: Option<KeyId>,
     /// The user that the key acts as.

@@ -10,7 +10,7 @@ pub use crate::domain::audit::AuditEvent as Event;
 
 use crate::{
     domain::{
-        audit::{Actor, AuditEvent, AuditFilter, AuditRecord, NotedEvent, REFUSED},
+        audit::{Actor, AuditEvent, AuditFilter, AuditRecord, NotedEvent, ORGANIZATION_UPDATED, REFUSED, Retention},
         id::OrganizationId,
         page::Page,
     },
@@ -20,27 +20,58 @@ use crate::{
 };
 
 /// The instant until which an event is kept: by the organization's retention, else by the deployment's,
-/// `:retention_ms`. Both arguments are SQL.
+/// `:retention_ms`, and for `:least_retention_ms` at least. Both arguments are SQL.
 pub fn keep_until(organization_id: &str, at: &str) -> String {
+    format!("{at} + {}", term(organization_id))
+}
+
+fn term(organization_id: &str) -> String {
     format!(
-        "{at} + coalesce((SELECT audit_retention_days FROM organizations \
-         WHERE organizations.id = {organization_id}) * 86400000, :retention_ms)"
+        "max(:least_retention_ms, coalesce((SELECT audit_retention_days FROM organizations \
+         WHERE organizations.id = {organization_id}) * 86400000, :retention_ms))"
     )
 }
 
-/// Writes an event, which is kept for `retention_ms`.
-pub fn record(actor: &Actor, event: &AuditEvent, retention_ms: i64) -> Statement {
-    insert("", actor, event, retention_ms)
+/// The instant like [`keep_until`], but no sooner than the newest event before it was kept: an event that shortens the
+/// retention is kept by the longer one.
+fn keep_until_by_longer(organization_id: &str, at: &str) -> String {
+    format!(
+        "{at} + max({}, coalesce((SELECT earlier.keep_until - earlier.at FROM audit_events AS earlier \
+         WHERE earlier.organization_id = {organization_id} ORDER BY earlier.at DESC LIMIT 1), 0))",
+        term(organization_id)
+    )
+}
+
+/// The audit logs that receive an event: that of its organization, and that of the operator, if a key of theirs acts in
+/// another organization. There it is the operator's act; here it says where it was done.
+pub fn trails(actor: &Actor, organization_id: OrganizationId, details: &Value) -> Value {
+    let from = actor.organization_id.filter(|own| *own != organization_id);
+    let by_operator = actor.key_id.is_none() || from.is_some();
+    let kind = if by_operator { "operator" } else { "key" };
+    let mut trails = vec![json!({ "organization_id": organization_id, "kind": kind, "details": details })];
+    if let Some(own) = from {
+        let mut details = details.clone();
+        if let Value::Object(details) = &mut details {
+            details.insert("organization_id".to_owned(), json!(organization_id));
+        }
+        trails.push(json!({ "organization_id": own, "kind": "key", "details": details }));
+    }
+    trails.into()
+}
+
+/// Writes an event.
+pub fn record(actor: &Actor, event: &AuditEvent, retention: Retention) -> Statement {
+    insert("", actor, event, retention)
 }
 
 /// Writes an event if the statement before it in the batch has changed a row, so that only real changes are
 /// recorded.
-pub fn record_if_changed(actor: &Actor, event: &AuditEvent, retention_ms: i64) -> Statement {
-    insert(" WHERE changes() > 0", actor, event, retention_ms)
+pub fn record_if_changed(actor: &Actor, event: &AuditEvent, retention: Retention) -> Statement {
+    insert(" WHERE changes() > 0", actor, event, retention)
 }
 
 /// Writes noted events.
-pub fn record_noted(events: &[NotedEvent], retention_ms: i64) -> Statement {
+pub fn record_noted(events: &[NotedEvent], retention: Retention) -> Statement {
     let noted: Value = events.iter().map(noted_json).collect();
     let sql = format!(
         "INSERT INTO audit_events (organization_id, subject, action, actor_kind, \
@@ -51,7 +82,7 @@ pub fn record_noted(events: &[NotedEvent], retention_ms: i64) -> Statement {
          FROM json_each(:noted) AS noted",
         keep_until("value ->> '$.organization_id'", "(value ->> '$.at')")
     );
-    statement!(sql, noted, retention_ms)
+    statement!(sql, noted, retention_ms: retention.default_ms, least_retention_ms: retention.least_ms)
 }
 
 /// A noted event, as [`record_noted`] reads it.
@@ -73,17 +104,19 @@ fn noted_json(noted: &NotedEvent) -> Value {
 }
 
 /// Writes an event under a condition.
-fn insert(condition: &str, actor: &Actor, event: &AuditEvent, retention_ms: i64) -> Statement {
+fn insert(condition: &str, actor: &Actor, event: &AuditEvent, retention: Retention) -> Statement {
+    let until = if event.action == ORGANIZATION_UPDATED { keep_until_by_longer } else { keep_until };
     let sql = format!(
         "INSERT INTO audit_events (organization_id, subject, action, actor_kind, \
          actor_id, actor_user_id, actor_session_id, ip, request_id, details, at, keep_until) \
-         SELECT :organization_id, :subject, :action, CASE WHEN :actor_id IS NULL THEN 'operator' ELSE 'key' END, \
-         :actor_id, :actor_user_id, :actor_session_id, :ip, :request_id, :details, :at, {}{condition}",
-        keep_until(":organization_id", ":at")
+         SELECT value ->> '$.organization_id', :subject, :action, value ->> '$.kind', \
+         :actor_id, :actor_user_id, :actor_session_id, :ip, :request_id, value -> '$.details', :at, {} \
+         FROM json_each(:trails) AS trails{condition}",
+        until("value ->> '$.organization_id'", ":at")
     );
     statement!(
         sql,
-        organization_id: event.organization_id,
+        trails: trails(actor, event.organization_id, &event.details),
         subject: event.subject,
         action: event.action,
         actor_id: actor.key_id,
@@ -91,9 +124,9 @@ fn insert(condition: &str, actor: &Actor, event: &AuditEvent, retention_ms: i64)
         actor_session_id: actor.session_id,
         ip: actor.ip,
         request_id: actor.request_id,
-        details: event.details,
         at: event.at,
-        retention_ms
+        retention_ms: retention.default_ms,
+        least_retention_ms: retention.least_ms
     )
 }
 

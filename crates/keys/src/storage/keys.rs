@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::{
+        audit::Retention,
         creator::Creator,
         grant::Granted,
         id::{BoundTo, KeyId, OrganizationId, ProjectId, UserId},
@@ -572,16 +573,16 @@ pub fn revoke(reach: KeyReach, id: KeyId, force: bool, now: UnixMillis) -> State
 const DUE: &str = "FROM keys WHERE expires_at <= :now AND expires_at IS NOT NULL AND expired_at IS NULL \
     AND revoked_at IS NULL ORDER BY expires_at, id LIMIT :limit";
 
-/// Writes the audit event of each due key, at most `limit`, to be kept for `retention_ms`. It must stand before
+/// Writes the audit event of each due key, at most `limit`, by these rules of retention. It must stand before
 /// [`mark_expired`] in the same batch, after which the keys are no longer due.
-pub fn record_expiry(now: UnixMillis, limit: i64, retention_ms: i64) -> Statement {
+pub fn record_expiry(now: UnixMillis, limit: i64, retention: Retention) -> Statement {
     let sql = format!(
         "INSERT INTO audit_events (organization_id, subject, action, actor_kind, details, at, keep_until) \
          SELECT organization_id, id, 'key.expired', 'system', \
          json_object('expires_at', strftime('%Y-%m-%dT%H:%M:%fZ', expires_at / 1000.0, 'unixepoch')), :now, {} {DUE}",
         keep_until("keys.organization_id", ":now")
     );
-    statement!(sql, now, limit, retention_ms)
+    statement!(sql, now, limit, retention_ms: retention.default_ms, least_retention_ms: retention.least_ms)
 }
 
 /// Marks due keys as recorded, at most `limit`, and returns one row for each. This is not part of the change feed:

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    domain::{key_text::Digest, time::UnixMillis},
+    domain::{audit::Retention, key_text::Digest, time::UnixMillis},
     ports::Statement,
     statement,
     storage::{audit::keep_until, batch::Query, keys::NO_ROTATION, typed},
@@ -29,7 +29,7 @@ pub fn record(
     source: &str,
     client: (Option<&str>, &str),
     now: UnixMillis,
-    retention_ms: i64,
+    retention: Retention,
 ) -> [Statement; 2] {
     let (ip, request_id) = client;
     let since = now.plus_ms(-RECORDED_MS);
@@ -46,7 +46,8 @@ pub fn record(
             keep_until("keys.organization_id", ":now"),
             reported(column)
         );
-        statement!(sql, reported: reported_secrets, source, ip, request_id, now, since, retention_ms)
+        statement!(sql, reported: reported_secrets, source, ip, request_id, now, since,
+            retention_ms: retention.default_ms, least_retention_ms: retention.least_ms)
     })
 }
 

@@ -4,9 +4,11 @@
 //! `keys_ended_with`, which also deletes their invitations and links. Their sessions are closed from then on, because
 //! no session is open whose parent has ended so.
 
+use serde_json::json;
+
 use crate::{
     domain::{
-        audit::Actor,
+        audit::{Actor, Retention},
         id::UserId,
         key::Key,
         lineage::{Descendants, Line, MAX_DESCENDANTS, MAX_LISTED, Root},
@@ -17,7 +19,7 @@ use crate::{
     ports::Statement,
     storage::{
         Conditions,
-        audit::keep_until,
+        audit::{keep_until, trails},
         batch::Query,
         keys::{COLUMNS, STANDING, WORKS, another_stays, kept, read_all},
         people::{may_lose_role, names},
@@ -166,7 +168,7 @@ fn ending(root: Root, condition: Option<&str>) -> String {
 pub fn record(
     line: &Line,
     actor: &Actor,
-    retention_ms: i64,
+    retention: Retention,
     condition: Option<&str>,
     more: impl FnOnce(&mut Conditions),
 ) -> Statement {
@@ -177,12 +179,14 @@ pub fn record(
     let sql = format!(
         "{} INSERT INTO audit_events (organization_id, subject, action, actor_kind, actor_id, actor_user_id, \
          actor_session_id, ip, request_id, details, at, keep_until) \
-         SELECT organization_id, id, 'key.revoked', 'key', :actor_id, :actor_user_id, :actor_session_id, :ip, \
-         :request_id, CASE WHEN id = :root THEN json_object('with_descendants', json('true')) \
-         ELSE json_object('ended_with', json_object('{kind}', :root)) END, :now, {} \
-         FROM keys WHERE id IN (SELECT id FROM lineage) AND revoked_at IS NULL AND {}",
+         SELECT trail_id, keys.id, 'key.revoked', trail_kind, :actor_id, :actor_user_id, :actor_session_id, :ip, \
+         :request_id, json_patch(CASE WHEN keys.id = :root THEN json_object('with_descendants', json('true')) \
+         ELSE json_object('ended_with', json_object('{kind}', :root)) END, trail_details), :now, {} \
+         FROM (SELECT value ->> '$.organization_id' AS trail_id, value ->> '$.kind' AS trail_kind, \
+         value -> '$.details' AS trail_details FROM json_each(:trails)) \
+         CROSS JOIN keys WHERE keys.id IN (SELECT id FROM lineage) AND keys.revoked_at IS NULL AND {}",
         lineage(line.root),
-        keep_until("keys.organization_id", ":now"),
+        keep_until("trail_id", ":now"),
         ending(line.root, condition)
     );
     statement(line, &sql, |params| {
@@ -191,7 +195,9 @@ pub fn record(
         params.with("actor_session_id", actor.session_id);
         params.with("ip", actor.ip.clone());
         params.with("request_id", actor.request_id.as_str());
-        params.with("retention_ms", retention_ms);
+        params.with("trails", trails(actor, line.organization_id, &json!({})));
+        params.with("retention_ms", retention.default_ms);
+        params.with("least_retention_ms", retention.least_ms);
         more(params);
     })
 }
@@ -225,7 +231,7 @@ pub fn remove_member(
     user_id: UserId,
     removal: &RoleRemoval,
     actor: &Actor,
-    retention_ms: i64,
+    retention: Retention,
 ) -> [Statement; 3] {
     let may_lose = may_lose_role("false");
     let member = format!("EXISTS (SELECT 1 FROM memberships WHERE {may_lose})");
@@ -235,7 +241,7 @@ pub fn remove_member(
         params.with("roles", names(&removal.roles));
     };
     [
-        record(line, actor, retention_ms, Some(&member), more),
+        record(line, actor, retention, Some(&member), more),
         end(line, Some(&member), more),
         statement(line, &delete, more),
     ]
