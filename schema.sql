@@ -305,7 +305,8 @@ CREATE TABLE audit_events (
   at INTEGER NOT NULL,
   -- Written with the event: whoever shortens the retention later cannot erase what was recorded before.
   keep_until INTEGER NOT NULL,
-  actor_session_id TEXT                 -- the session on the settings pages in which it was done; NULL: none
+  actor_session_id TEXT,                -- the session on the settings pages in which it was done; NULL: none
+  number INTEGER                        -- counts an organization's events; set by a trigger
 ) STRICT;
 
 -- Every list is newest first. Each index ends with the row's id by itself, which orders events of one instant.
@@ -318,13 +319,42 @@ CREATE INDEX audit_events_by_action ON audit_events (organization_id, action, at
 -- What one key did, and what one user did with all his keys.
 CREATE INDEX audit_events_by_actor ON audit_events (organization_id, actor_id, at) WHERE actor_id IS NOT NULL;
 CREATE INDEX audit_events_by_user ON audit_events (organization_id, actor_user_id, at) WHERE actor_user_id IS NOT NULL;
--- The sweep: what need not be kept any longer.
-CREATE INDEX audit_events_due ON audit_events (keep_until);
+-- One event by its number, the next number, and the events of a seal.
+CREATE UNIQUE INDEX audit_events_by_number ON audit_events (organization_id, number);
+
+-- The seals of each organization's events: a chain of hashes. They stay when the events are pruned: one for each organization that has
+-- new events when the sweep looks.
+CREATE TABLE audit_seals (
+  organization_id TEXT NOT NULL,
+  first_number INTEGER NOT NULL,
+  last_number INTEGER NOT NULL,
+  last_id INTEGER NOT NULL,             -- the id of the last event
+  events_hash TEXT NOT NULL,            -- SHA-256 of the events; hexadecimal
+  hash TEXT NOT NULL,                   -- SHA-256 of the hash of the seal before, and of this seal
+  keep_until INTEGER NOT NULL,          -- the latest of the events
+  sealed_at INTEGER NOT NULL,
+  pruned INTEGER NOT NULL DEFAULT 0,    -- 1: its events are gone
+  PRIMARY KEY (organization_id, last_number)
+) STRICT, WITHOUT ROWID;
+
+-- Up to which event is everything sealed?
+CREATE INDEX audit_seals_by_last_id ON audit_seals (last_id);
+-- The sweep: seals whose events need not be kept any longer.
+CREATE INDEX audit_seals_due ON audit_seals (keep_until) WHERE pruned = 0;
 
 -- An event stays as it was written, and for as long as it was said then, whoever holds the pen.
-CREATE TRIGGER audit_events_stay BEFORE UPDATE ON audit_events
+CREATE TRIGGER audit_events_stay BEFORE UPDATE ON audit_events WHEN OLD.number IS NOT NULL
 BEGIN
   SELECT RAISE(ABORT, 'an audit event is never changed');
+END;
+
+-- Numbers without gaps. What was pruned is sealed, so that no number is given twice.
+CREATE TRIGGER audit_events_numbered AFTER INSERT ON audit_events WHEN NEW.number IS NULL
+BEGIN
+  UPDATE audit_events SET number = 1 + max(
+    coalesce((SELECT max(number) FROM audit_events WHERE organization_id = NEW.organization_id), 0),
+    coalesce((SELECT max(last_number) FROM audit_seals WHERE organization_id = NEW.organization_id), 0))
+  WHERE id = NEW.id;
 END;
 
 -- REPLACE would delete without a word to the next trigger.
@@ -338,6 +368,24 @@ CREATE TRIGGER audit_events_kept BEFORE DELETE ON audit_events
 WHEN OLD.keep_until > CAST(unixepoch('subsec') * 1000 AS INTEGER)
 BEGIN
   SELECT RAISE(ABORT, 'an audit event is kept until its retention is over');
+END;
+
+CREATE TRIGGER audit_seals_stay
+BEFORE UPDATE OF organization_id, first_number, last_number, last_id, events_hash, hash, keep_until, sealed_at ON audit_seals
+BEGIN
+  SELECT RAISE(ABORT, 'a seal is never changed');
+END;
+
+-- REPLACE would delete without a word to the next trigger.
+CREATE TRIGGER audit_seals_appended BEFORE INSERT ON audit_seals
+WHEN EXISTS (SELECT 1 FROM audit_seals WHERE organization_id = NEW.organization_id AND last_number >= NEW.first_number)
+BEGIN
+  SELECT RAISE(ABORT, 'UNIQUE constraint failed: these events are sealed');
+END;
+
+CREATE TRIGGER audit_seals_kept BEFORE DELETE ON audit_seals
+BEGIN
+  SELECT RAISE(ABORT, 'a seal is never deleted');
 END;
 
 -- The change feed: the last change of each subject. A later change moves its row to a new number, so that nobody's

@@ -80,3 +80,18 @@ test("an export breaks off when its key ends", async () => {
   });
   assert.ok(text.split("\n").length <= 1_001, "no second piece was sent");
 });
+
+test("a log is sealed by the sweep, and a check finds what was changed", async () => {
+  const verify = async () => {
+    let { json } = await call(app, "GET", "/v1/audit-events/verify", { key: owner });
+    while (json.has_more) ({ json } = await call(app, "GET", `/v1/audit-events/verify?starting_after=${json.next_cursor}`, { key: owner }));
+    return json;
+  };
+  await app.scheduled("*/5 * * * *");
+  const before = await verify();
+  assert.deepEqual([before.valid, before.fault, before.newest_seal.hash.length], [true, null, 64]);
+  await rows(app, "DROP TRIGGER audit_events_stay");
+  await rows(app, "UPDATE audit_events SET details = '{\"name\":\"other\"}' WHERE organization_id = ?1 AND number = 2", organization);
+  const { valid, fault } = await verify();
+  assert.deepEqual([valid, fault.code], [false, "event_changed"]);
+});

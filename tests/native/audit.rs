@@ -377,7 +377,7 @@ fn list_tells_the_newest_first_by_every_filter_and_in_pages_of_any_size() {
     ];
     for (query, condition) in filters {
         let sql = format!(
-            "SELECT json_group_array(id) FROM (SELECT id FROM audit_events \
+            "SELECT json_group_array(number) FROM (SELECT number FROM audit_events \
              WHERE organization_id = '{organization_id}' AND {condition} ORDER BY at DESC, id DESC)"
         );
         let expected: Value = serde_json::from_str(world.database.value(&sql).as_str().unwrap()).unwrap();
@@ -448,7 +448,7 @@ fn list_behind_the_event_of_somebody_else_or_of_nobody_is_empty() {
     let (world, owner, [organization_id, ..]) = world();
     fill(&world, "another", 1);
     fill(&world, &organization_id, 1);
-    for id in ["2", "999"] {
+    for id in ["0", "999"] {
         let answer = world.get(&format!("/v1/audit-events?starting_after={id}"), &owner).json;
         assert_eq!(answer, json!({ "items": [], "has_more": false, "next_cursor": null }));
     }
@@ -838,4 +838,165 @@ fn reads_and_exports_are_recorded_once_a_minute() {
     world.get("/v1/scopes", &owner);
     world.settle();
     assert_eq!(recorded(&world, "details ->> '$.omitted' = 1").len(), 2);
+}
+
+fn sweep(world: &World) {
+    block_on(world.app.sweep(entry::chores())).unwrap();
+}
+
+/// What a check of a whole log says: whether it is valid, its fault, and the numbers of what was pruned and not sealed.
+fn verified(world: &World, key: &str) -> (bool, Value, [i64; 3]) {
+    let (mut cursor, mut pruned) = (String::new(), 0);
+    loop {
+        let answer = world.get(&format!("/v1/audit-events/verify{cursor}"), key);
+        assert_eq!(answer.status, 200, "{}", answer.json);
+        pruned += answer.json["pruned"].as_i64().unwrap();
+        if answer.json["has_more"] == true {
+            cursor = format!("?starting_after={}", answer.text("next_cursor"));
+            continue;
+        }
+        let number = |field: &str| answer.json[field].as_i64().unwrap();
+        let numbers = [number("verified_up_to"), pruned, number("unsealed")];
+        return (answer.json["valid"] == true, answer.json["fault"].clone(), numbers);
+    }
+}
+
+#[test]
+fn events_are_numbered_without_a_gap_in_each_organization() {
+    let (world, owner, targets) = prepared();
+    let (_, _, stranger) = world.stranger(&owner);
+    for _ in 0..3 {
+        let body = json!({ "name": "short", "scopes": [], "expires_in_days": 1 });
+        world.create_from(&owner, &body);
+        world.create(&stranger, "own", &[]);
+    }
+    let path = format!("/v1/organizations/self/members/{}?with_descendants=true&force=true", targets.member);
+    assert!(world.call("DELETE", &path, &owner, &Value::Null).status < 300);
+    world.advance_ms(DAY_MS);
+    sweep(&world);
+    let gaps = "SELECT count(*) FROM (SELECT organization_id FROM audit_events GROUP BY organization_id \
+                HAVING min(number) <> 1 OR max(number) <> count(*) OR count(DISTINCT number) <> count(*))";
+    assert_eq!(world.database.value(gaps), 0);
+    assert!(world.database.value("SELECT count(DISTINCT organization_id) FROM audit_events").as_i64() > Some(1));
+    // Nobody learns how much others do.
+    let newest = world.get("/v1/audit-events?limit=1", &stranger).json["items"][0]["id"].clone();
+    assert_eq!(newest, 3);
+}
+
+/// A world with ten events that are sealed, and three that are not.
+fn sealed() -> (World, String, String) {
+    let (world, owner, [organization_id, ..]) = world();
+    (0..9).for_each(|_| drop(world.create(&owner, "key", &[])));
+    sweep(&world);
+    (0..3).for_each(|_| drop(world.create(&owner, "key", &[])));
+    (world, owner, organization_id)
+}
+
+#[test]
+fn check_of_the_log_finds_what_was_changed_by_hand() {
+    let triggers = "DROP TRIGGER audit_events_stay; DROP TRIGGER audit_events_kept; DROP TRIGGER audit_events_appended;
+                    DROP TRIGGER audit_seals_stay; DROP TRIGGER audit_seals_kept;";
+    let (world, owner, _) = sealed();
+    assert_eq!(verified(&world, &owner), (true, Value::Null, [10, 0, 3]));
+    let insert = |number: &str| {
+        format!(
+            "INSERT INTO audit_events (organization_id, subject, action, actor_kind, actor_id, ip, details, at, keep_until, number) \
+             SELECT organization_id, subject, action, actor_kind, actor_id, ip, details, at, keep_until, {number} \
+             FROM audit_events WHERE number = 4"
+        )
+    };
+    let tampered: [(String, &str, i64); 13] = [
+        ("DELETE FROM audit_events WHERE number = 3".to_owned(), "event_missing", 3),
+        ("DELETE FROM audit_events WHERE number = 10".to_owned(), "event_missing", 10),
+        ("DELETE FROM audit_events WHERE number = 12".to_owned(), "event_missing", 12),
+        ("DELETE FROM audit_events".to_owned(), "event_missing", 1),
+        ("UPDATE audit_events SET details = '{}' WHERE number = 3".to_owned(), "event_changed", 1),
+        ("UPDATE audit_events SET ip = '203.0.113.9' WHERE number = 3".to_owned(), "event_changed", 1),
+        ("UPDATE audit_events SET keep_until = 1 WHERE number = 3".to_owned(), "event_changed", 1),
+        (format!("DELETE FROM audit_events WHERE number = 3; {}", insert("3")), "event_changed", 1),
+        (insert("20"), "event_missing", 14),
+        (
+            "UPDATE audit_seals SET keep_until = 1; DELETE FROM audit_events WHERE number = 3".to_owned(),
+            "seal_changed",
+            1,
+        ),
+        (
+            "UPDATE audit_seals SET pruned = 1; DELETE FROM audit_events WHERE number < 11".to_owned(),
+            "event_missing",
+            1,
+        ),
+        ("UPDATE audit_seals SET hash = events_hash".to_owned(), "seal_changed", 1),
+        (
+            "UPDATE audit_seals SET first_number = 2; DELETE FROM audit_events WHERE number = 1".to_owned(),
+            "event_missing",
+            1,
+        ),
+    ];
+    for (sql, code, number) in tampered {
+        let (world, owner, _) = sealed();
+        world.database.execute(triggers);
+        world.database.execute(&sql);
+        let (valid, fault, _) = verified(&world, &owner);
+        assert_eq!((valid, fault), (false, json!({ "code": code, "number": number })), "{sql}");
+    }
+    // The seal of a chain that was written anew differs from the one that somebody has kept.
+    let kept = world.get("/v1/audit-events/verify", &owner).json["newest_seal"].clone();
+    assert_eq!(kept["number"], 10);
+    world.database.execute(triggers);
+    world
+        .database
+        .execute("UPDATE audit_events SET ip = NULL, details = '{}' WHERE number = 3; DELETE FROM audit_seals");
+    sweep(&world);
+    let forged = world.get("/v1/audit-events/verify", &owner).json;
+    assert_eq!(forged["valid"], true);
+    assert_ne!(forged["newest_seal"]["hash"], kept["hash"]);
+}
+
+#[test]
+fn pruned_log_can_still_be_checked_and_gives_no_number_again() {
+    let (world, owner, organization_id) = sealed();
+    let life = json!({ "audit_retention_days": 30 });
+    assert_eq!(world.call("PATCH", "/v1/organizations/self", &owner, &life).status, 200);
+    world.create(&owner, "short", &[]);
+    sweep(&world);
+    let seals = world.database.count("audit_seals");
+    sweep(&world);
+    assert_eq!(world.database.count("audit_seals"), seals, "there was nothing new");
+    world.advance_ms(30 * DAY_MS);
+    sweep(&world);
+    sweep(&world);
+    assert_eq!(verified(&world, &owner), (true, Value::Null, [15, 1, 0]));
+    world.create(&owner, "later", &[]);
+    assert_eq!(world.get("/v1/audit-events?limit=1", &owner).json["items"][0]["id"], 16);
+    world.advance_ms(365 * DAY_MS);
+    sweep(&world);
+    sweep(&world);
+    assert_eq!(world.database.count("audit_events"), 0);
+    assert_eq!(verified(&world, &owner), (true, Value::Null, [16, 16, 0]));
+    world.create(&owner, "last", &[]);
+    assert_eq!(world.get("/v1/audit-events?limit=1", &owner).json["items"][0]["id"], 17);
+    world.database.execute(&format!(
+        "INSERT INTO audit_events (organization_id, subject, action, actor_kind, at, keep_until, number) \
+         VALUES ('{organization_id}', 's', 'key.updated', 'key', 1, 1, 3)"
+    ));
+    let (valid, fault, _) = verified(&world, &owner);
+    assert_eq!((valid, fault), (false, json!({ "code": "event_added", "number": 3 })));
+}
+
+#[test]
+fn long_log_is_checked_part_by_part() {
+    let (world, owner, [organization_id, ..]) = world();
+    fill(&world, &organization_id, 1_300);
+    sweep(&world);
+    assert_eq!(verified(&world, &owner), (true, Value::Null, [1_301, 0, 0]));
+    let first = world.get("/v1/audit-events/verify", &owner).json;
+    assert_eq!(first["has_more"], true);
+    for wrong in ["1302", "-1", "2"] {
+        let answer = world.get(&format!("/v1/audit-events/verify?starting_after={wrong}"), &owner);
+        assert_problem(&answer, 400, "validation_failed");
+    }
+    // Another organization's log is none of theirs.
+    let (_, _, stranger) = world.stranger(&owner);
+    world.create(&stranger, "own", &[]);
+    assert_eq!(verified(&world, &stranger), (true, Value::Null, [0, 0, 1]));
 }

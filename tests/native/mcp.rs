@@ -425,7 +425,7 @@ fn list_follows_the_scopes_at_once() {
     assert_eq!(listed(&world, &key), read);
     let elsewhere = world.another_isolate();
     elsewhere.change(&owner, &id, &json!({ "scopes": ["audit:read"] }));
-    assert_eq!(listed(&world, &key), ["audit_list"]);
+    assert_eq!(listed(&world, &key), ["audit_list", "audit_verify"]);
     elsewhere.revoke(&owner, &id);
     assert_problem(&world.send(&message(&key, "tools/list", &json!({}))), 401, "key_revoked");
     assert_problem(&call(&world, &key, "audit_list", &json!({})), 401, "key_revoked");

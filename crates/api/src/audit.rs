@@ -13,12 +13,13 @@ use bitting_keys::{
     app::{Principal, audit::AuditLog, error::Error},
     domain::{
         audit::AuditFilter,
+        audit_seal::FaultKind,
         id::{KeyId, UserId},
     },
 };
 use futures_util::TryStreamExt;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 /// The filters and the page of the audit log.
@@ -96,6 +97,89 @@ pub(crate) async fn list(
     let pieces = AuditLog::new(call.app).export(principal, filter, query.starting_after).await?;
     let pieces = pieces.map_ok(lines).map_err(|error| format!("{error:?}"));
     Ok(Events::Lines(Response::stream(NDJSON, pieces)))
+}
+
+/// The part of the audit log that is verified.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VerifyQuery {
+    /// The `next_cursor` of the answer about the part before.
+    starting_after: Option<i64>,
+}
+
+/// The result of a verification of a part of the audit log.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditVerification")]
+pub(crate) struct VerificationBody {
+    /// True if no fault was found in this part.
+    valid: bool,
+    /// The number of the last event that is sealed and was verified.
+    verified_up_to: i64,
+    /// The number of events in this part that were deleted after their retention. Only their seals were verified.
+    pruned: i64,
+    /// The number of events after the newest seal, at most some hundreds. Only their numbers were verified.
+    unsealed: i64,
+    /// The first fault.
+    fault: Option<FaultBody>,
+    /// The newest seal of the organization. Keep it elsewhere: what it seals cannot be changed without another seal.
+    newest_seal: Option<SealBody>,
+    /// True if there is more to verify.
+    has_more: bool,
+    /// The value of `starting_after` for the next part; null if there is none.
+    next_cursor: Option<String>,
+}
+
+/// A fault of the audit log.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditFault")]
+struct FaultBody {
+    /// The kind of fault: an event that is missing, one that was added in the place of a deleted one, one that was changed, or a seal that
+    /// was.
+    #[schemars(extend("enum" = ["event_missing", "event_added", "event_changed", "seal_changed"]))]
+    code: &'static str,
+    /// The number of the event. For what was changed, that of the first event of its seal.
+    number: i64,
+}
+
+/// A seal of the audit log.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditSeal")]
+struct SealBody {
+    /// The number of the last event that is sealed.
+    number: i64,
+    /// The hash of all events up to this one.
+    hash: String,
+    /// The time of the seal.
+    sealed_at: Rfc3339,
+}
+
+/// Verifies that no event of the audit log is missing and none was changed, part by part, the oldest first.
+pub(crate) async fn verify(
+    call: &Call<'_>,
+    principal: &Principal,
+    InQuery(query): InQuery<VerifyQuery>,
+) -> Result<Json<VerificationBody>, Problem> {
+    let verification = AuditLog::new(call.app).verify(principal, query.starting_after).await?;
+    let code = |kind| match kind {
+        FaultKind::EventMissing => "event_missing",
+        FaultKind::EventAdded => "event_added",
+        FaultKind::EventChanged => "event_changed",
+        FaultKind::SealChanged => "seal_changed",
+    };
+    Ok(Json(VerificationBody {
+        valid: verification.fault.is_none(),
+        verified_up_to: verification.checked.number,
+        pruned: verification.checked.pruned,
+        unsealed: verification.unsealed,
+        fault: verification.fault.map(|fault| FaultBody { code: code(fault.kind), number: fault.number }),
+        newest_seal: verification.newest.map(|seal| SealBody {
+            number: seal.last_number,
+            hash: seal.hash,
+            sealed_at: Rfc3339(seal.sealed_at),
+        }),
+        has_more: verification.has_more,
+        next_cursor: verification.has_more.then(|| verification.checked.number.to_string()),
+    }))
 }
 
 /// True if `Accept` names NDJSON, with any weight.

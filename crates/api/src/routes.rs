@@ -51,6 +51,7 @@ pub static KEYS: Table = Table {
         route!(PATCH "/v1/organizations/:organization_id/projects/:project_id" PROJECTS_WRITE organizations::change_project, "Change a project"),
         route!(DELETE "/v1/organizations/:organization_id/projects/:project_id" PROJECTS_WRITE organizations::delete_project, "Delete a project and revoke all its keys"),
         route!(GET "/v1/audit-events" AUDIT_READ audit::list, "List or export the audit log, the newest event first"),
+        route!(GET "/v1/audit-events/verify" AUDIT_READ audit::verify, "Verify the audit log, a part of it"),
         // The members of an organization.
         route!(GET "/v1/organizations/:organization_id/members" MEMBERS_READ members::list, "List members, the newest first"),
         route!(GET "/v1/organizations/:organization_id/members/:user_id" MEMBERS_READ members::get, "Get a member"),

@@ -17,7 +17,7 @@ pub fn lines(events: Vec<AuditRecord>) -> Vec<u8> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Event")]
 pub struct EventBody {
-    /// The number of the event. Later events have higher numbers.
+    /// The number of the event in its organization. Later events have higher numbers, without a gap.
     id: i64,
     /// The id of the key or other resource that was changed.
     subject: String,

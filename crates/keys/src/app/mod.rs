@@ -1,6 +1,7 @@
 //! The use cases, over ports and free of HTTP.
 
 pub mod audit;
+pub mod audit_seals;
 pub mod bootstrap;
 pub mod cloudflare_access;
 pub mod config;

@@ -1,4 +1,4 @@
-//! The work of the cron trigger: records expiries, and prunes outdated rows.
+//! The work of the cron trigger: seals the audit log, records expiries, and prunes outdated rows.
 //!
 //! No refusal depends on it: deadlines hold by themselves. Each chore is one atomic batch that leaves nothing
 //! half-done, so a sweep can run twice, run at the same time as another, or die anywhere.
@@ -12,7 +12,7 @@ use crate::{
         time::{DAY_MS, UnixMillis},
     },
     ports::Statement,
-    storage::{audit, changes, idempotency, key_uses, keys, sessions},
+    storage::{audit_seals, changes, idempotency, key_uses, keys, sessions},
 };
 
 /// The time in which each chore may start batches, in milliseconds. The rest waits for the next sweep.
@@ -45,7 +45,7 @@ pub const CHORES: &[Chore] = &[
     },
     Chore { name: "rotations_finished", batch: |_, now, limit| vec![keys::forget_rotated(now, limit)] },
     Chore { name: "changes_pruned", batch: |_, now, limit| vec![changes::prune(now.plus_ms(-KEPT_CHANGES_MS), limit)] },
-    Chore { name: "events_pruned", batch: |_, _, limit| vec![audit::prune(limit)] },
+    Chore { name: "events_pruned", batch: |_, _, limit| audit_seals::prune(limit).into() },
     Chore { name: "days_pruned", batch: |_, now, limit| vec![key_uses::prune(now, limit)] },
     // Expired sign-in links are not counted.
     Chore {
@@ -59,11 +59,12 @@ pub const CHORES: &[Chore] = &[
 ];
 
 impl App {
-    /// Runs chores, each until nothing is left or its time is up.
+    /// Seals the audit log and runs chores, each until nothing is left or its time is up.
     ///
     /// # Errors
     /// The database's; finished batches stay done.
     pub async fn sweep(&self, chores: impl IntoIterator<Item = &Chore>) -> Result<Swept, Error> {
+        self.seal_audit_log().await?;
         let now = self.now();
         let mut swept = Swept::new();
         for chore in chores {

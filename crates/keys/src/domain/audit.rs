@@ -106,7 +106,7 @@ impl NotedEvent {
 /// An event, as it is read back.
 #[derive(Debug, Clone, Deserialize)]
 pub struct AuditRecord {
-    /// The event's number. Later events have higher numbers.
+    /// The event's number in its organization. The numbers have no gaps.
     pub id: i64,
     /// The id of the changed resource.
     pub subject: String,

@@ -4,6 +4,7 @@
 //! randomness come in as arguments. It imports nothing else of the crate.
 
 pub mod audit;
+pub mod audit_seal;
 pub mod cache_seal;
 pub mod catalogue;
 pub mod creator;

@@ -16,7 +16,7 @@ use crate::{
     },
     ports::Statement,
     statement,
-    storage::{Conditions, DATABASE_NOW, batch::Query, typed},
+    storage::{Conditions, batch::Query, typed},
 };
 
 /// The instant until which an event is kept: by the organization's retention, else by the deployment's,
@@ -195,24 +195,14 @@ fn select(
     conditions.and_if(&refused, "refused", filter.refused.map(|_| REFUSED));
     conditions.and_if("at >= :since", "since", filter.since);
     conditions.and_if(if after.is_some() { "+at < :until" } else { "at < :until" }, "until", filter.until);
-    let behind =
-        "(at, id) < (SELECT at, id FROM audit_events WHERE id = :after AND organization_id = :organization_id)";
+    let behind = "(at, audit_events.id) < (SELECT at, id FROM audit_events \
+                  WHERE organization_id = :organization_id AND number = :after)";
     conditions.and_if(behind, "after", after);
     conditions.with("limit", limit + 1);
     let sql = format!(
-        "SELECT id, subject, action, actor_kind, actor_id, actor_user_id, actor_session_id, ip, request_id, details, \
-         refusal, at FROM audit_events WHERE {} ORDER BY at DESC, id DESC LIMIT :limit",
+        "SELECT number AS id, subject, action, actor_kind, actor_id, actor_user_id, actor_session_id, ip, request_id, details, \
+         refusal, at FROM audit_events WHERE {} ORDER BY at DESC, audit_events.id DESC LIMIT :limit",
         conditions.sql()
     );
     (conditions, sql)
-}
-
-/// Deletes outdated events, at most `limit`, and returns one row for each. The database's own clock decides, as in
-/// the trigger that would refuse to delete the others.
-pub fn prune(limit: i64) -> Statement {
-    let sql = format!(
-        "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE keep_until <= {DATABASE_NOW} \
-         ORDER BY keep_until LIMIT :limit) RETURNING id"
-    );
-    statement!(sql, limit)
 }

@@ -2,6 +2,7 @@
 //! its rows if they are used; see [`batch`]. The module `app` decides who may run a statement, and in which batch.
 
 pub mod audit;
+pub mod audit_seals;
 pub mod batch;
 pub mod changes;
 pub mod idempotency;
