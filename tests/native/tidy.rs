@@ -322,11 +322,11 @@ fn threat_model_names_tests_that_exist() {
     let named: BTreeSet<&str> = page.split('`').filter(|part| part.contains("::")).collect();
     assert!(named.len() > 20, "{named:?}");
     for name in named {
-        let (file, test) = name.split_once("::").unwrap();
-        let paths = [format!("tests/native/{file}.rs"), format!("tests/native/{file}/mod.rs")];
+        let (module, function) = name.split_once("::").unwrap();
+        let paths = [format!("tests/native/{module}.rs"), format!("tests/native/{module}/mod.rs")];
         let text =
             paths.iter().find_map(|path| fs::read_to_string(Path::new(ROOT).join(path)).ok()).unwrap_or_default();
-        assert!(text.contains(&format!("fn {test}()")), "docs/src/threat-model.md names {name}");
+        assert!(text.contains(&format!("fn {function}()")), "docs/src/threat-model.md names {name}");
     }
 }
 
