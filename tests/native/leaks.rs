@@ -58,6 +58,24 @@ fn reported_key_ends_as_its_organization_wants_it() {
 }
 
 #[test]
+fn report_that_ends_something_is_always_recorded_and_one_that_does_not_changes_nothing() {
+    let world = World::new();
+    let owner = world.bootstrap();
+    let (id, key) = world.create(&owner, "leaked", &[]);
+    let updated = || world.get(&format!("/v1/keys/{id}"), &owner).json["updated_at"].clone();
+    for (response, expected) in [("notify", 1), ("disable", 2), ("disable", 2), ("revoke", 3), ("revoke", 3)] {
+        on_leak(&world, &owner, response);
+        let before = updated();
+        let recorded = events(&world).len();
+        report(&world, &[&key]);
+        assert_eq!(events(&world).len(), expected, "{response}");
+        let changes = recorded != expected && response != "notify";
+        assert_eq!(updated() != before, changes, "{response}");
+    }
+    assert_eq!(code(&world, &key), "key_revoked");
+}
+
+#[test]
 fn report_ends_the_last_key_of_an_organization_and_many_keys_at_once() {
     let world = World::new();
     let owner = world.bootstrap();

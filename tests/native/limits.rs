@@ -139,6 +139,7 @@ fn writes_of_an_organization_are_limited_but_what_ends_something_never_is() {
         let answer = route.send(&world, key);
         let is_counted = !["public", "operator"].contains(&route.access)
             && !["GET", "DELETE"].contains(&route.method)
+            && !route.template.contains("/rotate")
             && !route.template.ends_with("/verify");
         assert_eq!(answer.status == 429, is_counted, "{}: {}", route.name(), answer.json);
     }

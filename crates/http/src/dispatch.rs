@@ -84,8 +84,8 @@ async fn attempt(call: &Call<'_>, action: Action<'_>, principal: &mut Principal)
     let request = &*body::read(call.request, action.reading).await?;
     let call = &call.with_request(request);
     principal.repeatable = repeatable(request)?;
-    if is_counted(call.row.method, action.permission) {
-        call.app.count_write(principal.snapshot.organization_id).await?;
+    if is_counted(call.row, action.permission) {
+        call.app.count_write(principal.snapshot.organization_id, action.permission.manages).await?;
     }
     let answer = (action.handler)(call, principal).await;
     let Err(Problem::App(Error::KeyChanged)) = answer else { return answer };
@@ -97,11 +97,12 @@ async fn attempt(call: &Call<'_>, action: Action<'_>, principal: &mut Principal)
     (action.handler)(call, principal).await
 }
 
-/// True if a call counts as a write of its organization. What ends something never does: a leaked key must not stop
-/// its own revocation. A verification is sent by POST and writes nothing.
-fn is_counted(method: &str, permission: &Permission) -> bool {
+/// True if a call counts as a write of its organization. What ends a key or a secret never does: a leaked key must not
+/// stop its own revocation. A verification is sent by POST and writes nothing.
+fn is_counted(row: RowName, permission: &Permission) -> bool {
     let reads = permission.scope.as_ref().is_some_and(|scope| scope.action() == VERIFY);
-    !matches!(method, "GET" | "HEAD" | "DELETE") && !reads
+    let ends = row.method == "DELETE" || row.path.contains("/rotate");
+    !matches!(row.method, "GET" | "HEAD") && !reads && !ends
 }
 
 /// Notes a refused attempt to manage something. Invalid requests and failures are not noted.

@@ -103,11 +103,12 @@ pub fn check(catalogue: &Catalogue) -> Result<(), String> {
 /// [`Error::TooMany`] beyond the operator's limit.
 async fn count(call: &Call<'_>, session: &SignedIn) -> Result<(), Error> {
     let ends = ["revoke", "disable", "end", "remove", "delete", "sign-out"];
-    let is_counted = call.row.method == "POST" && !ends.iter().any(|end| call.row.path.ends_with(end));
+    let ends = ends.iter().any(|end| call.row.path.ends_with(end)) || call.row.path.contains("/rotate");
+    let is_counted = call.row.method == "POST" && !ends;
     if !is_counted {
         return Ok(());
     }
-    call.app.count_write(session.principal.snapshot.organization_id).await
+    call.app.count_write(session.principal.snapshot.organization_id, true).await
 }
 
 async fn page(

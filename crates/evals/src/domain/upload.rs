@@ -398,7 +398,7 @@ mod tests {
             (Format::Csv, b"a,b\n1,\xff\n", 1, "UTF-8"),
             (Format::Csv, b"q,a\nhi,\"unclosed\nyo,3\nha,4\n", 1, "never closed"),
             (Format::Csv, b"q,a\nhi,2\nyo,\"", 2, "never closed"),
-            (Format::Csv, b"q,\"a\n1,2\n", 0, "never closed"),
+            (Format::Csv, b"q,\"a\n1,2\n", 0, "column 2"),
             (Format::Csv, unclosed.as_bytes(), 1, "never closed"),
             (Format::Csv, b"q,a\nhi,\"a\"b\n", 1, "behind a closing quote"),
             (Format::Csv, b"q,a\nhi,\"a\" \n", 1, "behind a closing quote"),

@@ -66,12 +66,13 @@ impl App {
         self.count(Limit::LeakReports, ip.map(network).unwrap_or_default()).await
     }
 
-    /// Counts a write of an organization.
+    /// Counts a write of an organization. Acts of management count for themselves, so that no flood of data stops them.
     ///
     /// # Errors
     /// [`Error::TooMany`] beyond the limit.
-    pub async fn count_write(&self, organization_id: OrganizationId) -> Result<(), Error> {
-        self.count(Limit::Writes, organization_id.to_string()).await
+    pub async fn count_write(&self, organization_id: OrganizationId, manages: bool) -> Result<(), Error> {
+        let kind = if manages { "management" } else { "data" };
+        self.count(Limit::Writes, format!("{organization_id}:{kind}")).await
     }
 
     /// Counts a question of an organization to the language model.

@@ -10,8 +10,8 @@ use crate::{
     storage::{audit::keep_until, batch::Query, keys::NO_ROTATION, typed},
 };
 
-/// The interval in which a key's leak is recorded once, in milliseconds: however often somebody reports it, the audit
-/// log does not fill.
+/// The interval in which a leak that changes nothing is recorded once, in milliseconds: however often somebody reports
+/// it, the audit log does not fill.
 const RECORDED_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The keys with a reported secret in this column, and their organizations. Each part of a report has its digests.
@@ -40,9 +40,10 @@ pub fn record(
              SELECT organization_id, keys.id, 'key.leaked', 'system', :ip, :request_id, \
              json_object('source', :source, 'response', on_leak, 'outgoing', json('{outgoing}'), \
              'url', json_extract(report.value, '$.url')), :now, {} {} WHERE revoked_at IS NULL \
-             AND NOT EXISTS (SELECT 1 FROM audit_events AS earlier \
+             AND (on_leak = 'revoke' OR {outgoing} AND on_leak <> 'notify' \
+             OR on_leak = 'disable' AND disabled_at IS NULL OR NOT EXISTS (SELECT 1 FROM audit_events AS earlier \
              WHERE earlier.organization_id = organizations.id AND earlier.subject = keys.id \
-             AND +earlier.action = 'key.leaked' AND earlier.at > :since)",
+             AND +earlier.action = 'key.leaked' AND earlier.at > :since))",
             keep_until("keys.organization_id", ":now"),
             reported(column)
         );
@@ -63,7 +64,7 @@ pub fn end(reported_secrets: &Value, now: UnixMillis) -> [Statement; 3] {
     };
     [
         update("revoked_at = :now,", "digest", "on_leak = 'revoke'"),
-        update("disabled_at = coalesce(disabled_at, :now),", "digest", "on_leak = 'disable'"),
+        update("disabled_at = :now,", "digest", "on_leak = 'disable' AND disabled_at IS NULL"),
         // The key has a new secret, which was not reported.
         update(NO_ROTATION, "outgoing_digest", "on_leak <> 'notify'"),
     ]

@@ -31,7 +31,8 @@ pub fn insert(project: &Project) -> [Statement; 2] {
         created_at: project.created_at
     );
     let count = "UPDATE usage SET projects = projects + 1 WHERE organization_id = :organization_id";
-    [insert, statement!(count, organization_id: project.organization_id)]
+    // The insertion comes last, so that what is recorded if it changed something looks at it.
+    [statement!(count, organization_id: project.organization_id), insert]
 }
 
 /// One project of an organization.
