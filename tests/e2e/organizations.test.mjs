@@ -67,7 +67,7 @@ test("a policy holds on the isolate that has not heard of it, and the limit on k
   const [row] = await rows(app, "SELECT typeof(longest_expiry_days) AS type, longest_expiry_days AS days FROM organizations WHERE name = 'Gamma'");
   assert.deepEqual(row, { type: "integer", days: 30 });
   const late = await call(b, "POST", "/v1/keys", { key, body: { name: "late", scopes: [], expires_in_days: 31 } });
-  assert.deepEqual([late.status, late.json.error.field], [400, "expires_at"]);
+  assert.deepEqual([late.status, late.json.error.field], [400, "expires_in_days"]);
 
   const body = { name: "one of two", scopes: [] };
   const both = await Promise.all([a, b].map((isolate) => call(isolate, "POST", "/v1/keys", { key, body })));
