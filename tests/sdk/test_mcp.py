@@ -90,7 +90,7 @@ class Protocol:
         async with self.connect(key["key"]) as client:
             self.assertEqual(await self.listed(client), READ)
             call("PATCH", f"/v1/keys/{key['id']}", first, {"scopes": ["audit:read"]})
-            self.assertEqual(await self.listed(client), ["audit_list"])
+            self.assertEqual(await self.listed(client), ["audit_list", "audit_verify"])
 
     async def test_revoked_key_is_refused(self):
         key = made("datasets:read")

@@ -49,6 +49,8 @@ def targets(app, client):
     evaluations = [post("/api/evaluations", name="Evaluation", **judged)["public_id"] for _ in numbers]
     live = [post("/api/live-evaluations", evaluation_id=evaluation)["public_id"] for evaluation in evaluations]
     runs = [post(f"/api/eval/{live[0]}", inputs={"answer": "no"})["public_id"] for _ in range(40)]
+    for user in users:
+        post(f"{PEOPLE}/members/{user}/sign-in-links")
     known = {
         "dataset_id": datasets,
         "column": columns,
@@ -65,6 +67,7 @@ def targets(app, client):
         "user_id": users,
         "team_id": teams,
         "invitation_id": [invite(f"invited-{number}")["id"] for number in numbers],
+        "sign_in_link_id": [link["id"] for link in call("GET", f"{PEOPLE}/sign-in-links")["items"]],
         "token": [invite(f"guest-{number}")["token"] for number in numbers],
     }
     return key, known, [entry["scope"] for entry in call("GET", "/v1/scopes")["scopes"]]
