@@ -46,7 +46,10 @@ impl<'a> Operation<'a> {
     /// Sets the body.
     pub fn body<T: JsonSchema>(&mut self) {
         let schema = self.read.subschema_for::<T>();
-        self.body = Some(json!({ "required": true, "content": { "application/json": { "schema": schema } } }));
+        let described = T::json_schema(self.read);
+        // A request without a body counts as one with an empty object.
+        let required = ["required", "minProperties"].iter().any(|name| described.get(*name).is_some());
+        self.body = Some(json!({ "required": required, "content": { "application/json": { "schema": schema } } }));
     }
 
     /// Sets a body that is streamed.
