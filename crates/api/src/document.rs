@@ -20,20 +20,23 @@ use bitting_keys::domain::catalogue::Surface;
 const SCHEMAS: &str = "/components/schemas";
 
 /// The groups of operations, by the files of their handlers.
-const TAGS: [(&str, &str); 16] = [
+const TAGS: [(&str, &str); 19] = [
     ("audit", "The audit log of an organization."),
     ("bootstrap", "The first organization of a deployment."),
     ("datasets", "Data sets: columns, rows, uploads, exports and shares."),
     ("error_analysis", "Notes and categories for runs that did not pass."),
+    ("errors_page", "The codes of errors, for people."),
     ("evaluations", "Evaluations: input columns and a judge, with variants and shares."),
     ("invitations", "Invitations to join an organization."),
     ("keys", "API keys: create, verify, list, change, rotate and revoke them."),
+    ("leaks", "Reports of leaked keys, and the format by which scanners find them."),
     ("live_evaluations", "Deployed evaluations and their keys."),
     ("members", "The members of an organization, their roles and sign-in links."),
     ("openapi", "The description of this API."),
     ("organizations", "Organizations, their settings and projects."),
     ("review", "The queue of runs that people judge."),
     ("runs", "Runs of live evaluations and their results."),
+    ("security_txt", "The contact for reports about security."),
     ("teams", "Teams of an organization, with which resources are shared."),
     ("projects", "Projects of an organization."),
     ("scopes", "The scopes that keys can have."),
