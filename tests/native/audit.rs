@@ -844,7 +844,7 @@ fn sweep(world: &World) {
     block_on(world.app.sweep(entry::chores())).unwrap();
 }
 
-/// What a check of a whole log says: whether it is valid, its fault, and the numbers of what was pruned and not sealed.
+/// The outcome of a check of a whole log: whether it is valid, its fault, and the numbers of what was pruned and not sealed.
 fn verified(world: &World, key: &str) -> (bool, Value, [i64; 3]) {
     let (mut cursor, mut pruned) = (String::new(), 0);
     loop {

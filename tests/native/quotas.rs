@@ -261,3 +261,14 @@ fn create_costs_the_same_however_many_keys_there_are() {
     let after = create();
     assert!((after - before).abs() * 50 <= before, "{before} {after}");
 }
+
+#[test]
+fn organization_whose_usage_is_not_counted_yet_can_be_read_and_changed() {
+    let (world, owner, _) = prepared();
+    world.database.execute("CREATE TABLE counted AS SELECT * FROM usage; DELETE FROM usage");
+    for (method, body) in [("GET", Value::Null), ("PATCH", json!({ "default_expiry_days": 30 }))] {
+        let answer = world.call(method, OWN, &owner, &body);
+        assert_eq!((answer.status, &answer.json["usage"]["keys"]["used"]), (200, &json!(0)), "{}", answer.json);
+    }
+    world.database.execute("INSERT INTO usage SELECT * FROM counted; DROP TABLE counted");
+}

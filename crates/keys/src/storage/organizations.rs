@@ -26,10 +26,10 @@ fn select() -> String {
         "SELECT id, name, suspended_at, created_at, default_expiry_days, longest_expiry_days, max_keys_per_user, \
          subscription, credits, audit_retention_days, trace_retention_days, \
          max(created_at, updated_at) AS updated_at, on_leak, json_object({}) AS quotas, \
-         (SELECT json_object({}) FROM usage JOIN quotas ON quotas.organization_id = usage.organization_id \
-         WHERE usage.organization_id = organizations.id) AS usage FROM organizations",
+         (SELECT json_object({}) FROM quotas LEFT JOIN usage ON usage.organization_id = quotas.organization_id \
+         WHERE quotas.organization_id = organizations.id) AS usage FROM organizations",
         list(|name| format!("'{name}', max_{name}")),
-        list(|name| format!("'{name}', json_object('used', usage.{name}, 'limit', quotas.{name})")),
+        list(|name| format!("'{name}', json_object('used', coalesce(usage.{name}, 0), 'limit', quotas.{name})")),
     )
 }
 
