@@ -7,15 +7,17 @@ use std::{
 };
 
 use bitting_keys::{
-    app::{App, config::Config, extensions::Extensions, isolate::Isolate},
-    ports::{Background, LocalFuture},
+    app::{App, config::Config, extensions::Extensions, holder::Holder, isolate::Isolate},
+    domain::id::Seq,
+    ports::{Background, FeedHolder, LocalFuture},
 };
-use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
+use worker::{Context, DurableObject, Env, ScheduleContext, ScheduledEvent, durable_object, event};
 
 use crate::{
     entry,
     platform::{
         d1::D1,
+        holder::RegionalHolder,
         kv::Kv,
         limiter::RateLimits,
         message,
@@ -28,9 +30,55 @@ use crate::{
 /// The state of an isolate: the configuration, the other parts' settings, its memory, and the size of the database.
 type State = (Rc<Config>, Extensions, Rc<Isolate>, Rc<Cell<Option<i64>>>);
 
+/// A holder of the feed, as the class that `worker.js` wraps.
+#[durable_object(alarm)]
+struct HolderObject {
+    state: worker::State,
+    /// The holder, or a message about the configuration.
+    holder: Result<Holder, String>,
+    has_alarm: Cell<bool>,
+}
+
+impl DurableObject for HolderObject {
+    fn new(state: worker::State, env: Env) -> Self {
+        let app = app(&env, Rc::new(NoBackground));
+        // It is no isolate that holds keys, although it may live in one.
+        let holder = app.map(|app| Holder::new(App { isolate: Rc::default(), ..app }));
+        Self { state, holder, has_alarm: Cell::new(false) }
+    }
+
+    async fn fetch(&self, request: worker::Request) -> worker::Result<worker::Response> {
+        let since = request.inner().url().rsplit_once('=').and_then(|(_, since)| since.parse().ok()).map(Seq);
+        let (Ok(holder), Some(since)) = (&self.holder, since) else {
+            return worker::Response::error("the configuration or the question is wrong", 503);
+        };
+        if !self.has_alarm.replace(true) {
+            self.state.storage().set_alarm(holder.interval_ms()).await?;
+        }
+        match holder.news(since).await {
+            Ok(news) => worker::Response::from_json(&news),
+            Err(error) => worker::Response::error(format!("{error:?}"), 503),
+        }
+    }
+
+    async fn alarm(&self) -> worker::Result<worker::Response> {
+        let due_in_ms = match &self.holder {
+            Ok(holder) => holder.poll().await,
+            Err(_) => None,
+        };
+        match due_in_ms {
+            Some(ms) => self.state.storage().set_alarm(ms).await?,
+            None => self.has_alarm.set(false),
+        }
+        worker::Response::empty()
+    }
+}
+
 thread_local! {
     /// The state of the isolate. The configuration is part of the deployment, so it cannot change while an isolate lives.
     static STATE: OnceCell<State> = const { OnceCell::new() };
+    /// The holder of the feed that is near to the isolate's first client, and so to the isolate.
+    static HOLDER: OnceCell<Option<Rc<dyn FeedHolder>>> = const { OnceCell::new() };
 }
 
 #[event(start)]
@@ -47,9 +95,10 @@ fn start() {
 
 #[event(fetch)]
 async fn fetch(request: worker::Request, env: Env, context: Context) -> worker::Result<worker::Response> {
+    let holder = holder(&env, &request);
     let request = message::read(&request);
     message::write(match app(&env, Rc::new(WaitUntil(context))) {
-        Ok(app) => entry::handle(&app, &request).await,
+        Ok(app) => entry::handle(&App { holder, ..app }, &request).await,
         Err(message) => entry::misconfigured(&request, &message, &WallClock, &WebCrypto),
     })
 }
@@ -77,6 +126,14 @@ impl Background for NoBackground {
     fn spawn(&self, _work: LocalFuture<'static, ()>) {}
 }
 
+/// Returns the holder of the feed for this isolate.
+fn holder(env: &Env, request: &worker::Request) -> Option<Rc<dyn FeedHolder>> {
+    HOLDER.with(|holder| {
+        let find = || RegionalHolder::find(env, message::region(request)).map(|holder| Rc::new(holder) as _);
+        holder.get_or_init(find).clone()
+    })
+}
+
 /// Builds the core on this platform.
 ///
 /// # Errors
@@ -94,6 +151,7 @@ fn app(env: &Env, background: Rc<dyn Background>) -> Result<App, String> {
     })?;
     Ok(App {
         database: Rc::new(D1 { env: env.clone(), size }),
+        holder: None,
         cache: Rc::new(Kv(env.clone())),
         clock: Rc::new(WallClock),
         entropy: Rc::new(WebCrypto),

@@ -25,7 +25,7 @@ const SQLITE: &str = "tests/native/support/sqlite.rs";
 
 /// Each rule: its name, where it stands, what stands there, and what stands there without the rule;
 /// `MUTATED` is whether this rule is the one that is missing.
-const MUTATIONS: [[&str; 4]; 22] = [
+const MUTATIONS: [[&str; 4]; 30] = [
     [
         "no_feed_check",
         FEED,
@@ -65,21 +65,75 @@ const MUTATIONS: [[&str; 4]; 22] = [
     [
         "seq_after_read",
         VERIFY,
-        "let changes = results.take(changes)?;",
-        "let mut changes = results.take(changes)?;
-        if MUTATED { changes = changes::since(since).run(&*self.database).await?; }",
+        "self.isolate.hear(&news);
+        let source",
+        "let mut news = news;
+        if MUTATED { news.changes = changes::since(since).run(&*self.database).await?; }
+        self.isolate.hear(&news);
+        let source",
     ],
     [
         "read_at_after",
         VERIFY,
-        "let news = News { since, sent_at, changes };",
-        "let news = News { since, sent_at: if MUTATED { self.now() } else { sent_at }, changes };",
+        "let news = News { since, current_at, changes: results.take(changes)? };",
+        "let current_at = current_at.map(|at| if MUTATED { self.now() } else { at });
+        let news = News { since, current_at, changes: results.take(changes)? };",
     ],
     [
         "refreshed_at_after",
         VERIFY,
-        "app.isolate.hear(&News { since, sent_at, changes })",
-        "app.isolate.hear(&News { since, sent_at: if MUTATED { app.now() } else { sent_at }, changes })",
+        "self.isolate.hear(&News { since, current_at: Some(sent_at), changes });",
+        "self.isolate.hear(&News { since, current_at: Some(if MUTATED { self.now() } else { sent_at }), changes });",
+    ],
+    [
+        "holder_asked_at_after",
+        VERIFY,
+        "self.isolate.hear(&answer.news(since, sent_at))",
+        "self.isolate.hear(&answer.news(since, if MUTATED { self.now() } else { sent_at }))",
+    ],
+    [
+        "age_of_holder_ignored",
+        FEED,
+        "sent_at.plus_ms(-self.age_ms.max(0))",
+        "sent_at.plus_ms(if MUTATED { 0 } else { -self.age_ms.max(0) })",
+    ],
+    [
+        "replica_vouches",
+        VERIFY,
+        "let current_at = is_current.then_some(sent_at);",
+        "let current_at = (MUTATED || is_current).then_some(sent_at);",
+    ],
+    [
+        "replica_with_the_primarys_seq",
+        VERIFY,
+        "row.at(news.head())",
+        "row.at(if MUTATED && !is_current { self.isolate.feed(Feed::head) } else { news.head() })",
+    ],
+    [
+        "replica_believed_unjudged",
+        VERIFY,
+        "if source == Source::Replica {",
+        "if !MUTATED && source == Source::Replica {",
+    ],
+    [
+        "holder_without_its_base",
+        FEED,
+        "if known.base >= since || changes.is_empty() {",
+        "if (!MUTATED && known.base >= since) || changes.is_empty() {",
+    ],
+    [
+        "degraded_for_ever",
+        VERIFY,
+        "filter(|age_ms| *age_ms <= limit_ms)",
+        "filter(|age_ms| MUTATED || *age_ms <= limit_ms)",
+    ],
+    [
+        "degraded_unjudged",
+        VERIFY,
+        "let (Some(snapshot), Some(age_ms)) = (held, age_ms) else { continue };
+            if self",
+        "let (Some(snapshot), Some(age_ms)) = (held, age_ms) else { continue };
+            if MUTATED || self",
     ],
     [
         "late_answer_believed",
@@ -96,8 +150,8 @@ const MUTATIONS: [[&str; 4]; 22] = [
     [
         "strong_from_memory",
         VERIFY,
-        "if freshness == Freshness::Bounded",
-        "if (MUTATED || freshness == Freshness::Bounded)",
+        "self.lookup.freshness == Freshness::Bounded",
+        "(MUTATED || self.lookup.freshness == Freshness::Bounded)",
     ],
     [
         "no_guard",

@@ -2,8 +2,8 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use bitting_keys::ports::{Database, DatabaseError, LocalFuture, Param, Row, Statement};
-use js_sys::{Array, Reflect};
+use bitting_keys::ports::{Database, DatabaseError, LocalFuture, Nearest, Param, Row, Statement};
+use js_sys::{Array, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{D1Database, Env, wasm_bindgen_futures::JsFuture, worker_sys};
 
@@ -17,7 +17,19 @@ pub(crate) struct D1 {
 
 impl Database for D1 {
     fn batch(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Vec<Vec<Row>>, DatabaseError>> {
-        Box::pin(async move { self.run(&statements).await.map_err(DatabaseError::from_message) })
+        Box::pin(async move {
+            let answer = self.run(&statements, worker_sys::D1Database::batch).await;
+            Ok(answer.map_err(DatabaseError::from_message)?.rows)
+        })
+    }
+
+    fn batch_nearest(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Nearest, DatabaseError>> {
+        Box::pin(async move {
+            let nearest = |database: &worker_sys::D1Database, statements| {
+                database.with_session(Some("first-unconstrained"))?.session_batch(statements)
+            };
+            self.run(&statements, nearest).await.map_err(DatabaseError::from_message)
+        })
     }
 
     fn size_bytes(&self) -> Option<i64> {
@@ -26,18 +38,28 @@ impl Database for D1 {
 }
 
 impl D1 {
-    async fn run(&self, statements: &[Statement]) -> Result<Vec<Vec<Row>>, String> {
+    async fn run(
+        &self,
+        statements: &[Statement],
+        send: impl FnOnce(&worker_sys::D1Database, Array) -> Result<Promise, JsValue>,
+    ) -> Result<Nearest, String> {
         let database = self.env.d1("DB").map_err(|error| error.to_string())?;
         let prepared =
             statements.iter().map(|statement| prepare(&database, statement)).collect::<Result<Array, _>>()?;
         // The crate's own `batch` hides the size, or reads it into 32 bits.
-        let batch = database.unchecked_ref::<worker_sys::D1Database>().batch(prepared);
+        let batch = send(database.unchecked_ref(), prepared);
         let results = JsFuture::from(batch.map_err(message)?).await.map_err(message)?;
-        Array::from(&results).iter().map(|result| self.read(&result.unchecked_into()).map_err(message)).collect()
+        let mut nearest = Nearest { rows: Vec::with_capacity(statements.len()), is_current: true };
+        for result in Array::from(&results).iter() {
+            nearest.rows.push(self.read(&result.unchecked_into(), &mut nearest.is_current).map_err(message)?);
+        }
+        Ok(nearest)
     }
 
-    fn read(&self, result: &worker_sys::D1Result) -> Result<Vec<Row>, JsValue> {
-        if let Some(size) = Reflect::get(&*result.meta()?, &"size_after".into())?.as_f64() {
+    fn read(&self, result: &worker_sys::D1Result, is_current: &mut bool) -> Result<Vec<Row>, JsValue> {
+        let meta = &*result.meta()?;
+        *is_current &= Reflect::get(meta, &"served_by_primary".into())? == JsValue::TRUE;
+        if let Some(size) = Reflect::get(meta, &"size_after".into())?.as_f64() {
             #[expect(clippy::cast_possible_truncation, reason = "a size is a whole number")]
             self.size.set(Some(size as i64));
         }

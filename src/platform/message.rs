@@ -3,12 +3,14 @@
 use std::{any::Any, cell::Cell, rc::Rc};
 
 use bitting_http::message::{Body, Content, Request, Response};
-use bitting_keys::ports::ByteSource;
+use bitting_keys::{domain::region, ports::ByteSource};
 use futures_util::{
     StreamExt, TryStreamExt,
     future::ready,
     stream::{self, LocalBoxStream},
 };
+use js_sys::Reflect;
+use wasm_bindgen::JsValue;
 use worker::{ByteStream, Error, ResponseBuilder, web_sys::ReadableStream};
 
 /// Converts a request for the core.
@@ -30,6 +32,14 @@ pub(crate) fn read(request: &worker::Request) -> Request {
             None => Body::Bytes(Vec::new()),
         },
     }
+}
+
+/// Returns the region of a client, as the platform locates it.
+pub(crate) fn region(request: &worker::Request) -> &'static str {
+    let get = |of: &JsValue, name: &str| Reflect::get(of, &name.into()).ok();
+    let location = get(request.inner(), "cf");
+    let text = |name| location.as_ref().and_then(|location| get(location, name)).and_then(|value| value.as_string());
+    region::region(text("continent").as_deref(), text("longitude").and_then(|longitude| longitude.parse().ok()))
 }
 
 /// A body as a stream of workerd.

@@ -1,6 +1,7 @@
 //! The ports on workerd: conversions of types, without decisions.
 
 pub(crate) mod d1;
+pub(crate) mod holder;
 pub(crate) mod kv;
 pub(crate) mod limiter;
 pub(crate) mod log;

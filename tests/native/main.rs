@@ -61,3 +61,4 @@ mod tidy;
 mod trulayer;
 mod verify;
 mod versions;
+mod waits;

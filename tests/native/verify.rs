@@ -2,12 +2,13 @@
 
 use bitting_http::message::Request;
 use bitting_keys::{
-    app::{Principal, verify::Freshness},
+    app::Principal,
     domain::{
         cache_seal::CacheSeal,
         id::BoundTo,
         key::{Life, Role},
         key_text::{Digest, KeyText},
+        lookup::{Freshness, Lookup},
         scope::Scopes,
         snapshot::Snapshot,
     },
@@ -111,6 +112,8 @@ fn answer_tells_all_that_a_service_needs() {
             "metadata": { "team": 1 },
             "expires_at": "2027-01-16T08:00:00.000Z",
             "source": "d1",
+            "waited_for": "d1",
+            "degraded": false,
             "age_ms": 0,
         })
     );
@@ -220,10 +223,13 @@ fn refresh_that_was_cut_off_does_not_stand_in_the_way_of_the_next() {
     world.advance_ms(STALENESS_MS);
     scene.assert_valid(&world, "memory", NOTHING);
     world.later.drop_all();
-    // The bound has passed, so the caller's own verification brings the feed.
+    // The bound has passed, so the verification itself brings the feed.
     world.advance_ms(1);
-    scene.assert_valid(&world, "memory", (1, 0, 0));
-    world.advance_ms(STALENESS_MS - 2);
+    scene.assert_valid(&world, "d1", (1, 0, 0));
+    world.advance_ms(STALENESS_MS / 2 + 1);
+    scene.assert_valid(&world, "memory", NOTHING);
+    world.later.drop_all();
+    world.advance_ms(STALENESS_MS / 4 - 1);
     scene.assert_valid(&world, "memory", NOTHING);
     assert_eq!(settled(&world), NOTHING, "the refresh from before may still be under way");
     world.advance_ms(1);
@@ -241,7 +247,7 @@ fn feed_beyond_the_bound_costs_one_batch_before_the_answer() {
     scene.assert_valid(&world, "memory", NOTHING);
     world.later.drop_all();
     world.advance_ms(1);
-    scene.assert_valid(&world, "memory", (1, 0, 0));
+    scene.assert_valid(&world, "d1", (1, 0, 0));
 }
 
 #[test]
@@ -250,8 +256,8 @@ fn clock_that_was_set_back_makes_the_feed_unknown() {
     let world = scene.isolate();
     scene.ask(&world);
     world.advance_ms(-1);
-    // No age can be told, so the caller is read anew; that read's news vouch for the key in memory.
-    scene.assert_valid(&world, "memory", (1, 0, 0));
+    // No age can be told, so both keys are read anew.
+    scene.assert_valid(&world, "d1", (1, 0, 0));
 }
 
 #[test]
@@ -391,7 +397,7 @@ fn guard_stops_a_snapshot_that_the_keys_own_row_does_not_confirm() {
         Snapshot { life: Life { expires_at: Some(START.plus_ms(1)), ..narrow.life }, ..narrow.clone() },
     ];
     let guarded = |snapshot: Snapshot| {
-        let principal = Principal { snapshot: snapshot.into(), request_id: String::new(), ip: None, repeatable: None };
+        let principal = Principal::new(snapshot.into(), "", None);
         block_on(scene.world.app.confirm(&principal)).is_ok()
     };
     assert!(guarded(narrow));
@@ -402,7 +408,10 @@ fn guard_stops_a_snapshot_that_the_keys_own_row_does_not_confirm() {
 
 /// The snapshot of a key as the database has it.
 fn found(world: &World, key: &str) -> Snapshot {
-    let found = block_on(world.app.find(&KeyText::parse(key).unwrap(), Freshness::Strong, None)).unwrap().unwrap();
+    let found =
+        block_on(world.app.find(Lookup { key: &KeyText::parse(key).unwrap(), freshness: Freshness::Strong, ip: None }))
+            .unwrap()
+            .unwrap();
     (*found.snapshot).clone()
 }
 
@@ -442,18 +451,77 @@ fn database_that_fails_is_survived_until_the_bound_and_never_longer() {
     scene.ask(&world);
     world.settle();
     world.database.down.set(true);
-    world.advance_ms(STALENESS_MS);
+    world.advance_ms(STALENESS_MS / 2 + 1);
     for _ in 0..2 {
         scene.assert_valid(&world, "memory", NOTHING);
         assert_eq!(settled(&world), (1, 0, 0), "a refresh that failed is tried again");
+        scene.assert_valid(&world, "memory", NOTHING);
+        assert_eq!(settled(&world), NOTHING, "but not at once");
+        world.advance_ms(STALENESS_MS / 4);
     }
-    world.advance_ms(1);
     let body = json!({ "key": scene.key });
     let answer = world.post("/v1/keys/verify", &scene.owner, &body);
     assert_problem(&answer, 503, "unavailable");
     assert_problem(&world.get("/v1/scopes", &scene.key), 503, "unavailable");
     world.database.down.set(false);
-    scene.assert_valid(&world, "memory", (1, 0, 0));
+    scene.assert_valid(&world, "d1", (1, 0, 0));
+}
+
+#[test]
+fn grace_lets_go_on_what_was_verified_and_nothing_else() {
+    let scene = Scene::with_config(&[("OUTAGE_GRACE_SECONDS", "60")]);
+    scene.fill_cache();
+    let (_, never_seen) = scene.world.create(&scene.owner, "never seen", &[]);
+    let world = scene.isolate();
+    scene.ask(&world);
+    world.verify(&scene.owner, UNKNOWN, &[]);
+    world.settle();
+    let elsewhere = scene.isolate();
+    world.database.down.set(true);
+    let verify = |world: &World, body: &Value| world.counted(|| world.post("/v1/keys/verify", &scene.owner, body));
+    let body = json!({ "key": scene.key });
+    world.advance_ms(STALENESS_MS + 1);
+    let (answer, io) = verify(&world, &body);
+    assert_eq!(
+        (answer.json["code"].clone(), answer.json["degraded"].clone(), io),
+        (json!("valid"), json!(true), (1, 0, 0))
+    );
+    assert_eq!(answer.json["age_ms"], STALENESS_MS + 1);
+    let (answer, io) = verify(&world, &body);
+    assert_eq!(
+        (answer.json["degraded"].clone(), io),
+        (json!(true), NOTHING),
+        "a database that has just failed is not asked"
+    );
+    // An isolate that has only the caller in memory finds the key in KV.
+    let (answer, io) = verify(&elsewhere, &body);
+    assert_eq!((answer.json["degraded"].clone(), io), (json!(true), (1, 1, 0)));
+    // Nothing is said of keys that nobody has verified, of strangers' keys, or to who wants it fresh; and nothing is done.
+    for body in [json!({ "key": never_seen }), json!({ "key": UNKNOWN }), strong_of(&scene.key)] {
+        assert_problem(&verify(&world, &body).0, 503, "unavailable");
+    }
+    assert_problem(&world.get("/v1/scopes", UNKNOWN), 503, "unavailable");
+    assert_problem(&world.get("/v1/keys/self", &scene.owner), 503, "unavailable");
+    // A new isolate knows nothing that could vouch for a value of KV.
+    assert_problem(&verify(&scene.world.another_isolate(), &body).0, 503, "unavailable");
+    world.advance_ms(60_000 - 1);
+    assert_eq!(verify(&world, &body).0.json["degraded"], true);
+    world.advance_ms(1);
+    assert_problem(&verify(&world, &body).0, 503, "unavailable");
+    world.database.down.set(false);
+    world.advance_ms(1_000);
+    let (answer, _) = verify(&world, &body);
+    assert_eq!((answer.json["valid"].clone(), answer.json["degraded"].clone()), (json!(true), json!(false)));
+    // What was known to be revoked stays so.
+    scene.world.revoke(&scene.owner, &scene.id);
+    assert_eq!(verify(&world, &strong_of(&scene.key)).0.json["code"], "key_revoked");
+    world.database.down.set(true);
+    world.advance_ms(STALENESS_MS + 1);
+    assert_eq!(verify(&world, &body).0.json["code"], "key_revoked");
+}
+
+fn strong_of(key: &str) -> Value {
+    json!({ "key": key, "freshness": "strong" })
 }
 
 #[test]
@@ -583,7 +651,7 @@ fn without_staleness_every_request_asks_the_database_and_nothing_else() {
     let scene = Scene::with_config(&[("MAX_STALENESS_SECONDS", "0")]);
     let world = scene.isolate();
     for _ in 0..2 {
-        scene.assert_valid(&world, "d1", (2, 0, 0));
+        scene.assert_valid(&world, "d1", (1, 0, 0));
         world.verify(&scene.owner, UNKNOWN, &[]);
     }
     assert_eq!(settled(&world), NOTHING);

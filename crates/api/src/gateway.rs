@@ -12,10 +12,12 @@ use bitting_http::{
     problem::Problem,
 };
 use bitting_keys::{
-    app::{App, Principal, error::Error, verify::Freshness},
+    app::{App, Principal, error::Error},
     domain::{
         catalogue::{Route, Target},
-        key_text, origin,
+        key_text,
+        lookup::Freshness,
+        origin,
         scope::Scopes,
     },
     ports::{ByteSource, Incoming, Outgoing, UpstreamError},

@@ -3,21 +3,19 @@
 use std::{borrow::Cow, rc::Rc};
 
 use bitting_http::{
+    body,
     call::{Call, RowName},
-    message::Rfc3339,
+    message::{Request, Rfc3339},
     problem::Problem,
 };
 use bitting_keys::{
-    app::{
-        Principal,
-        keys::Keys,
-        verify::{Found, Freshness},
-    },
+    app::{Principal, keys::Keys},
     domain::{
         decision::{Refusal, decide},
         id::{BoundTo, KeyId, OrganizationId, UserId},
         key::Name,
         key_text::{KeyKind, KeyText},
+        lookup::{Found, Freshness, Lookup, Source},
         scope::{Scope, Scopes},
         snapshot::Snapshot,
     },
@@ -158,6 +156,26 @@ fn outcome(valid: bool, codes: &[&str]) -> Map<String, Value> {
     Map::from_iter([("valid".to_owned(), valid), ("code".to_owned(), code)])
 }
 
+fn freshness(name: Option<&FreshnessName>) -> Freshness {
+    match name {
+        Some(FreshnessName::Strong) => Freshness::Strong,
+        Some(FreshnessName::Bounded) | None => Freshness::Bounded,
+    }
+}
+
+/// Reads the key to verify from a request whose body was read. A mistake in it is told later, to a caller that is known.
+pub(crate) fn subject(request: &Request) -> Option<(KeyText, Freshness)> {
+    /// The parts of the body that the lookup needs.
+    #[derive(Deserialize)]
+    struct SubjectBody<'a> {
+        #[serde(borrow)]
+        key: Cow<'a, str>,
+        freshness: Option<FreshnessName>,
+    }
+    let body: SubjectBody<'_> = serde_json::from_slice(body::bytes(request).ok()?).ok()?;
+    Some((KeyText::parse(&body.key).ok()?, freshness(body.freshness.as_ref())))
+}
+
 /// Verifies a key for a caller.
 pub(crate) async fn verify(
     call: &Call<'_>,
@@ -165,15 +183,16 @@ pub(crate) async fn verify(
     body: VerificationRequestBody,
 ) -> Result<VerificationResultBody, Problem> {
     Keys::new(call.app).check_scopes(&body.scopes)?;
-    let freshness = match body.freshness {
-        Some(FreshnessName::Strong) => Freshness::Strong,
-        Some(FreshnessName::Bounded) | None => Freshness::Bounded,
-    };
+    let freshness = freshness(body.freshness.as_ref());
     let Ok(text) = KeyText::parse(&body.key) else {
         return Ok(refused(&Refusal::Malformed));
     };
     let caller = &principal.snapshot;
-    let found = call.app.find(&text, freshness, None).await?;
+    let lookup = Lookup { key: &text, freshness, ip: None };
+    let found = match principal.subject.as_ref().and_then(|subject| subject.answer(lookup)) {
+        Some(found) => found.clone(),
+        None => call.app.find(lookup).await?,
+    };
     call.app.still_good(principal)?;
     let found = found.filter(|found| can_see(caller, &found.snapshot));
     let Some(found) = found else {
@@ -186,7 +205,7 @@ pub(crate) async fn verify(
         Err(refusal) if refusal.has_ended() => note_ended(call, principal, &found, refusal),
         Err(_) => {}
     }
-    Ok(VerificationResultBody::Found(Box::new(VerifiedKeyBody::new(&found, decision.err()))))
+    Ok(VerificationResultBody::Found(Box::new(VerifiedKeyBody::new(&found, principal, decision.err()))))
 }
 
 /// Notes that a key which has ended was presented to a service, in the log of the key's organization.
@@ -242,9 +261,15 @@ pub(crate) struct VerifiedKeyBody {
     /// The time when this secret stops working, if a rotation is replacing it.
     #[serde(skip_serializing_if = "Option::is_none")]
     outgoing_until: Option<Rfc3339>,
-    /// The source of the result.
-    #[schemars(extend("enum" = ["memory", "kv", "d1"]))]
+    /// The source of the information about the key.
+    #[schemars(extend("enum" = ["memory", "kv", "replica", "d1"]))]
     source: &'static str,
+    /// The furthest source that this request has waited for, for its caller's key or for this one; null if the
+    /// answer was ready.
+    #[schemars(extend("enum" = ["kv", "holder", "replica", "d1", null]))]
+    waited_for: Option<&'static str>,
+    /// True if the database does not answer, and the information is older than it may be otherwise.
+    degraded: bool,
     /// The maximum age of the information about the key, in milliseconds.
     age_ms: i64,
 }
@@ -261,8 +286,9 @@ struct KeyOwner {
 }
 
 impl VerifiedKeyBody {
-    fn new(found: &Found, refusal: Option<Refusal>) -> Self {
+    fn new(found: &Found, principal: &Principal, refusal: Option<Refusal>) -> Self {
         let snapshot = &found.snapshot;
+        let waited_for = found.waited_for.max(principal.waited_for);
         Self {
             valid: refusal.is_none(),
             code: refusal.as_ref().map_or("valid", Refusal::code),
@@ -284,6 +310,8 @@ impl VerifiedKeyBody {
             expires_at: snapshot.life.expires_at.map(Rfc3339),
             outgoing_until: snapshot.outgoing_until.filter(|until| until.0 > 0).map(Rfc3339),
             source: found.source.as_str(),
+            waited_for: (waited_for > Source::Memory).then(|| waited_for.as_str()),
+            degraded: found.degraded || principal.degraded,
             age_ms: found.age_ms,
         }
     }

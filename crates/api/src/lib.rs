@@ -87,7 +87,8 @@ async fn route(
             handler(&call.with_request(request)).await
         }
         Access::Key(permission, handler) => {
-            dispatch::answer(&call, Action { permission, reading: route.reading, bulk: route.bulk, handler }).await
+            let (reading, bulk, subject) = (route.reading, route.bulk, route.subject);
+            dispatch::answer(&call, Action { permission, reading, bulk, subject, handler }).await
         }
         #[cfg(feature = "mcp")]
         Access::Tools => mcp::serve(tables, &call, route.reading).await,

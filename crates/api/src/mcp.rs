@@ -163,7 +163,7 @@ pub(crate) async fn serve(tables: &'static Tables, call: &Call<'_>, reading: Rea
     check_origin(call)?;
     let permission = &Permission::ANY_KEY;
     let handler: &Act = &move |call, principal| Box::pin(answer(tables, call, principal));
-    dispatch::answer(call, Action { permission, reading, bulk: false, handler }).await
+    dispatch::answer(call, Action { permission, reading, bulk: false, subject: None, handler }).await
 }
 
 /// Refuses requests from web pages of other origins that the catalogue does not list. With DNS rebinding a foreign

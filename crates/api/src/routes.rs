@@ -29,7 +29,7 @@ pub static KEYS: Table = Table {
         route!(GET "/v1/scopes" ANY_KEY keys::list_scopes, "List scopes, bundles and presets"),
         route!(GET "/v1/keys" READ keys::list, "List keys, the newest first"),
         route!(POST "/v1/keys" WRITE keys::create, "Create a key"),
-        route!(POST "/v1/keys/verify" VERIFY keys::verify, "Verify a key"),
+        route!(POST "/v1/keys/verify" VERIFY keys::verify, "Verify a key").about(crate::key_verification::subject),
         route!(GET "/v1/keys/self" ANY_KEY keys::get_self, "Get the key of the request"),
         route!(DELETE "/v1/keys/self" POSSESSION keys::revoke_self, "Revoke the secret of the request"),
         route!(GET "/v1/keys/:key_id" READ keys::get, "Get a key"),

@@ -1,11 +1,12 @@
 //! Authentication and authorization: the credential of a request, the key behind it, and its permissions.
 
 use bitting_keys::{
-    app::{App, Principal, error::Error, verify::Freshness},
+    app::{App, Principal, error::Error},
     domain::{
         decision::{Refusal, decide},
         idempotency::Repeatable,
         key_text::KeyText,
+        lookup::{Found, FoundSubject, Freshness, Lookup},
         scope::Scope,
     },
 };
@@ -97,6 +98,27 @@ fn credential(request: &Request) -> Option<&str> {
     bearer(request).or_else(|| KEY_HEADERS.iter().find_map(sent))
 }
 
+/// Reads the key that a request is about from its body, if it was read, with the freshness that the answer must have.
+pub type Subject = fn(&Request) -> Option<(KeyText, Freshness)>;
+
+/// Finds the key of a request, and the one that it is about, with one question. Checks neither validity nor permissions.
+///
+/// # Errors
+/// As [`identify`].
+pub async fn identify_with_subject(
+    app: &App,
+    request: &Request,
+    request_id: &str,
+    subject: &(KeyText, Freshness),
+) -> Result<Principal, Problem> {
+    let text = key(request)?;
+    let ip = request.header("cf-connecting-ip");
+    let subject = Lookup { key: &subject.0, freshness: subject.1, ip: None };
+    let [found, about] = app.find_all([Lookup { key: &text, freshness: Freshness::Bounded, ip }, subject]).await?;
+    let about = FoundSubject::new(subject, about);
+    principal(request, request_id, found).map(|principal| Principal { subject: Some(about), ..principal })
+}
+
 /// Finds the key of a request. Checks neither its validity nor its permissions.
 ///
 /// # Errors
@@ -107,16 +129,26 @@ pub async fn identify(
     request_id: &str,
     freshness: Freshness,
 ) -> Result<Principal, Problem> {
-    let text = credential(request).ok_or(Problem::MissingKey)?;
-    let text = KeyText::parse(text).map_err(|_| Refusal::Malformed)?;
+    let text = key(request)?;
     let ip = request.header("cf-connecting-ip");
-    let found = app.find(&text, freshness, ip).await?.ok_or(Refusal::Unknown)?;
-    Ok(Principal {
-        snapshot: found.snapshot,
-        request_id: request_id.to_owned(),
-        ip: ip.map(str::to_owned),
-        repeatable: None,
-    })
+    let found = app.find(Lookup { key: &text, freshness, ip }).await?;
+    principal(request, request_id, found)
+}
+
+/// Reads the key of a request.
+///
+/// # Errors
+/// [`Problem::MissingKey`], or the refusal of a text that is not a key.
+pub fn key(request: &Request) -> Result<KeyText, Problem> {
+    let text = credential(request).ok_or(Problem::MissingKey)?;
+    Ok(KeyText::parse(text).map_err(|_| Refusal::Malformed)?)
+}
+
+fn principal(request: &Request, request_id: &str, found: Option<Found>) -> Result<Principal, Problem> {
+    let found = found.ok_or(Refusal::Unknown)?;
+    let Found { snapshot, waited_for, degraded, .. } = found;
+    let ip = request.header("cf-connecting-ip");
+    Ok(Principal { waited_for, degraded, ..Principal::new(snapshot, request_id, ip) })
 }
 
 /// Reads the header `Idempotency-Key`, if it was sent.

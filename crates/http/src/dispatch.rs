@@ -1,15 +1,17 @@
 //! Dispatch of calls with a key: admission, a second attempt after the guard stopped one, and a note if refused.
 
+use std::borrow::Cow;
+
 use bitting_keys::{
-    app::{Principal, audit::RefusedAttempt, error::Error, verify::Freshness},
-    domain::{id, key_use::UsedFrom},
+    app::{Principal, audit::RefusedAttempt, error::Error},
+    domain::{id, key_use::UsedFrom, lookup::Freshness},
     ports::{Clock, Entropy},
 };
 
 use serde_json::json;
 
 use crate::{
-    auth::{Permission, admit, identify, repeatable, with_rotation_warning},
+    auth::{Permission, Subject, admit, identify, identify_with_subject, key, repeatable, with_rotation_warning},
     body::{self, Reading},
     call::{Act, Call, RowName},
     message::{Request, Response},
@@ -28,6 +30,8 @@ pub struct Action<'a> {
     pub reading: Reading,
     /// True if it stores something large.
     pub bulk: bool,
+    /// The key that a request is about, if it is about one.
+    pub subject: Option<Subject>,
     /// The handler.
     pub handler: &'a Act,
 }
@@ -37,7 +41,17 @@ pub struct Action<'a> {
 /// # Errors
 /// The refusal of the key, or the handler's problem.
 pub async fn answer(call: &Call<'_>, action: Action<'_>) -> Result<Response, Problem> {
-    let mut principal = identify(call.app, call.request, call.request_id, Freshness::Bounded).await?;
+    key(call.request)?;
+    // A request about another key is read first, so that both keys are one question to the database.
+    let request = &*match action.subject {
+        Some(_) => body::read(call.request, action.reading).await?,
+        None => Cow::Borrowed(call.request),
+    };
+    let call = &call.with_request(request);
+    let mut principal = match action.subject.and_then(|subject| subject(request)) {
+        Some(subject) => identify_with_subject(call.app, request, call.request_id, &subject).await?,
+        None => identify(call.app, request, call.request_id, Freshness::Bounded).await?,
+    };
     let admitted = admit(call.app, &principal, action.permission);
     if admitted.is_ok() {
         call.app.note_use(&principal.snapshot, used_from(call.request));
@@ -80,7 +94,7 @@ async fn attempt(call: &Call<'_>, action: Action<'_>, principal: &mut Principal)
     if action.bulk {
         call.app.check_room()?;
     }
-    // The body is read for admitted keys only.
+    // The body is read for admitted keys only, unless the row says otherwise.
     let request = &*body::read(call.request, action.reading).await?;
     let call = &call.with_request(request);
     principal.repeatable = repeatable(request)?;

@@ -3,7 +3,7 @@
 use bitting_keys::{app::Principal, domain::catalogue::Surface};
 
 use crate::{
-    auth::Permission,
+    auth::{Permission, Subject},
     body::{MAX_BODY_BYTES, Reading},
     call::{Call, Handler, KeyHandler, RowName},
     dispatch::Action,
@@ -47,6 +47,9 @@ pub struct Route {
     pub reading: Reading,
     /// True if the route stores something large, which it does not when the database is nearly full.
     pub bulk: bool,
+    /// The key that a request is about, for a route that looks up a second key. The body of such a request is read before
+    /// the caller is known.
+    pub subject: Option<Subject>,
     /// The entry in the API's document. The surfaces of other vendors are documented by those vendors.
     pub document: Option<Document>,
 }
@@ -77,7 +80,7 @@ impl Route {
     /// Creates a row with the default limit for bodies.
     pub const fn new(method: &'static str, path: &'static str, access: Access, document: Option<Document>) -> Self {
         let name = RowName { method, path };
-        Self { name, access, reading: Reading::UpTo(MAX_BODY_BYTES), bulk: false, document }
+        Self { name, access, reading: Reading::UpTo(MAX_BODY_BYTES), bulk: false, subject: None, document }
     }
 
     /// The same row, for bodies of up to this number of bytes.
@@ -101,11 +104,18 @@ impl Route {
         self
     }
 
+    /// The same row, of a route that looks up the key that a request is about.
+    #[must_use]
+    pub const fn about(mut self, subject: Subject) -> Self {
+        self.subject = Some(subject);
+        self
+    }
+
     /// Returns the action of a route for keys; `None` for all other routes.
     pub fn action(&self) -> Option<Action<'_>> {
         match &self.access {
             Access::Key(permission, handler) => {
-                Some(Action { permission, reading: self.reading, bulk: self.bulk, handler })
+                Some(Action { permission, reading: self.reading, bulk: self.bulk, subject: self.subject, handler })
             }
             Access::Public(_) | Access::Operator(_) | Access::Tools => None,
         }

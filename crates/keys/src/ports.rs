@@ -1,4 +1,4 @@
-//! The eight services that the platform provides: a database, a cache, a clock, randomness, background work, the
+//! The nine services that the platform provides: a database, a holder of its change feed, a cache, a clock, randomness, background work, the
 //! operator's servers, a rate limiter, and the verification of signatures. The same core runs over workerd's, over
 //! SQLite in the tests, and over a simulated world with delays and failures.
 
@@ -10,7 +10,9 @@ use futures_util::{
 };
 use serde_json::{Map, Value};
 
-use crate::domain::{catalogue::Target, public_key::PublicKey, quota::QuotaExceeded, time::UnixMillis};
+use crate::domain::{
+    catalogue::Target, feed::HeldNews, id::Seq, public_key::PublicKey, quota::QuotaExceeded, time::UnixMillis,
+};
 
 /// A future of one isolate. It need not be `Send`, because workerd runs each isolate on one thread.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -72,6 +74,14 @@ impl DatabaseError {
     }
 }
 
+/// The answer of the nearest replica.
+pub struct Nearest {
+    /// The rows of each statement.
+    pub rows: Vec<Vec<Row>>,
+    /// True if the primary answered, so that nothing is missing.
+    pub is_current: bool,
+}
+
 /// D1, or SQLite.
 pub trait Database {
     /// Runs the statements in order, in one transaction and one round trip. Returns the rows of each.
@@ -80,9 +90,24 @@ pub trait Database {
     /// [`DatabaseError`]; then no statement has had any effect.
     fn batch(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Vec<Vec<Row>>, DatabaseError>>;
 
+    /// Runs statements that only read on the nearest replica, which may be of any age.
+    ///
+    /// # Errors
+    /// As [`Database::batch`].
+    fn batch_nearest(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Nearest, DatabaseError>>;
+
     /// The size of the database in bytes, as its newest answer to this isolate told it; `None` before the first. Asks
     /// nothing.
     fn size_bytes(&self) -> Option<i64>;
+}
+
+/// The holder of the feed: one for many isolates, near to them. It asks the database in their place.
+pub trait FeedHolder {
+    /// Returns the feed's news from `since` on.
+    ///
+    /// # Errors
+    /// The platform's message, for the log.
+    fn news(&self, since: Seq) -> LocalFuture<'_, Result<HeldNews, String>>;
 }
 
 /// KV: eventually consistent, and trusted for nothing. What it returns is opened by

@@ -11,12 +11,18 @@ use std::{env, rc::Rc};
 
 use bitting::entry;
 use bitting_keys::{
-    app::{error::Error, verify::Freshness},
-    domain::{decision::decide, feed::PAGE, key_text::KeyText, scope::Scope},
+    app::error::Error,
+    domain::{
+        decision::decide,
+        feed::PAGE,
+        key_text::KeyText,
+        lookup::{Freshness, Lookup},
+        scope::Scope,
+    },
 };
 use serde_json::{Value, json};
 
-use self::world::{ISOLATES, Stage, Tally, TestKey, World};
+use self::world::{HOLDERS, ISOLATES, REPLICAS, Stage, Tally, TestKey, World};
 use crate::support;
 
 /// How many histories are told when nobody says.
@@ -80,7 +86,7 @@ fn key_that_has_ended_is_refused_in_time_in_every_history() {
     (0..histories).for_each(|seed| tell(&stage, seed));
     // A run that never comes to where the danger is would prove nothing.
     let count = |what| stage.tally.of(what);
-    let answers = count("memory") + count("kv") + count("d1");
+    let answers = count("memory") + count("kv") + count("replica") + count("d1");
     for what in ["memory", "d1"] {
         assert!(count(what) * 5 >= answers, "{what}: {:?}", stage.tally);
     }
@@ -105,7 +111,12 @@ fn stage() -> Rc<Stage> {
     world.database.execute("CREATE TABLE first_digests AS SELECT id, digest FROM keys");
     // Each history begins with an empty audit trail.
     world.database.execute("DROP TRIGGER audit_events_kept");
-    Rc::new(Stage { database: world.database, config: world.app.config, keys, tally: Tally::default() })
+    let config = |grace| {
+        let variables = [("READ_REPLICAS", "1"), ("OUTAGE_GRACE_SECONDS", grace)];
+        Rc::clone(&world.reconfigured(&variables).app.config)
+    };
+    let configs = ["0", "10"].map(config);
+    Rc::new(Stage { database: world.database, configs, keys, tally: Tally::default() })
 }
 
 fn tell(stage: &Rc<Stage>, seed: u64) {
@@ -151,6 +162,8 @@ async fn script(world: Rc<World>) {
                     world.execute(&prune(&world));
                 }
             }
+            18 => world.end_holder(world.pick(0..HOLDERS)),
+            19 => world.catch_up(world.pick(0..REPLICAS)),
             20..26 => world.execute(BRING_BACK),
             26..36 => {
                 world.execute(&end(&world, id));
@@ -158,7 +171,7 @@ async fn script(world: Rc<World>) {
                 for isolate in 0..ISOLATES {
                     let world = Rc::clone(&world);
                     world.clone().spawn(async move {
-                        let allowed_ms = world.stage.config.max_staleness_ms;
+                        let allowed_ms = world.config.max_staleness_ms;
                         world.sleep(allowed_ms + 1 + world.duration(1_000)).await;
                         verify(world, isolate, key).await;
                     });
@@ -173,6 +186,7 @@ async fn script(world: Rc<World>) {
             46..48 => start_request("PATCH", other_id, json!({ "scopes": &ALL_SCOPES[..world.pick(1..3)] })),
             48..51 => start_request("POST", "verify", json!({ "key": world.stage.keys[world.pick(0..KEYS)].secret })),
             51 => world.set_clock_back(isolate, 1 + world.duration(3_000)),
+            52 if world.troubled => world.fail_primary(world.duration(8_000)),
             _ => start_verify(key),
         }
     }
@@ -185,14 +199,16 @@ async fn verify(world: Rc<World>, isolate: usize, key: usize) {
     let strong = world.chance(10);
     let freshness = if strong { Freshness::Strong } else { Freshness::Bounded };
     let began = world.now();
-    match app.find(&world.stage.keys[key].text, freshness, None).await {
+    let lookup = Lookup { key: &world.stage.keys[key].text, freshness, ip: None };
+    match app.find(lookup).await {
         Ok(Some(found)) => {
-            tally.count(found.source.as_str());
+            tally.count(if found.degraded { "degraded" } else { found.source.as_str() });
             if decide(&found.snapshot, DEMANDS[demand], app.clock.now()).is_ok() {
-                world.accepted(isolate, key, demand, strong, began);
+                world.accepted(isolate, key, demand, strong, began, found.degraded);
             }
         }
         Ok(None) => world.broken("a key was not found"),
+        Err(Error::Unavailable(_)) if world.is_down() => tally.count("unavailable while the primary is down"),
         Err(Error::Unavailable(_)) if world.troubled => tally.count("unavailable"),
         Err(Error::Unavailable(_)) => tally.count("unavailable without trouble"),
         Err(error) => world.broken(&format!("{error:?}")),
@@ -206,11 +222,13 @@ async fn request(world: Rc<World>, isolate: usize, key: usize, method: &'static 
     let request = support::request(method, &path, &world.stage.keys[key].secret, &body);
     let began = world.now();
     let response = entry::handle(&app, &request).await;
-    if response.status == 200 && path.ends_with("verify") {
-        world.accepted(isolate, key, 0, false, began);
-    }
+    let verified = response.status == 200 && path.ends_with("verify");
     if response.status == 503 && !world.troubled {
         world.stage.tally.count("unavailable without trouble");
+    }
+    if verified {
+        let body: Value = serde_json::from_slice(&support::read(response.body)).unwrap();
+        world.accepted(isolate, key, 0, false, began, body["degraded"] == true);
     }
 }
 

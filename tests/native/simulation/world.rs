@@ -2,18 +2,21 @@
 //! isolate meets them. Everything random comes from one seed, so a history can be told again.
 
 use std::{
+    array,
     cell::{Cell, RefCell},
     collections::{BTreeMap, HashMap},
     future::Future,
     ops::Range,
-    rc::Rc,
+    rc::{Rc, Weak},
     time::Duration,
 };
 
 use bitting_keys::{
-    app::{App, config::Config, extensions::Extensions, isolate::Isolate},
-    domain::{key_text::KeyText, time::UnixMillis},
-    ports::{Background, Cache, Clock, Database, DatabaseError, Entropy, LocalFuture, Row, Statement},
+    app::{App, config::Config, error::Error, extensions::Extensions, holder::Holder, isolate::Isolate},
+    domain::{feed::HeldNews, id::Seq, key_text::KeyText, time::UnixMillis},
+    ports::{
+        Background, Cache, Clock, Database, DatabaseError, Entropy, FeedHolder, LocalFuture, Nearest, Row, Statement,
+    },
 };
 use futures::{
     channel::oneshot,
@@ -22,9 +25,11 @@ use futures::{
     task::LocalSpawnExt,
 };
 
-use crate::support::{Limits, NoUpstream, START, Seal, SeededEntropy, sqlite::Sqlite};
+use crate::support::{Instant, Limits, NoUpstream, START, Seal, SeededEntropy, sqlite::Sqlite};
 
 pub(super) const ISOLATES: usize = 3;
+pub(super) const HOLDERS: usize = 2;
+pub(super) const REPLICAS: usize = 2;
 /// Whether each key is good, and whether it is good for a scope that keys lose and get back. This
 /// SQL shares nothing with the code under test.
 const GOOD: &str = "
@@ -41,7 +46,8 @@ const GOOD: &str = "
 /// What outlives a history, because it is slow to make: the database and its keys.
 pub(super) struct Stage {
     pub(super) database: Rc<Sqlite>,
-    pub(super) config: Rc<Config>,
+    /// How the service is configured: without and with a grace for outages.
+    pub(super) configs: [Rc<Config>; 2],
     pub(super) keys: Vec<TestKey>,
     pub(super) tally: Tally,
 }
@@ -92,6 +98,13 @@ pub(super) struct World {
     /// Every value that each key of KV ever held.
     kv: RefCell<HashMap<String, Vec<String>>>,
     isolates: [RefCell<Rc<Isolate>>; ISOLATES],
+    /// The holders of the feed; `None` in histories whose isolates ask the database themselves.
+    holders: Option<[RefCell<Rc<RunningHolder>>; HOLDERS]>,
+    /// The replicas, each as old as it happens to be; `None` before its first use.
+    replicas: [RefCell<Option<Rc<Sqlite>>>; REPLICAS],
+    /// The time from which the primary answers again.
+    up_from: Cell<i64>,
+    pub(super) config: Rc<Config>,
     clocks: [Cell<SetBack>; ISOLATES],
     /// Since when each key is not good, and not good for the scope; `None`: it is.
     bad_since: RefCell<Vec<[Option<i64>; 2]>>,
@@ -105,7 +118,9 @@ impl World {
     {
         let slow_percent = [0, 8, 20, 45][usize::try_from(seed % 4).unwrap()];
         let mut pool = LocalPool::new();
-        let world = Rc::new(Self {
+        // Every third history goes on without the database for a while, and most have holders.
+        let config = Rc::clone(&stage.configs[usize::from(seed.is_multiple_of(3))]);
+        let world = Rc::new_cyclic(|world| Self {
             stage: Rc::clone(stage),
             seed,
             troubled: slow_percent > 0,
@@ -117,6 +132,10 @@ impl World {
             spawner: pool.spawner(),
             kv: RefCell::default(),
             isolates: Default::default(),
+            holders: (seed % 5 > 1).then(|| array::from_fn(|_| RefCell::new(RunningHolder::new(world, &config)))),
+            replicas: Default::default(),
+            up_from: Cell::new(0),
+            config: Rc::clone(&config),
             clocks: Default::default(),
             bad_since: RefCell::new(vec![[None; 2]; stage.keys.len()]),
         });
@@ -199,20 +218,36 @@ impl World {
 
     /// The application as a request to this isolate meets it, made with the key at `by`.
     pub(super) fn app(self: &Rc<Self>, isolate: usize, by: usize) -> App {
-        let edge = Rc::new(Edge { world: Rc::clone(self), isolate, by });
+        let edge = Rc::new(Edge { world: Rc::downgrade(self), isolate: Some(isolate), by });
         App {
-            database: edge.clone(),
-            cache: edge.clone(),
-            clock: edge.clone(),
-            entropy: edge.clone(),
-            background: edge,
-            upstream: Rc::new(NoUpstream),
-            limiter: Rc::new(Limits::default()),
-            verifier: Rc::new(Seal),
-            config: Rc::clone(&self.stage.config),
+            holder: self.holders.as_ref().map(|_| edge.clone() as Rc<dyn FeedHolder>),
             isolate: Rc::clone(&self.isolates[isolate].borrow()),
-            extensions: Extensions::default(),
+            ..edge.app(&self.config)
         }
+    }
+
+    /// Ends a holder, which forgets everything.
+    pub(super) fn end_holder(&self, holder: usize) {
+        if let Some(holders) = &self.holders {
+            let world = holders[holder].borrow().world.clone();
+            *holders[holder].borrow_mut() = RunningHolder::new(&world, &self.config);
+        }
+    }
+
+    /// Lets a replica catch up with the primary.
+    pub(super) fn catch_up(&self, replica: usize) {
+        let image = self.stage.database.image();
+        *self.replicas[replica].borrow_mut() = Some(Rc::new(Sqlite::new(&image, Instant::default())));
+    }
+
+    /// True if the primary fails, or has just begun to answer again.
+    pub(super) fn is_down(&self) -> bool {
+        self.now() < self.up_from.get() + 1_000
+    }
+
+    /// Lets the primary fail for a while.
+    pub(super) fn fail_primary(&self, for_ms: i64) {
+        self.up_from.set(self.now() + for_ms);
     }
 
     /// Ends an isolate; what it has begun may still come to its end.
@@ -226,7 +261,7 @@ impl World {
         self.clocks[isolate].set(SetBack {
             behind_ms: before.behind_ms + by_ms,
             excused_ms,
-            excused_until: self.now() + self.stage.config.max_staleness_ms + excused_ms,
+            excused_until: self.now() + self.config.max_staleness_ms + self.config.outage_grace_ms + excused_ms,
         });
     }
 
@@ -260,13 +295,14 @@ impl World {
     }
 
     /// A key was accepted just now, on a request that began at `began`: was that too late?
-    pub(super) fn accepted(&self, isolate: usize, key: usize, demand: usize, strong: bool, began: i64) {
+    pub(super) fn accepted(&self, isolate: usize, key: usize, demand: usize, strong: bool, began: i64, degraded: bool) {
         let Some(since) = self.bad_since.borrow()[key][demand] else {
             return;
         };
         self.stage.tally.count("accepted late, in time");
         let late_ms = self.now() - since - self.excused_ms(isolate);
-        if late_ms > self.stage.config.max_staleness_ms || (strong && began > since) {
+        let grace_ms = if degraded { self.config.outage_grace_ms } else { 0 };
+        if late_ms > self.config.max_staleness_ms + grace_ms || (strong && began > since) {
             self.broken(&format!("key {key} was accepted {late_ms} ms after it ended (strong: {strong})"));
         }
     }
@@ -277,22 +313,77 @@ impl World {
     }
 }
 
-/// The five ports, as one request to one isolate meets them.
+/// A holder, and whether it reads the feed by itself at the moment.
+pub(super) struct RunningHolder {
+    world: Weak<World>,
+    holder: Holder,
+    polls: Cell<bool>,
+}
+
+impl RunningHolder {
+    fn new(world: &Weak<World>, config: &Rc<Config>) -> Rc<Self> {
+        let edge = Rc::new(Edge { world: world.clone(), isolate: None, by: 0 });
+        let holder = Holder::new(edge.app(config));
+        Rc::new(Self { world: world.clone(), holder, polls: Cell::default() })
+    }
+
+    /// Answers, and reads the feed from then on, until nobody uses it or it ends.
+    async fn news(self: Rc<Self>, since: Seq) -> Result<HeldNews, Error> {
+        let world = self.world.upgrade().unwrap();
+        if !self.polls.replace(true) {
+            let (world, holder) = (Rc::downgrade(&world), Rc::downgrade(&self));
+            let mut next_ms = Some(self.holder.interval_ms());
+            self.world.upgrade().unwrap().spawn(async move {
+                while let Some(ms) = next_ms {
+                    let Some(world) = world.upgrade() else { return };
+                    world.sleep(ms).await;
+                    let Some(holder) = holder.upgrade() else { return };
+                    next_ms = holder.holder.poll().await;
+                    holder.polls.set(next_ms.is_some());
+                }
+            });
+        }
+        self.holder.news(since).await
+    }
+}
+
+/// The ports, as one request to one isolate meets them, or a holder of the feed.
 struct Edge {
-    world: Rc<World>,
-    isolate: usize,
+    world: Weak<World>,
+    isolate: Option<usize>,
     by: usize,
 }
 
 impl Edge {
+    fn world(&self) -> Rc<World> {
+        self.world.upgrade().unwrap()
+    }
+
+    fn app(self: Rc<Self>, config: &Rc<Config>) -> App {
+        App {
+            database: self.clone(),
+            holder: None,
+            cache: self.clone(),
+            clock: self.clone(),
+            entropy: self.clone(),
+            background: self,
+            upstream: Rc::new(NoUpstream),
+            limiter: Rc::new(Limits::default()),
+            verifier: Rc::new(Seal),
+            config: Rc::clone(config),
+            isolate: Rc::default(),
+            extensions: Extensions::default(),
+        }
+    }
+}
+
+impl Edge {
     fn run(&self, statements: &[Statement]) -> Result<Vec<Vec<Row>>, DatabaseError> {
-        let world = &self.world;
+        let world = &self.world();
         let bad_since = world.bad_since.borrow()[self.by][0];
         let result = world.stage.database.run(statements);
-        // A batch of one or two statements reads the feed or verifies a key, and one notes uses. All others
-        // act in the name of the key: between the guard and the feed's news stands what they are for.
-        let notes_uses = statements.iter().any(|statement| statement.sql.starts_with("INSERT INTO key_uses"));
-        if statements.len() > 2 && !notes_uses {
+        // What acts in the name of the key begins with the guard. All others look up keys, read the feed or note uses.
+        if statements.first().is_some_and(|statement| statement.sql.contains("abs(-9223372036854775808)")) {
             match (&result, bad_since) {
                 (Ok(_), None) => world.stage.tally.count("guard passed"),
                 (Err(DatabaseError::Guard), _) => world.stage.tally.count("guard stopped"),
@@ -314,9 +405,9 @@ impl Edge {
 impl Database for Edge {
     fn batch(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Vec<Vec<Row>>, DatabaseError>> {
         Box::pin(async move {
-            let world = &self.world;
+            let world = &self.world();
             world.sleep(world.delay()).await;
-            if world.fails(2) {
+            if world.fails(2) || world.now() < world.up_from.get() {
                 return Err(DatabaseError::Failed("lost on the way there".to_owned()));
             }
             let result = self.run(&statements);
@@ -328,15 +419,57 @@ impl Database for Edge {
         })
     }
 
+    fn batch_nearest(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Nearest, DatabaseError>> {
+        Box::pin(async move {
+            let world = &self.world();
+            // To copy a database takes long, so that only every third history has replicas.
+            if world.seed % 3 != 1 || world.chance(20) {
+                return Ok(Nearest { rows: self.batch(statements).await?, is_current: true });
+            }
+            world.sleep(world.delay()).await;
+            if world.fails(2) {
+                return Err(DatabaseError::Failed("the replica is lost".to_owned()));
+            }
+            let replica = world.pick(0..REPLICAS);
+            if world.replicas[replica].borrow().is_none() {
+                world.catch_up(replica);
+            }
+            let database = world.replicas[replica].borrow().clone().unwrap();
+            let rows = database.run(&statements)?;
+            world.sleep(world.delay()).await;
+            Ok(Nearest { rows, is_current: false })
+        })
+    }
+
     fn size_bytes(&self) -> Option<i64> {
         None
+    }
+}
+
+impl FeedHolder for Edge {
+    fn news(&self, since: Seq) -> LocalFuture<'_, Result<HeldNews, String>> {
+        Box::pin(async move {
+            let world = &self.world();
+            world.sleep(world.delay()).await;
+            if world.fails(5) {
+                return Err("the isolate is cut off from the holder".to_owned());
+            }
+            let any =
+                if world.chance(80) { self.isolate.unwrap_or_default() % HOLDERS } else { world.pick(0..HOLDERS) };
+            let holder = world.holders.as_ref().unwrap()[any].borrow().clone();
+            let answer = holder.news(since).await.map_err(|error| format!("{error:?}"))?;
+            world.stage.tally.count("holder");
+            let answer = serde_json::to_string(&answer).unwrap();
+            world.sleep(world.delay()).await;
+            serde_json::from_str(&answer).map_err(|error| error.to_string())
+        })
     }
 }
 
 impl Cache for Edge {
     fn get(&self, key: String) -> LocalFuture<'_, Result<Option<String>, String>> {
         Box::pin(async move {
-            let world = &self.world;
+            let world = &self.world();
             if world.fails(5) {
                 return Err("KV is down".to_owned());
             }
@@ -344,7 +477,7 @@ impl Cache for Edge {
             if world.fails(10) {
                 let id = &world.stage.keys[self.by].id;
                 world.execute(&format!("UPDATE keys SET disabled_at = 1 WHERE id = '{id}'"));
-                world.sleep(world.stage.config.max_staleness_ms).await;
+                world.sleep(world.config.max_staleness_ms).await;
             }
             world.sleep(world.delay()).await;
             let value = {
@@ -361,7 +494,7 @@ impl Cache for Edge {
 
     fn put(&self, key: String, value: String, _ttl_seconds: u64) -> LocalFuture<'_, Result<(), String>> {
         Box::pin(async move {
-            let world = &self.world;
+            let world = &self.world();
             world.sleep(world.delay()).await;
             if world.fails(5) {
                 return Err("KV is down".to_owned());
@@ -375,23 +508,25 @@ impl Cache for Edge {
 
 impl Clock for Edge {
     fn now(&self) -> UnixMillis {
-        let behind_ms = self.world.clocks[self.isolate].get().behind_ms;
-        START.plus_ms(self.world.now() - behind_ms)
+        let world = self.world();
+        let behind_ms = self.isolate.map_or(0, |isolate| world.clocks[isolate].get().behind_ms);
+        START.plus_ms(world.now() - behind_ms)
     }
 
     fn sleep(&self, ms: u32) -> LocalFuture<'_, ()> {
-        Box::pin(self.world.sleep(ms.into()))
+        let world = self.world();
+        Box::pin(async move { world.sleep(ms.into()).await })
     }
 }
 
 impl Entropy for Edge {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), String> {
-        self.world.random.fill(bytes)
+        self.world().random.fill(bytes)
     }
 }
 
 impl Background for Edge {
     fn spawn(&self, work: LocalFuture<'static, ()>) {
-        self.world.spawn_fragile(work);
+        self.world().spawn_fragile(work);
     }
 }

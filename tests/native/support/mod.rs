@@ -47,7 +47,7 @@ pub(crate) const OPERATOR_SECRET: &str = "operator-secret-of-the-tests-012345678
 pub(crate) const START: UnixMillis = UnixMillis(1_800_000_000_000);
 
 /// An instant that a test sets and that SQLite's functions can read, too.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Instant(Arc<AtomicI64>);
 
 impl Instant {
@@ -333,6 +333,7 @@ impl World {
         let later = Rc::new(Later::default());
         let app = App {
             database: database.clone(),
+            holder: None,
             cache: cache.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),

@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use bitting_keys::ports::{Database, DatabaseError, LocalFuture, Param, Row, Statement};
+use bitting_keys::ports::{Database, DatabaseError, LocalFuture, Nearest, Param, Row, Statement};
 use rusqlite::{
     Connection, MAIN_DB, StatementStatus,
     functions::{Context, FunctionFlags},
@@ -47,6 +47,8 @@ pub(crate) struct Sqlite {
     pub(crate) losing: Cell<bool>,
     /// Whether all batches fail.
     pub(crate) down: Cell<bool>,
+    /// The nearest replica, if it is not the primary itself.
+    pub(crate) replica: RefCell<Option<Rc<Self>>>,
     /// The size that the database tells; `None`: nothing was asked yet.
     pub(crate) size: Cell<Option<i64>>,
     /// How many batches were sent: each is one round trip. Those that write down uses and noted events are not in it.
@@ -76,6 +78,7 @@ impl Sqlite {
             failures: RefCell::default(),
             losing: Cell::new(false),
             down: Cell::new(false),
+            replica: RefCell::default(),
             size: Cell::new(None),
             batches: Cell::new(0),
             use_writes: Cell::new(0),
@@ -218,6 +221,14 @@ impl Database for Sqlite {
         Box::pin(async move { self.run(&statements) })
     }
 
+    fn batch_nearest(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Nearest, DatabaseError>> {
+        Box::pin(async move {
+            let replica = self.replica.borrow();
+            let rows = replica.as_deref().unwrap_or(self).run(&statements)?;
+            Ok(Nearest { rows, is_current: replica.is_none() })
+        })
+    }
+
     fn size_bytes(&self) -> Option<i64> {
         self.size.get()
     }
@@ -283,6 +294,10 @@ impl Database for Meddled {
             (self.before)(&self.database, self.batches.replace(self.batches.get() + 1));
             self.database.run(&statements)
         })
+    }
+
+    fn batch_nearest(&self, statements: Vec<Statement>) -> LocalFuture<'_, Result<Nearest, DatabaseError>> {
+        self.database.batch_nearest(statements)
     }
 
     fn size_bytes(&self) -> Option<i64> {

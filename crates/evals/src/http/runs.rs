@@ -9,8 +9,11 @@ use bitting_http::{
     typed::{InBody, InPath, InQuery, Json, MayRepeat, Whole},
 };
 use bitting_keys::{
-    app::{Principal, verify::Freshness},
-    domain::id::{KeyId, UserId},
+    app::Principal,
+    domain::{
+        id::{KeyId, UserId},
+        lookup::Freshness,
+    },
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

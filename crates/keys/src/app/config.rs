@@ -21,6 +21,11 @@ pub struct Config {
     /// The maximum age of the data behind an answer, in milliseconds (`MAX_STALENESS_SECONDS`). 0 means that every
     /// request reads the database.
     pub max_staleness_ms: i64,
+    /// The time for which answers go on from what was verified before while the database does not answer, in milliseconds
+    /// (`OUTAGE_GRACE_SECONDS`).
+    pub outage_grace_ms: i64,
+    /// True if keys may be read from the nearest replica of the database (`READ_REPLICAS`).
+    pub read_replicas: bool,
     /// The hash functions of keys (`KEY_PEPPER`, `KEY_PEPPER_VERSION`, `KEY_PEPPER_PREVIOUS`).
     pub hasher: Hasher,
     /// The secret that authenticates the operator (`OPERATOR_SECRET`); `None` if nobody can act as the operator.
@@ -103,6 +108,8 @@ impl Config {
             brand: Word::parse(&brand)
                 .ok_or("KEY_BRAND must be a lower-case letter, then lower-case letters and digits, 16 at most")?,
             max_staleness_ms: variables.number("MAX_STALENESS_SECONDS", 5, 0, 300)? * 1000,
+            outage_grace_ms: variables.number("OUTAGE_GRACE_SECONDS", 0, 0, 86_400)? * 1000,
+            read_replicas: variables.number("READ_REPLICAS", 0, 0, 1)? == 1,
             hasher: Hasher { peppers: current.into_iter().chain(previous).collect() },
             cache_seal: operator_secret.as_deref().and_then(CacheSeal::new),
             operator_secret,

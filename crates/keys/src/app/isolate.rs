@@ -75,6 +75,8 @@ impl Snapshots {
     }
 }
 
+/// The time after a failure in which the database is not asked for what can be answered without it, in milliseconds.
+const OUTAGE_RETRY_MS: i64 = 1_000;
 /// The least time between two warnings about the size of the database, in milliseconds.
 const SIZE_WARNING_INTERVAL_MS: i64 = 60 * 60 * 1000;
 /// The public keys of another service, and the times of the last answer and the last request.
@@ -116,6 +118,7 @@ pub struct Isolate {
     uses_written_at: Cell<Option<UnixMillis>>,
     notes: RefCell<Notes>,
     refresh_started_at: Cell<Option<UnixMillis>>,
+    outage_at: Cell<Option<UnixMillis>>,
     /// The public keys of the Cloudflare Access team.
     pub team_keys: KnownPublicKeys,
     /// The public keys of GitHub's secret scanning.
@@ -135,6 +138,7 @@ impl Default for Isolate {
             uses_written_at: Cell::new(None),
             notes: RefCell::default(),
             refresh_started_at: Cell::new(None),
+            outage_at: Cell::new(None),
             team_keys: KnownPublicKeys::default(),
             scanner_keys: KnownPublicKeys::default(),
             size_warned_at: Cell::new(None),
@@ -252,19 +256,24 @@ impl Isolate {
         due
     }
 
-    /// Claims a refresh of the feed, and returns true if it may start now. Only one runs at a time, but one that
-    /// was cut off blocks the next for at most `patience_ms`.
-    pub fn claim_refresh(&self, now: UnixMillis, patience_ms: i64) -> bool {
-        let free = self.refresh_started_at.get().is_none_or(|at| has_elapsed(at, patience_ms, now));
-        if free {
+    /// Claims a refresh of the feed, and returns true if it may start now. If so, the next interval begins at `now`,
+    /// whatever becomes of this one.
+    pub fn claim_refresh(&self, now: UnixMillis, interval_ms: i64) -> bool {
+        let due = self.refresh_started_at.get().is_none_or(|at| has_elapsed(at, interval_ms, now));
+        if due {
             self.refresh_started_at.set(Some(now));
         }
-        free
+        due
     }
 
-    /// Ends a refresh of the feed.
-    pub fn release_refresh(&self) {
-        self.refresh_started_at.set(None);
+    /// Notes that the database has not answered.
+    pub fn note_outage(&self, now: UnixMillis) {
+        self.outage_at.set(Some(now));
+    }
+
+    /// True if the database has not answered a moment ago, so that it is not worth while to ask it again.
+    pub fn is_in_outage(&self, now: UnixMillis) -> bool {
+        self.outage_at.get().is_some_and(|at| !has_elapsed(at, OUTAGE_RETRY_MS, now))
     }
 }
 

@@ -8,6 +8,7 @@ pub mod config;
 pub mod descendants;
 pub mod error;
 pub mod extensions;
+pub mod holder;
 pub mod idempotency;
 pub mod invitations;
 pub mod isolate;
@@ -37,11 +38,12 @@ use crate::{
         grant::{Grant, Granted, check_may_force},
         idempotency::Repeatable,
         key::Role,
+        lookup::{FoundSubject, Source},
         organization::Subscription,
         snapshot::Snapshot,
         time::UnixMillis,
     },
-    ports::{Background, Cache, Clock, Database, Entropy, Limiter, Upstream, Verifier},
+    ports::{Background, Cache, Clock, Database, Entropy, FeedHolder, Limiter, Upstream, Verifier},
     storage::{
         batch::{Batch, Query, Results},
         changes,
@@ -53,6 +55,8 @@ use crate::{
 pub struct App {
     /// The database: D1.
     pub database: Rc<dyn Database>,
+    /// The holder of the feed, if the deployment has one.
+    pub holder: Option<Rc<dyn FeedHolder>>,
     /// The cache: KV.
     pub cache: Rc<dyn Cache>,
     /// The clock.
@@ -87,9 +91,28 @@ pub struct Principal {
     /// The request's Idempotency-Key and fingerprint, if there are any. Only use cases that create something read
     /// it.
     pub repeatable: Option<Repeatable>,
+    /// The key that was looked up together with the caller's, because the request is about it.
+    pub subject: Option<FoundSubject>,
+    /// The furthest source that the request has waited for.
+    pub waited_for: Source,
+    /// True if the key was accepted without the database, which does not answer.
+    pub degraded: bool,
 }
 
 impl Principal {
+    /// The caller of a request whose key the database has just given.
+    pub fn new(snapshot: Rc<Snapshot>, request_id: &str, ip: Option<&str>) -> Self {
+        Self {
+            snapshot,
+            request_id: request_id.to_owned(),
+            ip: ip.map(str::to_owned),
+            repeatable: None,
+            subject: None,
+            waited_for: Source::D1,
+            degraded: false,
+        }
+    }
+
     /// Checks that the caller administers its organization. A project's key never does.
     ///
     /// # Errors
@@ -158,7 +181,7 @@ impl App {
         batch.execute_first(changes::guard(&principal.snapshot));
         let news = batch.add(changes::since(since));
         let mut results = batch.run(&*self.database).await?;
-        self.isolate.hear(&News { since, sent_at, changes: results.take(news)? });
+        self.isolate.hear(&News { since, current_at: Some(sent_at), changes: results.take(news)? });
         Ok(results)
     }
 

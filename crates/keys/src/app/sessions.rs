@@ -5,7 +5,7 @@ use std::rc::Rc;
 use serde_json::json;
 
 use crate::{
-    app::{App, Principal, error::Error, verify::Freshness},
+    app::{App, Principal, error::Error},
     domain::{
         audit::{Actor, AuditEvent},
         decision::{Refusal, decide},
@@ -15,6 +15,7 @@ use crate::{
         key::{Name, Role},
         key_text::KeyText,
         key_use::UsedFrom,
+        lookup::{Freshness, Lookup},
         page::Page,
         scope::Scope,
         session::{
@@ -97,16 +98,11 @@ impl Sessions<'_> {
     pub async fn begin_with_key(&self, text: &KeyText, client: &Client) -> Result<StartedSession, Error> {
         let found = self
             .app
-            .find(text, Freshness::Strong, client.ip.as_deref())
+            .find(Lookup { key: text, freshness: Freshness::Strong, ip: client.ip.as_deref() })
             .await?
             .ok_or(Error::Refused(Refusal::Unknown))?;
         let now = self.app.now();
-        let principal = Principal {
-            snapshot: found.snapshot,
-            request_id: client.request_id.clone(),
-            ip: client.ip.clone(),
-            repeatable: None,
-        };
+        let principal = Principal::new(found.snapshot, &client.request_id, client.ip.as_deref());
         if let Err(refusal) = decide(&principal.snapshot, &[SIGN_IN], now) {
             let details = json!({ "method": "POST", "route": "/sign-in" });
             self.app.note_refused_use(&principal, refusal.code(), details);
@@ -258,7 +254,7 @@ impl Sessions<'_> {
         let changes = batch.add(changes::since(since));
         let session = batch.add(sessions::by_digest(token.digest(), now));
         let mut results = batch.run(&*self.app.database).await?;
-        let news = News { since, sent_at: now, changes: results.take(changes)? };
+        let news = News { since, current_at: Some(now), changes: results.take(changes)? };
         self.app.isolate.hear(&news);
         let Some((session, snapshot)) = results.take(session)? else {
             self.app.note_unknown_credential(ip);
@@ -271,12 +267,7 @@ impl Sessions<'_> {
         if now.ms_since(last_seen_at) >= SEEN_MS {
             self.note_session_use(session_id, now);
         }
-        let principal = Principal {
-            snapshot: Rc::new(snapshot),
-            request_id: request_id.to_owned(),
-            ip: ip.map(str::to_owned),
-            repeatable: None,
-        };
+        let principal = Principal::new(Rc::new(snapshot), request_id, ip);
         Ok(Some(SignedIn { principal, session_id, organization, name: name.unwrap_or_default() }))
     }
 

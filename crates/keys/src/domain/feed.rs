@@ -5,7 +5,9 @@
 //! its subjects changed after its `seq`. The feed can tell if it reaches back that far and was read recently. Nothing
 //! is guessed: if the feed cannot tell, the database is read again.
 
-use std::collections::HashMap;
+use std::{cmp::Reverse, collections::HashMap};
+
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     id::{Seq, Subject},
@@ -20,13 +22,43 @@ pub const PAGE: i64 = 1_000;
 /// change.
 const MAX_SUBJECTS: usize = 20_000;
 
-/// A row of the feed.
-#[derive(Debug, Clone, Copy)]
+/// A row of the feed. Its JSON is an array: `[7, "01900000-…"]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(Seq, Option<Subject>)", into = "(Seq, Option<Subject>)")]
 pub struct Change {
     /// The number of the change.
     pub seq: Seq,
     /// The subject, which has not changed again since; `None` if all changes up to this one may have been pruned.
     pub subject: Option<Subject>,
+}
+
+impl From<(Seq, Option<Subject>)> for Change {
+    fn from((seq, subject): (Seq, Option<Subject>)) -> Self {
+        Self { seq, subject }
+    }
+}
+
+impl From<Change> for (Seq, Option<Subject>) {
+    fn from(Change { seq, subject }: Change) -> Self {
+        (seq, subject)
+    }
+}
+
+/// The answer of a holder of the feed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HeldNews {
+    /// The age of the holder's feed when it answered, in milliseconds, by its own clock.
+    pub age_ms: i64,
+    /// The rows, as a read of the database gives them.
+    pub changes: Vec<Change>,
+}
+
+impl HeldNews {
+    /// The answer as a read of the feed by who asked at `sent_at`. The ages of both ways add up, and no clocks are
+    /// compared.
+    pub fn news(self, since: Seq, sent_at: UnixMillis) -> News {
+        News { since, current_at: Some(sent_at.plus_ms(-self.age_ms.max(0))), changes: self.changes }
+    }
 }
 
 /// One read of the feed: the rows from `since` on, inclusive, newest first, at most [`PAGE`]. The newest number is
@@ -35,8 +67,9 @@ pub struct Change {
 pub struct News {
     /// The head that the isolate knew when it sent the query.
     pub since: Seq,
-    /// The instant before the query was sent. The answer may be as old as this.
-    pub sent_at: UnixMillis,
+    /// The instant up to which no change is missing: before the query was sent to the primary. `None` for the answer of
+    /// a replica, which may lack any number of the newest changes.
+    pub current_at: Option<UnixMillis>,
     /// The rows.
     pub changes: Vec<Change>,
 }
@@ -87,14 +120,13 @@ impl Feed {
             return;
         }
         let floor = news.floor();
-        let known = match self.known.take() {
+        let before = self.known.take();
+        let times = before.as_ref().map(|known| known.read_at).into_iter().chain(news.current_at);
+        // A replica alone cannot begin a feed: nobody knows its age.
+        let Some(read_at) = times.max() else { return };
+        let known = match before {
             Some(known) if floor <= news.since => known,
-            before => Known {
-                base: floor,
-                head,
-                last_change: HashMap::new(),
-                read_at: before.map_or(news.sent_at, |known| known.read_at),
-            },
+            _ => Known { base: floor, head, last_change: HashMap::new(), read_at },
         };
         let known = self.known.insert(known);
         for change in &news.changes {
@@ -108,7 +140,23 @@ impl Feed {
             known.last_change.clear();
         }
         known.head = head;
-        known.read_at = known.read_at.max(news.sent_at);
+        known.read_at = read_at;
+    }
+
+    /// The changes from `since` on for another reader of the feed, as a read of the database gives them; `None` if the
+    /// feed was never read.
+    pub fn since(&self, since: Seq) -> Option<Vec<Change>> {
+        let known = self.known.as_ref()?;
+        // Nearly every reader knows nearly everything.
+        let newer = known.last_change.iter().filter(|(_, seq)| **seq >= since);
+        let mut changes: Vec<Change> =
+            newer.map(|(subject, seq)| Change { seq: *seq, subject: Some(*subject) }).collect();
+        if known.base >= since || changes.is_empty() {
+            changes.push(Change { seq: known.base, subject: None });
+        }
+        changes.sort_by_key(|change| Reverse(change.seq));
+        changes.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
+        Some(changes)
     }
 
     /// The age of the feed, in milliseconds. `None` if it was never read, or if the clock was set back to before
@@ -157,7 +205,7 @@ mod tests {
     fn news(since: i64, sent_at: i64, changes: &[(i64, &str)]) -> News {
         News {
             since: Seq(since),
-            sent_at: UnixMillis(sent_at),
+            current_at: Some(UnixMillis(sent_at)),
             changes: changes.iter().map(|(seq, subject)| change(*seq, subject)).collect(),
         }
     }
@@ -267,7 +315,7 @@ mod tests {
     fn full_read_knows_only_what_fits() {
         let read = |asked: i64, head: i64| News {
             since: Seq(asked),
-            sent_at: UnixMillis(0),
+            current_at: Some(UnixMillis(0)),
             changes: (0..PAGE).map(|row| change(head - row, OTHER)).collect(),
         };
         assert_eq!(feed(&[read(0, PAGE + 5)]).known.unwrap().base, Seq(5));
@@ -304,7 +352,7 @@ mod tests {
         let subject = |seq: i64| Subject::parse(&format!("02000000-0000-7000-8000-{seq:012}"));
         let read = |from: i64, to: i64| News {
             since: Seq(from),
-            sent_at: UnixMillis(0),
+            current_at: Some(UnixMillis(0)),
             changes: (from.max(1)..=to)
                 .rev()
                 .map(|seq| Change { seq: Seq(seq), subject: Some(subject(seq)) })

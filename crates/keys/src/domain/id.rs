@@ -118,7 +118,8 @@ pub struct Seq(pub i64);
 
 /// A subject of the change feed: a key, a user, a project, an organization, or a session. UUIDs are unique across
 /// tables, so a subject needs no kind beside its id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Subject(Uuid);
 
 impl From<Uuid> for Subject {

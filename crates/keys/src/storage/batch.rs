@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    ports::{Database, DatabaseError, Row, Statement},
+    ports::{Database, DatabaseError, Nearest, Row, Statement},
     storage::typed,
 };
 
@@ -121,6 +121,16 @@ impl Batch {
         let Self { statements, prepended } = self;
         let rows = database.batch(statements.into()).await?;
         Ok(Results { rows, prepended })
+    }
+
+    /// Runs a batch that only reads on the nearest replica. Returns true with the results if they are current.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn run_nearest(self, database: &dyn Database) -> Result<(Results, bool), DatabaseError> {
+        let Self { statements, prepended } = self;
+        let Nearest { rows, is_current } = database.batch_nearest(statements.into()).await?;
+        Ok((Results { rows, prepended }, is_current))
     }
 }
 

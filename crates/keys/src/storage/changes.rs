@@ -21,15 +21,16 @@ use crate::{
 /// The subject of the row that has the highest pruned number; see the trigger `changes_pruned`.
 const PRUNED: &str = "pruned";
 
-/// The last change of each subject from `since` on, inclusive, so that the answer always contains the head; the newest
-/// first, at most [`PAGE`].
+/// The last change of each subject from `since` on, inclusive, the newest first, at most [`PAGE`]. The answer always
+/// contains the head, also that of a replica which is not yet as far as `since`.
 pub fn since(since: Seq) -> Query<Vec<Change>> {
     #[derive(Deserialize)]
     struct ChangeRow {
         seq: Seq,
         subject: String,
     }
-    let newest = "SELECT seq, subject FROM changes WHERE seq >= :since ORDER BY seq DESC LIMIT :page";
+    let newest = "SELECT seq, subject FROM changes \
+                  WHERE seq >= min(:since, (SELECT coalesce(max(seq), 0) FROM changes)) ORDER BY seq DESC LIMIT :page";
     Query::new(statement!(newest, since, page: PAGE), |rows| {
         let rows: Vec<ChangeRow> = typed(rows)?;
         let subject = |text: &str| (text != PRUNED).then(|| Subject::parse(text));
