@@ -164,7 +164,8 @@ CREATE TABLE keys (
   rotated_by_user TEXT,                 -- the user who last rotated it, and saw its secret; NULL: none
   ended_with TEXT,                      -- the key or the user with all of whose descendants it ended; NULL: it did not
   last_used_from TEXT,                  -- a JSON object: the client of the last use, its address and user agent; NULL: not known
-  outgoing_last_used_from TEXT
+  outgoing_last_used_from TEXT,
+  linked_by_user TEXT                   -- the user whose link began the session without a key in which it was created; NULL: none
 ) STRICT, WITHOUT ROWID;
 
 -- Verification: one key by its digest, or by that of its outgoing secret.
@@ -193,6 +194,8 @@ CREATE INDEX keys_by_creating_user ON keys (organization_id, created_by_user, id
 CREATE INDEX keys_by_parent ON keys (parent_id) WHERE parent_id IS NOT NULL;
 -- Keys of which a user has seen the secret, without having created them.
 CREATE INDEX keys_by_rotating_user ON keys (organization_id, rotated_by_user, id) WHERE rotated_by_user IS NOT NULL;
+-- Keys that were created in sessions of a user's links.
+CREATE INDEX keys_by_linking_user ON keys (organization_id, linked_by_user) WHERE linked_by_user IS NOT NULL;
 -- Is there another key that can manage keys, before the last such key ends, or its user goes?
 CREATE INDEX keys_managing ON keys (organization_id, user_id)
 WHERE revoked_at IS NULL AND disabled_at IS NULL AND role <> 'member'
@@ -705,6 +708,9 @@ CREATE INDEX sessions_by_key ON sessions (key_id, id) WHERE key_id IS NOT NULL;
 CREATE INDEX sessions_due ON sessions (expires_at);
 -- Those that descend from a key.
 CREATE INDEX sessions_by_parent ON sessions (parent_id) WHERE parent_id IS NOT NULL;
+-- Those of a user's links, and of the links that were created in a session.
+CREATE INDEX sessions_by_creating_user ON sessions (organization_id, created_by_user) WHERE created_by_user IS NOT NULL;
+CREATE INDEX sessions_by_creator ON sessions (created_by) WHERE created_by IS NOT NULL;
 
 CREATE TRIGGER sessions_changed
 AFTER UPDATE OF id, organization_id, user_id, key_id, key_digest, role, key_expires_at, expires_at ON sessions

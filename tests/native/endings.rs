@@ -285,7 +285,7 @@ const STATEMENTS: [(&str, Known); 31] = {
         ("keys::forget_rotated", Gives("it deletes secrets whose grace period is over")),
         ("keys::revoke", Gives("it ends a key")),
         ("lineage::end", Gives("it ends keys")),
-        ("lineage::remove_member", Gives("it ends a membership")),
+        ("lineage::remove_member", Gives("it ends a membership, sessions and invitations")),
         ("keys::mark_expired", Gives("it records what has ended")),
         ("leaks::end", Gives("it ends keys and secrets")),
         ("key_uses::last_uses", Gives("it counts")),

@@ -453,6 +453,62 @@ fn person_leaves_with_or_without_what_they_created() {
     }
 }
 
+/// Signs in by a link for a person that was created on the pages of somebody who is signed in.
+fn link_in_session<'a>(world: &'a World, browser: &mut Browser<'_>, user: &str) -> Browser<'a> {
+    let person = format!("/settings/people/{user}");
+    let page = html(&browser.fill(&person, &format!("{person}/sign-in-link"), &[]));
+    let (_, token) = page.split_once("https://keys.example.com/sign-in/").unwrap();
+    Browser::with_link(world, &format!("https://keys.example.com/sign-in/{}", token.split(['"', '<']).next().unwrap()))
+}
+
+#[test]
+fn person_leaves_with_the_sessions_of_links_that_they_created_without_a_key() {
+    // They were signed in by somebody's link, or through Cloudflare Access; and the session that began with their link
+    // is still open, or signed out.
+    for (access, signed_out) in [(false, false), (true, false), (false, true), (true, true)] {
+        let scene = Scene::new();
+        let Scene { world, owner, .. } = &scene;
+        let (leaver, _, _) = world.colleague(owner, "owner");
+        let [other, third] = [(); 2].map(|()| world.colleague(owner, "owner").0);
+        let mut theirs = Browser::with_link(world, &format!("https://keys.example.com{}", link(world, owner, &leaver)));
+        if access {
+            world.database.execute("UPDATE sessions SET created_by = NULL, created_by_user = NULL, parent_id = NULL");
+        }
+        let mut begun = link_in_session(world, &mut theirs, &other);
+        let mut later = link_in_session(world, &mut begun, &third);
+        for (name, owner) in [("of the organization", "organization"), ("of the other", "me")] {
+            let fields = [("name", name), ("owner", owner), ("scope", "datasets:read"), ("expires", "30")];
+            assert_eq!(begun.fill("/settings/keys/new", "/settings/keys/new", &fields).status, 200);
+        }
+        let invitation = [("email", "b@example.com"), ("role", "owner"), ("lasts", "7")];
+        assert_eq!(begun.fill("/settings/people", "/settings/people", &invitation).status, 200);
+        let mut own = Browser::with_link(world, &format!("https://keys.example.com{}", link(world, owner, &other)));
+        if signed_out {
+            begun.post("/sign-out", &[]);
+        }
+        let path = format!("/v1/organizations/self/members/{leaver}");
+        let preview = world.get(&format!("{path}/descendants"), owner).json;
+        let open = i64::from(!signed_out);
+        let counts = json!({ "keys": 1, "invitations": open, "sign_in_links": 0, "sessions": 2 * open });
+        assert_eq!((&preview["descendants"], &preview["may_end"]), (&counts, &json!(true)), "{preview}");
+        let (_, _, admin) = world.colleague(owner, "admin");
+        let remove = |by: &str| world.call("DELETE", &format!("{path}?with_descendants=true"), by, &Value::Null);
+        assert_problem(&remove(&admin), 403, "exceeds_own_access");
+        assert!(later.is_signed_in());
+        let answer = remove(owner);
+        assert_eq!((answer.status, &answer.json["descendants"]), (200, &counts), "{}", answer.json);
+        // Of a session that is over only the keys are known.
+        assert_eq!(
+            [&mut theirs, &mut begun, &mut later, &mut own].map(Browser::is_signed_in),
+            [false, false, signed_out, true]
+        );
+        let works = |name: &str| scene.count("keys", &format!("name = '{name}' AND revoked_at IS NULL"));
+        assert_eq!((works("of the organization"), works("of the other")), (0, 1));
+        assert_eq!(scene.count("invitations", "true"), 1 - open);
+        assert_eq!(scene.count("audit_events", "action = 'member.removed'"), 1);
+    }
+}
+
 #[test]
 fn removal_that_is_refused_ends_nothing() {
     let scene = Scene::new();

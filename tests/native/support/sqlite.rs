@@ -179,8 +179,18 @@ impl Sqlite {
         for step in &plan {
             // `part` is what a recursive query has gathered itself, `listed` a page of a list that was read by its index.
             // A virtual table is `json_each` under an alias.
-            let free =
-                ["CONSTANT ROW", "-ROW VALUES", "json_each", "VIRTUAL TABLE", "(", " part", " listed", " lineage"];
+            let free = [
+                "CONSTANT ROW",
+                "-ROW VALUES",
+                "json_each",
+                "VIRTUAL TABLE",
+                "(",
+                " part",
+                " listed",
+                " lineage",
+                " begun",
+                " ending",
+            ];
             let scans = step.starts_with("SCAN ") && !free.iter().any(|free| step.contains(free));
             // A list by prefix reads the keys with that prefix and sorts those. A list of what is one's own and
             // what is shared sorts a page of each, and what is shared with one's teams.

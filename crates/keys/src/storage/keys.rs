@@ -160,12 +160,13 @@ pub fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i
     let sql = format!(
         "INSERT INTO keys (id, organization_id, number, user_id, project_id, kind, digest, pepper_version, stem, \
          start, last4, name, scopes, role, metadata, expires_at, created_at, created_by, \
-         created_by_user, parent_id, updated_at, bound_to) \
+         created_by_user, parent_id, updated_at, bound_to, linked_by_user) \
          SELECT :id, :organization_id, \
          (SELECT coalesce(max(number), 0) + 1 FROM keys WHERE organization_id = :organization_id), \
          :user_id, :project_id, :kind, :digest, :pepper_version, :stem, \
          :start, :last4, :name, :scopes, :role, :metadata, :expires_at, :created_at, :created_by, \
-         :created_by_user, :parent_id, :created_at, :bound_to \
+         :created_by_user, :parent_id, :created_at, :bound_to, \
+         (SELECT created_by_user FROM sessions WHERE id = :created_by AND key_id IS NULL) \
          WHERE (:project_id IS NULL OR EXISTS (SELECT 1 FROM projects WHERE id = :project_id \
          AND organization_id = :organization_id AND deleted_at IS NULL)) \
          AND (:user_id IS NULL OR EXISTS (SELECT 1 FROM memberships \

@@ -2,7 +2,8 @@
 //!
 //! Keys that end so are revoked, all in one statement. They share one row of the feed; see the trigger
 //! `keys_ended_with`, which also deletes their invitations and links. Their sessions are closed from then on, because
-//! no session is open whose parent has ended so.
+//! no session is open whose parent has ended so. Sessions that a person's links began without a key have no such parent,
+//! so they are deleted, and the invitations that were created in them.
 
 use serde_json::json;
 
@@ -26,23 +27,51 @@ use crate::{
     },
 };
 
-/// The table expression `lineage`: the ids of the root's keys and of all that descend from them, one more than may end.
-/// `UNION` drops what was found before, so even a circle that somebody made by hand has an end.
+/// The table expressions of a line: `lineage`, the ids of the root's keys and of all that descend from them, and `begun`,
+/// those of other people's sessions without a key that began with a link of the root or of such a session. Of both there
+/// is one more than may end. `UNION` drops what was found before, so even a circle that somebody made by hand has an end.
 fn lineage(root: Root) -> String {
-    let (base, others) = match root {
-        Root::Key(_) => ("SELECT id FROM keys WHERE id = :root AND organization_id = :organization_id", ""),
+    let (sessions, base, others) = match root {
+        Root::Key(_) => (
+            "SELECT NULL WHERE false",
+            "SELECT id FROM keys WHERE id = :root AND organization_id = :organization_id",
+            "",
+        ),
         Root::User(_) => (
+            "SELECT id FROM sessions WHERE organization_id = :organization_id AND created_by_user = :root \
+             AND created_by_user IS NOT NULL AND key_id IS NULL AND user_id IS NOT :root \
+             UNION SELECT next.id FROM begun CROSS JOIN sessions AS next ON next.created_by = begun.id \
+             AND next.organization_id = :organization_id AND next.key_id IS NULL AND next.user_id IS NOT :root \
+             LIMIT :most + 1",
             "SELECT id FROM keys WHERE organization_id = :organization_id AND user_id = :root UNION \
              SELECT id FROM keys WHERE organization_id = :organization_id AND created_by_user = :root \
-             AND created_by_user IS NOT NULL AND user_id IS NULL",
+             AND created_by_user IS NOT NULL AND user_id IS NULL UNION \
+             SELECT id FROM keys WHERE organization_id = :organization_id AND linked_by_user = :root \
+             AND linked_by_user IS NOT NULL AND user_id IS NULL UNION \
+             SELECT keys.id FROM begun CROSS JOIN keys ON keys.organization_id = :organization_id \
+             AND keys.created_by = begun.id AND keys.created_by IS NOT NULL WHERE keys.user_id IS NULL",
             " AND (child.user_id IS NULL OR child.user_id = :root)",
         ),
     };
     format!(
-        "WITH RECURSIVE lineage (id) AS ({base} UNION SELECT child.id FROM lineage CROSS JOIN keys AS child \
+        "WITH RECURSIVE begun (id) AS ({sessions}), \
+         lineage (id) AS ({base} UNION SELECT child.id FROM lineage CROSS JOIN keys AS child \
          ON child.parent_id = lineage.id AND child.organization_id = :organization_id{others} LIMIT :most + 1)"
     )
 }
+
+/// The ids of the sessions that end with the root.
+const SESSIONS: &str = "SELECT sessions.id FROM lineage CROSS JOIN sessions ON sessions.parent_id = lineage.id \
+    UNION SELECT id FROM begun";
+
+/// The ids of the invitations that end with the root.
+const INVITATIONS: &str = "SELECT invitations.id FROM lineage CROSS JOIN invitations \
+    ON invitations.parent_id = lineage.id \
+    UNION SELECT invitations.id FROM begun CROSS JOIN invitations ON invitations.created_by = begun.id";
+
+/// The digests of the links that end with the root.
+const LINKS: &str = "SELECT digest FROM lineage CROSS JOIN sign_in_links ON sign_in_links.parent_id = lineage.id \
+    UNION SELECT digest FROM begun CROSS JOIN sign_in_links ON sign_in_links.session_id = begun.id";
 
 /// The condition that a key, `keys`, is the root or its own.
 fn is_root(root: Root) -> &'static str {
@@ -53,7 +82,7 @@ fn is_root(root: Root) -> &'static str {
 }
 
 /// The condition that more descends from the root than may end at once.
-const TOO_MANY: &str = "(SELECT count(*) FROM lineage) > :most";
+const TOO_MANY: &str = "((SELECT count(*) FROM lineage) > :most OR (SELECT count(*) FROM begun) > :most)";
 
 /// The condition that the caller lacks the role or the reach for something that would end with the root.
 fn beyond(root: Root) -> String {
@@ -66,7 +95,7 @@ fn beyond(root: Root) -> String {
     format!(
         "(EXISTS (SELECT 1 FROM lineage CROSS JOIN keys ON keys.id = lineage.id \
          WHERE keys.revoked_at IS NULL AND NOT {} AND {}) \
-         OR EXISTS (SELECT 1 FROM lineage CROSS JOIN sessions ON sessions.parent_id = lineage.id \
+         OR EXISTS (SELECT 1 FROM ({SESSIONS}) AS ending CROSS JOIN sessions ON sessions.id = ending.id \
          WHERE sessions.key_id IS NULL AND sessions.expires_at > :now AND {}))",
         is_root(root),
         lacks("keys"),
@@ -120,11 +149,11 @@ pub fn count(line: &Line) -> Query<Option<Descendants>> {
     let sql = format!(
         "{} SELECT (SELECT count(*) FROM lineage CROSS JOIN keys ON keys.id = lineage.id \
          WHERE keys.revoked_at IS NULL AND NOT {}) AS keys, \
-         (SELECT count(*) FROM lineage CROSS JOIN invitations ON invitations.parent_id = lineage.id \
+         (SELECT count(*) FROM ({INVITATIONS}) AS ending CROSS JOIN invitations ON invitations.id = ending.id \
          WHERE invitations.expires_at > :now) AS invitations, \
-         (SELECT count(*) FROM lineage CROSS JOIN sign_in_links ON sign_in_links.parent_id = lineage.id \
+         (SELECT count(*) FROM ({LINKS}) AS ending CROSS JOIN sign_in_links ON sign_in_links.digest = ending.digest \
          WHERE sign_in_links.expires_at > :now) AS sign_in_links, \
-         (SELECT count(*) FROM lineage CROSS JOIN sessions ON sessions.parent_id = lineage.id \
+         (SELECT count(*) FROM ({SESSIONS}) AS ending CROSS JOIN sessions ON sessions.id = ending.id \
          WHERE sessions.expires_at > :now AND sessions.last_seen_at > :idle_since) AS sessions, \
          {TOO_MANY} AS too_many, {} AS beyond",
         lineage(line.root),
@@ -224,18 +253,22 @@ pub fn is_left(line: &Line) -> Query<bool> {
     Query::any(statement(line, &sql, |_| {}))
 }
 
-/// Deletes a membership like [`crate::storage::people::remove`], and ends all that descends from the member: the events of the ended keys, their
-/// end, and the end of the membership. Either all of it happens or nothing.
+/// Deletes a membership like [`crate::storage::people::remove`], and ends all that descends from the member: the events of
+/// the ended keys, their end, the end of invitations and sessions, and the end of the membership. Either all of it happens
+/// or nothing.
 pub fn remove_member(
     line: &Line,
     user_id: UserId,
     removal: &RoleRemoval,
     actor: &Actor,
     retention: Retention,
-) -> [Statement; 3] {
+) -> [Statement; 5] {
     let may_lose = may_lose_role("false");
     let member = format!("EXISTS (SELECT 1 FROM memberships WHERE {may_lose})");
-    let delete = format!("{} DELETE FROM memberships WHERE {may_lose} AND {}", lineage(line.root), may_end(line.root));
+    let of_line = |sql: &str| format!("{} {sql} AND {}", lineage(line.root), may_end(line.root));
+    let invitations = format!("DELETE FROM invitations WHERE created_by IN (SELECT id FROM begun) AND {member}");
+    let sessions = format!("DELETE FROM sessions WHERE id IN (SELECT id FROM begun) AND {member}");
+    let membership = format!("DELETE FROM memberships WHERE {may_lose}");
     let more = |params: &mut Conditions| {
         params.with("user_id", user_id);
         params.with("roles", names(&removal.roles));
@@ -243,6 +276,8 @@ pub fn remove_member(
     [
         record(line, actor, retention, Some(&member), more),
         end(line, Some(&member), more),
-        statement(line, &delete, more),
+        statement(line, &of_line(&invitations), more),
+        statement(line, &of_line(&sessions), more),
+        statement(line, &of_line(&membership), more),
     ]
 }
