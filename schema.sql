@@ -872,8 +872,11 @@ BEGIN
   UPDATE usage SET projects = projects + 1 WHERE organization_id = NEW.organization_id AND NEW.deleted_at IS NULL;
 END;
 
+-- An organization begins with its first member, and so does its usage. For a trigger on organizations SQLite would look
+-- for references to the new row in all tables.
 CREATE TRIGGER memberships_counted AFTER INSERT ON memberships
 BEGIN
+  INSERT OR IGNORE INTO usage (organization_id) VALUES (NEW.organization_id);
   UPDATE usage SET members = members + 1 WHERE organization_id = NEW.organization_id;
 END;
 

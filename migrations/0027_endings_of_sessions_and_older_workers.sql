@@ -7,3 +7,25 @@ WHERE created_by IN (SELECT id FROM sessions WHERE key_id IS NULL);
 CREATE INDEX keys_by_linking_user ON keys (organization_id, linked_by_user) WHERE linked_by_user IS NOT NULL;
 CREATE INDEX sessions_by_creating_user ON sessions (organization_id, created_by_user) WHERE created_by_user IS NOT NULL;
 CREATE INDEX sessions_by_creator ON sessions (created_by) WHERE created_by IS NOT NULL;
+
+-- An organization begins with its first member, and so does its usage. For a trigger on organizations SQLite would look
+-- for references to the new row in all tables.
+DROP TRIGGER memberships_counted;
+CREATE TRIGGER memberships_counted AFTER INSERT ON memberships
+BEGIN
+  INSERT OR IGNORE INTO usage (organization_id) VALUES (NEW.organization_id);
+  UPDATE usage SET members = members + 1 WHERE organization_id = NEW.organization_id;
+END;
+
+-- What an older Worker has created meanwhile.
+INSERT OR REPLACE INTO usage (organization_id, keys, projects, members, invitations, datasets, bytes)
+SELECT id,
+  (SELECT count(*) FROM keys WHERE organization_id = organizations.id AND revoked_at IS NULL),
+  (SELECT count(*) FROM projects WHERE organization_id = organizations.id AND deleted_at IS NULL),
+  (SELECT count(*) FROM memberships WHERE organization_id = organizations.id),
+  (SELECT count(*) FROM invitations WHERE organization_id = organizations.id),
+  (SELECT count(*) FROM datasets WHERE organization_id = organizations.id),
+  (SELECT coalesce(sum(bytes), 0) FROM traces WHERE organization_id = organizations.id)
+  + (SELECT coalesce(sum(octet_length(cells)), 0) FROM dataset_chunks JOIN datasets ON datasets.id = dataset_id
+    WHERE organization_id = organizations.id)
+FROM organizations;

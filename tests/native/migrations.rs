@@ -154,3 +154,35 @@ fn migration_to_quotas_counts_what_is_there() {
         VALUES ('k3', 'o1', 3, 'org', 'd9', 0, 's', 's', 'l', 'n', 'member', 1, 1)";
     assert_eq!(database.execute_batch(second).unwrap_err().to_string(), "quota exceeded: keys 1");
 }
+
+#[test]
+fn organization_of_an_older_worker_is_counted_before_and_after_the_migration() {
+    let database = empty();
+    let organization = |id: &str| {
+        format!(
+            "INSERT INTO organizations (id, name, operator, created_at) VALUES ('{id}', 'Acme', 0, 1);
+             INSERT INTO users (id, email, created_at) VALUES ('user {id}', '{id}@example.com', 1);
+             INSERT INTO memberships (organization_id, user_id, role, created_at) VALUES ('{id}', 'user {id}', 'owner', 1);
+             INSERT INTO keys (id, organization_id, number, user_id, kind, digest, pepper_version, stem, start, last4, name,
+                               role, created_at, updated_at)
+             VALUES ('key {id}', '{id}', 1, 'user {id}', 'pat', 'd{id}', 0, 's', 's', 'l', 'n', 'owner', 1, 1)"
+        )
+    };
+    for (name, sql) in migrations() {
+        database.execute_batch(&sql).unwrap();
+        if name.contains("quotas") {
+            database.execute_batch(&organization("o1")).unwrap();
+        }
+    }
+    database.execute_batch(&organization("o2")).unwrap();
+    let usage = "SELECT json_array(organization_id, keys, projects, members, invitations, datasets, bytes) FROM usage ORDER BY 1";
+    assert_eq!(sqlite::texts(&database, usage), [r#"["o1",1,0,1,0,0,0]"#, r#"["o2",1,0,1,0,0,0]"#]);
+    for id in ["o1", "o2"] {
+        let second = format!(
+            "UPDATE organizations SET max_members = 1 WHERE id = '{id}';
+             INSERT INTO memberships (organization_id, user_id, role, created_at)
+             SELECT '{id}', id, 'owner', 1 FROM users WHERE id <> 'user {id}'"
+        );
+        assert_eq!(database.execute_batch(&second).unwrap_err().to_string(), "quota exceeded: members 1");
+    }
+}

@@ -233,7 +233,7 @@ impl Organizations<'_> {
             standing: Standing::Good,
         };
         let mut batch = Batch::new();
-        batch.extend(organizations::insert(&organization, operator));
+        batch.execute(organizations::insert(&organization, operator));
         batch.execute(organizations::insert_user(user_id, &new.email, now));
         batch.execute(organizations::insert_membership(organization.id, user_id, Role::Owner, now));
         batch.execute(Keys::new(self.app).insert(&key, &text, organization.policy, granted));

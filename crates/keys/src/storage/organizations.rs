@@ -33,17 +33,16 @@ fn select() -> String {
     )
 }
 
-/// The insertion of a new organization, and of its usage. Only one can be the operator's own: a unique index refuses a second one,
-/// and its whole batch with it.
-pub fn insert(organization: &Organization, operator: bool) -> [Statement; 2] {
-    let insert = statement!(
+/// The insertion of a new organization. Only one can be the operator's own: a unique index refuses a second one, and its
+/// whole batch with it.
+pub fn insert(organization: &Organization, operator: bool) -> Statement {
+    statement!(
         "INSERT INTO organizations (id, name, operator, created_at) VALUES (:id, :name, :operator, :created_at)",
         id: organization.id,
         name: organization.name,
         operator,
         created_at: organization.created_at
-    );
-    [insert, statement!("INSERT INTO usage (organization_id) VALUES (:id)", id: organization.id)]
+    )
 }
 
 /// The insertion of a new user.
