@@ -367,10 +367,14 @@ BEGIN
   SELECT RAISE(ABORT, 'an audit event is never replaced');
 END;
 
+-- An event is kept for as long as was said when it was written. Afterwards it goes by its seal: an older Worker's sweep, which
+-- knows no seals, deletes nothing that would then be missing.
 CREATE TRIGGER audit_events_kept BEFORE DELETE ON audit_events
-WHEN OLD.keep_until > CAST(unixepoch('subsec') * 1000 AS INTEGER)
 BEGIN
-  SELECT RAISE(ABORT, 'an audit event is kept until its retention is over');
+  SELECT RAISE(ABORT, 'an audit event is kept until its retention is over')
+  WHERE OLD.keep_until > CAST(unixepoch('subsec') * 1000 AS INTEGER);
+  SELECT RAISE(IGNORE) WHERE NOT coalesce((SELECT keep_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER) FROM audit_seals
+    WHERE organization_id = OLD.organization_id AND last_number >= OLD.number ORDER BY last_number LIMIT 1), 0);
 END;
 
 CREATE TRIGGER audit_seals_stay

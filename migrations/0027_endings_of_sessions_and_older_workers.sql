@@ -29,3 +29,14 @@ SELECT id,
   + (SELECT coalesce(sum(octet_length(cells)), 0) FROM dataset_chunks JOIN datasets ON datasets.id = dataset_id
     WHERE organization_id = organizations.id)
 FROM organizations;
+
+-- An event is kept for as long as was said when it was written. Afterwards it goes by its seal: an older Worker's sweep, which
+-- knows no seals, deletes nothing that would then be missing.
+DROP TRIGGER audit_events_kept;
+CREATE TRIGGER audit_events_kept BEFORE DELETE ON audit_events
+BEGIN
+  SELECT RAISE(ABORT, 'an audit event is kept until its retention is over')
+  WHERE OLD.keep_until > CAST(unixepoch('subsec') * 1000 AS INTEGER);
+  SELECT RAISE(IGNORE) WHERE NOT coalesce((SELECT keep_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER) FROM audit_seals
+    WHERE organization_id = OLD.organization_id AND last_number >= OLD.number ORDER BY last_number LIMIT 1), 0);
+END;

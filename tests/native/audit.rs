@@ -558,7 +558,12 @@ fn database_refuses_to_change_events_or_to_delete_them_too_early() {
     world.advance_ms(365 * DAY_MS - 1);
     assert_eq!(refusal("DELETE FROM audit_events"), kept);
     world.advance_ms(1);
+    // What is not sealed stays without an error.
     world.database.execute("DELETE FROM audit_events");
+    assert!(world.database.count("audit_events") > 0);
+    sweep(&world);
+    world.database.execute("DELETE FROM audit_events");
+    assert_eq!(world.database.count("audit_events"), 0);
 }
 
 /// What a page costs must grow neither with the trail nor with how far back it lies.
@@ -981,6 +986,26 @@ fn pruned_log_can_still_be_checked_and_gives_no_number_again() {
     ));
     let (valid, fault, _) = verified(&world, &owner);
     assert_eq!((valid, fault), (false, json!({ "code": "event_added", "number": 3 })));
+}
+
+#[test]
+fn sweep_of_an_older_worker_leaves_no_gap_in_the_log() {
+    let (world, owner, _) = sealed();
+    for days in [json!(30), Value::Null] {
+        let life = json!({ "audit_retention_days": days });
+        assert_eq!(world.call("PATCH", "/v1/organizations/self", &owner, &life).status, 200);
+        world.create(&owner, "key", &[]);
+    }
+    world.advance_ms(30 * DAY_MS);
+    let older = "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events \
+                 WHERE keep_until <= CAST(unixepoch('subsec') * 1000 AS INTEGER) ORDER BY keep_until LIMIT 1000)";
+    world.database.execute(older);
+    assert_eq!(verified(&world, &owner), (true, Value::Null, [10, 0, 7]));
+    sweep(&world);
+    world.advance_ms(365 * DAY_MS);
+    world.database.execute(older);
+    assert_eq!(world.database.count("audit_events"), 0);
+    assert_eq!(verified(&world, &owner), (true, Value::Null, [17, 17, 0]));
 }
 
 #[test]
