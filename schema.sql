@@ -165,7 +165,8 @@ CREATE TABLE keys (
   ended_with TEXT,                      -- the key or the user with all of whose descendants it ended; NULL: it did not
   last_used_from TEXT,                  -- a JSON object: the client of the last use, its address and user agent; NULL: not known
   outgoing_last_used_from TEXT,
-  linked_by_user TEXT                   -- the user whose link began the session without a key in which it was created; NULL: none
+  linked_by_user TEXT,                  -- the user whose link began the session without a key in which it was created; NULL: none
+  operator_metadata TEXT NOT NULL DEFAULT '{}'  -- a JSON object that only the operator changes
 ) STRICT, WITHOUT ROWID;
 
 -- Verification: one key by its digest, or by that of its outgoing secret.
@@ -416,7 +417,7 @@ END;
 -- Whoever changes what a verification depends on, be it by hand, cannot forget the feed. The subject
 -- is the one from before the change, because that is the one that snapshots know.
 CREATE TRIGGER keys_changed
-AFTER UPDATE OF id, organization_id, user_id, project_id, bound_to, kind, digest, name, scopes, role, metadata,
+AFTER UPDATE OF id, organization_id, user_id, project_id, bound_to, kind, digest, name, scopes, role, metadata, operator_metadata,
   expires_at, disabled_at, revoked_at, rotates_at, outgoing_digest ON keys
 WHEN NEW.ended_with IS OLD.ended_with
 BEGIN

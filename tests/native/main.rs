@@ -40,6 +40,7 @@ mod mcp;
 mod migrations;
 mod model;
 mod openapi;
+mod operator_metadata;
 mod organizations;
 mod pages;
 mod pages_access;

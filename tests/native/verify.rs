@@ -110,6 +110,7 @@ fn answer_tells_all_that_a_service_needs() {
             "scopes": ["datasets:*"],
             "full_access": false,
             "metadata": { "team": 1 },
+            "operator_metadata": {},
             "expires_at": "2027-01-16T08:00:00.000Z",
             "source": "d1",
             "waited_for": "d1",
@@ -308,7 +309,7 @@ fn operator_snapshot(seq: i64) -> Snapshot {
     let id = "01900000-0000-7000-8000-00000000f0f0";
     serde_json::from_value(json!({
         "seq": seq, "key_id": id, "organization_id": id, "operator": true, "policy": {}, "subscription": "active",
-        "kind": "org", "name": "forged", "scopes": null, "role": "owner", "metadata": {},
+        "kind": "org", "name": "forged", "scopes": null, "role": "owner", "metadata": {}, "operator_metadata": {},
         "life": { "expires_at": null, "disabled_at": null, "revoked_at": null }, "standing": "good",
     }))
     .unwrap()

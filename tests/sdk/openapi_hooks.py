@@ -88,8 +88,9 @@ def fit(case, body):
         body.pop("project_id", None)
     # The default must not be longer than the longest.
     body.pop("default_expiry_days", None)
-    if len(json.dumps(body.get("metadata"))) > 2_000:
-        body["metadata"] = {}
+    for field in ("metadata", "operator_metadata"):
+        if len(json.dumps(body.get(field))) > 2_000:
+            body[field] = {}
     for name in {"dataset_id", "evaluation_id", "run_id"} & set(body):
         body[name] = next(lasting[name])
     if "run_ids" in body:

@@ -70,8 +70,10 @@ pub(crate) struct KeyBody {
     project_id: Option<ProjectId>,
     /// The id of the only live evaluation that this key can run.
     live_evaluation_id: Option<BoundTo>,
-    /// Free-form metadata. It is returned with every verification.
+    /// Free-form metadata of those who manage the key. It is returned with every verification.
     metadata: Map<String, Value>,
+    /// Free-form metadata of the operator, which nobody else can change. It is returned with every verification.
+    operator_metadata: Map<String, Value>,
     /// The time when the key was created.
     created_at: Rfc3339,
     /// The id of the key that created this one, or whose invitation was accepted, or of the session on the settings
@@ -169,6 +171,7 @@ impl KeyBody {
             project_id: key.project_id,
             live_evaluation_id: key.bound_to,
             metadata: key.metadata,
+            operator_metadata: key.operator_metadata,
             created_at: Rfc3339(key.created_at),
             created_by: key.creator.id,
             created_by_user: key.creator.user_id,

@@ -254,8 +254,10 @@ pub(crate) struct VerifiedKeyBody {
     /// The required scopes that the key lacks, if it is otherwise valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing_scopes: Option<Vec<Scope>>,
-    /// The metadata of the key.
+    /// The metadata of the key, as written by those who manage it: its holder, if the key can change itself.
     metadata: Map<String, Value>,
+    /// The operator's metadata of the key, which nobody else can change.
+    operator_metadata: Map<String, Value>,
     /// The time when the key expires; null for never.
     expires_at: Option<Rfc3339>,
     /// The time when this secret stops working, if a rotation is replacing it.
@@ -307,6 +309,7 @@ impl VerifiedKeyBody {
                 _ => None,
             },
             metadata: snapshot.metadata.clone(),
+            operator_metadata: snapshot.operator_metadata.clone(),
             expires_at: snapshot.life.expires_at.map(Rfc3339),
             outgoing_until: snapshot.outgoing_until.filter(|until| until.0 > 0).map(Rfc3339),
             source: found.source.as_str(),

@@ -120,6 +120,10 @@ pub(crate) struct NewKeyBody {
     /// Free-form metadata of at most 4,096 bytes and 32 levels.
     #[serde(default)]
     metadata: Map<String, Value>,
+    /// Metadata of the operator, of the same size. Only an owner's or admin's key of the operator's own organization that
+    /// holds `organization:write` can set it.
+    #[serde(default)]
+    operator_metadata: Map<String, Value>,
 }
 
 /// Creates a key and returns its secret once.
@@ -147,6 +151,7 @@ pub(crate) async fn create(
         scopes: Some(scopes),
         expires_at,
         metadata: body.metadata,
+        operator_metadata: body.operator_metadata,
     };
     let created = Keys::new(call.app).create(principal, new).await;
     let created = created.map_err(|error| named_as_sent(error, by_days))?;
@@ -290,6 +295,11 @@ pub(crate) struct ChangeBody {
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "Map<String, Value>")]
     metadata: Option<Map<String, Value>>,
+    /// Metadata of the operator, of the same size. Only an owner's or admin's key of the operator's own organization that
+    /// holds `organization:write` can set it: alone, also on a key of another organization.
+    #[serde(default, deserialize_with = "input::present")]
+    #[schemars(with = "Map<String, Value>")]
+    operator_metadata: Option<Map<String, Value>>,
     /// The time when the key expires: a date-time with its offset, or a date; null for never.
     #[serde(default, deserialize_with = "input::present")]
     expires_at: Option<Option<Rfc3339>>,
@@ -320,8 +330,15 @@ pub(crate) async fn change(
         body.scopes.map(|scopes| Keys::new(call.app).expand_scopes(&scopes)).transpose(),
         expiry(body.expires_at, body.expires_in_days, now),
     )?;
-    let change = KeyChange { name: body.name, scopes, metadata: body.metadata, expires_at, enabled: body.enabled };
-    let before = Keys::new(call.app).get(principal, KeyRef::Id(key_id)).await?;
+    let change = KeyChange {
+        name: body.name,
+        scopes,
+        metadata: body.metadata,
+        operator_metadata: body.operator_metadata,
+        expires_at,
+        enabled: body.enabled,
+    };
+    let before = Keys::new(call.app).get_to_change(principal, key_id, &change).await?;
     let key = Keys::new(call.app).change(principal, &before, &change, force, expected).await;
     let key = key.map_err(|error| named_as_sent(error, by_days))?;
     Ok(Versioned(KeyBody::new(key, now)))

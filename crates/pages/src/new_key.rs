@@ -65,6 +65,7 @@ pub(crate) async fn create(call: &Call<'_>, session: &SignedIn) -> Result<Respon
         scopes: Some(scopes),
         expires_at: Some(expires_at),
         metadata: Map::new(),
+        operator_metadata: Map::new(),
     };
     match Keys::new(call.app).create(&form.once(call, session)?, new).await {
         Ok(created) => Ok(reveal::page(call, session, &created, "Copy your new key")),

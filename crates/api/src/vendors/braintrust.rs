@@ -123,6 +123,7 @@ pub(crate) async fn create(call: &Call<'_>, principal: &Principal) -> Result<Res
         scopes: None,
         expires_at: None,
         metadata: Map::new(),
+        operator_metadata: Map::new(),
     };
     let created = Keys::new(call.app).create(principal, new).await?;
     let body = ApiKey { key: Some(created.text.expose()), ..ApiKey::new(&created.key) };

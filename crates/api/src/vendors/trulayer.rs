@@ -189,6 +189,7 @@ pub(crate) async fn create(call: &Call<'_>, principal: &Principal) -> Result<Res
         scopes: (access == AccessLevel::QueryOnly).then(|| read_scopes(call, &principal.snapshot.scopes)),
         expires_at: None,
         metadata: Map::new(),
+        operator_metadata: Map::new(),
     };
     Ok(revealed(call, 201, &Keys::new(call.app).create(principal, new).await?))
 }

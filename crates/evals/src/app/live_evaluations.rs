@@ -174,6 +174,7 @@ impl LiveEvaluations<'_> {
             scopes,
             role: Role::Member,
             metadata: Map::new(),
+            operator_metadata: Map::new(),
             life: Life { expires_at, disabled_at: None, revoked_at: None },
             created_at: now,
             creator: principal.snapshot.creator(),

@@ -209,6 +209,7 @@ impl Invitations<'_> {
             scopes: Scopes::Full,
             role: invitation.role,
             metadata: Map::new(),
+            operator_metadata: Map::new(),
             life: Life {
                 expires_at: policy.expiry_unasked(invitation.key_expires_at, now),
                 disabled_at: None,

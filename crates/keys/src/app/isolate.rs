@@ -289,7 +289,7 @@ mod tests {
         let snapshot = serde_json::from_value(json!({
             "seq": seq, "key_id": id, "organization_id": id, "operator": false, "policy": {}, "subscription": "active",
             "kind": "org", "name": "ci", "scopes": [], "role": "owner",
-            "metadata": { "ones": vec![1; metadata_bytes / 2] },
+            "metadata": { "ones": vec![1; metadata_bytes / 2] }, "operator_metadata": {},
             "life": { "expires_at": null, "disabled_at": null, "revoked_at": null }, "standing": "good",
         }));
         Rc::new(snapshot.unwrap())

@@ -34,8 +34,11 @@ use crate::{
     },
 };
 
-/// The maximum size of a key's metadata as JSON, in bytes.
+/// The maximum size of a key's metadata as JSON, in bytes; of the operator's as well.
 const MAX_METADATA_BYTES: usize = 4_096;
+/// The scope with which the operator sets its metadata, beside that for changing keys. With it the operator also sets
+/// subscriptions, credits and quotas, so no customer's key holds it.
+const SET_OPERATOR_METADATA: Scope = Scope::named("organization:write");
 
 /// A key to be created.
 #[derive(Debug, Clone)]
@@ -52,8 +55,10 @@ pub struct NewKey {
     pub scopes: Option<Scopes>,
     /// The expiry. `None`: by the organization's policy, and no later than the caller's key; `Some(None)`: never.
     pub expires_at: Option<Option<UnixMillis>>,
-    /// Metadata of the key's creator.
+    /// Metadata of those who manage the key.
     pub metadata: Map<String, Value>,
+    /// Metadata of the operator. Only the operator can set it.
+    pub operator_metadata: Map<String, Value>,
 }
 
 /// A key with its owner, its usage and its activity.
@@ -141,7 +146,10 @@ impl Keys<'_> {
         // A project's key sees its project and administers nothing.
         let role = if kind == KeyKind::Proj { Role::Member } else { maker.role };
         let scopes = new.scopes.unwrap_or_else(|| maker.scopes.clone());
-        check_metadata(&new.metadata)?;
+        check_metadata("metadata", &new.metadata)?;
+        if !new.operator_metadata.is_empty() {
+            check_operator_metadata(principal, &new.operator_metadata)?;
+        }
         let expires_at = new.expires_at.unwrap_or_else(|| policy.expiry_unasked(maker.ends_at(), now));
         check_expiry(policy, expires_at, now)?;
         let granted = principal.grants(&Grant::Key { scopes: &scopes, role: maker.role, expires_at })?;
@@ -161,6 +169,7 @@ impl Keys<'_> {
             scopes,
             role,
             metadata: new.metadata,
+            operator_metadata: new.operator_metadata,
             life: Life { expires_at, disabled_at: None, revoked_at: None },
             created_at: now,
             creator: maker.creator(),
@@ -188,12 +197,15 @@ impl Keys<'_> {
 
     /// The event of a key's creation.
     pub fn created_event(key: &Key) -> AuditEvent {
-        let details = json!({
+        let mut details = json!({
             "name": key.name,
             "kind": key.kind,
             "scopes": key.scopes,
             "expires_at": key.life.expires_at.map(UnixMillis::to_rfc3339),
         });
+        if let (Some(details), false) = (details.as_object_mut(), key.operator_metadata.is_empty()) {
+            details.insert("operator_metadata".to_owned(), json!(key.operator_metadata));
+        }
         event(key, "key.created", details, key.created_at)
     }
 
@@ -232,7 +244,11 @@ impl Keys<'_> {
             let cursor = keys.last().map_or(KeyCursor::Start, |key| KeyCursor::After(key.id));
             let left = limit - i64::try_from(keys.len()).unwrap_or(limit);
             let page = self.list(principal, filter, cursor, left).await?;
-            keys.extend(page.items.into_iter().map(|key| Key { metadata: Map::new(), ..key }));
+            keys.extend(page.items.into_iter().map(|key| Key {
+                metadata: Map::new(),
+                operator_metadata: Map::new(),
+                ..key
+            }));
             if !page.has_more || i64::try_from(keys.len()).is_ok_and(|listed| listed >= limit) {
                 return Ok(keys);
             }
@@ -259,6 +275,21 @@ impl Keys<'_> {
         Ok((results.take(owned)?.read_at(cursor), results.take(looked_until)?))
     }
 
+    /// Returns a key that a change is about: one of any organization, if the change is the operator's alone.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also if the caller may not see the key; [`Error::Exceeds`] if the change is the operator's, and
+    /// the caller is not.
+    pub async fn get_to_change(&self, principal: &Principal, id: KeyId, change: &KeyChange) -> Result<Key, Error> {
+        if change.operator_metadata.is_some() {
+            check_sets_operator_metadata(principal)?;
+        }
+        if change.is_operators() {
+            return self.app.query(principal, keys::get_of_any(id)).await?.ok_or(Error::NotFound);
+        }
+        self.get(principal, KeyRef::Id(id)).await
+    }
+
     /// Changes a key that was read as `before`.
     ///
     /// # Errors
@@ -276,7 +307,10 @@ impl Keys<'_> {
         expected.check(before.updated_at)?;
         let now = self.app.now();
         if let Some(metadata) = &change.metadata {
-            check_metadata(metadata)?;
+            check_metadata("metadata", metadata)?;
+        }
+        if let Some(metadata) = &change.operator_metadata {
+            check_operator_metadata(principal, metadata)?;
         }
         if let Some(expires_at) = change.expires_at {
             check_expiry(principal.snapshot.policy, expires_at, now)?;
@@ -304,7 +338,12 @@ impl Keys<'_> {
             };
             Loss::of(before, change.scopes.as_ref().unwrap_or(&before.scopes), life, now)
         };
-        let update = keys::update(reach_to_change(principal, before.id)?, before, change, granted, loss, now);
+        let reach = if change.is_operators() {
+            KeyReach { organization_id: before.organization_id, user_id: None, project_id: None }
+        } else {
+            reach_to_change(principal, before.id)?
+        };
+        let update = keys::update(reach, before, change, granted, loss, now);
         match self.carry_out(principal, update, &event(before, "key.updated", change_details(change), now)).await {
             Err(Error::Conflict { .. }) if !loss.is_none() && self.is_unchanged(principal, before).await? => {
                 Err(LAST_KEY)
@@ -554,6 +593,7 @@ fn change_details(change: &KeyChange) -> Value {
     add("name", change.name.as_ref().map(|name| json!(name)));
     add("scopes", change.scopes.as_ref().map(|scopes| json!(scopes)));
     add("metadata", change.metadata.as_ref().map(|metadata| json!(metadata)));
+    add("operator_metadata", change.operator_metadata.as_ref().map(|metadata| json!(metadata)));
     add("expires_at", change.expires_at.map(|expires_at| json!(expires_at.map(UnixMillis::to_rfc3339))));
     add("enabled", change.enabled.map(|enabled| json!(enabled)));
     Value::Object(details)
@@ -565,18 +605,38 @@ fn wrong_scope(index: usize, message: &str) -> Mistake {
 }
 
 /// Checks the size and the nesting of metadata.
-fn check_metadata(metadata: &Map<String, Value>) -> Result<(), Error> {
+fn check_metadata(field: &str, metadata: &Map<String, Value>) -> Result<(), Error> {
     let bytes = serde_json::to_string(metadata).map_or(usize::MAX, |text| text.len());
     if bytes > MAX_METADATA_BYTES {
-        return Err(Error::invalid(
-            "metadata",
-            format!("has {bytes} bytes as JSON; the maximum is {MAX_METADATA_BYTES}"),
-        ));
+        return Err(Error::invalid(field, format!("has {bytes} bytes as JSON; the maximum is {MAX_METADATA_BYTES}")));
     }
     if 1 + metadata.values().map(depth).max().unwrap_or(0) > MAX_DEPTH {
-        return Err(Error::invalid("metadata", format!("is nested too deeply; the maximum is {MAX_DEPTH} levels")));
+        return Err(Error::invalid(field, format!("is nested too deeply; the maximum is {MAX_DEPTH} levels")));
     }
     Ok(())
+}
+
+/// Checks that a caller may set the operator's metadata: it could also set the subscription of any organization.
+///
+/// # Errors
+/// [`Error::Exceeds`] if it may not.
+fn check_sets_operator_metadata(principal: &Principal) -> Result<(), Error> {
+    if principal.operates().is_ok() && principal.snapshot.scopes.grant(&SET_OPERATOR_METADATA) {
+        return Ok(());
+    }
+    Err(Error::Exceeds(format!(
+        "Only an owner's or admin's key of the operator's own organization with the scope `{SET_OPERATOR_METADATA}` can set \
+         `operator_metadata`. Use `metadata`."
+    )))
+}
+
+/// Checks the operator's metadata, and that the caller may set it.
+///
+/// # Errors
+/// [`Error::Exceeds`] if it may not; [`Error::Invalid`] as for other metadata.
+fn check_operator_metadata(principal: &Principal, metadata: &Map<String, Value>) -> Result<(), Error> {
+    check_sets_operator_metadata(principal)?;
+    check_metadata("operator_metadata", metadata)
 }
 
 /// Checks that an expiry lies in the future, and no later than the organization allows.

@@ -124,6 +124,17 @@ impl Principal {
         Err(Error::Exceeds("Only a key with the role `admin` or `owner` can do this.".to_owned()))
     }
 
+    /// Checks that the caller administers the operator's own organization.
+    ///
+    /// # Errors
+    /// [`Error::Exceeds`] if it does not.
+    pub fn operates(&self) -> Result<(), Error> {
+        if self.snapshot.operator && self.administers().is_ok() {
+            return Ok(());
+        }
+        Err(Error::Exceeds("Only an owner or admin of the operator's own organization can do this.".to_owned()))
+    }
+
     /// Checks that the caller may give this access: nothing lives longer or does more without it.
     ///
     /// # Errors

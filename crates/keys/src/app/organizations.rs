@@ -31,23 +31,9 @@ pub fn organization_of(principal: &Principal, requested: Option<OrganizationId>)
     let own = principal.snapshot.organization_id;
     match requested {
         None => Ok(own),
-        Some(id) if id == own || operates(principal) => Ok(id),
+        Some(id) if id == own || principal.operates().is_ok() => Ok(id),
         Some(_) => Err(Error::NotFound),
     }
-}
-
-/// True if a caller administers the operator's own organization.
-fn operates(principal: &Principal) -> bool {
-    let caller = &principal.snapshot;
-    caller.operator && caller.role >= Role::Admin && caller.project_id.is_none()
-}
-
-/// Checks that a caller administers the operator's own organization.
-fn check_operates(principal: &Principal) -> Result<(), Error> {
-    if operates(principal) {
-        return Ok(());
-    }
-    Err(Error::Exceeds("Only an owner or admin of the operator's own organization can do this.".to_owned()))
 }
 
 /// An organization to be created.
@@ -79,7 +65,7 @@ impl Organizations<'_> {
     /// # Errors
     /// [`Error::Exceeds`] if the caller does not administer the operator's own organization with full access.
     pub async fn create(&self, principal: &Principal, new: NewOrganization) -> Result<(Organization, Created), Error> {
-        check_operates(principal)?;
+        principal.operates()?;
         // The answer hands out a key that may do everything in its organization and never expires.
         let granted = principal.grants(&Grant::Key { scopes: &Scopes::Full, role: Role::Admin, expires_at: None })?;
         self.app
@@ -108,7 +94,7 @@ impl Organizations<'_> {
         before: Option<OrganizationId>,
         limit: i64,
     ) -> Result<Page<Organization>, Error> {
-        if operates(principal) {
+        if principal.operates().is_ok() {
             return self.app.query(principal, organizations::list(before, limit)).await;
         }
         let own = self.app.query(principal, organizations::get(principal.snapshot.organization_id)).await?;
@@ -150,7 +136,7 @@ impl Organizations<'_> {
             return Err(Error::invalid("audit_retention_days", must));
         }
         if change.is_operators() {
-            check_operates(principal)?;
+            principal.operates()?;
             // There is only one operator's organization, and the caller that passed the check is in it.
             if change.suspended.is_some() && id == principal.snapshot.organization_id {
                 return Err(Error::Conflict {
@@ -222,6 +208,7 @@ impl Organizations<'_> {
             scopes: Scopes::Full,
             role: Role::Owner,
             metadata: Map::new(),
+            operator_metadata: Map::new(),
             life: Life { expires_at: None, disabled_at: None, revoked_at: None },
             created_at: now,
             // A new organization begins a line of its own.

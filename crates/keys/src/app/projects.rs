@@ -79,6 +79,7 @@ impl Projects<'_> {
                     scopes: None,
                     expires_at: None,
                     metadata: Map::new(),
+                    operator_metadata: Map::new(),
                 };
                 let mut batch = Batch::new();
                 batch.extend(projects::insert(&project));

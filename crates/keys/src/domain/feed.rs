@@ -232,6 +232,7 @@ mod tests {
             "scopes": null,
             "role": "member",
             "metadata": Map::new(),
+            "operator_metadata": Map::new(),
             "life": { "expires_at": null, "disabled_at": null, "revoked_at": null },
             "standing": "good",
         }))

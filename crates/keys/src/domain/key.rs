@@ -156,8 +156,10 @@ pub struct Key {
     pub scopes: Scopes,
     /// The maximum role of the key, even if its owner's role rises later.
     pub role: Role,
-    /// Metadata of the key's creator. Every verification returns it.
+    /// Metadata of those who manage the key. Every verification returns it.
     pub metadata: Map<String, Value>,
+    /// Metadata of the operator, beside it.
+    pub operator_metadata: Map<String, Value>,
     /// The instants that decide the key's state.
     pub life: Life,
     /// The creation time.
@@ -200,10 +202,19 @@ pub struct KeyChange {
     pub scopes: Option<Scopes>,
     /// The metadata.
     pub metadata: Option<Map<String, Value>>,
+    /// The operator's metadata.
+    pub operator_metadata: Option<Map<String, Value>>,
     /// The expiry; `Some(None)` for never.
     pub expires_at: Option<Option<UnixMillis>>,
     /// True if the key is enabled.
     pub enabled: Option<bool>,
+}
+
+impl KeyChange {
+    /// True if it changes the operator's metadata and nothing else.
+    pub fn is_operators(&self) -> bool {
+        self.operator_metadata.is_some() && Self { operator_metadata: None, ..self.clone() } == Self::default()
+    }
 }
 
 /// A new secret, as it is stored, and the deadlines that a rotation sets with it.

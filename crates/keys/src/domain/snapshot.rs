@@ -53,8 +53,10 @@ pub struct Snapshot {
     pub scopes: Scopes,
     /// The effective role: the lesser of the key's own role and its user's.
     pub role: Role,
-    /// Metadata of the key's creator.
+    /// Metadata of those who manage the key.
     pub metadata: Map<String, Value>,
+    /// Metadata of the operator.
+    pub operator_metadata: Map<String, Value>,
     /// The instants that decide the key's state.
     pub life: Life,
     /// The end of the presented secret, if a rotation is replacing it; 0 if it has ended and was forgotten.
@@ -85,7 +87,8 @@ impl Snapshot {
             Scopes::Full => 0,
             Scopes::List(list) => list.iter().map(|scope| size_of::<Scope>() + scope.as_str().len()).sum(),
         };
-        size_of::<Self>() + self.name.as_str().len() + scopes + object_heap_bytes(&self.metadata)
+        let metadata = object_heap_bytes(&self.metadata) + object_heap_bytes(&self.operator_metadata);
+        size_of::<Self>() + self.name.as_str().len() + scopes + metadata
     }
 
     /// The subjects whose change makes this snapshot stale.

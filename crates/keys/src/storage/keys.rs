@@ -38,12 +38,12 @@ pub(crate) const STANDING: &str = "CASE \
 
 /// The columns of a [`Key`].
 pub(crate) const COLUMNS: &str = "id, number, organization_id, user_id, project_id, bound_to, kind, stem, start, \
-    last4, name, scopes, role, metadata, expires_at, disabled_at, revoked_at, created_at, created_by, created_by_user, \
-    parent_id, updated_at, last_used_at, last_used_from, rotates_at, outgoing_start, outgoing_last4, \
+    last4, name, scopes, role, metadata, operator_metadata, expires_at, disabled_at, revoked_at, created_at, created_by, \
+    created_by_user, parent_id, updated_at, last_used_at, last_used_from, rotates_at, outgoing_start, outgoing_last4, \
     outgoing_last_used_at, outgoing_last_used_from, outgoing_uses";
 
 /// The columns that can be long.
-const TEXTS: [&str; 3] = ["name", "scopes", "metadata"];
+const TEXTS: [&str; 4] = ["name", "scopes", "metadata", "operator_metadata"];
 
 /// The condition of a [`KeyReach`].
 const WITHIN_REACH: &str = "organization_id = :organization_id AND (:user_id IS NULL OR user_id = :user_id) \
@@ -79,6 +79,8 @@ struct KeyRow {
     role: Role,
     #[serde(deserialize_with = "json_text")]
     metadata: Map<String, Value>,
+    #[serde(deserialize_with = "json_text")]
+    operator_metadata: Map<String, Value>,
     expires_at: Option<UnixMillis>,
     disabled_at: Option<UnixMillis>,
     revoked_at: Option<UnixMillis>,
@@ -115,6 +117,7 @@ impl From<KeyRow> for Key {
             scopes: row.scopes,
             role: row.role,
             metadata: row.metadata,
+            operator_metadata: row.operator_metadata,
             life: Life { expires_at: row.expires_at, disabled_at: row.disabled_at, revoked_at: row.revoked_at },
             created_at: row.created_at,
             creator: Creator { id: row.created_by, user_id: row.created_by_user, parent_id: row.parent_id },
@@ -159,12 +162,12 @@ fn count_personal_keys(expiry: &str) -> String {
 pub fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i64>, _: Granted) -> Query<Option<i64>> {
     let sql = format!(
         "INSERT INTO keys (id, organization_id, number, user_id, project_id, kind, digest, pepper_version, stem, \
-         start, last4, name, scopes, role, metadata, expires_at, created_at, created_by, \
+         start, last4, name, scopes, role, metadata, operator_metadata, expires_at, created_at, created_by, \
          created_by_user, parent_id, updated_at, bound_to, linked_by_user) \
          SELECT :id, :organization_id, \
          (SELECT coalesce(max(number), 0) + 1 FROM keys WHERE organization_id = :organization_id), \
          :user_id, :project_id, :kind, :digest, :pepper_version, :stem, \
-         :start, :last4, :name, :scopes, :role, :metadata, :expires_at, :created_at, :created_by, \
+         :start, :last4, :name, :scopes, :role, :metadata, :operator_metadata, :expires_at, :created_at, :created_by, \
          :created_by_user, :parent_id, :created_at, :bound_to, \
          (SELECT created_by_user FROM sessions WHERE id = :created_by AND key_id IS NULL) \
          WHERE (:project_id IS NULL OR EXISTS (SELECT 1 FROM projects WHERE id = :project_id \
@@ -192,6 +195,7 @@ pub fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i
         scopes: scopes_text(&key.scopes),
         role: key.role,
         metadata: Value::Object(key.metadata.clone()),
+        operator_metadata: Value::Object(key.operator_metadata.clone()),
         expires_at: key.life.expires_at,
         created_at: key.created_at,
         created_by: key.creator.id,
@@ -226,6 +230,11 @@ pub fn get(reach: KeyReach, key: KeyRef) -> Query<Option<Key>> {
         KeyRef::Number(number) => statement!(select("number = :number"), number, organization_id, user_id, project_id),
     };
     Query::new(statement, read_first)
+}
+
+/// One key of any organization, for the operator.
+pub fn get_of_any(id: KeyId) -> Query<Option<Key>> {
+    Query::new(statement!(format!("SELECT {COLUMNS}, {STANDING} AS standing FROM keys WHERE id = :id"), id), read_first)
 }
 
 /// The key that the caller created or rotated under an Idempotency-Key, with the stored digest of its newest
@@ -437,6 +446,7 @@ pub fn update(
         "UPDATE keys SET name = coalesce(:name, name), \
          scopes = CASE WHEN :sets_scopes THEN :scopes ELSE scopes END, \
          metadata = coalesce(:metadata, metadata), \
+         operator_metadata = coalesce(:operator_metadata, operator_metadata), \
          expires_at = CASE WHEN :sets_expiry THEN :expires_at ELSE expires_at END, \
          expired_at = CASE WHEN :sets_expiry THEN NULL ELSE expired_at END, \
          disabled_at = CASE :enabled WHEN 1 THEN NULL WHEN 0 THEN coalesce(disabled_at, :now) ELSE disabled_at END,{}",
@@ -453,6 +463,7 @@ pub fn update(
         sets_scopes: change.scopes.is_some(),
         scopes: change.scopes.as_ref().and_then(scopes_text),
         metadata: change.metadata.clone().map(Value::Object),
+        operator_metadata: change.operator_metadata.clone().map(Value::Object),
         sets_expiry: change.expires_at.is_some(),
         expires_at: change.expires_at.flatten(),
         enabled: change.enabled,

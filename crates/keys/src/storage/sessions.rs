@@ -201,7 +201,8 @@ pub fn by_digest(digest: Digest, now: UnixMillis) -> Query<Option<(SessionRow, S
          coalesce(s.key_id, s.id) AS id, \
          s.organization_id, s.user_id, k.project_id, coalesce(k.kind, 'pat') AS kind, \
          coalesce(k.name, 'session') AS name, k.scopes, coalesce(k.role, s.role) AS role, \
-         coalesce(k.metadata, '{{}}') AS metadata, coalesce(k.expires_at, s.key_expires_at) AS expires_at, \
+         coalesce(k.metadata, '{{}}') AS metadata, \
+         coalesce(k.operator_metadata, '{{}}') AS operator_metadata, coalesce(k.expires_at, s.key_expires_at) AS expires_at, \
          k.disabled_at, k.revoked_at, \
          CASE WHEN s.key_digest = k.outgoing_digest THEN k.rotates_at END AS outgoing_until, {STANDING_COLUMNS}, \
          o.name AS organization, u.email \

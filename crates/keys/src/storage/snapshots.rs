@@ -40,6 +40,8 @@ pub struct SnapshotRow {
     role: Role,
     #[serde(deserialize_with = "json_text")]
     metadata: Map<String, Value>,
+    #[serde(deserialize_with = "json_text")]
+    operator_metadata: Map<String, Value>,
     expires_at: Option<UnixMillis>,
     disabled_at: Option<UnixMillis>,
     revoked_at: Option<UnixMillis>,
@@ -87,6 +89,7 @@ impl SnapshotRow {
             scopes: self.scopes,
             role: self.user_role.map_or(self.role, |user_role| user_role.min(self.role)),
             metadata: self.metadata,
+            operator_metadata: self.operator_metadata,
             life: Life { expires_at: self.expires_at, disabled_at: self.disabled_at, revoked_at: self.revoked_at },
             outgoing_until: self.outgoing_until,
             standing,
@@ -105,7 +108,7 @@ pub fn candidate(candidates: &[Digest], index: usize) -> Option<Digest> {
 pub fn by_digest(candidates: &[Digest]) -> Query<Option<SnapshotRow>> {
     let sql = format!(
         "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.bound_to, k.kind, k.name, k.scopes, \
-         k.role, k.metadata, k.expires_at, k.disabled_at, k.revoked_at, \
+         k.role, k.metadata, k.operator_metadata, k.expires_at, k.disabled_at, k.revoked_at, \
          CASE WHEN k.digest IN (:first, :second, :third) THEN NULL \
          WHEN k.outgoing_digest IN (:first, :second, :third) THEN k.rotates_at ELSE 0 END AS outgoing_until, \
          {STANDING_COLUMNS} \
