@@ -788,8 +788,8 @@ BEGIN
   DELETE FROM invitations WHERE created_by = OLD.id;
 END;
 
--- What an organization has, counted in the transaction of each change. Bytes are those of the rows of data sets and of
--- traces; a data set counts until the sweep has taken it.
+-- What an organization has, counted in the transaction of each change. Bytes are those of the rows of data sets, of
+-- traces with their feedback, and of the inputs of runs; a data set counts until the sweep has taken it.
 CREATE TABLE usage (
   organization_id TEXT PRIMARY KEY REFERENCES organizations (id),
   keys INTEGER NOT NULL DEFAULT 0,                -- that are not revoked
@@ -924,6 +924,38 @@ END;
 CREATE TRIGGER traces_discounted AFTER DELETE ON traces
 BEGIN
   UPDATE usage SET bytes = bytes - OLD.bytes WHERE organization_id = OLD.organization_id;
+END;
+
+-- What comes with traces counts, too, and what runs have judged. What a run has paid for is written in any case, so its
+-- judgment does not count.
+CREATE TRIGGER feedback_counted AFTER INSERT ON feedback
+BEGIN
+  UPDATE usage SET bytes = bytes + octet_length(NEW.feedback) WHERE organization_id = NEW.organization_id;
+END;
+
+CREATE TRIGGER feedback_discounted AFTER DELETE ON feedback
+BEGIN
+  UPDATE usage SET bytes = bytes - octet_length(OLD.feedback) WHERE organization_id = OLD.organization_id;
+END;
+
+CREATE TRIGGER evals_counted AFTER INSERT ON evals
+BEGIN
+  UPDATE usage SET bytes = bytes + octet_length(NEW.metric_name) WHERE organization_id = NEW.organization_id;
+END;
+
+CREATE TRIGGER evals_discounted AFTER DELETE ON evals
+BEGIN
+  UPDATE usage SET bytes = bytes - octet_length(OLD.metric_name) WHERE organization_id = OLD.organization_id;
+END;
+
+CREATE TRIGGER runs_counted AFTER INSERT ON runs
+BEGIN
+  UPDATE usage SET bytes = bytes + octet_length(NEW.inputs) WHERE organization_id = NEW.organization_id;
+END;
+
+CREATE TRIGGER runs_discounted AFTER DELETE ON runs
+BEGIN
+  UPDATE usage SET bytes = bytes - octet_length(OLD.inputs) WHERE organization_id = OLD.organization_id;
 END;
 
 CREATE TRIGGER dataset_chunks_counted AFTER INSERT ON dataset_chunks

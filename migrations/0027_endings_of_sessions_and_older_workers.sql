@@ -17,6 +17,38 @@ BEGIN
   UPDATE usage SET members = members + 1 WHERE organization_id = NEW.organization_id;
 END;
 
+-- What comes with traces counts, too, and what runs have judged. What a run has paid for is written in any case, so its
+-- judgment does not count.
+CREATE TRIGGER feedback_counted AFTER INSERT ON feedback
+BEGIN
+  UPDATE usage SET bytes = bytes + octet_length(NEW.feedback) WHERE organization_id = NEW.organization_id;
+END;
+
+CREATE TRIGGER feedback_discounted AFTER DELETE ON feedback
+BEGIN
+  UPDATE usage SET bytes = bytes - octet_length(OLD.feedback) WHERE organization_id = OLD.organization_id;
+END;
+
+CREATE TRIGGER evals_counted AFTER INSERT ON evals
+BEGIN
+  UPDATE usage SET bytes = bytes + octet_length(NEW.metric_name) WHERE organization_id = NEW.organization_id;
+END;
+
+CREATE TRIGGER evals_discounted AFTER DELETE ON evals
+BEGIN
+  UPDATE usage SET bytes = bytes - octet_length(OLD.metric_name) WHERE organization_id = OLD.organization_id;
+END;
+
+CREATE TRIGGER runs_counted AFTER INSERT ON runs
+BEGIN
+  UPDATE usage SET bytes = bytes + octet_length(NEW.inputs) WHERE organization_id = NEW.organization_id;
+END;
+
+CREATE TRIGGER runs_discounted AFTER DELETE ON runs
+BEGIN
+  UPDATE usage SET bytes = bytes - octet_length(OLD.inputs) WHERE organization_id = OLD.organization_id;
+END;
+
 -- What an older Worker has created meanwhile.
 INSERT OR REPLACE INTO usage (organization_id, keys, projects, members, invitations, datasets, bytes)
 SELECT id,
@@ -26,6 +58,9 @@ SELECT id,
   (SELECT count(*) FROM invitations WHERE organization_id = organizations.id),
   (SELECT count(*) FROM datasets WHERE organization_id = organizations.id),
   (SELECT coalesce(sum(bytes), 0) FROM traces WHERE organization_id = organizations.id)
+  + (SELECT coalesce(sum(octet_length(feedback)), 0) FROM feedback WHERE organization_id = organizations.id)
+  + (SELECT coalesce(sum(octet_length(metric_name)), 0) FROM evals WHERE organization_id = organizations.id)
+  + (SELECT coalesce(sum(octet_length(inputs)), 0) FROM runs WHERE organization_id = organizations.id)
   + (SELECT coalesce(sum(octet_length(cells)), 0) FROM dataset_chunks JOIN datasets ON datasets.id = dataset_id
     WHERE organization_id = organizations.id)
 FROM organizations;

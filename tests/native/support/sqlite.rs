@@ -219,6 +219,9 @@ impl Drop for Sqlite {
              (SELECT count(*) FROM invitations WHERE organization_id = organizations.id), \
              (SELECT count(*) FROM datasets WHERE organization_id = organizations.id), \
              (SELECT coalesce(sum(bytes), 0) FROM traces WHERE organization_id = organizations.id) \
+             + (SELECT coalesce(sum(octet_length(feedback)), 0) FROM feedback WHERE organization_id = organizations.id) \
+             + (SELECT coalesce(sum(octet_length(metric_name)), 0) FROM evals WHERE organization_id = organizations.id) \
+             + (SELECT coalesce(sum(octet_length(inputs)), 0) FROM runs WHERE organization_id = organizations.id) \
              + (SELECT coalesce(sum(octet_length(cells)), 0) FROM dataset_chunks JOIN datasets ON datasets.id = dataset_id \
              WHERE organization_id = organizations.id))",
         );
