@@ -1,6 +1,8 @@
 // The module that tests run in the place of build/worker.js: the same Worker, with a clock that the
 // test sets, storage calls that fail when it says so, and counters of what the Worker asked for.
 // Everything is done to the objects and globals that the Worker is given: its own code is unchanged.
+// Before the Worker, whose memory it tells.
+import { memoryBytes } from "./memory.mjs";
 import worker from "../../build/worker.js";
 
 const RealDate = Date;
@@ -131,7 +133,7 @@ const bindings = (env) => ({ ...env, DB: database(env.DB), CACHE: cache(env.CACH
 
 // One request to this path is one command; what it answers is the state before the command.
 async function control(command) {
-  const state = { now: RealDate.now() + clockOffset, io: { ...io }, logs, faults };
+  const state = { now: RealDate.now() + clockOffset, io: { ...io }, logs, faults, memory: memoryBytes() };
   if ("clock" in command) clockOffset = command.clock - RealDate.now();
   if ("advance" in command) clockOffset += command.advance;
   if ("longestTimer" in command) longestTimer = command.longestTimer ?? Infinity;

@@ -80,6 +80,8 @@ function isolate(url, worker) {
     // Lets timers run no longer than this; null: as long as they are set to.
     limitTimers: (ms) => control({ longestTimer: ms }),
     now: async () => (await control({})).now,
+    // How large the Worker's memory in WebAssembly has become, in bytes.
+    memory: async () => (await control({})).memory,
     // Makes the next calls of `name` ("DB.batch", "CACHE.put", "Date.now") fail: instead of the call, or
     // with `after` once it has been done. Without a message they are only delayed, by `delay` ms.
     fail: (name, { times = 1, message, after = false, delay = 0 } = {}) => control({ fault: { name, times, message, after, delay } }),
@@ -98,7 +100,7 @@ function isolate(url, worker) {
 
 function modules() {
   const built = readdirSync(join(root, "build"), { recursive: true }).map((file) => `build/${file}`);
-  const named = ["tests/e2e/entry.mjs", ...built.filter((file) => /\.(js|wasm)$/.test(file))];
+  const named = ["tests/e2e/entry.mjs", "tests/e2e/memory.mjs", ...built.filter((file) => /\.(js|wasm)$/.test(file))];
   return named.map((file) => ({ type: file.endsWith(".wasm") ? "CompiledWasm" : "ESModule", path: join(root, file) }));
 }
 

@@ -30,10 +30,15 @@ function unknown(number) {
 const ask = (address, key) =>
   app.fetch("/v1/keys/self", { headers: { "cf-connecting-ip": address, authorization: `Bearer ${key}` } });
 
-test("whoever guesses keys is told to wait, and nobody else is", async () => {
-  const { key } = await create(app, first.key);
+// The limits count from the beginning of a minute.
+async function minute() {
   const left = 60_000 - (Date.now() % 60_000);
   if (left < 20_000) await new Promise((resolve) => setTimeout(resolve, left));
+}
+
+test("whoever guesses keys is told to wait, and nobody else is", async () => {
+  const { key } = await create(app, first.key);
+  await minute();
   assert.equal((await ask("2001:db8:1:2::1", first.key)).status, 200);
   const statuses = [];
   for (let number = 0; number < 70; number += 1) {
@@ -51,4 +56,19 @@ test("whoever guesses keys is told to wait, and nobody else is", async () => {
   assert.equal((await ask("2001:db8:1:2::1", key)).status, 429);
   assert.equal((await ask("2001:db8:1:3::1", key)).status, 200);
   assert.doesNotMatch(JSON.stringify(await app.logs()), /are not counted/);
+});
+
+test("a guess asks KV and D1 once each, and beyond the limit nothing", async () => {
+  await minute();
+  await ask("192.0.2.7", first.key);
+  const asked = async (from, to) => {
+    await app.io();
+    for (let number = from; number < to; number += 1) await ask("192.0.2.7", unknown(number));
+    const { d1_calls, rows_read, rows_written, kv_gets, kv_puts } = await app.io();
+    return { d1_calls, rows_read, rows_written, kv_gets, kv_puts };
+  };
+  // docs/src/cost.md has the price of it.
+  assert.deepEqual(await asked(1_000, 1_050), { d1_calls: 50, rows_read: 350, rows_written: 0, kv_gets: 50, kv_puts: 0 });
+  await asked(1_050, 1_065);
+  assert.deepEqual(await asked(1_065, 1_165), { d1_calls: 0, rows_read: 0, rows_written: 0, kv_gets: 0, kv_puts: 0 });
 });
