@@ -20,11 +20,14 @@ use crate::support::{
 const GB: i64 = 1_000_000_000;
 
 /// The routes that store something large.
-const BULK: [&str; 10] = [
+const BULK: [&str; 13] = [
     "POST /api/datasets",
     "POST /api/datasets/upload",
     "POST /api/datasets/:dataset_id/rows",
     "PATCH /api/datasets/:dataset_id/rows/:row_id",
+    "POST /api/evaluations",
+    "PATCH /api/evaluations/:evaluation_id",
+    "POST /api/evaluations/:evaluation_id/variants",
     "POST /api/eval/:live_evaluation_id",
     "POST /api/review",
     "POST /api/review/:item_id/promote",
