@@ -8,7 +8,7 @@ use futures::{
     StreamExt,
     stream::{self, LocalBoxStream},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{
     OPERATOR_SECRET,
@@ -66,10 +66,35 @@ fn bulk_writes_are_refused_beyond_the_watermark_and_nothing_else_is() {
 }
 
 #[test]
+fn long_body_of_any_write_is_refused_beyond_the_watermark_and_what_ends_something_never_is() {
+    let (world, owner, targets) = prepared();
+    let key = format!("/v1/keys/{}", targets.id);
+    let metadata = |length: usize| json!({ "text": "x".repeat(length) });
+    world.get("/v1/keys/self", &owner);
+    for (method, path, body) in [
+        ("POST", "/v1/keys", json!({ "name": "n", "scopes": [], "metadata": metadata(3_000) })),
+        ("PATCH", key.as_str(), json!({ "metadata": metadata(3_000) })),
+    ] {
+        world.database.size.set(Some(8 * GB + GB / 10));
+        let (answer, asked) = world.counted(|| world.call(method, path, &owner, &body));
+        assert_problem(&answer, 507, "database_full");
+        assert_eq!(asked, (0, 0, 0), "{method}");
+        world.database.size.set(Some(8 * GB));
+        assert!(world.call(method, path, &owner, &body).status < 300, "{method}");
+    }
+    world.database.size.set(Some(8 * GB + GB / 10));
+    world.change(&owner, &targets.id, &json!({ "metadata": metadata(1_000) }));
+    assert_eq!(world.post(&format!("{key}/rotate"), &owner, &json!({})).status, 200);
+    let texts: Vec<String> = (0..200).map(|number| format!("bit_pat_{number}")).collect();
+    assert_eq!(world.post("/v1/leaks", "", &json!({ "keys": texts })).status, 202);
+    world.revoke(&owner, &targets.id);
+}
+
+#[test]
 fn unknown_size_refuses_nothing_and_the_limit_is_the_operators() {
     let (mut world, owner, targets) = prepared();
     let feedback = |world: &crate::support::World| {
-        let body = serde_json::json!({ "rows": [{ "question": "how" }] });
+        let body = json!({ "rows": [{ "question": "how" }] });
         world.post(&format!("/api/datasets/{}/rows", targets.dataset), &owner, &body).status
     };
     assert_eq!(feedback(&world), 201);

@@ -89,6 +89,10 @@ pub async fn act(
     answer
 }
 
+/// The length from which on the body of an act of management is something large, in bytes. Much of it is stored twice: in
+/// its row, and in the event of the audit log.
+const LARGE_BYTES: usize = 2_048;
+
 async fn attempt(call: &Call<'_>, action: Action<'_>, principal: &mut Principal) -> Result<Response, Problem> {
     body::check_encoding(call.request)?;
     if action.bulk {
@@ -99,6 +103,9 @@ async fn attempt(call: &Call<'_>, action: Action<'_>, principal: &mut Principal)
     let call = &call.with_request(request);
     principal.repeatable = repeatable(request)?;
     if is_counted(call.row, action.permission) {
+        if action.permission.manages && body::bytes(request).is_ok_and(|bytes| bytes.len() > LARGE_BYTES) {
+            call.app.check_room()?;
+        }
         call.app.count_write(principal.snapshot.organization_id, action.permission.manages).await?;
     }
     let answer = (action.handler)(call, principal).await;

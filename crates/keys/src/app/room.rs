@@ -8,8 +8,9 @@ const FULL_PERCENT: i64 = 80;
 const WARN_PERCENT: i64 = 70;
 
 impl App {
-    /// Checks that there is room for something large: rows, uploads, traces, runs and feedback. Keys, endings and events
-    /// of the audit log need no check, and have the rest of the database to themselves.
+    /// Checks that there is room for something large: rows, uploads, traces, runs and feedback, and keys with
+    /// long metadata. Other keys, endings and events of the audit log need no check, and have the rest of the database to
+    /// themselves.
     ///
     /// # Errors
     /// [`Error::DatabaseFull`] if there is not.
