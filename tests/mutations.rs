@@ -110,10 +110,10 @@ const MUTATIONS: [[&str; 4]; 30] = [
         "row.at(if MUTATED && !is_current { self.isolate.feed(Feed::head) } else { news.head() })",
     ],
     [
-        "replica_believed_unjudged",
+        "replica_unjudged",
         VERIFY,
-        "if source == Source::Replica {",
-        "if !MUTATED && source == Source::Replica {",
+        "if !self.isolate.feed(|feed| feed.permits(snapshot)) {",
+        "if !(MUTATED && source == Source::Replica) && !self.isolate.feed(|feed| feed.permits(snapshot)) {",
     ],
     [
         "holder_without_its_base",
@@ -217,8 +217,10 @@ const MUTATIONS: [[&str; 4]; 30] = [
 
 /// What else is different in the copy: a limit that histories reach sooner, a name of its own,
 /// and the question itself.
-const COPY: [[&str; 3]; 5] = [
+const COPY: [[&str; 3]; 6] = [
     [FEED, "PAGE: i64 = 1_000", "PAGE: i64 = 8"],
+    // A holder that is given more time can be later by so much.
+    [VERIFY, "HOLDER_PATIENCE_MS: u32 = 300", "HOLDER_PATIENCE_MS: u32 = 4_000"],
     [
         "crates/keys/src/lib.rs",
         "pub mod app;",

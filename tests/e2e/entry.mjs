@@ -3,7 +3,7 @@
 // Everything is done to the objects and globals that the Worker is given: its own code is unchanged.
 // Before the Worker, whose memory it tells.
 import { memoryBytes } from "./memory.mjs";
-import worker from "../../build/worker.js";
+import worker, { FeedHolder as RealFeedHolder } from "../../build/worker.js";
 
 const RealDate = Date;
 let clockOffset = 0;
@@ -13,7 +13,7 @@ let io;
 resetIo();
 
 function resetIo() {
-  io = { calls: [], d1_calls: 0, statements: 0, rows_read: 0, rows_written: 0, unmetered: 0, kv_gets: 0, kv_puts: 0, kv_others: 0, background: 0 };
+  io = { calls: [], d1_calls: 0, statements: 0, rows_read: 0, rows_written: 0, unmetered: 0, kv_gets: 0, kv_puts: 0, kv_others: 0, holder_calls: 0, background: 0 };
 }
 
 globalThis.Date = class extends RealDate {
@@ -129,7 +129,29 @@ function context(original) {
   });
 }
 
-const bindings = (env) => ({ ...env, DB: database(env.DB), CACHE: cache(env.CACHE) });
+const bindings = (env) => ({ ...env, DB: database(env.DB), CACHE: cache(env.CACHE), ...(env.FEED_HOLDER && { FEED_HOLDER: holder(env.FEED_HOLDER) }) });
+
+function holder(original) {
+  return proxy(original, {
+    getByName: (...values) => {
+      const stub = original.getByName(...values);
+      return proxy(stub, {
+        fetch: (...request) => {
+          io.calls.push("FEED_HOLDER.fetch");
+          io.holder_calls += 1;
+          return call("FEED_HOLDER.fetch", () => stub.fetch(...request));
+        },
+      });
+    },
+  });
+}
+
+// The holder's own questions count with those of its isolate, in `held`.
+export class FeedHolder extends RealFeedHolder {
+  constructor(state, env) {
+    super(state, { ...env, DB: database(env.DB) });
+  }
+}
 
 // One request to this path is one command; what it answers is the state before the command.
 async function control(command) {

@@ -14,8 +14,8 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 export const OPERATOR_SECRET = "an-operator-secret-for-tests-only";
 
 // `isolates` copies of the Worker share the database and the cache, but no memory and no clock. What they ask of
-// other servers, `internet` answers if it is given.
-export async function start({ isolates = 1, vars = {}, services = {}, internet, port = 0 } = {}) {
+// other servers, `internet` answers if it is given. With `holder` they share one holder of the feed.
+export async function start({ isolates = 1, holder = false, vars = {}, services = {}, internet, port = 0 } = {}) {
   // Wrangler's own reader of its file would take longer to load than the Worker takes to start.
   const config = readFileSync(join(root, "wrangler.toml"), "utf8");
   const [, compatibilityDate] = /^compatibility_date = "(.+)"/m.exec(config);
@@ -29,6 +29,7 @@ export async function start({ isolates = 1, vars = {}, services = {}, internet, 
     bindings: { ...configured, OPERATOR_SECRET: OPERATOR_SECRET, ...vars },
     d1Databases: { DB: "DB" },
     kvNamespaces: { CACHE: "CACHE" },
+    durableObjects: holder ? { FEED_HOLDER: { className: "FeedHolder", scriptName: "bitting-0", useSQLite: true } } : {},
     ratelimits: Object.fromEntries([...limits].map(([, name, namespace_id, limit, period]) =>
       [name, { namespace_id, simple: { limit: Number(limit), period: Number(period) } }])),
     serviceBindings: services,
