@@ -106,7 +106,8 @@ test("a run is two round trips and few rows, however many there are", async () =
   const list = await app.io();
   console.log(`a run: ${JSON.stringify(one)}; among 5,000: ${JSON.stringify(another)}; a list of 10: ${JSON.stringify(list)}`);
   assert.equal(one.calls.filter((name) => name.startsWith("DB.batch")).length, 2, one.calls.join());
-  assert.ok(one.rows_written <= 4 && another.rows_written <= 4, `${one.rows_written} and ${another.rows_written} rows written`);
+  // One of them counts the bytes of its inputs.
+  assert.ok(one.rows_written <= 5 && another.rows_written <= 5, `${one.rows_written} and ${another.rows_written} rows written`);
   assert.ok(another.rows_read <= 40, `${another.rows_read} rows read`);
   assert.ok(list.rows_read <= 400, `${list.rows_read} rows read for a list`);
 });

@@ -237,7 +237,7 @@ impl App {
     async fn ask(&self, searches: &mut [Search<'_>], nearest: bool) -> Result<(), DatabaseError> {
         let (since, sent_at) = (self.isolate.feed(Feed::head), self.now());
         let mut batch = Batch::new();
-        let changes = batch.add(changes::since(since));
+        let changes = batch.add(if nearest { changes::since_or_head(since) } else { changes::since(since) });
         let rows: Vec<(&mut Search<'_>, Handle<Option<SnapshotRow>>)> = searches
             .iter_mut()
             .filter(|search| search.goes_on())

@@ -13,7 +13,7 @@ use crate::{
         snapshot::Snapshot,
         time::UnixMillis,
     },
-    ports::Statement,
+    ports::{DatabaseError, Row, Statement},
     statement,
     storage::{batch::Query, json, typed},
 };
@@ -21,21 +21,29 @@ use crate::{
 /// The subject of the row that has the highest pruned number; see the trigger `changes_pruned`.
 const PRUNED: &str = "pruned";
 
-/// The last change of each subject from `since` on, inclusive, the newest first, at most [`PAGE`]. The answer always
-/// contains the head, also that of a replica which is not yet as far as `since`.
+/// The last change of each subject from `since` on, inclusive, so that the answer always contains the head; the newest
+/// first, at most [`PAGE`].
 pub fn since(since: Seq) -> Query<Vec<Change>> {
+    let newest = "SELECT seq, subject FROM changes WHERE seq >= :since ORDER BY seq DESC LIMIT :page";
+    Query::new(statement!(newest, since, page: PAGE), read)
+}
+
+/// The same from a replica, whose head may be below `since`. It costs a row more.
+pub fn since_or_head(since: Seq) -> Query<Vec<Change>> {
+    let newest = "SELECT seq, subject FROM changes \
+                  WHERE seq >= min(:since, (SELECT coalesce(max(seq), 0) FROM changes)) ORDER BY seq DESC LIMIT :page";
+    Query::new(statement!(newest, since, page: PAGE), read)
+}
+
+fn read(rows: Vec<Row>) -> Result<Vec<Change>, DatabaseError> {
     #[derive(Deserialize)]
     struct ChangeRow {
         seq: Seq,
         subject: String,
     }
-    let newest = "SELECT seq, subject FROM changes \
-                  WHERE seq >= min(:since, (SELECT coalesce(max(seq), 0) FROM changes)) ORDER BY seq DESC LIMIT :page";
-    Query::new(statement!(newest, since, page: PAGE), |rows| {
-        let rows: Vec<ChangeRow> = typed(rows)?;
-        let subject = |text: &str| (text != PRUNED).then(|| Subject::parse(text));
-        Ok(rows.into_iter().map(|row| Change { seq: row.seq, subject: subject(&row.subject) }).collect())
-    })
+    let rows: Vec<ChangeRow> = typed(rows)?;
+    let subject = |text: &str| (text != PRUNED).then(|| Subject::parse(text));
+    Ok(rows.into_iter().map(|row| Change { seq: row.seq, subject: subject(&row.subject) }).collect())
 }
 
 /// The first statement of every batch that acts for a key. It fails, and the whole batch with it, if anything
