@@ -12,6 +12,7 @@ use bitting_http::{
     dispatch::request_id,
     message::{Request, Response},
     problem::Problem,
+    route::Access,
     tables::{Found, Tables},
     transport,
 };
@@ -111,7 +112,10 @@ async fn api(
     request_id: &str,
 ) -> Response {
     let checked = transport::check(request);
+    // Any success would let a proxy's caller in.
+    let is_check = matches!(&found, Ok(found) if matches!(found.route.access, Access::Check(_)));
     if checked.is_ok()
+        && !is_check
         && let Some(preflight) = cors::preflight(app, request)
     {
         return preflight;

@@ -5,6 +5,7 @@ use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 use bitting::entry::{self, tables};
 use bitting_http::{
     body::{MAX_BATCH_BYTES, MAX_BODY_BYTES},
+    call::ANY,
     message::{Body, Request},
 };
 use bitting_keys::app::config;
@@ -52,7 +53,9 @@ fn every_route_refuses_a_request_without_a_good_credential() {
         (" ", "missing_api_key"),
         ("Bearer", "missing_api_key"),
         ("Bearer ", "malformed_api_key"),
-        (&format!("Basic {owner}"), "missing_api_key"),
+        (&format!("Digest {owner}"), "missing_api_key"),
+        (&format!("Basic {owner}"), "malformed_api_key"),
+        ("Basic ", "malformed_api_key"),
         (&owner, "missing_api_key"),
         ("Bearer key", "malformed_api_key"),
         ("Bearer \0\u{7f}é🔑", "malformed_api_key"),
@@ -168,7 +171,7 @@ fn read_names_the_read_scope_word_for_word() {
 fn every_path_refuses_other_methods_and_names_its_own() {
     let (world, owner, targets) = world();
     let rows = every_route(&targets);
-    for row in &rows {
+    for row in rows.iter().filter(|row| row.method != ANY) {
         let own: Vec<&str> =
             rows.iter().filter(|other| other.template == row.template).map(|other| other.method).collect();
         for method in METHODS.into_iter().filter(|method| !own.contains(method)) {
@@ -186,6 +189,7 @@ fn head_is_answered_like_get() {
         let head = world.call("HEAD", &route.path, &owner, &Value::Null);
         match route.method {
             "GET" => assert_eq!(head.json, route.send(&world, &owner).json, "{route}"),
+            ANY => assert_eq!(head.status, 200),
             _ if tables().list().iter().any(|(method, path, _)| (*method, *path) == ("GET", route.template)) => {
                 assert_eq!(head.status, 200);
             }

@@ -197,6 +197,8 @@ fn headers_that_belong_to_this_origin_or_this_connection_stay_here() {
         ("proxyless", true),
         ("confident_api_key", false),
         ("x-confident-api-key", false),
+        ("x-api-key", false),
+        ("x_api_key", false),
         ("cookie", false),
         ("host", false),
         ("content-length", false),

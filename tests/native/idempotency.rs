@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bitting::entry::{self, chores};
-use bitting_http::message::Request;
+use bitting_http::{call::ANY, message::Request};
 use bitting_keys::domain::{
     idempotency::{IDEMPOTENCY_WINDOW_MS, Nonce, Repeatable},
     key_text::KeyText,
@@ -451,7 +451,8 @@ fn malformed_key_is_refused_by_every_route() {
     let rows = scene.rows();
     let longest = "k".repeat(255);
     for wrong in ["", " ", "a b", "a\tb", "ключ", "é", &format!("{longest}k")] {
-        for route in every_key_route(&scene.targets) {
+        // The header in a question of a proxy is its caller's.
+        for route in every_key_route(&scene.targets).iter().filter(|route| route.method != ANY) {
             let request = with_key(request(route.method, &route.path, &scene.owner, &route.known.body), wrong);
             let answer = scene.world.send(&request);
             assert_problem(&answer, 400, "validation_failed");

@@ -12,6 +12,7 @@
 mod support;
 
 mod audit;
+mod authorize;
 mod bootstrap;
 mod bounds;
 mod braintrust;

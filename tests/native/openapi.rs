@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, env, fs, sync::LazyLock};
 
 use bitting::entry::tables;
 use bitting_api::document::openapi;
+use bitting_http::call::ANY;
 use bitting_keys::domain::decision::Refusal;
 use serde_json::{Map, Value, json};
 
@@ -106,6 +107,11 @@ fn the_files_are_what_the_code_says() {
     assert!(updating() || served == document, "{update}");
 }
 
+/// The name of the operation of a row. A row for any method is documented once.
+fn operation_name(method: &str, path: &str) -> String {
+    format!("{} {}", if method == ANY { "GET" } else { method }, braces(path))
+}
+
 #[test]
 fn the_document_has_every_native_route_and_nothing_else() {
     let document = document();
@@ -114,7 +120,7 @@ fn the_document_has_every_native_route_and_nothing_else() {
     let foreign = |path: &str| path.starts_with("/v1/api_key") || path == "/v1/leaks/github";
     let native = |path: &str| matches!(envelope(path), Envelope::Problem) && !foreign(path);
     let rows = tables().list().into_iter().filter(|(_, path, _)| native(path));
-    assert_eq!(documented, rows.map(|(method, path, _)| format!("{method} {}", braces(path))).collect());
+    assert_eq!(documented, rows.map(|(method, path, _)| operation_name(method, path)).collect());
 }
 
 #[test]
@@ -144,7 +150,7 @@ fn every_operation_names_its_parameters_its_scope_and_itself_once() {
         assert_eq!(documented, segments.collect(), "{name}");
         assert!(parameters.iter().all(|parameter| parameter["description"].is_string()), "{name}");
         let (_, _, access) =
-            tables().list().into_iter().find(|(method, path, _)| name == format!("{method} {}", braces(path))).unwrap();
+            tables().list().into_iter().find(|(method, path, _)| name == operation_name(method, path)).unwrap();
         let scope = operation.get("x-required-scope").and_then(Value::as_str);
         assert_eq!(scope, Some(access).filter(|access| access.contains(':')), "{name}");
     }

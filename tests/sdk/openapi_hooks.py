@@ -69,6 +69,8 @@ def before_call(context, case, kwargs):
     # Pages by number do not go on for ever.
     if "page" in query:
         query["page"] = next(numbers) % 10 + 1
+    if case.path == "/v1/authorize" and "scope" in query:
+        query["scope"] = [next(scopes) for _ in query["scope"]]
     if case.path == "/api/datasets/upload":
         case.body = UPLOADS[query["format"]]
     if isinstance(case.body, dict):

@@ -175,12 +175,12 @@ class Contract(Case):
             self.assertEqual((answer.status_code, body["success"], type(body["error"])), (status, False, str), body)
             self.assertEqual(body["request_id"], answer.headers["x-request-id"])
 
-    async def test_a_key_is_taken_from_any_of_three_headers_or_as_a_bearer(self):
-        for header in (HEADER, "CONFIDENT-API-KEY", "x-confident-api-key"):
+    async def test_a_key_is_taken_from_any_of_four_headers_or_as_a_bearer(self):
+        for header in (HEADER, "CONFIDENT-API-KEY", "x-confident-api-key", "X-Api-Key"):
             self.assertEqual(self.raw("GET", "/v1/organization", self.app["key"], header).status_code, 200, header)
         bearer = f"Bearer {self.app['key']}"
         self.assertEqual(self.raw("GET", "/v1/organization", bearer, "Authorization").status_code, 200)
-        self.assertEqual(self.raw("GET", "/v1/organization", self.app["key"], "X-Api-Key").status_code, 401)
+        self.assertEqual(self.raw("GET", "/v1/organization", self.app["key"], "X-Key").status_code, 401)
 
 
 class Sync(Contract, unittest.IsolatedAsyncioTestCase):

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use bitting_http::{
     auth::Permission,
+    call::ANY,
     operation::Operation,
     problem::{ProblemBody, title},
     route::{Access, Document, Route, Table},
@@ -20,8 +21,9 @@ use bitting_keys::domain::catalogue::Surface;
 const SCHEMAS: &str = "/components/schemas";
 
 /// The groups of operations, by the files of their handlers.
-const TAGS: [(&str, &str); 19] = [
+const TAGS: [(&str, &str); 20] = [
     ("audit", "The audit log of an organization."),
+    ("authorize", "The answer to proxies that ask before they forward."),
     ("bootstrap", "The first organization of a deployment."),
     ("datasets", "Data sets: columns, rows, uploads, exports and shares."),
     ("error_analysis", "Notes and categories for runs that did not pass."),
@@ -46,7 +48,7 @@ const DESCRIPTION: &str = "\
 Issues, verifies, scopes, rotates and revokes API keys. A revoked key is refused everywhere within the deployment's \
 staleness bound, which `max_staleness_ms` tells.
 
-Send an API key as `Authorization: Bearer <key>`. Each operation names the scope that the key needs in \
+Send an API key as `Authorization: Bearer <key>`, in `X-API-Key`, or as the user name or password of Basic. Each operation names the scope that the key needs in \
 `x-required-scope`. Errors are problem details (RFC 9457) with a stable `error.code`.
 
 Lists are paged: `limit` items at most, the newest first. If `has_more` is true, send the id of the last item as \
@@ -70,11 +72,13 @@ pub fn openapi(tables: &Tables, descriptions: &BTreeMap<String, String>) -> Map<
         let mut operation = Operation::new(&mut read, &mut written);
         let described = described(table, route, document, descriptions, &mut operation);
         if let Some(path) = paths.entry(path.join("/")).or_insert_with(|| json!({})).as_object_mut() {
-            path.insert(route.name.method.to_ascii_lowercase(), described);
+            // A row for any method is described once.
+            let method = if route.name.method == ANY { "GET" } else { route.name.method };
+            path.insert(method.to_ascii_lowercase(), described);
         }
     }
     let problem = written.subschema_for::<ProblemBody<'_>>();
-    let problems: Map<String, Value> = [400, 401, 402, 403, 404, 409, 412, 413, 422, 503]
+    let problems: Map<String, Value> = [400, 401, 402, 403, 404, 409, 412, 413, 422, 429, 503]
         .into_iter()
         .map(|status| (status.to_string(), refusal(status, &problem)))
         .collect();
@@ -107,6 +111,7 @@ pub fn openapi(tables: &Tables, descriptions: &BTreeMap<String, String>) -> Map<
             }),
         ),
         ("servers", json!([{ "url": "/", "description": "This deployment" }])),
+        ("security", json!([{ "key": [] }, { "header": [] }, { "basic": [] }])),
         ("tags", tags.into()),
         ("paths", paths),
         (
@@ -116,6 +121,8 @@ pub fn openapi(tables: &Tables, descriptions: &BTreeMap<String, String>) -> Map<
                 "responses": problems,
                 "securitySchemes": {
                     "key": { "type": "http", "scheme": "bearer", "description": "An API key." },
+                    "header": { "type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key." },
+                    "basic": { "type": "http", "scheme": "basic", "description": "An API key as the user name or the password." },
                     "operator": { "type": "http", "scheme": "bearer", "description": "The operator's secret." },
                 },
             }),
@@ -146,7 +153,8 @@ fn described(
     let security = match &route.access {
         Access::Public(_) => json!([]),
         Access::Operator(_) => json!([{ "operator": [] }]),
-        Access::Key(..) | Access::Tools => json!([{ "key": [] }]),
+        // That of the whole document.
+        Access::Key(..) | Access::Check(_) | Access::Tools => Value::Null,
     };
     operation.problem(503);
     if !matches!(route.access, Access::Public(_)) {
@@ -158,12 +166,12 @@ fn described(
     if matches!(&route.access, Access::Key(Permission { paid: true, .. }, _)) {
         operation.problem(402);
     }
-    if route.name.method != "GET" {
+    if !["GET", ANY].contains(&route.name.method) {
         operation.problem(409);
     }
     let scope = match &route.access {
         Access::Key(Permission { scope, .. }, _) => scope.as_ref(),
-        Access::Public(_) | Access::Operator(_) | Access::Tools => None,
+        Access::Public(_) | Access::Operator(_) | Access::Check(_) | Access::Tools => None,
     };
     let mut described = json!({
         "operationId": document.operation_id(),

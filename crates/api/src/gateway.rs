@@ -5,7 +5,7 @@ use std::{borrow::Cow, rc::Rc};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use bitting_http::{
-    auth::{KEY_HEADERS, Permission, admit, identify, with_rotation_warning},
+    auth::{KEY_HEADERS, Permission, admit, identify, identity, with_rotation_warning},
     body::{self, Reading},
     dispatch::used_from,
     message::{Body, Content, Request, Response},
@@ -18,13 +18,14 @@ use bitting_keys::{
         key_text,
         lookup::Freshness,
         origin,
-        scope::Scopes,
     },
     ports::{ByteSource, Incoming, Outgoing, UpstreamError},
 };
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::json;
 use sha2::{Digest, Sha256};
+
+use crate::operator_route;
 
 /// The headers of a single connection.
 const HOP_BY_HOP: [&str; 6] = ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
@@ -136,7 +137,8 @@ const IN_PATH: &AsciiSet = &IN_QUERY.remove(b'\'').add(b'?').add(b'^').add(b'`')
 
 /// Answers a request with one of the operator's routes.
 pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> Result<Response, Problem> {
-    let route = find(app, request)?;
+    let route = operator_route::find(app, &request.method, &request.path, true)?;
+    let target = route.target.as_ref().ok_or(Problem::NoSuchPath)?;
     let principal = identify(app, request, request_id, Freshness::Bounded).await?;
     let admitted = admit(app, &principal, &Permission::to_forward(&route.scope));
     if let Err(Problem::App(Error::Refused(refusal))) = &admitted
@@ -155,8 +157,8 @@ pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> R
     let (body, digest) = body(request, route).await?;
     let outgoing = Outgoing {
         method: request.method.clone(),
-        target: route.target.clone(),
-        headers: headers(app, request, route, &path, digest, &principal),
+        target: target.clone(),
+        headers: headers(app, request, (route, target), &path, digest, &principal),
         path,
         body,
         timeout_seconds: route.timeout_seconds,
@@ -176,46 +178,6 @@ pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> R
             })
         }
     }
-}
-
-fn find<'a>(app: &'a App, request: &Request) -> Result<&'a Route, Problem> {
-    // As the upstream reads it, so that the scope checked here is the scope of the path that the upstream sees.
-    let path = percent_decode_str(&request.path).decode_utf8().map_err(|_| Problem::NoSuchPath)?;
-    let routes = app.config.catalogue.routes_at(&path);
-    if routes.is_empty() {
-        return Err(Problem::NoSuchPath);
-    }
-    if !is_unambiguous(&request.path, &path) {
-        return Err(Problem::AmbiguousPath);
-    }
-    let method = if request.method == "HEAD" { "GET" } else { &request.method };
-    let methods: Vec<&str> = routes.iter().flat_map(|route| &route.methods).map(String::as_str).collect();
-    let route = routes.iter().find(|route| route.methods.iter().any(|taken| taken == method));
-    route.copied().ok_or_else(|| Problem::MethodNotAllowed(methods.join(", ")))
-}
-
-/// True if all servers read a path alike. `text` is the path without its encoding.
-fn is_unambiguous(path: &str, text: &str) -> bool {
-    let slashes = |text: &str| text.matches('/').count();
-    // Servers that normalize Unicode (NFKC), or convert it to a code page, take these for `.`, `/` and `\`.
-    let is_alike = |character: char| "．․‥﹒／∕⁄℀℁℅℆＼﹨∖".contains(character);
-    let is_encoded = |(at, _): (usize, &str)| {
-        let rest = text.get(at + 1..).unwrap_or_default();
-        // `%u002e` is read by some, too.
-        let digits = rest.strip_prefix(['u', 'U']).unwrap_or(rest).bytes().take(2);
-        digits.clone().count() == 2 && digits.clone().all(|byte| byte.is_ascii_hexdigit())
-    };
-    slashes(path) == slashes(text)
-        && !text.contains("//")
-        // The platform converts it to a slash on the way to the upstream.
-        && !text.contains('\\')
-        // Some servers read `/..;/a` as `/../a`, and `/a;b` as `/a`.
-        && !text.contains(';')
-        && !text.contains(char::is_control)
-        && !text.contains(is_alike)
-        // Some servers decode twice.
-        && !text.match_indices('%').any(is_encoded)
-        && text.split('/').all(|segment| segment != "." && segment != "..")
 }
 
 /// A body for the upstream.
@@ -255,7 +217,7 @@ fn begins(name: &str, prefixes: &[&str]) -> bool {
 fn headers(
     app: &App,
     request: &Request,
-    route: &Route,
+    (route, target): (&Route, &Target),
     path: &str,
     digest: Option<String>,
     principal: &Principal,
@@ -275,26 +237,18 @@ fn headers(
         headers.push(("Content-Digest".to_owned(), digest));
     }
 
-    let caller = &principal.snapshot;
-    let scopes = match &caller.scopes {
-        Scopes::Full => "*".to_owned(),
-        Scopes::List(list) => list.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
-    };
-    let identity = [
-        ("X-Bitting-Key-Id", caller.key_id.to_string()),
-        ("X-Bitting-Key-Kind", caller.kind.as_str().to_owned()),
-        ("X-Bitting-Organization-Id", caller.organization_id.to_string()),
-        ("X-Bitting-User-Id", caller.user_id.map(|id| id.to_string()).unwrap_or_default()),
-        ("X-Bitting-Project-Id", caller.project_id.map(|id| id.to_string()).unwrap_or_default()),
-        ("X-Bitting-Scopes", scopes),
-        ("X-Forwarded-For", request.header("cf-connecting-ip").unwrap_or_default().to_owned()),
-        ("X-Forwarded-Proto", request.origin.split(':').next().unwrap_or_default().to_owned()),
-        ("X-Forwarded-Host", origin::host(&request.origin).to_owned()),
-        ("X-Request-Id", principal.request_id.clone()),
-    ];
+    let caller: Vec<(&str, String)> = identity(principal)
+        .into_iter()
+        .chain([
+            ("X-Forwarded-For", request.header("cf-connecting-ip").unwrap_or_default().to_owned()),
+            ("X-Forwarded-Proto", request.origin.split(':').next().unwrap_or_default().to_owned()),
+            ("X-Forwarded-Host", origin::host(&request.origin).to_owned()),
+            ("X-Request-Id", principal.request_id.clone()),
+        ])
+        .collect();
     if let Some(key) = app.config.signing_key(route) {
         let timestamp = (app.clock.now().0 / 1000).to_string();
-        let host = match &route.target {
+        let host = match target {
             Target::Upstream(origin) => origin::host(origin).to_owned(),
             // As URLs write it.
             Target::Service(name) => name.to_ascii_lowercase(),
@@ -303,13 +257,13 @@ fn headers(
         // A repeated header arrives as one (RFC 9110, 5.3).
         let digest = digests.map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(", ");
         let mut signed = vec![timestamp.as_str(), &request.method, &host, path, &digest];
-        signed.extend(identity.iter().map(|(_, value)| value.as_str()));
+        signed.extend(caller.iter().map(|(_, value)| value.as_str()));
         let signature = key_text::hmac_sha256(&key, &signed.join("\n")).map(hex::encode).unwrap_or_default();
         headers.push(("X-Bitting-Signature".to_owned(), signature));
         headers.push(("X-Bitting-Timestamp".to_owned(), timestamp));
     }
     // What there is not is left out.
-    let sent = identity.into_iter().filter(|(_, value)| !value.is_empty());
+    let sent = caller.into_iter().filter(|(_, value)| !value.is_empty());
     headers.extend(sent.map(|(name, value)| (name.to_owned(), value)));
     headers
 }

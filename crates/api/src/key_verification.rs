@@ -220,7 +220,7 @@ fn note_ended(call: &Call<'_>, principal: &Principal, found: &Found, refusal: &R
 
 /// True if the caller can see this key. The operator sees every key, a project's key those of its project, and all
 /// other keys those of their organization.
-fn can_see(caller: &Snapshot, key: &Snapshot) -> bool {
+pub(crate) fn can_see(caller: &Snapshot, key: &Snapshot) -> bool {
     let within = key.organization_id == caller.organization_id
         && caller.project_id.is_none_or(|project_id| key.project_id == Some(project_id));
     within || (caller.operator && caller.project_id.is_none())

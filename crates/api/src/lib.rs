@@ -1,8 +1,9 @@
-//! The API: the native routes, the surfaces of other vendors, the gateway, the tools of the Model Context Protocol,
-//! and the document. Handlers are independent of each other. [`routes`] has the table of the native routes. The
-//! [`document`], `tools` and `mcp` get the tables of the whole service.
+//! The API: the native routes, the surfaces of other vendors, the gateway, the answers to proxies, the tools of the
+//! Model Context Protocol, and the document. Handlers are independent of each other. [`routes`] has the table of the
+//! native routes. The [`document`], `tools` and `mcp` get the tables of the whole service.
 
 mod audit;
+mod authorize;
 mod bootstrap;
 mod descendants_body;
 pub mod document;
@@ -19,6 +20,7 @@ mod leaks;
 pub mod mcp;
 mod members;
 mod openapi;
+mod operator_route;
 mod organization_path;
 mod organizations;
 mod permissions;
@@ -81,6 +83,7 @@ async fn route(
         Access::Operator(_) if !bearer(request).is_some_and(|secret| app.is_operator(secret)) => {
             Err(Problem::NotOperator)
         }
+        Access::Check(handler) => handler(&call).await,
         Access::Public(handler) | Access::Operator(handler) => {
             body::check_encoding(request)?;
             let request = &*body::read(request, route.reading).await?;

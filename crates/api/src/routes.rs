@@ -3,7 +3,7 @@
 use bitting_http::{problem, route, route::Table};
 
 use crate::{
-    audit, bootstrap, errors_page, invitations, keys, leaks, members, openapi, organizations,
+    audit, authorize, bootstrap, errors_page, invitations, keys, leaks, members, openapi, organizations,
     permissions::{
         ANY_KEY, AUDIT_READ, MEMBERS_READ, MEMBERS_WRITE, ORGANIZATION_READ, ORGANIZATION_WRITE, POSSESSION,
         PROJECTS_READ, PROJECTS_WRITE, READ, VERIFY, WRITE,
@@ -32,6 +32,7 @@ pub static KEYS: Table = Table {
         route!(POST "/v1/keys/verify" VERIFY keys::verify, "Verify a key").about(crate::key_verification::subject),
         route!(GET "/v1/keys/self" ANY_KEY keys::get_self, "Get the key of the request"),
         route!(DELETE "/v1/keys/self" POSSESSION keys::revoke_self, "Revoke the secret of the request"),
+        route!(ANY "/v1/authorize" check authorize::check, "Tell a proxy by the status whether its caller's key is good"),
         route!(GET "/v1/keys/:key_id" READ keys::get, "Get a key"),
         route!(PATCH "/v1/keys/:key_id" WRITE keys::change, "Change a key"),
         route!(DELETE "/v1/keys/:key_id" WRITE keys::revoke, "Revoke a key"),

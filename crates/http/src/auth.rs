@@ -1,5 +1,6 @@
 //! Authentication and authorization: the credential of a request, the key behind it, and its permissions.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use bitting_keys::{
     app::{App, Principal, error::Error},
     domain::{
@@ -7,7 +8,7 @@ use bitting_keys::{
         idempotency::Repeatable,
         key_text::KeyText,
         lookup::{Found, FoundSubject, Freshness, Lookup},
-        scope::Scope,
+        scope::{Scope, Scopes},
     },
 };
 
@@ -16,8 +17,10 @@ use crate::{
     problem::Problem,
 };
 
-/// The headers in which Confident AI's libraries send a key, instead of `Authorization`.
-pub const KEY_HEADERS: [&str; 3] = ["confident_api_key", "confident-api-key", "x-confident-api-key"];
+/// The header in which a key may be sent, instead of `Authorization`.
+pub const KEY_HEADER: &str = "x-api-key";
+/// The headers in which a key may be sent: the one above, and those of Confident AI's libraries.
+pub const KEY_HEADERS: [&str; 4] = [KEY_HEADER, "confident_api_key", "confident-api-key", "x-confident-api-key"];
 
 /// The permission that a route requires of a key.
 #[derive(Debug)]
@@ -72,7 +75,14 @@ impl Permission {
 /// # Errors
 /// The refusal of the key, [`Problem::LiveEvaluationKey`], or [`Error::PaymentRequired`].
 pub fn admit(app: &App, principal: &Principal, permission: &Permission) -> Result<(), Problem> {
-    let scopes = permission.scope.as_slice();
+    admit_for(app, principal, permission, permission.scope.as_slice())
+}
+
+/// Checks that a key is valid, has the permission, and holds all of these scopes instead of the permission's own.
+///
+/// # Errors
+/// As [`admit`].
+pub fn admit_for(app: &App, principal: &Principal, permission: &Permission, scopes: &[Scope]) -> Result<(), Problem> {
     let decision = decide(&principal.snapshot, scopes, app.clock.now());
     // A key that is not valid is told that first.
     let valid = matches!(decision, Ok(()) | Err(Refusal::MissingScopes(_)));
@@ -92,10 +102,45 @@ pub fn bearer(request: &Request) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| credential.trim())
 }
 
-/// Returns the key from `Authorization`, or from a header of Confident AI's libraries.
-fn credential(request: &Request) -> Option<&str> {
-    let sent = |name: &&str| request.header(name).map(str::trim).filter(|value| !value.is_empty());
-    bearer(request).or_else(|| KEY_HEADERS.iter().find_map(sent))
+/// Returns the user name and the password in `Authorization: Basic …` (RFC 7617).
+fn basic(request: &Request) -> Option<String> {
+    let (scheme, encoded) = request.header("authorization")?.split_once(' ')?;
+    let decoded = || String::from_utf8(BASE64_STANDARD.decode(encoded.trim()).unwrap_or_default()).unwrap_or_default();
+    scheme.eq_ignore_ascii_case("basic").then(decoded)
+}
+
+/// Returns the key of a request, from `Authorization` and [`KEY_HEADERS`]. A text beside it that is no key belongs to
+/// somebody else. Two keys are refused, because a server behind this one could believe the other.
+///
+/// # Errors
+/// [`Problem::MissingKey`], [`Problem::SeveralKeys`], or [`Refusal::Malformed`].
+pub fn key(request: &Request) -> Result<KeyText, Problem> {
+    let basic = basic(request);
+    let headers = request.headers.iter().filter(|(name, _)| KEY_HEADERS.contains(&name.as_str()));
+    let headers = headers.map(|(_, value)| value.trim()).filter(|value| !value.is_empty());
+    let parts = basic.iter().flat_map(|basic| basic.splitn(2, ':'));
+    let texts: Vec<&str> = bearer(request).into_iter().chain(parts).chain(headers).collect();
+    let mut keys = texts.iter().filter_map(|text| KeyText::parse(text).ok());
+    let refusal = || if texts.is_empty() { Problem::MissingKey } else { Refusal::Malformed.into() };
+    let key = keys.next().ok_or_else(refusal)?;
+    if keys.all(|other| other == key) { Ok(key) } else { Err(Problem::SeveralKeys) }
+}
+
+/// Returns the headers that tell a server who sent a request. Those without a value are empty.
+pub fn identity(principal: &Principal) -> [(&'static str, String); 6] {
+    let caller = &principal.snapshot;
+    let scopes = match &caller.scopes {
+        Scopes::Full => "*".to_owned(),
+        Scopes::List(list) => list.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+    };
+    [
+        ("X-Bitting-Key-Id", caller.key_id.to_string()),
+        ("X-Bitting-Key-Kind", caller.kind.as_str().to_owned()),
+        ("X-Bitting-Organization-Id", caller.organization_id.to_string()),
+        ("X-Bitting-User-Id", caller.user_id.map(|id| id.to_string()).unwrap_or_default()),
+        ("X-Bitting-Project-Id", caller.project_id.map(|id| id.to_string()).unwrap_or_default()),
+        ("X-Bitting-Scopes", scopes),
+    ]
 }
 
 /// Reads the key that a request is about from its body, if it was read, with the freshness that the answer must have.
@@ -122,7 +167,7 @@ pub async fn identify_with_subject(
 /// Finds the key of a request. Checks neither its validity nor its permissions.
 ///
 /// # Errors
-/// [`Problem::MissingKey`], or a refusal: the text is not a key, or the key does not exist.
+/// [`Problem::MissingKey`], [`Problem::SeveralKeys`], or a refusal: the text is not a key, or the key does not exist.
 pub async fn identify(
     app: &App,
     request: &Request,
@@ -133,15 +178,6 @@ pub async fn identify(
     let ip = request.header("cf-connecting-ip");
     let found = app.find(Lookup { key: &text, freshness, ip }).await?;
     principal(request, request_id, found)
-}
-
-/// Reads the key of a request.
-///
-/// # Errors
-/// [`Problem::MissingKey`], or the refusal of a text that is not a key.
-pub fn key(request: &Request) -> Result<KeyText, Problem> {
-    let text = credential(request).ok_or(Problem::MissingKey)?;
-    Ok(KeyText::parse(text).map_err(|_| Refusal::Malformed)?)
 }
 
 fn principal(request: &Request, request_id: &str, found: Option<Found>) -> Result<Principal, Problem> {
@@ -156,15 +192,15 @@ fn principal(request: &Request, request_id: &str, found: Option<Found>) -> Resul
 /// # Errors
 /// [`Error::Invalid`] if the value is not allowed.
 pub fn repeatable(request: &Request) -> Result<Option<Repeatable>, Problem> {
-    let Some(key) = request.header("idempotency-key") else { return Ok(None) };
-    let caller = KeyText::parse(credential(request).unwrap_or_default()).map_err(|_| Refusal::Malformed)?;
+    let Some(sent) = request.header("idempotency-key") else { return Ok(None) };
+    let caller = key(request)?;
     let body = match &request.body {
         Body::Bytes(bytes) => bytes.as_slice(),
         Body::TooLarge(_) | Body::Unread(_) => &[],
     };
     let all = [request.method.as_bytes(), request.path.as_bytes(), request.query.as_bytes(), body];
     let must = "must be 1 to 255 visible ASCII characters";
-    Repeatable::new(caller, key, &all).map(Some).ok_or_else(|| Error::invalid("Idempotency-Key", must).into())
+    Repeatable::new(caller, sent, &all).map(Some).ok_or_else(|| Error::invalid("Idempotency-Key", must).into())
 }
 
 /// Adds a warning to the response if the key was sent with a secret that a rotation is replacing. `Sunset` is an

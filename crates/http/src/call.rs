@@ -24,6 +24,9 @@ pub type KeyHandler = for<'a> fn(&'a Call<'a>, &'a Principal) -> Answer<'a>;
 /// A handler that acts for a key, or a closure that stands for one.
 pub type Act = dyn for<'a> Fn(&'a Call<'a>, &'a Principal) -> Answer<'a> + Sync;
 
+/// The method of a row that answers any method.
+pub const ANY: &str = "ANY";
+
 /// The name of a row of a table of routes or pages. Logs and the audit log have this and not the path of the request,
 /// because people put keys where ids belong.
 #[derive(Debug, Clone, Copy)]

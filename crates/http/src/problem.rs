@@ -17,10 +17,14 @@ const RETRY_AFTER_SECONDS: &str = "2";
 pub enum Problem {
     /// No credential was sent.
     MissingKey,
+    /// Two different credentials were sent.
+    SeveralKeys,
     /// The operator's secret is wrong or missing.
     NotOperator,
     /// There is no such path.
     NoSuchPath,
+    /// No route of the operator's is for what the caller of a proxy asked for.
+    UnlistedRoute,
     /// Servers read the path differently, so the one behind it could see another path than the one that was allowed.
     AmbiguousPath,
     /// The link does not open an invitation, or no longer.
@@ -162,8 +166,10 @@ impl Problem {
     pub fn status_and_code(&self) -> (u16, &'static str) {
         match self {
             Self::MissingKey => (401, "missing_api_key"),
+            Self::SeveralKeys => (400, "several_api_keys"),
             Self::NotOperator => (401, "invalid_operator_secret"),
             Self::NoSuchPath | Self::NoInvitation | Self::App(Error::NotFound) => (404, "not_found"),
+            Self::UnlistedRoute => (403, "unlisted_route"),
             Self::AmbiguousPath => (400, "ambiguous_path"),
             Self::ForeignOrigin => (403, "foreign_origin"),
             Self::PlainHttp => (403, "plain_http"),
@@ -202,13 +208,24 @@ impl Problem {
     /// Returns the explanation for people. It reveals nothing about the inside of the service.
     pub fn detail(&self) -> String {
         match self {
-            Self::MissingKey => "Send your API key in the header `Authorization: Bearer <key>`.".to_owned(),
+            Self::MissingKey => {
+                "Send your API key in the header `Authorization: Bearer <key>`, or in `X-API-Key`.".to_owned()
+            }
+            Self::SeveralKeys => {
+                "This request has two different API keys, in `Authorization`, `X-API-Key` or another place. Send one."
+                    .to_owned()
+            }
             Self::NotOperator => {
                 "Send the operator's secret (OPERATOR_SECRET) in the header `Authorization: Bearer <secret>`."
                     .to_owned()
             }
             Self::NoSuchPath => {
                 "There is no route at this path. GET /openapi.json lists the routes of the API.".to_owned()
+            }
+            Self::UnlistedRoute => {
+                "No key may do this, since no route in the catalogue is for this method and path. Ask the operator of \
+                 this service to add one."
+                    .to_owned()
             }
             Self::AmbiguousPath => {
                 "Not all servers would read this path alike. Leave out what is encoded twice, encoded slashes, `..`, `\\`, \

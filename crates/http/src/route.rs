@@ -32,6 +32,8 @@ pub enum Access {
     Operator(Handler),
     /// The route needs a valid key with this permission.
     Key(Permission, KeyHandler),
+    /// The route tells whether the key of the request may do something, in answer to any method. The body is not read.
+    Check(Handler),
     /// The route needs a valid key and calls other routes as tools. It is answered outside of the tables, because it
     /// reads them.
     Tools,
@@ -117,7 +119,7 @@ impl Route {
             Access::Key(permission, handler) => {
                 Some(Action { permission, reading: self.reading, bulk: self.bulk, subject: self.subject, handler })
             }
-            Access::Public(_) | Access::Operator(_) | Access::Tools => None,
+            Access::Public(_) | Access::Operator(_) | Access::Check(_) | Access::Tools => None,
         }
     }
 }
@@ -139,6 +141,14 @@ macro_rules! route {
             stringify!($method),
             $path,
             $crate::route::Access::Operator($crate::route!(@typed $handler)),
+            $crate::route!(@document $handler, $summary, describe),
+        )
+    };
+    (ANY $path:literal check $handler:path, $summary:literal) => {
+        $crate::route::Route::new(
+            $crate::call::ANY,
+            $path,
+            $crate::route::Access::Check($crate::route!(@typed $handler)),
             $crate::route!(@document $handler, $summary, describe),
         )
     };

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use matchit::{Params, Router};
 
-use crate::{call::RowName, problem::Problem};
+use crate::{
+    call::{ANY, RowName},
+    problem::Problem,
+};
 
 /// The rows of tables by path.
 pub struct Paths<R>(Router<Vec<(RowName, R)>>);
@@ -34,7 +37,7 @@ impl<R: Copy> Paths<R> {
     pub fn find<'a>(&'a self, method: &str, path: &'a str) -> Result<(R, Params<'a, 'a>), Problem> {
         let matched = self.0.at(path).map_err(|_| Problem::NoSuchPath)?;
         let method = if method == "HEAD" { "GET" } else { method };
-        if let Some((_, row)) = matched.value.iter().find(|(name, _)| name.method == method) {
+        if let Some((_, row)) = matched.value.iter().find(|(name, _)| [method, ANY].contains(&name.method)) {
             return Ok((*row, matched.params));
         }
         let allowed: Vec<&str> = matched.value.iter().map(|(name, _)| name.method).collect();

@@ -94,7 +94,7 @@ impl Tables {
         }
         for (index, route) in catalogue.routes.iter().enumerate() {
             // The parameters of the operator's path match those of the tables, or nothing.
-            if !matches!(self.find("GET", &route.path), Err(Problem::NoSuchPath)) {
+            if route.target.is_some() && !matches!(self.find("GET", &route.path), Err(Problem::NoSuchPath)) {
                 return Err(format!("routes[{index}].path: {} is Bitting's own", route.path));
             }
         }
@@ -107,7 +107,7 @@ impl Tables {
             Access::Public(_) => "public",
             Access::Operator(_) => "operator",
             Access::Key(Permission { scope, .. }, _) => scope.as_ref().map_or("any key", Scope::as_str),
-            Access::Tools => "any key",
+            Access::Check(_) | Access::Tools => "any key",
         };
         self.rows().map(|route| (route.name.method, route.name.path, access(route))).collect()
     }

@@ -90,7 +90,7 @@ pub fn misconfigured(request: &Request, request_id: &str) -> Option<Response> {
 /// The route that is in their way.
 pub fn check(catalogue: &Catalogue) -> Result<(), String> {
     for (index, route) in catalogue.routes.iter().enumerate() {
-        if !matches!(routes::find("GET", &route.path), Err(Problem::NoSuchPath)) {
+        if route.target.is_some() && !matches!(routes::find("GET", &route.path), Err(Problem::NoSuchPath)) {
             return Err(format!("routes[{index}].path: {} belongs to the settings pages", route.path));
         }
     }

@@ -195,10 +195,10 @@ fn credential(operation: &Value) -> String {
     if let Some(scope) = operation.get("x-required-scope").and_then(Value::as_str) {
         return format!("Needs the scope `{scope}`.");
     }
-    let needs = match operation.pointer("/security/0") {
-        None => "Needs no key.",
-        Some(scheme) if scheme.get("operator").is_some() => "Needs the operator's secret.",
-        Some(_) => "Needs any good key.",
+    let needs = match operation.get("security") {
+        None => "Needs any good key.",
+        Some(schemes) if schemes.pointer("/0/operator").is_some() => "Needs the operator's secret.",
+        Some(_) => "Needs no key.",
     };
     needs.to_owned()
 }
@@ -283,7 +283,6 @@ mod tests {
             "/v1/keys/{id}": {
                 "patch": {
                     "summary": "Change a key", "tags": ["live_keys"], "x-required-scope": "keys:write",
-                    "security": [{"key": []}],
                     "parameters": [
                         {"name": "id", "in": "path", "required": true, "schema": {"type": "string", "format": "uuid"}},
                         {"name": "limit", "in": "query", "description": "How\nmany | at most.",

@@ -129,7 +129,7 @@ impl Config {
         if let Some(name) = &route.secret {
             return self.route_secrets.get(name).cloned();
         }
-        let target = match &route.target {
+        let target = match route.target.as_ref()? {
             Target::Upstream(origin) => origin.clone(),
             Target::Service(name) => format!("service:{name}"),
         };

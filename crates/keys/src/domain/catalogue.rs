@@ -45,6 +45,8 @@ pub struct Catalogue {
     pub routes: Vec<Route>,
     /// The origins whose web pages may read answers.
     pub origins: Vec<String>,
+    /// The parameter in the URIs of a proxy's callers that may hold their key; `None` if none does.
+    pub key_parameter: Option<String>,
 }
 
 /// An optional part of the service.
@@ -95,7 +97,7 @@ pub struct Preset {
     pub note: String,
 }
 
-/// An operator's route: requests that are forwarded to another server.
+/// An operator's route: requests that are forwarded to another server, by this service or by a proxy that asks it.
 #[derive(Debug, Clone)]
 pub struct Route {
     /// The methods, in capitals.
@@ -104,8 +106,8 @@ pub struct Route {
     pub path: String,
     /// The scope that a key must hold.
     pub scope: Scope,
-    /// The server that answers.
-    pub target: Target,
+    /// The server that answers; `None` if a proxy forwards the requests and asks only whether it may.
+    pub target: Option<Target>,
     /// The time in which the answer must begin, in seconds.
     pub timeout_seconds: u32,
     /// The variable with the secret that signs the route's requests; `None` for one derived from the target.
@@ -136,6 +138,7 @@ struct File {
     routes: Vec<RouteEntry>,
     #[serde(default)]
     origins: Vec<String>,
+    key_parameter: Option<String>,
 }
 
 /// The scopes of one surface, with their bundles and presets.
@@ -184,7 +187,11 @@ impl Catalogue {
             presets: Vec::new(),
             routes: Vec::new(),
             origins: Vec::new(),
+            key_parameter: file.key_parameter,
         };
+        if catalogue.key_parameter.as_deref().is_some_and(|name| !is_word(name)) {
+            return Err("key_parameter: must consist of letters, digits and `_`".to_owned());
+        }
         for (index, origin) in file.origins.into_iter().enumerate() {
             check_origin(&origin).map_err(|message| format!("origins[{index}]: {message}"))?;
             catalogue.origins.push(origin);
@@ -306,11 +313,16 @@ impl Catalogue {
         Some((resource, actions.0.iter().position(|(action, _)| action == scope.action())))
     }
 
+    /// The operator's routes that this service forwards, or those that a proxy forwards.
+    pub fn routes(&self, forwarded: bool) -> impl Iterator<Item = &Route> {
+        self.routes.iter().filter(move |route| route.target.is_some() == forwarded)
+    }
+
     /// The operator's routes at a path: those of the most specific template that matches it.
-    pub fn routes_at(&self, path: &str) -> Vec<&Route> {
-        let matching = self.routes.iter().filter(|route| matches(&route.path, path));
+    pub fn routes_at(&self, path: &str, forwarded: bool) -> Vec<&Route> {
+        let matching = self.routes(forwarded).filter(|route| matches(&route.path, path));
         let Some(found) = matching.min_by_key(|route| specificity(&route.path)) else { return Vec::new() };
-        self.routes.iter().filter(|route| route.path == found.path).collect()
+        self.routes(forwarded).filter(|route| route.path == found.path).collect()
     }
 
     /// True if web pages of this origin may read answers.
@@ -380,8 +392,9 @@ impl Catalogue {
     /// Adds an operator's route. An error consists of the wrong field and a message.
     fn add_route(&mut self, entry: RouteEntry) -> Result<(), (&'static str, String)> {
         let RouteEntry { methods, path, scope, upstream, service, timeout_seconds, secret, signed_body_bytes } = entry;
+        let forwarded = upstream.is_some() || service.is_some();
         let mut taken: Vec<&String> =
-            self.routes.iter().filter(|route| route.path == path).flat_map(|route| &route.methods).collect();
+            self.routes(forwarded).filter(|route| route.path == path).flat_map(|route| &route.methods).collect();
         for method in &methods {
             if !METHODS.contains(&method.as_str()) {
                 return Err(("methods", format!("`{method}` is not one of {}", METHODS.join(", "))));
@@ -402,11 +415,17 @@ impl Catalogue {
         let target = match (upstream, service) {
             (Some(origin), None) => {
                 check_origin(&origin).map_err(|message| ("upstream", message))?;
-                Target::Upstream(origin)
+                Some(Target::Upstream(origin))
             }
-            (None, Some(name)) if is_word(&name) => Target::Service(name),
+            (None, Some(name)) if is_word(&name) => Some(Target::Service(name)),
             (None, Some(_)) => return Err(("service", "must be the name of a service binding".to_owned())),
-            _ => return Err(("upstream", "give either `upstream` or `service`".to_owned())),
+            (Some(_), Some(_)) => return Err(("upstream", "give either `upstream` or `service`".to_owned())),
+            (None, None) if timeout_seconds.is_some() || secret.is_some() || signed_body_bytes.is_some() => {
+                let message =
+                    "give `upstream` or `service`: without one, a proxy forwards, and only asks for the scope";
+                return Err(("upstream", message.to_owned()));
+            }
+            (None, None) => None,
         };
         let timeout_seconds = timeout_seconds.unwrap_or(DEFAULT_TIMEOUT_SECONDS);
         if !(1..=MAX_TIMEOUT_SECONDS).contains(&timeout_seconds) {
@@ -421,7 +440,7 @@ impl Catalogue {
         let shape = specificity(&path);
         let same =
             |route: &&Route| route.path != path && specificity(&route.path) == shape && overlap(&route.path, &path);
-        if let Some(other) = self.routes.iter().find(same) {
+        if let Some(other) = self.routes(forwarded).find(same) {
             return Err(("path", format!("{path} and {} match the same paths", other.path)));
         }
         self.routes.push(Route { methods, path, scope, target, timeout_seconds, secret, signed_body_bytes });
@@ -697,7 +716,7 @@ mod tests {
             ("scope", json!("full"), false),
             ("service", json!(""), false),
             ("service", json!("a b"), false),
-            ("service", Value::Null, false),
+            ("service", Value::Null, true),
             ("upstream", json!("https://a.example"), false),
             ("timeout_seconds", json!(1), true),
             ("timeout_seconds", json!(300), true),
@@ -743,6 +762,28 @@ mod tests {
     }
 
     #[test]
+    fn parse_takes_routes_that_a_proxy_forwards_beside_others() {
+        let mut asked = route();
+        asked["service"] = Value::Null;
+        let catalogue = with_routes(json!([route(), asked])).unwrap();
+        assert_eq!([true, false].map(|forwarded| catalogue.routes_at("/orders/7", forwarded).len()), [1, 1]);
+        for (field, value) in
+            [("timeout_seconds", json!(1)), ("secret", json!("FORWARD_SECRET_ORDERS")), ("signed_body_bytes", json!(1))]
+        {
+            let mut useless = asked.clone();
+            useless[field] = value;
+            assert!(with_routes(json!([useless])).err().unwrap().starts_with("routes[0].upstream: "), "{field}");
+        }
+        assert_eq!(
+            with_routes(json!([asked, asked])).err().unwrap(),
+            "routes[1].methods: GET /orders/:id appears twice"
+        );
+        for (name, good) in [("api_key", true), ("", false), ("api-key", false), ("a&b", false)] {
+            assert_eq!(with("/key_parameter", json!(name)).is_ok(), good, "{name}");
+        }
+    }
+
+    #[test]
     fn parse_refuses_two_routes_that_contradict_each_other() {
         let with_second = |methods: Value, path: &str| {
             let mut second = route();
@@ -783,7 +824,7 @@ mod tests {
             ("//", None),
             ("", None),
         ] {
-            let found = catalogue.routes_at(path);
+            let found = catalogue.routes_at(path, true);
             assert_eq!(found.first().map(|route| &*route.path), expected, "{path}");
         }
     }
