@@ -6,12 +6,12 @@
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, parse } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { bootstrap } from "../e2e/client.mjs";
 import { start } from "../e2e/harness.mjs";
-import { PAGES, ROOT, anchors, blocks, links } from "./pages.mjs";
+import { PAGES, ROOT, anchors, blocks, links, read } from "./pages.mjs";
 import * as samples from "./samples.mjs";
 
 const ADDRESS = "http://127.0.0.1:8787";
@@ -20,7 +20,7 @@ const EXTENSIONS = { js: "mjs", python: "py" };
 const END = "\x1e";
 
 for (const page of PAGES) {
-  const all = blocks(page).filter(({ language, order }) => language !== "text" && order !== "not run");
+  const all = blocks(page).filter(({ language, order, included }) => language !== "text" && order !== "not run" && !included);
   if (all.length === 0) continue;
   test(`every block of ${page} runs`, async () => {
     const app = await start();
@@ -94,9 +94,13 @@ function assertShown(answer, shown, place) {
 
 test("what cannot be run says why", () => {
   for (const page of PAGES) {
-    for (const { place, language, order, rest } of blocks(page)) {
+    for (const { place, language, order, rest, included } of blocks(page)) {
       if (order === "not run") assert.match(rest ?? "", /\w{3}/, place);
-      if (["js", "python"].includes(language)) assert.equal(order, "run", place);
+      if (included) {
+        const path = join(dirname(page), included);
+        assert.ok(existsSync(join(ROOT, path)), place);
+        assert.ok(order === "not run" || read("tests/docs/forward-auth.test.mjs").includes(parse(path).name), `${place}: no test runs ${path}`);
+      } else if (["js", "python"].includes(language)) assert.equal(order, "run", place);
       assert.notEqual(language, "", `${place} names no language`);
     }
   }

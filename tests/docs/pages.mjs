@@ -21,13 +21,16 @@ const FENCE = /^( *)```(\w*)\n([\s\S]*?)^\1```$/gm;
  *   <!-- answer -->            this JSON is a part of what the last command printed
  *   <!-- run: NAME -->         the function NAME of samples.mjs runs it
  *   <!-- not run: REASON -->   it cannot be run here
+ *
+ * A block that includes a file (`included`) is run by the test of that file.
  */
 export function blocks(path) {
   const page = read(path);
   return [...page.matchAll(FENCE)].map(({ 0: block, 2: language, 3: text, index }) => {
     const [, order, rest] = /<!-- (answer|run|not run)(?:: (.+?))? -->\s*$/.exec(page.slice(0, index)) ?? [];
     const line = page.slice(0, index).split("\n").length;
-    return { place: `${path}:${line}`, block, language, text, order, rest };
+    const [, included] = /^\{\{#include (\S+)\}\}\n$/.exec(text) ?? [];
+    return { place: `${path}:${line}`, block, language, text, order, rest, included };
   });
 }
 

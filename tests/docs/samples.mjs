@@ -65,7 +65,7 @@ async function served(command, port, options) {
   }
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address();
@@ -115,6 +115,23 @@ export async function routes({ text }) {
     assert.deepEqual(await ask("POST", "/orders/7/items", reader), [403, undefined]);
   } finally {
     upstream.close();
+    await app.close();
+  }
+}
+
+/** Routes that a proxy asks for. */
+export async function authorized({ text }) {
+  const { app, reader, owner } = await product({}, JSON.parse(text).routes);
+  try {
+    const ask = async (key, method, uri) => {
+      const headers = { "x-api-key": key, "x-forwarded-method": method, "x-forwarded-uri": uri };
+      return (await app.fetch("/v1/authorize", { headers })).status;
+    };
+    assert.equal(await ask(reader, "GET", "/orders/7"), 200);
+    assert.equal(await ask(reader, "POST", "/orders/7/items"), 403);
+    assert.equal(await ask(owner.key, "POST", "/orders/7/items"), 200);
+    assert.equal(await ask(owner.key, "DELETE", "/orders/7"), 403);
+  } finally {
     await app.close();
   }
 }

@@ -136,12 +136,43 @@ pub(crate) fn chromium() {
     if Path::new(path).exists() {
         return;
     }
-    if named.is_some() || !nix::unistd::getuid().is_root() || !Path::new("/usr/bin/apt-get").exists() {
+    if named.is_some() || !can_install() {
         fail(&format!("there is no {path}: install Chromium, or say where it is, CHROMIUM=/path/to/chromium npm test"));
     }
-    step("Chromium", || {
+    install("Chromium", &["chromium"]);
+}
+
+/// Installs the proxies for the tests of their examples. Where that is not possible, the tests of those that are missing
+/// are skipped and say so, except in continuous integration.
+pub(crate) fn proxies() {
+    let folders = env::var("PATH").unwrap_or_default() + ":/usr/sbin";
+    let is_there = |name: &str| folders.split(':').any(|folder| Path::new(folder).join(name).exists());
+    let missing =
+        ["nginx", "caddy", "haproxy"].into_iter().filter(|name| !is_there(name)).collect::<Vec<_>>().join(", ");
+    if missing.is_empty() {
+        return;
+    }
+    if can_install() {
+        return install("proxies", &["nginx-light", "caddy", "haproxy"]);
+    }
+    let message = format!("{missing}: not installed, so the examples for them are not tested");
+    if env::var_os("CI").is_some() {
+        fail(&message);
+    }
+    println!("          {message}");
+}
+
+/// True if this program may install Debian's packages.
+fn can_install() -> bool {
+    nix::unistd::getuid().is_root() && Path::new("/usr/bin/apt-get").exists()
+}
+
+/// Installs Debian's packages.
+fn install(name: &str, packages: &[&str]) {
+    step(name, || {
         run(&["apt-get", "update"])?;
-        let install = ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"];
-        run_with(&install, &[("DEBIAN_FRONTEND", "noninteractive")])
+        let install = ["apt-get", "install", "--yes", "--no-install-recommends"];
+        run_with(&[&install[..], packages].concat(), &[("DEBIAN_FRONTEND", "noninteractive")])?;
+        Ok(())
     });
 }
