@@ -64,7 +64,9 @@ impl Rounds {
         for (round, what) in self.calls.borrow().iter() {
             rounds[*round].push(*what);
         }
-        rounds.iter_mut().for_each(|round| round.sort_unstable());
+        for round in &mut rounds {
+            round.sort_unstable();
+        }
         (result, rounds)
     }
 }
@@ -215,6 +217,9 @@ impl Scene {
     }
 }
 
+/// The calls of each round of an answer.
+type Known = &'static [&'static [&'static str]];
+
 fn rounds(of: &[&[&'static str]]) -> Vec<Vec<&'static str>> {
     of.iter().map(|round| round.to_vec()).collect()
 }
@@ -304,7 +309,7 @@ fn every_kind_of_path_waits_as_often_as_is_known() {
     scene.fill_cache();
     let verify = json!({ "key": scene.key });
     // Each path: by a new isolate, again at once, and after six idle seconds; without a holder and with one.
-    let all: [(&str, &str, Value, [&[&[&str]]; 5]); 5] = [
+    let all: [(&str, &str, Value, [Known; 5]); 6] = [
         ("POST", "/v1/keys/verify", verify, [&[&["d1"]], &[], &[&["d1"]], &[&["holder", "kv", "kv"]], &[&["holder"]]]),
         (
             "GET",
@@ -318,6 +323,7 @@ fn every_kind_of_path_waits_as_often_as_is_known() {
                 &[&["holder"], &["upstream"]],
             ],
         ),
+        ("GET", "/v1/authorize", Value::Null, [&[&["d1"]], &[], &[&["d1"]], &[&["holder", "kv"]], &[&["holder"]]]),
         ("GET", "/v1/scopes", Value::Null, [&[&["d1"]], &[], &[&["d1"]], &[&["holder", "kv"]], &[&["holder"]]]),
         (
             "GET",
