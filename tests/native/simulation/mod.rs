@@ -5,6 +5,8 @@
 //! `BITTING_HISTORIES=100000 cargo test simulation` runs longer; `BITTING_SEED=7 cargo test
 //! simulation` tells one history again. `tests/mutations.rs` proves that this test can fail.
 
+mod storm;
+mod time;
 mod world;
 
 use std::{env, rc::Rc};

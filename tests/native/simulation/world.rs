@@ -19,12 +19,11 @@ use bitting_keys::{
     },
 };
 use futures::{
-    channel::oneshot,
-    executor::{LocalPool, LocalSpawner},
+    executor::LocalPool,
     future::{Either, select},
-    task::LocalSpawnExt,
 };
 
+use super::time::Time;
 use crate::support::{Instant, Limits, NoUpstream, START, Seal, SeededEntropy, sqlite::Sqlite};
 
 pub(super) const ISOLATES: usize = 3;
@@ -91,10 +90,7 @@ pub(super) struct World {
     /// How many messages of a hundred are slow: in trouble, some or many.
     slow_percent: usize,
     random: SeededEntropy,
-    now: Cell<i64>,
-    timers: RefCell<BTreeMap<(i64, u64), oneshot::Sender<()>>>,
-    timers_set: Cell<u64>,
-    spawner: LocalSpawner,
+    time: Time,
     /// Every value that each key of KV ever held.
     kv: RefCell<HashMap<String, Vec<String>>>,
     isolates: [RefCell<Rc<Isolate>>; ISOLATES],
@@ -126,10 +122,7 @@ impl World {
             troubled: slow_percent > 0,
             slow_percent,
             random: SeededEntropy(Cell::new(seed)),
-            now: Cell::new(0),
-            timers: RefCell::default(),
-            timers_set: Cell::new(0),
-            spawner: pool.spawner(),
+            time: Time::new(&pool),
             kv: RefCell::default(),
             isolates: Default::default(),
             holders: (seed % 5 > 1).then(|| array::from_fn(|_| RefCell::new(RunningHolder::new(world, &config)))),
@@ -140,18 +133,11 @@ impl World {
             bad_since: RefCell::new(vec![[None; 2]; stage.keys.len()]),
         });
         world.spawn(script(Rc::clone(&world)));
-        loop {
-            pool.run_until_stalled();
-            let Some(((at, _), wake)) = world.timers.borrow_mut().pop_first() else {
-                return;
-            };
-            world.now.set(at);
-            let _ = wake.send(());
-        }
+        world.time.run(&mut pool);
     }
 
     pub(super) fn now(&self) -> i64 {
-        self.now.get()
+        self.time.now()
     }
 
     /// A number of this range, all equally likely.
@@ -191,15 +177,11 @@ impl World {
     }
 
     pub(super) async fn sleep(&self, ms: i64) {
-        let (wake, woken) = oneshot::channel();
-        self.timers_set.set(self.timers_set.get() + 1);
-        let at = (self.now() + ms, self.timers_set.get());
-        self.timers.borrow_mut().insert(at, wake);
-        let _ = woken.await;
+        self.time.sleep(ms).await;
     }
 
     pub(super) fn spawn(&self, work: impl Future<Output = ()> + 'static) {
-        self.spawner.spawn_local(work).unwrap();
+        self.time.spawn(work);
     }
 
     /// Starts work that may be cut off: a caller who goes away, an isolate that ends.

@@ -331,7 +331,8 @@ impl App {
         self.background.spawn(Box::pin(async move {
             if let Some(holder) = &app.holder {
                 app.hear_holder(&**holder).await;
-                if app.isolate.feed_age_ms(app.now()).is_some_and(|age_ms| age_ms <= app.config.max_staleness_ms / 2) {
+                // The holder's feed is up to half the bound old, and was under way for a while.
+                if app.vouched_age_ms(app.now()).is_some_and(|age_ms| age_ms <= app.config.max_staleness_ms * 3 / 4) {
                     return;
                 }
             }
