@@ -65,12 +65,12 @@ const MUTATIONS: [[&str; 4]; 30] = [
     [
         "seq_after_read",
         VERIFY,
-        "self.isolate.hear(&news);
-        let source",
+        "self.hear(&news);
+        if news",
         "let mut news = news;
         if MUTATED { news.changes = changes::since(since).run(&*self.database).await?; }
-        self.isolate.hear(&news);
-        let source",
+        self.hear(&news);
+        if news",
     ],
     [
         "read_at_after",
@@ -82,8 +82,8 @@ const MUTATIONS: [[&str; 4]; 30] = [
     [
         "refreshed_at_after",
         VERIFY,
-        "self.isolate.hear(&News { since, current_at: Some(sent_at), changes });",
-        "self.isolate.hear(&News { since, current_at: Some(if MUTATED { self.now() } else { sent_at }), changes });",
+        "self.hear(&News { since, current_at: Some(sent_at), changes });",
+        "self.hear(&News { since, current_at: Some(if MUTATED { self.now() } else { sent_at }), changes });",
     ],
     [
         "holder_asked_at_after",

@@ -154,16 +154,6 @@ export async function verifier({ file }) {
   execFileSync("python3", [file]);
 }
 
-/** The statement after a restore, on the Worker's own database: keys go on working, and numbers are stepped over. */
-export async function restore({ app, owner, text }) {
-  const head = async () => (await app.db.prepare("SELECT max(seq) AS seq FROM changes").first()).seq;
-  const before = await head();
-  await app.db.prepare(/--command "(.+)"/.exec(text)[1]).run();
-  assert.ok((await head()) >= before + 1_000_000);
-  const answer = await app.fetch("/v1/keys/self", { headers: { authorization: `Bearer ${owner.key}` } });
-  assert.equal(answer.status, 200);
-}
-
 /** The command of a client, which is given an address and a key. */
 export async function claude({ text }) {
   const { stdout } = await promisify(execFile)("bash", ["-euc", `claude() { printf '%s\\n' "$@"; }\n${text}`]);

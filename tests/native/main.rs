@@ -51,6 +51,7 @@ mod pages_organization;
 mod people;
 mod projects;
 mod quotas;
+mod restore;
 mod restrictions;
 mod results;
 mod review;

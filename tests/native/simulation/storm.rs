@@ -251,6 +251,7 @@ fn stage(count: usize) -> (support::World, Rc<[KeyText]>) {
     let world = support::World::new();
     let owner = world.bootstrap();
     let (id, _) = world.create(&owner, "key", &["datasets:read"]);
+    world.database.execute("UPDATE organizations SET max_keys = 1000000");
     let random = SeededEntropy(Cell::new(7));
     let stem = "bit_pat_".to_owned();
     let keys: Vec<KeyText> = (0..count)

@@ -148,7 +148,7 @@ impl Runs<'_> {
         let completed = batch.add(runs::complete(run.id, judgment, now));
         let changes = batch.add(changes::since(since));
         let mut results = batch.run(&*self.app.database).await?;
-        self.app.isolate.hear(&News { since, current_at: Some(now), changes: results.take(changes)? });
+        self.app.hear(&News { since, current_at: Some(now), changes: results.take(changes)? });
         if !results.take(completed)? {
             return Err(Error::Unavailable(format!(
                 "the judge of {} was too slow, and the sweep has ended it",

@@ -157,6 +157,11 @@ impl Isolate {
         self.feed.borrow_mut().age_ms(now)
     }
 
+    /// Forgets the feed, so that nothing from before is believed until it was read anew.
+    pub fn forget_feed(&self) {
+        *self.feed.borrow_mut() = Feed::default();
+    }
+
     /// Adds one read of the feed.
     pub fn hear(&self, news: &News) {
         self.feed.borrow_mut().apply(news);

@@ -21,6 +21,7 @@ pub mod organizations;
 pub mod people;
 pub mod projects;
 pub mod public_keys;
+pub mod restore;
 pub mod room;
 pub mod rotation;
 pub mod sessions;
@@ -192,7 +193,7 @@ impl App {
         batch.execute_first(changes::guard(&principal.snapshot));
         let news = batch.add(changes::since(since));
         let mut results = batch.run(&*self.database).await?;
-        self.isolate.hear(&News { since, current_at: Some(sent_at), changes: results.take(news)? });
+        self.hear(&News { since, current_at: Some(sent_at), changes: results.take(news)? });
         Ok(results)
     }
 

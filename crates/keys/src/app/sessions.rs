@@ -255,7 +255,7 @@ impl Sessions<'_> {
         let session = batch.add(sessions::by_digest(token.digest(), now));
         let mut results = batch.run(&*self.app.database).await?;
         let news = News { since, current_at: Some(now), changes: results.take(changes)? };
-        self.app.isolate.hear(&news);
+        self.app.hear(&news);
         let Some((session, snapshot)) = results.take(session)? else {
             self.app.note_unknown_credential(ip);
             return Ok(None);

@@ -59,11 +59,12 @@ pub const CHORES: &[Chore] = &[
 ];
 
 impl App {
-    /// Seals the audit log and runs chores, each until nothing is left or its time is up.
+    /// Looks for lost changes, seals the audit log and runs chores, each until nothing is left or its time is up.
     ///
     /// # Errors
     /// The database's; finished batches stay done.
     pub async fn sweep(&self, chores: impl IntoIterator<Item = &Chore>) -> Result<Swept, Error> {
+        self.step_over_lost_changes().await?;
         self.seal_audit_log().await?;
         let now = self.now();
         let mut swept = Swept::new();

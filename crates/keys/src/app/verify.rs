@@ -254,7 +254,10 @@ impl App {
         // A replica tells changes, but not that there are no more.
         let current_at = is_current.then_some(sent_at);
         let news = News { since, current_at, changes: results.take(changes)? };
-        self.isolate.hear(&news);
+        self.hear(&news);
+        if news.is_of_another_past() {
+            return Ok(());
+        }
         let source = if is_current { Source::D1 } else { Source::Replica };
         for (search, row) in rows {
             match results.take(row)? {
@@ -349,7 +352,7 @@ impl App {
     pub async fn refresh(&self) -> Result<(), DatabaseError> {
         let (since, sent_at) = (self.isolate.feed(Feed::head), self.now());
         let changes = changes::since(since).run(&*self.database).await?;
-        self.isolate.hear(&News { since, current_at: Some(sent_at), changes });
+        self.hear(&News { since, current_at: Some(sent_at), changes });
         Ok(())
     }
 

@@ -80,6 +80,12 @@ impl News {
         self.changes.first().map_or(Seq(0), |change| change.seq)
     }
 
+    /// True if the primary has forgotten numbers that it once gave out: it was restored to an earlier time. The newest
+    /// number is otherwise never lost.
+    pub fn is_of_another_past(&self) -> bool {
+        self.current_at.is_some() && self.since > Seq(0) && self.changes.is_empty()
+    }
+
     /// The number after which this answer has the last change of every subject. Those up to it were known when the
     /// query was sent, or were pruned, or did not fit.
     fn floor(&self) -> Seq {

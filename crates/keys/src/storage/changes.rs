@@ -46,6 +46,20 @@ fn read(rows: Vec<Row>) -> Result<Vec<Change>, DatabaseError> {
     Ok(rows.into_iter().map(|row| Change { seq: row.seq, subject: subject(&row.subject) }).collect())
 }
 
+/// The newest number of the feed.
+pub fn head() -> Query<Option<Seq>> {
+    Query::scalar(statement!("SELECT coalesce(max(seq), 0) FROM changes"))
+}
+
+/// Steps over all numbers that may have been given out before the database was restored, if `known` is one that it does
+/// not know any more. All that was read before counts as pruned, and is read again. It can run any number of times.
+pub fn step_over(known: Seq) -> Statement {
+    let sql = "INSERT INTO changes (seq, subject, at) SELECT :known + 1000000, :pruned, 0 \
+               WHERE (SELECT coalesce(max(seq), 0) FROM changes) < :known \
+               ON CONFLICT (subject) DO UPDATE SET seq = excluded.seq";
+    statement!(sql, known, pruned: PRUNED)
+}
+
 /// The first statement of every batch that acts for a key. It fails, and the whole batch with it, if anything
 /// behind the snapshot has changed since the snapshot was read, if the feed no longer reaches back that far, or if the
 /// key's own row does not say what the snapshot does. A session that was signed in without a key has no such row.
