@@ -308,6 +308,7 @@ fn tell(world: &support::World, keys: &Rc<[KeyText]>, isolates: usize, with_hold
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "it is also a report")]
 fn storm_of_new_isolates_keeps_the_bound_and_asks_the_primary_less_with_holders() {
     let isolates = env::var("BITTING_STORM").map_or(300, |text| text.parse::<usize>().unwrap());
     let mut polls = Vec::new();
