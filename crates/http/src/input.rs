@@ -1,6 +1,7 @@
 //! Typed input: the body as JSON, and the parameters of the query.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, btree_map},
     str::FromStr,
 };
@@ -46,13 +47,17 @@ pub fn body_as_sent<T: DeserializeOwned>(request: &Request) -> Result<T, Problem
     {
         return Ok(value);
     }
-    json_input::read_all(bytes).map_err(|errors| match errors.iter().find_map(InputError::syntax) {
+    json_input::read_all(bytes).map_err(|errors| wrong_body(request, &errors))
+}
+
+fn wrong_body(request: &Request, errors: &[InputError]) -> Problem {
+    match errors.iter().find_map(InputError::syntax) {
         Some(message) if is_form(request) => Problem::MalformedJson(format!(
             "{message}; its `Content-Type` is that of a form, and this path takes JSON, such as {{\"name\": \"ci\"}}"
         )),
         Some(message) => Problem::MalformedJson(message.to_owned()),
-        None => invalid(&errors, "field"),
-    })
+        None => invalid(errors, "field"),
+    }
 }
 
 /// The bytes of the body, without a byte order mark (RFC 8259, 8.1).
@@ -92,15 +97,25 @@ pub fn vendor_body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem>
 /// # Errors
 /// [`Error::Invalid`] with the wrong parameters.
 pub fn query<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
-    let mut pairs: Vec<_> = form_urlencoded::parse(request.query.as_bytes()).collect();
+    let mut pairs: Vec<Pair<'_>> = form_urlencoded::parse(request.query.as_bytes()).collect();
+    let read = |pairs: &[Pair<'_>]| {
+        T::deserialize(Parameters::new(pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))))
+    };
+    read(&pairs).map_err(|error| wrong_query(error, &mut pairs, &|pairs| read(pairs).err()))
+}
+
+/// A parameter of the query.
+type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// Finds the mistakes behind the first one.
+fn wrong_query(
+    first: InputError,
+    pairs: &mut Vec<Pair<'_>>,
+    read: &dyn Fn(&[Pair<'_>]) -> Option<InputError>,
+) -> Problem {
     let mut errors: Vec<InputError> = Vec::new();
-    loop {
-        let read = T::deserialize(Parameters::new(pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))));
-        let error = match read {
-            Ok(value) if errors.is_empty() => return Ok(value),
-            Ok(_) => break,
-            Err(error) => error,
-        };
+    let mut next = Some(first);
+    while let Some(error) = next {
         // What is wrong is left out, to find what else is. A parameter that is missing then ends the search.
         let sent = pairs.len();
         pairs.retain(|(name, _)| *name != error.path);
@@ -110,8 +125,9 @@ pub fn query<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
         if pairs.len() == sent || errors.len() == MAX_MISTAKES {
             break;
         }
+        next = read(pairs);
     }
-    Err(invalid(&errors, "parameter"))
+    invalid(&errors, "parameter")
 }
 
 /// Turns errors of the reader into a problem. `noun` is the word for what has the fault.

@@ -157,8 +157,16 @@ impl Problem {
     /// As for [`Error::join`].
     pub fn join<A, B>(a: Result<A, Self>, b: Result<B, Self>) -> Result<(A, B), Self> {
         match (a, b) {
-            (Err(Self::App(a)), Err(Self::App(b))) => Ok(Error::join(Err(a), Err(b))?),
-            (a, b) => Ok((a?, b?)),
+            (Ok(a), Ok(b)) => Ok((a, b)),
+            (Err(a), Err(b)) => Err(a.and(b)),
+            (Err(problem), _) | (_, Err(problem)) => Err(problem),
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::App(a), Self::App(b)) => Self::App(a.and(b)),
+            (problem, _) => problem,
         }
     }
 

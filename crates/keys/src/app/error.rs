@@ -106,11 +106,20 @@ impl Error {
     pub fn join<A, B>(a: Result<A, Self>, b: Result<B, Self>) -> Result<(A, B), Self> {
         match (a, b) {
             (Ok(a), Ok(b)) => Ok((a, b)),
-            (Err(Self::Invalid(mut mistakes)), Err(Self::Invalid(more))) => {
-                mistakes.extend(more);
-                Err(Self::Invalid(mistakes))
-            }
+            (Err(a), Err(b)) => Err(a.and(b)),
             (Err(error), _) | (_, Err(error)) => Err(error),
+        }
+    }
+
+    /// The first error; if both are [`Error::Invalid`], with the mistakes of both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Invalid(mut mistakes), Self::Invalid(more)) => {
+                mistakes.extend(more);
+                Self::Invalid(mistakes)
+            }
+            (error, _) => error,
         }
     }
 

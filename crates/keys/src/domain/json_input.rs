@@ -208,16 +208,20 @@ pub fn read<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, InputError> 
 /// # Errors
 /// The mistakes, at most [`MAX_MISTAKES`] and at least one. A mistake of the syntax is the only one.
 pub fn read_all<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Vec<InputError>> {
-    let mut found = match read(json) {
-        Ok(value) => return Ok(value),
-        Err(error) if error.syntax().is_some() => return Err(vec![error]),
-        Err(error) => vec![error],
-    };
+    read(json).map_err(|error| mistakes(error, &mut |known, text| pass::<T>(json, known, text).err()))
+}
+
+/// Finds the mistakes behind the first one. Of its own, because all that is generic is compiled once for each type.
+fn mistakes(first: InputError, pass: &mut dyn FnMut(&[Known], &str) -> Option<InputError>) -> Vec<InputError> {
+    if first.syntax().is_some() {
+        return vec![first];
+    }
+    let mut found = vec![first];
     let mut known: Vec<Known> = found.iter().map(Known::new).collect();
     let mut texts = STAND_IN_TEXTS.into_iter();
     let mut text = texts.next().unwrap_or_default();
     while found.len() < MAX_MISTAKES {
-        let Err(error) = pass::<T>(json, &known, text) else { break };
+        let Some(error) = pass(&known, text) else { break };
         let field = error.path.split(['.', '[']).next().unwrap_or_default();
         if !known.iter().any(|known| overlap(&known.path, &error.path)) {
             known.push(Known::new(&error));
@@ -231,7 +235,7 @@ pub fn read_all<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Vec<Inpu
             break;
         }
     }
-    Err(found)
+    found
 }
 
 /// Finds a whole number of more than 64 bits, which would be rounded without a word: the error has its path. The input must
@@ -278,6 +282,7 @@ const LONG_DIGITS: usize = 19;
 const MAX_LOOKED_INTO: usize = 64;
 
 /// Reads the value once, with this text where a text stands in.
+#[inline(never)]
 fn pass<'de, T: Deserialize<'de>>(json: &'de [u8], known: &[Known], text: &str) -> Result<T, InputError> {
     let state = State { error: Cell::new(None), known, text, path: RefCell::default() };
     T::deserialize(Reader { inner: &mut serde_json::Deserializer::from_slice(json), state: &state })

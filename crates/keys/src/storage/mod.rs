@@ -219,10 +219,15 @@ impl Conditions {
 /// # Errors
 /// [`DatabaseError::Failed`] if a row does not have these columns.
 pub fn typed<T: DeserializeOwned>(rows: Vec<Row>) -> Result<Vec<T>, DatabaseError> {
-    rows.into_iter()
-        .map(|row| serde_json::from_value(Value::Object(row)))
-        .collect::<Result<_, _>>()
-        .map_err(|error| DatabaseError::Failed(format!("a row is not what the statement selects: {error}")))
+    let mut values = Vec::with_capacity(rows.len());
+    for row in rows {
+        values.push(serde_json::from_value(Value::Object(row)).map_err(|error| wrong_row(&error))?);
+    }
+    Ok(values)
+}
+
+fn wrong_row(error: &serde_json::Error) -> DatabaseError {
+    DatabaseError::Failed(format!("a row is not what the statement selects: {error}"))
 }
 
 /// Reads the rows of a statement that selects the columns of two values. `serde(flatten)` would do the same for ten
