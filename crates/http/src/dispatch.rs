@@ -41,10 +41,12 @@ pub struct Action<'a> {
 /// # Errors
 /// The refusal of the key, or the handler's problem.
 pub async fn answer(call: &Call<'_>, action: Action<'_>) -> Result<Response, Problem> {
-    key(call.request)?;
     // A request about another key is read first, so that both keys are one question to the database.
     let request = &*match action.subject {
-        Some(_) => body::read(call.request, action.reading).await?,
+        Some(_) => {
+            key(call.request)?;
+            body::read(call.request, action.reading).await?
+        }
         None => Cow::Borrowed(call.request),
     };
     let call = &call.with_request(request);

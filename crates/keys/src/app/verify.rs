@@ -88,8 +88,11 @@ impl App {
                     self.check_address(search.lookup.ip)?;
                 }
             }
-            let waited_for = self.search_nearby(&mut searches).await;
-            self.search_database(&mut searches, waited_for).await?;
+            if self.isolate.is_in_outage(self.now()) {
+                self.search_degraded(&mut searches, Source::Memory).await;
+            }
+            self.search_nearby(&mut searches).await;
+            self.search_database(&mut searches).await?;
         }
         Ok(searches.map(|search| search.outcome.flatten()))
     }
@@ -139,16 +142,15 @@ impl App {
         }
     }
 
-    /// Asks KV, and the holder if the feed is too old, at the same time. Returns the furthest of them that was waited
-    /// for.
-    async fn search_nearby(&self, searches: &mut [Search<'_>]) -> Source {
+    /// Asks KV, and the holder if the feed is too old, at the same time.
+    async fn search_nearby(&self, searches: &mut [Search<'_>]) {
         let is_fresh = self.vouched_age_ms(self.now()).is_some();
         let holder = self.holder.as_ref().filter(|_| !is_fresh && self.config.max_staleness_ms > 0);
         let bounded = |search: &Search<'_>| search.goes_on() && search.is_bounded();
         // If the database must be read for the feed in any case, that one read brings the keys, too, and KV could save
         // nothing.
         if !(is_fresh || holder.is_some()) || !searches.iter().any(bounded) {
-            return Source::Memory;
+            return;
         }
         let news = async {
             if let Some(holder) = holder {
@@ -175,7 +177,6 @@ impl App {
                 search.fill_cache = true;
             }
         }
-        waited_for
     }
 
     /// Reads the feed's news from the holder. If it does not answer in time, the feed stays as old as it is.
@@ -203,10 +204,7 @@ impl App {
 
     /// Asks the database for the rest, again if the answer comes too late or was overtaken. Of the first answer, a
     /// replica may give what the feed can vouch for.
-    async fn search_database(&self, searches: &mut [Search<'_>], waited_for: Source) -> Result<(), Error> {
-        if searches.iter().any(Search::goes_on) && self.isolate.is_in_outage(self.now()) {
-            self.search_degraded(searches, waited_for).await;
-        }
+    async fn search_database(&self, searches: &mut [Search<'_>]) -> Result<(), Error> {
         for attempt in 0..ATTEMPTS {
             if !searches.iter().any(Search::goes_on) {
                 return Ok(());
@@ -220,7 +218,7 @@ impl App {
                 continue;
             }
             self.isolate.note_outage(self.now());
-            self.search_degraded(searches, waited_for).await;
+            self.search_degraded(searches, Source::D1).await;
             if searches.iter().any(Search::goes_on) {
                 return Err(error.into());
             }
@@ -311,15 +309,20 @@ impl App {
         let grace_ms = self.config.outage_grace_ms;
         let limit_ms = self.config.max_staleness_ms + grace_ms;
         for search in searches.iter_mut().filter(|search| search.goes_on() && search.is_bounded() && grace_ms > 0) {
-            let held = match self.isolate.snapshot(search.digest).or(search.cached.take()) {
-                None => self.cached(search.digest).await.map(Rc::new),
-                held => held,
-            };
+            let mut source = Source::Memory;
+            let mut held = self.isolate.snapshot(search.digest);
+            if held.is_none() {
+                source = Source::Kv;
+                held = match search.cached.take() {
+                    None => self.cached(search.digest).await.map(Rc::new),
+                    cached => cached,
+                };
+            }
             let age_ms = self.isolate.feed_age_ms(self.now()).filter(|age_ms| *age_ms <= limit_ms);
             let (Some(snapshot), Some(age_ms)) = (held, age_ms) else { continue };
             if self.isolate.feed(|feed| feed.permits(&snapshot)) {
                 self.isolate.keep(search.digest, &snapshot);
-                let source = Source::Memory;
+                let waited_for = waited_for.max(source);
                 search.outcome = Some(Some(Found { snapshot, source, age_ms, waited_for, degraded: true }));
             }
         }
