@@ -3,7 +3,7 @@
 // Everything is done to the objects and globals that the Worker is given: its own code is unchanged.
 // Before the Worker, whose memory it tells.
 import { memoryBytes } from "./memory.mjs";
-import worker, { FeedHolder as RealFeedHolder } from "../../build/worker.js";
+import worker, { Bitting as RealBitting, FeedHolder as RealFeedHolder } from "../../build/worker.js";
 
 const RealDate = Date;
 let clockOffset = 0;
@@ -144,6 +144,12 @@ function holder(original) {
       });
     },
   });
+}
+
+export class Bitting extends RealBitting {
+  constructor(ctx, env) {
+    super(ctx, bindings(env));
+  }
 }
 
 // The holder's own questions count with those of its isolate, in `held`.

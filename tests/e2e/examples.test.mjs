@@ -82,3 +82,35 @@ test("service.mjs lets in only keys that are good for its scope", async () => {
     await service.dispose();
   }
 });
+
+test("worker.mjs calls Bitting as an object of the same account", async () => {
+  const bitting = await start({ neighbour: "examples/worker.mjs" });
+  try {
+    const key = (await bootstrap(bitting)).json.key;
+    const reader = await create(bitting, key, { name: "reader", scopes: ["datasets:read"] });
+    const stranger = await create(bitting, key, { name: "stranger", scopes: [] });
+    const ask = async (headers) => {
+      const response = await fetch(bitting.neighbourUrl, { headers });
+      return [response.status, await response.json()];
+    };
+    const good = await ask({ "X-API-Key": reader.key });
+    assert.deepEqual([good[0], good[1].scopes], [200, ["datasets:read"]]);
+    // What a caller says of another request does not choose the scope.
+    const elsewhere = { "X-Forwarded-Method": "GET", "X-Forwarded-Uri": "/v1/scopes", "X-Bitting-Scopes": "*" };
+    for (const [headers, status, code] of [
+      [{}, 401, "missing_api_key"],
+      [{ authorization: "Bearer bit_pat_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg1t0B34" }, 401, "invalid_api_key"],
+      [{ authorization: `Bearer ${stranger.key}`, ...elsewhere }, 403, "insufficient_scope"],
+    ]) {
+      const [was, body] = await ask(headers);
+      assert.deepEqual([was, body.error.code], [status, code]);
+    }
+    assert.equal((await call(bitting, "DELETE", `/v1/keys/${reader.id}`, { key })).status, 200);
+    assert.deepEqual((await ask({ "X-API-Key": reader.key }))[1].error.code, "key_revoked");
+    await bitting.advance(60_000);
+    await bitting.fail("DB.batch", { times: 10, message: "the database is down" });
+    assert.equal((await ask({ "X-API-Key": reader.key }))[0], 503);
+  } finally {
+    await bitting.close();
+  }
+});

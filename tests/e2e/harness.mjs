@@ -15,7 +15,8 @@ export const OPERATOR_SECRET = "an-operator-secret-for-tests-only";
 
 // `isolates` copies of the Worker share the database and the cache, but no memory and no clock. What they ask of
 // other servers, `internet` answers if it is given. With `holder` they share one holder of the feed.
-export async function start({ isolates = 1, holder = false, vars = {}, services = {}, internet, port = 0 } = {}) {
+// `neighbour` is the file of another Worker, which has the binding `BITTING`.
+export async function start({ isolates = 1, holder = false, neighbour, vars = {}, services = {}, internet, port = 0 } = {}) {
   // Wrangler's own reader of its file would take longer to load than the Worker takes to start.
   const config = readFileSync(join(root, "wrangler.toml"), "utf8");
   const [, compatibilityDate] = /^compatibility_date = "(.+)"/m.exec(config);
@@ -45,7 +46,14 @@ export async function start({ isolates = 1, holder = false, vars = {}, services 
       // Straight into workerd: what it answers is what a client gets, also when the Worker breaks.
       unsafeDirectSockets: [{ host: "127.0.0.1", port: index === 0 ? port : 0 }],
       ...shared,
-    })),
+    })).concat(neighbour ? {
+      name: "neighbour",
+      compatibilityDate,
+      modules: true,
+      scriptPath: join(root, neighbour),
+      unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
+      serviceBindings: { BITTING: { name: "bitting-0", entrypoint: "Bitting" } },
+    } : []),
   }));
   await miniflare.ready;
   const db = await miniflare.getD1Database("DB");
@@ -61,6 +69,7 @@ export async function start({ isolates = 1, holder = false, vars = {}, services 
     isolates: all,
     db,
     kv: await miniflare.getKVNamespace("CACHE"),
+    neighbourUrl: neighbour && (await miniflare.unsafeGetDirectURL("neighbour")).origin,
     // What workerd itself wrote, uncaught exceptions among it.
     runtime,
     setClock: async (ms) => void (await Promise.all(all.map((one) => one.setClock(ms)))),

@@ -17,32 +17,7 @@ mod catalogue;
 /// The module that Cloudflare calls. It needs no recovery of its own: wasm-bindgen's abort handler
 /// marks an instance that panicked, trapped or was left by a foreign exception, and the worker
 /// crate's hook has the next call start from a new instance.
-const ENTRY: &str = "\
-import { fetch, scheduled, HolderObject } from \"./index.js\";
-
-export default { fetch, scheduled };
-
-// An object of an instance that panicked is of no use any more, so the next call gets a new one.
-export class FeedHolder {
-  constructor(state, env) {
-    this.renew = () => (this.object = new HolderObject(state, env));
-  }
-  async call(method, ...args) {
-    try {
-      return await (this.object ?? this.renew())[method](...args);
-    } catch (error) {
-      this.object = undefined;
-      throw error;
-    }
-  }
-  fetch(request) {
-    return this.call(\"fetch\", request);
-  }
-  alarm() {
-    return this.call(\"alarm\");
-  }
-}
-";
+const ENTRY: &str = include_str!("worker.js");
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
