@@ -810,7 +810,7 @@ fn bundle_that_is_unknown_mixed_or_more_than_the_maker_holds_is_refused() {
     let (world, owner) = world();
     let (id, narrow) = world.create(&owner, "narrow", &["api-keys:write", "datasets:read"]);
     for (scopes, field, says) in [
-        (json!(["api-keys:read", "reader"]), "scopes[1]", "the bundles are full, query_only, mcp"),
+        (json!(["api-keys:read", "reader"]), "scopes[1]", "the bundles are full, query_only, verifier, mcp"),
         (json!(["full", "api-keys:read"]), "scopes[0]", "must be the only entry"),
         (json!(["mcp", "nothing:read"]), "scopes[1]", "there is no scope `nothing:read`"),
         (json!([7]), "scopes[0]", "must be a text"),

@@ -23,6 +23,7 @@ mod endings;
 mod error_analysis;
 mod errors;
 mod evaluations;
+mod feed;
 mod forward;
 mod generate;
 mod guard;

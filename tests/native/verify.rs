@@ -116,6 +116,10 @@ fn answer_tells_all_that_a_service_needs() {
             "waited_for": "d1",
             "degraded": false,
             "age_ms": 0,
+            "fresh_for_ms": STALENESS_MS,
+            "ends_in_ms": DAY_MS,
+            "seq": 1,
+            "subjects": [id.0, this["organization_id"], this["user_id"]],
         })
     );
     let lacking = scene.world.verify(&scene.owner, &id.1, &["results:read", "datasets:read", "review:*"]);

@@ -21,7 +21,7 @@ use bitting_keys::domain::catalogue::Surface;
 const SCHEMAS: &str = "/components/schemas";
 
 /// The groups of operations, by the files of their handlers.
-const TAGS: [(&str, &str); 20] = [
+const TAGS: [(&str, &str); 21] = [
     ("audit", "The audit log of an organization."),
     ("authorize", "The answer to proxies that ask before they forward."),
     ("bootstrap", "The first organization of a deployment."),
@@ -29,6 +29,7 @@ const TAGS: [(&str, &str); 20] = [
     ("error_analysis", "Notes and categories for runs that did not pass."),
     ("errors_page", "The codes of errors, for people."),
     ("evaluations", "Evaluations: input columns and a judge, with variants and shares."),
+    ("feed", "The change feed, for services that keep copies of keys."),
     ("invitations", "Invitations to join an organization."),
     ("keys", "API keys: create, verify, list, change, rotate and revoke them."),
     ("leaks", "Reports of leaked keys, and the format by which scanners find them."),

@@ -7,12 +7,13 @@ use bitting_http::{
     call::{Call, RowName},
     message::{Request, Rfc3339},
     problem::Problem,
+    typed::Whole,
 };
 use bitting_keys::{
-    app::{Principal, keys::Keys},
+    app::{App, Principal, keys::Keys},
     domain::{
         decision::{Refusal, decide},
-        id::{BoundTo, KeyId, OrganizationId, UserId},
+        id::{BoundTo, KeyId, OrganizationId, Seq, Subject, UserId},
         key::Name,
         key_text::{KeyKind, KeyText},
         lookup::{Found, Freshness, Lookup, Source},
@@ -23,6 +24,9 @@ use bitting_keys::{
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+
+/// The greatest whole number that every client reads exactly.
+pub(crate) const MAX_SEQ: i64 = (1 << 53) - 1;
 
 /// The freshness of a verification.
 #[derive(Deserialize, JsonSchema)]
@@ -47,6 +51,8 @@ pub(crate) struct VerificationRequestBody {
     scopes: Vec<Scope>,
     /// The freshness of the result. The default is `bounded`.
     freshness: Option<FreshnessName>,
+    /// The number of a change that the result must know of: the `seq` or the `head` of an earlier answer.
+    at_least: Option<Whole<0, MAX_SEQ>>,
 }
 
 /// The result of a verification.
@@ -156,10 +162,11 @@ fn outcome(valid: bool, codes: &[&str]) -> Map<String, Value> {
     Map::from_iter([("valid".to_owned(), valid), ("code".to_owned(), code)])
 }
 
-fn freshness(name: Option<&FreshnessName>) -> Freshness {
-    match name {
-        Some(FreshnessName::Strong) => Freshness::Strong,
-        Some(FreshnessName::Bounded) | None => Freshness::Bounded,
+fn freshness(name: Option<&FreshnessName>, at_least: Option<Whole<0, MAX_SEQ>>) -> Freshness {
+    match (name, at_least) {
+        (Some(FreshnessName::Strong), _) => Freshness::Strong,
+        (_, Some(Whole(seq))) => Freshness::AtLeast(Seq(seq)),
+        (_, None) => Freshness::Bounded,
     }
 }
 
@@ -171,9 +178,10 @@ pub(crate) fn subject(request: &Request) -> Option<(KeyText, Freshness)> {
         #[serde(borrow)]
         key: Cow<'a, str>,
         freshness: Option<FreshnessName>,
+        at_least: Option<Whole<0, MAX_SEQ>>,
     }
     let body: SubjectBody<'_> = serde_json::from_slice(body::bytes(request).ok()?).ok()?;
-    Some((KeyText::parse(&body.key).ok()?, freshness(body.freshness.as_ref())))
+    Some((KeyText::parse(&body.key).ok()?, freshness(body.freshness.as_ref(), body.at_least)))
 }
 
 /// Verifies a key for a caller.
@@ -183,7 +191,7 @@ pub(crate) async fn verify(
     body: VerificationRequestBody,
 ) -> Result<VerificationResultBody, Problem> {
     Keys::new(call.app).check_scopes(&body.scopes)?;
-    let freshness = freshness(body.freshness.as_ref());
+    let freshness = freshness(body.freshness.as_ref(), body.at_least);
     let Ok(text) = KeyText::parse(&body.key) else {
         return Ok(refused(&Refusal::Malformed));
     };
@@ -205,7 +213,7 @@ pub(crate) async fn verify(
         Err(refusal) if refusal.has_ended() => note_ended(call, principal, &found, refusal),
         Err(_) => {}
     }
-    Ok(VerificationResultBody::Found(Box::new(VerifiedKeyBody::new(&found, principal, decision.err()))))
+    Ok(VerificationResultBody::Found(Box::new(VerifiedKeyBody::new(call.app, &found, principal, decision.err()))))
 }
 
 /// Notes that a key which has ended was presented to a service, in the log of the key's organization.
@@ -223,7 +231,7 @@ fn note_ended(call: &Call<'_>, principal: &Principal, found: &Found, refusal: &R
 pub(crate) fn can_see(caller: &Snapshot, key: &Snapshot) -> bool {
     let within = key.organization_id == caller.organization_id
         && caller.project_id.is_none_or(|project_id| key.project_id == Some(project_id));
-    within || (caller.operator && caller.project_id.is_none())
+    within || caller.sees_all_organizations()
 }
 
 /// Returns the result for a key that the caller cannot see, or that does not exist.
@@ -274,6 +282,14 @@ pub(crate) struct VerifiedKeyBody {
     degraded: bool,
     /// The maximum age of the information about the key, in milliseconds.
     age_ms: i64,
+    /// The time for which the result may be used again without the feed, in milliseconds.
+    fresh_for_ms: i64,
+    /// The time after which this secret ends, in milliseconds, by its expiry or a rotation; null for never.
+    ends_in_ms: Option<i64>,
+    /// The number of the change up to which the result is known to be current.
+    seq: Seq,
+    /// The ids in the feed whose later change makes the result stale.
+    subjects: Vec<Subject>,
 }
 
 /// The owner of a key.
@@ -288,8 +304,9 @@ struct KeyOwner {
 }
 
 impl VerifiedKeyBody {
-    fn new(found: &Found, principal: &Principal, refusal: Option<Refusal>) -> Self {
+    fn new(app: &App, found: &Found, principal: &Principal, refusal: Option<Refusal>) -> Self {
         let snapshot = &found.snapshot;
+        let now = app.clock.now();
         let waited_for = found.waited_for.max(principal.waited_for);
         Self {
             valid: refusal.is_none(),
@@ -316,6 +333,10 @@ impl VerifiedKeyBody {
             waited_for: (waited_for > Source::Memory).then(|| waited_for.as_str()),
             degraded: found.degraded || principal.degraded,
             age_ms: found.age_ms,
+            fresh_for_ms: (app.config.max_staleness_ms - found.age_ms).max(0),
+            ends_in_ms: snapshot.ends_at().map(|at| at.ms_since(now).max(0)),
+            seq: found.seq,
+            subjects: snapshot.subjects().collect(),
         }
     }
 }

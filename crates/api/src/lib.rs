@@ -8,6 +8,7 @@ mod bootstrap;
 mod descendants_body;
 pub mod document;
 mod errors_page;
+mod feed;
 mod gateway;
 mod invitations;
 #[cfg(feature = "mcp")]

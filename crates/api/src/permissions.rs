@@ -12,6 +12,7 @@ pub(crate) const MEMBERS_WRITE: Permission = Permission::to_manage("members:writ
 pub(crate) const PROJECTS_READ: Permission = Permission::to_use("projects:read");
 pub(crate) const PROJECTS_WRITE: Permission = Permission::to_manage("projects:write");
 pub(crate) const AUDIT_READ: Permission = Permission::to_use("audit:read");
+pub(crate) const FEED_READ: Permission = Permission::to_use("feed:read");
 pub(crate) const ANY_KEY: Permission = Permission::ANY_KEY;
 /// Every good key, also one that is bound to one thing.
 pub(crate) const POSSESSION: Permission = Permission::ANY_KEY.bound();

@@ -3,9 +3,9 @@
 use bitting_http::{problem, route, route::Table};
 
 use crate::{
-    audit, authorize, bootstrap, errors_page, invitations, keys, leaks, members, openapi, organizations,
+    audit, authorize, bootstrap, errors_page, feed, invitations, keys, leaks, members, openapi, organizations,
     permissions::{
-        ANY_KEY, AUDIT_READ, MEMBERS_READ, MEMBERS_WRITE, ORGANIZATION_READ, ORGANIZATION_WRITE, POSSESSION,
+        ANY_KEY, AUDIT_READ, FEED_READ, MEMBERS_READ, MEMBERS_WRITE, ORGANIZATION_READ, ORGANIZATION_WRITE, POSSESSION,
         PROJECTS_READ, PROJECTS_WRITE, READ, VERIFY, WRITE,
     },
     security_txt, teams,
@@ -30,6 +30,7 @@ pub static KEYS: Table = Table {
         route!(GET "/v1/keys" READ keys::list, "List keys, the newest first"),
         route!(POST "/v1/keys" WRITE keys::create, "Create a key"),
         route!(POST "/v1/keys/verify" VERIFY keys::verify, "Verify a key").about(crate::key_verification::subject),
+        route!(GET "/v1/feed" FEED_READ feed::get, "Get the changes of keys, for copies of them"),
         route!(GET "/v1/keys/self" ANY_KEY keys::get_self, "Get the key of the request"),
         route!(DELETE "/v1/keys/self" POSSESSION keys::revoke_self, "Revoke the secret of the request"),
         route!(ANY "/v1/authorize" check authorize::check, "Tell a proxy by the status whether its caller's key is good"),

@@ -279,7 +279,7 @@ fn known(method: &str, template: &str, targets: &Targets) -> Known {
             .events(0)
             // What a tool makes, its route makes.
             .creates(Nothing),
-        ("GET", "/v1/scopes") => route.round_trips(0),
+        ("GET", "/v1/scopes" | "/v1/feed") => route.round_trips(0),
         ("ANY", "/v1/authorize") => route.round_trips(0).events(0),
         ("GET", "/v1/audit-events/verify") => route.round_trips(2),
 

@@ -8,6 +8,7 @@ pub mod config;
 pub mod descendants;
 pub mod error;
 pub mod extensions;
+pub mod follow;
 pub mod holder;
 pub mod idempotency;
 pub mod invitations;

@@ -10,9 +10,10 @@ use std::rc::Rc;
 use futures_util::future::{Either, join, join_all, select};
 
 use crate::{
-    app::{App, error::Error},
+    app::{App, error::Error, isolate::Isolate},
     domain::{
         feed::{Feed, News},
+        id::Seq,
         key_text::Digest,
         key_use::UsedFrom,
         lookup::{Found, Freshness, Lookup, Source},
@@ -49,8 +50,13 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn is_bounded(&self) -> bool {
-        self.lookup.freshness == Freshness::Bounded
+    /// True if the feed may vouch for the answer.
+    fn is_bounded(&self, isolate: &Isolate) -> bool {
+        match self.lookup.freshness {
+            Freshness::Bounded => true,
+            Freshness::AtLeast(seq) => seq <= isolate.feed(Feed::head),
+            Freshness::Strong => false,
+        }
     }
 
     fn goes_on(&self) -> bool {
@@ -124,7 +130,8 @@ impl App {
         if age_ms > self.config.max_staleness_ms / 2 {
             self.refresh_behind(now);
         }
-        Some(Found { snapshot: Rc::clone(snapshot), source, age_ms, waited_for, degraded: false })
+        let (snapshot, seq) = (Rc::clone(snapshot), self.isolate.feed(Feed::head));
+        Some(Found { snapshot, seq, source, age_ms, waited_for, degraded: false })
     }
 
     /// Answers from memory what it can.
@@ -132,7 +139,7 @@ impl App {
         if self.vouched_age_ms(self.now()).is_none() {
             return;
         }
-        for search in searches.iter_mut().filter(|search| search.goes_on() && search.is_bounded()) {
+        for search in searches.iter_mut().filter(|search| search.goes_on() && search.is_bounded(&self.isolate)) {
             let held = self.isolate.snapshot(search.digest);
             if let Some(found) = held.and_then(|held| self.believe(&held, Source::Memory, waited_for)) {
                 search.outcome = Some(Some(found));
@@ -146,7 +153,7 @@ impl App {
     async fn search_nearby(&self, searches: &mut [Search<'_>]) {
         let is_fresh = self.vouched_age_ms(self.now()).is_some();
         let holder = self.holder.as_ref().filter(|_| !is_fresh && self.config.max_staleness_ms > 0);
-        let bounded = |search: &Search<'_>| search.goes_on() && search.is_bounded();
+        let bounded = |search: &Search<'_>| search.goes_on() && search.is_bounded(&self.isolate);
         // If the database must be read for the feed in any case, that one read brings the keys, too, and KV could save
         // nothing.
         if !(is_fresh || holder.is_some()) || !searches.iter().any(bounded) {
@@ -209,7 +216,7 @@ impl App {
             if !searches.iter().any(Search::goes_on) {
                 return Ok(());
             }
-            let bounded = searches.iter().all(|search| !search.goes_on() || search.is_bounded());
+            let bounded = searches.iter().all(|search| !search.goes_on() || search.is_bounded(&self.isolate));
             let nearest =
                 attempt == 0 && self.config.read_replicas && bounded && self.vouched_age_ms(self.now()).is_some();
             let Err(error) = self.ask(searches, nearest).await else { continue };
@@ -288,7 +295,8 @@ impl App {
         // While this answer was under way, a newer one may have brought news that it lacks.
         let age_ms = now.ms_since(sent_at);
         if (0..=limit_ms).contains(&age_ms) && self.isolate.feed(|feed| feed.permits(&snapshot)) {
-            search.outcome = Some(Some(Found { snapshot, source, age_ms, waited_for: source, degraded: false }));
+            let seq = self.isolate.feed(Feed::head);
+            search.outcome = Some(Some(Found { snapshot, seq, source, age_ms, waited_for: source, degraded: false }));
         }
     }
 
@@ -308,7 +316,9 @@ impl App {
     async fn search_degraded(&self, searches: &mut [Search<'_>], waited_for: Source) {
         let grace_ms = self.config.outage_grace_ms;
         let limit_ms = self.config.max_staleness_ms + grace_ms;
-        for search in searches.iter_mut().filter(|search| search.goes_on() && search.is_bounded() && grace_ms > 0) {
+        for search in
+            searches.iter_mut().filter(|search| search.goes_on() && search.is_bounded(&self.isolate) && grace_ms > 0)
+        {
             let mut source = Source::Memory;
             let mut held = self.isolate.snapshot(search.digest);
             if held.is_none() {
@@ -323,7 +333,8 @@ impl App {
             if self.isolate.feed(|feed| feed.permits(&snapshot)) {
                 self.isolate.keep(search.digest, &snapshot);
                 let waited_for = waited_for.max(source);
-                search.outcome = Some(Some(Found { snapshot, source, age_ms, waited_for, degraded: true }));
+                let seq = snapshot.seq;
+                search.outcome = Some(Some(Found { snapshot, seq, source, age_ms, waited_for, degraded: true }));
             }
         }
     }
@@ -335,17 +346,29 @@ impl App {
         }
         let app = self.clone();
         self.background.spawn(Box::pin(async move {
-            if let Some(holder) = &app.holder {
-                app.hear_holder(&**holder).await;
-                // The holder's feed is up to half the bound old, and was under way for a while.
-                if app.vouched_age_ms(app.now()).is_some_and(|age_ms| age_ms <= app.config.max_staleness_ms * 3 / 4) {
-                    return;
-                }
-            }
-            if let Err(error) = app.refresh().await {
+            if let Err(error) = app.refresh_nearby(Seq(0)).await {
                 log::warn!("the feed was not refreshed; the next request reads the database: {error:?}");
             }
         }));
+    }
+
+    /// Refreshes the feed, up to `since` at least: from the holder if there is one and its answer is good enough,
+    /// otherwise from the database.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn refresh_nearby(&self, since: Seq) -> Result<(), DatabaseError> {
+        if let Some(holder) = &self.holder {
+            self.hear_holder(&**holder).await;
+            // The holder's feed is up to half the bound old, and was under way for a while.
+            let age_ms = self.vouched_age_ms(self.now());
+            if age_ms.is_some_and(|age_ms| age_ms <= self.config.max_staleness_ms * 3 / 4)
+                && self.isolate.feed(Feed::head) >= since
+            {
+                return Ok(());
+            }
+        }
+        self.refresh().await
     }
 
     /// Reads the feed's news from the database.

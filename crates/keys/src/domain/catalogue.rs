@@ -612,7 +612,7 @@ mod tests {
         for (entries, index, says) in [
             (&["mcp", "full"][..], 1, "the only entry"),
             (&["full", "full"], 0, "the only entry"),
-            (&["datasets:read", "reader"], 1, "the bundles are full, query_only, mcp"),
+            (&["datasets:read", "reader"], 1, "the bundles are full, query_only, verifier, mcp"),
             (&["mcp", "datasets:fly"], 1, "there is no scope `datasets:fly`"),
             (&["Datasets:read"], 0, "is not a scope"),
             (&[""], 0, "neither"),

@@ -44,6 +44,20 @@ impl From<Change> for (Seq, Option<Subject>) {
     }
 }
 
+/// The feed for a follower that knows it up to some change: every change after `base` is in `changes`, or was known to
+/// the follower.
+#[derive(Debug)]
+pub struct Followed {
+    /// The change from which on nothing is missing. A follower that asked from an earlier one drops what it knows.
+    pub base: Seq,
+    /// The newest change.
+    pub head: Seq,
+    /// The instant up to which no change is missing.
+    pub current_at: UnixMillis,
+    /// The last change of each subject that changed, the newest first.
+    pub changes: Vec<Change>,
+}
+
 /// The answer of a holder of the feed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HeldNews {
@@ -163,6 +177,20 @@ impl Feed {
         changes.sort_by_key(|change| Reverse(change.seq));
         changes.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
         Some(changes)
+    }
+
+    /// The feed for a follower that knows it up to `after`; `None` if the feed was never read. If this feed does not reach
+    /// back that far, or if [`PAGE`] subjects have changed, the follower starts again from the head.
+    pub fn after(&self, after: Seq) -> Option<Followed> {
+        let mut changes = self.since(Seq(after.0 + 1))?;
+        let known = self.known.as_ref()?;
+        changes.retain(|change| change.subject.is_some());
+        let is_whole = after >= known.base && i64::try_from(changes.len()).is_ok_and(|rows| rows < PAGE);
+        if !is_whole {
+            changes.clear();
+        }
+        let base = if is_whole { after.min(known.head) } else { known.head };
+        Some(Followed { base, head: known.head, current_at: known.read_at, changes })
     }
 
     /// The age of the feed, in milliseconds. `None` if it was never read, or if the clock was set back to before

@@ -116,6 +116,8 @@ json_schema!(BoundTo, "BoundTo", { "type": "string", "pattern": "^live_[0-9a-f]{
 #[serde(transparent)]
 pub struct Seq(pub i64);
 
+json_schema!(Seq, "Seq", { "type": "integer", "minimum": 0 });
+
 /// A subject of the change feed: a key, a user, a project, an organization, or a session. UUIDs are unique across
 /// tables, so a subject needs no kind beside its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -127,6 +129,8 @@ impl From<Uuid> for Subject {
         Self(id)
     }
 }
+
+json_schema!(Subject, "Subject", { "type": "string", "format": "uuid" });
 
 impl Subject {
     /// Reads a subject. A text that is not a UUID concerns no key and becomes the nil subject.

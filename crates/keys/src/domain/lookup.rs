@@ -2,13 +2,15 @@
 
 use std::rc::Rc;
 
-use crate::domain::{key_text::KeyText, snapshot::Snapshot};
+use crate::domain::{id::Seq, key_text::KeyText, snapshot::Snapshot};
 
 /// The freshness that an answer must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
     /// As fresh as the operator demands.
     Bounded,
+    /// As fresh as the operator demands, and aware of all changes up to this one.
+    AtLeast(Seq),
     /// Read from the database for this request.
     Strong,
 }
@@ -47,6 +49,8 @@ impl Source {
 pub struct Found {
     /// The key.
     pub snapshot: Rc<Snapshot>,
+    /// The change up to which the data is known to be current.
+    pub seq: Seq,
     /// The source.
     pub source: Source,
     /// The age of the feed that vouches for it, or of the database's own answer, in milliseconds.

@@ -66,6 +66,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// True if the key may know of the keys of all organizations: one of the operator's, but not a project's.
+    pub fn sees_all_organizations(&self) -> bool {
+        self.operator && self.project_id.is_none()
+    }
+
     /// The instant at which the presented secret ends, by the key's expiry or by a rotation.
     pub fn ends_at(&self) -> Option<UnixMillis> {
         self.life.expires_at.into_iter().chain(self.outgoing_until).min()

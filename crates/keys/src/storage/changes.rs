@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     domain::{
         feed::{Change, PAGE},
-        id::{Seq, Subject},
+        id::{OrganizationId, ProjectId, Seq, Subject},
         key::Role,
         scope::Scopes,
         snapshot::Snapshot,
@@ -58,6 +58,27 @@ pub fn step_over(known: Seq) -> Statement {
                WHERE (SELECT coalesce(max(seq), 0) FROM changes) < :known \
                ON CONFLICT (subject) DO UPDATE SET seq = excluded.seq";
     statement!(sql, known, pruned: PRUNED)
+}
+
+/// Of these changes, those of the subjects that an organization's keys depend on, or one project's: the organization
+/// itself, its keys, and their users and projects. A change of a subject that names nothing any more has none: nobody can
+/// tell whose it was.
+pub fn own(changes: &[Change], organization_id: OrganizationId, project_id: Option<ProjectId>) -> Query<Vec<Change>> {
+    let sql = "WITH asked AS (SELECT value ->> 0 AS seq, value ->> 1 AS subject FROM json_each(:changes)), \
+               told AS (SELECT seq, subject, (subject = :organization_id \
+               OR EXISTS (SELECT 1 FROM keys WHERE id = subject AND organization_id = :organization_id \
+               AND (:project_id IS NULL OR project_id = :project_id)) \
+               OR EXISTS (SELECT 1 FROM keys WHERE organization_id = :organization_id AND user_id = subject \
+               AND (:project_id IS NULL OR project_id = :project_id)) \
+               OR EXISTS (SELECT 1 FROM keys WHERE organization_id = :organization_id AND project_id = subject \
+               AND (:project_id IS NULL OR project_id = :project_id))) AS own FROM asked) \
+               SELECT seq, CASE WHEN own THEN subject ELSE :pruned END AS subject FROM told \
+               WHERE own OR NOT (EXISTS (SELECT 1 FROM keys WHERE id = subject) \
+               OR EXISTS (SELECT 1 FROM users WHERE id = subject) OR EXISTS (SELECT 1 FROM projects WHERE id = subject) \
+               OR EXISTS (SELECT 1 FROM organizations WHERE id = subject) \
+               OR EXISTS (SELECT 1 FROM sessions WHERE id = subject))";
+    let changes = json(&changes);
+    Query::new(statement!(sql, changes, organization_id, project_id, pruned: PRUNED), read)
 }
 
 /// The first statement of every batch that acts for a key. It fails, and the whole batch with it, if anything
