@@ -1,11 +1,19 @@
 //! The change feed for followers: what they hear, what that costs, and what they do not hear of others.
 
-use std::slice::from_ref;
+use std::{cmp::Reverse, slice::from_ref};
 
-use bitting_keys::domain::feed::PAGE;
+use bitting_keys::domain::{
+    feed::{Change, Feed, News, PAGE},
+    id::{Seq, Subject},
+    snapshot::Snapshot,
+    time::UnixMillis,
+};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, World, problem::assert_problem, request};
+
+const STALENESS_MS: i64 = 5_000;
 
 /// A deployment with the operator's owner, and an organization with a follower and another key.
 struct Scene {
@@ -287,4 +295,110 @@ fn verification_knows_of_the_change_that_its_caller_names() {
     assert_eq!((&answer["source"], io), (&json!("memory"), (0, 0, 0)));
     // A number that no change has yet is answered by the database, too.
     assert_eq!(verify(Some(head + 100)).0["source"], "d1");
+}
+
+/// A sequence of events in `tests/vectors/feed.json`.
+#[derive(Deserialize)]
+struct Vector {
+    name: String,
+    events: Vec<Event>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Event {
+    Feed { feed: FeedAnswer, after: Option<i64>, sent_at: i64 },
+    Verified { verified: VerifiedAnswer, sent_at: i64 },
+    At { at: i64, verdict: String },
+}
+
+#[derive(Deserialize)]
+struct FeedAnswer {
+    base: i64,
+    head: i64,
+    age_ms: i64,
+    max_staleness_ms: i64,
+    changes: Vec<(Seq, Subject)>,
+}
+
+#[derive(Deserialize)]
+struct VerifiedAnswer {
+    code: String,
+    seq: i64,
+    subjects: [Value; 3],
+    fresh_for_ms: i64,
+    ends_in_ms: Option<i64>,
+    outgoing_until: Option<String>,
+}
+
+impl VerifiedAnswer {
+    fn snapshot(&self) -> Snapshot {
+        let [key_id, organization_id, user_id] = &self.subjects;
+        serde_json::from_value(json!({
+            "seq": self.seq, "key_id": key_id, "organization_id": organization_id, "user_id": user_id,
+            "operator": false, "policy": {}, "subscription": "active", "kind": "pat", "name": "ci", "scopes": null,
+            "role": "member", "metadata": {}, "operator_metadata": {},
+            "life": { "expires_at": null, "disabled_at": null, "revoked_at": null }, "standing": "good",
+        }))
+        .unwrap()
+    }
+}
+
+impl FeedAnswer {
+    /// The answer as an isolate hears it, which gets rows and not `base` and `head`.
+    fn news(self, after: Option<i64>, sent_at: i64) -> News {
+        let nobody = Subject::parse("nobody");
+        let mut changes: Vec<Change> =
+            self.changes.iter().map(|(seq, subject)| Change { seq: *seq, subject: Some(*subject) }).collect();
+        changes.push(Change { seq: Seq(self.head), subject: Some(nobody) });
+        if after.is_none_or(|after| self.base > after) {
+            changes.push(Change { seq: Seq(self.base), subject: None });
+        }
+        changes.sort_by_key(|change| Reverse(change.seq));
+        News { since: Seq(after.unwrap_or(0)), current_at: Some(UnixMillis(sent_at - self.age_ms)), changes }
+    }
+}
+
+/// What an isolate would do with the answer that it holds.
+fn verdict(feed: &mut Feed, bound_ms: i64, held: Option<&(VerifiedAnswer, i64)>, now: i64) -> String {
+    let Some((answer, sent_at)) = held else { return "ask".to_owned() };
+    let age_ms = feed.age_ms(UnixMillis(now));
+    let permitted = feed.permits(&answer.snapshot());
+    let contradicted = age_ms.is_some() && !permitted && Seq(answer.seq) <= feed.head();
+    let fresh = now - sent_at < answer.fresh_for_ms;
+    let vouched = permitted && age_ms.is_some_and(|age_ms| age_ms <= bound_ms);
+    if contradicted || !(fresh || vouched) {
+        return "ask".to_owned();
+    }
+    let ended = answer.ends_in_ms.is_some_and(|ends_in_ms| now - sent_at >= ends_in_ms);
+    match (ended, &answer.outgoing_until) {
+        (false, _) => answer.code.clone(),
+        (true, Some(_)) => "key_rotated".to_owned(),
+        (true, None) => "api_key_expired".to_owned(),
+    }
+}
+
+#[test]
+fn vectors_for_followers_are_what_the_isolates_do() {
+    let vectors: Vec<Vector> = serde_json::from_str(include_str!("../vectors/feed.json")).unwrap();
+    for vector in vectors {
+        let (mut feed, mut bound_ms) = (Feed::default(), STALENESS_MS);
+        let mut held: Option<(VerifiedAnswer, i64)> = None;
+        for event in vector.events {
+            match event {
+                Event::Feed { feed: answer, after, sent_at } => {
+                    bound_ms = answer.max_staleness_ms;
+                    feed.apply(&answer.news(after, sent_at));
+                }
+                Event::Verified { verified, sent_at } => {
+                    if held.as_ref().is_none_or(|(held, _)| held.seq <= verified.seq) {
+                        held = Some((verified, sent_at));
+                    }
+                }
+                Event::At { at, verdict: expected } => {
+                    assert_eq!(verdict(&mut feed, bound_ms, held.as_ref(), at), expected, "{} at {at}", vector.name);
+                }
+            }
+        }
+    }
 }
