@@ -198,13 +198,24 @@ async fn verify(world: Rc<World>, isolate: usize, key: usize) {
     let app = world.app(isolate, key);
     let tally = &world.stage.tally;
     let demand = world.pick(0..DEMANDS.len());
-    let strong = world.chance(10);
-    let freshness = if strong { Freshness::Strong } else { Freshness::Bounded };
+    let freshness = match world.pick(0..20) {
+        0 => Freshness::Strong,
+        // All that has happened until now.
+        1 => Freshness::AtLeast(world.seq("SELECT coalesce(max(seq), 0) FROM changes")),
+        _ => Freshness::Bounded,
+    };
+    let strong = freshness != Freshness::Bounded;
     let began = world.now();
     let lookup = Lookup { key: &world.stage.keys[key].text, freshness, ip: None };
     match app.find(lookup).await {
         Ok(Some(found)) => {
             tally.count(if found.degraded { "degraded" } else { found.source.as_str() });
+            let subjects: Vec<_> = found.snapshot.subjects().map(|subject| json!(subject).to_string()).collect();
+            let subjects = subjects.join(",").replace('"', "'");
+            let last = world.seq(&format!("SELECT coalesce(max(seq), 0) FROM changes WHERE subject IN ({subjects})"));
+            if found.snapshot.seq < last && last <= found.seq {
+                world.broken(&format!("an answer that lacks change {} is said to be of {}", last.0, found.seq.0));
+            }
             if decide(&found.snapshot, DEMANDS[demand], app.clock.now()).is_ok() {
                 world.accepted(isolate, key, demand, strong, began, found.degraded);
             }

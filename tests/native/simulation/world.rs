@@ -258,6 +258,11 @@ impl World {
         self.observe();
     }
 
+    /// A number of the primary's feed.
+    pub(super) fn seq(&self, sql: &str) -> Seq {
+        Seq(self.stage.database.value(sql).as_i64().unwrap())
+    }
+
     /// Asks the database itself which keys are good, at the commit of whatever may have changed it.
     fn observe(&self) {
         let connection = self.stage.database.connection.borrow();
