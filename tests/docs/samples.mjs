@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join, parse } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -76,6 +77,38 @@ export async function freePort() {
 export async function express({ file }) {
   const port = await freePort();
   await served([process.execPath, file], port, { env: { PORT: port } });
+}
+
+/** A service that keeps what it has verified: it refuses as the others do, and goes on for a while when Bitting is gone. */
+export async function follower({ text, file }) {
+  const world = await product();
+  const key = (await create(world.app, world.owner.key, { scopes: ["verifier"] })).key;
+  const library = join(ROOT, "clients/typescript");
+  writeFileSync(file, text.replace('"bitting"', JSON.stringify(`${library}/index.js`)).replace('"bitting/middleware"', JSON.stringify(`${library}/middleware.js`)));
+  const port = await freePort();
+  const env = { ...process.env, BITTING_URL: world.app.url, BITTING_KEY: key, PORT: port };
+  const server = spawn(process.execPath, [file], { env, cwd: ROOT, stdio: "ignore" });
+  try {
+    const ask = (given) => fetch(`http://127.0.0.1:${port}/orders`, { headers: given ? { authorization: `Bearer ${given}` } : {} });
+    for (let tries = 0; !(await ask().catch(() => false)); tries += 1) {
+      assert.ok(tries < 100 && server.exitCode === null);
+      await sleep(100);
+    }
+    for (const [given, status] of [[world.reader, 200], [world.other, 403], [`${world.reader}x`, 401], [undefined, 401]]) {
+      assert.equal((await ask(given)).status, status, given);
+    }
+    assert.equal((await (await ask(world.reader)).json()).organization, world.owner.organization_id);
+    await world.app.close();
+    assert.equal((await ask(world.reader)).status, 200);
+    for (let tries = 0; (await ask(world.reader)).status === 200; tries += 1) {
+      assert.ok(tries < 100, "it goes on without Bitting");
+      await sleep(100);
+    }
+    assert.equal((await ask(world.reader)).status, 503);
+  } finally {
+    server.kill();
+    await world.app.close().catch(() => {});
+  }
 }
 
 export async function fastapi({ file }) {

@@ -366,7 +366,7 @@ fn verdict(feed: &mut Feed, bound_ms: i64, held: Option<&(VerifiedAnswer, i64)>,
     let permitted = feed.permits(&answer.snapshot());
     let contradicted = age_ms.is_some() && !permitted && Seq(answer.seq) <= feed.head();
     let fresh = now - sent_at < answer.fresh_for_ms;
-    let vouched = permitted && age_ms.is_some_and(|age_ms| age_ms <= bound_ms);
+    let vouched = permitted && bound_ms > 0 && age_ms.is_some_and(|age_ms| age_ms <= bound_ms);
     if contradicted || !(fresh || vouched) {
         return "ask".to_owned();
     }

@@ -1,0 +1,113 @@
+// The rules of a follower: which answers may be used again, and until when. docs/src/feed.md gives them their numbers.
+// There is no I/O here, and no clock: every instant is a number of milliseconds by one clock.
+
+// The bound as long as no answer has told it.
+const DEFAULT_BOUND_MS = 5_000;
+
+// An answer to a caller's own question may be this old, even if nothing may be kept. It was current when it was read.
+const LEAST_ANSWER_MS = 1_000;
+
+// An answer that was asked for so long ago is asked for again behind its use, so that Bitting knows that the key is used.
+const ASK_AGAIN_MS = 10 * 60 * 1000;
+
+// The most subjects whose last change is remembered.
+const MAX_SUBJECTS = 20_000;
+
+export class Copies {
+  head = 0;
+  #base;
+  #lastChange = new Map();
+  #readAt = -Infinity;
+  #boundMs = DEFAULT_BOUND_MS;
+  #entries = new Map();
+  #maxKeys;
+  #maxStalenessMs;
+
+  constructor({ maxKeys, maxStalenessMs }) {
+    this.#maxKeys = maxKeys;
+    this.#maxStalenessMs = maxStalenessMs;
+  }
+
+  get size() {
+    return this.#entries.size;
+  }
+
+  get boundMs() {
+    return Math.min(this.#boundMs, this.#maxStalenessMs);
+  }
+
+  feedAgeMs(now) {
+    return now - this.#readAt;
+  }
+
+  // F1. Hears an answer of the feed to a question that was sent at `sentAt` with `after`.
+  hear(answer, after, sentAt) {
+    if (answer.head < this.head) return;
+    this.#boundMs = answer.max_staleness_ms;
+    if (this.#base === undefined || after === undefined || answer.base > after) {
+      this.#base = answer.base;
+      this.#lastChange.clear();
+    }
+    for (const [seq, subject] of answer.changes) {
+      this.#lastChange.set(subject, Math.max(seq, this.#lastChange.get(subject) ?? 0));
+    }
+    this.head = answer.head;
+    this.#readAt = Math.max(this.#readAt, sentAt - answer.age_ms);
+    if (this.#lastChange.size > MAX_SUBJECTS) {
+      this.#base = this.head;
+      this.#lastChange.clear();
+    }
+  }
+
+  // Keeps an answer about a key, to a question that was sent at `sentAt`, unless a newer one is there.
+  keep(name, answer, sentAt) {
+    if (this.#entries.get(name)?.answer.seq > answer.seq) return;
+    this.#entries.delete(name);
+    this.#entries.set(name, { answer, sentAt, askedAt: sentAt });
+    if (this.#entries.size > this.#maxKeys) this.#entries.delete(this.#entries.keys().next().value);
+  }
+
+  // Notes a use of a key. Returns true if it is time to ask about it again, and takes that as done.
+  use(name, now) {
+    const entry = this.#entries.get(name);
+    if (!entry) return false;
+    this.#entries.delete(name);
+    this.#entries.set(name, entry);
+    const isDue = now - entry.askedAt > ASK_AGAIN_MS;
+    if (isDue) entry.askedAt = now;
+    return isDue;
+  }
+
+  // F2.1. The number of the newest change that the answer about a key does not know of; 0 if there is none.
+  contradiction(name) {
+    const { seq, subjects } = this.#entries.get(name)?.answer ?? {};
+    if (seq === undefined || this.#base === undefined) return 0;
+    const newer = subjects.map((subject) => this.#lastChange.get(subject) ?? 0);
+    const newest = Math.max(this.#base, ...newer);
+    return newest > seq ? newest : 0;
+  }
+
+  // F2, F3. The answer about a key as it is at `now`; undefined if Bitting must be asked. A caller that came at `since`
+  // may use an answer to a question that was sent later, however short the bound is.
+  judge(name, now, since = Infinity) {
+    const entry = this.#entries.get(name);
+    if (!entry || this.contradiction(name)) return undefined;
+    const { answer, sentAt } = entry;
+    const { seq, age_ms: ageMs = 0, fresh_for_ms: freshForMs = Infinity } = answer;
+    const elapsedMs = now - sentAt;
+    const isOwn = sentAt >= since && (answer.degraded || elapsedMs + ageMs <= Math.max(this.boundMs, LEAST_ANSWER_MS));
+    const isFresh = elapsedMs < freshForMs && elapsedMs + ageMs < this.boundMs;
+    const isVouchedFor = seq <= this.head && this.boundMs > 0 && this.feedAgeMs(now) <= this.boundMs;
+    if (!isOwn && !isFresh && !isVouchedFor) return undefined;
+    if (answer.valid && typeof answer.ends_in_ms === "number" && elapsedMs >= answer.ends_in_ms) {
+      return { ...answer, valid: false, code: answer.outgoing_until ? "key_rotated" : "api_key_expired" };
+    }
+    return answer;
+  }
+}
+
+// F6. The required scopes that are not held. `held` is null for everything.
+export function missingScopes(held, required) {
+  if (held === null) return [];
+  return required.filter((scope) => !held.includes(scope) && !held.includes(`${scope.split(":", 1)[0]}:*`));
+}

@@ -1,0 +1,184 @@
+import { Copies, missingScopes } from "./copies.js";
+
+// The time without a question about the feed after one that was refused.
+const REFUSED_FEED_MS = 60 * 1000;
+
+// The attempts to get an answer that no change contradicts.
+const ATTEMPTS = 3;
+
+const STATUS = { valid: 200, insufficient_scope: 403, organization_suspended: 403, unavailable: 503 };
+
+export class Verifier {
+  #url;
+  #key;
+  #fetch;
+  #timeoutMs;
+  #clock;
+  #onError;
+  #copies;
+  #asking = new Map();
+  #polledAt = -Infinity;
+  #last = -Infinity;
+
+  constructor({ url, key, maxStalenessMs = Infinity, maxKeys = 10_000, timeoutMs = 3_000, fetch, onError, clock }) {
+    this.#url = String(url).replace(/\/+$/, "");
+    this.#key = key;
+    this.#fetch = fetch ?? ((...question) => globalThis.fetch(...question));
+    this.#timeoutMs = timeoutMs;
+    this.#clock = clock ?? elapsed();
+    this.#onError = onError ?? (() => {});
+    this.#copies = new Copies({ maxKeys, maxStalenessMs });
+  }
+
+  /** The number of keys in memory. */
+  get size() {
+    return this.#copies.size;
+  }
+
+  async verify(key, { scopes = [], waitUntil = () => {} } = {}) {
+    if (!key) return verdict({ valid: false, code: "missing_api_key" });
+    if (!isWellFormed(key)) return verdict({ valid: false, code: "malformed_api_key" });
+    const name = await digest(key);
+    const since = this.#now();
+    try {
+      for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+        const answer = this.#copies.judge(name, this.#now(), since);
+        if (answer) {
+          waitUntil(this.#behind(name, key));
+          return verdict(answer, scopes);
+        }
+        await this.#ask(name, key, attempt);
+      }
+      const answer = this.#copies.judge(name, this.#now(), since);
+      if (answer) return verdict(answer, scopes);
+    } catch (error) {
+      this.#onError(error);
+    }
+    return verdict({ valid: false, code: "unavailable" });
+  }
+
+  // The time by the clock, and later than each time before, so that it orders what happens within one tick.
+  #now() {
+    this.#last = Math.max(this.#clock(), this.#last + 0.0001);
+    return this.#last;
+  }
+
+  // Asks about a key. Callers that come meanwhile wait for the same answer.
+  #ask(name, key, attempt = 0) {
+    let question = this.#asking.get(name);
+    if (!question) {
+      const contradiction = this.#copies.contradiction(name);
+      const newer = contradiction ? { at_least: contradiction } : attempt > 0 ? { freshness: "strong" } : {};
+      question = this.#askOnce(name, { key, ...newer });
+      if (MAY_SHARE) {
+        this.#asking.set(name, question);
+        const done = () => this.#asking.delete(name);
+        question.then(done, done);
+      }
+    }
+    return question;
+  }
+
+  async #askOnce(name, body) {
+    const sentAt = this.#now();
+    const headers = { "content-type": "application/json" };
+    const answer = await this.#call("/v1/keys/verify", { method: "POST", headers, body: JSON.stringify(body) });
+    if (typeof answer?.valid !== "boolean") throw new Error("the answer to the verification has no `valid`");
+    this.#copies.keep(name, answer, sentAt);
+  }
+
+  // What is done behind an answer, for later ones. Its failure is no failure of this one.
+  async #behind(name, key) {
+    const isDue = this.#copies.use(name, this.#now());
+    try {
+      await this.#poll();
+      if (isDue) await this.#ask(name, key);
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+
+  // Asks for the feed's news, if they are due. No question is waited for longer than until the next one is due, because a
+  // runtime may cut it off.
+  async #poll() {
+    const { boundMs, head } = this.#copies;
+    const sentAt = this.#now();
+    if (this.#copies.feedAgeMs(sentAt) <= boundMs / 2 || sentAt - this.#polledAt < boundMs / 4 || boundMs <= 0) return;
+    this.#polledAt = sentAt;
+    const after = head > 0 ? head : undefined;
+    try {
+      const answer = await this.#call(after === undefined ? "/v1/feed" : `/v1/feed?after=${after}`);
+      this.#copies.hear(answer, after, sentAt);
+    } catch (error) {
+      if (error.status === 401 || error.status === 403) this.#polledAt = sentAt + REFUSED_FEED_MS;
+      throw error;
+    }
+  }
+
+  async #call(path, { headers, ...request } = {}) {
+    const response = await this.#fetch(this.#url + path, {
+      ...request,
+      headers: { ...headers, authorization: `Bearer ${this.#key}` },
+      signal: AbortSignal.timeout(this.#timeoutMs),
+    });
+    const text = await response.text();
+    if (response.status !== 200) {
+      throw Object.assign(new Error(`${path} was answered with ${response.status}: ${text.slice(0, 300)}`), { status: response.status });
+    }
+    // Callers get the parts of the answer that is kept, so that nobody may change them.
+    return JSON.parse(text, (_, value) => Object.freeze(value));
+  }
+}
+
+/** The key in the header `Authorization`; undefined if there is none. */
+export function bearer(authorization) {
+  return /^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
+}
+
+// Workers may not wait for what another request has asked.
+const MAY_SHARE = globalThis.navigator?.userAgent !== "Cloudflare-Workers";
+
+function verdict(answer, scopes = []) {
+  const missing = answer.valid ? missingScopes(answer.scopes, scopes) : [];
+  const { valid, code } = missing.length > 0 ? { valid: false, code: "insufficient_scope" } : answer;
+  return { ...answer, valid, code, status: STATUS[code] ?? 401, ...(missing.length > 0 && { missing_scopes: missing }) };
+}
+
+// A clock that is never set back, and counts while the machine sleeps. The monotonic clock may stand still then; the wall
+// clock tells, by stepping ahead of it.
+function elapsed() {
+  let ahead = Date.now() - performance.now();
+  let slept = 0;
+  return () => {
+    const monotonic = performance.now();
+    const step = Date.now() - monotonic - ahead;
+    ahead += step;
+    if (step > 50) slept += step;
+    return monotonic + slept;
+  };
+}
+
+// A key is never kept, only this.
+async function digest(key) {
+  const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key)));
+  return btoa(String.fromCharCode(...bytes));
+}
+
+const BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+// True if the last six characters are the checksum of all others: their CRC-32 in base 62.
+function isWellFormed(key) {
+  if (typeof key !== "string" || !/^[a-z0-9_]{1,100}_[0-9A-Za-z]{49}$/i.test(key)) return false;
+  let crc = -1;
+  for (const character of key.slice(0, -6)) {
+    crc ^= character.charCodeAt(0);
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  let number = ~crc >>> 0;
+  let checksum = "";
+  for (let place = 0; place < 6; place += 1) {
+    checksum = BASE62[number % 62] + checksum;
+    number = Math.floor(number / 62);
+  }
+  return key.endsWith(checksum);
+}
