@@ -81,13 +81,23 @@ export async function express({ file }) {
 
 /** A service that keeps what it has verified: it refuses as the others do, and goes on for a while when Bitting is gone. */
 export async function follower({ text, file }) {
-  const world = await product();
-  const key = (await create(world.app, world.owner.key, { scopes: ["verifier"] })).key;
   const library = join(ROOT, "clients/typescript");
   writeFileSync(file, text.replace('"bitting"', JSON.stringify(`${library}/index.js`)).replace('"bitting/middleware"', JSON.stringify(`${library}/middleware.js`)));
   const port = await freePort();
-  const env = { ...process.env, BITTING_URL: world.app.url, BITTING_KEY: key, PORT: port };
-  const server = spawn(process.execPath, [file], { env, cwd: ROOT, stdio: "ignore" });
+  await follows([process.execPath, file], port, { PORT: port });
+}
+
+export async function fastapi_follower({ file }) {
+  const port = await freePort();
+  const { dir, name } = parse(file);
+  await follows([join(PYTHON, "uvicorn"), "--app-dir", dir, "--port", port, `${name}:app`], port, { PYTHONPATH: join(ROOT, "clients/python") });
+}
+
+async function follows(command, port, variables) {
+  const world = await product();
+  const key = (await create(world.app, world.owner.key, { scopes: ["verifier"] })).key;
+  const env = { ...process.env, BITTING_URL: world.app.url, BITTING_KEY: key, ...variables };
+  const server = spawn(command[0], command.slice(1), { env, cwd: ROOT, stdio: "ignore" });
   try {
     const ask = (given) => fetch(`http://127.0.0.1:${port}/orders`, { headers: given ? { authorization: `Bearer ${given}` } : {} });
     for (let tries = 0; !(await ask().catch(() => false)); tries += 1) {

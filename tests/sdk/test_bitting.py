@@ -1,0 +1,291 @@
+"""The Python library: the rules of the feed, what breaking them does, and the real Worker."""
+
+import asyncio
+import importlib
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+import httpx
+from server import ROOT, server
+
+LIBRARY = ROOT / "clients/python"
+VECTORS = json.loads((ROOT / "tests/vectors/feed.json").read_text())
+TEXTS = json.loads((ROOT / "tests/vectors/key_text.json").read_text())
+KEY = TEXTS["texts"][0]["text"]
+
+
+def load(folder):
+    """The library in this folder, apart from any that was loaded before."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "bitting"]:
+        del sys.modules[name]
+    sys.path.insert(0, str(folder))
+    try:
+        return importlib.import_module("bitting"), importlib.import_module("bitting.copies")
+    finally:
+        sys.path.remove(str(folder))
+
+
+class Scene:
+    """Bitting, with these answers to verifications; by itself it knows no changes. A call takes `delay_ms`."""
+
+    def __init__(self, library, answer=None, **options):
+        self.now, self.head, self.changes, self.asked = 1_000.0, 7, [], []
+        self.answer, self.delay_ms, self.down = answer or {}, 0, False
+        client = httpx.Client(transport=httpx.MockTransport(self.respond))
+        self.verifier = library.Verifier(
+            "https://bitting.example/", "own", client=client, clock=lambda: self.now, **options
+        )
+        self.verifier._spawn = lambda work: work()
+
+    def respond(self, request):
+        self.asked.append(request.url.path)
+        if self.down:
+            raise httpx.ConnectError("down")
+        assert request.headers["authorization"] == "Bearer own"
+        if request.method == "POST":
+            body = {
+                "valid": True, "code": "valid", "scopes": ["orders:read", "users:*"], "seq": self.head,
+                "subjects": ["a"], "age_ms": 0, "fresh_for_ms": 5_000, "ends_in_ms": None, **self.answer,
+            }  # fmt: skip
+        else:
+            after = int(request.url.params.get("after", self.head))
+            changes = [change for change in self.changes if change[0] > after]
+            body = {"base": after, "head": self.head, "age_ms": 0, "max_staleness_ms": 5_000, "changes": changes}
+        self.now += self.delay_ms
+        return httpx.Response(200, json={name: value for name, value in body.items() if value != "absent"})
+
+    def code(self, *scopes, key=KEY):
+        return self.verifier.verify(key, scopes).code
+
+
+def play(copies_module, events):
+    copies = copies_module.Copies(10, float("inf"))
+    for event in events:
+        if "feed" in event:
+            copies.hear(event["feed"], event["after"], event["sent_at"])
+        elif "verified" in event:
+            copies.keep("key", event["verified"], event["sent_at"])
+        else:
+            answer = copies.judge("key", event["at"])
+            verdict = answer["code"] if answer else "ask"
+            if verdict != event["verdict"]:
+                return [f"{verdict} at {event['at']}, not {event['verdict']}"]
+    return []
+
+
+def broken(folder):
+    """The rules that the library in this folder breaks. Empty if it keeps all of them."""
+    library, copies_module = load(folder)
+    failures = [f"{vector['name']}: {failure}" for vector in VECTORS for failure in play(copies_module, vector["events"])]
+    # What was asked about for three seconds is three seconds old.
+    scene = Scene(library)
+    scene.delay_ms = 3_000
+    began = scene.now
+    scene.code()
+    scene.delay_ms, scene.down = 0, True
+    # Nothing vouches any more when the bound has passed since the last question, which was about the feed.
+    scene.now = began + 3_000 + 5_001
+    if scene.code() != "unavailable":
+        failures.append("the feed is younger than its question")
+    scene = Scene(library, {"seq": 9})
+    scene.delay_ms = 3_000
+    scene.code()
+    scene.now, scene.down = began + 5_001, True
+    if scene.code() != "unavailable":
+        failures.append("an answer is younger than its question")
+    # A change ends what is kept.
+    scene = Scene(library)
+    scene.code()
+    scene.head, scene.changes, scene.answer = 8, [[8, "a"]], {"valid": False, "code": "key_revoked"}
+    scene.now += 2_501
+    scene.code()
+    if scene.code() != "key_revoked":
+        failures.append("a change is not heard")
+    return failures
+
+
+# Each takes one rule out of a copy of the library.
+MUTATIONS = {
+    "a later change of a subject is not looked at": ("copies", "newest = max(self._base, *newer)", "newest = self._base"),
+    "an answer from before the base is believed": ("copies", "max(self._base, *newer)", "max(0, *newer)"),
+    "the age of the feed counts from the answer": ("verifier", 'asked.get("after"), sent_at)', 'asked.get("after"), self._now())'),
+    "the age of an answer counts from the answer": ("verifier", "keep(name, answer, sent_at)", "keep(name, answer, self._now())"),
+    "the age that Bitting tells is not added": ("copies", 'sent_at - answer["age_ms"]', "sent_at"),
+    "gaps are ignored": ("copies", ' or answer["base"] > after', ""),
+    "an answer that was overtaken is applied": ("copies", 'if answer["head"] < self.head:', "if False:"),
+    "the feed vouches however old it is": ("copies", " and self.feed_age_ms(now) <= self.bound_ms", ""),
+    "the feed vouches for answers from beyond its head": ("copies", ' and answer.get("seq", float("inf")) <= self.head', ""),
+    "an answer is fresh for ever": ("copies", 'elapsed_ms < answer.get("fresh_for_ms", float("inf")) and elapsed_ms + age_ms < self.bound_ms', "True"),
+    "the older of two answers stays": ("copies", 'if held and held.answer.get("seq", 0) >', 'if held and held.answer.get("seq", 0) <'),
+    "an end is not looked at": ("copies", "elapsed_ms >= ends_in_ms", "False"),
+    "a bound of 0 is not looked at": ("copies", "self.bound_ms > 0 and ", ""),
+}
+
+
+class Rules(unittest.TestCase):
+    def test_the_library_keeps_them(self):
+        self.assertEqual(broken(LIBRARY), [])
+
+    def test_each_mutation_breaks_one(self):
+        for name, (module, rule, instead) in MUTATIONS.items():
+            with self.subTest(name), tempfile.TemporaryDirectory() as folder:
+                shutil.copytree(LIBRARY / "bitting", pathlib.Path(folder) / "bitting", ignore=shutil.ignore_patterns("__pycache__"))
+                file = pathlib.Path(folder) / f"bitting/{module}.py"
+                text = file.read_text()
+                self.assertEqual(text.count(rule), 1, rule)
+                file.write_text(text.replace(rule, instead))
+                self.assertNotEqual(broken(folder), [])
+
+    def test_it_type_checks(self):
+        mypy = pathlib.Path(sys.executable).parent / "mypy"
+        command = [mypy, "--strict", "--cache-dir", "/dev/null", "bitting"]
+        result = subprocess.run(command, cwd=LIBRARY, capture_output=True, text=True)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+
+
+class AVerifier(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.library, _ = load(LIBRARY)
+
+    def test_asks_nothing_for_a_warm_key(self):
+        scene = Scene(self.library)
+        self.assertEqual([scene.code() for _ in range(100)], ["valid"] * 100)
+        self.assertEqual(scene.asked, ["/v1/keys/verify", "/v1/feed"])
+        scene.now += 2_501
+        scene.code(), scene.code()
+        self.assertEqual(scene.asked[2:], ["/v1/feed"])
+
+    def test_judges_scopes_itself(self):
+        scene = Scene(self.library)
+        self.assertEqual(scene.code("orders:read", "users:write", "users:*"), "valid")
+        wrong = ("orders:write", "orders:*", "use:read", "users2:read")
+        verdict = scene.verifier.verify(KEY, wrong)
+        self.assertEqual((verdict.valid, verdict.status, verdict.missing_scopes), (False, 403, wrong))
+        self.assertEqual(Scene(self.library, {"scopes": None}).code("anything:at-all"), "valid")
+
+    def test_is_closed_when_bitting_cannot_be_asked(self):
+        errors = []
+        scene = Scene(self.library, on_error=errors.append)
+        scene.code()
+        scene.down = True
+        scene.now += 4_999
+        self.assertEqual(scene.code(), "valid")
+        scene.now += 2
+        self.assertEqual((scene.code(), scene.verifier.verify(KEY).status), ("unavailable", 503))
+        self.assertIsInstance(errors[-1], httpx.ConnectError)
+
+    def test_asks_each_time_if_nothing_may_be_kept(self):
+        scene = Scene(self.library, max_staleness_ms=0)
+        self.assertEqual([scene.code() for _ in range(3)], ["valid"] * 3)
+        self.assertEqual(scene.asked, ["/v1/keys/verify"] * 3)
+
+    def test_keeps_a_key_that_nobody_has_for_the_bound(self):
+        absent = dict.fromkeys(["seq", "subjects", "fresh_for_ms", "age_ms", "scopes"], "absent")
+        scene = Scene(self.library, {"valid": False, "code": "invalid_api_key", **absent})
+        scene.code()
+        scene.now += 4_999
+        self.assertEqual((scene.code(), scene.asked.count("/v1/keys/verify")), ("invalid_api_key", 1))
+        scene.now += 2
+        self.assertEqual((scene.code(), scene.asked.count("/v1/keys/verify")), ("invalid_api_key", 2))
+
+    def test_refuses_what_is_no_key_without_asking(self):
+        scene = Scene(self.library)
+        for vector in TEXTS["texts"]:
+            self.assertEqual(scene.code(key=vector["text"]), "valid", vector["text"])
+        scene.asked.clear()
+        for text in [f"{KEY[:-1]}5", f"{KEY}0", f" {KEY}", f"{KEY}\n", "x" * 1_000_000, KEY.replace("0", "٠")]:
+            self.assertEqual(scene.code(key=text), "malformed_api_key")
+        self.assertEqual((scene.code(key=None), scene.code(key=""), scene.asked), ("missing_api_key",) * 2 + ([],))
+
+    def test_keeps_no_more_keys_than_it_may(self):
+        scene = Scene(self.library, max_keys=1)
+        for vector in TEXTS["texts"]:
+            scene.code(key=vector["text"])
+        self.assertEqual(len(scene.verifier), 1)
+
+    def test_gives_answers_that_nobody_can_change(self):
+        verdict = Scene(self.library, {"metadata": {"plan": "free"}}).verifier.verify(KEY)
+        with self.assertRaises(TypeError):
+            verdict.key["metadata"]["plan"] = "pro"
+        self.assertIsInstance(verdict.key["scopes"], tuple)
+
+    def test_reads_the_key_of_a_header(self):
+        self.assertEqual(self.library.bearer("bearer  abc"), "abc")
+        for header in [None, "", "Bearer", "Basic abc", "Bearer a b"]:
+            self.assertIsNone(self.library.bearer(header), header)
+
+
+class InFrontOfTheWorker(unittest.TestCase):
+    def test_threads_and_asyncio(self):
+        library, _ = load(LIBRARY)
+        sys.path.insert(0, str(LIBRARY))
+        self.addCleanup(sys.path.remove, str(LIBRARY))
+        holds = importlib.import_module("bitting.starlette").holds
+        fastapi, testclient = importlib.import_module("fastapi"), importlib.import_module("fastapi.testclient")
+        with server() as app, httpx.Client(base_url=app["url"], timeout=30) as bitting:
+
+            def call(method, path, key, body=None):
+                response = bitting.request(method, path, json=body, headers={"authorization": f"Bearer {key}"})
+                self.assertLess(response.status_code, 300, response.text)
+                return response.json()
+
+            first = {"organization": "Acme", "email": "owner@example.com", "key_name": "first"}
+            owner = call("POST", "/v1/bootstrap", app["operator_secret"], first)["key"]
+
+            def create(name, *scopes):
+                return call("POST", "/v1/keys", owner, {"name": name, "scopes": scopes})
+
+            service, good, other = create("service", "verifier")["key"], create("good", "datasets:*"), create("o", "results:read")
+            skew = [0.0]
+            options = {"clock": lambda: asyncio_time() + skew[0]}
+            asked = []
+            hooks = {"request": [lambda request: asked.append(request.url.path)]}
+
+            # Threads.
+            verifier = library.Verifier(app["url"], service, client=httpx.Client(timeout=30, event_hooks=hooks), **options)
+            verdicts = []
+            threads = [threading.Thread(target=lambda: verdicts.append(verifier.verify(good["key"]).valid)) for _ in range(20)]
+            [thread.start() for thread in threads]
+            [thread.join() for thread in threads]
+            self.assertEqual((verdicts, asked.count("/v1/keys/verify")), ([True] * 20, 1))
+
+            # FastAPI.
+            errors = []
+            slow = httpx.AsyncClient(timeout=30)
+            asynchronous = library.AsyncVerifier(app["url"], service, client=slow, on_error=errors.append, **options)
+            api = fastapi.FastAPI()
+
+            @api.get("/data")
+            def data(key=fastapi.Depends(holds(asynchronous, "datasets:read"))):
+                return {"name": key.key["name"]}
+
+            def ask(key=None):
+                return client.get("/data", headers={"authorization": f"Bearer {key}"} if key else {})
+
+            with testclient.TestClient(api) as client:
+                self.assertEqual(ask(good["key"]).json(), {"name": "good"}, errors)
+                self.assertEqual(ask(good["key"]).json(), {"name": "good"})
+                self.assertEqual((ask().status_code, ask(KEY).status_code), (401, 401))
+                lacking = ask(other["key"])
+                self.assertEqual(lacking.status_code, 403)
+                self.assertIn('scope="datasets:read"', lacking.headers["www-authenticate"])
+                call("DELETE", f"/v1/keys/{good['id']}", owner)
+                # Older than the bound by the verifier's clock, and the Worker heard of its own change at once.
+                skew[0] += 5_001
+                self.assertEqual(ask(good["key"]).status_code, 401)
+            self.assertEqual(verifier.verify(good["key"]).code, "key_revoked")
+        skew[0] += 5_001
+        self.assertEqual(verifier.verify(good["key"]).code, "unavailable")
+
+
+def asyncio_time():
+    import time
+
+    return time.monotonic() * 1000
