@@ -147,12 +147,7 @@ const MUTATIONS: [[&str; 4]; 30] = [
         "let age_ms = self.vouched_age_ms(now)?;",
         "let age_ms = if MUTATED && source == Source::Kv { 0 } else { self.vouched_age_ms(now)? };",
     ],
-    [
-        "strong_from_memory",
-        VERIFY,
-        "self.lookup.freshness == Freshness::Bounded",
-        "(MUTATED || self.lookup.freshness == Freshness::Bounded)",
-    ],
+    ["strong_from_memory", VERIFY, "Freshness::Strong => false,", "Freshness::Strong => MUTATED,"],
     [
         "no_guard",
         "crates/keys/src/app/mod.rs",
