@@ -263,7 +263,7 @@ enum Known {
 }
 
 /// Every statement of `storage` that writes to the tables of keys, people, links and sessions.
-const STATEMENTS: [(&str, Known); 31] = {
+const STATEMENTS: [(&str, Known); 32] = {
     use Known::{Gives, Tried};
     [
         (
@@ -287,6 +287,7 @@ const STATEMENTS: [(&str, Known); 31] = {
         ("lineage::end", Gives("it ends keys")),
         ("lineage::remove_member", Gives("it ends a membership, sessions and invitations")),
         ("keys::mark_expired", Gives("it records what has ended")),
+        ("device_links::claim", Gives("its approval has given all of it: tests/native/device_links.rs")),
         ("leaks::end", Gives("it ends keys and secrets")),
         ("key_uses::last_uses", Gives("it counts")),
         ("live_evaluations::revoke_key", Gives("it ends a key")),

@@ -18,6 +18,7 @@ mod bounds;
 mod braintrust;
 mod confident;
 mod datasets;
+mod device_links;
 mod edges;
 mod endings;
 mod error_analysis;

@@ -21,11 +21,12 @@ use bitting_keys::domain::catalogue::Surface;
 const SCHEMAS: &str = "/components/schemas";
 
 /// The groups of operations, by the files of their handlers.
-const TAGS: [(&str, &str); 21] = [
+const TAGS: [(&str, &str); 22] = [
     ("audit", "The audit log of an organization."),
     ("authorize", "The answer to proxies that ask before they forward."),
     ("bootstrap", "The first organization of a deployment."),
     ("datasets", "Data sets: columns, rows, uploads, exports and shares."),
+    ("device_links", "Keys that a person approves for a program on another device."),
     ("error_analysis", "Notes and categories for runs that did not pass."),
     ("errors_page", "The codes of errors, for people."),
     ("evaluations", "Evaluations: input columns and a judge, with variants and shares."),

@@ -152,6 +152,7 @@ pub(crate) async fn create(
         expires_at,
         metadata: body.metadata,
         operator_metadata: body.operator_metadata,
+        device: None,
     };
     let created = Keys::new(call.app).create(principal, new).await;
     let created = created.map_err(|error| named_as_sent(error, by_days))?;

@@ -6,6 +6,7 @@ mod audit;
 mod authorize;
 mod bootstrap;
 mod descendants_body;
+mod device_links;
 pub mod document;
 mod errors_page;
 mod feed;

@@ -3,7 +3,8 @@
 use bitting_http::{problem, route, route::Table};
 
 use crate::{
-    audit, authorize, bootstrap, errors_page, feed, invitations, keys, leaks, members, openapi, organizations,
+    audit, authorize, bootstrap, device_links, errors_page, feed, invitations, keys, leaks, members, openapi,
+    organizations,
     permissions::{
         ANY_KEY, AUDIT_READ, FEED_READ, MEMBERS_READ, MEMBERS_WRITE, ORGANIZATION_READ, ORGANIZATION_WRITE, POSSESSION,
         PROJECTS_READ, PROJECTS_WRITE, READ, VERIFY, WRITE,
@@ -75,5 +76,6 @@ pub static KEYS: Table = Table {
         route!(DELETE "/v1/organizations/:organization_id/teams/:team_id/members/:user_id" MEMBERS_WRITE teams::remove, "Remove a member from a team"),
         route!(GET "/v1/invitations/:token" public invitations::get, "Get an invitation by its secret"),
         route!(POST "/v1/invitations/:token/accept" public invitations::accept, "Accept an invitation"),
+        route!(POST "/v1/device-links/claim" public device_links::claim, "Claim the key of an approved device link"),
     ],
 };

@@ -51,6 +51,7 @@ const ACTIONS: &[&str] = &[
     "evaluation.unshared",
     "invitation.created",
     "invitation.revoked",
+    "key.claimed",
     "key.created",
     "key.expired",
     "key.leaked",

@@ -11,8 +11,8 @@ use bitting_keys::{
     },
     domain::{
         id::ProjectId,
-        key::Role,
-        key_text::KeyKind,
+        key::{Created, Role},
+        key_text::{Digest, KeyKind},
         scope::{Scope, Scopes},
     },
 };
@@ -27,6 +27,8 @@ use crate::{
     reveal,
 };
 
+/// The number of characters of a suggested name.
+const MAX_NAME_CHARS: usize = 100;
 const READ_PROJECTS: Scope = Scope::named("projects:read");
 
 pub(crate) async fn show(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
@@ -35,18 +37,29 @@ pub(crate) async fn show(call: &Call<'_>, session: &SignedIn) -> Result<Response
     let scopes =
         chosen.and_then(|index| recipes.get(index)).map(|recipe| recipe.scopes.iter().map(ToString::to_string));
     let typed = KeyFields {
-        name: String::new(),
+        name: query(call.request, "name").chars().take(MAX_NAME_CHARS).collect(),
         owner: String::new(),
         scopes: scopes.map(Iterator::collect).unwrap_or_default(),
         full: false,
         expires: key_form::usual_expiry(&session.principal, call.app.clock.now()),
         date: String::new(),
     };
-    page(call, session, &typed, &Mistakes::default(), chosen).await
+    let device = device(&query(call.request, "device"))?;
+    page(call, session, &typed, &Mistakes::default(), chosen, device).await
+}
+
+/// Reads the digest of a program's token, if the key is for a program that has shown a link.
+fn device(digest: &str) -> Result<Option<Digest>, Error> {
+    let read = || {
+        let message = "is not whole; copy the link of the program again";
+        Digest::from_hex(digest).ok_or_else(|| Error::invalid("device", message))
+    };
+    (!digest.is_empty()).then(read).transpose()
 }
 
 pub(crate) async fn create(call: &Call<'_>, session: &SignedIn) -> Result<Response, Problem> {
     let form = Form::read(call.request)?;
+    let device = device(form.get("device"))?;
     let (typed, now) = (KeyFields::read(&form), call.app.clock.now());
     let mut mistakes = Mistakes::default();
     let name = mistakes.read("name", key_form::name(&typed));
@@ -55,7 +68,7 @@ pub(crate) async fn create(call: &Call<'_>, session: &SignedIn) -> Result<Respon
     let expires_at = mistakes.read("expires", key_form::expiry(&session.principal, now, &typed));
     let (Some(name), Some((kind, project_id)), Some(scopes), Some(expires_at)) = (name, owner, scopes, expires_at)
     else {
-        return page(call, session, &typed, &mistakes, None).await;
+        return page(call, session, &typed, &mistakes, None, device).await;
     };
     let new = NewKey {
         name,
@@ -66,12 +79,24 @@ pub(crate) async fn create(call: &Call<'_>, session: &SignedIn) -> Result<Respon
         expires_at: Some(expires_at),
         metadata: Map::new(),
         operator_metadata: Map::new(),
+        device,
     };
     match Keys::new(call.app).create(&form.once(call, session)?, new).await {
+        Ok(created) if device.is_some() => Ok(approved(call, session, &created)),
         Ok(created) => Ok(reveal::page(call, session, &created, "Copy your new key")),
         Err(Error::Spent(id)) => Ok(reveal::key_gone(call, session, &id)),
-        Err(error) => page(call, session, &typed, &key_form::mistakes(call, session, error)?, None).await,
+        Err(error) => page(call, session, &typed, &key_form::mistakes(call, session, error)?, None, device).await,
     }
+}
+
+/// The page after a key was approved for a program.
+fn approved(call: &Call<'_>, session: &SignedIn, created: &Created) -> Response {
+    let content = html! {
+        p { "The program gets the key " strong { (created.key.name.as_str()) } " within a few seconds. Go back to it." }
+        p.hint { "If it does not ask for it within ten minutes, the key expires and nobody has it." }
+        p { a.button href={ "/settings/keys/" (created.key.id) } { "Go to the key" } }
+    };
+    Page::of(call, session, "Approved", content).response(200)
 }
 
 /// A purpose of a key, and the scopes for it.
@@ -131,6 +156,7 @@ async fn page(
     typed: &KeyFields,
     mistakes: &Mistakes,
     chosen: Option<usize>,
+    device: Option<Digest>,
 ) -> Result<Response, Problem> {
     let (owners, now) = (owners(call, session).await?, call.app.clock.now());
     let content = if owners.is_empty() {
@@ -139,15 +165,17 @@ async fn page(
         html! {
             (back("/settings/keys", "API keys"))
             (mistakes.above(FORM))
-            (recipe_list(&recipes(call), &session.principal, chosen))
+            @if let Some(device) = device { (program_notice(device)) }
+            (recipe_list(&recipes(call), &session.principal, chosen, device))
             form.card.wide method="post" action="/settings/keys/new" {
                 (nonce(call)?)
+                @if let Some(device) = device { input type="hidden" name="device" value=(device.to_hex()); }
                 (key_form::name_field(typed, mistakes))
                 (key_form::owner_field(&owners, typed, mistakes))
                 (key_form::scope_fields(&call.app.config.catalogue, &session.principal, None, typed, mistakes))
                 (key_form::expiry_fields(&session.principal, now, None, typed, mistakes))
                 div.actions {
-                    button { "Create the key" }
+                    button { @if device.is_some() { "Approve" } @else { "Create the key" } }
                     a href="/settings/keys" { "Cancel" }
                 }
             }
@@ -156,7 +184,24 @@ async fn page(
     Ok(Page::of(call, session, "New API key", content).response(mistakes.status()))
 }
 
-fn recipe_list(recipes: &[Recipe<'_>], by: &Principal, chosen: Option<usize>) -> Markup {
+/// Tells who gets the key, and by which code the person knows the program again.
+fn program_notice(device: Digest) -> Markup {
+    let code = device.to_hex().to_uppercase();
+    let code = code.get(..4).zip(code.get(4..8)).map(|(start, end)| format!("{start}-{end}")).unwrap_or_default();
+    html! {
+        div.card {
+            p { "A program on a device of yours asks for this key, and gets it when you approve. It shows the code:" }
+            p { strong.mono { (code) } }
+            p {
+                "If you have not started such a program just now, or it shows another code, do not approve: whoever sent you \
+                 this link would get the key."
+            }
+        }
+    }
+}
+
+fn recipe_list(recipes: &[Recipe<'_>], by: &Principal, chosen: Option<usize>, device: Option<Digest>) -> Markup {
+    let device = device.map(|device| format!("&device={}", device.to_hex())).unwrap_or_default();
     let texts = |scopes: &[Scope]| scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");
     let within_reach = |recipe: &Recipe<'_>| by.snapshot.scopes.missing(recipe.scopes).is_empty();
     html! {
@@ -166,7 +211,7 @@ fn recipe_list(recipes: &[Recipe<'_>], by: &Principal, chosen: Option<usize>) ->
             ul.recipes {
                 @for (index, recipe) in recipes.iter().enumerate().filter(|(_, recipe)| within_reach(recipe)) {
                     li {
-                        a href={ "/settings/keys/new?recipe=" (index) "#name" } data-scopes=(texts(recipe.scopes))
+                        a href={ "/settings/keys/new?recipe=" (index) (device) "#name" } data-scopes=(texts(recipe.scopes))
                             title=(recipe.note) aria-current=[(chosen == Some(index)).then_some("true")] {
                             (recipe.title)
                         }

@@ -1,8 +1,9 @@
 //! The table of routes as calls that can be made.
 
-use std::{fmt, sync::LazyLock};
+use std::{convert::Infallible, fmt, sync::LazyLock};
 
 use bitting::entry::tables;
+use bitting_keys::domain::{key_text::Word, token::DeviceToken};
 use serde_json::{Value, json};
 
 use super::{Answer, Snapshot, World};
@@ -30,6 +31,8 @@ pub(crate) struct Targets {
     pub(crate) invitation: String,
     pub(crate) sign_in_link: String,
     pub(crate) token: String,
+    /// The token of an approved device link.
+    pub(crate) device_token: String,
     /// A data set with one row, which is shared with the admin.
     pub(crate) dataset: String,
     /// An evaluation, which is shared with the admin, a live evaluation of it, and a run of that which did not pass.
@@ -50,6 +53,15 @@ static PREPARED: LazyLock<(Snapshot, String, Targets)> = LazyLock::new(|| {
 pub(crate) fn prepared() -> (World, String, Targets) {
     let (snapshot, owner, targets) = &*PREPARED;
     (World::restored(snapshot), owner.clone(), targets.clone())
+}
+
+/// The token of a program that asks for a key.
+pub(crate) fn device_token(seed: u8) -> DeviceToken {
+    let fill = |bytes: &mut [u8]| {
+        bytes.fill(seed);
+        Ok::<(), Infallible>(())
+    };
+    DeviceToken::generate(&Word::parse("bit").unwrap(), fill).unwrap()
 }
 
 impl Targets {
@@ -80,6 +92,13 @@ impl Targets {
         let links = world.get(&format!("{people}/sign-in-links"), owner).json;
         let sign_in_link = links["items"][0]["id"].as_str().unwrap().to_owned();
         let token = invite(format!("{}@example.com", world.fresh_id())).text("token");
+        let device_token = device_token(7);
+        let (claimable, _) = world.create(owner, "target", &["datasets:read"]);
+        world.database.execute(&format!(
+            "INSERT OR REPLACE INTO device_links (digest, key_id, expires_at) \
+             SELECT '{}', id, created_at + 600000 FROM keys WHERE id = '{claimable}'",
+            device_token.digest().to_hex()
+        ));
         let answer = world.post("/api/datasets", owner, &json!({ "name": "target", "rows": [{ "question": "why" }] }));
         assert_eq!(answer.status, 201, "{}", answer.json);
         let dataset = answer.text("public_id");
@@ -103,6 +122,7 @@ impl Targets {
             invitation,
             sign_in_link,
             token,
+            device_token: device_token.expose().to_owned(),
             dataset,
             evaluation,
             live_evaluation,
@@ -129,6 +149,7 @@ impl Targets {
             invitation: wrong(),
             sign_in_link: wrong(),
             token: self.token.clone(),
+            device_token: self.device_token.clone(),
             dataset: wrong(),
             evaluation: wrong(),
             live_evaluation: wrong(),
@@ -326,6 +347,9 @@ fn known(method: &str, template: &str, targets: &Targets) -> Known {
             route.body(json!({ "email": "new@example.com", "role": "admin", "expires_in_days": 3 })).hands_out()
         }
         ("POST", "/v1/invitations/:token/accept") => route.body(json!({ "key_name": "first" })),
+        ("POST", "/v1/device-links/claim") => {
+            route.body(json!({ "token": targets.device_token })).round_trips(2).creates(Nothing)
+        }
         ("POST", "/v1/organizations/:organization_id/teams") => {
             route.body(json!({ "name": "made" })).creates(Something)
         }

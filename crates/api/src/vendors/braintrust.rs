@@ -124,6 +124,7 @@ pub(crate) async fn create(call: &Call<'_>, principal: &Principal) -> Result<Res
         expires_at: None,
         metadata: Map::new(),
         operator_metadata: Map::new(),
+        device: None,
     };
     let created = Keys::new(call.app).create(principal, new).await?;
     let body = ApiKey { key: Some(created.text.expose()), ..ApiKey::new(&created.key) };

@@ -240,6 +240,7 @@ pub(crate) async fn create<V: Version>(call: &Call<'_>, principal: &Principal) -
         expires_at: body.expires_in_days.map(|days| in_days(days, now)).transpose()?.map(Some),
         metadata: Map::new(),
         operator_metadata: Map::new(),
+        device: None,
     };
     if let Some(id) = project_id {
         Projects::new(call.app).get(principal, principal.snapshot.organization_id, id).await?;

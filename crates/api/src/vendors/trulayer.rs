@@ -190,6 +190,7 @@ pub(crate) async fn create(call: &Call<'_>, principal: &Principal) -> Result<Res
         expires_at: None,
         metadata: Map::new(),
         operator_metadata: Map::new(),
+        device: None,
     };
     Ok(revealed(call, 201, &Keys::new(call.app).create(principal, new).await?))
 }

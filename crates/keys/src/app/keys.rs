@@ -12,13 +12,14 @@ use crate::{
     },
     domain::{
         audit::{AuditEvent, AuditFilter, AuditRecord},
+        device_link::{CLAIM_MS, DeviceLink},
         expected::Expected,
         grant::{Grant, Granted, expires_later, role_to_hold},
         id::{KeyId, OrganizationId, ProjectId, UserId},
         json::{MAX_DEPTH, depth},
         key::{Created, Key, KeyChange, Life, Name, Role},
         key_list::{KeyCursor, KeyFilter, KeyOwner, KeyReach, KeyRef, StatusFilter},
-        key_text::{KeyKind, KeyText, Word},
+        key_text::{Digest, KeyKind, KeyText, Word},
         key_use::DailyUses,
         lock_out::Loss,
         organization::Policy,
@@ -30,7 +31,7 @@ use crate::{
     storage::{
         audit,
         batch::{Batch, Query},
-        key_uses, keys,
+        device_links, key_uses, keys,
     },
 };
 
@@ -59,6 +60,8 @@ pub struct NewKey {
     pub metadata: Map<String, Value>,
     /// Metadata of the operator. Only the operator can set it.
     pub operator_metadata: Map<String, Value>,
+    /// The digest of the device link that gives the key to a program. `None`: the answer gives it to the caller.
+    pub device: Option<Digest>,
 }
 
 /// A key with its owner, its usage and its activity.
@@ -153,6 +156,7 @@ impl Keys<'_> {
         let expires_at = new.expires_at.unwrap_or_else(|| policy.expiry_unasked(maker.ends_at(), now));
         check_expiry(policy, expires_at, now)?;
         let granted = principal.grants(&Grant::Key { scopes: &scopes, role: maker.role, expires_at })?;
+        let device = new.device.map(|digest| (digest, now.plus_ms(CLAIM_MS)));
         let source = attempt.secret_bytes()?;
         let text =
             KeyText::generate(&self.app.config.brand, new.label.as_ref(), kind, source).map_err(Error::Unavailable)?;
@@ -170,7 +174,11 @@ impl Keys<'_> {
             role,
             metadata: new.metadata,
             operator_metadata: new.operator_metadata,
-            life: Life { expires_at, disabled_at: None, revoked_at: None },
+            life: Life {
+                expires_at: device.map(|(_, claimable_until)| claimable_until).into_iter().chain(expires_at).min(),
+                disabled_at: None,
+                revoked_at: None,
+            },
             created_at: now,
             creator: maker.creator(),
             updated_at: now,
@@ -180,6 +188,10 @@ impl Keys<'_> {
             standing: Standing::Good,
         };
         let number = batch.add(self.insert(&key, &text, policy, granted));
+        if let Some((digest, claimable_until)) = device {
+            let link = DeviceLink { digest, key_id: key.id, key_expires_at: expires_at, expires_at: claimable_until };
+            batch.execute(device_links::insert(&link, granted));
+        }
         batch.execute(self.app.record_if_changed(principal, &Self::created_event(&key)));
         let mut results = attempt.run(key.id, batch).await?;
         key.number = results.take(number)?.ok_or_else(|| match kind {

@@ -6,6 +6,7 @@ pub mod bootstrap;
 pub mod cloudflare_access;
 pub mod config;
 pub mod descendants;
+pub mod device_links;
 pub mod error;
 pub mod extensions;
 pub mod follow;

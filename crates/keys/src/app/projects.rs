@@ -80,6 +80,7 @@ impl Projects<'_> {
                     expires_at: None,
                     metadata: Map::new(),
                     operator_metadata: Map::new(),
+                    device: None,
                 };
                 let mut batch = Batch::new();
                 batch.extend(projects::insert(&project));

@@ -12,7 +12,7 @@ use crate::{
         time::{DAY_MS, UnixMillis},
     },
     ports::Statement,
-    storage::{audit_seals, changes, idempotency, key_uses, keys, sessions},
+    storage::{audit_seals, changes, device_links, idempotency, key_uses, keys, sessions},
 };
 
 /// The time in which each chore may start batches, in milliseconds. The rest waits for the next sweep.
@@ -47,10 +47,12 @@ pub const CHORES: &[Chore] = &[
     Chore { name: "changes_pruned", batch: |_, now, limit| vec![changes::prune(now.plus_ms(-KEPT_CHANGES_MS), limit)] },
     Chore { name: "events_pruned", batch: |_, _, limit| audit_seals::prune(limit).into() },
     Chore { name: "days_pruned", batch: |_, now, limit| vec![key_uses::prune(now, limit)] },
-    // Expired sign-in links are not counted.
+    // Expired links are not counted.
     Chore {
         name: "sessions_pruned",
-        batch: |_, now, limit| vec![sessions::prune_links(now, limit), sessions::prune(now, limit)],
+        batch: |_, now, limit| {
+            vec![sessions::prune_links(now, limit), device_links::prune(now, limit), sessions::prune(now, limit)]
+        },
     },
     Chore {
         name: "idempotency_keys_pruned",

@@ -201,6 +201,11 @@ impl Digest {
         Self(Sha256::digest(text).into())
     }
 
+    /// Reads the stored form.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        hex::decode(text).ok()?.try_into().ok().map(Self)
+    }
+
     /// The bytes of this digest.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

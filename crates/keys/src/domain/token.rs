@@ -54,6 +54,10 @@ token! {
     SignInToken "lnk"
 }
 token! {
+    /// The token with which a program claims the key that a person has approved for it.
+    DeviceToken "dev"
+}
+token! {
     /// The token that a signed-in browser sends with each request.
     SessionToken "ses"
 }

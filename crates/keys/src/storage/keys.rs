@@ -143,7 +143,7 @@ pub(crate) fn read_all(rows: Vec<Row>) -> Result<Vec<Key>, DatabaseError> {
 }
 
 /// Reads the first key, if there is one.
-fn read_first(rows: Vec<Row>) -> Result<Option<Key>, DatabaseError> {
+pub(crate) fn read_first(rows: Vec<Row>) -> Result<Option<Key>, DatabaseError> {
     Ok(read_all(rows)?.into_iter().next())
 }
 

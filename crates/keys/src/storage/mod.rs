@@ -5,6 +5,7 @@ pub mod audit;
 pub mod audit_seals;
 pub mod batch;
 pub mod changes;
+pub mod device_links;
 pub mod idempotency;
 pub mod invitations;
 pub mod key_uses;
