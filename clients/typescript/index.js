@@ -1,4 +1,5 @@
 import { Copies, missingScopes } from "./copies.js";
+import { isWellFormed } from "./key_text.js";
 
 // The time without a question about the feed after one that was refused.
 const REFUSED_FEED_MS = 60 * 1000;
@@ -162,23 +163,4 @@ function elapsed() {
 async function digest(key) {
   const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key)));
   return btoa(String.fromCharCode(...bytes));
-}
-
-const BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-// True if the last six characters are the checksum of all others: their CRC-32 in base 62.
-function isWellFormed(key) {
-  if (typeof key !== "string" || !/^[a-z0-9_]{1,100}_[0-9A-Za-z]{49}$/i.test(key)) return false;
-  let crc = -1;
-  for (const character of key.slice(0, -6)) {
-    crc ^= character.charCodeAt(0);
-    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-  }
-  let number = ~crc >>> 0;
-  let checksum = "";
-  for (let place = 0; place < 6; place += 1) {
-    checksum = BASE62[number % 62] + checksum;
-    number = Math.floor(number / 62);
-  }
-  return key.endsWith(checksum);
 }

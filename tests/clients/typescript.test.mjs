@@ -277,7 +277,8 @@ describe("the package in front of the Worker", () => {
     const { stdout } = await run("npm", ["pack", "--json", "--pack-destination", target], { cwd: library });
     const [{ filename, files }] = JSON.parse(stdout);
     assert.deepEqual(files.map(({ path }) => path).sort(), [
-      "LICENSE-APACHE", "LICENSE-MIT", "README.md", "copies.js", "index.d.ts", "index.js", "middleware.d.ts", "middleware.js", "package.json",
+      "LICENSE-APACHE", "LICENSE-MIT", "README.md", "cli.js", "client.d.ts", "client.js", "copies.js", "index.d.ts", "index.js", "key_text.js", "middleware.d.ts",
+      "middleware.js", "operations.js", "package.json",
     ]);
     writeFileSync(join(target, "package.json"), JSON.stringify({ private: true, type: "module" }));
     await run("npm", ["install", "--offline", "--no-audit", "--no-fund", `./${filename}`], { cwd: target });

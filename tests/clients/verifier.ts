@@ -11,3 +11,20 @@ verdict.valid = true;
 // @ts-expect-error: the key that asks is missing.
 new Verifier({ url: "https://keys.example.com" });
 export const all = [status, organization, hono(verifier), express(verifier, { scopes: ["orders:read"] }), fastify(verifier)];
+
+// The client's.
+import { all as items, Client } from "../../clients/typescript/client.js";
+
+const client = new Client({ url: "https://keys.example.com", key: "bit_pat_…" });
+const created = await client.keys.create({ name: "n", scopes: ["orders:read"] }, { idempotencyKey: "one" });
+export const secret: string = created.key;
+for await (const key of items(client.keys.list, { status: "all" })) {
+  const kind: "pat" | "org" | "proj" | "sk" = key.kind;
+  console.log(kind);
+}
+// @ts-expect-error: the name is missing.
+await client.keys.create({ scopes: [] });
+// @ts-expect-error: there is no such parameter.
+await client.keys.get({ key_id: "1", other: true });
+const verdict2 = await client.keys.verify({ key: "bit_pat_…" });
+export const valid: boolean = verdict2.valid;

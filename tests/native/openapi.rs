@@ -9,7 +9,9 @@ use bitting_keys::domain::decision::Refusal;
 use serde_json::{Map, Value, json};
 
 use crate::support::{
-    Envelope, World, envelope,
+    Envelope, World,
+    clients::client_files,
+    envelope,
     examples::{Exchange, add_examples, exchanges},
     handlers::descriptions,
     reference::reference,
@@ -92,10 +94,11 @@ fn members<'a>(value: &'a Value, name: &str) -> Vec<&'a Value> {
 fn the_files_are_what_the_code_says() {
     let document = document();
     let update = "the document has changed: UPDATE=1 cargo test --test native openapi";
-    for (name, made) in [
+    let files = [
         ("api/openapi.json", serde_json::to_string_pretty(&document).unwrap() + "\n"),
         ("docs/src/reference.md", reference(&document)),
-    ] {
+    ];
+    for (name, made) in files.into_iter().chain(client_files(&document)) {
         let path = format!("{}/{name}", env!("CARGO_MANIFEST_DIR"));
         if updating() {
             fs::write(&path, &made).unwrap();

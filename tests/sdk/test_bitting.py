@@ -285,6 +285,40 @@ class InFrontOfTheWorker(unittest.TestCase):
         self.assertEqual(verifier.verify(good["key"]).code, "unavailable")
 
 
+class AClient(unittest.TestCase):
+    def test_manages_keys(self):
+        library, _ = load(LIBRARY)
+        with server() as app:
+            first = library.Client(app["url"], app["operator_secret"]).bootstrap.create(
+                organization="Acme", email="owner@example.com", key_name="first"
+            )
+            client = library.Client(f"{app['url']}/", first["key"])
+            self.addCleanup(client.close)
+            options = {"name": "one", "scopes": ["datasets:read"], "idempotency_key": "same"}
+            one, again = client.keys.create(**options), client.keys.create(**options)
+            self.assertEqual(one["key"], again["key"])
+            client.keys.create(name="two", scopes=[])
+            names = [key["name"] for key in library.all_items(client.keys.list, limit=1, status="all")]
+            self.assertEqual(names, ["two", "one", "first"])
+            self.assertEqual(client.organizations.get()["name"], "Acme")
+            self.assertEqual(client.keys.list(id=[one["id"]])["items"][0]["id"], one["id"])
+            with self.assertRaises(library.BittingError) as refused:
+                client.keys.change(key_id=one["id"], name="changed", if_match='"stale"')
+            self.assertEqual((refused.exception.status, refused.exception.code), (412, "precondition_failed"))
+            client.keys.revoke(key_id=one["id"], force=True)
+            for wrong in ("", "..", "self/../self", "a?b", None):
+                self.assertRaises(TypeError, client.keys.get, key_id=wrong)
+            self.assertRaises(TypeError, client.keys.get, key_id="self", nonsense=1)
+
+            async def asynchronous():
+                client = library.AsyncClient(app["url"], first["key"])
+                names = [key["name"] async for key in library.all_items_async(client.keys.list, limit=1)]
+                await client.aclose()
+                return names
+
+            self.assertEqual(asyncio.run(asynchronous()), ["two", "first"])
+
+
 def asyncio_time():
     import time
 

@@ -1,5 +1,16 @@
-"""Verifies API keys of Bitting in memory, and refuses a revoked key within the bound."""
+"""Verifies API keys of Bitting in memory, refuses a revoked key within the bound, and manages keys."""
 
+from bitting.client import AsyncClient, BittingError, Client, all_items, all_items_async
 from bitting.verifier import AsyncVerifier, Verdict, Verifier, bearer
 
-__all__ = ["AsyncVerifier", "Verdict", "Verifier", "bearer"]
+__all__ = [
+    "AsyncClient",
+    "AsyncVerifier",
+    "BittingError",
+    "Client",
+    "Verdict",
+    "Verifier",
+    "all_items",
+    "all_items_async",
+    "bearer",
+]

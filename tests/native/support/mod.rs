@@ -1,5 +1,6 @@
 //! A world for the core to live in: SQLite for D1, a map for KV, a clock and randomness of our own.
 
+pub(crate) mod clients;
 pub(crate) mod examples;
 pub(crate) mod handlers;
 pub(crate) mod model;

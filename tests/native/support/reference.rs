@@ -204,7 +204,7 @@ fn credential(operation: &Value) -> String {
 }
 
 /// All schemas that these need, themselves among them.
-fn closure(document: &Value, mut open: BTreeSet<String>) -> BTreeSet<String> {
+pub(super) fn closure(document: &Value, mut open: BTreeSet<String>) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     while let Some(name) = open.pop_first() {
         if all.insert(name.clone()) {
@@ -215,7 +215,7 @@ fn closure(document: &Value, mut open: BTreeSet<String>) -> BTreeSet<String> {
 }
 
 /// The names of all schemas to which a value refers.
-fn names(value: &Value) -> BTreeSet<String> {
+pub(super) fn names(value: &Value) -> BTreeSet<String> {
     match value {
         Value::Object(members) => members
             .iter()
@@ -229,21 +229,21 @@ fn names(value: &Value) -> BTreeSet<String> {
     }
 }
 
-fn schema(document: &Value, name: &str) -> Value {
+pub(super) fn schema(document: &Value, name: &str) -> Value {
     document.pointer(&format!("/components/schemas/{name}")).cloned().unwrap_or_default()
 }
 
-fn resolve(document: &Value, value: &Value) -> Value {
+pub(super) fn resolve(document: &Value, value: &Value) -> Value {
     let name = value.get("$ref").and_then(Value::as_str).and_then(|name| name.strip_prefix(SCHEMAS));
     name.map_or_else(|| value.clone(), |name| schema(document, name))
 }
 
-fn variants(schema: &Value) -> Vec<&Value> {
+pub(super) fn variants(schema: &Value) -> Vec<&Value> {
     let list = schema.get("oneOf").or_else(|| schema.get("anyOf"));
     list.and_then(Value::as_array).into_iter().flatten().collect()
 }
 
-fn object(value: Option<&Value>) -> impl Iterator<Item = (&String, &Value)> {
+pub(super) fn object(value: Option<&Value>) -> impl Iterator<Item = (&String, &Value)> {
     value.and_then(Value::as_object).into_iter().flat_map(Object::iter)
 }
 

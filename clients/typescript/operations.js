@@ -1,0 +1,73 @@
+// Written by `UPDATE=1 cargo test --test native openapi` from the OpenAPI document. Do not edit it by hand.
+// Each row: the method, the path, the parameters of the query, and whether there is a body.
+export const OPERATIONS = {
+  audit: {
+    list: ["GET", "/v1/audit-events", ["action", "actor_id", "limit", "refused", "since", "starting_after", "subject", "until", "user_id"], false],
+    verify: ["GET", "/v1/audit-events/verify", ["starting_after"], false],
+  },
+  bootstrap: {
+    create: ["POST", "/v1/bootstrap", [], true],
+    createSignInLink: ["POST", "/v1/operator/sign-in-links", [], true],
+  },
+  deviceLinks: {
+    claim: ["POST", "/v1/device-links/claim", [], true],
+  },
+  invitations: {
+    get: ["GET", "/v1/invitations/{token}", [], false],
+    accept: ["POST", "/v1/invitations/{token}/accept", [], true],
+    list: ["GET", "/v1/organizations/{organization_id}/invitations", ["created_by", "created_by_user", "limit", "starting_after"], false],
+    create: ["POST", "/v1/organizations/{organization_id}/invitations", [], true],
+    revoke: ["DELETE", "/v1/organizations/{organization_id}/invitations/{invitation_id}", [], false],
+  },
+  keys: {
+    list: ["GET", "/v1/keys", ["created_by", "created_by_user", "ending_before", "id", "limit", "name", "prefix", "project_id", "starting_after", "status", "user_id"], false],
+    create: ["POST", "/v1/keys", [], true],
+    revokeSelf: ["DELETE", "/v1/keys/self", [], false],
+    getSelf: ["GET", "/v1/keys/self", [], false],
+    verify: ["POST", "/v1/keys/verify", [], true],
+    revoke: ["DELETE", "/v1/keys/{key_id}", ["force", "with_descendants"], false],
+    get: ["GET", "/v1/keys/{key_id}", [], false],
+    change: ["PATCH", "/v1/keys/{key_id}", ["force"], true],
+    getDescendants: ["GET", "/v1/keys/{key_id}/descendants", [], false],
+    listEvents: ["GET", "/v1/keys/{key_id}/events", ["limit", "starting_after"], false],
+    rotate: ["POST", "/v1/keys/{key_id}/rotate", [], true],
+    cancelRotation: ["POST", "/v1/keys/{key_id}/rotate/cancel", [], false],
+    finishRotation: ["POST", "/v1/keys/{key_id}/rotate/finish", [], false],
+    getUsage: ["GET", "/v1/keys/{key_id}/usage", [], false],
+    listScopes: ["GET", "/v1/scopes", [], false],
+  },
+  leaks: {
+    getFormat: ["GET", "/.well-known/api-key-format", [], false],
+    report: ["POST", "/v1/leaks", [], true],
+  },
+  members: {
+    list: ["GET", "/v1/organizations/{organization_id}/members", ["limit", "starting_after"], false],
+    remove: ["DELETE", "/v1/organizations/{organization_id}/members/{user_id}", ["force", "with_descendants"], false],
+    get: ["GET", "/v1/organizations/{organization_id}/members/{user_id}", [], false],
+    change: ["PATCH", "/v1/organizations/{organization_id}/members/{user_id}", ["force"], true],
+    getDescendants: ["GET", "/v1/organizations/{organization_id}/members/{user_id}/descendants", [], false],
+    createSignInLink: ["POST", "/v1/organizations/{organization_id}/members/{user_id}/sign-in-links", [], false],
+    listSignInLinks: ["GET", "/v1/organizations/{organization_id}/sign-in-links", ["limit", "starting_after"], false],
+    revokeSignInLink: ["DELETE", "/v1/organizations/{organization_id}/sign-in-links/{sign_in_link_id}", [], false],
+  },
+  organizations: {
+    list: ["GET", "/v1/organizations", ["limit", "starting_after"], false],
+    create: ["POST", "/v1/organizations", [], true],
+    get: ["GET", "/v1/organizations/{organization_id}", [], false],
+    change: ["PATCH", "/v1/organizations/{organization_id}", [], true],
+    listProjects: ["GET", "/v1/organizations/{organization_id}/projects", ["limit", "starting_after"], false],
+    createProject: ["POST", "/v1/organizations/{organization_id}/projects", [], true],
+    deleteProject: ["DELETE", "/v1/organizations/{organization_id}/projects/{project_id}", [], false],
+    getProject: ["GET", "/v1/organizations/{organization_id}/projects/{project_id}", [], false],
+    changeProject: ["PATCH", "/v1/organizations/{organization_id}/projects/{project_id}", [], true],
+  },
+  teams: {
+    list: ["GET", "/v1/organizations/{organization_id}/teams", ["limit", "starting_after"], false],
+    create: ["POST", "/v1/organizations/{organization_id}/teams", [], true],
+    delete: ["DELETE", "/v1/organizations/{organization_id}/teams/{team_id}", [], false],
+    get: ["GET", "/v1/organizations/{organization_id}/teams/{team_id}", [], false],
+    rename: ["PATCH", "/v1/organizations/{organization_id}/teams/{team_id}", [], true],
+    remove: ["DELETE", "/v1/organizations/{organization_id}/teams/{team_id}/members/{user_id}", [], false],
+    add: ["PUT", "/v1/organizations/{organization_id}/teams/{team_id}/members/{user_id}", [], false],
+  },
+};
