@@ -25,7 +25,7 @@ const HELP = `Usage: bitting COMMAND [OPTIONS]
   verify [--scope SCOPE...]        reads the key from standard input; exit code 1 if it is not good
   audit list [--action A] [--subject ID] [--since T] [--until T] [--limit N]
   audit tail [--action A] [--subject ID]
-  audit export [--format jsonl|csv] [--since T] [--until T]
+  audit export [--since T] [--until T]    as JSON Lines
 
   --json                           prints JSON, one value a line for lists
   --help, --version
@@ -60,7 +60,7 @@ const COMMANDS = {
   verify: { run: verify, options: { scope: list } },
   "audit list": { run: listEvents, options: { action: text, subject: text, since: text, until: text, limit: text } },
   "audit tail": { run: tail, options: { action: text, subject: text } },
-  "audit export": { run: exportEvents, options: { format: text, since: text, until: text } },
+  "audit export": { run: exportEvents, options: { since: text, until: text } },
 };
 
 /** What a command works with: the client, and the way to the terminal. */
@@ -269,11 +269,9 @@ async function tail(cli, { action, subject }) {
   }
 }
 
-async function exportEvents(cli, { format = "jsonl", since, until }) {
-  const type = { jsonl: "application/x-ndjson", csv: "text/csv" }[format];
-  if (!type) throw new UsageError("--format must be jsonl or csv");
+async function exportEvents(cli, { since, until }) {
   const query = new URLSearchParams(Object.entries({ since, until }).filter(([, value]) => value !== undefined));
-  const { body } = await cli.client.request("GET", `/v1/audit-events?${query}`, { headers: { accept: type } });
+  const { body } = await cli.client.request("GET", `/v1/audit-events?${query}`, { headers: { accept: "application/x-ndjson" } });
   await pipeline(body, process.stdout, { end: false });
 }
 

@@ -98,7 +98,7 @@ test("a new secret goes to a file or a pipe, and nowhere else", async () => {
   assert.deepEqual([about.scopes, about.key, statSync(out).mode & 0o777], [["datasets:read", "results:read"], undefined, 0o600]);
   assert.ok(!(made.stdout + made.stderr).includes(secret));
   // No file is overwritten, no key is made for one, and no file is left without one.
-  const keys = async () => (await Array.fromAsync(module.all(client().keys.list, { limit: 100 }))).length;
+  const keys = async () => (await client().keys.list({ limit: 100 })).items.length;
   const before = await keys();
   const again = await bitting([...create, "--out", out]);
   assert.deepEqual([again.code, /exists/.test(again.stderr), await keys()], [2, true, before]);
@@ -125,37 +125,28 @@ test("a secret is not shown on a terminal", async () => {
 });
 
 test("lists are tables or JSON, and hold nothing that a terminal obeys", async () => {
-  await client().keys.create({ name: "a key with a long name", scopes: [], metadata: { note: "x" } });
+  const { id } = await client().keys.create({ name: "a key with a long name", scopes: [], metadata: { note: "\u001b[31m\u009b" } });
+  assert.match((await bitting(["keys", "get", id])).stdout, /^metadata +\{"note":"\\u001b\[31m�"\}$/m);
   const table = (await bitting(["keys", "list", "--name", "a key with a long name"])).stdout.split("\n");
   assert.match(table[0], /^ID +STATUS +KIND +PREVIEW +EXPIRES_AT +NAME$/);
   assert.match(table[1], /^[\w-]{36} +active +pat +bit_pat_\S+ +- +a key with a long name$/);
   const lines = (await bitting(["keys", "list", "--status", "all", "--json"])).stdout.trim().split("\n").map((line) => JSON.parse(line));
   assert.ok(lines.length >= 3 && lines.every(({ id }) => id));
-  await client().request("POST", "/v1/leaks", { body: "{}", headers: { "content-type": "application/json" } }).catch(() => {});
   const events = (await bitting(["audit", "list", "--action", "key.created", "--limit", "2"])).stdout.trim().split("\n");
   assert.equal(events.length, 3);
-  const csv = (await bitting(["audit", "export", "--format", "csv", "--since", "2020-01-01"])).stdout;
-  assert.match(csv, /^id,/);
-  assert.ok(csv.split("\n").length > 5);
+  const exported = (await bitting(["audit", "export", "--since", "2020-01-01"])).stdout.trim().split("\n").map((line) => JSON.parse(line));
+  assert.ok(exported.length > 5 && exported.every(({ action }) => action));
 });
 
-test("tail prints events as they come", async () => {
+test("tail prints events as they come, and none from before", async () => {
   const made = [];
-  await bitting(["audit", "tail", "--json", "--action", "key.created"], {
-    heard: ({ stdout }, child) => {
-      if (stdout.trim().split("\n").length === 2) child.kill();
-    },
-    // Nothing is printed of what was there before, so that the first events are these.
-    input: await new Promise((resolve) => {
-      resolve("");
-      setTimeout(async () => {
-        for (const name of ["one", "two"]) made.push(await client().keys.create({ name, scopes: [] }));
-      }, 1_500);
-    }),
-  }).then(({ stdout }) => {
-    const events = stdout.trim().split("\n").map((line) => JSON.parse(line));
-    assert.deepEqual(events.map(({ subject }) => subject), made.map(({ id }) => id));
-  });
+  setTimeout(async () => {
+    for (const name of ["one", "two"]) made.push(await client().keys.create({ name, scopes: [] }));
+  }, 1_500);
+  const heard = ({ stdout }, child) => stdout.trim().split("\n").length === 2 && child.kill();
+  const { stdout } = await bitting(["audit", "tail", "--json", "--action", "key.created"], { heard });
+  const subjects = stdout.trim().split("\n").map((line) => JSON.parse(line).subject);
+  assert.deepEqual(subjects, made.map(({ id }) => id));
 });
 
 test("mistakes are told, and what may be a secret is not repeated", async () => {
@@ -168,7 +159,6 @@ test("mistakes are told, and what may be a secret is not repeated", async () => 
     [["keys", "create", "--name", "x", "--scope", "datasets:read", "--expires-in-days", "ten"], /whole number/],
     [["keys", "create", "--name", "x", "--scope", "datasets:read", "--metadata", "[1]"], /JSON object/],
     [["keys", "list", "--nonsense"], /--nonsense/],
-    [["audit", "export", "--format", "xml"], /jsonl or csv/],
     [["login", "--url", "http://keys.example.com"], /https/],
   ]) {
     const { code, stdout, stderr } = await bitting(args);

@@ -81,7 +81,7 @@ class Client:
         self._http = httpx.Client(**_settings(url, key, timeout_seconds))
         _groups(self)
 
-    def _call(self, name: str, operation: Any, **params: Any) -> Any:
+    def _call(self, name: str, operation: Any, /, **params: Any) -> Any:
         return _result(self._http.request(**_question(name, operation, params)))
 
     def close(self) -> None:
@@ -96,7 +96,7 @@ class AsyncClient:
         self._http = httpx.AsyncClient(**_settings(url, key, timeout_seconds))
         _groups(self)
 
-    async def _call(self, name: str, operation: Any, **params: Any) -> Any:
+    async def _call(self, name: str, operation: Any, /, **params: Any) -> Any:
         return _result(await self._http.request(**_question(name, operation, params)))
 
     async def aclose(self) -> None:
@@ -104,7 +104,7 @@ class AsyncClient:
         await self._http.aclose()
 
 
-def all_items(list_page: Any, **params: Any) -> Any:
+def all_items(list_page: Any, /, **params: Any) -> Any:
     """All items of a list, which is read page by page."""
     while True:
         page = list_page(**params)
@@ -114,7 +114,7 @@ def all_items(list_page: Any, **params: Any) -> Any:
         params["starting_after"] = page["next_cursor"]
 
 
-async def all_items_async(list_page: Any, **params: Any) -> Any:
+async def all_items_async(list_page: Any, /, **params: Any) -> Any:
     """All items of a list, which is read page by page."""
     while True:
         page = await list_page(**params)
