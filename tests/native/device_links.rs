@@ -6,7 +6,7 @@ use futures::executor::block_on;
 use serde_json::{Value, json};
 
 use crate::{
-    pages::{Browser, html, world},
+    pages::{Browser, html, nonce, world},
     support::{Answer, Limits, World, problem::assert_problem, routes::device_token},
 };
 
@@ -112,6 +112,21 @@ fn approval_gives_no_more_than_the_person_holds() {
     approve(&mut browser, &page, &digest, &[("expires", "end")]);
     let end = world.clock.0.get().plus_ms(7 * DAY_MS).to_rfc3339();
     assert_eq!(claim(&world, &token).text("expires_at"), end);
+}
+
+#[test]
+fn answer_that_is_loaded_again_approves_once() {
+    let (world, owner, _) = world();
+    let (token, page, digest) = link(1);
+    let mut browser = Browser::with_key(&world, &owner);
+    let nonce = nonce(&html(&browser.get(&page)));
+    let chosen = [("name", "laptop"), ("owner", "me"), ("scope", "api-keys:read"), ("expires", "30")];
+    let fields = [&chosen[..], &[("nonce", &*nonce), ("device", &*digest)]].concat();
+    for _ in 0..2 {
+        assert!(html(&browser.post(NEW, &fields)).contains("Approved"));
+    }
+    assert_eq!(world.database.value("SELECT count(*) FROM keys WHERE name = 'laptop'"), 1);
+    assert_eq!(claim(&world, &token).status, 201);
 }
 
 #[test]

@@ -82,7 +82,8 @@ pub(crate) async fn create(call: &Call<'_>, session: &SignedIn) -> Result<Respon
         device,
     };
     match Keys::new(call.app).create(&form.once(call, session)?, new).await {
-        Ok(created) if device.is_some() => Ok(approved(call, session, &created)),
+        Ok(Created { key, .. }) if device.is_some() => Ok(approved(call, session, &key.id.to_string())),
+        Err(Error::Spent(id)) if device.is_some() => Ok(approved(call, session, &id)),
         Ok(created) => Ok(reveal::page(call, session, &created, "Copy your new key")),
         Err(Error::Spent(id)) => Ok(reveal::key_gone(call, session, &id)),
         Err(error) => page(call, session, &typed, &key_form::mistakes(call, session, error)?, None, device).await,
@@ -90,11 +91,11 @@ pub(crate) async fn create(call: &Call<'_>, session: &SignedIn) -> Result<Respon
 }
 
 /// The page after a key was approved for a program.
-fn approved(call: &Call<'_>, session: &SignedIn, created: &Created) -> Response {
+fn approved(call: &Call<'_>, session: &SignedIn, id: &str) -> Response {
     let content = html! {
-        p { "The program gets the key " strong { (created.key.name.as_str()) } " within a few seconds. Go back to it." }
+        p { "The program gets the key within a few seconds. Go back to it." }
         p.hint { "If it does not ask for it within ten minutes, the key expires and nobody has it." }
-        p { a.button href={ "/settings/keys/" (created.key.id) } { "Go to the key" } }
+        p { a.button href={ "/settings/keys/" (id) } { "Go to the key" } }
     };
     Page::of(call, session, "Approved", content).response(200)
 }
