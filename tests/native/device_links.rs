@@ -27,6 +27,9 @@ fn approve(browser: &mut Browser<'_>, page: &str, digest: &str, fields: &[(&str,
     browser.fill(page, NEW, &kept.chain(fields.iter().copied()).collect::<Vec<_>>())
 }
 
+/// An event between the approval and the claim: it gets the owner's key and the id of the key that waits.
+type Happening<'a> = &'a dyn Fn(&World, &str, &str);
+
 fn claim(world: &World, token: &str) -> Answer {
     world.post(CLAIM, "", &json!({ "token": token }))
 }
@@ -76,7 +79,7 @@ fn link_gives_nothing_after_its_time_or_after_a_change_of_the_key() {
     let rotated = |world: &World, owner: &str, id: &str| {
         assert_eq!(world.post(&format!("/v1/keys/{id}/rotate"), owner, &json!({})).status, 200);
     };
-    let cases: [(&str, &dyn Fn(&World, &str, &str)); 5] = [
+    let cases: [(&str, Happening<'_>); 5] = [
         ("late", &late),
         ("revoked", &revoked),
         ("disabled", &disabled),

@@ -100,7 +100,7 @@ fn operations(document: &Value) -> Vec<Operation> {
             parameters.sort_by_key(|parameter| !parameter.is_required);
             let unique: BTreeSet<&str> = parameters.iter().map(|parameter| parameter.name.as_str()).collect();
             assert_eq!(unique.len(), parameters.len(), "{id} has two parameters of one name");
-            let answers = object(operation.get("responses")).filter(|(status, _)| status.starts_with('2'));
+            let mut answers = object(operation.get("responses")).filter(|(status, _)| status.starts_with('2'));
             found.push(Operation {
                 group: group.to_owned(),
                 name,
@@ -112,10 +112,7 @@ fn operations(document: &Value) -> Vec<Operation> {
                 parameters,
                 is_repeatable: header("Idempotency-Key"),
                 is_conditional: header("If-Match"),
-                result: answers
-                    .filter_map(|(_, answer)| answer.pointer("/content/application~1json/schema"))
-                    .next()
-                    .cloned(),
+                result: answers.find_map(|(_, answer)| answer.pointer("/content/application~1json/schema")).cloned(),
             });
         }
     }
@@ -138,9 +135,9 @@ fn schemas(document: &Value, operations: &[Operation]) -> BTreeSet<String> {
     closure(document, parts.flat_map(names).collect())
 }
 
-/// A row of the table of operations, as it is in both languages.
-fn table_row(operation: &Operation) -> String {
-    json!([operation.method, operation.path, operation.query, operation.has_body]).to_string()
+/// A row of the table of operations.
+fn table_row(operation: &Operation) -> (&str, &str, &[String], bool) {
+    (&operation.method, &operation.path, &operation.query, operation.has_body)
 }
 
 fn javascript(operations: &[Operation]) -> String {
@@ -151,12 +148,9 @@ fn javascript(operations: &[Operation]) -> String {
     for (group, operations) in by_group(operations) {
         let _ = writeln!(out, "  {}: {{", camel(group));
         for operation in operations {
-            let has_body = operation.has_body.to_string();
-            let row = table_row(operation)
-                .replace(&format!(",{has_body}]"), &format!(", {has_body}]"))
-                .replace(",", ", ")
-                .replace(",  ", ", ");
-            let _ = writeln!(out, "    {}: {row},", camel(&operation.name));
+            let (method, path, query, has_body) = table_row(operation);
+            let name = camel(&operation.name);
+            let _ = writeln!(out, "    {name}: [{method:?}, {path:?}, {query:?}, {has_body}],");
         }
         out.push_str("  },\n");
     }
@@ -338,9 +332,9 @@ fn python(operations: &[Operation]) -> String {
     for (group, operations) in by_group(operations) {
         let _ = writeln!(out, "    \"{group}\": {{");
         for operation in operations {
-            let has_body = if operation.has_body { "True" } else { "False" };
-            let (method, path, query) = (&operation.method, &operation.path, &operation.query);
-            let _ = writeln!(out, "        \"{}\": (\"{method}\", \"{path}\", {query:?}, {has_body}),", operation.name);
+            let (method, path, query, has_body) = table_row(operation);
+            let has_body = if has_body { "True" } else { "False" };
+            let _ = writeln!(out, "        {:?}: ({method:?}, {path:?}, {query:?}, {has_body}),", operation.name);
         }
         out.push_str("    },\n");
     }
