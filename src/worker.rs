@@ -21,9 +21,9 @@ use crate::{
         kv::Kv,
         limiter::RateLimits,
         message,
+        signatures::Subtle,
         system::{WaitUntil, WallClock, WebCrypto},
         upstream::Fetcher,
-        verifier::Subtle,
     },
 };
 
@@ -158,7 +158,7 @@ fn app(env: &Env, background: Rc<dyn Background>) -> Result<App, String> {
         background,
         upstream: Rc::new(Fetcher(env.clone())),
         limiter: Rc::new(RateLimits(env.clone())),
-        verifier: Rc::new(Subtle),
+        signatures: Rc::new(Subtle),
         config,
         extensions,
         isolate,

@@ -57,6 +57,7 @@ export class Client {
   readonly members: MembersOperations;
   readonly organizations: OrganizationsOperations;
   readonly teams: TeamsOperations;
+  readonly tokens: TokensOperations;
 }
 
 export interface AuditOperations {
@@ -535,6 +536,20 @@ export interface TeamsOperations {
     /** The id of the organization, or `self` for the organization of the key. */
     organization_id?: string;
   }, options?: CallOptions): Promise<void>;
+}
+
+export interface TokensOperations {
+  /** Get the public keys that verify derived tokens. */
+  getKeySet(params?: {}, options?: CallOptions): Promise<KeySet>;
+  /** Derive a short-lived token from the key of the request. */
+  create(params: {
+    /** The service that the token is for, such as its origin. The service must refuse a token for another. */
+    audience: string;
+    /** The life of the token, in seconds. It ends with the key at the latest. `300` by default. */
+    expires_in_seconds?: number;
+    /** The scopes of the token: scopes, names of bundles, or both. The default is the scopes of the key; a key with full access must name them. */
+    scopes?: Array<string> | null;
+  }, options?: CallOptions): Promise<Token>;
 }
 
 /** The actor of an event. */
@@ -1017,6 +1032,12 @@ export type KeyPage = {
   next_cursor: string | null;
 };
 
+/** The public keys of this deployment (RFC 7517). */
+export type KeySet = {
+  /** The keys, the one that signs first. */
+  keys: Array<PublicKey>;
+};
+
 /** The status of a key in lists: its state, unless that on which it depends is gone. - `active`: The key works. - `disabled`: The key is disabled and can be enabled again. - `expired`: The key's expiry has passed. - `revoked`: The key is revoked for good. - `user_removed`: The key's user is no longer in the organization. - `project_deleted`: The key's project was deleted. - `organization_suspended`: The key's organization is suspended. */
 export type KeyStatus = "active" | "disabled" | "expired" | "revoked" | "user_removed" | "project_deleted" | "organization_suspended";
 
@@ -1182,6 +1203,22 @@ export type ProjectPage = {
   items: Array<Project>;
   /** The cursor of the next page: send it as `starting_after`, or as `ending_before` if that was sent. Null on the last page. */
   next_cursor: string | null;
+};
+
+/** A public key. */
+export type PublicKey = {
+  /** The algorithm. */
+  alg: "EdDSA";
+  /** The curve. */
+  crv: "Ed25519";
+  /** The id of the key, as in the header of a token. */
+  kid: string;
+  /** The type of the key. */
+  kty: "OKP";
+  /** The use of the key. */
+  use: "sig";
+  /** The key, in base64url. */
+  x: string;
 };
 
 /** A change of quotas. Fields that are left out do not change, and null stands for the default. */
@@ -1394,6 +1431,16 @@ export type TeamPage = {
   items: Array<Team>;
   /** The cursor of the next page: send it as `starting_after`, or as `ending_before` if that was sent. Null on the last page. */
   next_cursor: string | null;
+};
+
+/** A derived token. */
+export type Token = {
+  /** The time when the token expires. */
+  expires_at: string;
+  /** The scopes of the token. */
+  scopes: Array<string>;
+  /** The token: a JSON Web Token that is signed with Ed25519. */
+  token: string;
 };
 
 /** A text that is no key, or a key that the caller cannot see. */

@@ -16,6 +16,8 @@ const MAX_SUBJECTS = 20_000;
 export class Copies {
   head = 0;
   #base;
+  // The newest number from which on Bitting could not tell the changes.
+  #tooOld = -1;
   #lastChange = new Map();
   #readAt = -Infinity;
   #boundMs = DEFAULT_BOUND_MS;
@@ -44,9 +46,15 @@ export class Copies {
   hear(answer, after, sentAt) {
     if (answer.head < this.head) return;
     this.#boundMs = answer.max_staleness_ms;
-    if (this.#base === undefined || after === undefined || answer.base > after) {
+    const isWhole = after !== undefined && answer.base <= after;
+    if (after !== undefined && !isWhole) this.#tooOld = Math.max(this.#tooOld, after);
+    // What is known is worth more than a token from before it.
+    if (after < this.#base && !isWhole) return;
+    if (this.#base === undefined || !isWhole) {
       this.#base = answer.base;
       this.#lastChange.clear();
+    } else {
+      this.#base = Math.min(this.#base, after);
     }
     for (const [seq, subject] of answer.changes) {
       this.#lastChange.set(subject, Math.max(seq, this.#lastChange.get(subject) ?? 0));
@@ -80,7 +88,24 @@ export class Copies {
 
   // F2.1. The number of the newest change that the answer about a key does not know of; 0 if there is none.
   contradiction(name) {
-    const { seq, subjects } = this.#entries.get(name)?.answer ?? {};
+    return this.#newerThan(this.#entries.get(name)?.answer ?? {});
+  }
+
+  // F7. The code for a token with these claims at `now`; undefined if the feed must be read first. A feed that was read for
+  // this token may be older than the bound.
+  judgeToken(claims, now, wasRead) {
+    const limitMs = wasRead ? Math.max(this.boundMs, LEAST_ANSWER_MS) : this.boundMs;
+    const reachesBack = this.#base <= claims.seq || claims.seq <= this.#tooOld;
+    if ((this.boundMs <= 0 && !wasRead) || this.feedAgeMs(now) > limitMs || !reachesBack) return undefined;
+    return this.#newerThan(claims) > 0 ? "token_outdated" : "valid";
+  }
+
+  // The `after` with which the feed is read for a token: from the token on, if what is known begins later.
+  afterFor({ seq }) {
+    return this.#base <= seq || seq <= this.#tooOld ? this.head : seq;
+  }
+
+  #newerThan({ seq, subjects }) {
     if (seq === undefined || this.#base === undefined) return 0;
     const newer = subjects.map((subject) => this.#lastChange.get(subject) ?? 0);
     const newest = Math.max(this.#base, ...newer);

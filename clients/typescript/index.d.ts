@@ -45,6 +45,8 @@ export interface Options {
   onError?: (error: unknown) => void;
   /** Milliseconds of a clock that is never set back, for tests. */
   clock?: () => number;
+  /** Milliseconds since 1970, for tests. */
+  wallClock?: () => number;
 }
 
 export interface Question {
@@ -54,6 +56,11 @@ export interface Question {
   waitUntil?: (work: Promise<void>) => void;
 }
 
+export interface TokenQuestion extends Question {
+  /** The service that the tokens must be for. */
+  audience: string;
+}
+
 /** Verifies keys in memory, and refuses a revoked key within the bound. One for each process. */
 export class Verifier {
   constructor(options: Options);
@@ -61,6 +68,11 @@ export class Verifier {
   readonly size: number;
   /** Verifies a key. Never throws: if Bitting cannot be asked, the verdict is `unavailable`. */
   verify(key: string | undefined | null, question?: Question): Promise<Verdict>;
+  /**
+   * Verifies a derived token with the deployment's public keys and the feed. Codes of its own are `missing_token`,
+   * `malformed_token`, `invalid_token`, `token_expired`, and `token_outdated` if the key has changed since.
+   */
+  verifyToken(token: string | undefined | null, question: TokenQuestion): Promise<Verdict>;
 }
 
 /** The key in the header `Authorization`; undefined if there is none. */

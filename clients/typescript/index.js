@@ -1,5 +1,6 @@
 import { Copies, missingScopes } from "./copies.js";
 import { isWellFormed } from "./key_text.js";
+import { isSignedBy, parse, SigningKeys } from "./tokens.js";
 
 // The time without a question about the feed after one that was refused.
 const REFUSED_FEED_MS = 60 * 1000;
@@ -17,11 +18,13 @@ export class Verifier {
   #clock;
   #onError;
   #copies;
+  #signingKeys;
+  #wallClock;
   #asking = new Map();
   #polledAt = -Infinity;
   #last = -Infinity;
 
-  constructor({ url, key, maxStalenessMs = Infinity, maxKeys = 10_000, timeoutMs = 3_000, fetch, onError, clock }) {
+  constructor({ url, key, maxStalenessMs = Infinity, maxKeys = 10_000, timeoutMs = 3_000, fetch, onError, clock, wallClock }) {
     this.#url = String(url).replace(/\/+$/, "");
     this.#key = key;
     this.#fetch = fetch ?? ((...question) => globalThis.fetch(...question));
@@ -29,6 +32,8 @@ export class Verifier {
     this.#clock = clock ?? elapsed();
     this.#onError = onError ?? (() => {});
     this.#copies = new Copies({ maxKeys, maxStalenessMs });
+    this.#signingKeys = new SigningKeys(() => this.#call("/.well-known/jwks.json"));
+    this.#wallClock = wallClock ?? Date.now;
   }
 
   /** The number of keys in memory. */
@@ -58,6 +63,33 @@ export class Verifier {
     return verdict({ valid: false, code: "unavailable" });
   }
 
+  async verifyToken(token, { audience, scopes = [], waitUntil = () => {} }) {
+    if (!audience) throw new TypeError("verifyToken needs `audience`: the service that the tokens are for");
+    if (!token) return verdict({ valid: false, code: "missing_token" });
+    const parsed = parse(token);
+    if (!parsed) return verdict({ valid: false, code: "malformed_token" });
+    const { header, claims } = parsed;
+    try {
+      const key = await this.#signingKeys.get(header.kid, this.#now());
+      const isGood = key && (await isSignedBy(key, parsed)) && claims.iss === this.#url && claims.aud === audience;
+      if (!isGood) return verdict({ valid: false, code: "invalid_token" });
+      if (claims.exp * 1000 <= this.#wallClock()) return verdict({ valid: false, code: "token_expired" });
+      let code = this.#copies.judgeToken(claims, this.#now());
+      if (!code) {
+        await this.#listen(this.#copies.afterFor(claims));
+        code = this.#copies.judgeToken(claims, this.#now(), true) ?? "unavailable";
+      }
+      waitUntil(this.#behind());
+      if (code !== "valid") return verdict({ valid: false, code });
+      const { sub, scope, kind, organization_id, user_id = null } = claims;
+      const owner = { organization_id, user_id, live_evaluation_id: null };
+      return verdict({ valid: true, code, key_id: sub, kind, owner, scopes: scope ? scope.split(" ") : [] }, scopes);
+    } catch (error) {
+      this.#onError(error);
+    }
+    return verdict({ valid: false, code: "unavailable" });
+  }
+
   // The time by the clock, and later than each time before, so that it orders what happens within one tick.
   #now() {
     this.#last = Math.max(this.#clock(), this.#last + 0.0001);
@@ -66,11 +98,17 @@ export class Verifier {
 
   // Asks about a key. Callers that come meanwhile wait for the same answer.
   #ask(name, key, attempt = 0) {
-    let question = this.#asking.get(name);
-    if (!question) {
+    return this.#shared(name, () => {
       const contradiction = this.#copies.contradiction(name);
       const newer = contradiction ? { at_least: contradiction } : attempt > 0 ? { freshness: "strong" } : {};
-      question = this.#askOnce(name, { key, ...newer });
+      return this.#askOnce(name, { key, ...newer });
+    });
+  }
+
+  #shared(name, ask) {
+    let question = this.#asking.get(name);
+    if (!question) {
+      question = ask();
       if (MAY_SHARE) {
         this.#asking.set(name, question);
         const done = () => this.#asking.delete(name);
@@ -93,6 +131,7 @@ export class Verifier {
     const isDue = this.#copies.use(name, this.#now());
     try {
       await this.#poll();
+      await this.#signingKeys.refresh(this.#now());
       if (isDue) await this.#ask(name, key);
     } catch (error) {
       this.#onError(error);
@@ -106,14 +145,21 @@ export class Verifier {
     const sentAt = this.#now();
     if (this.#copies.feedAgeMs(sentAt) <= boundMs / 2 || sentAt - this.#polledAt < boundMs / 4 || boundMs <= 0) return;
     this.#polledAt = sentAt;
-    const after = head > 0 ? head : undefined;
     try {
-      const answer = await this.#call(after === undefined ? "/v1/feed" : `/v1/feed?after=${after}`);
-      this.#copies.hear(answer, after, sentAt);
+      await this.#listen(head > 0 ? head : undefined);
     } catch (error) {
       if (error.status === 401 || error.status === 403) this.#polledAt = sentAt + REFUSED_FEED_MS;
       throw error;
     }
+  }
+
+  // Reads the feed. Callers that come meanwhile wait for the same answer.
+  #listen(after) {
+    return this.#shared(`feed ${after}`, async () => {
+      const sentAt = this.#now();
+      const answer = await this.#call(after === undefined ? "/v1/feed" : `/v1/feed?after=${after}`);
+      this.#copies.hear(answer, after, sentAt);
+    });
   }
 
   async #call(path, { headers, ...request } = {}) {

@@ -70,4 +70,8 @@ export const OPERATIONS = {
     remove: ["DELETE", "/v1/organizations/{organization_id}/teams/{team_id}/members/{user_id}", [], false],
     add: ["PUT", "/v1/organizations/{organization_id}/teams/{team_id}/members/{user_id}", [], false],
   },
+  tokens: {
+    getKeySet: ["GET", "/.well-known/jwks.json", [], false],
+    create: ["POST", "/v1/tokens", [], true],
+  },
 };

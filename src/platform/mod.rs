@@ -6,6 +6,6 @@ pub(crate) mod kv;
 pub(crate) mod limiter;
 pub(crate) mod log;
 pub(crate) mod message;
+pub(crate) mod signatures;
 pub(crate) mod system;
 pub(crate) mod upstream;
-pub(crate) mod verifier;

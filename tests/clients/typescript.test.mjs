@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createHmac } from "node:crypto";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -37,7 +38,7 @@ const MUTATIONS = {
   "the age of the feed counts from the answer": ["index.js", "hear(answer, after, sentAt)", "hear(answer, after, this.#now())"],
   "the age of an answer counts from the answer": ["index.js", "keep(name, answer, sentAt)", "keep(name, answer, this.#now())"],
   "the age that Bitting tells is not added": ["copies.js", "sentAt - answer.age_ms", "sentAt"],
-  "gaps are ignored": ["copies.js", "|| answer.base > after", ""],
+  "gaps are ignored": ["copies.js", "if (this.#base === undefined || !isWhole) {", "if (this.#base === undefined) {"],
   "an answer that was overtaken is applied": ["copies.js", "if (answer.head < this.head) return;", ""],
   "the feed vouches however old it is": ["copies.js", "&& this.feedAgeMs(now) <= this.boundMs", ""],
   "the feed vouches for answers from beyond its head": ["copies.js", "seq <= this.head && ", ""],
@@ -45,6 +46,9 @@ const MUTATIONS = {
   "the older of two answers stays": ["copies.js", ".answer.seq > answer.seq) return;", ".answer.seq < answer.seq) return;"],
   "an end is not looked at": ["copies.js", "elapsedMs >= answer.ends_in_ms", "false"],
   "a bound of 0 is not looked at": ["copies.js", "this.boundMs > 0 && ", ""],
+  "a token is believed whatever has changed since": ["copies.js", 'return this.#newerThan(claims) > 0 ? "token_outdated" : "valid";', 'return "valid";'],
+  "a token is believed however old the feed is": ["copies.js", " || this.feedAgeMs(now) > limitMs", ""],
+  "a token from before what is known is believed": ["copies.js", "newest > seq ? newest : 0", "Math.max(0, ...newer) > seq ? newest : 0"],
   "nothing is kept": ["copies.js", "this.#entries.set(name, { answer, sentAt, askedAt: sentAt });", ""],
 };
 
@@ -203,6 +207,136 @@ describe("a verifier", () => {
   });
 });
 
+describe("a token", async () => {
+  const { privateKey, publicKey } = await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]);
+  const { x } = await crypto.subtle.exportKey("jwk", publicKey);
+  const AUDIENCE = "https://orders.example.com";
+  const encode = (part) => Buffer.from(typeof part === "string" ? part : JSON.stringify(part)).toString("base64url");
+
+  async function sign(claims = {}, header = {}, key = privateKey) {
+    const all = { iss: "https://bitting.example", aud: AUDIENCE, exp: 1_300, scope: "orders:read users:*", sub: "key", kind: "pat", organization_id: "o", seq: 7, subjects: ["a"], ...claims };
+    const input = `${encode({ alg: "EdDSA", kid: "one", typ: "JWT", ...header })}.${encode(all)}`;
+    return `${input}.${Buffer.from(await crypto.subtle.sign("Ed25519", key, Buffer.from(input))).toString("base64url")}`;
+  }
+
+  // Bitting, whose changes these are; its isolate reaches back to `reach`.
+  function scene({ head = 7, changes = [], reach = 1, bound = 5_000 } = {}) {
+    const asked = [];
+    const world = { now: 1_000, asked, head, changes, keys: [{ kty: "OKP", crv: "Ed25519", kid: "one", x, alg: "EdDSA" }], down: false };
+    world.verifier = new Verifier({
+      url: "https://bitting.example/", key: "own", clock: () => world.now, wallClock: () => 1_000_000 + world.now,
+      fetch: async (url) => {
+        const { pathname, searchParams } = new URL(url);
+        asked.push(pathname);
+        if (world.down) throw new TypeError("fetch failed");
+        if (pathname.endsWith("jwks.json")) return Response.json({ keys: world.keys });
+        const after = Number(searchParams.get("after") ?? world.head);
+        const isWhole = after >= reach;
+        const news = isWhole ? world.changes.filter(([seq]) => seq > after) : [];
+        return Response.json({ base: isWhole ? Math.min(after, world.head) : world.head, head: world.head, age_ms: 0, max_staleness_ms: bound, changes: news });
+      },
+    });
+    world.code = async (token, options) => {
+      const { code } = await world.verifier.verifyToken(token, { audience: AUDIENCE, ...options });
+      await new Promise(setImmediate);
+      return code;
+    };
+    return world;
+  }
+
+  test("is verified without a question while the feed is young", async () => {
+    const world = scene({ head: 9, changes: [[8, "other"], [9, "another"]] });
+    const token = await sign();
+    const { valid, key_id, owner, scopes, status } = await world.verifier.verifyToken(token, { audience: AUDIENCE, scopes: ["users:write"] });
+    assert.deepEqual({ valid, key_id, scopes, status }, { valid: true, key_id: "key", scopes: ["orders:read", "users:*"], status: 200 });
+    assert.equal(owner.organization_id, "o");
+    // A process that has just started reads the feed from the token on.
+    assert.deepEqual(world.asked.splice(0), ["/.well-known/jwks.json", "/v1/feed"]);
+    for (let times = 0; times < 100; times += 1) assert.equal(await world.code(token), "valid");
+    assert.deepEqual(world.asked, []);
+    assert.equal(await world.code(token, { scopes: ["orders:write"] }), "insufficient_scope");
+    // So is one of a moment ago, and one from before what is known.
+    assert.equal(await world.code(await sign({ seq: 12 })), "valid");
+    assert.deepEqual(world.asked, []);
+    assert.equal(await world.code(await sign({ seq: 3 })), "valid");
+    assert.deepEqual(world.asked, ["/v1/feed"]);
+  });
+
+  test("ends with a change of its subjects within the bound, and when nobody can tell", async () => {
+    const world = scene();
+    const token = await sign();
+    assert.equal(await world.code(token), "valid");
+    [world.head, world.changes] = [8, [[8, "a"]]];
+    world.now += 2_600;
+    await world.code(token);
+    assert.equal(await world.code(token), "token_outdated");
+    assert.equal(await world.code(await sign({ seq: 8 })), "valid");
+    world.down = true;
+    world.now += 5_001;
+    assert.equal(await world.code(await sign({ seq: 8 })), "unavailable");
+  });
+
+  test("from before all that Bitting can tell is outdated, and costs one question", async () => {
+    const world = scene({ head: 20, reach: 15 });
+    for (let times = 0; times < 5; times += 1) assert.equal(await world.code(await sign()), "token_outdated");
+    assert.deepEqual(world.asked, ["/.well-known/jwks.json", "/v1/feed"]);
+    assert.equal(await world.code(await sign({ seq: 17 })), "valid");
+  });
+
+  test("asks each time if nothing may be kept", async () => {
+    const world = scene({ bound: 0 });
+    for (let times = 0; times < 3; times += 1) assert.equal(await world.code(await sign()), "valid");
+    assert.equal(world.asked.filter((path) => path === "/v1/feed").length, 3);
+  });
+
+  test("is refused if anything about it is wrong", async () => {
+    const world = scene();
+    const stranger = await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]);
+    const [header, claims, signature] = (await sign()).split(".");
+    const mac = (key) => createHmac("sha256", key).update(`${encode({ alg: "HS256", kid: "one" })}.${claims}`).digest("base64url");
+    for (const [token, expected] of [
+      ["", "missing_token"], [undefined, "missing_token"], ["a.b", "malformed_token"], ["a.b.c", "malformed_token"], [KEY, "malformed_token"],
+      [`${header}.${claims}.${signature}.`, "malformed_token"],
+      [`${header}.${claims}.`, "invalid_token"],
+      [`${header}.${claims}.${signature.slice(0, -4)}AAAA`, "invalid_token"],
+      [`${header}.${encode({ ...JSON.parse(atob(claims)), scope: "all:*" })}.${signature}`, "invalid_token"],
+      [`${encode({ alg: "none", kid: "one" })}.${claims}.`, "malformed_token"],
+      [`${encode({ alg: "HS256", kid: "one" })}.${claims}.${mac(x)}`, "malformed_token"],
+      [`${encode({ alg: "EdDSA", kid: "one", crit: ["exp"] })}.${claims}.${signature}`, "malformed_token"],
+      [await sign({}, {}, stranger.privateKey), "invalid_token"],
+      [await sign({ aud: "https://other.example.com" }), "invalid_token"], [await sign({ aud: [AUDIENCE] }), "invalid_token"],
+      [await sign({ iss: "https://evil.example" }), "invalid_token"],
+      [await sign({ exp: 1_001 }), "token_expired"], [await sign({ exp: "1300" }), "malformed_token"],
+      [await sign({ seq: undefined }), "malformed_token"], [await sign({ subjects: "a" }), "malformed_token"],
+      ["x".repeat(20_000), "malformed_token"],
+    ]) assert.equal(await world.code(token), expected, String(token).slice(0, 200));
+    await assert.rejects(world.verifier.verifyToken(await sign(), {}), /audience/);
+  });
+
+  test("of an unknown key lets the keys be read at most every ten seconds, and a key that is gone is forgotten", async () => {
+    const world = scene();
+    const unknown = await sign({}, { kid: "two" });
+    for (let times = 0; times < 20; times += 1) assert.equal(await world.code(unknown), "invalid_token");
+    assert.deepEqual(world.asked.filter((path) => path.endsWith("jwks.json")).length, 1);
+    world.now += 10_001;
+    await world.code(unknown);
+    assert.deepEqual(world.asked.filter((path) => path.endsWith("jwks.json")).length, 2);
+    const token = await sign({ exp: 9_999 });
+    assert.equal(await world.code(token), "valid");
+    world.keys = [];
+    world.now += 5 * 60_000;
+    await world.code(token);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.equal(await world.code(token), "invalid_token");
+    // Keys that cannot be read again are not believed for ever.
+    const other = scene();
+    assert.equal(await other.code(token), "valid");
+    other.down = true;
+    other.now += 10 * 60_000 + 1;
+    assert.equal(await other.code(token), "unavailable");
+  });
+});
+
 test("a Worker keeps answers between its requests", async () => {
   const asked = [];
   const worker = `
@@ -222,7 +356,7 @@ test("a Worker keeps answers between its requests", async () => {
   const file = (path) => ({ type: "ESModule", path: join(library, path), contents: readFileSync(join(library, path), "utf8") });
   const miniflare = new Miniflare(convertV4MiniflareOptions({
     cf: false, compatibilityDate: "2026-01-01", modulesRoot: library,
-    modules: [{ type: "ESModule", path: join(library, "worker.js"), contents: worker }, ...["index.js", "middleware.js", "copies.js"].map(file)],
+    modules: [{ type: "ESModule", path: join(library, "worker.js"), contents: worker }, ...["index.js", "middleware.js", "copies.js", "key_text.js", "tokens.js"].map(file)],
     serviceBindings: {
       BITTING: async (request) => {
         asked.push(new URL(request.url).pathname);
@@ -278,7 +412,7 @@ describe("the package in front of the Worker", () => {
     const [{ filename, files }] = JSON.parse(stdout);
     assert.deepEqual(files.map(({ path }) => path).sort(), [
       "LICENSE-APACHE", "LICENSE-MIT", "README.md", "cli.js", "client.d.ts", "client.js", "copies.js", "index.d.ts", "index.js", "key_text.js", "middleware.d.ts",
-      "middleware.js", "operations.js", "package.json",
+      "middleware.js", "operations.js", "package.json", "tokens.js",
     ]);
     writeFileSync(join(target, "package.json"), JSON.stringify({ private: true, type: "module" }));
     await run("npm", ["install", "--offline", "--no-audit", "--no-fund", `./${filename}`], { cwd: target });

@@ -63,6 +63,7 @@ mod round_trips;
 mod simulation;
 mod sweep;
 mod tidy;
+mod tokens;
 mod trulayer;
 mod verify;
 mod versions;

@@ -1,6 +1,7 @@
 """The Python library: the rules of the feed, what breaking them does, and the real Worker."""
 
 import asyncio
+import base64
 import importlib
 import json
 import pathlib
@@ -12,6 +13,7 @@ import threading
 import unittest
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from server import ROOT, server
 
 LIBRARY = ROOT / "clients/python"
@@ -31,15 +33,36 @@ def load(folder):
         sys.path.remove(str(folder))
 
 
+def encoded(part):
+    data = part if isinstance(part, bytes) else json.dumps(part).encode()
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+SIGNING_KEY = Ed25519PrivateKey.generate()
+JWK = {"kty": "OKP", "crv": "Ed25519", "kid": "one", "x": encoded(SIGNING_KEY.public_key().public_bytes_raw())}
+AUDIENCE = "https://orders.example.com"
+
+
+def signed(claims=None, header=None, key=SIGNING_KEY):
+    """A token with these claims beside good ones."""
+    good = {
+        "iss": "https://bitting.example", "aud": AUDIENCE, "exp": 1_300, "scope": "orders:read users:*", "sub": "key",
+        "kind": "pat", "organization_id": "o", "seq": 7, "subjects": ["a"],
+    }  # fmt: skip
+    header = {"alg": "EdDSA", "kid": "one", "typ": "JWT", **(header or {})}
+    text = f"{encoded(header)}.{encoded({**good, **(claims or {})})}"
+    return f"{text}.{encoded(key.sign(text.encode()))}"
+
+
 class Scene:
     """Bitting, with these answers to verifications; by itself it knows no changes. A call takes `delay_ms`."""
 
     def __init__(self, library, answer=None, **options):
         self.now, self.head, self.changes, self.asked = 1_000.0, 7, [], []
-        self.answer, self.delay_ms, self.down = answer or {}, 0, False
+        self.answer, self.delay_ms, self.down, self.reach = answer or {}, 0, False, 0
         client = httpx.Client(transport=httpx.MockTransport(self.respond))
         self.verifier = library.Verifier(
-            "https://bitting.example/", "own", client=client, clock=lambda: self.now, **options
+            "https://bitting.example/", "own", client=client, clock=lambda: self.now, wall_clock=lambda: 1_000_000 + self.now, **options
         )
         self.verifier._spawn = lambda work: work()
 
@@ -47,6 +70,8 @@ class Scene:
         self.asked.append(request.url.path)
         if self.down:
             raise httpx.ConnectError("down")
+        if request.url.path.endswith("jwks.json"):
+            return httpx.Response(200, json={"keys": [JWK]})
         assert request.headers["authorization"] == "Bearer own"
         if request.method == "POST":
             body = {
@@ -55,8 +80,9 @@ class Scene:
             }  # fmt: skip
         else:
             after = int(request.url.params.get("after", self.head))
-            changes = [change for change in self.changes if change[0] > after]
-            body = {"base": after, "head": self.head, "age_ms": 0, "max_staleness_ms": 5_000, "changes": changes}
+            is_whole = after >= self.reach
+            changes = [change for change in self.changes if is_whole and change[0] > after]
+            body = {"base": min(after, self.head) if is_whole else self.head, "head": self.head, "age_ms": 0, "max_staleness_ms": 5_000, "changes": changes}
         self.now += self.delay_ms
         return httpx.Response(200, json={name: value for name, value in body.items() if value != "absent"})
 
@@ -117,7 +143,7 @@ MUTATIONS = {
     "the age of the feed counts from the answer": ("verifier", 'asked.get("after"), sent_at)', 'asked.get("after"), self._now())'),
     "the age of an answer counts from the answer": ("verifier", "keep(name, answer, sent_at)", "keep(name, answer, self._now())"),
     "the age that Bitting tells is not added": ("copies", 'sent_at - answer["age_ms"]', "sent_at"),
-    "gaps are ignored": ("copies", ' or answer["base"] > after', ""),
+    "gaps are ignored": ("copies", "if self._base is None or after is None or not is_whole:", "if self._base is None or after is None:"),
     "an answer that was overtaken is applied": ("copies", 'if answer["head"] < self.head:', "if False:"),
     "the feed vouches however old it is": ("copies", " and self.feed_age_ms(now) <= self.bound_ms", ""),
     "the feed vouches for answers from beyond its head": ("copies", ' and answer.get("seq", float("inf")) <= self.head', ""),
@@ -222,6 +248,80 @@ class AVerifier(unittest.TestCase):
             self.assertIsNone(self.library.bearer(header), header)
 
 
+class AToken(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.library, _ = load(LIBRARY)
+
+    def code(self, scene, token, *scopes):
+        return scene.verifier.verify_token(token, AUDIENCE, scopes).code
+
+    def test_is_verified_without_a_question_while_the_feed_is_young(self):
+        scene = Scene(self.library)
+        scene.head, scene.changes = 9, [[8, "other"], [9, "another"]]
+        verdict = scene.verifier.verify_token(signed(), AUDIENCE, ["users:write"])
+        self.assertEqual((verdict.code, verdict.key["key_id"], verdict.key["owner"]["organization_id"]), ("valid", "key", "o"))
+        self.assertEqual(scene.asked, ["/.well-known/jwks.json", "/v1/feed"])
+        for claims in [{}, {"seq": 12}, {"seq": 8}]:
+            self.assertEqual(self.code(scene, signed(claims)), "valid")
+        self.assertEqual(len(scene.asked), 2)
+        self.assertEqual(self.code(scene, signed({"seq": 3})), "valid")
+        self.assertEqual(scene.asked[2:], ["/v1/feed"])
+        self.assertEqual(self.code(scene, signed(), "orders:write"), "insufficient_scope")
+
+    def test_ends_with_a_change_and_when_nobody_can_tell(self):
+        scene = Scene(self.library)
+        self.assertEqual(self.code(scene, signed()), "valid")
+        scene.head, scene.changes = 8, [[8, "a"]]
+        scene.now += 2_600
+        self.code(scene, signed())
+        self.assertEqual(self.code(scene, signed()), "token_outdated")
+        self.assertEqual(self.code(scene, signed({"seq": 8})), "valid")
+        scene.down = True
+        scene.now += 5_001
+        self.assertEqual(self.code(scene, signed({"seq": 8})), "unavailable")
+
+    def test_from_before_all_that_bitting_can_tell_costs_one_question(self):
+        scene = Scene(self.library)
+        scene.head, scene.reach = 20, 15
+        self.assertEqual([self.code(scene, signed()) for _ in range(5)], ["token_outdated"] * 5)
+        self.assertEqual(len(scene.asked), 2)
+        self.assertEqual(self.code(scene, signed({"seq": 17})), "valid")
+
+    def test_is_refused_if_anything_about_it_is_wrong(self):
+        scene = Scene(self.library)
+        header, claims, signature = signed().split(".")
+        for token, expected in [
+            (None, "missing_token"), ("", "missing_token"), ("a.b.c", "malformed_token"), (KEY, "malformed_token"),
+            (f"{header}.{claims}.{signature}.", "malformed_token"), (f"{header}.{claims}.", "invalid_token"),
+            (f"{header}.{claims}.{signature[:-4]}AAAA", "invalid_token"),
+            (f"{encoded({'alg': 'none', 'kid': 'one'})}.{claims}.", "malformed_token"),
+            (f"{encoded({'alg': 'HS256', 'kid': 'one'})}.{claims}.{signature}", "malformed_token"),
+            (f"{encoded({'alg': 'EdDSA', 'kid': 'one', 'crit': ['exp']})}.{claims}.{signature}", "malformed_token"),
+            (signed(key=Ed25519PrivateKey.generate()), "invalid_token"), (signed(header={"kid": "two"}), "invalid_token"),
+            (signed({"aud": "https://other.example.com"}), "invalid_token"), (signed({"aud": [AUDIENCE]}), "invalid_token"),
+            (signed({"iss": "https://evil.example"}), "invalid_token"), (signed({"exp": 1_001}), "token_expired"),
+            (signed({"exp": "1300"}), "malformed_token"), (signed({"exp": True}), "malformed_token"),
+            (signed({"subjects": "a"}), "malformed_token"), ("x" * 20_000, "malformed_token"), ("[" * 9_000 + "..", "malformed_token"),
+            (f"{encoded(b'[' * 9_000)}.{claims}.{signature}", "malformed_token"),
+        ]:  # fmt: skip
+            self.assertEqual(self.code(scene, token), expected, token)
+        # However many keys are named, they are read at most every ten seconds.
+        self.assertEqual(scene.asked.count("/.well-known/jwks.json"), 1)
+
+    def test_is_verified_by_asyncio(self):
+        scene = Scene(self.library)
+
+        async def verify():
+            client = httpx.AsyncClient(transport=httpx.MockTransport(scene.respond))
+            options = {"clock": lambda: scene.now, "wall_clock": lambda: 1_000_000 + scene.now}
+            verifier = self.library.AsyncVerifier("https://bitting.example", "own", client=client, **options)
+            return [(await verifier.verify_token(token, AUDIENCE)).code for token in (signed(), signed(), "a.b.c", signed({"aud": "b"}))]
+
+        self.assertEqual(asyncio.run(verify()), ["valid", "valid", "malformed_token", "invalid_token"])
+        self.assertEqual(scene.asked, ["/.well-known/jwks.json", "/v1/feed"])
+
+
 class InFrontOfTheWorker(unittest.TestCase):
     def test_threads_and_asyncio(self):
         library, _ = load(LIBRARY)
@@ -276,11 +376,17 @@ class InFrontOfTheWorker(unittest.TestCase):
                 lacking = ask(other["key"])
                 self.assertEqual(lacking.status_code, 403)
                 self.assertIn('scope="datasets:read"', lacking.headers["www-authenticate"])
+                # A token of the key, which ends with it.
+                derived = call("POST", "/v1/tokens", good["key"], {"audience": AUDIENCE, "scopes": ["datasets:read"]})["token"]
+                judged = verifier.verify_token(derived, AUDIENCE, ["datasets:read"])
+                self.assertEqual((judged.code, judged.key["key_id"]), ("valid", good["id"]))
+                self.assertEqual(verifier.verify_token(derived, "https://other.example.com").code, "invalid_token")
                 call("DELETE", f"/v1/keys/{good['id']}", owner)
                 # Older than the bound by the verifier's clock, and the Worker heard of its own change at once.
                 skew[0] += 5_001
                 self.assertEqual(ask(good["key"]).status_code, 401)
             self.assertEqual(verifier.verify(good["key"]).code, "key_revoked")
+            self.assertEqual(verifier.verify_token(derived, AUDIENCE).code, "token_outdated")
         skew[0] += 5_001
         self.assertEqual(verifier.verify(good["key"]).code, "unavailable")
 

@@ -25,6 +25,7 @@ class Client:
     members: MembersOperations
     organizations: OrganizationsOperations
     teams: TeamsOperations
+    tokens: TokensOperations
 
 class AsyncClient:
     def __init__(self, url: str, key: str | None = None, *, timeout_seconds: float = 10) -> None: ...
@@ -38,6 +39,7 @@ class AsyncClient:
     members: AsyncMembersOperations
     organizations: AsyncOrganizationsOperations
     teams: AsyncTeamsOperations
+    tokens: AsyncTokensOperations
 
 class AuditOperations:
     def list(self, *, action: str = ..., actor_id: str = ..., limit: int = ..., refused: bool = ..., since: str = ..., starting_after: int = ..., subject: str = ..., until: str = ..., user_id: str = ...) -> EventPage:
@@ -159,6 +161,12 @@ class TeamsOperations:
     def add(self, *, team_id: str, user_id: str, organization_id: str = ...) -> None:
         """Add a member to a team."""
 
+class TokensOperations:
+    def get_key_set(self) -> KeySet:
+        """Get the public keys that verify derived tokens."""
+    def create(self, *, audience: str, expires_in_seconds: int = ..., scopes: List[str] | None = ...) -> Token:
+        """Derive a short-lived token from the key of the request."""
+
 class AsyncAuditOperations:
     async def list(self, *, action: str = ..., actor_id: str = ..., limit: int = ..., refused: bool = ..., since: str = ..., starting_after: int = ..., subject: str = ..., until: str = ..., user_id: str = ...) -> EventPage:
         """List or export the audit log, the newest event first."""
@@ -278,6 +286,12 @@ class AsyncTeamsOperations:
         """Remove a member from a team."""
     async def add(self, *, team_id: str, user_id: str, organization_id: str = ...) -> None:
         """Add a member to a team."""
+
+class AsyncTokensOperations:
+    async def get_key_set(self) -> KeySet:
+        """Get the public keys that verify derived tokens."""
+    async def create(self, *, audience: str, expires_in_seconds: int = ..., scopes: List[str] | None = ...) -> Token:
+        """Derive a short-lived token from the key of the request."""
 
 class Actor(TypedDict):
     id: str | None
@@ -520,6 +534,9 @@ class KeyPage(TypedDict):
     items: List[Key]
     next_cursor: str | None
 
+class KeySet(TypedDict):
+    keys: List[PublicKey]
+
 KeyStatus: TypeAlias = "Literal[\"active\"] | Literal[\"disabled\"] | Literal[\"expired\"] | Literal[\"organization_suspended\"] | Literal[\"project_deleted\"] | Literal[\"revoked\"] | Literal[\"user_removed\"]"
 
 class KeyUsage(TypedDict):
@@ -604,6 +621,14 @@ class ProjectPage(TypedDict):
     has_more: bool
     items: List[Project]
     next_cursor: str | None
+
+class PublicKey(TypedDict):
+    alg: Literal["EdDSA"]
+    crv: Literal["Ed25519"]
+    kid: str
+    kty: Literal["OKP"]
+    use: Literal["sig"]
+    x: str
 
 class QuotaChange(TypedDict):
     bytes: NotRequired[int | None]
@@ -711,6 +736,11 @@ class TeamPage(TypedDict):
     has_more: bool
     items: List[Team]
     next_cursor: str | None
+
+class Token(TypedDict):
+    expires_at: str
+    scopes: List[str]
+    token: str
 
 class UnknownKey(TypedDict):
     code: Literal["invalid_api_key"] | Literal["malformed_api_key"]

@@ -37,6 +37,8 @@ class Copies:
     def __init__(self, max_keys: int, max_staleness_ms: float) -> None:
         self.head = 0
         self._base: int | None = None
+        # The newest number from which on Bitting could not tell the changes.
+        self._too_old = -1
         self._last_change: dict[str, int] = {}
         self._read_at = NEVER
         self._bound_ms: float = DEFAULT_BOUND_MS
@@ -59,9 +61,17 @@ class Copies:
         if answer["head"] < self.head:
             return
         self._bound_ms = answer["max_staleness_ms"]
-        if self._base is None or after is None or answer["base"] > after:
+        is_whole = after is not None and answer["base"] <= after
+        if after is not None and not is_whole:
+            self._too_old = max(self._too_old, after)
+        if self._base is not None and after is not None and after < self._base and not is_whole:
+            # What is known is worth more than a token from before it.
+            return
+        if self._base is None or after is None or not is_whole:
             self._base = answer["base"]
             self._last_change = {}
+        else:
+            self._base = min(self._base, after)
         for seq, subject in answer["changes"]:
             self._last_change[subject] = max(seq, self._last_change.get(subject, 0))
         self.head = answer["head"]
@@ -94,11 +104,32 @@ class Copies:
     def contradiction(self, name: str) -> int:
         """F2.1. The number of the newest change that the answer about a key does not know of; 0 if there is none."""
         entry = self._entries.get(name)
-        if entry is None or "seq" not in entry.answer or self._base is None:
+        return self._newer_than(entry.answer) if entry else 0
+
+    def judge_token(self, claims: Answer, now: float, was_read: bool = False) -> str | None:
+        """F7. The code for a token with these claims at `now`; None if the feed must be read first.
+
+        A feed that was read for this token may be older than the bound.
+        """
+        limit_ms = max(self.bound_ms, LEAST_ANSWER_MS) if was_read else self.bound_ms
+        if (self.bound_ms <= 0 and not was_read) or self.feed_age_ms(now) > limit_ms or not self._reaches(claims["seq"]):
+            return None
+        return "token_outdated" if self._newer_than(claims) > 0 else "valid"
+
+    def after_for(self, claims: Answer) -> int:
+        """The `after` with which the feed is read for a token: from the token on, if what is known begins later."""
+        seq: int = claims["seq"]
+        return self.head if self._reaches(seq) else seq
+
+    def _reaches(self, seq: int) -> bool:
+        return self._base is not None and self._base <= seq or seq <= self._too_old
+
+    def _newer_than(self, answer: Answer) -> int:
+        if "seq" not in answer or self._base is None:
             return 0
-        newer = [self._last_change.get(subject, 0) for subject in entry.answer["subjects"]]
+        newer = [self._last_change.get(subject, 0) for subject in answer["subjects"]]
         newest = max(self._base, *newer)
-        return newest if newest > entry.answer["seq"] else 0
+        return newest if newest > answer["seq"] else 0
 
     def judge(self, name: str, now: float, since: float = float("inf")) -> Answer | None:
         """F2, F3. The answer about a key as it is at `now`; None if Bitting must be asked.

@@ -71,4 +71,8 @@ OPERATIONS: dict[str, dict[str, tuple[str, str, list[str], bool]]] = {
         "remove": ("DELETE", "/v1/organizations/{organization_id}/teams/{team_id}/members/{user_id}", [], False),
         "add": ("PUT", "/v1/organizations/{organization_id}/teams/{team_id}/members/{user_id}", [], False),
     },
+    "tokens": {
+        "get_key_set": ("GET", "/.well-known/jwks.json", [], False),
+        "create": ("POST", "/v1/tokens", [], True),
+    },
 }

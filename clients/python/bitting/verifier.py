@@ -18,11 +18,14 @@ from typing import Any
 import httpx
 
 from bitting.copies import NEVER, Copies, missing_scopes
+from bitting.tokens import SigningKeys, Token, is_signed_by, parse
 
 # The time without a question about the feed after one that was refused.
 REFUSED_FEED_MS = 60 * 1000
 # The attempts to get an answer that no change contradicts.
 ATTEMPTS = 3
+# The path of the public keys of derived tokens.
+KEY_SET = "/.well-known/jwks.json"
 
 STATUS = {"valid": 200, "insufficient_scope": 403, "organization_suspended": 403, "unavailable": 503}
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -62,12 +65,15 @@ class _Follower:
         max_keys: int = 10_000,
         on_error: Callable[[Exception], None] = lambda error: None,
         clock: Callable[[], float] | None = None,
+        wall_clock: Callable[[], float] | None = None,
     ) -> None:
         self._url = url.rstrip("/")
         self._headers = {"authorization": f"Bearer {key}"}
         self._on_error = on_error
         self._clock = clock or _elapsed()
+        self._wall_clock = wall_clock or (lambda: time.time() * 1000)
         self._copies = Copies(max_keys, max_staleness_ms)
+        self._signing_keys = SigningKeys()
         self._last = NEVER
         self._polled_at = NEVER
         # Threads share the memory. No call is made while one holds it.
@@ -104,6 +110,36 @@ class _Follower:
             raise ValueError("the answer to the verification has no `valid`")
         with self._lock:
             self._copies.keep(name, answer, sent_at)
+
+    def _keys_due(self, token: Token | None = None) -> float | None:
+        """The instant of the question, if the public keys must be read: for this token, or behind an answer."""
+        with self._lock:
+            now = self._now()
+            due = self._signing_keys.is_due(token.key_id, now) if token else self._signing_keys.is_due_behind(now)
+        return now if due else None
+
+    def _keep_keys(self, response: httpx.Response, sent_at: float) -> None:
+        answer = _read(response)
+        with self._lock:
+            self._signing_keys.keep(answer, sent_at)
+
+    def _refusal(self, token: Token, audience: str) -> str | None:
+        """The code for a token that is no good by itself."""
+        with self._lock:
+            key = self._signing_keys.get(token.key_id, self._now())
+        claims = token.claims
+        is_for_us = claims.get("iss") == self._url and claims.get("aud") == audience
+        if key is None or not is_for_us or not is_signed_by(key, token):
+            return "invalid_token"
+        return "token_expired" if claims["exp"] * 1000 <= self._wall_clock() else None
+
+    def _judge_token(self, token: Token, was_read: bool = False) -> str | None:
+        with self._lock:
+            return self._copies.judge_token(token.claims, self._now(), was_read)
+
+    def _token_question(self, token: Token) -> tuple[dict[str, int], float]:
+        with self._lock:
+            return {"after": self._copies.after_for(token.claims)}, self._now()
 
     def _due(self, name: str) -> tuple[bool, tuple[dict[str, int], float] | None]:
         """Whether to ask about a key again, and how to ask for the feed's news if they are due."""
@@ -150,6 +186,27 @@ class Verifier(_Follower):
             self._on_error(error)
         return _refused("unavailable")
 
+    def verify_token(self, token: str | None, audience: str, scopes: Sequence[str] = ()) -> Verdict:
+        """Verifies a derived token for this audience. Never raises. Needs the extra `tokens`."""
+        parsed = parse(token) if token else None
+        if parsed is None:
+            return _refused("malformed_token" if token else "missing_token")
+        try:
+            if (sent_at := self._keys_due(parsed)) is not None:
+                self._keep_keys(self._client.get(f"{self._url}{KEY_SET}"), sent_at)
+            if code := self._refusal(parsed, audience):
+                return _refused(code)
+            code = self._judge_token(parsed)
+            if code is None:
+                question = self._token_question(parsed)
+                self._hear(self._client.get(f"{self._url}/v1/feed", params=question[0], headers=self._headers), *question)
+                code = self._judge_token(parsed, was_read=True)
+            self._after("", "")
+            return _token_verdict(code or "unavailable", parsed.claims, scopes)
+        except Exception as error:
+            self._on_error(error)
+        return _refused("unavailable")
+
     def _ask(self, name: str, key: str, attempt: int = 0) -> None:
         """Asks about a key. Callers that come meanwhile wait for the same answer."""
         with self._lock:
@@ -172,18 +229,23 @@ class Verifier(_Follower):
 
     def _after(self, name: str, key: str) -> None:
         is_due, question = self._due(name)
-        if is_due or question:
-            self._spawn(lambda: self._behind(name, key, is_due, question))
+        keys_at = self._keys_due()
+        if is_due or question or keys_at is not None:
+            self._spawn(lambda: self._behind(name, key, is_due, question, keys_at))
 
     def _spawn(self, work: Callable[[], None]) -> None:
         threading.Thread(target=work, daemon=True).start()
 
-    def _behind(self, name: str, key: str, is_due: bool, question: tuple[dict[str, int], float] | None) -> None:
+    def _behind(
+        self, name: str, key: str, is_due: bool, question: tuple[dict[str, int], float] | None, keys_at: float | None
+    ) -> None:
         """What is done behind an answer, for later ones. Its failure is no failure of this one."""
         try:
             if question:
                 response = self._client.get(f"{self._url}/v1/feed", params=question[0], headers=self._headers)
                 self._hear(response, *question)
+            if keys_at is not None:
+                self._keep_keys(self._client.get(f"{self._url}{KEY_SET}"), keys_at)
             if is_due:
                 self._ask(name, key)
         except Exception as error:
@@ -216,6 +278,28 @@ class AsyncVerifier(_Follower):
             self._on_error(error)
         return _refused("unavailable")
 
+    async def verify_token(self, token: str | None, audience: str, scopes: Sequence[str] = ()) -> Verdict:
+        """Verifies a derived token for this audience. Never raises. Needs the extra `tokens`."""
+        parsed = parse(token) if token else None
+        if parsed is None:
+            return _refused("malformed_token" if token else "missing_token")
+        try:
+            if (sent_at := self._keys_due(parsed)) is not None:
+                self._keep_keys(await self._client.get(f"{self._url}{KEY_SET}"), sent_at)
+            if code := self._refusal(parsed, audience):
+                return _refused(code)
+            code = self._judge_token(parsed)
+            if code is None:
+                question = self._token_question(parsed)
+                response = await self._client.get(f"{self._url}/v1/feed", params=question[0], headers=self._headers)
+                self._hear(response, *question)
+                code = self._judge_token(parsed, was_read=True)
+            self._after("", "")
+            return _token_verdict(code or "unavailable", parsed.claims, scopes)
+        except Exception as error:
+            self._on_error(error)
+        return _refused("unavailable")
+
     async def _ask(self, name: str, key: str, attempt: int = 0) -> None:
         """Asks about a key. Callers that come meanwhile wait for the same answer, also if the first goes away."""
         task = self._asking.get(name)
@@ -231,8 +315,9 @@ class AsyncVerifier(_Follower):
 
     def _after(self, name: str, key: str) -> None:
         is_due, question = self._due(name)
-        if is_due or question:
-            self._spawn(self._behind(name, key, is_due, question))
+        keys_at = self._keys_due()
+        if is_due or question or keys_at is not None:
+            self._spawn(self._behind(name, key, is_due, question, keys_at))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         # The loop itself keeps no task from being collected.
@@ -241,12 +326,16 @@ class AsyncVerifier(_Follower):
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _behind(self, name: str, key: str, is_due: bool, question: tuple[dict[str, int], float] | None) -> None:
+    async def _behind(
+        self, name: str, key: str, is_due: bool, question: tuple[dict[str, int], float] | None, keys_at: float | None
+    ) -> None:
         """What is done behind an answer, for later ones. Its failure is no failure of this one."""
         try:
             if question:
                 response = await self._client.get(f"{self._url}/v1/feed", params=question[0], headers=self._headers)
                 self._hear(response, *question)
+            if keys_at is not None:
+                self._keep_keys(await self._client.get(f"{self._url}{KEY_SET}"), keys_at)
             if is_due:
                 await self._ask(name, key)
         except Exception as error:
@@ -271,6 +360,14 @@ def _verdict(answer: Mapping[str, Any], scopes: Sequence[str]) -> Verdict:
     missing = missing_scopes(answer["scopes"], scopes) if answer["valid"] else ()
     code = "insufficient_scope" if missing else answer["code"]
     return Verdict(answer["valid"] and not missing, code, STATUS.get(code, 401), missing, answer)
+
+
+def _token_verdict(code: str, claims: Mapping[str, Any], scopes: Sequence[str]) -> Verdict:
+    if code != "valid":
+        return _refused(code)
+    owner = {"organization_id": claims.get("organization_id"), "user_id": claims.get("user_id"), "live_evaluation_id": None}
+    about = {"key_id": claims.get("sub"), "kind": claims.get("kind"), "owner": owner, "scopes": claims["scope"].split()}
+    return _verdict(_frozen({"valid": True, "code": "valid", **about}), scopes)
 
 
 def _refused(code: str) -> Verdict:

@@ -21,7 +21,7 @@ use bitting_keys::domain::catalogue::Surface;
 const SCHEMAS: &str = "/components/schemas";
 
 /// The groups of operations, by the files of their handlers.
-const TAGS: [(&str, &str); 22] = [
+const TAGS: [(&str, &str); 23] = [
     ("audit", "The audit log of an organization."),
     ("authorize", "The answer to proxies that ask before they forward."),
     ("bootstrap", "The first organization of a deployment."),
@@ -42,6 +42,7 @@ const TAGS: [(&str, &str); 22] = [
     ("runs", "Runs of live evaluations and their results."),
     ("security_txt", "The contact for reports about security."),
     ("teams", "Teams of an organization, with which resources are shared."),
+    ("tokens", "Short-lived tokens that services verify by themselves."),
     ("projects", "Projects of an organization."),
     ("scopes", "The scopes that keys can have."),
 ];

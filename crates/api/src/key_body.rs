@@ -17,6 +17,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// The pattern of a scope or the name of a bundle. The catalogue has those that exist.
+pub(crate) const SCOPE_OR_BUNDLE: &str = r"^([a-z][a-z0-9-]*:(\*|[a-z][a-z0-9-]*)|[a-z0-9_-]+)$";
+
 /// The life of a key, in days.
 pub(crate) type Days = Whole<1, MAX_DAYS>;
 

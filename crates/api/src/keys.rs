@@ -34,7 +34,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     descendants_body::{DescendantsBody, PreviewBody},
-    key_body::{CreatedBody, Days, EndQuery, ForceQuery, KeyBody},
+    key_body::{CreatedBody, Days, EndQuery, ForceQuery, KeyBody, SCOPE_OR_BUNDLE},
     key_verification::{self, VerificationRequestBody, VerificationResultBody},
 };
 
@@ -76,9 +76,6 @@ fn named_as_sent(error: Error, by_days: bool) -> Error {
         error => error,
     }
 }
-
-/// The pattern of a scope or the name of a bundle. The catalogue has those that exist.
-const SCOPE_OR_BUNDLE: &str = r"^([a-z][a-z0-9-]*:(\*|[a-z][a-z0-9-]*)|[a-z0-9_-]+)$";
 
 /// The kind of a new key.
 #[derive(Deserialize, JsonSchema)]

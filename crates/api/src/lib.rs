@@ -29,6 +29,7 @@ mod permissions;
 pub mod routes;
 mod security_txt;
 mod teams;
+mod tokens;
 #[cfg(feature = "mcp")]
 mod tools;
 pub mod vendors;

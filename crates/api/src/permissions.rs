@@ -14,5 +14,7 @@ pub(crate) const PROJECTS_WRITE: Permission = Permission::to_manage("projects:wr
 pub(crate) const AUDIT_READ: Permission = Permission::to_use("audit:read");
 pub(crate) const FEED_READ: Permission = Permission::to_use("feed:read");
 pub(crate) const ANY_KEY: Permission = Permission::ANY_KEY;
+/// Every good key of an organization that pays.
+pub(crate) const DERIVE: Permission = Permission::ANY_KEY.paid();
 /// Every good key, also one that is bound to one thing.
 pub(crate) const POSSESSION: Permission = Permission::ANY_KEY.bound();

@@ -6,10 +6,10 @@ use crate::{
     audit, authorize, bootstrap, device_links, errors_page, feed, invitations, keys, leaks, members, openapi,
     organizations,
     permissions::{
-        ANY_KEY, AUDIT_READ, FEED_READ, MEMBERS_READ, MEMBERS_WRITE, ORGANIZATION_READ, ORGANIZATION_WRITE, POSSESSION,
-        PROJECTS_READ, PROJECTS_WRITE, READ, VERIFY, WRITE,
+        ANY_KEY, AUDIT_READ, DERIVE, FEED_READ, MEMBERS_READ, MEMBERS_WRITE, ORGANIZATION_READ, ORGANIZATION_WRITE,
+        POSSESSION, PROJECTS_READ, PROJECTS_WRITE, READ, VERIFY, WRITE,
     },
-    security_txt, teams,
+    security_txt, teams, tokens,
 };
 
 /// The routes of keys, organizations, members and the audit log.
@@ -27,6 +27,8 @@ pub static KEYS: Table = Table {
         route!(POST "/v1/leaks/github" public leaks::report_from_github).limit(leaks::MAX_BYTES),
         route!(GET "/.well-known/api-key-format" public leaks::get_format, "Get the format of keys, for scanners"),
         route!(GET "/.well-known/security.txt" public security_txt::get, "Get the contact for reports about security"),
+        route!(GET "/.well-known/jwks.json" public tokens::get_key_set, "Get the public keys that verify derived tokens"),
+        route!(POST "/v1/tokens" DERIVE tokens::create, "Derive a short-lived token from the key of the request"),
         route!(GET "/v1/scopes" ANY_KEY keys::list_scopes, "List scopes, bundles and presets"),
         route!(GET "/v1/keys" READ keys::list, "List keys, the newest first"),
         route!(POST "/v1/keys" WRITE keys::create, "Create a key"),

@@ -1,5 +1,5 @@
 //! The nine services that the platform provides: a database, a holder of its change feed, a cache, a clock, randomness, background work, the
-//! operator's servers, a rate limiter, and the verification of signatures. The same core runs over workerd's, over
+//! operator's servers, a rate limiter, and signatures. The same core runs over workerd's, over
 //! SQLite in the tests, and over a simulated world with delays and failures.
 
 use std::{any::Any, future::Future, pin::Pin, rc::Rc};
@@ -11,7 +11,8 @@ use futures_util::{
 use serde_json::{Map, Value};
 
 use crate::domain::{
-    catalogue::Target, feed::HeldNews, id::Seq, public_key::PublicKey, quota::QuotaExceeded, time::UnixMillis,
+    catalogue::Target, derived_token::SigningKey, feed::HeldNews, id::Seq, public_key::PublicKey, quota::QuotaExceeded,
+    time::UnixMillis,
 };
 
 /// A future of one isolate. It need not be `Send`, because workerd runs each isolate on one thread.
@@ -231,8 +232,8 @@ pub trait Limiter {
     fn admits(&self, limit: Limit, of: String) -> LocalFuture<'_, bool>;
 }
 
-/// The verification of signatures.
-pub trait Verifier {
+/// Signatures: their verification, and those of this deployment.
+pub trait Signatures {
     /// True if this is the key's signature of these bytes.
     ///
     /// # Errors
@@ -243,4 +244,16 @@ pub trait Verifier {
         signed: &'a [u8],
         signature: &'a [u8],
     ) -> LocalFuture<'a, Result<bool, String>>;
+
+    /// The public key of a signing key, in base64url.
+    ///
+    /// # Errors
+    /// The platform's message, for the log.
+    fn public_key<'a>(&'a self, key: &'a SigningKey) -> LocalFuture<'a, Result<String, String>>;
+
+    /// Signs bytes with Ed25519.
+    ///
+    /// # Errors
+    /// The platform's message, for the log.
+    fn sign<'a>(&'a self, key: &'a SigningKey, message: &'a [u8]) -> LocalFuture<'a, Result<Vec<u8>, String>>;
 }

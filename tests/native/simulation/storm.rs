@@ -103,7 +103,7 @@ impl Edge {
             background: self.clone(),
             upstream: Rc::new(NoUpstream),
             limiter: Rc::new(Limits::default()),
-            verifier: Rc::new(Seal),
+            signatures: Rc::new(Seal),
             config: Rc::clone(config),
             isolate: Rc::<Isolate>::default(),
             extensions: Extensions::default(),

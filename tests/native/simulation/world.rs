@@ -356,7 +356,7 @@ impl Edge {
             background: self,
             upstream: Rc::new(NoUpstream),
             limiter: Rc::new(Limits::default()),
-            verifier: Rc::new(Seal),
+            signatures: Rc::new(Seal),
             config: Rc::clone(config),
             isolate: Rc::default(),
             extensions: Extensions::default(),

@@ -27,14 +27,15 @@ use bitting_http::message::{Body, Content, Request};
 use bitting_keys::{
     app::{App, config::Config, extensions::Extensions, sweep::Swept},
     domain::{
+        derived_token::SigningKey,
         key_text::KeyText,
         public_key::{Material, PublicKey},
         time::UnixMillis,
         token::InvitationToken,
     },
     ports::{
-        Background, Cache, Clock, Entropy, Incoming, Limit, Limiter, LocalFuture, Outgoing, Upstream, UpstreamError,
-        Verifier,
+        Background, Cache, Clock, Entropy, Incoming, Limit, Limiter, LocalFuture, Outgoing, Signatures, Upstream,
+        UpstreamError,
     },
 };
 use futures::{TryStreamExt, executor::block_on};
@@ -178,7 +179,7 @@ impl Seal {
     }
 }
 
-impl Verifier for Seal {
+impl Signatures for Seal {
     fn verify<'a>(
         &'a self,
         key: &'a PublicKey,
@@ -191,6 +192,15 @@ impl Verifier for Seal {
             Material::P256 { spki } => Self::sign(&hex::encode(spki), signed) == signature[..32],
         };
         Box::pin(async move { Ok(good) })
+    }
+
+    fn public_key<'a>(&'a self, key: &'a SigningKey) -> LocalFuture<'a, Result<String, String>> {
+        Box::pin(async move { Ok(hex::encode(Self::sign("public", key.expose()))) })
+    }
+
+    fn sign<'a>(&'a self, key: &'a SigningKey, message: &'a [u8]) -> LocalFuture<'a, Result<Vec<u8>, String>> {
+        let public = hex::encode(Self::sign("public", key.expose()));
+        Box::pin(async move { Ok(Self::sign(&public, message)) })
     }
 }
 
@@ -341,7 +351,7 @@ impl World {
             background: later.clone(),
             upstream: Rc::new(NoUpstream),
             limiter: Rc::new(Limits::default()),
-            verifier: Rc::new(Seal),
+            signatures: Rc::new(Seal),
             config: Rc::new(config(variables)),
             isolate: Rc::default(),
             extensions: extensions(variables),

@@ -302,6 +302,11 @@ fn known(method: &str, template: &str, targets: &Targets) -> Known {
             .creates(Nothing),
         ("GET", "/v1/scopes" | "/v1/feed") => route.round_trips(0),
         ("ANY", "/v1/authorize") => route.round_trips(0).events(0),
+        ("POST", "/v1/tokens") => route
+            .body(json!({ "audience": "https://orders.example.com", "scopes": [] }))
+            .round_trips(0)
+            .events(0)
+            .creates(Nothing),
         ("GET", "/v1/audit-events/verify") => route.round_trips(2),
 
         ("POST", "/v1/keys") => {

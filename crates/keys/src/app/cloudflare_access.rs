@@ -47,7 +47,7 @@ impl Sessions<'_> {
         let Some(key) = self.app.public_key(&self.app.isolate.team_keys, &team, &jwt.key_id).await? else {
             return refused("the team has no key of this id");
         };
-        let verified = self.app.verifier.verify(&key, jwt.signed.as_bytes(), &jwt.signature);
+        let verified = self.app.signatures.verify(&key, jwt.signed.as_bytes(), &jwt.signature);
         if !verified.await.map_err(Error::Unavailable)? {
             return refused("its signature is wrong");
         }

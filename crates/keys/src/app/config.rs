@@ -6,6 +6,7 @@ use crate::domain::{
     audit::Retention,
     cache_seal::CacheSeal,
     catalogue::{Catalogue, Route, Target},
+    derived_token::SigningKey,
     key_text::{Hasher, Pepper, Word, hmac_sha256},
     origin::is_origin,
     time::DAY_MS,
@@ -32,6 +33,9 @@ pub struct Config {
     pub operator_secret: Option<String>,
     /// The seal on what KV holds, derived from the same secret; `None` if KV is not used.
     pub cache_seal: Option<CacheSeal>,
+    /// The keys that sign derived tokens, the present one first (`TOKEN_SECRET`, `TOKEN_SECRET_PREVIOUS`, or else derived
+    /// from `OPERATOR_SECRET`).
+    pub signing_keys: Vec<SigningKey>,
     /// The retention of audit events (`AUDIT_RETENTION_DAYS`, `AUDIT_RETENTION_MIN_DAYS`).
     pub audit_retention: Retention,
     /// The size of the database, in bytes, at which it is full (`DATABASE_LIMIT_BYTES`).
@@ -92,6 +96,12 @@ impl Config {
         let least_retention_days =
             variables.number("AUDIT_RETENTION_MIN_DAYS", retention_days.min(30), 1, retention_days)?;
         let operator_secret = variables.secret("OPERATOR_SECRET")?;
+        let token_secret = variables.secret("TOKEN_SECRET")?;
+        let token_secret_previous = variables.secret("TOKEN_SECRET_PREVIOUS")?;
+        if token_secret.is_none() && token_secret_previous.is_some() {
+            return Err("TOKEN_SECRET_PREVIOUS is set, so TOKEN_SECRET must be, too".to_owned());
+        }
+        let token_secrets = [token_secret.as_ref().or(operator_secret.as_ref()), token_secret_previous.as_ref()];
         let (from, text) = match variables.get("CATALOGUE") {
             Some(text) => ("CATALOGUE", text),
             None => ("catalogue.json", CATALOGUE.to_owned()),
@@ -112,6 +122,7 @@ impl Config {
             read_replicas: variables.number("READ_REPLICAS", 0, 0, 1)? == 1,
             hasher: Hasher { peppers: current.into_iter().chain(previous).collect() },
             cache_seal: operator_secret.as_deref().and_then(CacheSeal::new),
+            signing_keys: token_secrets.into_iter().flatten().filter_map(|secret| SigningKey::derive(secret)).collect(),
             operator_secret,
             audit_retention: Retention { default_ms: retention_days * DAY_MS, least_ms: least_retention_days * DAY_MS },
             database_limit_bytes: variables.number("DATABASE_LIMIT_BYTES", 10_000_000_000, 1, 1_000_000_000_000_000)?,

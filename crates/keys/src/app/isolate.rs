@@ -13,6 +13,7 @@ use crate::{
     app::notes::{NoteKind, Notes},
     domain::{
         audit::NotedEvent,
+        derived_token::PublishedKey,
         feed::{Feed, News},
         id::KeyId,
         key_text::Digest,
@@ -124,6 +125,7 @@ pub struct Isolate {
     /// The public keys of GitHub's secret scanning.
     pub scanner_keys: KnownPublicKeys,
     size_warned_at: Cell<Option<UnixMillis>>,
+    published_keys: RefCell<Option<Rc<[PublishedKey]>>>,
 }
 
 impl Default for Isolate {
@@ -142,6 +144,7 @@ impl Default for Isolate {
             team_keys: KnownPublicKeys::default(),
             scanner_keys: KnownPublicKeys::default(),
             size_warned_at: Cell::new(None),
+            published_keys: RefCell::default(),
         }
     }
 }
@@ -165,6 +168,18 @@ impl Isolate {
     /// Adds one read of the feed.
     pub fn hear(&self, news: &News) {
         self.feed.borrow_mut().apply(news);
+    }
+
+    /// The public keys of this deployment, if they were derived.
+    pub fn published_keys(&self) -> Option<Rc<[PublishedKey]>> {
+        self.published_keys.borrow().clone()
+    }
+
+    /// Keeps the public keys of this deployment.
+    pub fn keep_published_keys(&self, keys: Vec<PublishedKey>) -> Rc<[PublishedKey]> {
+        let keys: Rc<[PublishedKey]> = keys.into();
+        *self.published_keys.borrow_mut() = Some(Rc::clone(&keys));
+        keys
     }
 
     /// The snapshot of this digest. It may be stale.

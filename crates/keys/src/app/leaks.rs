@@ -68,7 +68,7 @@ impl App {
     pub async fn is_from_github(&self, key_id: &str, signature: &str, signed: &[u8]) -> Result<bool, Error> {
         let Some(signature) = read_der_signature(signature) else { return Ok(false) };
         let Some(key) = self.public_key(&self.isolate.scanner_keys, &GITHUB, key_id).await? else { return Ok(false) };
-        self.verifier.verify(&key, signed, &signature).await.map_err(Error::Unavailable)
+        self.signatures.verify(&key, signed, &signature).await.map_err(Error::Unavailable)
     }
 
     /// Tells of each text whether it is the text of a key, or was.

@@ -5,6 +5,7 @@ pub mod audit_seals;
 pub mod bootstrap;
 pub mod cloudflare_access;
 pub mod config;
+pub mod derived_tokens;
 pub mod descendants;
 pub mod device_links;
 pub mod error;
@@ -46,7 +47,7 @@ use crate::{
         snapshot::Snapshot,
         time::UnixMillis,
     },
-    ports::{Background, Cache, Clock, Database, Entropy, FeedHolder, Limiter, Upstream, Verifier},
+    ports::{Background, Cache, Clock, Database, Entropy, FeedHolder, Limiter, Signatures, Upstream},
     storage::{
         batch::{Batch, Query, Results},
         changes,
@@ -72,8 +73,8 @@ pub struct App {
     pub upstream: Rc<dyn Upstream>,
     /// The rate limiter.
     pub limiter: Rc<dyn Limiter>,
-    /// The verifier of signatures.
-    pub verifier: Rc<dyn Verifier>,
+    /// Signatures.
+    pub signatures: Rc<dyn Signatures>,
     /// The configuration.
     pub config: Rc<Config>,
     /// The isolate's memory between requests.

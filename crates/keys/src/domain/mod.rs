@@ -9,6 +9,7 @@ pub mod cache_seal;
 pub mod catalogue;
 pub mod creator;
 pub mod decision;
+pub mod derived_token;
 pub mod device_link;
 pub mod expected;
 pub mod feed;
