@@ -91,7 +91,7 @@ export class Copies {
     return this.#newerThan(this.#entries.get(name)?.answer ?? {});
   }
 
-  // F7. The code for a token with these claims at `now`; undefined if the feed must be read first. A feed that was read for
+  // F8. The code for a token with these claims at `now`; undefined if the feed must be read first. A feed that was read for
   // this token may be older than the bound.
   judgeToken(claims, now, wasRead) {
     const limitMs = wasRead ? Math.max(this.boundMs, LEAST_ANSWER_MS) : this.boundMs;

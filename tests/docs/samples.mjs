@@ -93,6 +93,30 @@ export async function fastapi_follower({ file }) {
   await follows([join(PYTHON, "uvicorn"), "--app-dir", dir, "--port", port, `${name}:app`], port, { PYTHONPATH: join(ROOT, "clients/python") });
 }
 
+export async function token_in_javascript({ text, file }) {
+  writeFileSync(file, text.replace('"bitting"', JSON.stringify(`${join(ROOT, "clients/typescript")}/index.js`)));
+  assert.equal(await verifiesToken([process.execPath, file]), "true valid");
+}
+
+export async function token_in_python({ file }) {
+  assert.equal(await verifiesToken([join(PYTHON, "python"), file]), "True valid");
+}
+
+async function verifiesToken([command, file]) {
+  const { app, owner } = await product();
+  try {
+    const { key } = await create(app, owner.key, { scopes: ["verifier"] });
+    const body = JSON.stringify({ audience: "https://orders.example.com", scopes: ["datasets:read"] });
+    const answer = await app.fetch("/v1/tokens", { method: "POST", headers: { authorization: `Bearer ${owner.key}` }, body });
+    const { token } = await answer.json();
+    const variables = { BITTING_URL: app.url, BITTING_KEY: key, TOKEN: token, PYTHONPATH: join(ROOT, "clients/python") };
+    const { stdout } = await promisify(execFile)(command, [file], { env: { ...process.env, ...variables } });
+    return stdout.trim();
+  } finally {
+    await app.close();
+  }
+}
+
 async function follows(command, port, variables) {
   const world = await product();
   const key = (await create(world.app, world.owner.key, { scopes: ["verifier"] })).key;

@@ -107,7 +107,7 @@ class Copies:
         return self._newer_than(entry.answer) if entry else 0
 
     def judge_token(self, claims: Answer, now: float, was_read: bool = False) -> str | None:
-        """F7. The code for a token with these claims at `now`; None if the feed must be read first.
+        """F8. The code for a token with these claims at `now`; None if the feed must be read first.
 
         A feed that was read for this token may be older than the bound.
         """

@@ -121,9 +121,9 @@ async fn attempt(call: &Call<'_>, action: Action<'_>, principal: &mut Principal)
 }
 
 /// True if a call counts as a write of its organization. What ends a key or a secret never does: a leaked key must not
-/// stop its own revocation. A verification is sent by POST and writes nothing, and neither does what every key may do.
+/// stop its own revocation. A verification is sent by POST and writes nothing.
 fn is_counted(row: RowName, permission: &Permission) -> bool {
-    let reads = permission.scope.as_ref().is_none_or(|scope| scope.action() == VERIFY);
+    let reads = permission.scope.as_ref().is_some_and(|scope| scope.action() == VERIFY);
     let ends = row.method == "DELETE" || row.path.contains("/rotate");
     !matches!(row.method, "GET" | "HEAD") && !reads && !ends
 }
