@@ -18,6 +18,17 @@ export interface Verification {
   [field: string]: unknown;
 }
 
+export interface Feed {
+  /** The number from which on no change is missing. */
+  base: number;
+  /** The number of the newest change. */
+  head: number;
+  age_ms: number;
+  max_staleness_ms: number;
+  /** The number of the last change of each subject, with the subject's id. */
+  changes: Array<[number, string]>;
+}
+
 export interface Bitting {
   /** Checks the key in the headers of a request. `refusal` is the response for its sender. */
   authorize(headers: Headers, scopes?: string[]): Promise<{ ok: true; identity: Identity } | { ok: false; refusal: Response }>;
@@ -26,4 +37,6 @@ export interface Bitting {
     question: { key: string; scopes?: string[]; freshness?: "bounded" | "strong" },
     verifier: string,
   ): Promise<Verification>;
+  /** Gives the changes after this number, as `GET /v1/feed` does. `verifier` is a key with the scope `feed:read`. */
+  feed(after: number | undefined, verifier: string): Promise<Feed>;
 }

@@ -114,3 +114,24 @@ test("worker.mjs calls Bitting as an object of the same account", async () => {
     await bitting.close();
   }
 });
+
+test("another Worker verifies keys and follows the feed through the entrypoint", async () => {
+  const bitting = await start({ neighbour: "tests/e2e/neighbour.mjs" });
+  try {
+    const owner = (await bootstrap(bitting)).json.key;
+    const { key: verifier } = await create(bitting, owner, { scopes: ["verifier"], kind: "org" });
+    const { id, key } = await create(bitting, owner, { scopes: ["datasets:read"] });
+    const rpc = async (...args) => (await fetch(bitting.neighbourUrl, { method: "POST", body: JSON.stringify(args) })).json();
+    const { valid, seq, subjects } = await rpc("verify", { key, scopes: ["datasets:read"] }, verifier);
+    const { head, base, changes } = await rpc("feed", null, verifier);
+    assert.deepEqual([valid, head, base, changes], [true, seq, seq, []]);
+    assert.equal((await call(bitting, "DELETE", `/v1/keys/${id}`, { key: owner })).status, 200);
+    const news = await rpc("feed", head, verifier);
+    assert.deepEqual([news.base, news.changes], [head, [[news.head, id]]]);
+    assert.ok(subjects.includes(id));
+    assert.equal((await rpc("verify", { key }, verifier)).code, "key_revoked");
+    assert.match((await rpc("feed", head, key)).error, /^key_revoked: /);
+  } finally {
+    await bitting.close();
+  }
+});

@@ -26,9 +26,18 @@ export class Bitting extends WorkerEntrypoint {
   }
 
   // Verifies a key, as `POST /v1/keys/verify` does, with the key of a verifier.
-  async verify(question, verifier) {
+  verify(question, verifier) {
+    return this.#answer("/v1/keys/verify", verifier, { method: "POST", body: JSON.stringify(question) });
+  }
+
+  // Gives the changes after this number, as `GET /v1/feed` does, with the key of a verifier.
+  feed(after, verifier) {
+    return this.#answer(typeof after !== "number" ? "/v1/feed" : `/v1/feed?after=${after}`, verifier, { method: "GET" });
+  }
+
+  async #answer(path, verifier, init) {
     const headers = { Authorization: `Bearer ${verifier}`, "Content-Type": "application/json" };
-    const response = await this.#ask("/v1/keys/verify", { method: "POST", headers, body: JSON.stringify(question) });
+    const response = await this.#ask(path, { headers, ...init });
     const answer = await response.json();
     if (response.status !== 200) throw new Error(`${answer.error.code}: ${answer.detail}`);
     return answer;
