@@ -166,7 +166,8 @@ CREATE TABLE keys (
   last_used_from TEXT,                  -- a JSON object: the client of the last use, its address and user agent; NULL: not known
   outgoing_last_used_from TEXT,
   linked_by_user TEXT,                  -- the user whose link began the session without a key in which it was created; NULL: none
-  operator_metadata TEXT NOT NULL DEFAULT '{}'  -- a JSON object that only the operator changes
+  operator_metadata TEXT NOT NULL DEFAULT '{}',  -- a JSON object that only the operator changes
+  conditions TEXT                       -- a JSON object: the clients for which the key works, and the times; NULL: all
 ) STRICT, WITHOUT ROWID;
 
 -- Verification: one key by its digest, or by that of its outgoing secret.
@@ -417,8 +418,8 @@ END;
 -- Whoever changes what a verification depends on, be it by hand, cannot forget the feed. The subject
 -- is the one from before the change, because that is the one that snapshots know.
 CREATE TRIGGER keys_changed
-AFTER UPDATE OF id, organization_id, user_id, project_id, bound_to, kind, digest, name, scopes, role, metadata, operator_metadata,
-  expires_at, disabled_at, revoked_at, rotates_at, outgoing_digest ON keys
+AFTER UPDATE OF id, organization_id, user_id, project_id, bound_to, kind, digest, name, scopes, conditions, role, metadata,
+  operator_metadata, expires_at, disabled_at, revoked_at, rotates_at, outgoing_digest ON keys
 WHEN NEW.ended_with IS OLD.ended_with
 BEGIN
   INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER))
@@ -773,7 +774,7 @@ CREATE INDEX sign_in_links_by_parent ON sign_in_links (parent_id) WHERE parent_i
 CREATE UNIQUE INDEX sign_in_links_listed ON sign_in_links (organization_id, id);
 
 CREATE TRIGGER sign_in_links_end_with_key
-AFTER UPDATE OF digest, scopes, role, expires_at, disabled_at, revoked_at, rotates_at, outgoing_digest ON keys
+AFTER UPDATE OF digest, scopes, conditions, role, expires_at, disabled_at, revoked_at, rotates_at, outgoing_digest ON keys
 BEGIN
   DELETE FROM sign_in_links WHERE created_by = OLD.id;
 END;
@@ -793,10 +794,10 @@ BEGIN
   DELETE FROM sign_in_links WHERE created_by_user_id = OLD.user_id;
 END;
 
--- An invitation ends with the key that created it, and when that key no longer has full access, without which it could
--- not have created it.
-CREATE TRIGGER invitations_end_with_key AFTER UPDATE OF revoked_at, scopes ON keys
-WHEN NEW.revoked_at IS NOT NULL OR NEW.scopes IS NOT NULL
+-- An invitation ends with the key that created it, and when that key no longer has full access without conditions, with
+-- which it could not have created it.
+CREATE TRIGGER invitations_end_with_key AFTER UPDATE OF revoked_at, scopes, conditions ON keys
+WHEN NEW.revoked_at IS NOT NULL OR NEW.scopes IS NOT NULL OR NEW.conditions IS NOT NULL
 BEGIN
   DELETE FROM invitations WHERE created_by = OLD.id;
 END;

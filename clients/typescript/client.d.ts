@@ -192,6 +192,8 @@ export interface KeysOperations {
     name: string;
     /** The scopes of the key: scopes, names of bundles, or both. They resolve to at most 100 scopes. */
     scopes: Array<string>;
+    /** The conditions of the key; null for none. If they are left out, the key has those of the key that sends the request. */
+    conditions?: Conditions | null;
     /** The time when the key expires: a date-time with its offset, or a date; null for never. If neither this nor `expires_in_days` is sent, the key expires with the key that sends the request. */
     expires_at?: string | null;
     /** The life of the key in days from now. Cannot be combined with `expires_at`. */
@@ -217,6 +219,10 @@ export interface KeysOperations {
     key: string;
     /** The number of a change that the result must know of: the `seq` or the `head` of an earlier answer. */
     at_least?: number | null;
+    /** The client that has presented the key to you. A condition of the key about what is not told here is not met. */
+    client?: RequestClient;
+    /** True to be told each check, and why it passes or does not. `false` by default. */
+    explain?: boolean;
     /** The freshness of the result. The default is `bounded`. */
     freshness?: Freshness | null;
     /** The scopes that the key must hold. `[]` by default. */
@@ -242,6 +248,8 @@ export interface KeysOperations {
     key_id: string;
     /** True to allow the change even if it disables or revokes the last key that can manage keys. */
     force?: boolean;
+    /** The conditions of the key, in place of all that it has; null for none. */
+    conditions?: Conditions | null;
     /** True if the key is enabled. A disabled key can be enabled again. */
     enabled?: boolean;
     /** The time when the key expires: a date-time with its offset, or a date; null for never. */
@@ -292,6 +300,17 @@ export interface KeysOperations {
     /** The id of the key. */
     key_id: string;
   }, options?: CallOptions): Promise<Key>;
+  /** Try what a key would be let do. */
+  simulate(params: {
+    /** The id of the key. */
+    key_id: string;
+    /** The time of the use: a date-time with its offset, or a date. The default is now. */
+    at?: string | null;
+    /** The client of the use. */
+    client?: RequestClient;
+    /** The scopes that the key must hold. `[]` by default. */
+    scopes?: Array<string>;
+  }, options?: CallOptions): Promise<VerifiedKey>;
   /** Get the daily uses of a key in the last 30 days. */
   getUsage(params: {
     /** The id of the key. */
@@ -604,6 +623,8 @@ export type AuditVerification = {
 
 /** The owner's key, and their link to the settings pages. */
 export type BootstrapResult = {
+  /** The conditions of the key; null for none. */
+  conditions: Conditions | null;
   /** The time when the key was created. */
   created_at: string;
   /** The id of the key that created this one, or whose invitation was accepted, or of the session on the settings pages if it was signed in without a key; null for the operator. */
@@ -658,6 +679,32 @@ export type BootstrapResult = {
   user_id: string | null;
 };
 
+/** A check of a key. */
+export type Check = {
+  /** The name of the check; for a condition, that of its field. */
+  check: string;
+  /** The explanation for people. */
+  detail: string;
+  /** True if the check passes. The first that does not decides the result. */
+  passed: boolean;
+};
+
+/** The conditions of a key. The key works only if all of them are met. */
+export type Conditions = {
+  /** The countries for which the key works: codes of ISO 3166-1 in capitals, and `T1` for Tor. */
+  allowed_countries?: Array<string> | null;
+  /** The addresses for which the key works: ranges like `192.0.2.0/24` or `2001:db8::/32`, and single addresses. */
+  allowed_ips?: Array<string> | null;
+  /** The countries for which the key does not work, even if they are allowed. */
+  denied_countries?: Array<string> | null;
+  /** The addresses for which the key does not work, even if they are allowed. */
+  denied_ips?: Array<string> | null;
+  /** The periods of the week in which the key works, in UTC. */
+  hours?: Array<Period> | null;
+  /** The time from which the key works: a date-time with its offset. */
+  not_before?: string | null;
+};
+
 /** A new invitation, with its secret. */
 export type CreatedInvitation = {
   /** The time when the invitation was created. */
@@ -684,6 +731,8 @@ export type CreatedInvitation = {
 
 /** A key that was created or rotated, with its secret. */
 export type CreatedKey = {
+  /** The conditions of the key; null for none. */
+  conditions: Conditions | null;
   /** The time when the key was created. */
   created_at: string;
   /** The id of the key that created this one, or whose invitation was accepted, or of the session on the settings pages if it was signed in without a key; null for the operator. */
@@ -853,14 +902,20 @@ export type Freshness = "bounded" | "strong";
 export type InvalidKey = {
   /** The maximum age of the information about the key, in milliseconds. */
   age_ms: number;
+  /** The checks in their order, if `explain` was set. */
+  checks?: Array<Check> | null;
   /** `valid`, or the reason why the key is not. */
-  code: "api_key_expired" | "insufficient_scope" | "key_disabled" | "key_revoked" | "key_rotated" | "organization_suspended" | "project_deleted" | "user_removed";
+  code: "api_key_expired" | "conditions_not_met" | "insufficient_scope" | "key_disabled" | "key_revoked" | "key_rotated" | "organization_suspended" | "project_deleted" | "user_removed";
+  /** True if the key has conditions, so that the result is for this client and this time alone: ask again each time. */
+  conditional: boolean;
   /** True if the database does not answer, and the information is older than it may be otherwise. */
   degraded: boolean;
   /** The time after which this secret ends, in milliseconds, by its expiry or a rotation; null for never. */
   ends_in_ms: number | null;
   /** The time when the key expires; null for never. */
   expires_at: string | null;
+  /** The name of the first condition that is not met. */
+  failed_condition?: "not_before" | "hours" | "allowed_ips" | "denied_ips" | "allowed_countries" | "denied_countries";
   /** The time for which the result may be used again without the feed, in milliseconds. */
   fresh_for_ms: number;
   /** True if `scopes` is null. */
@@ -941,6 +996,8 @@ export type InvitationPreview = {
 
 /** A key. */
 export type Key = {
+  /** The conditions of the key; null for none. */
+  conditions: Conditions | null;
   /** The time when the key was created. */
   created_at: string;
   /** The id of the key that created this one, or whose invitation was accepted, or of the session on the settings pages if it was signed in without a key; null for the operator. */
@@ -1169,6 +1226,16 @@ export type OwnerLink = {
   user_id: string;
 };
 
+/** A period that begins on each of some days. */
+export type Period = {
+  /** The days on which the period begins. */
+  days: Array<"mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun">;
+  /** The time of its beginning, in UTC. */
+  from: string;
+  /** The time of its end, in UTC: the next such time after `from`, which may be on the next day. */
+  to: string;
+};
+
 /** A preset for a new key. */
 export type Preset = {
   /** Advice for people who choose the preset. */
@@ -1281,8 +1348,18 @@ export type RemovedMember = {
   max_staleness_ms: number;
 };
 
+/** The client that presents a key. */
+export type RequestClient = {
+  /** The country of the client: a code of ISO 3166-1 in capitals, `T1` for Tor, or `XX` if it is not known. */
+  country?: string | null;
+  /** The address of the client, of IPv4 or IPv6. */
+  ip?: string | null;
+};
+
 /** A key that was revoked. */
 export type RevokedKey = {
+  /** The conditions of the key; null for none. */
+  conditions: Conditions | null;
   /** The time when the key was created. */
   created_at: string;
   /** The id of the key that created this one, or whose invitation was accepted, or of the session on the settings pages if it was signed in without a key; null for the operator. */
@@ -1471,14 +1548,20 @@ export type UsedFrom = {
 export type ValidKey = {
   /** The maximum age of the information about the key, in milliseconds. */
   age_ms: number;
+  /** The checks in their order, if `explain` was set. */
+  checks?: Array<Check> | null;
   /** `valid`, or the reason why the key is not. */
   code: "valid";
+  /** True if the key has conditions, so that the result is for this client and this time alone: ask again each time. */
+  conditional: boolean;
   /** True if the database does not answer, and the information is older than it may be otherwise. */
   degraded: boolean;
   /** The time after which this secret ends, in milliseconds, by its expiry or a rotation; null for never. */
   ends_in_ms: number | null;
   /** The time when the key expires; null for never. */
   expires_at: string | null;
+  /** The name of the first condition that is not met. */
+  failed_condition?: "not_before" | "hours" | "allowed_ips" | "denied_ips" | "allowed_countries" | "denied_countries";
   /** The time for which the result may be used again without the feed, in milliseconds. */
   fresh_for_ms: number;
   /** True if `scopes` is null. */
@@ -1515,3 +1598,55 @@ export type ValidKey = {
 
 /** The result of a verification. */
 export type VerificationResult = ValidKey | InvalidKey | UnknownKey;
+
+/** A key with the result of its verification. */
+export type VerifiedKey = {
+  /** The maximum age of the information about the key, in milliseconds. */
+  age_ms: number;
+  /** The checks in their order, if `explain` was set. */
+  checks?: Array<Check> | null;
+  /** `valid`, or the code of the reason why it is not. */
+  code: string;
+  /** True if the key has conditions, so that the result is for this client and this time alone: ask again each time. */
+  conditional: boolean;
+  /** True if the database does not answer, and the information is older than it may be otherwise. */
+  degraded: boolean;
+  /** The time after which this secret ends, in milliseconds, by its expiry or a rotation; null for never. */
+  ends_in_ms: number | null;
+  /** The time when the key expires; null for never. */
+  expires_at: string | null;
+  /** The name of the first condition that is not met. */
+  failed_condition?: "not_before" | "hours" | "allowed_ips" | "denied_ips" | "allowed_countries" | "denied_countries";
+  /** The time for which the result may be used again without the feed, in milliseconds. */
+  fresh_for_ms: number;
+  /** True if `scopes` is null. */
+  full_access: boolean;
+  /** The id of the key. */
+  key_id: string;
+  /** The kind of the key: what it acts as. */
+  kind: KeyKind;
+  /** The metadata of the key, as written by those who manage it: its holder, if the key can change itself. */
+  metadata: Record<string, unknown>;
+  /** The required scopes that the key lacks, if it is otherwise valid. */
+  missing_scopes?: Array<string> | null;
+  /** The name of the key. */
+  name: string;
+  /** The operator's metadata of the key, which nobody else can change. */
+  operator_metadata: Record<string, unknown>;
+  /** The time when this secret stops working, if a rotation is replacing it. */
+  outgoing_until?: string | null;
+  /** The owner of the key. */
+  owner: KeyOwner;
+  /** The scopes of the key; null for full access within its owner's role. */
+  scopes: Array<string> | null;
+  /** The number of the change up to which the result is known to be current. */
+  seq: number;
+  /** The source of the information about the key. */
+  source: "memory" | "kv" | "replica" | "d1";
+  /** The ids in the feed whose later change makes the result stale. */
+  subjects: Array<string>;
+  /** True if the key is valid and holds all required scopes. */
+  valid: boolean;
+  /** The furthest source that this request has waited for, for its caller's key or for this one; null if the answer was ready. */
+  waited_for: "kv" | "holder" | "replica" | "d1" | null;
+};

@@ -33,6 +33,7 @@ export const OPERATIONS = {
     rotate: ["POST", "/v1/keys/{key_id}/rotate", [], true],
     cancelRotation: ["POST", "/v1/keys/{key_id}/rotate/cancel", [], false],
     finishRotation: ["POST", "/v1/keys/{key_id}/rotate/finish", [], false],
+    simulate: ["POST", "/v1/keys/{key_id}/simulate", [], true],
     getUsage: ["GET", "/v1/keys/{key_id}/usage", [], false],
     listScopes: ["GET", "/v1/scopes", [], false],
   },

@@ -20,13 +20,16 @@ pub(crate) fn read(request: &worker::Request) -> Request {
     let origin = url.match_indices('/').nth(2).and_then(|(end, _)| url.get(..end)).unwrap_or(&url).to_owned();
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let query = query.split_once('#').map_or(query, |(query, _)| query).to_owned();
+    // Cloudflare sends this header only where it is switched on, and elsewhere a client can.
+    let headers = request.headers().entries().filter(|(name, _)| name != COUNTRY);
+    let headers = headers.chain(located(request, "country").map(|country| (COUNTRY.to_owned(), country))).collect();
     Request {
         // `Method` of the worker crate turns unknown methods into GET; the inner request does not.
         method: request.inner().method(),
         origin,
         path: request.path(),
         query,
-        headers: request.headers().entries().collect(),
+        headers,
         body: match request.inner().body() {
             Some(stream) => Body::Unread(Readable::source(stream)),
             None => Body::Bytes(Vec::new()),
@@ -34,12 +37,19 @@ pub(crate) fn read(request: &worker::Request) -> Request {
     }
 }
 
+/// The header with the client's country, as the platform locates it.
+const COUNTRY: &str = "cf-ipcountry";
+
+/// Returns what the platform says about the place of a client.
+fn located(request: &worker::Request, name: &str) -> Option<String> {
+    let get = |of: &JsValue, name: &str| Reflect::get(of, &name.into()).ok();
+    get(request.inner(), "cf").and_then(|location| get(&location, name)).and_then(|value| value.as_string())
+}
+
 /// Returns the region of a client, as the platform locates it.
 pub(crate) fn region(request: &worker::Request) -> &'static str {
-    let get = |of: &JsValue, name: &str| Reflect::get(of, &name.into()).ok();
-    let location = get(request.inner(), "cf");
-    let text = |name| location.as_ref().and_then(|location| get(location, name)).and_then(|value| value.as_string());
-    region::region(text("continent").as_deref(), text("longitude").and_then(|longitude| longitude.parse().ok()))
+    let longitude = located(request, "longitude").and_then(|longitude| longitude.parse().ok());
+    region::region(located(request, "continent").as_deref(), longitude)
 }
 
 /// A body as a stream of workerd.

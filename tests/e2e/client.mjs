@@ -26,7 +26,7 @@ export const bootstrap = (app) =>
 export async function cacheName(app, id) {
   const [{ digest }] = await rows(app, "SELECT digest FROM keys WHERE id = ?1", id);
   const key = createHmac("sha256", OPERATOR_SECRET).update("bitting cache: names").digest();
-  return `snapshot:5:${createHmac("sha256", key).update(Buffer.from(digest, "hex")).digest("hex")}`;
+  return `snapshot:6:${createHmac("sha256", key).update(Buffer.from(digest, "hex")).digest("hex")}`;
 }
 
 /** Makes a key and gives it with its text. */

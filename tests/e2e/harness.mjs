@@ -83,6 +83,8 @@ function isolate(url, worker) {
   return {
     url,
     fetch: (path, init) => fetch(url + path, { redirect: "manual", ...init }),
+    // A request that the platform locates in a country.
+    fetchFrom: (country, path, init) => worker.fetch(url + path, { ...init, cf: { country } }),
     scheduled: (cron, time = Date.now()) => worker.scheduled({ cron, scheduledTime: new Date(time) }),
     // The clock goes on from the instant it is set to.
     setClock: (ms) => control({ clock: ms }),

@@ -698,7 +698,7 @@ fn acts_of_the_operator_in_another_organization_are_in_both_trails() {
 }
 
 /// A world with one of the operator's routes.
-fn world_with_orders() -> (World, String) {
+pub(crate) fn world_with_orders() -> (World, String) {
     let mut catalogue: Value = serde_json::from_str(include_str!("../../catalogue.json")).unwrap();
     catalogue["resources"]["orders"] = json!({ "read": "See orders" });
     let route =

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     pages::{Browser, html},
-    support::{Answer, Snapshot, World, problem::assert_problem},
+    support::{Answer, Snapshot, World, problem::assert_problem, request},
 };
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
@@ -26,7 +26,13 @@ struct Caller {
     /// True if it has full access. The others hold no scope of data sets.
     full: bool,
     role: &'static str,
+    /// The conditions of the key, in SQL.
+    conditions: &'static str,
 }
+
+/// The conditions of a caller that has some, as JSON.
+const OFFICE: &str = r#"{"allowed_ips":["192.0.2.0/24"]}"#;
+const OFFICE_SQL: &str = r#"'{"allowed_ips":["192.0.2.0/24"]}'"#;
 
 /// The ids that calls are about.
 #[derive(Clone)]
@@ -40,6 +46,8 @@ struct Targets {
     ending: String,
     disabled: String,
     narrow: String,
+    /// A key with conditions, the same as those of the caller that has some.
+    conditional: String,
     /// The owner, and a member.
     owner: String,
     member: String,
@@ -105,8 +113,15 @@ fn before() -> (Snapshot, String, Vec<Caller>, Targets) {
     let value = |sql: &str| world.database.value(sql).to_string();
     let of_rotation = value(&format!("SELECT rotates_at FROM keys WHERE id = '{rotating}'"));
     let of_short = value(&format!("SELECT expires_at FROM keys WHERE id = '{short_id}'"));
-    let caller = |name, key, end: &str, full, role| Caller { name, key, end: end.to_owned(), full, role };
+    let caller =
+        |name, key, end: &str, full, role| Caller { name, key, end: end.to_owned(), full, role, conditions: "NULL" };
+    let [(_, office), (conditional, _)] = ["office", "conditional"].map(|name| {
+        let (id, key) = full(name);
+        world.change(&owner, &id, &json!({ "conditions": serde_json::from_str::<Value>(OFFICE).unwrap() }));
+        (id, key)
+    });
     let callers = vec![
+        Caller { conditions: OFFICE_SQL, ..caller("office", office, "NULL", true, "owner") },
         caller("outgoing", outgoing, &of_rotation, true, "owner"),
         caller("helper", helper, &of_rotation, false, "owner"),
         caller("full helper", with_helper, &of_rotation, true, "owner"),
@@ -116,14 +131,15 @@ fn before() -> (Snapshot, String, Vec<Caller>, Targets) {
     ];
     let text = |field: &str| this[field].as_str().unwrap().to_owned();
     let (organization, user) = (text("organization_id"), text("user_id"));
-    let targets = Targets { organization, rotating, endless, ending, disabled, narrow, owner: user, member, live };
+    let targets =
+        Targets { organization, rotating, endless, ending, disabled, narrow, conditional, owner: user, member, live };
     (world.snapshot(), owner, callers, targets)
 }
 
 /// A call that gives or prolongs something: its name, the method, the path, and the body.
 type Call = fn(&Targets) -> (&'static str, String, Value);
 
-const CALLS: [(&str, Call); 14] = [
+const CALLS: [(&str, Call); 16] = [
     ("create a key", |_| {
         ("POST", "/v1/keys".to_owned(), json!({ "name": "n", "scopes": ["datasets:read"], "expires_at": null }))
     }),
@@ -143,6 +159,13 @@ const CALLS: [(&str, Call); 14] = [
     }),
     ("widen a key", |of| {
         ("PATCH", format!("/v1/keys/{}", of.narrow), json!({ "scopes": ["api-keys:read", "datasets:*"] }))
+    }),
+    ("take the conditions of a key away", |of| {
+        ("PATCH", format!("/v1/keys/{}", of.conditional), json!({ "conditions": null }))
+    }),
+    ("widen the conditions of a key", |of| {
+        let conditions = json!({ "allowed_ips": ["192.0.2.0/24", "198.51.100.7"] });
+        ("PATCH", format!("/v1/keys/{}", of.conditional), json!({ "conditions": conditions }))
     }),
     ("enable a key", |of| ("PATCH", format!("/v1/keys/{}", of.disabled), json!({ "enabled": true }))),
     ("rotate a key", |of| ("POST", format!("/v1/keys/{}/rotate", of.endless), json!({}))),
@@ -164,7 +187,9 @@ const CALLS: [(&str, Call); 14] = [
 /// Sends a call, and opens what comes of it: a link, an invitation in both ways, a session with a new key.
 fn play(world: &World, key: &str, call: Call, targets: &Targets) -> Answer {
     let (method, path, body) = call(targets);
-    let answer = world.call(method, &path, key, &body);
+    let mut asked = request(method, &path, key, &body);
+    asked.headers.push(("cf-connecting-ip".to_owned(), "192.0.2.7".to_owned()));
+    let answer = world.send(&asked);
     if let Some(link) = answer.json["link"].as_str().filter(|link| link.contains("/sign-in/")) {
         Browser::with_link(world, link);
     }
@@ -187,18 +212,18 @@ fn remember(world: &World) {
 /// The rows of each table that live longer or do more than before, and than the caller allows.
 fn excesses(world: &World, caller: &Caller) -> Vec<String> {
     let rank = |role: &str| format!("instr('member admin owner', {role})");
-    let Caller { end, full, role, .. } = caller;
+    let Caller { end, full, role, conditions, .. } = caller;
     let role = format!("'{role}'");
     let in_time = |column: &str| format!("({end} IS NULL OR ({column} IS NOT NULL AND {column} <= {end}))");
     let low = |column: &str| format!("{} <= {}", rank(column), rank(&role));
     let (in_life, in_role) = (in_time("n.expires_at"), low("n.role"));
-    let vouched = format!("{full} AND {in_role} AND {}", in_time("n.key_expires_at"));
+    let vouched = format!("{full} AND {conditions} IS NULL AND {in_role} AND {}", in_time("n.key_expires_at"));
     let tables = [
         (
             "keys",
             "id",
             format!(
-                "n.digest <> b.digest OR n.scopes IS NOT b.scopes OR {} > {} \
+                "n.digest <> b.digest OR n.scopes IS NOT b.scopes OR n.conditions IS NOT b.conditions OR {} > {} \
                  OR (b.expires_at IS NOT NULL AND (n.expires_at IS NULL OR n.expires_at > b.expires_at)) \
                  OR (b.disabled_at IS NOT NULL AND n.disabled_at IS NULL) \
                  OR (b.revoked_at IS NOT NULL AND n.revoked_at IS NULL) OR n.rotates_at > b.rotates_at",
@@ -206,7 +231,7 @@ fn excesses(world: &World, caller: &Caller) -> Vec<String> {
                 rank("b.role")
             ),
             format!(
-                "{in_life} AND {in_role} \
+                "{in_life} AND {in_role} AND ({conditions} IS NULL OR n.conditions IS {conditions}) \
                  AND ({full} OR (n.scopes IS NOT NULL AND instr(n.scopes, 'datasets') = 0))"
             ),
         ),
@@ -278,7 +303,14 @@ const STATEMENTS: [(&str, Known); 32] = {
         ),
         (
             "keys::update",
-            Tried(&["prolong a key", "prolong a key that ends later than itself", "widen a key", "enable a key"]),
+            Tried(&[
+                "prolong a key",
+                "prolong a key that ends later than itself",
+                "widen a key",
+                "take the conditions of a key away",
+                "widen the conditions of a key",
+                "enable a key",
+            ]),
         ),
         ("keys::rotate", Tried(&["rotate a key"])),
         ("keys::end_rotation", Tried(&["cancel a rotation"])),
@@ -464,7 +496,8 @@ fn outgoing_secret_ends_itself_and_not_the_key() {
 
 #[test]
 fn sign_in_link_ends_with_the_key_that_created_it() {
-    let endings: [(&str, &str, Value); 5] = [
+    let endings: [(&str, &str, Value); 6] = [
+        ("PATCH", "", json!({ "conditions": { "denied_countries": ["AQ"] } })),
         ("DELETE", "", Value::Null),
         ("PATCH", "", json!({ "enabled": false })),
         ("PATCH", "", json!({ "scopes": ["members:*"] })),

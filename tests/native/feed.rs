@@ -329,6 +329,8 @@ struct VerifiedAnswer {
     fresh_for_ms: i64,
     ends_in_ms: Option<i64>,
     outgoing_until: Option<String>,
+    #[serde(default)]
+    conditional: bool,
 }
 
 impl VerifiedAnswer {
@@ -337,7 +339,7 @@ impl VerifiedAnswer {
         serde_json::from_value(json!({
             "seq": self.seq, "key_id": key_id, "organization_id": organization_id, "user_id": user_id,
             "operator": false, "policy": {}, "subscription": "active", "kind": "pat", "name": "ci", "scopes": null,
-            "role": "member", "metadata": {}, "operator_metadata": {},
+            "conditions": {}, "role": "member", "metadata": {}, "operator_metadata": {},
             "life": { "expires_at": null, "disabled_at": null, "revoked_at": null }, "standing": "good",
         }))
         .unwrap()
@@ -359,9 +361,9 @@ impl FeedAnswer {
     }
 }
 
-/// What an isolate would do with the answer that it holds.
+/// What an isolate would do with the answer that it holds. One about a key with conditions tells of one client alone.
 fn verdict(feed: &mut Feed, bound_ms: i64, held: Option<&(VerifiedAnswer, i64)>, now: i64) -> String {
-    let Some((answer, sent_at)) = held else { return "ask".to_owned() };
+    let Some((answer, sent_at)) = held.filter(|(answer, _)| !answer.conditional) else { return "ask".to_owned() };
     let age_ms = feed.age_ms(UnixMillis(now));
     let permitted = feed.permits(&answer.snapshot());
     let contradicted = age_ms.is_some() && !permitted && Seq(answer.seq) <= feed.head();

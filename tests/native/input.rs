@@ -40,7 +40,7 @@ fn missing_or_unknown_field_is_told_in_plain_words() {
                 "POST",
                 "/v1/keys",
                 json!({ "name": "n", "scopes": [], "scope": [] }),
-                "`scope`: is not a field here; there are `name`, `scopes`, `kind`, `project_id`, `label`, \
+                "`scope`: is not a field here; there are `name`, `scopes`, `conditions`, `kind`, `project_id`, `label`, \
                  `expires_at`, `expires_in_days`, `metadata`, `operator_metadata`.",
                 "scope",
             ),

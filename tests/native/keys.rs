@@ -85,7 +85,7 @@ fn create_answers_with_the_whole_key_once() {
             "project_id": null,
             "live_evaluation_id": null,
             "metadata": { "team": ["a"] },
-            "operator_metadata": {},
+            "operator_metadata": {}, "conditions": null,
             "created_at": "2027-01-15T08:00:00.000Z",
             "created_by": maker["id"],
             "created_by_user": maker["user_id"],

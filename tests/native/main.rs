@@ -16,6 +16,7 @@ mod authorize;
 mod bootstrap;
 mod bounds;
 mod braintrust;
+mod conditions;
 mod confident;
 mod datasets;
 mod device_links;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, env, fs, sync::LazyLock};
 use bitting::entry::tables;
 use bitting_api::document::openapi;
 use bitting_http::call::ANY;
-use bitting_keys::domain::decision::Refusal;
+use bitting_keys::domain::{conditions::Condition, decision::Refusal};
 use serde_json::{Map, Value, json};
 
 use crate::support::{
@@ -299,6 +299,7 @@ fn verification_results_have_every_code() {
         Refusal::ProjectDeleted,
         Refusal::RotatedOut,
         Refusal::OrganizationSuspended,
+        Refusal::ConditionNotMet(Condition::Hours),
         Refusal::MissingScopes(Vec::new()),
     ];
     assert_eq!(documented, refusals.iter().map(Refusal::code).chain(["valid"]).collect());

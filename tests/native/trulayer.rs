@@ -203,7 +203,7 @@ fn query_only_key_can_write_nothing_on_any_surface() {
             let path = format!("{prefix}{}", template.replace(":id", &id).replace(":project", &project));
             let answer = world.call(method, &path, &key, &json!({}));
             assert_eq!(world.database.dump(), before, "{method} {path}");
-            if ["GET", ANY].contains(&method) {
+            if ["GET", ANY].contains(&method) || template.ends_with("/simulate") {
                 assert!(answer.status < 500, "{method} {path}: {}", answer.json);
             } else if prefix.is_empty() {
                 let status = match access {

@@ -110,7 +110,7 @@ fn answer_tells_all_that_a_service_needs() {
             "scopes": ["datasets:*"],
             "full_access": false,
             "metadata": { "team": 1 },
-            "operator_metadata": {},
+            "operator_metadata": {}, "conditional": false,
             "expires_at": "2027-01-16T08:00:00.000Z",
             "source": "d1",
             "waited_for": "d1",
@@ -313,7 +313,7 @@ fn operator_snapshot(seq: i64) -> Snapshot {
     let id = "01900000-0000-7000-8000-00000000f0f0";
     serde_json::from_value(json!({
         "seq": seq, "key_id": id, "organization_id": id, "operator": true, "policy": {}, "subscription": "active",
-        "kind": "org", "name": "forged", "scopes": null, "role": "owner", "metadata": {}, "operator_metadata": {},
+        "kind": "org", "name": "forged", "scopes": null, "conditions": {}, "role": "owner", "metadata": {}, "operator_metadata": {},
         "life": { "expires_at": null, "disabled_at": null, "revoked_at": null }, "standing": "good",
     }))
     .unwrap()
@@ -349,7 +349,7 @@ fn forged_snapshot_in_kv_is_read_from_the_database() {
                         seal.name(digest),
                         foreign_seal().name(digest),
                         format!("snapshot:4:{}", digest.to_hex()),
-                        format!("snapshot:5:{}", digest.to_hex()),
+                        format!("snapshot:6:{}", digest.to_hex()),
                     ];
                     scene.world.cache.values.borrow_mut().extend(names.map(|name| (name, value.clone())));
                     for path in ["/v1/organizations", "/v1/keys"] {
@@ -402,7 +402,7 @@ fn guard_stops_a_snapshot_that_the_keys_own_row_does_not_confirm() {
         Snapshot { life: Life { expires_at: Some(START.plus_ms(1)), ..narrow.life }, ..narrow.clone() },
     ];
     let guarded = |snapshot: Snapshot| {
-        let principal = Principal::new(snapshot.into(), "", None);
+        let principal = Principal::new(snapshot.into(), "", None, None);
         block_on(scene.world.app.confirm(&principal)).is_ok()
     };
     assert!(guarded(narrow));

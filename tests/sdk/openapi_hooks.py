@@ -84,12 +84,27 @@ def before_call(context, case, kwargs):
         fit(case, case.body)
 
 
+PLACES = {
+    "allowed_ips": "192.0.2.0/24",
+    "denied_ips": "2001:db8::/32",
+    "allowed_countries": "DE",
+    "denied_countries": "T1",
+    "ip": "192.0.2.7",
+    "country": "DE",
+}
+
+
 def fit(case, body):
     """Lets a body obey the rules that no schema can say."""
     if {"expires_at", "expires_in_days"} <= body.keys():
         del body["expires_at"]
     if body.get("scopes"):
         body["scopes"] = [next(scopes) for _ in body["scopes"]]
+    # Most texts of that form are no range and no country.
+    for place in (body.get("conditions"), body.get("client")):
+        for name, example in PLACES.items() if isinstance(place, dict) else ():
+            if place.get(name):
+                place[name] = [example] * len(place[name]) if isinstance(place[name], list) else example
     # A project goes with a project's key, and a real one.
     if body.get("kind") == "proj":
         body["project_id"] = next(lasting["project_id"])

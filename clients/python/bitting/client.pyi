@@ -72,19 +72,19 @@ class InvitationsOperations:
 class KeysOperations:
     def list(self, *, created_by: str = ..., created_by_user: str = ..., ending_before: str = ..., id: List[str] = ..., limit: int = ..., name: str = ..., prefix: str = ..., project_id: str = ..., starting_after: str = ..., status: Literal["active"] | Literal["all"] | Literal["disabled"] | Literal["expired"] | Literal["revoked"] = ..., user_id: str = ...) -> KeyPage:
         """List keys, the newest first."""
-    def create(self, *, name: str, scopes: List[str], expires_at: str | None = ..., expires_in_days: int | None = ..., kind: NewKeyKind | None = ..., label: str | None = ..., metadata: dict[str, Any] = ..., operator_metadata: dict[str, Any] = ..., project_id: str | None = ..., idempotency_key: str = ...) -> CreatedKey:
+    def create(self, *, name: str, scopes: List[str], conditions: Conditions | None = ..., expires_at: str | None = ..., expires_in_days: int | None = ..., kind: NewKeyKind | None = ..., label: str | None = ..., metadata: dict[str, Any] = ..., operator_metadata: dict[str, Any] = ..., project_id: str | None = ..., idempotency_key: str = ...) -> CreatedKey:
         """Create a key."""
     def revoke_self(self) -> RevokedKey:
         """Revoke the secret of the request."""
     def get_self(self) -> Key:
         """Get the key of the request."""
-    def verify(self, *, key: str, at_least: int | None = ..., freshness: Freshness | None = ..., scopes: List[str] = ...) -> VerificationResult:
+    def verify(self, *, key: str, at_least: int | None = ..., client: RequestClient = ..., explain: bool = ..., freshness: Freshness | None = ..., scopes: List[str] = ...) -> VerificationResult:
         """Verify a key."""
     def revoke(self, *, key_id: str, force: bool = ..., with_descendants: bool = ...) -> RevokedKey:
         """Revoke a key."""
     def get(self, *, key_id: str) -> Key:
         """Get a key."""
-    def change(self, *, key_id: str, force: bool = ..., enabled: bool = ..., expires_at: str | None = ..., expires_in_days: int = ..., metadata: dict[str, Any] = ..., name: str = ..., operator_metadata: dict[str, Any] = ..., scopes: List[str] = ..., if_match: str = ...) -> Key:
+    def change(self, *, key_id: str, force: bool = ..., conditions: Conditions | None = ..., enabled: bool = ..., expires_at: str | None = ..., expires_in_days: int = ..., metadata: dict[str, Any] = ..., name: str = ..., operator_metadata: dict[str, Any] = ..., scopes: List[str] = ..., if_match: str = ...) -> Key:
         """Change a key."""
     def get_descendants(self, *, key_id: str) -> DescendantsPreview:
         """Get what would end with a key."""
@@ -96,6 +96,8 @@ class KeysOperations:
         """Cancel a rotation and keep the old secret."""
     def finish_rotation(self, *, key_id: str) -> Key:
         """Finish a rotation and end the old secret."""
+    def simulate(self, *, key_id: str, at: str | None = ..., client: RequestClient = ..., scopes: List[str] = ...) -> VerifiedKey:
+        """Try what a key would be let do."""
     def get_usage(self, *, key_id: str) -> KeyUsage:
         """Get the daily uses of a key in the last 30 days."""
     def list_scopes(self) -> ScopeCatalogue:
@@ -198,19 +200,19 @@ class AsyncInvitationsOperations:
 class AsyncKeysOperations:
     async def list(self, *, created_by: str = ..., created_by_user: str = ..., ending_before: str = ..., id: List[str] = ..., limit: int = ..., name: str = ..., prefix: str = ..., project_id: str = ..., starting_after: str = ..., status: Literal["active"] | Literal["all"] | Literal["disabled"] | Literal["expired"] | Literal["revoked"] = ..., user_id: str = ...) -> KeyPage:
         """List keys, the newest first."""
-    async def create(self, *, name: str, scopes: List[str], expires_at: str | None = ..., expires_in_days: int | None = ..., kind: NewKeyKind | None = ..., label: str | None = ..., metadata: dict[str, Any] = ..., operator_metadata: dict[str, Any] = ..., project_id: str | None = ..., idempotency_key: str = ...) -> CreatedKey:
+    async def create(self, *, name: str, scopes: List[str], conditions: Conditions | None = ..., expires_at: str | None = ..., expires_in_days: int | None = ..., kind: NewKeyKind | None = ..., label: str | None = ..., metadata: dict[str, Any] = ..., operator_metadata: dict[str, Any] = ..., project_id: str | None = ..., idempotency_key: str = ...) -> CreatedKey:
         """Create a key."""
     async def revoke_self(self) -> RevokedKey:
         """Revoke the secret of the request."""
     async def get_self(self) -> Key:
         """Get the key of the request."""
-    async def verify(self, *, key: str, at_least: int | None = ..., freshness: Freshness | None = ..., scopes: List[str] = ...) -> VerificationResult:
+    async def verify(self, *, key: str, at_least: int | None = ..., client: RequestClient = ..., explain: bool = ..., freshness: Freshness | None = ..., scopes: List[str] = ...) -> VerificationResult:
         """Verify a key."""
     async def revoke(self, *, key_id: str, force: bool = ..., with_descendants: bool = ...) -> RevokedKey:
         """Revoke a key."""
     async def get(self, *, key_id: str) -> Key:
         """Get a key."""
-    async def change(self, *, key_id: str, force: bool = ..., enabled: bool = ..., expires_at: str | None = ..., expires_in_days: int = ..., metadata: dict[str, Any] = ..., name: str = ..., operator_metadata: dict[str, Any] = ..., scopes: List[str] = ..., if_match: str = ...) -> Key:
+    async def change(self, *, key_id: str, force: bool = ..., conditions: Conditions | None = ..., enabled: bool = ..., expires_at: str | None = ..., expires_in_days: int = ..., metadata: dict[str, Any] = ..., name: str = ..., operator_metadata: dict[str, Any] = ..., scopes: List[str] = ..., if_match: str = ...) -> Key:
         """Change a key."""
     async def get_descendants(self, *, key_id: str) -> DescendantsPreview:
         """Get what would end with a key."""
@@ -222,6 +224,8 @@ class AsyncKeysOperations:
         """Cancel a rotation and keep the old secret."""
     async def finish_rotation(self, *, key_id: str) -> Key:
         """Finish a rotation and end the old secret."""
+    async def simulate(self, *, key_id: str, at: str | None = ..., client: RequestClient = ..., scopes: List[str] = ...) -> VerifiedKey:
+        """Try what a key would be let do."""
     async def get_usage(self, *, key_id: str) -> KeyUsage:
         """Get the daily uses of a key in the last 30 days."""
     async def list_scopes(self) -> ScopeCatalogue:
@@ -319,6 +323,7 @@ class AuditVerification(TypedDict):
     verified_up_to: int
 
 class BootstrapResult(TypedDict):
+    conditions: Conditions | None
     created_at: str
     created_by: str | None
     created_by_user: str | None
@@ -346,6 +351,19 @@ class BootstrapResult(TypedDict):
     updated_at: str
     user_id: str | None
 
+class Check(TypedDict):
+    check: str
+    detail: str
+    passed: bool
+
+class Conditions(TypedDict):
+    allowed_countries: NotRequired[List[str] | None]
+    allowed_ips: NotRequired[List[str] | None]
+    denied_countries: NotRequired[List[str] | None]
+    denied_ips: NotRequired[List[str] | None]
+    hours: NotRequired[List[Period] | None]
+    not_before: NotRequired[str | None]
+
 class CreatedInvitation(TypedDict):
     created_at: str
     created_by: str
@@ -359,6 +377,7 @@ class CreatedInvitation(TypedDict):
     token: str
 
 class CreatedKey(TypedDict):
+    conditions: Conditions | None
     created_at: str
     created_by: str | None
     created_by_user: str | None
@@ -444,10 +463,13 @@ Freshness: TypeAlias = "Literal[\"bounded\"] | Literal[\"strong\"]"
 
 class InvalidKey(TypedDict):
     age_ms: int
-    code: Literal["api_key_expired"] | Literal["insufficient_scope"] | Literal["key_disabled"] | Literal["key_revoked"] | Literal["key_rotated"] | Literal["organization_suspended"] | Literal["project_deleted"] | Literal["user_removed"]
+    checks: NotRequired[List[Check] | None]
+    code: Literal["api_key_expired"] | Literal["conditions_not_met"] | Literal["insufficient_scope"] | Literal["key_disabled"] | Literal["key_revoked"] | Literal["key_rotated"] | Literal["organization_suspended"] | Literal["project_deleted"] | Literal["user_removed"]
+    conditional: bool
     degraded: bool
     ends_in_ms: int | None
     expires_at: str | None
+    failed_condition: NotRequired[Literal["allowed_countries"] | Literal["allowed_ips"] | Literal["denied_countries"] | Literal["denied_ips"] | Literal["hours"] | Literal["not_before"]]
     fresh_for_ms: int
     full_access: bool
     key_id: str
@@ -488,6 +510,7 @@ class InvitationPreview(TypedDict):
     role: Role
 
 class Key(TypedDict):
+    conditions: Conditions | None
     created_at: str
     created_by: str | None
     created_by_user: str | None
@@ -604,6 +627,8 @@ class OwnerLink(TypedDict):
     link: str
     user_id: str
 
+Period = TypedDict("Period", {"days": "List[Literal[\"fri\"] | Literal[\"mon\"] | Literal[\"sat\"] | Literal[\"sun\"] | Literal[\"thu\"] | Literal[\"tue\"] | Literal[\"wed\"]]", "from": "str", "to": "str"})
+
 class Preset(TypedDict):
     note: str
     scopes: List[str]
@@ -660,7 +685,12 @@ class RemovedMember(TypedDict):
     id: str
     max_staleness_ms: int
 
+class RequestClient(TypedDict):
+    country: NotRequired[str | None]
+    ip: NotRequired[str | None]
+
 class RevokedKey(TypedDict):
+    conditions: Conditions | None
     created_at: str
     created_by: str | None
     created_by_user: str | None
@@ -756,10 +786,13 @@ class UsedFrom(TypedDict):
 
 class ValidKey(TypedDict):
     age_ms: int
+    checks: NotRequired[List[Check] | None]
     code: Literal["valid"]
+    conditional: bool
     degraded: bool
     ends_in_ms: int | None
     expires_at: str | None
+    failed_condition: NotRequired[Literal["allowed_countries"] | Literal["allowed_ips"] | Literal["denied_countries"] | Literal["denied_ips"] | Literal["hours"] | Literal["not_before"]]
     fresh_for_ms: int
     full_access: bool
     key_id: str
@@ -778,3 +811,29 @@ class ValidKey(TypedDict):
     waited_for: Literal["d1"] | Literal["holder"] | Literal["kv"] | Literal["replica"] | None
 
 VerificationResult: TypeAlias = "InvalidKey | UnknownKey | ValidKey"
+
+class VerifiedKey(TypedDict):
+    age_ms: int
+    checks: NotRequired[List[Check] | None]
+    code: str
+    conditional: bool
+    degraded: bool
+    ends_in_ms: int | None
+    expires_at: str | None
+    failed_condition: NotRequired[Literal["allowed_countries"] | Literal["allowed_ips"] | Literal["denied_countries"] | Literal["denied_ips"] | Literal["hours"] | Literal["not_before"]]
+    fresh_for_ms: int
+    full_access: bool
+    key_id: str
+    kind: KeyKind
+    metadata: dict[str, Any]
+    missing_scopes: NotRequired[List[str] | None]
+    name: str
+    operator_metadata: dict[str, Any]
+    outgoing_until: NotRequired[str | None]
+    owner: KeyOwner
+    scopes: List[str] | None
+    seq: int
+    source: Literal["d1"] | Literal["kv"] | Literal["memory"] | Literal["replica"]
+    subjects: List[str]
+    valid: bool
+    waited_for: Literal["d1"] | Literal["holder"] | Literal["kv"] | Literal["replica"] | None

@@ -34,6 +34,7 @@ OPERATIONS: dict[str, dict[str, tuple[str, str, list[str], bool]]] = {
         "rotate": ("POST", "/v1/keys/{key_id}/rotate", [], True),
         "cancel_rotation": ("POST", "/v1/keys/{key_id}/rotate/cancel", [], False),
         "finish_rotation": ("POST", "/v1/keys/{key_id}/rotate/finish", [], False),
+        "simulate": ("POST", "/v1/keys/{key_id}/simulate", [], True),
         "get_usage": ("GET", "/v1/keys/{key_id}/usage", [], False),
         "list_scopes": ("GET", "/v1/scopes", [], False),
     },

@@ -13,8 +13,8 @@ use bitting_http::{
     typed::{Input, Output},
 };
 use bitting_keys::{
-    app::{App, error::Error},
-    domain::{decision::Refusal, lookup::Freshness, scope::Scope},
+    app::{App, Principal, error::Error},
+    domain::{client::Client, decision::Refusal, lookup::Freshness, scope::Scope},
 };
 use serde_json::json;
 
@@ -29,12 +29,21 @@ const STATUSES: [(&str, u16); 2] = [("401", 401), ("403", 403)];
 /// The pairs of headers in which proxies tell what their caller asked for.
 const ASKED: [(&str, &str); 2] = [("x-forwarded-method", "x-forwarded-uri"), ("x-original-method", "x-original-uri")];
 
+/// The headers in which a proxy tells of its caller, if it says so by `client=x-bitting-client-ip`.
+const CLIENT_IP: &str = "x-bitting-client-ip";
+const CLIENT_COUNTRY: &str = "x-bitting-client-country";
+/// The header in which it tells its caller's address by `client=x-forwarded-for`.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
 /// The query of the operator's proxy.
 pub(crate) struct Question {
     /// The scopes that the key must hold; if there are none, the catalogue's routes tell the scope.
     scopes: Vec<Scope>,
     /// The statuses that the proxy understands; empty for all.
     statuses: Vec<u16>,
+    /// The header in which the proxy tells its caller's address. No header is believed otherwise, because a proxy may
+    /// pass on what its caller has sent.
+    client: Option<&'static str>,
     /// The path and the query that the caller asked for.
     uri: Option<String>,
 }
@@ -47,13 +56,18 @@ impl Input for Question {
             Some(uri) => ("", Some(uri)),
             None => query.split_once("&uri=").map_or((query, None), |(own, uri)| (own, Some(uri))),
         };
-        let mut question = Self { scopes: Vec::new(), statuses: Vec::new(), uri: uri.map(str::to_owned) };
+        let mut question = Self { scopes: Vec::new(), statuses: Vec::new(), client: None, uri: uri.map(str::to_owned) };
         for (name, value) in form_urlencoded::parse(own.as_bytes()) {
             match &*name {
                 "scope" => {
                     let scope = Scope::try_from(value.into_owned());
                     let known = scope.and_then(|scope| call.app.config.catalogue.check(&scope).map(|()| scope));
                     question.scopes.push(known.map_err(|message| Error::invalid("scope", message))?);
+                }
+                "client" => {
+                    let header = [CLIENT_IP, FORWARDED_FOR].into_iter().find(|known| *known == value);
+                    let must = || Error::invalid("client", format!("must be `{CLIENT_IP}` or `{FORWARDED_FOR}`"));
+                    question.client = Some(header.ok_or_else(must)?);
                 }
                 "statuses" => {
                     let statuses = value.split(',').map(|status| STATUSES.into_iter().find(|known| known.0 == status));
@@ -82,6 +96,12 @@ impl Input for Question {
                 statuses,
                 "The statuses that the proxy understands. A refusal with another status gets one of these, and the true \
                  one is in `X-Bitting-Status`.",
+            ),
+            (
+                "client",
+                json!({ "type": "string", "enum": [CLIENT_IP, FORWARDED_FOR] }),
+                "The header in which the proxy tells its caller's address, for keys with conditions. The proxy must set \
+                 it, and pass on nothing of its caller's.",
             ),
             (
                 "uri",
@@ -163,7 +183,9 @@ async fn decide(call: &Call<'_>, question: &Question) -> Result<Response, Proble
         Some(key) => {
             let headers = vec![(KEY_HEADER.to_owned(), key.to_owned())];
             let own = Request { headers, ..call.request.clone() };
+            let (ip, country) = (call.request.header("cf-connecting-ip"), call.request.header("cf-ipcountry"));
             let proxy = identify(app, &own, call.request_id, Freshness::Bounded).await?;
+            let proxy = Principal { client: Client::told(ip, country), ..proxy };
             admit(app, &proxy, &VERIFY)?;
             app.note_use(&proxy.snapshot, None);
             // The address is that of the proxy, which must not pay for what its callers send.
@@ -172,6 +194,7 @@ async fn decide(call: &Call<'_>, question: &Question) -> Result<Response, Proble
         }
     };
     let principal = identify(app, &request, call.request_id, Freshness::Bounded).await?;
+    let principal = Principal { client: client(call.request, question), ..principal };
     if proxy.is_some_and(|proxy| !can_see(&proxy.snapshot, &principal.snapshot)) {
         return Err(Refusal::Unknown.into());
     }
@@ -187,6 +210,20 @@ async fn decide(call: &Call<'_>, question: &Question) -> Result<Response, Proble
     // Those without a value, too, so that they replace what a caller sends.
     response.headers.extend(auth::identity(&principal).map(|(name, value)| (name.into(), value)));
     Ok(with_rotation_warning(response, &principal))
+}
+
+/// Returns the proxy's caller, as far as the proxy tells of them. Never the proxy itself, from which the question comes.
+fn client(request: &Request, question: &Question) -> Client {
+    match question.client {
+        None => Client::default(),
+        Some(FORWARDED_FOR) => {
+            let mut told = request.header(FORWARDED_FOR).unwrap_or_default().rsplit(',').map(str::trim);
+            let last = told.next();
+            // Cloudflare appends the address from which the question comes.
+            Client::told(if last == request.header("cf-connecting-ip") { told.next() } else { last }, None)
+        }
+        Some(header) => Client::told(request.header(header), request.header(CLIENT_COUNTRY)),
+    }
 }
 
 /// Returns the request that a proxy's caller sent, as far as the proxy tells it.

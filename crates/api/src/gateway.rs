@@ -142,10 +142,10 @@ pub(crate) async fn forward(app: &App, request: &Request, request_id: &str) -> R
     let principal = identify(app, request, request_id, Freshness::Bounded).await?;
     let admitted = admit(app, &principal, &Permission::to_forward(&route.scope));
     if let Err(Problem::App(Error::Refused(refusal))) = &admitted
-        && refusal.has_ended()
+        && refusal.is_noted()
     {
         let details = json!({ "method": request.method, "route": route.path });
-        app.note_refused_use(&principal, refusal.code(), details);
+        app.note_refused_use(&principal, refusal, details);
     }
     admitted?;
     app.note_use(&principal.snapshot, used_from(request));

@@ -6,6 +6,7 @@ use bitting_http::{
     typed::{Version, Whole},
 };
 use bitting_keys::domain::{
+    conditions::Conditions,
     id::{BoundTo, KeyId, OrganizationId, ProjectId, UserId},
     key::{Created, Key, KeyStatus, Name, Role, Rotation},
     key_text::KeyKind,
@@ -61,6 +62,8 @@ pub(crate) struct KeyBody {
     scopes: Scopes,
     /// True if `scopes` is null.
     full_access: bool,
+    /// The conditions of the key; null for none.
+    conditions: Option<Conditions>,
     /// The role that limits the key in its organization, in addition to its scopes.
     role: Role,
     /// The state of the key, or the reason why it does not work.
@@ -167,6 +170,7 @@ impl KeyBody {
             preview: format!("{}…{}", key.preview.start, key.preview.last4),
             full_access: key.scopes == Scopes::Full,
             scopes: key.scopes,
+            conditions: (!key.conditions.is_none()).then_some(key.conditions),
             role: key.role,
             status,
             organization_id: key.organization_id,

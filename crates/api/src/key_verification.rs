@@ -1,10 +1,11 @@
 //! The verification of a key, for `POST /v1/keys/verify`.
 
-use std::{borrow::Cow, rc::Rc};
+use std::{borrow::Cow, net::IpAddr, rc::Rc};
 
 use bitting_http::{
     body,
     call::{Call, RowName},
+    check_body::{CheckBody, checks},
     message::{Request, Rfc3339},
     problem::Problem,
     typed::Whole,
@@ -12,14 +13,17 @@ use bitting_http::{
 use bitting_keys::{
     app::{App, Principal, keys::Keys},
     domain::{
-        decision::{Refusal, decide},
+        client::{Client, Country},
+        decision::{Refusal, Use, decide},
         id::{BoundTo, KeyId, OrganizationId, Seq, Subject, UserId},
         key::Name,
         key_text::{KeyKind, KeyText},
         lookup::{Found, Freshness, Lookup, Source},
         scope::{Scope, Scopes},
         snapshot::Snapshot,
+        time::UnixMillis,
     },
+    json_schema as reader_schema,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -53,7 +57,62 @@ pub(crate) struct VerificationRequestBody {
     freshness: Option<FreshnessName>,
     /// The number of a change that the result must know of: the `seq` or the `head` of an earlier answer.
     at_least: Option<Whole<0, MAX_SEQ>>,
+    /// The client that has presented the key to you. A condition of the key about what is not told here is not met.
+    #[serde(default)]
+    client: ClientBody,
+    /// True to be told each check, and why it passes or does not.
+    #[serde(default)]
+    explain: bool,
 }
+
+/// The client that presents a key.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "RequestClient")]
+pub(crate) struct ClientBody {
+    /// The address of the client, of IPv4 or IPv6.
+    ip: Option<Address>,
+    /// The country of the client: a code of ISO 3166-1 in capitals, `T1` for Tor, or `XX` if it is not known.
+    country: Option<ClientCountry>,
+}
+
+impl From<ClientBody> for Client {
+    fn from(body: ClientBody) -> Self {
+        let ip = body.ip.map(|Address(ip)| ip);
+        Self { ip, country: body.country.and_then(|ClientCountry(country)| country) }.canonical()
+    }
+}
+
+/// An address.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Address(IpAddr);
+
+impl TryFrom<String> for Address {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let must = "must be an address of IPv4 or IPv6, without a port";
+        text.parse().map(Self).map_err(|_| must)
+    }
+}
+
+reader_schema!(Address, "Address", { "type": "string", "pattern": "^[0-9a-fA-F.:]{2,45}$", "examples": ["192.0.2.7"] });
+
+/// The country of a client, if it is known.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct ClientCountry(Option<Country>);
+
+impl TryFrom<String> for ClientCountry {
+    type Error = String;
+
+    fn try_from(code: String) -> Result<Self, String> {
+        if code == "XX" { Ok(Self(None)) } else { Country::try_from(code).map(|country| Self(Some(country))) }
+    }
+}
+
+reader_schema!(ClientCountry, "ClientCountry", { "type": "string", "pattern": "^([A-Z]{2}|T1)$", "examples": ["DE"] });
 
 /// The result of a verification.
 #[derive(Serialize)]
@@ -71,8 +130,9 @@ pub(crate) enum VerificationResultBody {
 }
 
 /// The codes of keys that are not valid and that the caller can see.
-const REFUSED: [&str; 8] = [
+const REFUSED: [&str; 9] = [
     "api_key_expired",
+    "conditions_not_met",
     "insufficient_scope",
     "key_disabled",
     "key_revoked",
@@ -206,24 +266,28 @@ pub(crate) async fn verify(
     let Some(found) = found else {
         return Ok(refused(&Refusal::Unknown));
     };
-    let decision = decide(&found.snapshot, &body.scopes, call.app.clock.now());
+    let asked = Use { scopes: &body.scopes, client: body.client.into(), at: call.app.clock.now() };
+    let decision = decide(&found.snapshot, asked);
     match &decision {
         // The address is that of the service, and says nothing of the key's holder.
         Ok(()) => call.app.note_use(&found.snapshot, None),
-        Err(refusal) if refusal.has_ended() => note_ended(call, principal, &found, refusal),
+        Err(refusal) if refusal.is_noted() => note_refused_use(call, principal, &found, (refusal, asked.client)),
         Err(_) => {}
     }
-    Ok(VerificationResultBody::Found(Box::new(VerifiedKeyBody::new(call.app, &found, principal, decision.err()))))
+    let verified = VerifiedKeyBody::new(call.app, &found, principal, asked.at, decision.err());
+    let checks = if body.explain { Some(checks(&found.snapshot, asked)) } else { None };
+    Ok(VerificationResultBody::Found(Box::new(VerifiedKeyBody { checks, ..verified })))
 }
 
-/// Notes that a key which has ended was presented to a service, in the log of the key's organization.
-fn note_ended(call: &Call<'_>, principal: &Principal, found: &Found, refusal: &Refusal) {
+/// Notes that a key which has ended, or which is not for this client, was presented to a service, in the log of the key's
+/// organization.
+fn note_refused_use(call: &Call<'_>, principal: &Principal, found: &Found, (refusal, client): (&Refusal, Client)) {
     let own = found.snapshot.organization_id == principal.snapshot.organization_id;
     let verified_by = if own { principal.snapshot.key_id.to_string() } else { "operator".to_owned() };
-    let presented = Principal { snapshot: Rc::clone(&found.snapshot), repeatable: None, ..principal.clone() };
+    let presented = Principal { snapshot: Rc::clone(&found.snapshot), client, repeatable: None, ..principal.clone() };
     let RowName { method, path: route } = call.row;
     let details = json!({ "method": method, "route": route, "verified_by": verified_by });
-    call.app.note_refused_use(&presented, refusal.code(), details);
+    call.app.note_refused_use(&presented, refusal, details);
 }
 
 /// True if the caller can see this key. The operator sees every key, a project's key those of its project, and all
@@ -239,9 +303,42 @@ fn refused(refusal: &Refusal) -> VerificationResultBody {
     VerificationResultBody::Refused { valid: false, code: refusal.code() }
 }
 
+/// A use to try on a key.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "SimulationRequest")]
+pub(crate) struct SimulationBody {
+    /// The scopes that the key must hold.
+    #[serde(default)]
+    scopes: Vec<Scope>,
+    /// The time of the use: a date-time with its offset, or a date. The default is now.
+    at: Option<Rfc3339>,
+    /// The client of the use.
+    #[serde(default)]
+    client: ClientBody,
+}
+
+/// Judges a use of a key that nobody has made.
+pub(crate) async fn simulate(
+    call: &Call<'_>,
+    principal: &Principal,
+    key_id: KeyId,
+    body: SimulationBody,
+) -> Result<VerifiedKeyBody, Problem> {
+    let keys = Keys::new(call.app);
+    keys.check_scopes(&body.scopes)?;
+    let at = body.at.map_or(call.app.clock.now(), |Rfc3339(at)| at);
+    let asked = Use { scopes: &body.scopes, client: body.client.into(), at };
+    let found = keys.find(principal, key_id).await?;
+    let refusal = decide(&found.snapshot, asked).err();
+    let checks = Some(checks(&found.snapshot, asked));
+    Ok(VerifiedKeyBody { checks, ..VerifiedKeyBody::new(call.app, &found, principal, at, refusal) })
+}
+
 /// A key with the result of its verification.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "VerifiedKey")]
+#[expect(clippy::struct_excessive_bools, reason = "these are the members of an answer")]
 pub(crate) struct VerifiedKeyBody {
     /// True if the key is valid and holds all required scopes.
     valid: bool,
@@ -262,6 +359,15 @@ pub(crate) struct VerifiedKeyBody {
     /// The required scopes that the key lacks, if it is otherwise valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing_scopes: Option<Vec<Scope>>,
+    /// True if the key has conditions, so that the result is for this client and this time alone: ask again each time.
+    conditional: bool,
+    /// The name of the first condition that is not met.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["not_before", "hours", "allowed_ips", "denied_ips", "allowed_countries", "denied_countries"]))]
+    failed_condition: Option<&'static str>,
+    /// The checks in their order, if `explain` was set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<Vec<CheckBody>>,
     /// The metadata of the key, as written by those who manage it: its holder, if the key can change itself.
     metadata: Map<String, Value>,
     /// The operator's metadata of the key, which nobody else can change.
@@ -304,9 +410,9 @@ struct KeyOwner {
 }
 
 impl VerifiedKeyBody {
-    fn new(app: &App, found: &Found, principal: &Principal, refusal: Option<Refusal>) -> Self {
+    fn new(app: &App, found: &Found, principal: &Principal, at: UnixMillis, refusal: Option<Refusal>) -> Self {
         let snapshot = &found.snapshot;
-        let now = app.clock.now();
+        let conditional = !snapshot.conditions.is_none();
         let waited_for = found.waited_for.max(principal.waited_for);
         Self {
             valid: refusal.is_none(),
@@ -321,10 +427,16 @@ impl VerifiedKeyBody {
             },
             scopes: snapshot.scopes.clone(),
             full_access: snapshot.scopes == Scopes::Full,
+            conditional,
+            failed_condition: match &refusal {
+                Some(Refusal::ConditionNotMet(condition)) => Some(condition.as_str()),
+                _ => None,
+            },
             missing_scopes: match refusal {
                 Some(Refusal::MissingScopes(missing)) => Some(missing),
                 _ => None,
             },
+            checks: None,
             metadata: snapshot.metadata.clone(),
             operator_metadata: snapshot.operator_metadata.clone(),
             expires_at: snapshot.life.expires_at.map(Rfc3339),
@@ -333,8 +445,9 @@ impl VerifiedKeyBody {
             waited_for: (waited_for > Source::Memory).then(|| waited_for.as_str()),
             degraded: found.degraded || principal.degraded,
             age_ms: found.age_ms,
-            fresh_for_ms: (app.config.max_staleness_ms - found.age_ms).max(0),
-            ends_in_ms: snapshot.ends_at().map(|at| at.ms_since(now).max(0)),
+            // No result about another client or another time may be used again.
+            fresh_for_ms: if conditional { 0 } else { (app.config.max_staleness_ms - found.age_ms).max(0) },
+            ends_in_ms: snapshot.ends_at().map(|end| end.ms_since(at).max(0)),
             seq: found.seq,
             subjects: snapshot.subjects().collect(),
         }

@@ -19,6 +19,7 @@ use bitting_keys::{
     },
     domain::{
         catalogue::Preset,
+        conditions::Conditions,
         id::{KeyId, ProjectId, UserId},
         key::{KeyChange, KeyState, Name},
         key_list::{KeyFilter, KeyRef, StatusFilter},
@@ -35,7 +36,7 @@ use serde_json::{Map, Value};
 use crate::{
     descendants_body::{DescendantsBody, PreviewBody},
     key_body::{CreatedBody, Days, EndQuery, ForceQuery, KeyBody, SCOPE_OR_BUNDLE},
-    key_verification::{self, VerificationRequestBody, VerificationResultBody},
+    key_verification::{self, SimulationBody, VerificationRequestBody, VerificationResultBody, VerifiedKeyBody},
 };
 
 /// The key in the path.
@@ -102,6 +103,9 @@ pub(crate) struct NewKeyBody {
     /// The scopes of the key: scopes, names of bundles, or both. They resolve to at most 100 scopes.
     #[schemars(inner(regex(pattern = SCOPE_OR_BUNDLE)))]
     scopes: Vec<String>,
+    /// The conditions of the key; null for none. If they are left out, the key has those of the key that sends the request.
+    #[serde(default, deserialize_with = "input::present")]
+    conditions: Option<Option<Conditions>>,
     /// The kind of the key. The default is the kind of the key that sends the request.
     kind: Option<NewKeyKind>,
     /// The project of the key. Required for the kind `proj`, and not allowed for any other.
@@ -146,6 +150,7 @@ pub(crate) async fn create(
         project_id: body.project_id,
         label: body.label,
         scopes: Some(scopes),
+        conditions: body.conditions.map(Option::unwrap_or_default),
         expires_at,
         metadata: body.metadata,
         operator_metadata: body.operator_metadata,
@@ -164,6 +169,15 @@ pub(crate) async fn verify(
     InBody(body): InBody<VerificationRequestBody>,
 ) -> Result<Confidential<VerificationResultBody>, Problem> {
     key_verification::verify(call, principal, body).await.map(Confidential)
+}
+
+/// Judges a use of a key that nobody has made, by its id. Nothing is written, and nothing is used up.
+pub(crate) async fn simulate(
+    call: &Call<'_>,
+    principal: &Principal,
+    (InPath(KeyPath { key_id }), InBody(body)): (InPath<KeyPath>, InBody<SimulationBody>),
+) -> Result<Json<VerifiedKeyBody>, Problem> {
+    key_verification::simulate(call, principal, key_id, body).await.map(Json)
 }
 
 /// Returns a key.
@@ -289,6 +303,9 @@ pub(crate) struct ChangeBody {
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "Vec<String>", inner(regex(pattern = SCOPE_OR_BUNDLE)))]
     scopes: Option<Vec<String>>,
+    /// The conditions of the key, in place of all that it has; null for none.
+    #[serde(default, deserialize_with = "input::present")]
+    conditions: Option<Option<Conditions>>,
     /// Free-form metadata of at most 4,096 bytes and 32 levels.
     #[serde(default, deserialize_with = "input::present")]
     #[schemars(with = "Map<String, Value>")]
@@ -331,6 +348,7 @@ pub(crate) async fn change(
     let change = KeyChange {
         name: body.name,
         scopes,
+        conditions: body.conditions.map(Option::unwrap_or_default),
         metadata: body.metadata,
         operator_metadata: body.operator_metadata,
         expires_at,

@@ -105,6 +105,7 @@ fn client(call: &Call<'_>) -> Client {
     Client {
         request_id: call.request_id.to_owned(),
         ip: header("cf-connecting-ip"),
+        country: None,
         user_agent: header("user-agent").unwrap_or_default(),
     }
 }

@@ -43,6 +43,7 @@ pub static KEYS: Table = Table {
         route!(POST "/v1/keys/:key_id/rotate" WRITE keys::rotate, "Rotate a key"),
         route!(POST "/v1/keys/:key_id/rotate/finish" WRITE keys::finish_rotation, "Finish a rotation and end the old secret"),
         route!(POST "/v1/keys/:key_id/rotate/cancel" WRITE keys::cancel_rotation, "Cancel a rotation and keep the old secret"),
+        route!(POST "/v1/keys/:key_id/simulate" READ keys::simulate, "Try what a key would be let do"),
         route!(GET "/v1/keys/:key_id/descendants" READ keys::get_descendants, "Get what would end with a key"),
         route!(GET "/v1/keys/:key_id/events" READ keys::list_events, "List the events of a key, the newest first"),
         route!(GET "/v1/keys/:key_id/usage" READ keys::get_usage, "Get the daily uses of a key in the last 30 days"),

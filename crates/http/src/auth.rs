@@ -83,7 +83,7 @@ pub fn admit(app: &App, principal: &Principal, permission: &Permission) -> Resul
 /// # Errors
 /// As [`admit`].
 pub fn admit_for(app: &App, principal: &Principal, permission: &Permission, scopes: &[Scope]) -> Result<(), Problem> {
-    let decision = decide(&principal.snapshot, scopes, app.clock.now());
+    let decision = decide(&principal.snapshot, principal.uses(scopes, app.clock.now()));
     // A key that is not valid is told that first.
     let valid = matches!(decision, Ok(()) | Err(Refusal::MissingScopes(_)));
     if valid && principal.snapshot.bound_to.is_some() && !permission.bound {
@@ -183,8 +183,8 @@ pub async fn identify(
 fn principal(request: &Request, request_id: &str, found: Option<Found>) -> Result<Principal, Problem> {
     let found = found.ok_or(Refusal::Unknown)?;
     let Found { snapshot, waited_for, degraded, .. } = found;
-    let ip = request.header("cf-connecting-ip");
-    Ok(Principal { waited_for, degraded, ..Principal::new(snapshot, request_id, ip) })
+    let (ip, country) = (request.header("cf-connecting-ip"), request.header("cf-ipcountry"));
+    Ok(Principal { waited_for, degraded, ..Principal::new(snapshot, request_id, ip, country) })
 }
 
 /// Reads the header `Idempotency-Key`, if it was sent.

@@ -18,8 +18,8 @@ use crate::{
     problem::Problem,
 };
 
-/// The action of the scope to verify keys.
-const VERIFY: &str = "verify";
+/// The actions of the scopes with which nothing is written.
+const READING: [&str; 2] = ["read", "verify"];
 
 /// A handler with its requirements.
 #[derive(Clone, Copy)]
@@ -121,9 +121,9 @@ async fn attempt(call: &Call<'_>, action: Action<'_>, principal: &mut Principal)
 }
 
 /// True if a call counts as a write of its organization. What ends a key or a secret never does: a leaked key must not
-/// stop its own revocation. A verification is sent by POST and writes nothing.
+/// stop its own revocation. A verification or a simulation is sent by POST and writes nothing.
 fn is_counted(row: RowName, permission: &Permission) -> bool {
-    let reads = permission.scope.as_ref().is_some_and(|scope| scope.action() == VERIFY);
+    let reads = permission.scope.as_ref().is_some_and(|scope| READING.contains(&scope.action()));
     let ends = row.method == "DELETE" || row.path.contains("/rotate");
     !matches!(row.method, "GET" | "HEAD") && !reads && !ends
 }
@@ -140,13 +140,13 @@ pub fn note_refusal(call: &Call<'_>, principal: &Principal, problem: &Problem) {
     call.app.note_refusal(principal, &RefusedAttempt { subject, code, method, route });
 }
 
-/// Notes the use of a key that has ended, whatever it was used for.
+/// Notes the use of a key that has ended, or whose conditions are not met, whatever it was used for.
 pub fn note_ended(call: &Call<'_>, principal: &Principal, problem: &Problem) {
     let RowName { method, path: route } = call.row;
     if let Problem::App(Error::Refused(refusal)) = problem
-        && refusal.has_ended()
+        && refusal.is_noted()
     {
-        call.app.note_refused_use(principal, refusal.code(), json!({ "method": method, "route": route }));
+        call.app.note_refused_use(principal, refusal, json!({ "method": method, "route": route }));
     }
 }
 

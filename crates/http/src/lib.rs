@@ -4,6 +4,7 @@
 pub mod auth;
 pub mod body;
 pub mod call;
+pub mod check_body;
 pub mod cors;
 pub mod deleted;
 pub mod dispatch;

@@ -205,7 +205,7 @@ impl Problem {
             Self::App(Error::Unavailable(_) | Error::KeyChanged) => (503, "unavailable"),
             Self::App(Error::Refused(refusal)) => {
                 let status = match refusal {
-                    Refusal::MissingScopes(_) | Refusal::OrganizationSuspended => 403,
+                    Refusal::MissingScopes(_) | Refusal::OrganizationSuspended | Refusal::ConditionNotMet(_) => 403,
                     _ => 401,
                 };
                 (status, refusal.code())
@@ -381,7 +381,8 @@ pub fn title(status: u16) -> &'static str {
     }
 }
 
-fn refusal_detail(refusal: &Refusal) -> String {
+/// Returns the explanation of a refusal for people.
+pub(crate) fn refusal_detail(refusal: &Refusal) -> String {
     match refusal {
         Refusal::Malformed => {
             "This is not an API key: its form or its checksum is wrong. Check that you copied all of it.".to_owned()
@@ -400,6 +401,11 @@ fn refusal_detail(refusal: &Refusal) -> String {
         Refusal::OrganizationSuspended => {
             "The organization of this API key is suspended. Contact the operator.".to_owned()
         }
+        Refusal::ConditionNotMet(condition) => format!(
+            "This API key is not for this client, or not at this time: its condition `{}` is not met. Ask those who manage \
+             it.",
+            condition.as_str()
+        ),
         Refusal::MissingScopes(scopes) => {
             let quoted: Vec<String> = scopes.iter().map(|scope| format!("'{}'", Scope::as_str(scope))).collect();
             format!("Insufficient API key scopes. Required: [{}]", quoted.join(", "))

@@ -24,13 +24,15 @@ use maud::{Markup, html};
 
 use crate::{
     audit::events,
-    chart, descendants,
+    chart,
+    conditions::{self, ConditionFields},
+    descendants,
     field::{FORM, Field, Mistakes},
     form::{Form, nonce, query},
     key_form::{self, KeyFields},
     keys::{owned_by, status},
     layout::{Page, back, done, see_other},
-    reveal, time,
+    reveal, simulation, time,
 };
 
 /// The number of events on the page.
@@ -76,6 +78,10 @@ async fn page(call: &Call<'_>, session: &SignedIn, grace: &str, mistakes: &Mista
             (rotation(call, session, &key, grace, mistakes)?)
         } @else {
             (mistakes.above(ROTATION))
+        }
+        section aria-labelledby="simulation" {
+            h2 #simulation { "Would a request be let in?" }
+            (simulation::form(&path, &Default::default(), &Mistakes::default()))
         }
         section aria-labelledby="use" {
             h2 #use { "Usage" }
@@ -135,6 +141,7 @@ fn facts(key: &Key, owner: &KeyOwner, now: UnixMillis) -> Markup {
                     Scopes::List(list) => ul.scopes { @for scope in list { li { code { (scope) } } } }
                 }
             }
+            (conditions::facts(&key.conditions))
             dt { "Created" }
             dd {
                 (time::date(key.created_at))
@@ -396,6 +403,7 @@ pub(crate) async fn show_edit(call: &Call<'_>, session: &SignedIn) -> Result<Res
         full: key.scopes == Scopes::Full,
         expires: "keep".to_owned(),
         date: String::new(),
+        conditions: ConditionFields::of(&key.conditions),
     };
     Ok(edit_page(call, session, &key, &typed, &Mistakes::default()))
 }
@@ -422,13 +430,15 @@ pub(crate) async fn edit(call: &Call<'_>, session: &SignedIn) -> Result<Response
     } else {
         mistakes.read("expires", key_form::expiry(&session.principal, now, &typed))
     };
-    let (Some(name), Some(scopes), Some(expires_at)) = (name, scopes, expires_at) else {
+    let conditions = typed.conditions.conditions(&mut mistakes);
+    let (Some(name), Some(scopes), Some(expires_at), Some(conditions)) = (name, scopes, expires_at, conditions) else {
         return Ok(edit_page(call, session, &key, &typed, &mistakes));
     };
     // What was left as it is is not changed.
     let change = KeyChange {
         name: (name != key.name).then_some(name),
         scopes: (!same(&scopes, &key.scopes)).then(|| without_meant(scopes)),
+        conditions: (conditions != key.conditions).then_some(conditions),
         expires_at: (expires_at != key.life.expires_at).then_some(expires_at),
         ..KeyChange::default()
     };
@@ -467,6 +477,7 @@ fn edit_page(call: &Call<'_>, session: &SignedIn, key: &Key, typed: &KeyFields, 
             (key_form::name_field(typed, mistakes))
             (key_form::scope_fields(&call.app.config.catalogue, &session.principal, Some(&key.scopes), typed, mistakes))
             (key_form::expiry_fields(&session.principal, now, Some(key.life.expires_at), typed, mistakes))
+            (conditions::fields(&typed.conditions, mistakes))
             div.actions {
                 button { "Save" }
                 a href=(path) { "Cancel" }

@@ -13,6 +13,7 @@ use bitting_keys::{
 use maud::{Markup, html};
 
 use crate::{
+    conditions::ConditionFields,
     field::{FORM, Field, Mistakes},
     form::Form,
     layout::words,
@@ -34,6 +35,7 @@ pub(crate) struct KeyFields {
     /// The expiry: a number of days, `end`, `date`, `never` or `keep`.
     pub(crate) expires: String,
     pub(crate) date: String,
+    pub(crate) conditions: ConditionFields,
 }
 
 impl KeyFields {
@@ -45,6 +47,7 @@ impl KeyFields {
             full: !form.get("full").is_empty(),
             expires: form.get("expires").to_owned(),
             date: form.get("date").to_owned(),
+            conditions: ConditionFields::read(form),
         }
     }
 }

@@ -5,6 +5,7 @@ mod access;
 mod assets;
 mod audit;
 mod chart;
+mod conditions;
 mod descendants;
 mod devices;
 mod field;
@@ -24,6 +25,7 @@ mod reveal;
 mod routes;
 mod session;
 mod sign_in;
+mod simulation;
 mod table;
 mod teams;
 mod time;
@@ -148,23 +150,24 @@ async fn page(
                     Err(problem) => return failed(None, &problem),
                 };
                 let scopes = needs.scope.as_slice();
-                let answered = match decide(&session.principal.snapshot, scopes, app.clock.now()) {
-                    Ok(()) => match session.principal.administers() {
-                        Err(error) if needs.admin => {
-                            session::note_refusal(&call, &session, &error.into());
-                            Ok(refused::for_admins(&call, &session))
-                        }
-                        _ => match count(&call, &session).await {
-                            Ok(()) => handler(&call, &session).await,
-                            Err(error) => Err(error.into()),
+                let answered =
+                    match decide(&session.principal.snapshot, session.principal.uses(scopes, app.clock.now())) {
+                        Ok(()) => match session.principal.administers() {
+                            Err(error) if needs.admin => {
+                                session::note_refusal(&call, &session, &error.into());
+                                Ok(refused::for_admins(&call, &session))
+                            }
+                            _ => match count(&call, &session).await {
+                                Ok(()) => handler(&call, &session).await,
+                                Err(error) => Err(error.into()),
+                            },
                         },
-                    },
-                    Err(refusal @ Refusal::MissingScopes(_)) => Err(refusal.into()),
-                    Err(refusal) => {
-                        dispatch::note_ended(&call, &session.principal, &refusal.clone().into());
-                        return sign_in::ask(&call, Some(&refusal));
-                    }
-                };
+                        Err(refusal @ Refusal::MissingScopes(_)) => Err(refusal.into()),
+                        Err(refusal) => {
+                            dispatch::note_ended(&call, &session.principal, &refusal.clone().into());
+                            return sign_in::ask(&call, Some(&refusal));
+                        }
+                    };
                 match answered {
                     Err(Problem::App(Error::KeyChanged)) if !last => {}
                     Ok(response) => return response,

@@ -20,6 +20,7 @@ use maud::{Markup, html};
 use serde_json::Map;
 
 use crate::{
+    conditions::{self, ConditionFields},
     field::{FORM, Mistakes},
     form::{Form, nonce, query},
     key_form::{self, KeyFields},
@@ -43,6 +44,8 @@ pub(crate) async fn show(call: &Call<'_>, session: &SignedIn) -> Result<Response
         full: false,
         expires: key_form::usual_expiry(&session.principal, call.app.clock.now()),
         date: String::new(),
+        // A new key can have no wider ones.
+        conditions: ConditionFields::of(&session.principal.snapshot.conditions),
     };
     let device = device(&query(call.request, "device"))?;
     page(call, session, &typed, &Mistakes::default(), chosen, device).await
@@ -66,7 +69,9 @@ pub(crate) async fn create(call: &Call<'_>, session: &SignedIn) -> Result<Respon
     let owner = mistakes.read("owner", owner(&typed));
     let scopes = mistakes.read("scopes", key_form::scopes(call, &typed));
     let expires_at = mistakes.read("expires", key_form::expiry(&session.principal, now, &typed));
-    let (Some(name), Some((kind, project_id)), Some(scopes), Some(expires_at)) = (name, owner, scopes, expires_at)
+    let conditions = typed.conditions.conditions(&mut mistakes);
+    let (Some(name), Some((kind, project_id)), Some(scopes), Some(expires_at), Some(conditions)) =
+        (name, owner, scopes, expires_at, conditions)
     else {
         return page(call, session, &typed, &mistakes, None, device).await;
     };
@@ -76,6 +81,7 @@ pub(crate) async fn create(call: &Call<'_>, session: &SignedIn) -> Result<Respon
         project_id,
         label: None,
         scopes: Some(scopes),
+        conditions: Some(conditions),
         expires_at: Some(expires_at),
         metadata: Map::new(),
         operator_metadata: Map::new(),
@@ -175,6 +181,7 @@ async fn page(
                 (key_form::owner_field(&owners, typed, mistakes))
                 (key_form::scope_fields(&call.app.config.catalogue, &session.principal, None, typed, mistakes))
                 (key_form::expiry_fields(&session.principal, now, None, typed, mistakes))
+                (conditions::fields(&typed.conditions, mistakes))
                 div.actions {
                     button { @if device.is_some() { "Approve" } @else { "Create the key" } }
                     a href="/settings/keys" { "Cancel" }

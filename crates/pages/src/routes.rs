@@ -16,7 +16,7 @@ use crate::{
         ANY, AUDIT, MANAGE_MEMBERS, MANAGE_ORGANIZATION, MANAGE_PROJECTS, MEMBERS_READ, MEMBERS_WRITE, Needs,
         ORGANIZATION_READ, PROJECTS_READ, READ, WRITE,
     },
-    new_key, organization, people, projects, refused, sign_in, teams,
+    new_key, organization, people, projects, refused, sign_in, simulation, teams,
 };
 
 /// The party that may see a page, and the handler that answers.
@@ -86,6 +86,7 @@ static PAGES: &[PageRoute] = &[
     page!(GET "/settings/keys/new" WRITE new_key::show),
     page!(POST "/settings/keys/new" WRITE new_key::create),
     page!(GET "/settings/keys/:id" READ key::show),
+    page!(GET "/settings/keys/:id/simulate" READ simulation::show),
     page!(GET "/settings/keys/:id/edit" WRITE key::show_edit),
     page!(POST "/settings/keys/:id/edit" WRITE key::edit),
     page!(POST "/settings/keys/:id/rotate" WRITE key::rotate),

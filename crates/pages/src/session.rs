@@ -42,7 +42,7 @@ pub(crate) async fn read(call: &Call<'_>) -> Result<Option<SignedIn>, Problem> {
     let cookies = call.request.header("cookie").unwrap_or_default().split(';');
     let token = cookies.filter_map(|cookie| cookie.trim().split_once('=')).find(|(cookie, _)| *cookie == name);
     let Some(token) = token.and_then(|(_, token)| SessionToken::parse(token)) else { return Ok(None) };
-    Ok(Sessions::new(call.app).get(&token, call.request_id, call.request.header("cf-connecting-ip")).await?)
+    Ok(Sessions::new(call.app).get(&token, &client(call)).await?)
 }
 
 /// The header that lets the browser keep a session that was just started.
@@ -63,6 +63,7 @@ pub(crate) fn client(call: &Call<'_>) -> Client {
     Client {
         request_id: call.request_id.to_owned(),
         ip: call.request.header("cf-connecting-ip").map(str::to_owned),
+        country: call.request.header("cf-ipcountry").map(str::to_owned),
         user_agent: call.request.header("user-agent").unwrap_or_default().to_owned(),
     }
 }

@@ -77,7 +77,10 @@ pub(crate) async fn show(call: &Call<'_>) -> Result<Response, Problem> {
         Refusal::OrganizationSuspended,
     ];
     let refusal = refusals.into_iter().find(|refusal| refusal.code() == because);
-    let reason = refusal.map(|refusal| Problem::from(refusal).detail());
+    let reason = match &*because {
+        "conditions_not_met" => Some("Your key is not for this client, or not at this time.".to_owned()),
+        _ => refusal.map(|refusal| Problem::from(refusal).detail()),
+    };
     let (access, to) = (access::access_state(call).await?, query(call.request, "to"));
     let content = html! {
         @if let Some(reason) = reason { (notice(&format!("You were signed out. {reason}"))) }

@@ -216,7 +216,7 @@ async fn verify(world: Rc<World>, isolate: usize, key: usize) {
             if found.snapshot.seq < last && last <= found.seq {
                 world.broken(&format!("an answer that lacks change {} is said to be of {}", last.0, found.seq.0));
             }
-            if decide(&found.snapshot, DEMANDS[demand], app.clock.now()).is_ok() {
+            if decide(&found.snapshot, support::used(DEMANDS[demand], app.clock.now())).is_ok() {
                 world.accepted(isolate, key, demand, strong, began, found.degraded);
             }
         }

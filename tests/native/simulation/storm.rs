@@ -222,7 +222,7 @@ async fn isolate(storm: Rc<Storm>, number: usize) {
         let [caller, found] = app.find_all([lookup(caller), lookup(&storm.keys[key])]).await.unwrap();
         let (caller, found) = (caller.unwrap(), found.unwrap());
         *storm.waits.borrow_mut().entry(found.waited_for.max(caller.waited_for)).or_default() += 1;
-        if decide(&found.snapshot, &[], app.clock.now()).is_ok() {
+        if decide(&found.snapshot, support::used(&[], app.clock.now())).is_ok() {
             app.note_use(&found.snapshot, None);
             if let Some(ended_at) = storm.ended.borrow().get(&key) {
                 let late_ms = storm.time.now() - ended_at;

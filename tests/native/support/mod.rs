@@ -27,9 +27,12 @@ use bitting_http::message::{Body, Content, Request};
 use bitting_keys::{
     app::{App, config::Config, extensions::Extensions, sweep::Swept},
     domain::{
+        client::Client,
+        decision::Use,
         derived_token::SigningKey,
         key_text::KeyText,
         public_key::{Material, PublicKey},
+        scope::Scope,
         time::UnixMillis,
         token::InvitationToken,
     },
@@ -625,6 +628,11 @@ impl World {
         assert_eq!(answer.status, 200, "{}", answer.json);
         answer.json
     }
+}
+
+/// A use of a key for these scopes, by a client of which nothing is known.
+pub(crate) fn used(scopes: &[Scope], at: UnixMillis) -> Use<'_> {
+    Use { scopes, client: Client::default(), at }
 }
 
 /// All bytes of an answer's body.

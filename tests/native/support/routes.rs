@@ -315,6 +315,11 @@ fn known(method: &str, template: &str, targets: &Targets) -> Known {
         ("POST", "/v1/keys/verify") => {
             route.body(json!({ "key": targets.key, "scopes": ["datasets:read"] })).events(0).creates(Nothing)
         }
+        ("POST", "/v1/keys/:key_id/simulate") => {
+            let client = json!({ "ip": "192.0.2.7", "country": "DE" });
+            let body = json!({ "scopes": ["datasets:read"], "at": "2027-02-01T00:00:00Z", "client": client });
+            route.body(body).events(0).creates(Nothing)
+        }
         ("PATCH", "/v1/keys/:key_id") => {
             route.body(json!({ "name": "changed", "enabled": true, "expires_in_days": 3 })).round_trips(2)
         }

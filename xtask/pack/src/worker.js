@@ -5,12 +5,16 @@ export default { fetch, scheduled };
 
 // For other Workers of the account, over a service binding with `entrypoint = "Bitting"`. See examples/worker.
 export class Bitting extends WorkerEntrypoint {
-  // Checks the key in the headers of a request. `refusal` is the response for its sender, if the key is not good.
-  async authorize(sent, scopes = []) {
+  // Checks the key in the headers of a request. `refusal` is the response for its sender, if the key is not good. `client`
+  // is the sender, for keys with conditions.
+  async authorize(sent, scopes = [], client = {}) {
     const query = new URLSearchParams(scopes.map((scope) => ["scope", scope]));
+    query.append("client", "x-bitting-client-ip");
     const headers = new Headers(sent);
     // Only the scopes that are asked for here decide.
     for (const name of [...headers.keys()]) if (/^x-(forwarded|original)-/.test(name)) headers.delete(name);
+    headers.set("X-Bitting-Client-IP", client.ip ?? "");
+    headers.set("X-Bitting-Client-Country", client.country ?? "");
     const response = await this.#ask(`/v1/authorize?${query}`, { headers });
     if (response.status !== 200) return { ok: false, refusal: response };
     const text = (name) => response.headers.get(`X-Bitting-${name}`) || null;

@@ -121,6 +121,7 @@ pub(crate) async fn create(call: &Call<'_>, principal: &Principal) -> Result<Res
         project_id: None,
         label: None,
         scopes: None,
+        conditions: None,
         expires_at: None,
         metadata: Map::new(),
         operator_metadata: Map::new(),

@@ -237,6 +237,7 @@ pub(crate) async fn create<V: Version>(call: &Call<'_>, principal: &Principal) -
         project_id,
         label: None,
         scopes: None,
+        conditions: None,
         expires_at: body.expires_in_days.map(|days| in_days(days, now)).transpose()?.map(Some),
         metadata: Map::new(),
         operator_metadata: Map::new(),

@@ -187,6 +187,7 @@ pub(crate) async fn create(call: &Call<'_>, principal: &Principal) -> Result<Res
         project_id: None,
         label: None,
         scopes: (access == AccessLevel::QueryOnly).then(|| read_scopes(call, &principal.snapshot.scopes)),
+        conditions: None,
         expires_at: None,
         metadata: Map::new(),
         operator_metadata: Map::new(),

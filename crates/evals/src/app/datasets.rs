@@ -331,7 +331,7 @@ impl Datasets<'_> {
         let rest = stream::try_unfold(start, move |(app, principal, after)| async move {
             let Some(after) = after else { return Ok(None) };
             // The guard hears of changes, but not of the passing of time.
-            decide(&principal.snapshot, &[], app.now()).map_err(Error::Refused)?;
+            decide(&principal.snapshot, principal.uses(&[], app.now())).map_err(Error::Refused)?;
             let (piece, next) = Datasets::new(&app).export_piece(&principal, id, after).await?;
             Ok(Some((piece.rows, (app, principal, next))))
         });

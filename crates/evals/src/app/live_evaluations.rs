@@ -157,7 +157,9 @@ impl LiveEvaluations<'_> {
         let now = self.app.now();
         let scopes = Scopes::List(vec![EXECUTE]);
         let expires_at = principal.snapshot.policy.expiry_unasked(principal.snapshot.ends_at(), now);
-        let granted = principal.grants(&Grant::Key { scopes: &scopes, role: Role::Member, expires_at })?;
+        let conditions = principal.snapshot.conditions.clone();
+        let grant = Grant::Key { scopes: &scopes, conditions: &conditions, role: Role::Member, expires_at };
+        let granted = principal.grants(&grant)?;
         let source = attempt.secret_bytes()?;
         let text = KeyText::generate(&self.app.config.brand, None, KeyKind::Sk, source).map_err(Error::Unavailable)?;
         let key = Key {
@@ -172,6 +174,7 @@ impl LiveEvaluations<'_> {
             name: live.name.clone(),
             preview: text.preview(),
             scopes,
+            conditions,
             role: Role::Member,
             metadata: Map::new(),
             operator_metadata: Map::new(),

@@ -13,7 +13,8 @@ use crate::{
     app::{App, Principal, error::Error, notes::NoteKind},
     domain::{
         audit::{AuditEvent, AuditFilter, AuditRecord, NotedEvent, REFUSED},
-        decision::decide,
+        client::Client,
+        decision::{Refusal, decide},
         key_use::SecretUses,
         page::Page,
         person::Member,
@@ -77,7 +78,16 @@ impl App {
 
     /// Records after the answer that a key was presented and refused, in the log of its organization: one event a minute
     /// at most of a key and a code, with the number of the others.
-    pub fn note_refused_use(&self, principal: &Principal, code: &'static str, details: Value) {
+    pub fn note_refused_use(&self, principal: &Principal, refusal: &Refusal, mut details: Value) {
+        let code = refusal.code();
+        if let (Refusal::ConditionNotMet(condition), Some(details)) = (refusal, details.as_object_mut()) {
+            let Client { ip, country } = principal.client;
+            details.insert("condition".to_owned(), json!(condition.as_str()));
+            details.insert(
+                "client".to_owned(),
+                json!({ "ip": ip, "country": country.map(|country| country.to_string()) }),
+            );
+        }
         let (key_id, organization_id) = (principal.snapshot.key_id.to_string(), principal.snapshot.organization_id);
         let event = AuditEvent::new(organization_id, &key_id, REFUSED, details, self.now());
         self.note(NoteKind::Use(code, key_id), NotedEvent { actor: principal.actor(), event, refusal: Some(code) });
@@ -203,7 +213,7 @@ impl AuditLog<'_> {
                 return Ok(None);
             }
             // The guard notices changes, but not the passing of time.
-            decide(&principal.snapshot, &[], app.now()).map_err(Error::Refused)?;
+            decide(&principal.snapshot, principal.uses(&[], app.now())).map_err(Error::Refused)?;
             let page = AuditLog::new(&app).read(&principal, &filter, after, EXPORT_PAGE).await?;
             let next = last(&page);
             Ok(Some((page.items, (app, principal, filter, next))))

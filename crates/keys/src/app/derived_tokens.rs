@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::{
     app::{App, Principal, error::Error},
     domain::{
+        conditions::Conditions,
         derived_token::{DerivedClaims, PublishedKey, signed},
         feed::Feed,
         grant::Grant,
@@ -59,7 +60,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Invalid`] if no scopes are named and the key has full access; [`Error::Exceeds`] if the key does not hold
-    /// the scopes; [`Error::Unavailable`] if no secret is set, or the key was accepted without the database.
+    /// the scopes, or has conditions; [`Error::Unavailable`] if no secret is set, or the key was accepted without the database.
     pub async fn derive_token(&self, principal: &Principal, new: NewDerivedToken<'_>) -> Result<DerivedToken, Error> {
         let (key, now) = (&principal.snapshot, self.now());
         if principal.degraded {
@@ -80,6 +81,8 @@ impl App {
         let scopes = Scopes::List(scopes);
         principal.grants(&Grant::Key {
             scopes: &scopes,
+            // A token is good for everyone who holds it.
+            conditions: &Conditions::default(),
             role: Role::Member,
             expires_at: Some(UnixMillis(expires_at.saturating_mul(1000))),
         })?;

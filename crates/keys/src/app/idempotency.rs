@@ -206,7 +206,8 @@ impl App {
         // role in one organization says nothing of another, which the operator has created.
         let own = key.organization_id == principal.snapshot.organization_id;
         let role = if own { role_to_hold(&principal.snapshot, &key) } else { Role::Admin };
-        principal.grants(&Grant::Key { scopes: &key.scopes, role, expires_at: principal.snapshot.ends_at() })?;
+        let expires_at = principal.snapshot.ends_at();
+        principal.grants(&Grant::Key { scopes: &key.scopes, conditions: &key.conditions, role, expires_at })?;
         Ok(Created { key, text })
     }
 

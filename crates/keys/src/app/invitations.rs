@@ -12,6 +12,7 @@ use crate::{
     },
     domain::{
         audit::{Actor, AuditEvent},
+        conditions::Conditions,
         grant::{Grant, Granted},
         id::{InvitationId, KeyId, OrganizationId, UserId},
         idempotency::FirstRequest,
@@ -205,8 +206,9 @@ impl Invitations<'_> {
             kind: KeyKind::Pat,
             name: key_name,
             preview: text.preview(),
-            // The inviter held full access, too.
+            // The inviter held full access without conditions, too.
             scopes: Scopes::Full,
+            conditions: Conditions::default(),
             role: invitation.role,
             metadata: Map::new(),
             operator_metadata: Map::new(),

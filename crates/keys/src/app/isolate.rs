@@ -308,7 +308,7 @@ mod tests {
         let id = "01900000-0000-7000-8000-000000000001";
         let snapshot = serde_json::from_value(json!({
             "seq": seq, "key_id": id, "organization_id": id, "operator": false, "policy": {}, "subscription": "active",
-            "kind": "org", "name": "ci", "scopes": [], "role": "owner",
+            "kind": "org", "name": "ci", "scopes": [], "conditions": {}, "role": "owner",
             "metadata": { "ones": vec![1; metadata_bytes / 2] }, "operator_metadata": {},
             "life": { "expires_at": null, "disabled_at": null, "revoked_at": null }, "standing": "good",
         }));

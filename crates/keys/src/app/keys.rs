@@ -1,6 +1,6 @@
 //! Keys: created, listed, changed, revoked, and the rule that no key gives more than it holds.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, rc::Rc};
 
 use serde_json::{Map, Value, json};
 
@@ -12,8 +12,10 @@ use crate::{
     },
     domain::{
         audit::{AuditEvent, AuditFilter, AuditRecord},
+        conditions::Conditions,
         device_link::{CLAIM_MS, DeviceLink},
         expected::Expected,
+        feed::Feed,
         grant::{Grant, Granted, expires_later, role_to_hold},
         id::{KeyId, OrganizationId, ProjectId, UserId},
         json::{MAX_DEPTH, depth},
@@ -22,6 +24,7 @@ use crate::{
         key_text::{Digest, KeyKind, KeyText, Word},
         key_use::DailyUses,
         lock_out::Loss,
+        lookup::{Found, Source},
         organization::Policy,
         page::Page,
         scope::{Scope, Scopes},
@@ -31,7 +34,7 @@ use crate::{
     storage::{
         audit,
         batch::{Batch, Query},
-        device_links, key_uses, keys,
+        device_links, key_uses, keys, snapshots,
     },
 };
 
@@ -54,6 +57,8 @@ pub struct NewKey {
     pub label: Option<Word>,
     /// The scopes of the key; `None` for the scopes of the caller's key.
     pub scopes: Option<Scopes>,
+    /// The conditions of the key; `None` for the conditions of the caller's key.
+    pub conditions: Option<Conditions>,
     /// The expiry. `None`: by the organization's policy, and no later than the caller's key; `Some(None)`: never.
     pub expires_at: Option<Option<UnixMillis>>,
     /// Metadata of those who manage the key.
@@ -149,14 +154,16 @@ impl Keys<'_> {
         // A project's key sees its project and administers nothing.
         let role = if kind == KeyKind::Proj { Role::Member } else { maker.role };
         let scopes = new.scopes.unwrap_or_else(|| maker.scopes.clone());
+        let conditions = new.conditions.unwrap_or_else(|| maker.conditions.clone());
         check_metadata("metadata", &new.metadata)?;
         if !new.operator_metadata.is_empty() {
             check_operator_metadata(principal, &new.operator_metadata)?;
         }
         let expires_at = new.expires_at.unwrap_or_else(|| policy.expiry_unasked(maker.ends_at(), now));
         check_expiry(policy, expires_at, now)?;
-        let granted = principal.grants(&Grant::Key { scopes: &scopes, role: maker.role, expires_at })?;
         let device = new.device.map(|digest| (digest, now.plus_ms(CLAIM_MS)));
+        let grant = Grant::Key { scopes: &scopes, conditions: &conditions, role: maker.role, expires_at };
+        let granted = principal.grants(&grant)?;
         let source = attempt.secret_bytes()?;
         let text =
             KeyText::generate(&self.app.config.brand, new.label.as_ref(), kind, source).map_err(Error::Unavailable)?;
@@ -171,6 +178,7 @@ impl Keys<'_> {
             name: new.name,
             preview: text.preview(),
             scopes,
+            conditions,
             role,
             metadata: new.metadata,
             operator_metadata: new.operator_metadata,
@@ -218,6 +226,9 @@ impl Keys<'_> {
         if let (Some(details), false) = (details.as_object_mut(), key.operator_metadata.is_empty()) {
             details.insert("operator_metadata".to_owned(), json!(key.operator_metadata));
         }
+        if let (Some(details), false) = (details.as_object_mut(), key.conditions.is_none()) {
+            details.insert("conditions".to_owned(), json!(key.conditions));
+        }
         event(key, "key.created", details, key.created_at)
     }
 
@@ -228,6 +239,24 @@ impl Keys<'_> {
     pub async fn get(&self, principal: &Principal, key: KeyRef) -> Result<Key, Error> {
         let own = matches!(key, KeyRef::Id(id) if id == principal.snapshot.key_id);
         self.app.query(principal, keys::get(reach(principal, own)?, key)).await?.ok_or(Error::NotFound)
+    }
+
+    /// Finds a key as a verification of its newest secret would, in the database.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also if the caller may not see it.
+    pub async fn find(&self, principal: &Principal, id: KeyId) -> Result<Found, Error> {
+        let reach = reach(principal, id == principal.snapshot.key_id)?;
+        let sent_at = self.app.now();
+        let mut batch = Batch::new();
+        let key = batch.add(keys::get(reach, KeyRef::Id(id)));
+        let row = batch.add(snapshots::by_id(id));
+        let mut results = self.app.guarded(principal, batch).await?;
+        results.take(key)?.ok_or(Error::NotFound)?;
+        let seq = self.app.isolate.feed(Feed::head);
+        let snapshot = Rc::new(results.take(row)?.ok_or(Error::NotFound)?.at(seq));
+        let age_ms = self.app.now().ms_since(sent_at).max(0);
+        Ok(Found { snapshot, seq, source: Source::D1, age_ms, waited_for: Source::D1, degraded: false })
     }
 
     /// Lists keys, newest first, at most `limit`.
@@ -348,7 +377,8 @@ impl Keys<'_> {
                 },
                 ..before.life
             };
-            Loss::of(before, change.scopes.as_ref().unwrap_or(&before.scopes), life, now)
+            let scopes = change.scopes.as_ref().unwrap_or(&before.scopes);
+            Loss::of(before, scopes, change.conditions.as_ref().unwrap_or(&before.conditions), life, now)
         };
         let reach = if change.is_operators() {
             KeyReach { organization_id: before.organization_id, user_id: None, project_id: None }
@@ -604,6 +634,7 @@ fn change_details(change: &KeyChange) -> Value {
     };
     add("name", change.name.as_ref().map(|name| json!(name)));
     add("scopes", change.scopes.as_ref().map(|scopes| json!(scopes)));
+    add("conditions", change.conditions.as_ref().map(|conditions| json!(conditions)));
     add("metadata", change.metadata.as_ref().map(|metadata| json!(metadata)));
     add("operator_metadata", change.operator_metadata.as_ref().map(|metadata| json!(metadata)));
     add("expires_at", change.expires_at.map(|expires_at| json!(expires_at.map(UnixMillis::to_rfc3339))));

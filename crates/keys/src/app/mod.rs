@@ -38,12 +38,15 @@ use self::{config::Config, error::Error, extensions::Extensions, isolate::Isolat
 use crate::{
     domain::{
         audit::Actor,
+        client::Client,
+        decision::Use,
         feed::{Feed, News},
         grant::{Grant, Granted, check_may_force},
         idempotency::Repeatable,
         key::Role,
         lookup::{FoundSubject, Source},
         organization::Subscription,
+        scope::Scope,
         snapshot::Snapshot,
         time::UnixMillis,
     },
@@ -92,6 +95,8 @@ pub struct Principal {
     pub request_id: String,
     /// The client's address.
     pub ip: Option<String>,
+    /// The client that presents the key, by which its conditions are judged.
+    pub client: Client,
     /// The request's Idempotency-Key and fingerprint, if there are any. Only use cases that create something read
     /// it.
     pub repeatable: Option<Repeatable>,
@@ -105,16 +110,22 @@ pub struct Principal {
 
 impl Principal {
     /// The caller of a request whose key the database has just given.
-    pub fn new(snapshot: Rc<Snapshot>, request_id: &str, ip: Option<&str>) -> Self {
+    pub fn new(snapshot: Rc<Snapshot>, request_id: &str, ip: Option<&str>, country: Option<&str>) -> Self {
         Self {
             snapshot,
             request_id: request_id.to_owned(),
             ip: ip.map(str::to_owned),
+            client: Client::told(ip, country),
             repeatable: None,
             subject: None,
             waited_for: Source::D1,
             degraded: false,
         }
+    }
+
+    /// The caller's use of its key for these scopes.
+    pub fn uses<'a>(&self, scopes: &'a [Scope], at: UnixMillis) -> Use<'a> {
+        Use { scopes, client: self.client, at }
     }
 
     /// Checks that the caller administers its organization. A project's key never does.

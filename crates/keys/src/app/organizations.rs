@@ -6,6 +6,7 @@ use crate::{
     app::{App, Principal, error::Error, keys::Keys},
     domain::{
         audit::{Actor, AuditEvent, ORGANIZATION_UPDATED},
+        conditions::Conditions,
         creator::Creator,
         expected::Expected,
         grant::{Grant, Granted},
@@ -67,7 +68,8 @@ impl Organizations<'_> {
     pub async fn create(&self, principal: &Principal, new: NewOrganization) -> Result<(Organization, Created), Error> {
         principal.operates()?;
         // The answer hands out a key that may do everything in its organization and never expires.
-        let granted = principal.grants(&Grant::Key { scopes: &Scopes::Full, role: Role::Admin, expires_at: None })?;
+        let (scopes, conditions) = (&Scopes::Full, &Conditions::default());
+        let granted = principal.grants(&Grant::Key { scopes, conditions, role: Role::Admin, expires_at: None })?;
         self.app
             .once_key_with(principal, organizations::created_by_request, async |mut attempt| {
                 let source = attempt.secret_bytes()?;
@@ -206,6 +208,7 @@ impl Organizations<'_> {
             name: new.key_name,
             preview: text.preview(),
             scopes: Scopes::Full,
+            conditions: Conditions::default(),
             role: Role::Owner,
             metadata: Map::new(),
             operator_metadata: Map::new(),

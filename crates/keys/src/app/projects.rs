@@ -77,6 +77,7 @@ impl Projects<'_> {
                     project_id: Some(project.id),
                     label: None,
                     scopes: None,
+                    conditions: None,
                     expires_at: None,
                     metadata: Map::new(),
                     operator_metadata: Map::new(),

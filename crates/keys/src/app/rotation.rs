@@ -78,7 +78,7 @@ impl Keys<'_> {
         }
         let expires_at = expires_at.unwrap_or(before.life.expires_at);
         let granted = principal.grants(&Grant::Rotation { key: before, expires_at })?;
-        let loss = Loss::of(before, &before.scopes, Life { expires_at, ..before.life }, now);
+        let loss = Loss::of(before, &before.scopes, &before.conditions, Life { expires_at, ..before.life }, now);
         let rotates_at = (grace_ms > 0).then(|| {
             let end = now.plus_ms(grace_ms);
             expires_at.map_or(end, |expires_at| expires_at.min(end))

@@ -22,6 +22,7 @@ use crate::{
             LINK_MS, MAX_USER_AGENT_CHARS, NewSession, NewSignInLink, OpenSignInLink, SEEN_MS, SESSION_MS, Session,
             SessionReach, SignInLink,
         },
+        snapshot::Snapshot,
         time::UnixMillis,
         token::{SessionToken, SignInToken},
     },
@@ -45,8 +46,17 @@ pub struct Client {
     pub request_id: String,
     /// The client's address.
     pub ip: Option<String>,
+    /// The code of the client's country.
+    pub country: Option<String>,
     /// The browser's user agent.
     pub user_agent: String,
+}
+
+impl Client {
+    /// The client as the caller with a key or a session.
+    fn principal(&self, snapshot: Rc<Snapshot>) -> Principal {
+        Principal::new(snapshot, &self.request_id, self.ip.as_deref(), self.country.as_deref())
+    }
 }
 
 /// A new session. Its token is known only at this moment.
@@ -102,10 +112,10 @@ impl Sessions<'_> {
             .await?
             .ok_or(Error::Refused(Refusal::Unknown))?;
         let now = self.app.now();
-        let principal = Principal::new(found.snapshot, &client.request_id, client.ip.as_deref());
-        if let Err(refusal) = decide(&principal.snapshot, &[SIGN_IN], now) {
+        let principal = client.principal(found.snapshot);
+        if let Err(refusal) = decide(&principal.snapshot, principal.uses(&[SIGN_IN], now)) {
             let details = json!({ "method": "POST", "route": "/sign-in" });
-            self.app.note_refused_use(&principal, refusal.code(), details);
+            self.app.note_refused_use(&principal, &refusal, details);
             return Err(Error::Refused(refusal));
         }
         let used_from = UsedFrom::new(client.ip.as_deref(), Some(&client.user_agent));
@@ -242,12 +252,8 @@ impl Sessions<'_> {
     ///
     /// # Errors
     /// [`Error::TooMany`] for an address with too many unknown credentials, or the database's.
-    pub async fn get(
-        &self,
-        token: &SessionToken,
-        request_id: &str,
-        ip: Option<&str>,
-    ) -> Result<Option<SignedIn>, Error> {
+    pub async fn get(&self, token: &SessionToken, client: &Client) -> Result<Option<SignedIn>, Error> {
+        let ip = client.ip.as_deref();
         self.app.check_address(ip)?;
         let (since, now) = (self.app.isolate.feed(Feed::head), self.app.now());
         let mut batch = Batch::new();
@@ -267,7 +273,7 @@ impl Sessions<'_> {
         if now.ms_since(last_seen_at) >= SEEN_MS {
             self.note_session_use(session_id, now);
         }
-        let principal = Principal::new(Rc::new(snapshot), request_id, ip);
+        let principal = client.principal(Rc::new(snapshot));
         Ok(Some(SignedIn { principal, session_id, organization, name: name.unwrap_or_default() }))
     }
 

@@ -19,7 +19,7 @@ use crate::domain::key_text::Digest;
 const NAMES: &[u8] = b"bitting cache: names";
 const VALUES: &[u8] = b"bitting cache: values";
 /// The version of the content. Another version does not open.
-const VERSION: &str = "5";
+const VERSION: &str = "6";
 /// The length of a MAC in hexadecimal.
 const MAC_LENGTH: usize = 64;
 
@@ -66,6 +66,8 @@ impl CacheSeal {
 
 #[cfg(test)]
 mod tests {
+    use hmac::Mac;
+
     use super::{CacheSeal, Digest};
 
     const SECRET: &str = "an-operator-secret-of-32-characters";
@@ -90,6 +92,16 @@ mod tests {
         for wrong in wrong {
             assert_eq!(seal.open(digest, &wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn value_of_an_older_worker_has_another_name_and_does_not_open() {
+        let (seal, digest) = (CacheSeal::new(SECRET).unwrap(), Digest::of("key"));
+        // The Worker before conditions wrote version 5.
+        let mac = seal.values.clone().chain_update("5").chain_update(digest.as_bytes()).chain_update("{}");
+        let older = hex::encode(mac.finalize().into_bytes()) + "{}";
+        assert_eq!(seal.open(digest, &older), None);
+        assert!(seal.name(digest).starts_with("snapshot:6:"), "{}", seal.name(digest));
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! The whole policy of a verification, in one function.
+//! The whole policy of a verification, in one list of checks.
 
-use crate::domain::{key::KeyState, scope::Scope, snapshot::Snapshot, standing::Standing, time::UnixMillis};
+use crate::domain::{
+    client::Client, conditions::Condition, scope::Scope, snapshot::Snapshot, standing::Standing, time::UnixMillis,
+};
 
 /// The reason why a key is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,20 +25,24 @@ pub enum Refusal {
     RotatedOut,
     /// The key's organization is suspended.
     OrganizationSuspended,
+    /// The key is valid, but not for this client or at this time.
+    ConditionNotMet(Condition),
     /// The key is valid, but lacks these scopes.
     MissingScopes(Vec<Scope>),
 }
 
 impl Refusal {
-    /// True if the key, or the presented secret of it, has ended or is switched off.
-    pub fn has_ended(&self) -> bool {
+    /// True if the audit log tells of it: somebody has presented a secret that has ended or is switched off, or one that
+    /// is not for them.
+    pub fn is_noted(&self) -> bool {
         match self {
             Self::Revoked
             | Self::Disabled
             | Self::Expired
             | Self::UserRemoved
             | Self::ProjectDeleted
-            | Self::RotatedOut => true,
+            | Self::RotatedOut
+            | Self::ConditionNotMet(_) => true,
             Self::Malformed | Self::Unknown | Self::OrganizationSuspended | Self::MissingScopes(_) => false,
         }
     }
@@ -53,29 +59,110 @@ impl Refusal {
             Self::ProjectDeleted => "project_deleted",
             Self::RotatedOut => "key_rotated",
             Self::OrganizationSuspended => "organization_suspended",
+            Self::ConditionNotMet(_) => "conditions_not_met",
             Self::MissingScopes(_) => "insufficient_scope",
         }
     }
 }
 
-/// Decides whether a key may use the scopes in `required` at `now`.
+/// Decides whether a key may be used so.
 ///
 /// # Errors
-/// The first reason for a refusal, the most lasting first. A person who has to act should hear of the revocation
-/// before the expiry, and of a missing scope only if the key works at all.
-pub fn decide(snapshot: &Snapshot, required: &[Scope], now: UnixMillis) -> Result<(), Refusal> {
-    let state = snapshot.life.state_at(now);
-    match (state, snapshot.standing) {
-        (KeyState::Revoked, _) => Err(Refusal::Revoked),
-        (_, Standing::UserRemoved) => Err(Refusal::UserRemoved),
-        (_, Standing::ProjectDeleted) => Err(Refusal::ProjectDeleted),
-        _ if snapshot.outgoing_until.is_some_and(|until| until <= now) => Err(Refusal::RotatedOut),
-        (_, Standing::OrganizationSuspended) => Err(Refusal::OrganizationSuspended),
-        (KeyState::Disabled, _) => Err(Refusal::Disabled),
-        (KeyState::Expired, _) => Err(Refusal::Expired),
-        (KeyState::Active, Standing::Good) => match snapshot.scopes.missing(required) {
-            missing if missing.is_empty() => Ok(()),
-            missing => Err(Refusal::MissingScopes(missing)),
-        },
+/// The refusal of the first of [`Check::ALL`] that does not pass.
+pub fn decide(snapshot: &Snapshot, asked: Use<'_>) -> Result<(), Refusal> {
+    Check::ALL.into_iter().find_map(|check| check.refusal(snapshot, asked)).map_or(Ok(()), Err)
+}
+
+/// A use of a key that is to be judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Use<'a> {
+    /// The scopes that the key must hold.
+    pub scopes: &'a [Scope],
+    /// The client that presents the key.
+    pub client: Client,
+    /// The instant of the use.
+    pub at: UnixMillis,
+}
+
+/// A check of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// The key is not revoked.
+    Revocation,
+    /// The key's user is in the organization.
+    User,
+    /// The key's project exists.
+    Project,
+    /// The presented secret was not replaced.
+    Rotation,
+    /// The organization is not suspended.
+    Organization,
+    /// The key is enabled.
+    Enabled,
+    /// The key has not expired.
+    Expiry,
+    /// One of the key's conditions is met.
+    Condition(Condition),
+    /// The key holds the required scopes.
+    Scopes,
+}
+
+impl Check {
+    /// All checks in their order, the most lasting reasons for a refusal first. A person who has to act should hear of
+    /// the revocation before the expiry, and of a missing scope only if the key works at all.
+    pub const ALL: [Self; 14] = [
+        Self::Revocation,
+        Self::User,
+        Self::Project,
+        Self::Rotation,
+        Self::Organization,
+        Self::Enabled,
+        Self::Expiry,
+        Self::Condition(Condition::NotBefore),
+        Self::Condition(Condition::Hours),
+        Self::Condition(Condition::AllowedIps),
+        Self::Condition(Condition::DeniedIps),
+        Self::Condition(Condition::AllowedCountries),
+        Self::Condition(Condition::DeniedCountries),
+        Self::Scopes,
+    ];
+
+    /// The name of the check.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Revocation => "revocation",
+            Self::User => "user",
+            Self::Project => "project",
+            Self::Rotation => "rotation",
+            Self::Organization => "organization",
+            Self::Enabled => "enabled",
+            Self::Expiry => "expiry",
+            Self::Condition(condition) => condition.as_str(),
+            Self::Scopes => "scopes",
+        }
+    }
+
+    /// The reason for which the check refuses a use of a key; `None` if it passes.
+    pub fn refusal(self, snapshot: &Snapshot, asked: Use<'_>) -> Option<Refusal> {
+        let refuses = |refuses: bool, refusal: Refusal| refuses.then_some(refusal);
+        let (life, standing) = (&snapshot.life, snapshot.standing);
+        let is_over = |end: Option<UnixMillis>| end.is_some_and(|end| end <= asked.at);
+        match self {
+            Self::Revocation => refuses(life.revoked_at.is_some(), Refusal::Revoked),
+            Self::User => refuses(standing == Standing::UserRemoved, Refusal::UserRemoved),
+            Self::Project => refuses(standing == Standing::ProjectDeleted, Refusal::ProjectDeleted),
+            Self::Rotation => refuses(is_over(snapshot.outgoing_until), Refusal::RotatedOut),
+            Self::Organization => refuses(standing == Standing::OrganizationSuspended, Refusal::OrganizationSuspended),
+            Self::Enabled => refuses(life.disabled_at.is_some(), Refusal::Disabled),
+            Self::Expiry => refuses(is_over(life.expires_at), Refusal::Expired),
+            Self::Condition(condition) => {
+                let is_met = snapshot.conditions.meets(condition, asked.client, asked.at);
+                refuses(!is_met, Refusal::ConditionNotMet(condition))
+            }
+            Self::Scopes => {
+                let missing = snapshot.scopes.missing(asked.scopes);
+                (!missing.is_empty()).then_some(Refusal::MissingScopes(missing))
+            }
+        }
     }
 }

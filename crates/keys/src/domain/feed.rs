@@ -264,6 +264,7 @@ mod tests {
             "kind": "pat",
             "name": "ci",
             "scopes": null,
+            "conditions": {},
             "role": "member",
             "metadata": Map::new(),
             "operator_metadata": Map::new(),

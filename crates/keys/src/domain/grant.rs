@@ -1,4 +1,5 @@
-//! The rule that no caller gives more than it holds: no other scopes, no higher role, and no longer life.
+//! The rule that no caller gives more than it holds: no other scopes, no wider conditions, no higher role, and no longer
+//! life.
 //!
 //! Everything that lets a secret, a key, a person or a link live longer or do more is a [`Grant`]. [`Grant::check`]
 //! is the only place that decides about one. The statements that prolong or widen something take the [`Granted`]
@@ -7,6 +8,7 @@
 use std::fmt;
 
 use crate::domain::{
+    conditions::Conditions,
     key::{Key, KeyChange, Role},
     person::Invitation,
     scope::Scopes,
@@ -21,6 +23,8 @@ pub enum Grant<'a> {
     Key {
         /// The scopes.
         scopes: &'a Scopes,
+        /// The conditions.
+        conditions: &'a Conditions,
         /// The role.
         role: Role,
         /// The expiry; `None` for never.
@@ -84,8 +88,12 @@ pub enum Excess {
     Role(Role),
     /// The caller ends at this instant, before the access would.
     Life(UnixMillis),
+    /// The caller's conditions are not met wherever these would be.
+    Conditions,
     /// The caller has a list of scopes, and this takes full access.
     FullAccess,
+    /// The caller has conditions, and this would have none.
+    NoConditions,
     /// The caller ends at this instant, and a role has no end.
     RoleHasNoEnd(UnixMillis),
     /// The caller is the outgoing secret itself.
@@ -104,6 +112,13 @@ impl fmt::Display for Excess {
                 "A key cannot give a longer life than its own. This key ends at {}. Use a key that lasts longer.",
                 end.to_rfc3339()
             ),
+            Self::Conditions => f.write_str(
+                "A key with conditions cannot grant wider ones. Each of its conditions must be there, and each allowed \
+                 range within one of its own.",
+            ),
+            Self::NoConditions => {
+                f.write_str("Only a key without conditions can do this, because what comes of it would have none.")
+            }
             Self::FullAccess => f.write_str("Only a key with full access can do this."),
             Self::RoleHasNoEnd(end) => write!(
                 f,
@@ -132,23 +147,27 @@ impl Grant<'_> {
     /// The part of the access that the caller does not hold.
     pub fn check(&self, holder: &Snapshot) -> Result<Granted, Excess> {
         match *self {
-            Self::Key { scopes, role, expires_at } => check_holds(holder, scopes, role, expires_at)?,
+            Self::Key { scopes, conditions, role, expires_at } => {
+                check_holds(holder, scopes, conditions, role, expires_at)?;
+            }
             Self::Change { before, change } => {
                 let scopes = change.scopes.as_ref().unwrap_or(&before.scopes);
+                let conditions = change.conditions.as_ref().unwrap_or(&before.conditions);
                 let expires_at = change.expires_at.unwrap_or(before.life.expires_at);
                 let enables = change.enabled == Some(true) && before.life.disabled_at.is_some();
-                if enables || !before.scopes.cover(scopes) || expires_later(expires_at, before.life.expires_at) {
-                    check_holds(holder, scopes, before.role, expires_at)?;
+                let widens = !before.scopes.cover(scopes) || !conditions.is_within(&before.conditions);
+                if enables || widens || expires_later(expires_at, before.life.expires_at) {
+                    check_holds(holder, scopes, conditions, before.role, expires_at)?;
                 }
             }
             Self::Rotation { key, expires_at } => {
-                check_holds(holder, &key.scopes, role_to_hold(holder, key), expires_at)?;
+                check_holds(holder, &key.scopes, &key.conditions, role_to_hold(holder, key), expires_at)?;
             }
             Self::OutgoingSecret { key } => {
                 if holder.outgoing_until.is_some() {
                     return Err(Excess::OwnRotation);
                 }
-                check_holds(holder, &key.scopes, role_to_hold(holder, key), key.life.expires_at)?;
+                check_holds(holder, &key.scopes, &key.conditions, role_to_hold(holder, key), key.life.expires_at)?;
                 // All that the outgoing secret has created ends with it at the latest.
                 let rotates_at = key.rotation.as_ref().map(|rotation| rotation.rotates_at);
                 if let Some(end) = holder.ends_at()
@@ -158,9 +177,9 @@ impl Grant<'_> {
                     return Err(Excess::EndsWithRotation(end));
                 }
             }
-            Self::Link { role } => check_full(holder, role)?,
+            Self::Link { role } => check_unconditional(holder, role)?,
             Self::Role { role } => {
-                check_full(holder, role)?;
+                check_unconditional(holder, role)?;
                 if let Some(end) = holder.ends_at() {
                     return Err(Excess::RoleHasNoEnd(end));
                 }
@@ -198,8 +217,20 @@ fn check_full(holder: &Snapshot, role: Role) -> Result<(), Excess> {
     if role > holder.role { Err(Excess::Role(role)) } else { Ok(()) }
 }
 
-/// Checks that a caller holds these scopes and this role until this expiry.
-fn check_holds(holder: &Snapshot, scopes: &Scopes, role: Role, expires_at: Option<UnixMillis>) -> Result<(), Excess> {
+/// Checks that a caller has full access without conditions, and at least this role.
+fn check_unconditional(holder: &Snapshot, role: Role) -> Result<(), Excess> {
+    check_full(holder, role)?;
+    if holder.conditions.is_none() { Ok(()) } else { Err(Excess::NoConditions) }
+}
+
+/// Checks that a caller holds these scopes under these conditions, and this role, until this expiry.
+fn check_holds(
+    holder: &Snapshot,
+    scopes: &Scopes,
+    conditions: &Conditions,
+    role: Role,
+    expires_at: Option<UnixMillis>,
+) -> Result<(), Excess> {
     if !holder.scopes.cover(scopes) {
         return Err(Excess::Scopes(match scopes {
             Scopes::Full => "full access".to_owned(),
@@ -208,6 +239,9 @@ fn check_holds(holder: &Snapshot, scopes: &Scopes, role: Role, expires_at: Optio
                 missing.join(", ")
             }
         }));
+    }
+    if !conditions.is_within(&holder.conditions) {
+        return Err(Excess::Conditions);
     }
     if role > holder.role {
         return Err(Excess::Role(role));

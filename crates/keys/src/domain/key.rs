@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::{
+        conditions::Conditions,
         creator::Creator,
         id::{BoundTo, KeyId, OrganizationId, ProjectId, UserId},
         key_text::{Digest, KeyKind, KeyText, Preview},
@@ -154,6 +155,8 @@ pub struct Key {
     pub preview: Preview,
     /// The scopes of the key.
     pub scopes: Scopes,
+    /// The conditions of the key.
+    pub conditions: Conditions,
     /// The maximum role of the key, even if its owner's role rises later.
     pub role: Role,
     /// Metadata of those who manage the key. Every verification returns it.
@@ -200,6 +203,8 @@ pub struct KeyChange {
     pub name: Option<Name>,
     /// The scopes.
     pub scopes: Option<Scopes>,
+    /// The conditions.
+    pub conditions: Option<Conditions>,
     /// The metadata.
     pub metadata: Option<Map<String, Value>>,
     /// The operator's metadata.

@@ -2,6 +2,7 @@
 //! access, unless a caller insists.
 
 use crate::domain::{
+    conditions::Conditions,
     key::{Key, KeyState, Life, Role},
     scope::{Scope, Scopes},
     time::{DAY_MS, UnixMillis},
@@ -24,14 +25,15 @@ pub struct Loss {
 }
 
 impl Loss {
-    /// Returns what a key loses at `now`, if it has these scopes and this life afterwards.
-    pub fn of(before: &Key, scopes: &Scopes, life: Life, now: UnixMillis) -> Self {
+    /// Returns what a key loses at `now`, if it has these scopes, these conditions and this life afterwards. A key with
+    /// conditions has nothing to lose: nobody knows whether they can be met.
+    pub fn of(before: &Key, scopes: &Scopes, conditions: &Conditions, life: Life, now: UnixMillis) -> Self {
         let administers = before.role != Role::Member;
-        let works = administers && before.life.state_at(now) == KeyState::Active;
+        let works = administers && before.conditions.is_none() && before.life.state_at(now) == KeyState::Active;
         let ends_soon = life.expires_at.is_some_and(|end| {
             end <= now.plus_ms(LASTING_MS) && before.life.expires_at.is_none_or(|before| end < before)
         });
-        let works_on = life.state_at(now) == KeyState::Active && !ends_soon;
+        let works_on = conditions.is_none() && life.state_at(now) == KeyState::Active && !ends_soon;
         let manages = |scopes: &Scopes| scopes.grant(&MANAGE);
         Self {
             managing: works && manages(&before.scopes) && !(works_on && manages(scopes)),

@@ -7,6 +7,8 @@ pub mod audit;
 pub mod audit_seal;
 pub mod cache_seal;
 pub mod catalogue;
+pub mod client;
+pub mod conditions;
 pub mod creator;
 pub mod decision;
 pub mod derived_token;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::domain::{
+    conditions::Conditions,
     creator::Creator,
     id::{BoundTo, KeyId, OrganizationId, ProjectId, Seq, SessionId, Subject, UserId},
     json::object_heap_bytes,
@@ -51,6 +52,8 @@ pub struct Snapshot {
     pub name: Name,
     /// The scopes of the key.
     pub scopes: Scopes,
+    /// The conditions of the key.
+    pub conditions: Conditions,
     /// The effective role: the lesser of the key's own role and its user's.
     pub role: Role,
     /// Metadata of those who manage the key.
@@ -93,7 +96,7 @@ impl Snapshot {
             Scopes::List(list) => list.iter().map(|scope| size_of::<Scope>() + scope.as_str().len()).sum(),
         };
         let metadata = object_heap_bytes(&self.metadata) + object_heap_bytes(&self.operator_metadata);
-        size_of::<Self>() + self.name.as_str().len() + scopes + metadata
+        size_of::<Self>() + self.name.as_str().len() + scopes + metadata + self.conditions.heap_bytes()
     }
 
     /// The subjects whose change makes this snapshot stale.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::{
     domain::{
         audit::Retention,
+        conditions,
         creator::Creator,
         grant::Granted,
         id::{BoundTo, KeyId, OrganizationId, ProjectId, UserId},
@@ -38,12 +39,12 @@ pub(crate) const STANDING: &str = "CASE \
 
 /// The columns of a [`Key`].
 pub(crate) const COLUMNS: &str = "id, number, organization_id, user_id, project_id, bound_to, kind, stem, start, \
-    last4, name, scopes, role, metadata, operator_metadata, expires_at, disabled_at, revoked_at, created_at, created_by, \
+    last4, name, scopes, conditions, role, metadata, operator_metadata, expires_at, disabled_at, revoked_at, created_at, created_by, \
     created_by_user, parent_id, updated_at, last_used_at, last_used_from, rotates_at, outgoing_start, outgoing_last4, \
     outgoing_last_used_at, outgoing_last_used_from, outgoing_uses";
 
 /// The columns that can be long.
-const TEXTS: [&str; 4] = ["name", "scopes", "metadata", "operator_metadata"];
+const TEXTS: [&str; 5] = ["name", "scopes", "conditions", "metadata", "operator_metadata"];
 
 /// The condition of a [`KeyReach`].
 const WITHIN_REACH: &str = "organization_id = :organization_id AND (:user_id IS NULL OR user_id = :user_id) \
@@ -76,6 +77,8 @@ struct KeyRow {
     name: Name,
     #[serde(deserialize_with = "json_text_or_null")]
     scopes: Scopes,
+    #[serde(deserialize_with = "json_text_or_null")]
+    conditions: Option<conditions::Conditions>,
     role: Role,
     #[serde(deserialize_with = "json_text")]
     metadata: Map<String, Value>,
@@ -115,6 +118,7 @@ impl From<KeyRow> for Key {
             name: row.name,
             preview: Preview { stem: row.stem, start: row.start, last4: row.last4 },
             scopes: row.scopes,
+            conditions: row.conditions.unwrap_or_default(),
             role: row.role,
             metadata: row.metadata,
             operator_metadata: row.operator_metadata,
@@ -162,12 +166,12 @@ fn count_personal_keys(expiry: &str) -> String {
 pub fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i64>, _: Granted) -> Query<Option<i64>> {
     let sql = format!(
         "INSERT INTO keys (id, organization_id, number, user_id, project_id, kind, digest, pepper_version, stem, \
-         start, last4, name, scopes, role, metadata, operator_metadata, expires_at, created_at, created_by, \
+         start, last4, name, scopes, conditions, role, metadata, operator_metadata, expires_at, created_at, created_by, \
          created_by_user, parent_id, updated_at, bound_to, linked_by_user) \
          SELECT :id, :organization_id, \
          (SELECT coalesce(max(number), 0) + 1 FROM keys WHERE organization_id = :organization_id), \
          :user_id, :project_id, :kind, :digest, :pepper_version, :stem, \
-         :start, :last4, :name, :scopes, :role, :metadata, :operator_metadata, :expires_at, :created_at, :created_by, \
+         :start, :last4, :name, :scopes, :conditions, :role, :metadata, :operator_metadata, :expires_at, :created_at, :created_by, \
          :created_by_user, :parent_id, :created_at, :bound_to, \
          (SELECT created_by_user FROM sessions WHERE id = :created_by AND key_id IS NULL) \
          WHERE (:project_id IS NULL OR EXISTS (SELECT 1 FROM projects WHERE id = :project_id \
@@ -193,6 +197,7 @@ pub fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i
         last4: key.preview.last4,
         name: key.name,
         scopes: scopes_text(&key.scopes),
+        conditions: conditions_text(&key.conditions),
         role: key.role,
         metadata: Value::Object(key.metadata.clone()),
         operator_metadata: Value::Object(key.operator_metadata.clone()),
@@ -390,8 +395,9 @@ pub const NO_ROTATION: &str = "rotates_at = NULL, outgoing_digest = NULL, outgoi
     outgoing_start = NULL, outgoing_last4 = NULL, outgoing_last_used_at = NULL, outgoing_last_used_from = NULL, \
     outgoing_uses = 0,";
 
-/// The condition that a key can manage keys, as in the index `keys_managing`.
-pub const MANAGING: &str = "revoked_at IS NULL AND disabled_at IS NULL AND role <> 'member' \
+/// The condition that a key can manage keys, as in the index `keys_managing`. Whether a key with conditions can, nobody
+/// knows.
+pub const MANAGING: &str = "conditions IS NULL AND revoked_at IS NULL AND disabled_at IS NULL AND role <> 'member' \
     AND (scopes IS NULL OR instr(scopes, '\"api-keys:write\"') > 0 OR instr(scopes, '\"api-keys:*\"') > 0)";
 
 /// The conditions on keys of which an organization keeps one each: a key that can manage keys, and one with full
@@ -445,6 +451,7 @@ pub fn update(
     let sql = format!(
         "UPDATE keys SET name = coalesce(:name, name), \
          scopes = CASE WHEN :sets_scopes THEN :scopes ELSE scopes END, \
+         conditions = CASE WHEN :sets_conditions THEN :conditions ELSE conditions END, \
          metadata = coalesce(:metadata, metadata), \
          operator_metadata = coalesce(:operator_metadata, operator_metadata), \
          expires_at = CASE WHEN :sets_expiry THEN :expires_at ELSE expires_at END, \
@@ -462,6 +469,8 @@ pub fn update(
         name: change.name,
         sets_scopes: change.scopes.is_some(),
         scopes: change.scopes.as_ref().and_then(scopes_text),
+        sets_conditions: change.conditions.is_some(),
+        conditions: change.conditions.as_ref().and_then(conditions_text),
         metadata: change.metadata.clone().map(Value::Object),
         operator_metadata: change.operator_metadata.clone().map(Value::Object),
         sets_expiry: change.expires_at.is_some(),
@@ -610,4 +619,9 @@ fn scopes_text(scopes: &Scopes) -> Option<String> {
         Scopes::Full => None,
         Scopes::List(_) => serde_json::to_string(scopes).ok(),
     }
+}
+
+/// The conditions as their column holds them: a JSON object, or NULL for none.
+fn conditions_text(conditions: &conditions::Conditions) -> Option<String> {
+    if conditions.is_none() { None } else { serde_json::to_string(conditions).ok() }
 }

@@ -200,7 +200,7 @@ pub fn by_digest(digest: Digest, now: UnixMillis) -> Query<Option<(SessionRow, S
         "SELECT s.last_seen_at, k.name AS key_name, s.id AS session_id, s.parent_id AS session_parent_id, \
          coalesce(s.key_id, s.id) AS id, \
          s.organization_id, s.user_id, k.project_id, coalesce(k.kind, 'pat') AS kind, \
-         coalesce(k.name, 'session') AS name, k.scopes, coalesce(k.role, s.role) AS role, \
+         coalesce(k.name, 'session') AS name, k.scopes, k.conditions, coalesce(k.role, s.role) AS role, \
          coalesce(k.metadata, '{{}}') AS metadata, \
          coalesce(k.operator_metadata, '{{}}') AS operator_metadata, coalesce(k.expires_at, s.key_expires_at) AS expires_at, \
          k.disabled_at, k.revoked_at, \

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::{
     domain::{
         cache_seal::CacheSeal,
+        conditions::Conditions,
         id::{BoundTo, KeyId, OrganizationId, ProjectId, Seq, SessionId, UserId},
         key::{Life, Name, Role},
         key_text::{Digest, KeyKind},
@@ -37,6 +38,8 @@ pub struct SnapshotRow {
     name: Name,
     #[serde(deserialize_with = "json_text_or_null")]
     scopes: Scopes,
+    #[serde(deserialize_with = "json_text_or_null")]
+    conditions: Option<Conditions>,
     role: Role,
     #[serde(deserialize_with = "json_text")]
     metadata: Map<String, Value>,
@@ -87,6 +90,7 @@ impl SnapshotRow {
             kind: self.kind,
             name: self.name,
             scopes: self.scopes,
+            conditions: self.conditions.unwrap_or_default(),
             role: self.user_role.map_or(self.role, |user_role| user_role.min(self.role)),
             metadata: self.metadata,
             operator_metadata: self.operator_metadata,
@@ -103,18 +107,22 @@ pub fn candidate(candidates: &[Digest], index: usize) -> Option<Digest> {
     candidates.get(index).copied()
 }
 
+/// The start of a query for keys, up to their scopes.
+const SELECT: &str = "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.bound_to, k.kind, k.name, k.scopes, \
+    k.conditions, k.role, k.metadata, k.operator_metadata, k.expires_at, k.disabled_at, k.revoked_at";
+
+/// The tables of a query for keys.
+const TABLES: &str = "FROM keys k JOIN organizations o ON o.id = k.organization_id \
+    LEFT JOIN memberships m ON m.organization_id = k.organization_id AND m.user_id = k.user_id \
+    LEFT JOIN projects p ON p.id = k.project_id";
+
 /// The key that has or had a secret with one of these digests, with the columns behind its snapshot. A secret that is
 /// neither the newest nor the outgoing one has ended; the instant does not matter, and is 0. It belongs into one batch with [`crate::storage::changes::since`], whose head is the snapshot's `seq`.
 pub fn by_digest(candidates: &[Digest]) -> Query<Option<SnapshotRow>> {
     let sql = format!(
-        "SELECT k.id, k.organization_id, k.user_id, k.project_id, k.bound_to, k.kind, k.name, k.scopes, \
-         k.role, k.metadata, k.operator_metadata, k.expires_at, k.disabled_at, k.revoked_at, \
-         CASE WHEN k.digest IN (:first, :second, :third) THEN NULL \
+        "{SELECT}, CASE WHEN k.digest IN (:first, :second, :third) THEN NULL \
          WHEN k.outgoing_digest IN (:first, :second, :third) THEN k.rotates_at ELSE 0 END AS outgoing_until, \
-         {STANDING_COLUMNS} \
-         FROM keys k JOIN organizations o ON o.id = k.organization_id \
-         LEFT JOIN memberships m ON m.organization_id = k.organization_id AND m.user_id = k.user_id \
-         LEFT JOIN projects p ON p.id = k.project_id \
+         {STANDING_COLUMNS} {TABLES} \
          WHERE k.digest IN (:first, :second, :third) OR k.outgoing_digest IN (:first, :second, :third) \
          OR k.id = (SELECT key_id FROM ended_secrets WHERE digest IN (:first, :second, :third))"
     );
@@ -123,6 +131,14 @@ pub fn by_digest(candidates: &[Digest]) -> Query<Option<SnapshotRow>> {
         first: candidate(candidates, 0),
         second: candidate(candidates, 1),
         third: candidate(candidates, 2)
+    ))
+}
+
+/// A key by its id, with the columns behind the snapshot of its newest secret.
+pub fn by_id(id: KeyId) -> Query<Option<SnapshotRow>> {
+    Query::first(statement!(
+        format!("{SELECT}, NULL AS outgoing_until, {STANDING_COLUMNS} {TABLES} WHERE k.id = :id"),
+        id
     ))
 }
 
