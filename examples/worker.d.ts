@@ -10,6 +10,12 @@ export interface Identity {
   scopes: string[];
 }
 
+/** Who presents a key. A key with conditions about what is not told here is refused. */
+export interface Client {
+  ip?: string | null;
+  country?: string | null;
+}
+
 export interface Verification {
   valid: boolean;
   code: string;
@@ -30,11 +36,11 @@ export interface Feed {
 }
 
 export interface Bitting {
-  /** Checks the key in the headers of a request. `refusal` is the response for its sender. */
-  authorize(headers: Headers, scopes?: string[]): Promise<{ ok: true; identity: Identity } | { ok: false; refusal: Response }>;
+  /** Checks the key in the headers of a request. `refusal` is the response for its sender, who is `client`. */
+  authorize(headers: Headers, scopes?: string[], client?: Client): Promise<{ ok: true; identity: Identity } | { ok: false; refusal: Response }>;
   /** Verifies a key, as `POST /v1/keys/verify` does. `verifier` is a key with the scope `api-keys:verify`. */
   verify(
-    question: { key: string; scopes?: string[]; freshness?: "bounded" | "strong" },
+    question: { key: string; scopes?: string[]; freshness?: "bounded" | "strong"; client?: Client; explain?: boolean },
     verifier: string,
   ): Promise<Verification>;
   /** Gives the changes after this number, as `GET /v1/feed` does. `verifier` is a key with the scope `feed:read`. */

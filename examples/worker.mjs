@@ -9,7 +9,9 @@
 export default {
   async fetch(request, env) {
     try {
-      const { ok, identity, refusal } = await env.BITTING.authorize(request.headers, ["datasets:read"]);
+      // For keys with conditions. A Worker that is called by others tells whom those have told.
+      const client = { ip: request.headers.get("CF-Connecting-IP"), country: request.cf?.country };
+      const { ok, identity, refusal } = await env.BITTING.authorize(request.headers, ["datasets:read"], client);
       if (!ok) return refusal;
       return Response.json({ organization: identity.organization_id, scopes: identity.scopes });
     } catch {

@@ -1,11 +1,12 @@
 -- Lets a request on if Bitting answers 200. Refuses it otherwise, and also if nothing answers.
-local url = "https://keys.example.com/v1/authorize"
+local url = "https://keys.example.com/v1/authorize?client=x-bitting-client-ip"
 local identity = { "x-bitting-key-id", "x-bitting-organization-id", "x-bitting-user-id" }
 
 core.register_action("authorize", { "http-req" }, function(txn)
   local headers = {
     ["x-forwarded-method"] = { txn.sf:method() },
     ["x-forwarded-uri"] = { txn.sf:pathq() },
+    ["x-bitting-client-ip"] = { txn.sf:src() },
   }
   local sent = txn.http:req_get_headers()
   for _, name in ipairs({ "authorization", "x-api-key" }) do

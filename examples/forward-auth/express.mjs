@@ -2,8 +2,10 @@ import express from "express";
 
 /** Lets a request on if its key holds these scopes. */
 const requireScopes = (...scopes) => async (request, response, next) => {
-  const url = `${process.env.BITTING_URL}/v1/authorize?${new URLSearchParams(scopes.map((scope) => ["scope", scope]))}`;
+  const query = new URLSearchParams([...scopes.map((scope) => ["scope", scope]), ["client", "x-bitting-client-ip"]]);
+  const url = `${process.env.BITTING_URL}/v1/authorize?${query}`;
   const headers = ["authorization", "x-api-key"].flatMap((name) => (request.get(name) ? [[name, request.get(name)]] : []));
+  headers.push(["x-bitting-client-ip", request.ip]);
   const answer = await fetch(url, { headers, redirect: "manual", signal: AbortSignal.timeout(5000) }).catch(() => undefined);
   if (answer?.status === 200) {
     request.organization = answer.headers.get("x-bitting-organization-id");

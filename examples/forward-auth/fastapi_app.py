@@ -11,8 +11,11 @@ def require_scopes(*scopes):
 
     async def caller(request: Request):
         sent = {name: request.headers[name] for name in ("authorization", "x-api-key") if name in request.headers}
+        if request.client:
+            sent["x-bitting-client-ip"] = request.client.host
+        question = {"scope": scopes, "client": "x-bitting-client-ip"}
         try:
-            answer = await bitting.get("/v1/authorize", params={"scope": scopes}, headers=sent)
+            answer = await bitting.get("/v1/authorize", params=question, headers=sent)
         except httpx.HTTPError:
             raise HTTPException(503, "unavailable", {"Retry-After": "2"})
         if answer.status_code != 200:

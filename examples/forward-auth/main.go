@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -16,7 +17,7 @@ var bitting = http.Client{
 
 // requireScopes lets a request on if its key holds these scopes.
 func requireScopes(next http.HandlerFunc, scopes ...string) http.HandlerFunc {
-	address := os.Getenv("BITTING_URL") + "/v1/authorize?" + url.Values{"scope": scopes}.Encode()
+	address := os.Getenv("BITTING_URL") + "/v1/authorize?" + url.Values{"scope": scopes, "client": {"x-bitting-client-ip"}}.Encode()
 	return func(response http.ResponseWriter, request *http.Request) {
 		question, err := http.NewRequestWithContext(request.Context(), "GET", address, nil)
 		if err != nil {
@@ -25,6 +26,9 @@ func requireScopes(next http.HandlerFunc, scopes ...string) http.HandlerFunc {
 		}
 		for _, name := range []string{"Authorization", "X-Api-Key"} {
 			question.Header[name] = request.Header[name]
+		}
+		if address, _, err := net.SplitHostPort(request.RemoteAddr); err == nil {
+			question.Header.Set("X-Bitting-Client-IP", address)
 		}
 		answer, err := bitting.Do(question)
 		if err != nil {

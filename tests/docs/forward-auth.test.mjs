@@ -62,7 +62,8 @@ const PROGRAMS = {
   },
   FastAPI: {
     own: true,
-    command: (_, port) => [join(PYTHON, "uvicorn"), "--app-dir", join(ROOT, EXAMPLES), "--port", port, "fastapi_app:app"],
+    // By itself it believes what a proxy on its own machine says of the caller, and here the caller is on that machine.
+    command: (_, port) => [join(PYTHON, "uvicorn"), "--no-proxy-headers", "--app-dir", join(ROOT, EXAMPLES), "--port", port, "fastapi_app:app"],
   },
 };
 
@@ -136,6 +137,15 @@ for (const [name, program] of Object.entries(PROGRAMS)) {
         // nginx passes the challenge on with a 401 alone.
         if (status === 401 || name !== "nginx") assert.match(refused.headers["www-authenticate"] ?? "", /^Bearer realm="bitting"/, JSON.stringify(headers));
       }
+      // A key with conditions is judged by who has sent the request, and not by what they say of themselves.
+      const conditional = async (conditions) => (await create(app, owner.key, { kind: "org", scopes: ["orders:read"], conditions })).key;
+      const here = await conditional({ allowed_ips: ["127.0.0.0/8", "::1"] });
+      const elsewhere = await conditional({ allowed_ips: ["192.0.2.0/24"] });
+      const somewhere = await conditional({ allowed_countries: ["DE"] });
+      const claims = { "x-bitting-client-ip": "192.0.2.7", "x-bitting-client-country": "DE", "x-forwarded-for": "192.0.2.7", "x-real-ip": "192.0.2.7", "cf-ipcountry": "DE" };
+      assert.equal((await get({ ...bearer(here), ...claims })).status, 200);
+      asked.length = before;
+      for (const key of [elsewhere, somewhere]) assert.equal((await get({ ...bearer(key), ...claims })).status, 403);
       assert.ok([400, 401, 403].includes((await get({ ...bearer(reader.key), "x-api-key": other.key })).status));
       assert.equal(asked.length, before, "a refused request reaches the server");
 

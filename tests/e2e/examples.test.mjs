@@ -105,6 +105,11 @@ test("worker.mjs calls Bitting as an object of the same account", async () => {
       const [was, body] = await ask(headers);
       assert.deepEqual([was, body.error.code], [status, code]);
     }
+    const conditions = { allowed_ips: ["192.0.2.0/24"] };
+    const office = await create(bitting, key, { name: "office", scopes: ["datasets:read"], conditions });
+    const from = async (ip, headers) => (await ask({ "X-API-Key": office.key, ...(ip && { "CF-Connecting-IP": ip }), ...headers }))[0];
+    const forged = { "X-Bitting-Client-IP": "192.0.2.7", "X-Forwarded-For": "192.0.2.7", "X-Real-IP": "192.0.2.7" };
+    assert.deepEqual([await from("192.0.2.7"), await from("198.51.100.9", forged), await from(undefined, forged)], [200, 403, 403]);
     assert.equal((await call(bitting, "DELETE", `/v1/keys/${reader.id}`, { key })).status, 200);
     assert.deepEqual((await ask({ "X-API-Key": reader.key }))[1].error.code, "key_revoked");
     await bitting.advance(60_000);
