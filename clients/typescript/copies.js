@@ -67,10 +67,12 @@ export class Copies {
     }
   }
 
-  // Keeps an answer about a key, to a question that was sent at `sentAt`, unless a newer one is there.
+  // Keeps an answer about a key, to a question that was sent at `sentAt`, unless a newer one is there. F9. One about a key
+  // with conditions is for its caller alone, and what was kept about the key is dropped.
   keep(name, answer, sentAt) {
     if (this.#entries.get(name)?.answer.seq > answer.seq) return;
     this.#entries.delete(name);
+    if (answer.conditional) return;
     this.#entries.set(name, { answer, sentAt, askedAt: sentAt });
     if (this.#entries.size > this.#maxKeys) this.#entries.delete(this.#entries.keys().next().value);
   }
@@ -88,7 +90,7 @@ export class Copies {
 
   // F2.1. The number of the newest change that the answer about a key does not know of; 0 if there is none.
   contradiction(name) {
-    return this.#newerThan(this.#entries.get(name)?.answer ?? {});
+    return this.#newerThan(this.#entries.get(name)?.answer);
   }
 
   // F8. The code for a token with these claims at `now`; undefined if the feed must be read first. A feed that was read for
@@ -105,7 +107,7 @@ export class Copies {
     return this.#base <= seq || seq <= this.#tooOld ? this.head : seq;
   }
 
-  #newerThan({ seq, subjects }) {
+  #newerThan({ seq, subjects } = {}) {
     if (seq === undefined || this.#base === undefined) return 0;
     const newer = subjects.map((subject) => this.#lastChange.get(subject) ?? 0);
     const newest = Math.max(this.#base, ...newer);
@@ -113,17 +115,16 @@ export class Copies {
   }
 
   // F2, F3. The answer about a key as it is at `now`; undefined if Bitting must be asked. A caller that came at `since`
-  // may use an answer to a question that was sent later, however short the bound is.
-  judge(name, now, since = Infinity) {
-    const entry = this.#entries.get(name);
-    if (!entry || this.contradiction(name)) return undefined;
-    const { answer, sentAt } = entry;
+  // may use an answer to a question that was sent later, however short the bound is. `asked` is an answer that was not kept.
+  judge(name, now, since = Infinity, asked = this.#entries.get(name)) {
+    if (!asked || this.#newerThan(asked.answer)) return undefined;
+    const { answer, sentAt } = asked;
     const { seq, age_ms: ageMs = 0, fresh_for_ms: freshForMs = Infinity } = answer;
     const elapsedMs = now - sentAt;
     const isOwn = sentAt >= since && (answer.degraded || elapsedMs + ageMs <= Math.max(this.boundMs, LEAST_ANSWER_MS));
     const isFresh = elapsedMs < freshForMs && elapsedMs + ageMs < this.boundMs;
     const isVouchedFor = seq <= this.head && this.boundMs > 0 && this.feedAgeMs(now) <= this.boundMs;
-    if (!isOwn && !isFresh && !isVouchedFor) return undefined;
+    if (!isOwn && (answer.conditional || (!isFresh && !isVouchedFor))) return undefined;
     if (answer.valid && typeof answer.ends_in_ms === "number" && elapsedMs >= answer.ends_in_ms) {
       return { ...answer, valid: false, code: answer.outgoing_until ? "key_rotated" : "api_key_expired" };
     }

@@ -8,6 +8,8 @@ export interface Verdict {
   readonly status: 200 | 401 | 403 | 503;
   /** The required scopes that the key lacks, if it is otherwise valid. */
   readonly missing_scopes?: readonly string[];
+  /** The first condition of the key that is not met. */
+  readonly failed_condition?: string;
   /** The members from here on are absent for a text that is no key. */
   readonly key_id?: string;
   readonly name?: string;
@@ -49,9 +51,19 @@ export interface Options {
   wallClock?: () => number;
 }
 
+/** Who presents a key. A key with conditions about what is not told here is refused. */
+export interface Caller {
+  /** The address. Take it from the connection or from a proxy of your own, never from a header that a caller can set. */
+  ip?: string | null | undefined;
+  /** The country: a code of ISO 3166-1, or what Cloudflare says. */
+  country?: string | null | undefined;
+}
+
 export interface Question {
   /** The scopes that the key must hold. */
   scopes?: readonly string[];
+  /** Who presents the key. */
+  client?: Caller | undefined;
   /** Keeps the runtime going for work behind the answer, where it would not: `waitUntil` of Workers. */
   waitUntil?: (work: Promise<void>) => void;
 }

@@ -8,7 +8,7 @@ const REFUSED_FEED_MS = 60 * 1000;
 // The attempts to get an answer that no change contradicts.
 const ATTEMPTS = 3;
 
-const STATUS = { valid: 200, insufficient_scope: 403, organization_suspended: 403, unavailable: 503 };
+const STATUS = { valid: 200, conditions_not_met: 403, insufficient_scope: 403, organization_suspended: 403, unavailable: 503 };
 
 export class Verifier {
   #url;
@@ -41,7 +41,7 @@ export class Verifier {
     return this.#copies.size;
   }
 
-  async verify(key, { scopes = [], waitUntil = () => {} } = {}) {
+  async verify(key, { scopes = [], client, waitUntil = () => {} } = {}) {
     if (!key) return verdict({ valid: false, code: "missing_api_key" });
     if (!isWellFormed(key)) return verdict({ valid: false, code: "malformed_api_key" });
     const name = await digest(key);
@@ -53,7 +53,9 @@ export class Verifier {
           waitUntil(this.#behind(name, key));
           return verdict(answer, scopes);
         }
-        await this.#ask(name, key, attempt);
+        const asked = await this.#ask(name, key, client, attempt);
+        const own = asked.answer.conditional && this.#copies.judge(name, this.#now(), since, asked);
+        if (own) return verdict(own, scopes);
       }
       const answer = this.#copies.judge(name, this.#now(), since);
       if (answer) return verdict(answer, scopes);
@@ -96,22 +98,22 @@ export class Verifier {
     return this.#last;
   }
 
-  // Asks about a key. Callers that come meanwhile wait for the same answer.
-  #ask(name, key, attempt = 0) {
-    return this.#shared(name, () => {
+  // Asks about a key that a client presents. Callers that come meanwhile for the same client wait for the same answer.
+  #ask(name, key, client, attempt = 0) {
+    return this.#shared(`${name} ${JSON.stringify([client?.ip, client?.country])}`, () => {
       const contradiction = this.#copies.contradiction(name);
       const newer = contradiction ? { at_least: contradiction } : attempt > 0 ? { freshness: "strong" } : {};
-      return this.#askOnce(name, { key, ...newer });
+      return this.#askOnce(name, { key, ...(client && { client: { ip: client.ip, country: client.country } }), ...newer });
     });
   }
 
-  #shared(name, ask) {
-    let question = this.#asking.get(name);
+  #shared(about, ask) {
+    let question = this.#asking.get(about);
     if (!question) {
       question = ask();
       if (MAY_SHARE) {
-        this.#asking.set(name, question);
-        const done = () => this.#asking.delete(name);
+        this.#asking.set(about, question);
+        const done = () => this.#asking.delete(about);
         question.then(done, done);
       }
     }
@@ -124,6 +126,7 @@ export class Verifier {
     const answer = await this.#call("/v1/keys/verify", { method: "POST", headers, body: JSON.stringify(body) });
     if (typeof answer?.valid !== "boolean") throw new Error("the answer to the verification has no `valid`");
     this.#copies.keep(name, answer, sentAt);
+    return { answer, sentAt };
   }
 
   // What is done behind an answer, for later ones. Its failure is no failure of this one.

@@ -1,8 +1,10 @@
-import type { Verdict, Verifier } from "./index.js";
+import type { Caller, Verdict, Verifier } from "./index.js";
 
 export interface Required {
   /** The scopes that the key must hold. */
   scopes?: readonly string[];
+  /** Who presents the key, from the framework's request: `(req) => ({ ip: req.ip })`. Without it, nothing is told. */
+  client?: (request: any) => Caller | undefined;
 }
 
 /** For Hono: sets `c.get("key")` to the verdict, or answers 401, 403 or 503. */

@@ -1,24 +1,25 @@
 import { bearer } from "./index.js";
 
 /** Hono: `app.use("/orders/*", hono(verifier, { scopes: ["orders:read"] }))`, then `c.get("key")`. */
-export const hono = (verifier, { scopes } = {}) => async (c, next) => {
-  const verdict = await verifier.verify(bearer(c.req.header("authorization")), { scopes, waitUntil: waitUntil(c) });
+export const hono = (verifier, { scopes, client } = {}) => async (c, next) => {
+  const question = { scopes, client: client?.(c), waitUntil: waitUntil(c) };
+  const verdict = await verifier.verify(bearer(c.req.header("authorization")), question);
   if (!verdict.valid) return c.json(problem(verdict), verdict.status, headers(verdict));
   c.set("key", verdict);
   await next();
 };
 
 /** Express: `app.get("/orders", express(verifier, { scopes: ["orders:read"] }), …)`, then `req.key`. */
-export const express = (verifier, { scopes } = {}) => async (req, res, next) => {
-  const verdict = await verifier.verify(bearer(req.headers.authorization), { scopes });
+export const express = (verifier, { scopes, client } = {}) => async (req, res, next) => {
+  const verdict = await verifier.verify(bearer(req.headers.authorization), { scopes, client: client?.(req) });
   if (!verdict.valid) return void res.status(verdict.status).set(headers(verdict)).json(problem(verdict));
   req.key = verdict;
   next();
 };
 
 /** Fastify: `app.get("/orders", { preHandler: fastify(verifier, { scopes: ["orders:read"] }) }, …)`, then `request.key`. */
-export const fastify = (verifier, { scopes } = {}) => async (request, reply) => {
-  const verdict = await verifier.verify(bearer(request.headers.authorization), { scopes });
+export const fastify = (verifier, { scopes, client } = {}) => async (request, reply) => {
+  const verdict = await verifier.verify(bearer(request.headers.authorization), { scopes, client: client?.(request) });
   if (!verdict.valid) return reply.code(verdict.status).headers(headers(verdict)).send(problem(verdict));
   request.key = verdict;
 };

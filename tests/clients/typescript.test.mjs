@@ -106,6 +106,27 @@ describe("a verifier", () => {
     assert.deepEqual(world.asked, ["/v1/keys/verify", "/v1/feed"]);
   });
 
+  test("asks about a key with conditions each time, for each client, and joins no others", async () => {
+    const asked = [];
+    const fetch = async (url, init) => {
+      if (!init.body) return Response.json({ base: 7, head: 7, age_ms: 0, max_staleness_ms: 5_000, changes: [] });
+      const { client } = JSON.parse(init.body);
+      asked.push(client?.ip);
+      const valid = client?.ip === "192.0.2.7";
+      const code = valid ? "valid" : "conditions_not_met";
+      return Response.json({ valid, code, scopes: [], seq: 7, subjects: ["a"], age_ms: 0, fresh_for_ms: 0, ends_in_ms: null, conditional: true });
+    };
+    const verifier = new Verifier({ url: "https://bitting.example", key: "own", fetch });
+    const verify = async (ip) => (await verifier.verify(KEY, ip && { client: { ip } })).status;
+    const ips = ["192.0.2.7", "198.51.100.9", "192.0.2.7", undefined];
+    assert.deepEqual(await Promise.all(ips.map(verify)), [200, 403, 200, 403]);
+    const together = asked.splice(0).length;
+    assert.ok(together >= 3, String(together));
+    for (const ip of ips) assert.equal(await verify(ip), ip === "192.0.2.7" ? 200 : 403);
+    assert.deepEqual(asked, ips);
+    assert.equal(verifier.size, 0);
+  });
+
   test("judges scopes itself", async () => {
     const world = scene();
     const missing = async (...scopes) => (await world.verify(scopes)).missing_scopes;

@@ -188,6 +188,23 @@ class AVerifier(unittest.TestCase):
         scene.code(), scene.code()
         self.assertEqual(scene.asked[2:], ["/v1/feed"])
 
+    def test_asks_about_a_key_with_conditions_each_time(self):
+        asked = []
+
+        def respond(request):
+            if request.method == "GET":
+                return httpx.Response(200, json={"base": 7, "head": 7, "age_ms": 0, "max_staleness_ms": 5_000, "changes": []})
+            asked.append(json.loads(request.content).get("client", {}).get("ip"))
+            code = "valid" if asked[-1] == "192.0.2.7" else "conditions_not_met"
+            answer = {"valid": code == "valid", "code": code, "scopes": [], "seq": 7, "subjects": ["a"], "age_ms": 0}
+            return httpx.Response(200, json={**answer, "fresh_for_ms": 0, "ends_in_ms": None, "conditional": True})
+
+        client = httpx.Client(transport=httpx.MockTransport(respond))
+        verifier = self.library.Verifier("https://bitting.example", "own", client=client)
+        ips = ["192.0.2.7", "198.51.100.9", "192.0.2.7", None]
+        statuses = [verifier.verify(KEY, client=self.library.Caller(ip=ip) if ip else None).status for ip in ips]
+        self.assertEqual((statuses, asked, len(verifier)), ([200, 403, 200, 403], ips, 0))
+
     def test_judges_scopes_itself(self):
         scene = Scene(self.library)
         self.assertEqual(scene.code("orders:read", "users:write", "users:*"), "valid")

@@ -81,9 +81,15 @@ class Copies:
             self._last_change = {}
 
     def keep(self, name: str, answer: Answer, sent_at: float) -> None:
-        """Keeps an answer about a key, to a question that was sent at `sent_at`, unless a newer one is there."""
+        """Keeps an answer about a key, to a question that was sent at `sent_at`, unless a newer one is there.
+
+        F9. One about a key with conditions is for its caller alone, and what was kept about the key is dropped.
+        """
         held = self._entries.get(name)
         if held and held.answer.get("seq", 0) > answer.get("seq", held.answer.get("seq", 0)):
+            return
+        if answer.get("conditional"):
+            self._entries.pop(name, None)
             return
         self._entries[name] = Entry(answer, sent_at, asked_at=sent_at)
         self._entries.move_to_end(name)
@@ -131,13 +137,14 @@ class Copies:
         newest = max(self._base, *newer)
         return newest if newest > answer["seq"] else 0
 
-    def judge(self, name: str, now: float, since: float = float("inf")) -> Answer | None:
+    def judge(self, name: str, now: float, since: float = float("inf"), asked: Entry | None = None) -> Answer | None:
         """F2, F3. The answer about a key as it is at `now`; None if Bitting must be asked.
 
         A caller that came at `since` may use an answer to a question that was sent later, however short the bound is.
+        `asked` is an answer that was not kept.
         """
-        entry = self._entries.get(name)
-        if entry is None or self.contradiction(name):
+        entry = asked or self._entries.get(name)
+        if entry is None or self._newer_than(entry.answer):
             return None
         answer, elapsed_ms = entry.answer, now - entry.sent_at
         age_ms = answer.get("age_ms", 0)
@@ -146,7 +153,7 @@ class Copies:
         is_fresh = elapsed_ms < answer.get("fresh_for_ms", float("inf")) and elapsed_ms + age_ms < self.bound_ms
         is_known = self.bound_ms > 0 and answer.get("seq", float("inf")) <= self.head
         is_vouched_for = is_known and self.feed_age_ms(now) <= self.bound_ms
-        if not (is_own or is_fresh or is_vouched_for):
+        if not is_own and (answer.get("conditional") or not (is_fresh or is_vouched_for)):
             return None
         ends_in_ms = answer.get("ends_in_ms")
         if answer["valid"] and ends_in_ms is not None and elapsed_ms >= ends_in_ms:

@@ -7,18 +7,22 @@ from collections.abc import Awaitable, Callable
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from bitting.verifier import AsyncVerifier, Verdict, bearer
+from bitting.verifier import AsyncVerifier, Caller, Verdict, bearer
 
 
-def holds(verifier: AsyncVerifier, *scopes: str) -> Callable[[Request], Awaitable[Verdict]]:
+def holds(
+    verifier: AsyncVerifier, *scopes: str, client: Callable[[Request], Caller] | None = None
+) -> Callable[[Request], Awaitable[Verdict]]:
     """A dependency that gives the verdict on the caller's key, or answers 401, 403 or 503.
 
     FastAPI: `key: Verdict = Depends(holds(verifier, "orders:read"))`. In an endpoint of Starlette:
-    `key = await holds(verifier, "orders:read")(request)`.
+    `key = await holds(verifier, "orders:read")(request)`. `client` tells who presents the key, for keys with conditions:
+    `lambda request: Caller(ip=request.client.host)`. Without it, nothing is told.
     """
 
     async def dependency(request: Request) -> Verdict:
-        verdict = await verifier.verify(bearer(request.headers.get("authorization")), scopes)
+        key = bearer(request.headers.get("authorization"))
+        verdict = await verifier.verify(key, scopes, client(request) if client else None)
         if verdict.valid:
             return verdict
         headers = {"WWW-Authenticate": "Bearer"}

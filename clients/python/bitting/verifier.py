@@ -13,12 +13,14 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
-from bitting.copies import NEVER, Copies, missing_scopes
+from bitting.copies import NEVER, Copies, Entry, missing_scopes
 from bitting.tokens import SigningKeys, Token, is_signed_by, parse
+
+T = TypeVar("T")
 
 # The time without a question about the feed after one that was refused.
 REFUSED_FEED_MS = 60 * 1000
@@ -27,7 +29,7 @@ ATTEMPTS = 3
 # The path of the public keys of derived tokens.
 KEY_SET = "/.well-known/jwks.json"
 
-STATUS = {"valid": 200, "insufficient_scope": 403, "organization_suspended": 403, "unavailable": 503}
+STATUS = {"valid": 200, "conditions_not_met": 403, "insufficient_scope": 403, "organization_suspended": 403, "unavailable": 503}
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -45,6 +47,16 @@ class Verdict:
     """The required scopes that the key lacks, if it is otherwise valid."""
     key: Mapping[str, Any] = field(default_factory=dict)
     """Bitting's answer about the key: `key_id`, `owner`, `scopes`, `operator_metadata` and so on."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who presents a key. A key with conditions about what is not told here is refused."""
+
+    ip: str | None = None
+    """The address, from the connection or from a proxy of your own, never from a header that a caller can set."""
+    country: str | None = None
+    """The country: a code of ISO 3166-1, or what Cloudflare says."""
 
 
 def bearer(authorization: str | None) -> str | None:
@@ -92,24 +104,28 @@ class _Follower:
         with self._lock:
             return self._now()
 
-    def _judge(self, name: str, since: float, scopes: Sequence[str]) -> Verdict | None:
+    def _judge(self, name: str, since: float, scopes: Sequence[str], asked: Entry | None = None) -> Verdict | None:
         with self._lock:
-            answer = self._copies.judge(name, self._now(), since)
+            answer = self._copies.judge(name, self._now(), since, asked)
         return _verdict(answer, scopes) if answer is not None else None
 
-    def _question(self, name: str, key: str, attempt: int) -> tuple[dict[str, Any], float]:
+    def _question(self, name: str, key: str, client: Caller | None, attempt: int) -> tuple[dict[str, Any], float]:
+        question: dict[str, Any] = {"key": key}
+        if client:
+            question["client"] = {"ip": client.ip, "country": client.country}
         with self._lock:
             contradiction = self._copies.contradiction(name)
             if contradiction:
-                return {"key": key, "at_least": contradiction}, self._now()
-            return {"key": key, **({"freshness": "strong"} if attempt > 0 else {})}, self._now()
+                return {**question, "at_least": contradiction}, self._now()
+            return {**question, **({"freshness": "strong"} if attempt > 0 else {})}, self._now()
 
-    def _keep(self, name: str, response: httpx.Response, sent_at: float) -> None:
+    def _keep(self, name: str, response: httpx.Response, sent_at: float) -> Entry:
         answer = _read(response)
         if not isinstance(answer.get("valid"), bool):
             raise ValueError("the answer to the verification has no `valid`")
         with self._lock:
             self._copies.keep(name, answer, sent_at)
+        return Entry(answer, sent_at, asked_at=sent_at)
 
     def _keys_due(self, token: Token | None = None) -> float | None:
         """The instant of the question, if the public keys must be read: for this token, or behind an answer."""
@@ -167,9 +183,9 @@ class Verifier(_Follower):
     def __init__(self, url: str, key: str, *, client: httpx.Client | None = None, **options: Any) -> None:
         super().__init__(url, key, **options)
         self._client = client or httpx.Client(timeout=3)
-        self._asking: dict[str, Future[None]] = {}
+        self._asking: dict[tuple[str, Caller | None], Future[Entry]] = {}
 
-    def verify(self, key: str | None, scopes: Sequence[str] = ()) -> Verdict:
+    def verify(self, key: str | None, scopes: Sequence[str] = (), client: Caller | None = None) -> Verdict:
         """Verifies a key. Never raises: if Bitting cannot be asked, the verdict is `unavailable`."""
         if not key or not _is_well_formed(key):
             return _refused("malformed_api_key" if key else "missing_api_key")
@@ -179,7 +195,9 @@ class Verifier(_Follower):
                 if verdict := self._judge(name, since, scopes):
                     self._after(name, key)
                     return verdict
-                self._ask(name, key, attempt)
+                asked = self._ask(name, key, client, attempt)
+                if asked.answer.get("conditional") and (own := self._judge(name, since, scopes, asked)):
+                    return own
             if verdict := self._judge(name, since, scopes):
                 return verdict
         except Exception as error:
@@ -207,25 +225,27 @@ class Verifier(_Follower):
             self._on_error(error)
         return _refused("unavailable")
 
-    def _ask(self, name: str, key: str, attempt: int = 0) -> None:
-        """Asks about a key. Callers that come meanwhile wait for the same answer."""
+    def _ask(self, name: str, key: str, client: Caller | None = None, attempt: int = 0) -> Entry:
+        """Asks about a key. Callers that come meanwhile for the same client wait for the same answer."""
         with self._lock:
-            asking = self._asking.get(name)
+            asking = self._asking.get((name, client))
             if asking is None:
-                own: Future[None] = Future()
-                self._asking[name] = own
+                own: Future[Entry] = Future()
+                self._asking[name, client] = own
         if asking is not None:
             return asking.result()
         try:
-            body, sent_at = self._question(name, key, attempt)
-            self._keep(name, self._client.post(f"{self._url}/v1/keys/verify", json=body, headers=self._headers), sent_at)
-            own.set_result(None)
+            body, sent_at = self._question(name, key, client, attempt)
+            response = self._client.post(f"{self._url}/v1/keys/verify", json=body, headers=self._headers)
+            asked = self._keep(name, response, sent_at)
+            own.set_result(asked)
+            return asked
         except Exception as error:
             own.set_exception(error)
             raise
         finally:
             with self._lock:
-                del self._asking[name]
+                del self._asking[name, client]
 
     def _after(self, name: str, key: str) -> None:
         is_due, question = self._due(name)
@@ -258,10 +278,10 @@ class AsyncVerifier(_Follower):
     def __init__(self, url: str, key: str, *, client: httpx.AsyncClient | None = None, **options: Any) -> None:
         super().__init__(url, key, **options)
         self._client = client or httpx.AsyncClient(timeout=3)
-        self._asking: dict[str, asyncio.Task[None]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._asking: dict[tuple[str, Caller | None], asyncio.Task[Entry]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def verify(self, key: str | None, scopes: Sequence[str] = ()) -> Verdict:
+    async def verify(self, key: str | None, scopes: Sequence[str] = (), client: Caller | None = None) -> Verdict:
         """Verifies a key. Never raises: if Bitting cannot be asked, the verdict is `unavailable`."""
         if not key or not _is_well_formed(key):
             return _refused("malformed_api_key" if key else "missing_api_key")
@@ -271,7 +291,9 @@ class AsyncVerifier(_Follower):
                 if verdict := self._judge(name, since, scopes):
                     self._after(name, key)
                     return verdict
-                await self._ask(name, key, attempt)
+                asked = await self._ask(name, key, client, attempt)
+                if asked.answer.get("conditional") and (own := self._judge(name, since, scopes, asked)):
+                    return own
             if verdict := self._judge(name, since, scopes):
                 return verdict
         except Exception as error:
@@ -300,18 +322,19 @@ class AsyncVerifier(_Follower):
             self._on_error(error)
         return _refused("unavailable")
 
-    async def _ask(self, name: str, key: str, attempt: int = 0) -> None:
-        """Asks about a key. Callers that come meanwhile wait for the same answer, also if the first goes away."""
-        task = self._asking.get(name)
+    async def _ask(self, name: str, key: str, client: Caller | None = None, attempt: int = 0) -> Entry:
+        """Asks about a key. Callers that come meanwhile for the same client wait for the same answer, also if the first
+        goes away."""
+        task = self._asking.get((name, client))
         if task is None:
-            task = self._asking[name] = self._spawn(self._ask_once(name, key, attempt))
-            task.add_done_callback(lambda _: self._asking.pop(name, None))
-        await asyncio.shield(task)
+            task = self._asking[name, client] = self._spawn(self._ask_once(name, key, client, attempt))
+            task.add_done_callback(lambda _: self._asking.pop((name, client), None))
+        return await asyncio.shield(task)
 
-    async def _ask_once(self, name: str, key: str, attempt: int) -> None:
-        body, sent_at = self._question(name, key, attempt)
+    async def _ask_once(self, name: str, key: str, client: Caller | None, attempt: int) -> Entry:
+        body, sent_at = self._question(name, key, client, attempt)
         response = await self._client.post(f"{self._url}/v1/keys/verify", json=body, headers=self._headers)
-        self._keep(name, response, sent_at)
+        return self._keep(name, response, sent_at)
 
     def _after(self, name: str, key: str) -> None:
         is_due, question = self._due(name)
@@ -319,7 +342,7 @@ class AsyncVerifier(_Follower):
         if is_due or question or keys_at is not None:
             self._spawn(self._behind(name, key, is_due, question, keys_at))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         # The loop itself keeps no task from being collected.
         task = asyncio.create_task(work)
         self._tasks.add(task)
