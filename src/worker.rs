@@ -11,7 +11,7 @@ use bitting_keys::{
     domain::id::Seq,
     ports::{Background, FeedHolder, LocalFuture},
 };
-use worker::{Context, DurableObject, Env, ScheduleContext, ScheduledEvent, durable_object, event};
+use worker::{Context, DurableObject, Env, ScheduleContext, ScheduledEvent, durable_object, event, web_sys};
 
 use crate::{
     entry,
@@ -41,7 +41,7 @@ struct HolderObject {
 
 impl DurableObject for HolderObject {
     fn new(state: worker::State, env: Env) -> Self {
-        let app = app(&env, Rc::new(NoBackground));
+        let app = app(env, Rc::new(NoBackground));
         // It is no isolate that holds keys, although it may live in one.
         let holder = app.map(|app| Holder::new(App { isolate: Rc::default(), ..app }));
         Self { state, holder, has_alarm: Cell::new(false) }
@@ -94,10 +94,10 @@ fn start() {
 }
 
 #[event(fetch)]
-async fn fetch(request: worker::Request, env: Env, context: Context) -> worker::Result<worker::Response> {
+async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
     let holder = holder(&env, &request);
     let request = message::read(&request);
-    message::write(match app(&env, Rc::new(WaitUntil(context))) {
+    message::write(match app(env, Rc::new(WaitUntil(context))) {
         Ok(app) => entry::handle(&App { holder, ..app }, &request).await,
         Err(message) => entry::misconfigured(&request, &message, &WallClock, &WebCrypto),
     })
@@ -105,7 +105,7 @@ async fn fetch(request: worker::Request, env: Env, context: Context) -> worker::
 
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
-    let app = match app(&env, Rc::new(NoBackground)) {
+    let app = match app(env, Rc::new(NoBackground)) {
         Ok(app) => app,
         Err(message) => return log::error!("the configuration is wrong, so nothing is swept: {message}"),
     };
@@ -127,7 +127,7 @@ impl Background for NoBackground {
 }
 
 /// Returns the holder of the feed for this isolate.
-fn holder(env: &Env, request: &worker::Request) -> Option<Rc<dyn FeedHolder>> {
+fn holder(env: &Env, request: &web_sys::Request) -> Option<Rc<dyn FeedHolder>> {
     HOLDER.with(|holder| {
         let find = || RegionalHolder::find(env, message::region(request)).map(|holder| Rc::new(holder) as _);
         holder.get_or_init(find).clone()
@@ -138,7 +138,8 @@ fn holder(env: &Env, request: &worker::Request) -> Option<Rc<dyn FeedHolder>> {
 ///
 /// # Errors
 /// A message about the wrong variable.
-fn app(env: &Env, background: Rc<dyn Background>) -> Result<App, String> {
+fn app(env: Env, background: Rc<dyn Background>) -> Result<App, String> {
+    let env = Rc::new(env);
     let (config, extensions, isolate, size) = STATE.with(|state| {
         if let Some(state) = state.get() {
             return Ok::<_, String>(state.clone());
@@ -150,14 +151,14 @@ fn app(env: &Env, background: Rc<dyn Background>) -> Result<App, String> {
         Ok(state.get_or_init(|| (Rc::new(config), extensions, Rc::default(), Rc::default())).clone())
     })?;
     Ok(App {
-        database: Rc::new(D1 { env: env.clone(), size }),
+        database: Rc::new(D1 { env: Rc::clone(&env), size }),
         holder: None,
-        cache: Rc::new(Kv(env.clone())),
+        cache: Rc::new(Kv(Rc::clone(&env))),
         clock: Rc::new(WallClock),
         entropy: Rc::new(WebCrypto),
         background,
-        upstream: Rc::new(Fetcher(env.clone())),
-        limiter: Rc::new(RateLimits(env.clone())),
+        upstream: Rc::new(Fetcher(Rc::clone(&env))),
+        limiter: Rc::new(RateLimits(env)),
         signatures: Rc::new(Subtle),
         config,
         extensions,

@@ -10,7 +10,7 @@ use worker::{D1Database, Env, wasm_bindgen_futures::JsFuture, worker_sys};
 /// The binding `DB`, looked up for each batch, because most verifications do not need it.
 pub(crate) struct D1 {
     /// The bindings of the request.
-    pub(crate) env: Env,
+    pub(crate) env: Rc<Env>,
     /// The size of the database in bytes, as its newest answer to this isolate told it.
     pub(crate) size: Rc<Cell<Option<i64>>>,
 }

@@ -1,10 +1,12 @@
 //! KV as the [`Cache`] port.
 
+use std::rc::Rc;
+
 use bitting_keys::ports::{Cache, LocalFuture};
 use worker::Env;
 
 /// The binding `CACHE`, looked up for each use.
-pub(crate) struct Kv(pub(crate) Env);
+pub(crate) struct Kv(pub(crate) Rc<Env>);
 
 impl Cache for Kv {
     fn get(&self, key: String) -> LocalFuture<'_, Result<Option<String>, String>> {

@@ -1,10 +1,12 @@
 //! Cloudflare's rate limiting.
 
+use std::rc::Rc;
+
 use bitting_keys::ports::{Limit, Limiter, LocalFuture};
 use worker::Env;
 
 /// The bindings for rate limits. Each location of Cloudflare has counts of its own, which are not exact.
-pub(crate) struct RateLimits(pub(crate) Env);
+pub(crate) struct RateLimits(pub(crate) Rc<Env>);
 
 impl Limiter for RateLimits {
     fn admits(&self, limit: Limit, of: String) -> LocalFuture<'_, bool> {

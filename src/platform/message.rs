@@ -1,53 +1,65 @@
 //! Conversion of requests and responses between workerd and the core.
 
-use std::{any::Any, cell::Cell, rc::Rc};
+use std::{any::Any, cell::Cell, iter, rc::Rc};
 
-use bitting_http::message::{Body, Content, Request, Response};
+use bitting_http::{
+    body::MAX_BODY_BYTES,
+    message::{Body, Content, Request, Response},
+};
 use bitting_keys::{domain::region, ports::ByteSource};
 use futures_util::{
-    StreamExt, TryStreamExt,
+    StreamExt, TryFutureExt, TryStreamExt,
     future::ready,
     stream::{self, LocalBoxStream},
 };
-use js_sys::Reflect;
-use wasm_bindgen::JsValue;
-use worker::{ByteStream, Error, ResponseBuilder, web_sys::ReadableStream};
+use js_sys::{Promise, Reflect, Uint8Array};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use worker::{
+    ByteStream, Error, ResponseBody,
+    wasm_bindgen_futures::JsFuture,
+    web_sys::{self, ReadableStream},
+};
 
-/// Converts a request for the core.
-pub(crate) fn read(request: &worker::Request) -> Request {
-    let url = request.inner().url();
-    // The origin ends at the third slash. A URL parser would add its tables of domain names to the Worker.
-    let origin = url.match_indices('/').nth(2).and_then(|(end, _)| url.get(..end)).unwrap_or(&url).to_owned();
-    let query = url.split_once('?').map_or("", |(_, query)| query);
-    let query = query.split_once('#').map_or(query, |(query, _)| query).to_owned();
-    // Cloudflare sends this header only where it is switched on, and elsewhere a client can.
-    let headers = request.headers().entries().filter(|(name, _)| name != COUNTRY);
-    let headers = headers.chain(located(request, "country").map(|country| (COUNTRY.to_owned(), country))).collect();
-    Request {
-        // `Method` of the worker crate turns unknown methods into GET; the inner request does not.
-        method: request.inner().method(),
-        origin,
-        path: request.path(),
-        query,
-        headers,
-        body: match request.inner().body() {
-            Some(stream) => Body::Unread(Readable::source(stream)),
-            None => Body::Bytes(Vec::new()),
-        },
-    }
+#[wasm_bindgen(module = "/src/platform/message.js")]
+extern "C" {
+    fn head(request: &web_sys::Request) -> String;
+    fn bytes(request: &web_sys::Request) -> Promise;
+    #[wasm_bindgen(catch)]
+    fn respond(status: u16, headers: &str, body: &JsValue) -> Result<web_sys::Response, JsValue>;
 }
 
-/// The header with the client's country, as the platform locates it.
-const COUNTRY: &str = "cf-ipcountry";
+/// Converts a request for the core.
+pub(crate) fn read(request: &web_sys::Request) -> Request {
+    let head = head(request);
+    let mut lines = head.split('\n').map(str::to_owned);
+    let (method, url) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    let headers: Vec<(String, String)> = iter::from_fn(|| Some((lines.next()?, lines.next()?))).collect();
+    // The origin ends at the third slash. A URL parser would add its tables of domain names to the Worker.
+    let origin = url.match_indices('/').nth(2).and_then(|(end, _)| url.get(..end)).unwrap_or(&url).to_owned();
+    let rest = url.get(origin.len()..).unwrap_or_default();
+    let rest = rest.split_once('#').map_or(rest, |(rest, _)| rest);
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (path, query) = (if path.is_empty() { "/" } else { path }.to_owned(), query.to_owned());
+    let length = headers.iter().find(|(name, _)| name == "content-length");
+    let length = length.and_then(|(_, length)| length.parse::<usize>().ok());
+    let body = match request.body() {
+        Some(stream) => {
+            let whole = length.is_some_and(|length| length <= MAX_BODY_BYTES).then(|| Clone::clone(request));
+            Body::Unread(Rc::new(Readable { stream, whole, read: Cell::new(false) }))
+        }
+        None => Body::Bytes(Vec::new()),
+    };
+    Request { method, origin, path, query, headers, body }
+}
 
 /// Returns what the platform says about the place of a client.
-fn located(request: &worker::Request, name: &str) -> Option<String> {
+fn located(request: &web_sys::Request, name: &str) -> Option<String> {
     let get = |of: &JsValue, name: &str| Reflect::get(of, &name.into()).ok();
-    get(request.inner(), "cf").and_then(|location| get(&location, name)).and_then(|value| value.as_string())
+    get(request, "cf").and_then(|location| get(&location, name)).and_then(|value| value.as_string())
 }
 
 /// Returns the region of a client, as the platform locates it.
-pub(crate) fn region(request: &worker::Request) -> &'static str {
+pub(crate) fn region(request: &web_sys::Request) -> &'static str {
     let longitude = located(request, "longitude").and_then(|longitude| longitude.parse().ok());
     region::region(located(request, "continent").as_deref(), longitude)
 }
@@ -55,12 +67,14 @@ pub(crate) fn region(request: &worker::Request) -> &'static str {
 /// A body as a stream of workerd.
 pub(crate) struct Readable {
     stream: ReadableStream,
+    /// The request, if its body is so short that it is read at once.
+    whole: Option<web_sys::Request>,
     read: Cell<bool>,
 }
 
 impl Readable {
     pub(crate) fn source(stream: ReadableStream) -> Rc<dyn ByteSource> {
-        Rc::new(Self { stream, read: Cell::new(false) })
+        Rc::new(Self { stream, whole: None, read: Cell::new(false) })
     }
 
     /// Returns the stream of workerd behind a source that the core passes back.
@@ -77,24 +91,39 @@ impl ByteSource for Readable {
         if self.read.replace(true) {
             return stream::once(ready(Err("the body was read before".to_owned()))).boxed_local();
         }
+        if let Some(request) = &self.whole {
+            let bytes = JsFuture::from(bytes(request)).map_ok(|bytes| Uint8Array::new(&bytes).to_vec());
+            return stream::once(bytes.map_err(|error| format!("{error:?}"))).boxed_local();
+        }
         ByteStream::from(self.stream.clone()).map_err(|error| error.to_string()).boxed_local()
     }
 }
 
 /// Converts a response for workerd.
-pub(crate) fn write(response: Response) -> worker::Result<worker::Response> {
-    let mut builder = ResponseBuilder::new().with_status(response.status);
+pub(crate) fn write(response: Response) -> worker::Result<web_sys::Response> {
+    let mut head = String::new();
     for (name, value) in &response.headers {
-        builder = builder.with_header(name, value)?;
+        // The rest of such a value would be a header of its own.
+        if value.contains('\n') {
+            return Err(Error::RustError(format!("the value of {name} has a line break")));
+        }
+        head.extend([name, "\n", value, "\n"]);
     }
-    match response.body {
+    let body = match response.body {
         // An empty body is still a body, which a 204 cannot have.
-        Content::Bytes(bytes) if bytes.is_empty() => Ok(builder.empty()),
-        Content::Bytes(bytes) => Ok(builder.fixed(bytes)),
-        Content::Stream(pieces) => builder.from_stream(pieces.map_err(|cause| {
-            log::error!("a response was broken off: {cause}");
-            Error::RustError(String::new())
-        })),
-        Content::Unread(stream) => Ok(builder.stream(Readable::stream(&stream)?.clone())),
-    }
+        Content::Bytes(bytes) if bytes.is_empty() => JsValue::NULL,
+        Content::Bytes(bytes) => Uint8Array::from(bytes.as_slice()).into(),
+        Content::Unread(stream) => Readable::stream(&stream)?.into(),
+        Content::Stream(pieces) => {
+            let pieces = pieces.map_err(|cause| {
+                log::error!("a response was broken off: {cause}");
+                Error::RustError(String::new())
+            });
+            match worker::Response::from_stream(pieces)?.body() {
+                ResponseBody::Stream(stream) => stream.into(),
+                ResponseBody::Empty | ResponseBody::Body(_) => JsValue::NULL,
+            }
+        }
+    };
+    Ok(respond(response.status, &head, &body)?)
 }

@@ -16,7 +16,7 @@ use worker::{
 use crate::platform::message::Readable;
 
 /// `fetch`, and the service bindings of this Worker.
-pub(crate) struct Fetcher(pub(crate) Env);
+pub(crate) struct Fetcher(pub(crate) Rc<Env>);
 
 impl Upstream for Fetcher {
     fn send(&self, request: Outgoing) -> LocalFuture<'_, Result<Incoming, UpstreamError>> {
