@@ -167,7 +167,8 @@ CREATE TABLE keys (
   outgoing_last_used_from TEXT,
   linked_by_user TEXT,                  -- the user whose link began the session without a key in which it was created; NULL: none
   operator_metadata TEXT NOT NULL DEFAULT '{}',  -- a JSON object that only the operator changes
-  conditions TEXT                       -- a JSON object: the clients for which the key works, and the times; NULL: all
+  conditions TEXT,                      -- a JSON object: the clients for which the key works, and the times; NULL: all
+  trust_id TEXT                         -- the trust by which a workload got it; NULL: it is no such key
 ) STRICT, WITHOUT ROWID;
 
 -- Verification: one key by its digest, or by that of its outgoing secret.
@@ -204,6 +205,11 @@ WHERE revoked_at IS NULL AND disabled_at IS NULL AND role <> 'member'
   AND (scopes IS NULL OR instr(scopes, '"api-keys:write"') > 0 OR instr(scopes, '"api-keys:*"') > 0);
 -- The sweep: what has expired and was not recorded yet.
 CREATE INDEX keys_due ON keys (expires_at) WHERE expires_at IS NOT NULL AND expired_at IS NULL AND revoked_at IS NULL;
+
+-- The keys that end with a trust.
+CREATE INDEX keys_by_trust ON keys (trust_id, expires_at) WHERE trust_id IS NOT NULL;
+-- The sweep: keys of trusts that expired some time ago.
+CREATE INDEX keys_of_trusts_due ON keys (expires_at) WHERE trust_id IS NOT NULL;
 
 -- The sweep: rotations whose grace is over.
 CREATE INDEX keys_rotating ON keys (rotates_at) WHERE rotates_at IS NOT NULL;
@@ -435,9 +441,12 @@ BEGIN
   ON CONFLICT (subject) DO UPDATE SET seq = excluded.seq, at = excluded.at;
   DELETE FROM invitations WHERE parent_id = OLD.id;
   DELETE FROM sign_in_links WHERE parent_id = OLD.id;
+  DELETE FROM trusts WHERE parent_id = OLD.id;
 END;
 
+-- The sweep deletes keys of trusts that have expired. Every snapshot of them says so, and the feed need not.
 CREATE TRIGGER keys_deleted AFTER DELETE ON keys
+WHEN OLD.trust_id IS NULL OR coalesce(OLD.expires_at > CAST(unixepoch('subsec') * 1000 AS INTEGER), 1)
 BEGIN
   INSERT INTO changes (subject, at) VALUES (OLD.id, CAST(unixepoch('subsec') * 1000 AS INTEGER))
   ON CONFLICT (subject) DO UPDATE SET seq = excluded.seq, at = excluded.at;
@@ -744,6 +753,42 @@ CREATE INDEX device_links_due ON device_links (expires_at);
 -- What goes with a key.
 CREATE INDEX device_links_by_key ON device_links (key_id);
 
+-- Trusts: an issuer's tokens that are exchanged for keys of a few minutes.
+CREATE TABLE trusts (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  name TEXT NOT NULL,
+  issuer TEXT NOT NULL,                 -- an https URL, as the tokens write it
+  audience TEXT NOT NULL,
+  claims TEXT NOT NULL,                 -- a JSON object: the pattern of each claim
+  project_id TEXT REFERENCES projects (id),  -- the project of the keys; NULL: they are of the organization
+  scopes TEXT NOT NULL,                 -- a JSON array
+  role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'member')),
+  expires_in_seconds INTEGER NOT NULL CHECK (expires_in_seconds BETWEEN 1 AND 900),  -- the life of each key
+  expires_at INTEGER,                   -- the end of the key that created it, which it does not outlive; NULL: never
+  created_at INTEGER NOT NULL,
+  created_by TEXT NOT NULL,             -- the key or session that made it
+  created_by_user TEXT,                 -- the user as whom that acted; NULL: none
+  parent_id TEXT,                       -- the key that it descends from, as that of a key
+  linked_by_user TEXT                   -- as that of a key
+) STRICT, WITHOUT ROWID;
+
+-- Lists, newest first.
+CREATE INDEX trusts_listed ON trusts (organization_id, id);
+-- Those that descend from a key, which end with it.
+CREATE INDEX trusts_by_parent ON trusts (parent_id) WHERE parent_id IS NOT NULL;
+-- The sweep: what has expired.
+CREATE INDEX trusts_due ON trusts (expires_at) WHERE expires_at IS NOT NULL;
+
+-- Tokens that were exchanged, for as long as they could be presented again.
+CREATE TABLE exchanged_tokens (
+  digest TEXT PRIMARY KEY,              -- SHA-256 of the issuer and the token's id; hexadecimal
+  expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The sweep: what has expired.
+CREATE INDEX exchanged_tokens_due ON exchanged_tokens (expires_at);
+
 -- Links that sign somebody in. One that was used is no more.
 CREATE TABLE sign_in_links (
   digest TEXT PRIMARY KEY,              -- SHA-256 of the token; hexadecimal
@@ -806,7 +851,7 @@ END;
 -- traces with their feedback, and of the inputs of runs; a data set counts until the sweep has taken it.
 CREATE TABLE usage (
   organization_id TEXT PRIMARY KEY REFERENCES organizations (id),
-  keys INTEGER NOT NULL DEFAULT 0,                -- that are not revoked
+  keys INTEGER NOT NULL DEFAULT 0,                -- that are not revoked, without those of trusts
   projects INTEGER NOT NULL DEFAULT 0,            -- that are not deleted
   members INTEGER NOT NULL DEFAULT 0,
   invitations INTEGER NOT NULL DEFAULT 0,         -- that are open
@@ -862,17 +907,18 @@ BEGIN
   SELECT RAISE(ABORT, 'quota exceeded: bytes ' || (SELECT bytes FROM quotas WHERE organization_id = NEW.organization_id));
 END;
 
-CREATE TRIGGER keys_counted AFTER INSERT ON keys WHEN NEW.revoked_at IS NULL
+-- Keys of trusts live for minutes, so they do not count.
+CREATE TRIGGER keys_counted AFTER INSERT ON keys WHEN NEW.revoked_at IS NULL AND NEW.trust_id IS NULL
 BEGIN
   UPDATE usage SET keys = keys + 1 WHERE organization_id = NEW.organization_id;
 END;
 
-CREATE TRIGGER keys_discounted AFTER DELETE ON keys WHEN OLD.revoked_at IS NULL
+CREATE TRIGGER keys_discounted AFTER DELETE ON keys WHEN OLD.revoked_at IS NULL AND OLD.trust_id IS NULL
 BEGIN
   UPDATE usage SET keys = keys - 1 WHERE organization_id = OLD.organization_id;
 END;
 
-CREATE TRIGGER keys_recounted AFTER UPDATE OF organization_id, revoked_at ON keys
+CREATE TRIGGER keys_recounted AFTER UPDATE OF organization_id, revoked_at ON keys WHEN OLD.trust_id IS NULL
 BEGIN
   UPDATE usage SET keys = keys - 1 WHERE organization_id = OLD.organization_id AND OLD.revoked_at IS NULL;
   UPDATE usage SET keys = keys + 1 WHERE organization_id = NEW.organization_id AND NEW.revoked_at IS NULL;

@@ -56,6 +56,7 @@ pub const SURFACES: &[Surface] = &[
 static TABLES: LazyLock<Tables> = LazyLock::new(|| {
     Tables::new(vec![
         &routes::KEYS,
+        &routes::EXCHANGE,
         #[cfg(feature = "evaluations")]
         &bitting_evals::http::routes::EVALUATIONS,
         #[cfg(feature = "braintrust")]

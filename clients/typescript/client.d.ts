@@ -849,6 +849,8 @@ export type Descendants = {
   sessions: number;
   /** The number of open sign-in links. */
   sign_in_links: number;
+  /** The number of trusts. */
+  trusts: number;
 };
 
 /** A preview of the end of a key or a person. */

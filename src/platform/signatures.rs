@@ -70,6 +70,10 @@ async fn verify(key: &PublicKey, signed: &[u8], signature: &[u8]) -> Result<bool
             let algorithm = object(&[("name", "ECDSA".into()), ("hash", "SHA-256".into())])?;
             ("spki", Uint8Array::from(spki.as_slice()).into(), import, algorithm)
         }
+        Material::Ed25519 { raw } => {
+            let algorithm = object(&[("name", "Ed25519".into())])?;
+            ("raw", Uint8Array::from(raw.as_slice()).into(), algorithm.clone(), algorithm)
+        }
     };
     let uses = Array::of1(&"verify".into());
     let arguments = Array::of5(&format.into(), &material, &import, &JsValue::FALSE, &uses);

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { bootstrap, create } from "../e2e/client.mjs";
 import { start } from "../e2e/harness.mjs";
+import { REQUEST_TOKEN, issuer as startIssuer } from "../e2e/issuer.mjs";
 import { ROOT, read } from "./pages.mjs";
 
 const PYTHON = join(ROOT, "target/python/bin");
@@ -239,4 +240,35 @@ export async function mcp({ app, owner, text }) {
   const body = { jsonrpc: "2.0", id: 1, method: "tools/list", params: {} };
   const answer = await app.fetch("/mcp", { method: "POST", headers, body: JSON.stringify(body) });
   assert.equal(answer.status, 200, await answer.clone().text());
+}
+
+/** The steps of a workflow, run as GitHub runs them, with an issuer that gives the workflow its token. */
+export async function workflow({ app, owner, text }) {
+  const lines = text.split("\n");
+  const from = lines.findIndex((line) => line.trim() === "run: |") + 1;
+  const script = lines.slice(from).map((line) => line.trim()).join("\n");
+  const issuer = await startIssuer(app.now);
+  try {
+    const body = { name: "workflow", issuer: issuer.url, audience: app.url, claims: { sub: "repo:acme/web:*" }, scopes: ["datasets:read"] };
+    const created = await app.fetch("/v1/organizations/self/trusts", {
+      method: "POST",
+      headers: { authorization: `Bearer ${owner.key}` },
+      body: JSON.stringify(body),
+    });
+    const { id } = await created.json();
+    const env = {
+      ...process.env,
+      BITTING_URL: app.url,
+      TRUST: id,
+      ACTIONS_ID_TOKEN_REQUEST_URL: `${issuer.url}/token?api-version=2.0`,
+      ACTIONS_ID_TOKEN_REQUEST_TOKEN: REQUEST_TOKEN,
+    };
+    const { stdout } = await promisify(execFile)("bash", ["--noprofile", "--norc", "-eo", "pipefail", "-c", script], { env });
+    const [mask, ...rest] = stdout.split("\n");
+    assert.match(mask, /^::add-mask::bit_org_/);
+    const own = JSON.parse(rest.join("\n"));
+    assert.deepEqual([own.name, own.created_by], ["repo:acme/web:ref:refs/heads/main", id]);
+  } finally {
+    issuer.close();
+  }
 }

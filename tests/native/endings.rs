@@ -288,7 +288,7 @@ enum Known {
 }
 
 /// Every statement of `storage` that writes to the tables of keys, people, links and sessions.
-const STATEMENTS: [(&str, Known); 32] = {
+const STATEMENTS: [(&str, Known); 33] = {
     use Known::{Gives, Tried};
     [
         (
@@ -318,6 +318,7 @@ const STATEMENTS: [(&str, Known); 32] = {
         ("keys::revoke", Gives("it ends a key")),
         ("lineage::end", Gives("it ends keys")),
         ("lineage::remove_member", Gives("it ends a membership, sessions and invitations")),
+        ("trusts::prune_keys", Gives("it deletes keys that have ended")),
         ("keys::mark_expired", Gives("it records what has ended")),
         ("device_links::claim", Gives("its approval has given all of it: tests/native/device_links.rs")),
         ("leaks::end", Gives("it ends keys and secrets")),

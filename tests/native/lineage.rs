@@ -174,7 +174,7 @@ fn key_ends_with_all_that_descends_from_it_by_one_row_of_the_feed() {
         assert_eq!(scene.code(key), "valid");
     }
     let preview = world.get(&format!("/v1/keys/{leaked}/descendants"), owner).json;
-    let counts = json!({ "keys": 6, "invitations": 2, "sign_in_links": 1, "sessions": 1 });
+    let counts = json!({ "keys": 6, "invitations": 2, "sign_in_links": 1, "sessions": 1, "trusts": 0 });
     assert_eq!((&preview["descendants"], preview["keys"].as_array().unwrap().len()), (&counts, 6), "{preview}");
     assert_eq!(preview["may_end"], true);
     let (before, steps) = (scene.count("changes", "true"), world.database.value("SELECT max(seq) FROM changes"));
@@ -489,7 +489,7 @@ fn person_leaves_with_the_sessions_of_links_that_they_created_without_a_key() {
         let path = format!("/v1/organizations/self/members/{leaver}");
         let preview = world.get(&format!("{path}/descendants"), owner).json;
         let open = i64::from(!signed_out);
-        let counts = json!({ "keys": 1, "invitations": open, "sign_in_links": 0, "sessions": 2 * open });
+        let counts = json!({ "keys": 1, "invitations": open, "sign_in_links": 0, "sessions": 2 * open, "trusts": 0 });
         assert_eq!((&preview["descendants"], &preview["may_end"]), (&counts, &json!(true)), "{preview}");
         let (_, _, admin) = world.colleague(owner, "admin");
         let remove = |by: &str| world.call("DELETE", &format!("{path}?with_descendants=true"), by, &Value::Null);

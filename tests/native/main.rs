@@ -66,6 +66,7 @@ mod sweep;
 mod tidy;
 mod tokens;
 mod trulayer;
+mod trusts;
 mod verify;
 mod versions;
 mod waits;

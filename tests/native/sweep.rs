@@ -83,7 +83,7 @@ fn sweep_works_in_batches_of_500() {
     let (swept, io) = world.counted(|| sweep(&world));
     // Three batches for the keys, one each to see how far the feed is, that no rotation is over and that nothing is to
     // be pruned. KV keeps how far the feed is.
-    assert_eq!((swept, io), (expired(1_201), (19, 1, 1)));
+    assert_eq!((swept, io), (expired(1_201), (21, 1, 1)));
     assert_eq!(recorded(&world), (json!(1_201), json!(1_201)));
 }
 
@@ -233,8 +233,8 @@ fn sweep_prunes_traces_behind_their_retention() {
     assert_eq!(sweep(&world).rows("traces_pruned"), 0, "they are kept to the last millisecond");
     world.advance_ms(1);
     let (swept, io) = world.counted(|| sweep(&world));
-    // One batch for each of the eleven other steps, and for each table a full one and one for the rest.
-    assert_eq!((swept.rows("traces_pruned"), io), (3 * 501, (18, 1, 0)));
+    // One batch for each of the thirteen other steps, and for each table a full one and one for the rest.
+    assert_eq!((swept.rows("traces_pruned"), io), (3 * 501, (20, 1, 0)));
     assert_eq!(["traces", "feedback", "evals"].map(|table| world.database.count(table)), [0, 0, 0]);
 }
 

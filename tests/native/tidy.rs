@@ -419,7 +419,8 @@ fn error_codes() -> BTreeSet<String> {
     let mut codes = within("crates/http/src/problem.rs", "fn status_and_code", "fn detail");
     codes.extend(within("crates/keys/src/domain/decision.rs", "fn code", "pub fn decide"));
     for source in &sources {
-        for kind in ["Conflict", "AlreadyExists", "InProgress", "Unready", "Forbidden", "PaymentRequired"] {
+        for kind in ["BadRequest", "Conflict", "AlreadyExists", "InProgress", "Unready", "Forbidden", "PaymentRequired"]
+        {
             for error in source.text.split(&format!("Error::{kind} {{")).skip(1) {
                 // Where one is made its message follows, where one is looked at the rest is left out.
                 let made = error.split("message").next().unwrap();

@@ -66,6 +66,10 @@ def targets(app, client):
         "project_id": [post(f"{PEOPLE}/projects", name="Project")["project"]["id"] for _ in numbers],
         "user_id": users,
         "team_id": teams,
+        "trust_id": [
+            post(f"{PEOPLE}/trusts", name="Trust", issuer="https://issuer.example", audience="a", claims={"sub": "repo:acme/*"}, scopes=[])["id"]
+            for _ in range(20)
+        ],
         "invitation_id": [invite(f"invited-{number}")["id"] for number in numbers],
         "sign_in_link_id": [link["id"] for link in call("GET", f"{PEOPLE}/sign-in-links")["items"]],
         "token": [invite(f"guest-{number}")["token"] for number in numbers],

@@ -436,6 +436,7 @@ class Descendants(TypedDict):
     keys: int
     sessions: int
     sign_in_links: int
+    trusts: int
 
 class DescendantsPreview(TypedDict):
     descendants: Descendants

@@ -21,12 +21,14 @@ pub(crate) struct DescendantsBody {
     sign_in_links: i64,
     /// The number of open sessions on the settings pages.
     sessions: i64,
+    /// The number of trusts.
+    trusts: i64,
 }
 
 impl DescendantsBody {
     pub(crate) fn new(descendants: Descendants) -> Self {
-        let Descendants { keys, invitations, sign_in_links, sessions, .. } = descendants;
-        Self { keys, invitations, sign_in_links, sessions }
+        let Descendants { keys, invitations, sign_in_links, sessions, trusts, .. } = descendants;
+        Self { keys, invitations, sign_in_links, sessions, trusts }
     }
 }
 

@@ -21,7 +21,7 @@ use bitting_keys::domain::catalogue::Surface;
 const SCHEMAS: &str = "/components/schemas";
 
 /// The groups of operations, by the files of their handlers.
-const TAGS: [(&str, &str); 23] = [
+const TAGS: [(&str, &str); 25] = [
     ("audit", "The audit log of an organization."),
     ("authorize", "The answer to proxies that ask before they forward."),
     ("bootstrap", "The first organization of a deployment."),
@@ -30,6 +30,7 @@ const TAGS: [(&str, &str); 23] = [
     ("error_analysis", "Notes and categories for runs that did not pass."),
     ("errors_page", "The codes of errors, for people."),
     ("evaluations", "Evaluations: input columns and a judge, with variants and shares."),
+    ("exchange", "The exchange of a workload's token for a key."),
     ("feed", "The change feed, for services that keep copies of keys."),
     ("invitations", "Invitations to join an organization."),
     ("keys", "API keys: create, verify, list, change, rotate and revoke them."),
@@ -43,6 +44,7 @@ const TAGS: [(&str, &str); 23] = [
     ("security_txt", "The contact for reports about security."),
     ("teams", "Teams of an organization, with which resources are shared."),
     ("tokens", "Short-lived tokens that services verify by themselves."),
+    ("trusts", "Trusts in issuers of tokens, which workloads exchange for keys."),
     ("projects", "Projects of an organization."),
     ("scopes", "The scopes that keys can have."),
 ];

@@ -9,6 +9,7 @@ mod descendants_body;
 mod device_links;
 pub mod document;
 mod errors_page;
+mod exchange;
 mod feed;
 mod gateway;
 mod invitations;
@@ -32,6 +33,7 @@ mod teams;
 mod tokens;
 #[cfg(feature = "mcp")]
 mod tools;
+mod trusts;
 pub mod vendors;
 
 use bitting_http::{

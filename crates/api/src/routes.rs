@@ -3,13 +3,13 @@
 use bitting_http::{problem, route, route::Table};
 
 use crate::{
-    audit, authorize, bootstrap, device_links, errors_page, feed, invitations, keys, leaks, members, openapi,
+    audit, authorize, bootstrap, device_links, errors_page, exchange, feed, invitations, keys, leaks, members, openapi,
     organizations,
     permissions::{
         ANY_KEY, AUDIT_READ, DERIVE, FEED_READ, MEMBERS_READ, MEMBERS_WRITE, ORGANIZATION_READ, ORGANIZATION_WRITE,
         POSSESSION, PROJECTS_READ, PROJECTS_WRITE, READ, VERIFY, WRITE,
     },
-    security_txt, teams, tokens,
+    security_txt, teams, tokens, trusts,
 };
 
 /// The routes of keys, organizations, members and the audit log.
@@ -77,8 +77,22 @@ pub static KEYS: Table = Table {
         route!(DELETE "/v1/organizations/:organization_id/teams/:team_id" MEMBERS_WRITE teams::delete, "Delete a team"),
         route!(PUT "/v1/organizations/:organization_id/teams/:team_id/members/:user_id" MEMBERS_WRITE teams::add, "Add a member to a team"),
         route!(DELETE "/v1/organizations/:organization_id/teams/:team_id/members/:user_id" MEMBERS_WRITE teams::remove, "Remove a member from a team"),
+        route!(GET "/v1/organizations/:organization_id/trusts" READ trusts::list, "List trusts, the newest first"),
+        route!(POST "/v1/organizations/:organization_id/trusts" WRITE trusts::create, "Create a trust in an issuer of tokens"),
+        route!(POST "/v1/organizations/:organization_id/trusts/match" WRITE trusts::compare, "Compare claims with all trusts"),
+        route!(GET "/v1/organizations/:organization_id/trusts/:trust_id" READ trusts::get, "Get a trust"),
+        route!(DELETE "/v1/organizations/:organization_id/trusts/:trust_id" WRITE trusts::delete, "Delete a trust and revoke its keys"),
         route!(GET "/v1/invitations/:token" public invitations::get, "Get an invitation by its secret"),
         route!(POST "/v1/invitations/:token/accept" public invitations::accept, "Accept an invitation"),
         route!(POST "/v1/device-links/claim" public device_links::claim, "Claim the key of an approved device link"),
     ],
+};
+
+/// The route of workloads, whose errors have the shape of OAuth 2.0.
+pub static EXCHANGE: Table = Table {
+    surface: None,
+    prefix: None,
+    envelope: exchange::envelope,
+    rows: &[route!(POST "/v1/tokens/exchange" public exchange::exchange, "Exchange a workload's token for a key")
+        .limit(exchange::MAX_BYTES)],
 };

@@ -97,7 +97,19 @@ pub fn vendor_body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem>
 /// # Errors
 /// [`Error::Invalid`] with the wrong parameters.
 pub fn query<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
-    let mut pairs: Vec<Pair<'_>> = form_urlencoded::parse(request.query.as_bytes()).collect();
+    parameters(request.query.as_bytes())
+}
+
+/// Reads the body, a form like a query, as a `T`.
+///
+/// # Errors
+/// As [`query`], and [`Problem::BodyTooLarge`].
+pub fn form<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+    parameters(body::bytes(request)?)
+}
+
+fn parameters<T: DeserializeOwned>(sent: &[u8]) -> Result<T, Problem> {
+    let mut pairs: Vec<Pair<'_>> = form_urlencoded::parse(sent).collect();
     let read = |pairs: &[Pair<'_>]| {
         T::deserialize(Parameters::new(pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))))
     };

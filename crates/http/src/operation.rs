@@ -52,6 +52,13 @@ impl<'a> Operation<'a> {
         self.body = Some(json!({ "required": required, "content": { "application/json": { "schema": schema } } }));
     }
 
+    /// Sets a body that is a form.
+    pub fn form<T: JsonSchema>(&mut self) {
+        let schema = self.read.subschema_for::<T>();
+        let content = json!({ "application/x-www-form-urlencoded": { "schema": schema } });
+        self.body = Some(json!({ "required": true, "content": content }));
+    }
+
     /// Sets a body that is streamed.
     pub fn upload(&mut self, description: &str) {
         let schema = json!({ "type": "string", "format": "binary" });
@@ -121,9 +128,10 @@ impl<'a> Operation<'a> {
         self.confidential = Some(true);
     }
 
-    /// Adds the status of a possible error.
+    /// Adds the status of a possible error, unless the route answers it in a shape of its own.
     pub fn problem(&mut self, status: u16) {
-        self.responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{status}") }));
+        let problem = || json!({ "$ref": format!("#/components/responses/{status}") });
+        self.responses.entry(status.to_string()).or_insert_with(problem);
     }
 }
 

@@ -190,6 +190,7 @@ impl Problem {
             Self::UpstreamFailed => (502, "upstream_failed"),
             Self::App(Error::Invalid(_)) => (400, "validation_failed"),
             Self::App(Error::Exceeds(_)) => (403, "exceeds_own_access"),
+            Self::App(Error::BadRequest { code, .. }) => (400, code),
             Self::App(Error::Forbidden { code, .. }) => (403, code),
             Self::App(Error::PaymentRequired { code, .. }) => (402, code),
             Self::App(
@@ -274,17 +275,12 @@ impl Problem {
                 "The server behind this path did not answer. Check what it has done before you try again.".to_owned()
             }
             Self::MalformedJson(message) => format!("The body is not JSON: {message}."),
-            Self::App(Error::Invalid(mistakes)) => {
-                let sentence = |Mistake { field, message }: &Mistake| match field {
-                    Some(field) => format!("`{field}`: {message}."),
-                    None => format!("{message}."),
-                };
-                mistakes.iter().map(sentence).collect::<Vec<_>>().join(" ")
-            }
+            Self::App(Error::Invalid(mistakes)) => mistakes_detail(mistakes),
             Self::App(Error::Exceeds(message) | Error::AlreadyExists { message, .. }) => message.clone(),
             Self::App(Error::NotFound) => "Not found, or not visible to this key.".to_owned(),
             Self::App(
-                Error::Forbidden { message, .. }
+                Error::BadRequest { message, .. }
+                | Error::Forbidden { message, .. }
                 | Error::PaymentRequired { message, .. }
                 | Error::Conflict { message, .. }
                 | Error::InProgress { message, .. }
@@ -379,6 +375,14 @@ pub fn title(status: u16) -> &'static str {
         507 => "Insufficient Storage",
         _ => "Service Unavailable",
     }
+}
+
+fn mistakes_detail(mistakes: &[Mistake]) -> String {
+    let sentence = |Mistake { field, message }: &Mistake| match field {
+        Some(field) => format!("`{field}`: {message}."),
+        None => format!("{message}."),
+    };
+    mistakes.iter().map(sentence).collect::<Vec<_>>().join(" ")
 }
 
 /// Returns the explanation of a refusal for people.

@@ -87,6 +87,19 @@ impl<T: DeserializeOwned + JsonSchema> Input for InBody<T> {
     }
 }
 
+/// The body as a form, as a struct with a field for each parameter.
+pub struct InForm<T>(pub T);
+
+impl<T: DeserializeOwned + JsonSchema> Input for InForm<T> {
+    fn read(call: &Call<'_>) -> Result<Self, Problem> {
+        input::form(call.request).map(Self)
+    }
+
+    fn describe(operation: &mut Operation<'_>) {
+        operation.form::<T>();
+    }
+}
+
 /// The mark of a route that honours `Idempotency-Key`. The dispatcher reads the header, and the use case acts once
 /// for each key.
 pub struct MayRepeat;

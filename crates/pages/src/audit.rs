@@ -53,6 +53,7 @@ const ACTIONS: &[&str] = &[
     "invitation.revoked",
     "key.claimed",
     "key.created",
+    "key.exchanged",
     "key.expired",
     "key.leaked",
     "key.revoked",
@@ -83,6 +84,8 @@ const ACTIONS: &[&str] = &[
     "team.member_added",
     "team.member_removed",
     "team.updated",
+    "trust.created",
+    "trust.deleted",
 ];
 
 /// The filter, as the address has it.

@@ -37,6 +37,7 @@ pub(crate) fn choice(preview: &Preview, now: UnixMillis) -> Markup {
         count(descendants.invitations, "open invitation"),
         count(descendants.sign_in_links, "open sign-in link"),
         count(descendants.sessions, "browser that is signed in"),
+        count(descendants.trusts, "trust"),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     html! {

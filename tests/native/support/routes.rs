@@ -27,6 +27,7 @@ pub(crate) struct Targets {
     pub(crate) member: String,
     pub(crate) colleague: String,
     pub(crate) team: String,
+    pub(crate) trust: String,
     /// Two open invitations: the id of one, the token of the other.
     pub(crate) invitation: String,
     pub(crate) sign_in_link: String,
@@ -84,6 +85,7 @@ impl Targets {
             answer
         };
         let team = made("teams", &json!({ "name": world.fresh_id() })).text("id");
+        let trust = made("trusts", &new_trust()).text("id");
         let placed = world.call("PUT", &format!("{people}/teams/{team}/members/{member}"), owner, &Value::Null);
         assert_eq!(placed.status, 204, "{}", placed.json);
         let invite = |email: String| made("invitations", &json!({ "email": email, "role": "member" }));
@@ -119,6 +121,7 @@ impl Targets {
             member,
             colleague,
             team,
+            trust,
             invitation,
             sign_in_link,
             token,
@@ -146,6 +149,7 @@ impl Targets {
             member: wrong(),
             colleague: wrong(),
             team: wrong(),
+            trust: wrong(),
             invitation: wrong(),
             sign_in_link: wrong(),
             token: self.token.clone(),
@@ -363,6 +367,10 @@ fn known(method: &str, template: &str, targets: &Targets) -> Known {
         ("POST", "/v1/organizations/:organization_id/teams") => {
             route.body(json!({ "name": "made" })).creates(Something)
         }
+        ("POST", "/v1/organizations/:organization_id/trusts") => route.body(new_trust()).creates(Something),
+        ("POST", "/v1/organizations/:organization_id/trusts/match") => {
+            route.body(json!({ "claims": { "iss": "https://issuer.example" } })).events(0).creates(Nothing)
+        }
         ("PATCH", "/v1/organizations/:organization_id/teams/:team_id") => route.body(json!({ "name": "renamed" })),
 
         ("PUT", template) if template.ends_with("/shares/:grantee_id") => {
@@ -538,6 +546,18 @@ impl RouteCall {
     }
 }
 
+/// A trust to be made.
+pub(crate) fn new_trust() -> Value {
+    json!({
+        "name": "made",
+        "issuer": "https://issuer.example",
+        "audience": "https://keys.example.com",
+        "claims": { "sub": "repo:acme/*" },
+        "scopes": ["datasets:read"],
+        "expires_in_seconds": 600,
+    })
+}
+
 /// An evaluation to be made.
 pub(crate) fn new_evaluation() -> Value {
     json!({
@@ -576,6 +596,7 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
             (":sign_in_link_id", &targets.sign_in_link),
             (":token", &targets.token),
             (":team_id", &targets.team),
+            (":trust_id", &targets.trust),
             (":user_id", user),
             (":grantee_id", &targets.member),
             (":dataset_id", &targets.dataset),
@@ -594,8 +615,10 @@ pub(crate) fn every_route(targets: &Targets) -> Vec<RouteCall> {
         RouteCall { method, template, path, access, known }
     };
     let mut routes: Vec<RouteCall> = tables().list().into_iter().map(call).collect();
-    // One takes what GitHub has signed, and the other answers only if it is configured: tests/native/leaks.rs.
-    routes.retain(|route| !["/v1/leaks/github", "/.well-known/security.txt"].contains(&route.template));
+    // One takes what GitHub has signed, one answers only if it is configured: tests/native/leaks.rs. And one takes a form
+    // and what an issuer has signed: tests/native/trusts.rs.
+    let others = ["/v1/leaks/github", "/.well-known/security.txt", "/v1/tokens/exchange"];
+    routes.retain(|route| !others.contains(&route.template));
     // Walks that send all calls in one world reach the others first.
     routes.sort_by_key(RouteCall::ends_caller);
     routes

@@ -213,7 +213,7 @@ impl Drop for Sqlite {
             &self.connection.borrow(),
             "SELECT json_object('organization', id, 'counted', json_array(keys, projects, members, invitations, datasets, bytes)) \
              FROM organizations LEFT JOIN usage ON organization_id = id WHERE (keys, projects, members, invitations, datasets, bytes) IS NOT ( \
-             (SELECT count(*) FROM keys WHERE organization_id = organizations.id AND revoked_at IS NULL), \
+             (SELECT count(*) FROM keys WHERE organization_id = organizations.id AND revoked_at IS NULL AND trust_id IS NULL), \
              (SELECT count(*) FROM projects WHERE organization_id = organizations.id AND deleted_at IS NULL), \
              (SELECT count(*) FROM memberships WHERE organization_id = organizations.id), \
              (SELECT count(*) FROM invitations WHERE organization_id = organizations.id), \

@@ -101,7 +101,7 @@ impl App {
     }
 
     /// Writes an event after the answer, or counts it for a later one.
-    fn note(&self, kind: NoteKind, event: NotedEvent) {
+    pub(crate) fn note(&self, kind: NoteKind, event: NotedEvent) {
         let now = self.now();
         let mut events = self.isolate.due_notes(now);
         events.extend(self.isolate.note(kind, event, now));

@@ -4,7 +4,7 @@ use crate::{
     app::{
         config::Access,
         error::Error,
-        public_keys::Publisher,
+        public_keys::{Place, Publisher},
         sessions::{Client, Sessions, StartedSession},
     },
     domain::{
@@ -36,20 +36,19 @@ impl Sessions<'_> {
             log::warn!("a token of Cloudflare Access is refused: {reason}");
             Ok(None)
         };
-        let Some(jwt) = Jwt::parse(token) else { return refused("it is not a token, or not signed with RS256") };
+        let Some(jwt) = Jwt::parse(token) else { return refused("it is not a token, or not signed with a public key") };
         let issuer = format!("https://{}", access.team_domain);
         // The checks that need no request come first.
         if !jwt.claims.hold(&issuer, &access.audience, self.app.now()) {
             return refused("it is for another application, of another team, or has expired");
         }
-        let team =
-            Publisher { name: "Cloudflare Access", origin: &issuer, path: "/cdn-cgi/access/certs", read: read_key_set };
-        let Some(key) = self.app.public_key(&self.app.isolate.team_keys, &team, &jwt.key_id).await? else {
-            return refused("the team has no key of this id");
+        let team = Publisher {
+            name: "Cloudflare Access",
+            place: Place::At { origin: &issuer, path: "/cdn-cgi/access/certs" },
+            read: read_key_set,
         };
-        let verified = self.app.signatures.verify(&key, jwt.signed.as_bytes(), &jwt.signature);
-        if !verified.await.map_err(Error::Unavailable)? {
-            return refused("its signature is wrong");
+        if let Some(fault) = self.app.signature_fault(&self.app.isolate.team_keys, &team, &jwt).await? {
+            return refused(fault);
         }
         match jwt.claims.email.clone().map(Email::try_from) {
             Some(Ok(email)) => Ok(Some(VerifiedEmail { email, expires_at: jwt.claims.expires_at() })),

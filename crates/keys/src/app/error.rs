@@ -23,6 +23,13 @@ pub enum Error {
         /// For people.
         message: &'static str,
     },
+    /// The request is not one that the protocol of its route permits.
+    BadRequest {
+        /// For programs.
+        code: &'static str,
+        /// For people.
+        message: &'static str,
+    },
     /// The organization has to pay first.
     PaymentRequired {
         /// For programs.

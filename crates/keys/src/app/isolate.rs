@@ -21,6 +21,7 @@ use crate::{
         public_key::PublicKey,
         snapshot::Snapshot,
         time::{UnixMillis, has_elapsed},
+        trust::Issuer,
     },
 };
 
@@ -33,6 +34,8 @@ const ENTRY_BYTES: usize = 256;
 const MAX_UNKNOWN: usize = 10_000;
 /// The maximum number of addresses that are blocked.
 const MAX_BLOCKED: usize = 5_000;
+/// The maximum number of issuers whose keys are in memory.
+const MAX_ISSUERS: usize = 50;
 /// The time for which an address with too many unknown credentials is blocked, in milliseconds.
 const BLOCKED_MS: i64 = 60 * 1000;
 /// The least time between two KV writes for one key, in milliseconds. However busy the feed is, a snapshot that
@@ -124,6 +127,7 @@ pub struct Isolate {
     pub team_keys: KnownPublicKeys,
     /// The public keys of GitHub's secret scanning.
     pub scanner_keys: KnownPublicKeys,
+    issuer_keys: RefCell<LruCache<String, Rc<KnownPublicKeys>>>,
     size_warned_at: Cell<Option<UnixMillis>>,
     published_keys: RefCell<Option<Rc<[PublishedKey]>>>,
 }
@@ -143,6 +147,7 @@ impl Default for Isolate {
             outage_at: Cell::new(None),
             team_keys: KnownPublicKeys::default(),
             scanner_keys: KnownPublicKeys::default(),
+            issuer_keys: RefCell::new(LruCache::unbounded()),
             size_warned_at: Cell::new(None),
             published_keys: RefCell::default(),
         }
@@ -233,6 +238,16 @@ impl Isolate {
         while blocked.len() > MAX_BLOCKED {
             blocked.pop_lru();
         }
+    }
+
+    /// The public keys of an issuer of tokens, which one of the trusts names.
+    pub fn issuer_keys(&self, issuer: &Issuer) -> Rc<KnownPublicKeys> {
+        let mut issuers = self.issuer_keys.borrow_mut();
+        let keys = Rc::clone(issuers.get_or_insert_mut(issuer.as_str().to_owned(), Rc::default));
+        while issuers.len() > MAX_ISSUERS {
+            issuers.pop_lru();
+        }
+        keys
     }
 
     /// Counts a use of a key's secret.

@@ -5,7 +5,12 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::{
-    app::{App, error::Error, public_keys::Publisher, sessions::Client},
+    app::{
+        App,
+        error::Error,
+        public_keys::{Place, Publisher},
+        sessions::Client,
+    },
     domain::{
         key_text::{Digest, KeyText},
         public_key::{read_der_signature, read_scanner_keys},
@@ -20,8 +25,7 @@ pub const MAX_TEXTS: usize = 1_000;
 /// GitHub, whose scanner reports leaked keys.
 const GITHUB: Publisher<'_> = Publisher {
     name: "GitHub",
-    origin: "https://api.github.com",
-    path: "/meta/public_keys/secret_scanning",
+    place: Place::At { origin: "https://api.github.com", path: "/meta/public_keys/secret_scanning" },
     read: read_scanner_keys,
 };
 

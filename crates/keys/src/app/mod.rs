@@ -9,6 +9,7 @@ pub mod derived_tokens;
 pub mod descendants;
 pub mod device_links;
 pub mod error;
+pub mod exchange;
 pub mod extensions;
 pub mod follow;
 pub mod holder;
@@ -30,6 +31,7 @@ pub mod rotation;
 pub mod sessions;
 pub mod sweep;
 pub mod teams;
+pub mod trusts;
 pub mod verify;
 
 use std::rc::Rc;

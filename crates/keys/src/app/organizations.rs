@@ -215,7 +215,7 @@ impl Organizations<'_> {
             life: Life { expires_at: None, disabled_at: None, revoked_at: None },
             created_at: now,
             // A new organization begins a line of its own.
-            creator: Creator { id: actor.key_id, user_id: actor.user_id, parent_id: None },
+            creator: Creator { id: actor.key_id, user_id: actor.user_id, ..Creator::default() },
             updated_at: now,
             last_used_at: None,
             last_used_from: None,

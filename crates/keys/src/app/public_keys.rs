@@ -4,9 +4,17 @@ use std::rc::Rc;
 
 use futures_util::StreamExt;
 
+use serde::Deserialize;
+
 use crate::{
     app::{App, error::Error, isolate::KnownPublicKeys},
-    domain::{catalogue::Target, public_key::PublicKey, time::UnixMillis},
+    domain::{
+        catalogue::Target,
+        jwt::Jwt,
+        public_key::{PublicKey, read_key_set},
+        time::UnixMillis,
+        trust::{Issuer, is_url, split},
+    },
     ports::{ByteSource, Outgoing},
 };
 
@@ -23,16 +31,54 @@ const MAX_KEYS_BYTES: usize = 64 * 1024;
 /// A service that publishes its keys.
 pub struct Publisher<'a> {
     /// The name of the service, for the log.
-    pub name: &'static str,
-    /// The origin, such as `https://acme.cloudflareaccess.com`.
-    pub origin: &'a str,
-    /// The path of the keys.
-    pub path: &'static str,
+    pub name: &'a str,
+    /// The place of the keys.
+    pub place: Place<'a>,
     /// The reader of the answer.
     pub read: fn(&[u8]) -> Option<Vec<PublicKey>>,
 }
 
+impl<'a> Publisher<'a> {
+    /// An issuer of tokens, whose metadata tell where its keys are.
+    pub fn issuer(issuer: &'a Issuer) -> Self {
+        Self { name: issuer.as_str(), place: Place::Discovered(issuer), read: read_key_set }
+    }
+}
+
+/// The place where a service publishes its keys.
+pub enum Place<'a> {
+    /// A known one.
+    At {
+        /// The origin, such as `https://acme.cloudflareaccess.com`.
+        origin: &'a str,
+        /// The path.
+        path: &'a str,
+    },
+    /// The one in the metadata of an issuer (`OpenID` Connect Discovery 1.0).
+    Discovered(&'a Issuer),
+}
+
 impl App {
+    /// Checks the signature of a token. Returns the fault, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if it cannot be checked.
+    pub async fn signature_fault(
+        &self,
+        known: &KnownPublicKeys,
+        publisher: &Publisher<'_>,
+        jwt: &Jwt,
+    ) -> Result<Option<&'static str>, Error> {
+        let Some(key) = self.public_key(known, publisher, &jwt.key_id).await? else { return Ok(Some("unknown_key")) };
+        // The algorithm is that of the key, whatever the token says.
+        if key.material.algorithm() != jwt.algorithm {
+            return Ok(Some("wrong_algorithm"));
+        }
+        let verified = self.signatures.verify(&key, jwt.signed.as_bytes(), &jwt.signature);
+        let is_good = verified.await.map_err(Error::Unavailable)?;
+        Ok((!is_good).then_some("wrong_signature"))
+    }
+
     /// Returns a public key by its id, from memory if possible; `None` if the service has no such key.
     ///
     /// # Errors
@@ -68,10 +114,42 @@ impl App {
     }
 
     async fn request_public_keys(&self, publisher: &Publisher<'_>) -> Result<Vec<PublicKey>, String> {
+        let bytes = match publisher.place {
+            Place::At { origin, path } => self.get_bytes(origin, path).await?,
+            Place::Discovered(issuer) => {
+                let url = self.discover(issuer).await?;
+                let (origin, path) = split(&url);
+                self.get_bytes(origin, path).await?
+            }
+        };
+        (publisher.read)(&bytes).ok_or_else(|| "the answer is not a set of keys".to_owned())
+    }
+
+    /// Returns the URL of an issuer's keys.
+    async fn discover(&self, issuer: &Issuer) -> Result<String, String> {
+        #[derive(Deserialize)]
+        struct Metadata {
+            issuer: String,
+            jwks_uri: String,
+        }
+        let (origin, path) = issuer.metadata();
+        let bytes = self.get_bytes(&origin, &path).await?;
+        let metadata: Metadata = serde_json::from_slice(&bytes).map_err(|error| format!("its metadata: {error}"))?;
+        if metadata.issuer != issuer.as_str() {
+            return Err("its metadata are those of another issuer".to_owned());
+        }
+        // Only an issuer on the same machine may have its keys there.
+        let is_good = is_url(&metadata.jwks_uri)
+            && (metadata.jwks_uri.starts_with("https://") || issuer.as_str().starts_with("http://"));
+        if is_good { Ok(metadata.jwks_uri) } else { Err("its metadata have no good `jwks_uri`".to_owned()) }
+    }
+
+    /// Gets a short answer. A redirect is not followed.
+    async fn get_bytes(&self, origin: &str, path: &str) -> Result<Vec<u8>, String> {
         let request = Outgoing {
             method: "GET".to_owned(),
-            target: Target::Upstream(publisher.origin.to_owned()),
-            path: publisher.path.to_owned(),
+            target: Target::Upstream(origin.to_owned()),
+            path: path.to_owned(),
             // GitHub refuses a request without this header.
             headers: vec![("user-agent".to_owned(), "bitting".to_owned())],
             body: None,
@@ -87,6 +165,6 @@ impl App {
                 return Err("the answer is too long".to_owned());
             }
         }
-        (publisher.read)(&bytes).ok_or_else(|| "the answer is not a set of keys".to_owned())
+        Ok(bytes)
     }
 }

@@ -12,7 +12,7 @@ use crate::{
         time::{DAY_MS, UnixMillis},
     },
     ports::Statement,
-    storage::{audit_seals, changes, device_links, idempotency, key_uses, keys, sessions},
+    storage::{audit_seals, changes, device_links, idempotency, key_uses, keys, sessions, trusts},
 };
 
 /// The time in which each chore may start batches, in milliseconds. The rest waits for the next sweep.
@@ -22,6 +22,9 @@ const BATCH: i64 = 500;
 /// The time for which changes are kept, in milliseconds: longer than any copy in KV lives. An isolate that has not read
 /// the feed for longer starts again, and reads older snapshots again.
 const KEPT_CHANGES_MS: i64 = 2 * DAY_MS;
+
+/// The time for which expired keys of trusts are kept, in milliseconds. The audit log has their events for longer.
+const KEPT_WORKLOAD_KEYS_MS: i64 = 3 * DAY_MS;
 
 /// A part of the work of a sweep.
 pub struct Chore {
@@ -53,6 +56,15 @@ pub const CHORES: &[Chore] = &[
         batch: |_, now, limit| {
             vec![sessions::prune_links(now, limit), device_links::prune(now, limit), sessions::prune(now, limit)]
         },
+    },
+    // Expired trusts are not counted.
+    Chore {
+        name: "exchanged_tokens_pruned",
+        batch: |_, now, limit| vec![trusts::prune(now, limit), trusts::prune_tokens(now, limit)],
+    },
+    Chore {
+        name: "workload_keys_pruned",
+        batch: |_, now, limit| vec![trusts::prune_keys(now.plus_ms(-KEPT_WORKLOAD_KEYS_MS), limit)],
     },
     Chore {
         name: "idempotency_keys_pruned",

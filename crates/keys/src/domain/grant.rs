@@ -14,6 +14,7 @@ use crate::domain::{
     scope::Scopes,
     snapshot::Snapshot,
     time::UnixMillis,
+    trust::Trust,
 };
 
 /// Access that a caller gives or prolongs.
@@ -73,6 +74,11 @@ impl Granted {
         Self(())
     }
 
+    /// The grant of a trust, which was checked when the trust was created.
+    pub fn by_trust(_: &Trust) -> Self {
+        Self(())
+    }
+
     /// The grant of an open invitation, which was checked when the invitation was created.
     pub fn by_invitation(_: &Invitation) -> Self {
         Self(())
@@ -90,6 +96,8 @@ pub enum Excess {
     Life(UnixMillis),
     /// The caller's conditions are not met wherever these would be.
     Conditions,
+    /// The key is a workload's, which gets another by another token.
+    Workload,
     /// The caller has a list of scopes, and this takes full access.
     FullAccess,
     /// The caller has conditions, and this would have none.
@@ -119,6 +127,9 @@ impl fmt::Display for Excess {
             Self::NoConditions => {
                 f.write_str("Only a key without conditions can do this, because what comes of it would have none.")
             }
+            Self::Workload => f.write_str(
+                "A workload's key cannot live longer than its trust gave it. Exchange another token for another key.",
+            ),
             Self::FullAccess => f.write_str("Only a key with full access can do this."),
             Self::RoleHasNoEnd(end) => write!(
                 f,
@@ -154,6 +165,7 @@ impl Grant<'_> {
                 let scopes = change.scopes.as_ref().unwrap_or(&before.scopes);
                 let conditions = change.conditions.as_ref().unwrap_or(&before.conditions);
                 let expires_at = change.expires_at.unwrap_or(before.life.expires_at);
+                check_workload(before, expires_at)?;
                 let enables = change.enabled == Some(true) && before.life.disabled_at.is_some();
                 let widens = !before.scopes.cover(scopes) || !conditions.is_within(&before.conditions);
                 if enables || widens || expires_later(expires_at, before.life.expires_at) {
@@ -161,6 +173,7 @@ impl Grant<'_> {
                 }
             }
             Self::Rotation { key, expires_at } => {
+                check_workload(key, expires_at)?;
                 check_holds(holder, &key.scopes, &key.conditions, role_to_hold(holder, key), expires_at)?;
             }
             Self::OutgoingSecret { key } => {
@@ -207,6 +220,12 @@ pub fn check_may_force(holder: &Snapshot, role: Role) -> Result<(), Excess> {
 /// True if one expiry is later than another; `None` is never.
 pub fn expires_later(this: Option<UnixMillis>, other: Option<UnixMillis>) -> bool {
     other.is_some_and(|other| this.is_none_or(|this| this > other))
+}
+
+/// Checks that a change does not prolong the key of a workload.
+fn check_workload(before: &Key, expires_at: Option<UnixMillis>) -> Result<(), Excess> {
+    let prolongs = expires_later(expires_at, before.life.expires_at);
+    if before.creator.trust_id.is_some() && prolongs { Err(Excess::Workload) } else { Ok(()) }
 }
 
 /// Checks that a caller has full access and at least this role.

@@ -84,6 +84,18 @@ id! {
     SessionId
 }
 
+id! {
+    /// A trust's id.
+    TrustId
+}
+
+impl TrustId {
+    /// This trust's id, for places that expect a key's id: the creator of its keys.
+    pub fn as_key(self) -> KeyId {
+        KeyId(self.0)
+    }
+}
+
 impl SessionId {
     /// This session's id, for places that expect a key's id.
     pub fn as_key(self) -> KeyId {

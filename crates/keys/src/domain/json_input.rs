@@ -23,8 +23,9 @@ use serde_json::value::RawValue;
 /// The maximum number of mistakes that are told at once.
 pub const MAX_MISTAKES: usize = 20;
 
-/// The texts that stand in for wrong and missing ones: a name or an e-mail address, an id, and a date.
-const STAND_IN_TEXTS: [&str; 3] = ["a@example.com", "00000000-0000-7000-8000-000000000000", "2000-01-01"];
+/// The texts that stand in for wrong and missing ones: a name or an e-mail address, an id, a date, and a URL.
+const STAND_IN_TEXTS: [&str; 4] =
+    ["a@example.com", "00000000-0000-7000-8000-000000000000", "2000-01-01", "https://a.example"];
 
 /// The maximum number of names that an error lists.
 const MAX_NAMES: usize = 12;

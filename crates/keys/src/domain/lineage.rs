@@ -7,7 +7,7 @@
 use serde::Deserialize;
 
 use crate::domain::{
-    id::{KeyId, OrganizationId, UserId},
+    id::{KeyId, OrganizationId, TrustId, UserId},
     key::Role,
     time::UnixMillis,
 };
@@ -25,6 +25,8 @@ pub enum Root {
     Key(KeyId),
     /// A person, with all that descends from their keys and sessions, but for other people's personal keys.
     User(UserId),
+    /// A trust, with the keys that it has given and all that descends from them.
+    Trust(TrustId),
 }
 
 /// A line, and the caller who looks at it or ends it.
@@ -57,6 +59,8 @@ pub struct Descendants {
     pub sign_in_links: i64,
     /// The open sessions.
     pub sessions: i64,
+    /// The trusts.
+    pub trusts: i64,
     /// 1 if there are more than [`MAX_DESCENDANTS`].
     pub too_many: i64,
     /// 1 if the caller lacks the role or the reach for one of them.

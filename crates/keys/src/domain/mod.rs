@@ -43,3 +43,4 @@ pub mod snapshot;
 pub mod standing;
 pub mod time;
 pub mod token;
+pub mod trust;

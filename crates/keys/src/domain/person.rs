@@ -138,7 +138,7 @@ pub struct InvitationFilter {
 impl Invitation {
     /// The creator of the key or the session that comes of the invitation.
     pub fn creator(&self) -> Creator {
-        Creator { id: Some(self.created_by), user_id: self.created_by_user, parent_id: self.parent_id }
+        Creator { id: Some(self.created_by), user_id: self.created_by_user, parent_id: self.parent_id, trust_id: None }
     }
 }
 

@@ -1,11 +1,19 @@
-//! Public keys of other services: RSA keys of a JSON Web Key Set (RFC 7517), and GitHub's P-256 keys, which sign its
-//! reports of leaked secrets.
+//! Public keys of other services: those of a JSON Web Key Set (RFC 7517), and GitHub's P-256 keys, which sign its reports
+//! of leaked secrets.
 
-use base64::prelude::{BASE64_STANDARD, Engine};
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
 use serde::Deserialize;
+
+use crate::domain::jwt::Algorithm;
 
 /// The number of bytes of each of the two numbers of a P-256 signature.
 const NUMBER_BYTES: usize = 32;
+/// The bytes of a P-256 key's `SubjectPublicKeyInfo` before its two coordinates (RFC 5480): the algorithm, the curve, and
+/// that the point is not compressed.
+const P256_PREFIX: [u8; 27] = [
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
+    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
+];
 
 /// A public key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,23 +39,65 @@ pub enum Material {
         /// The key as `SubjectPublicKeyInfo`, in DER.
         spki: Vec<u8>,
     },
+    /// Ed25519 (RFC 8032).
+    Ed25519 {
+        /// The 32 bytes of the key.
+        raw: Vec<u8>,
+    },
 }
 
-/// Reads the RSA keys of a JSON Web Key Set and skips others; `None` if the text is not a set.
+impl Material {
+    /// The algorithm of the key's signatures in tokens.
+    pub fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Rsa { .. } => Algorithm::Rs256,
+            Self::P256 { .. } => Algorithm::Es256,
+            Self::Ed25519 { .. } => Algorithm::EdDsa,
+        }
+    }
+}
+
+/// Reads the signing keys of a JSON Web Key Set and skips others; `None` if the text is not a set.
 pub fn read_key_set(text: &[u8]) -> Option<Vec<PublicKey>> {
     #[derive(Deserialize)]
     struct Set {
         keys: Vec<serde_json::Value>,
     }
-    #[derive(Deserialize)]
-    struct RsaKey {
-        kid: String,
-        n: String,
-        e: String,
-    }
     let set: Set = serde_json::from_slice(text).ok()?;
     let keys = set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok());
-    Some(keys.map(|RsaKey { kid, n, e }| PublicKey { id: kid, material: Material::Rsa { n, e } }).collect())
+    Some(keys.filter_map(Jwk::read).collect())
+}
+
+/// A key of a JSON Web Key Set (RFC 7518, 6; RFC 8037, 2). A text that another kind has may be anything.
+#[derive(Deserialize)]
+struct Jwk {
+    kid: String,
+    kty: String,
+    r#use: Option<String>,
+    crv: Option<String>,
+    n: Option<String>,
+    e: Option<String>,
+    x: Option<String>,
+    y: Option<String>,
+}
+
+impl Jwk {
+    fn read(self) -> Option<PublicKey> {
+        let bytes = |text: Option<String>| {
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(text?).ok()?;
+            (bytes.len() == NUMBER_BYTES).then_some(bytes)
+        };
+        self.r#use.is_none_or(|purpose| purpose == "sig").then_some(())?;
+        let material = match (self.kty.as_str(), self.crv.as_deref()) {
+            ("RSA", _) => Material::Rsa { n: self.n?, e: self.e? },
+            ("EC", Some("P-256")) => {
+                Material::P256 { spki: [P256_PREFIX.to_vec(), bytes(self.x)?, bytes(self.y)?].concat() }
+            }
+            ("OKP", Some("Ed25519")) => Material::Ed25519 { raw: bytes(self.x)? },
+            _ => return None,
+        };
+        Some(PublicKey { id: self.kid, material })
+    }
 }
 
 /// Reads the keys of GitHub's secret scanning; `None` if the text is not a list of them.
@@ -99,10 +149,18 @@ mod tests {
     use super::{BASE64_STANDARD, Engine, Material, read_der_signature, read_key_set, read_scanner_keys};
 
     #[test]
-    fn key_set_leaves_out_keys_of_other_kinds() {
-        let set = br#"{"keys":[{"kid":"ec","kty":"EC","x":"","y":""},{"kid":"rsa","kty":"RSA","n":"AQ","e":"AQAB"}],"public_cert":{}}"#;
+    fn key_set_has_the_signing_keys_of_three_kinds() {
+        let set = br#"{"keys":[{"kid":"short","kty":"EC","crv":"P-256","x":"","y":""},{"kid":"rsa","kty":"RSA","n":"AQ","e":"AQAB"},
+            {"kid":"ec","kty":"EC","crv":"P-256","x":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","y":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE"},
+            {"kid":"ed","kty":"OKP","crv":"Ed25519","x":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAI","use":"sig"},
+            {"kid":"x25519","kty":"OKP","crv":"X25519","x":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAI"},
+            {"kid":"p384","kty":"EC","crv":"P-384","x":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAI","y":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE"},
+            {"kid":"enc","kty":"RSA","n":"AQ","e":"AQAB","use":"enc"},{"kty":"RSA","n":"AQ","e":"AQAB"},
+            {"kid":"shared","kty":"oct","k":"AQ"}],"public_cert":{}}"#;
         let keys = read_key_set(set).unwrap();
-        assert_eq!(keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), ["rsa"]);
+        assert_eq!(keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), ["rsa", "ec", "ed"]);
+        let Material::P256 { spki } = &keys[1].material else { panic!("{keys:?}") };
+        assert_eq!((spki.len(), spki[..2].to_vec(), spki[90]), (91, vec![0x30, 0x59], 1));
         assert!(read_key_set(b"[]").is_none() && read_key_set(b"").is_none());
     }
 

@@ -86,6 +86,7 @@ impl Snapshot {
             id: Some(self.key_id),
             user_id: self.user_id,
             parent_id: if keyless { self.session_parent_id } else { Some(self.key_id) },
+            trust_id: None,
         }
     }
 

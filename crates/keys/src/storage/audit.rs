@@ -76,7 +76,8 @@ pub fn record_noted(events: &[NotedEvent], retention: Retention) -> Statement {
     let sql = format!(
         "INSERT INTO audit_events (organization_id, subject, action, actor_kind, \
          actor_id, actor_user_id, actor_session_id, ip, request_id, details, refusal, at, keep_until) \
-         SELECT value ->> '$.organization_id', value ->> '$.subject', value ->> '$.action', 'key', \
+         SELECT value ->> '$.organization_id', value ->> '$.subject', value ->> '$.action', \
+         iif(value ->> '$.actor_id' IS NULL, 'system', 'key'), \
          value ->> '$.actor_id', value ->> '$.actor_user_id', value ->> '$.actor_session_id', value ->> '$.ip', \
          value ->> '$.request_id', value -> '$.details', value ->> '$.refusal', value ->> '$.at', {} \
          FROM json_each(:noted) AS noted",

@@ -9,7 +9,7 @@ use crate::{
         conditions,
         creator::Creator,
         grant::Granted,
-        id::{BoundTo, KeyId, OrganizationId, ProjectId, UserId},
+        id::{BoundTo, KeyId, OrganizationId, ProjectId, TrustId, UserId},
         key::{Key, KeyChange, KeyState, Life, Name, NewSecret, Role, Rotation},
         key_list::{KeyCursor, KeyFilter, KeyOwner, KeyReach, KeyRef, MAX_LOOKED_THROUGH, StatusFilter},
         key_text::{Digest, KeyKind, Preview},
@@ -40,7 +40,7 @@ pub(crate) const STANDING: &str = "CASE \
 /// The columns of a [`Key`].
 pub(crate) const COLUMNS: &str = "id, number, organization_id, user_id, project_id, bound_to, kind, stem, start, \
     last4, name, scopes, conditions, role, metadata, operator_metadata, expires_at, disabled_at, revoked_at, created_at, created_by, \
-    created_by_user, parent_id, updated_at, last_used_at, last_used_from, rotates_at, outgoing_start, outgoing_last4, \
+    created_by_user, parent_id, trust_id, updated_at, last_used_at, last_used_from, rotates_at, outgoing_start, outgoing_last4, \
     outgoing_last_used_at, outgoing_last_used_from, outgoing_uses";
 
 /// The columns that can be long.
@@ -91,6 +91,7 @@ struct KeyRow {
     created_by: Option<KeyId>,
     created_by_user: Option<UserId>,
     parent_id: Option<KeyId>,
+    trust_id: Option<TrustId>,
     updated_at: UnixMillis,
     last_used_at: Option<UnixMillis>,
     #[serde(deserialize_with = "json_text_or_null")]
@@ -124,7 +125,12 @@ impl From<KeyRow> for Key {
             operator_metadata: row.operator_metadata,
             life: Life { expires_at: row.expires_at, disabled_at: row.disabled_at, revoked_at: row.revoked_at },
             created_at: row.created_at,
-            creator: Creator { id: row.created_by, user_id: row.created_by_user, parent_id: row.parent_id },
+            creator: Creator {
+                id: row.created_by,
+                user_id: row.created_by_user,
+                parent_id: row.parent_id,
+                trust_id: row.trust_id,
+            },
             updated_at: row.updated_at,
             last_used_at: row.last_used_at,
             last_used_from: row.last_used_from,
@@ -162,24 +168,25 @@ fn count_personal_keys(expiry: &str) -> String {
 
 /// The insertion of a new key, with the organization's next number. It returns the number, or no row if the key's
 /// project is not in the organization, or its user is not a member or already has `max_keys` working keys. A bound
-/// key is inserted only if the statement before it in the batch has changed a row.
+/// key and that of a trust are inserted only if the statement before it in the batch has changed a row.
 pub fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i64>, _: Granted) -> Query<Option<i64>> {
     let sql = format!(
         "INSERT INTO keys (id, organization_id, number, user_id, project_id, kind, digest, pepper_version, stem, \
          start, last4, name, scopes, conditions, role, metadata, operator_metadata, expires_at, created_at, created_by, \
-         created_by_user, parent_id, updated_at, bound_to, linked_by_user) \
+         created_by_user, parent_id, updated_at, bound_to, linked_by_user, trust_id) \
          SELECT :id, :organization_id, \
          (SELECT coalesce(max(number), 0) + 1 FROM keys WHERE organization_id = :organization_id), \
          :user_id, :project_id, :kind, :digest, :pepper_version, :stem, \
          :start, :last4, :name, :scopes, :conditions, :role, :metadata, :operator_metadata, :expires_at, :created_at, :created_by, \
          :created_by_user, :parent_id, :created_at, :bound_to, \
-         (SELECT created_by_user FROM sessions WHERE id = :created_by AND key_id IS NULL) \
+         coalesce((SELECT created_by_user FROM sessions WHERE id = :created_by AND key_id IS NULL), \
+         (SELECT linked_by_user FROM trusts WHERE id = :trust_id)), :trust_id \
          WHERE (:project_id IS NULL OR EXISTS (SELECT 1 FROM projects WHERE id = :project_id \
          AND organization_id = :organization_id AND deleted_at IS NULL)) \
          AND (:user_id IS NULL OR EXISTS (SELECT 1 FROM memberships \
          WHERE organization_id = :organization_id AND user_id = :user_id)) \
          AND (:max_keys IS NULL OR :max_keys > {} + {}) \
-         AND (:bound_to IS NULL OR changes() > 0) RETURNING number",
+         AND ((:bound_to IS NULL AND :trust_id IS NULL) OR changes() > 0) RETURNING number",
         count_personal_keys("IS NULL"),
         count_personal_keys("> :created_at")
     );
@@ -207,6 +214,7 @@ pub fn insert(key: &Key, digest: Digest, pepper_version: i64, max_keys: Option<i
         created_by_user: key.creator.user_id,
         parent_id: key.creator.parent_id,
         bound_to: key.bound_to,
+        trust_id: key.creator.trust_id,
         max_keys
     );
     Query::new(statement, read_number)

@@ -49,8 +49,16 @@ fn lineage(root: Root) -> String {
              SELECT id FROM keys WHERE organization_id = :organization_id AND linked_by_user = :root \
              AND linked_by_user IS NOT NULL AND user_id IS NULL UNION \
              SELECT keys.id FROM begun CROSS JOIN keys ON keys.organization_id = :organization_id \
-             AND keys.created_by = begun.id AND keys.created_by IS NOT NULL WHERE keys.user_id IS NULL",
+             AND keys.created_by = begun.id AND keys.created_by IS NOT NULL WHERE keys.user_id IS NULL UNION \
+             SELECT keys.id FROM begun CROSS JOIN trusts ON trusts.organization_id = :organization_id \
+             AND trusts.created_by = begun.id CROSS JOIN keys ON keys.trust_id = trusts.id AND keys.trust_id IS NOT NULL",
             " AND (child.user_id IS NULL OR child.user_id = :root)",
+        ),
+        Root::Trust(_) => (
+            "SELECT NULL WHERE false",
+            "SELECT id FROM keys WHERE trust_id = :root AND trust_id IS NOT NULL AND expires_at > :now \
+             AND organization_id = :organization_id",
+            "",
         ),
     };
     format!(
@@ -73,11 +81,27 @@ const INVITATIONS: &str = "SELECT invitations.id FROM lineage CROSS JOIN invitat
 const LINKS: &str = "SELECT digest FROM lineage CROSS JOIN sign_in_links ON sign_in_links.parent_id = lineage.id \
     UNION SELECT digest FROM begun CROSS JOIN sign_in_links ON sign_in_links.session_id = begun.id";
 
+/// The ids of the trusts that end with the root.
+fn trusts(root: Root) -> &'static str {
+    match root {
+        Root::Key(_) => "SELECT trusts.id FROM lineage CROSS JOIN trusts ON trusts.parent_id = lineage.id",
+        Root::User(_) => {
+            "SELECT trusts.id FROM lineage CROSS JOIN trusts ON trusts.parent_id = lineage.id \
+             UNION SELECT id FROM trusts WHERE organization_id = :organization_id \
+             AND (created_by_user = :root OR linked_by_user = :root OR created_by IN (SELECT id FROM begun))"
+        }
+        Root::Trust(_) => {
+            "SELECT :root AS id UNION SELECT trusts.id FROM lineage CROSS JOIN trusts ON trusts.parent_id = lineage.id"
+        }
+    }
+}
+
 /// The condition that a key, `keys`, is the root or its own.
 fn is_root(root: Root) -> &'static str {
     match root {
         Root::Key(_) => "keys.id = :root",
         Root::User(_) => "keys.user_id IS :root",
+        Root::Trust(_) => "false",
     }
 }
 
@@ -106,7 +130,7 @@ fn beyond(root: Root) -> String {
 /// The condition that no other key can stand in for those that would end.
 fn locks_out(root: Root) -> String {
     let people = match root {
-        Root::Key(_) => "",
+        Root::Key(_) | Root::Trust(_) => "",
         Root::User(_) => " AND user_id <> :root",
     };
     let lost = |kept: &str| {
@@ -129,6 +153,7 @@ fn statement(line: &Line, sql: &str, more: impl FnOnce(&mut Conditions)) -> Stat
     let root = match line.root {
         Root::Key(id) => id.to_string(),
         Root::User(id) => id.to_string(),
+        Root::Trust(id) => id.to_string(),
     };
     let mut params = Conditions::new("", "root", root);
     params.with("organization_id", line.organization_id);
@@ -155,9 +180,10 @@ pub fn count(line: &Line) -> Query<Option<Descendants>> {
          WHERE sign_in_links.expires_at > :now) AS sign_in_links, \
          (SELECT count(*) FROM ({SESSIONS}) AS ending CROSS JOIN sessions ON sessions.id = ending.id \
          WHERE sessions.expires_at > :now AND sessions.last_seen_at > :idle_since) AS sessions, \
-         {TOO_MANY} AS too_many, {} AS beyond",
+         (SELECT count(*) FROM ({})) AS trusts, {TOO_MANY} AS too_many, {} AS beyond",
         lineage(line.root),
         is_root(line.root),
+        trusts(line.root),
         beyond(line.root)
     );
     Query::first(statement(line, &sql, |params| params.with("idle_since", line.now.plus_ms(-IDLE_MS))))
@@ -204,6 +230,7 @@ pub fn record(
     let kind = match line.root {
         Root::Key(_) => "key",
         Root::User(_) => "user",
+        Root::Trust(_) => "trust",
     };
     let sql = format!(
         "{} INSERT INTO audit_events (organization_id, subject, action, actor_kind, actor_id, actor_user_id, \
@@ -253,8 +280,18 @@ pub fn is_left(line: &Line) -> Query<bool> {
     Query::any(statement(line, &sql, |_| {}))
 }
 
+/// Deletes a trust, after the statements that end its keys, and tells whether there was one.
+pub fn delete_trust(line: &Line) -> Query<bool> {
+    let sql = format!(
+        "{} DELETE FROM trusts WHERE id = :root AND organization_id = :organization_id AND {} RETURNING id",
+        lineage(line.root),
+        may_end(line.root)
+    );
+    Query::any(statement(line, &sql, |_| {}))
+}
+
 /// Deletes a membership like [`crate::storage::people::remove`], and ends all that descends from the member: the events of
-/// the ended keys, their end, the end of invitations and sessions, and the end of the membership. Either all of it happens
+/// the ended keys, their end, the end of invitations, trusts and sessions, and the end of the membership. Either all of it happens
 /// or nothing.
 pub fn remove_member(
     line: &Line,
@@ -262,11 +299,12 @@ pub fn remove_member(
     removal: &RoleRemoval,
     actor: &Actor,
     retention: Retention,
-) -> [Statement; 5] {
+) -> [Statement; 6] {
     let may_lose = may_lose_role("false");
     let member = format!("EXISTS (SELECT 1 FROM memberships WHERE {may_lose})");
     let of_line = |sql: &str| format!("{} {sql} AND {}", lineage(line.root), may_end(line.root));
     let invitations = format!("DELETE FROM invitations WHERE created_by IN (SELECT id FROM begun) AND {member}");
+    let trusts = format!("DELETE FROM trusts WHERE id IN ({}) AND {member}", trusts(line.root));
     let sessions = format!("DELETE FROM sessions WHERE id IN (SELECT id FROM begun) AND {member}");
     let membership = format!("DELETE FROM memberships WHERE {may_lose}");
     let more = |params: &mut Conditions| {
@@ -277,6 +315,7 @@ pub fn remove_member(
         record(line, actor, retention, Some(&member), more),
         end(line, Some(&member), more),
         statement(line, &of_line(&invitations), more),
+        statement(line, &of_line(&trusts), more),
         statement(line, &of_line(&sessions), more),
         statement(line, &of_line(&membership), more),
     ]

@@ -19,6 +19,7 @@ pub mod projects;
 pub mod sessions;
 pub mod snapshots;
 pub mod teams;
+pub mod trusts;
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -163,6 +164,7 @@ text_params!(
     crate::domain::id::SessionId,
     crate::domain::id::SignInLinkId,
     crate::domain::id::TeamId,
+    crate::domain::id::TrustId,
     crate::domain::id::UserId,
     Value
 );
