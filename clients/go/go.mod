@@ -1,0 +1,3 @@
+module bitting.dev/go
+
+go 1.19
