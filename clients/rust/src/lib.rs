@@ -8,6 +8,8 @@ mod answer;
 mod clock;
 mod copies;
 mod key_text;
+#[cfg(test)]
+mod tests;
 mod verifier;
 
 pub use answer::{Answer, News};
