@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join, parse } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -92,6 +92,19 @@ export async function fastapi_follower({ file }) {
   const port = await freePort();
   const { dir, name } = parse(file);
   await follows([join(PYTHON, "uvicorn"), "--app-dir", dir, "--port", port, `${name}:app`], port, { PYTHONPATH: join(ROOT, "clients/python") });
+}
+
+/** The package is not published, so the module takes it from its folder. */
+export async function go_follower({ text }) {
+  if (!process.env.PATH.split(":").some((folder) => existsSync(join(folder, "go")))) return console.error("go is not there, so a sample of docs/src/feed.md is NOT TESTED");
+  const folder = join(ROOT, "target/docs/go-follower");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "main.go"), text);
+  const library = "bitting.dev/go";
+  writeFileSync(join(folder, "go.mod"), `module orders\n\ngo 1.19\n\nrequire ${library} v0.0.0\n\nreplace ${library} => ${join(ROOT, "clients/go")}\n`);
+  await promisify(execFile)("go", ["build", "-o", "main", "."], { cwd: folder, env: { ...process.env, GOCACHE: join(ROOT, "target/go"), GOPROXY: "off" } });
+  const port = await freePort();
+  await follows([join(folder, "main")], port, { PORT: port });
 }
 
 export async function token_in_javascript({ text, file }) {

@@ -142,20 +142,20 @@ pub(crate) fn chromium() {
     install("Chromium", &["chromium"]);
 }
 
-/// Installs the proxies for the tests of their examples. Where that is not possible, the tests of those that are missing
-/// are skipped and say so, except in continuous integration.
-pub(crate) fn proxies() {
+/// Installs the proxies for the tests of their examples, and Go for those of its library. Where that is not possible, the
+/// tests of those that are missing are skipped and say so, except in continuous integration.
+pub(crate) fn proxies_and_go() {
     let folders = env::var("PATH").unwrap_or_default() + ":/usr/sbin";
     let is_there = |name: &str| folders.split(':').any(|folder| Path::new(folder).join(name).exists());
-    let missing =
-        ["nginx", "caddy", "haproxy"].into_iter().filter(|name| !is_there(name)).collect::<Vec<_>>().join(", ");
+    let programs = ["nginx", "caddy", "haproxy", "go"];
+    let missing = programs.into_iter().filter(|name| !is_there(name)).collect::<Vec<_>>().join(", ");
     if missing.is_empty() {
         return;
     }
     if can_install() {
-        return install("proxies", &["nginx-light", "caddy", "haproxy"]);
+        return install("proxies and Go", &["nginx-light", "caddy", "haproxy", "golang-go"]);
     }
-    let message = format!("{missing}: not installed, so the examples for them are not tested");
+    let message = format!("{missing}: not installed, so what needs them is not tested");
     if env::var_os("CI").is_some() {
         fail(&message);
     }

@@ -6,7 +6,9 @@ use crate::Result;
 use crate::build::{Profile, compile_surfaces, compile_tool, compile_worker, pack, pack_into};
 use crate::deny;
 use crate::process::{fail, run, run_with};
-use crate::steps::{Stopwatch, book, chromium, npm_packages, proxies, python_packages, step, step_run, wasm_target};
+use crate::steps::{
+    Stopwatch, book, chromium, npm_packages, proxies_and_go, python_packages, step, step_run, wasm_target,
+};
 
 /// Every surface but the evaluations.
 const WITHOUT_EVALUATIONS: &str = "braintrust,confident,trulayer,pages,mcp";
@@ -85,7 +87,7 @@ fn workerd<'scope>(packages: ScopedJoinHandle<'scope, ()>, python: ScopedJoinHan
         let browser = scope.spawn(move || {
             chromium();
             // Debian's installer runs once at a time.
-            proxies();
+            proxies_and_go();
             step_run("tests in a browser", &[&node[..], &["tests/pages/*.test.mjs"]].concat())
         });
         let sdk = scope.spawn(move || {
