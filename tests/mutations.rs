@@ -229,7 +229,11 @@ const COPY: [[&str; 3]; 6] = [
     ],
     ["Cargo.toml", "name = \"bitting\"", "name = \"bitting-mutated\""],
     ["Cargo.toml", "[lib]", "[lib]\nname = \"bitting\""],
-    ["Cargo.toml", "members = [\"crates/*\", \"bench/worker\", \"xtask\", \"xtask/pack\"]", "members = [\"crates/*\"]"],
+    [
+        "Cargo.toml",
+        "members = [\"crates/*\", \"bench/worker\", \"clients/rust\", \"xtask\", \"xtask/pack\"]",
+        "members = [\"crates/*\"]",
+    ],
 ];
 
 #[test]
