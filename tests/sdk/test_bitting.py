@@ -408,6 +408,26 @@ class InFrontOfTheWorker(unittest.TestCase):
         self.assertEqual(verifier.verify(good["key"]).code, "unavailable")
 
 
+class ThePackage(unittest.TestCase):
+    def test_is_built_as_a_wheel_and_installed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            source, wheels, target = (pathlib.Path(folder, name) for name in ("source", "wheels", "target"))
+            shutil.copytree(LIBRARY, source, ignore=shutil.ignore_patterns("__pycache__"))
+            pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+            offline = ["--no-deps", "--no-index"]
+            subprocess.run([*pip, "wheel", *offline, "--no-build-isolation", "--wheel-dir", wheels, source], check=True)
+            [wheel] = wheels.iterdir()
+            subprocess.run([*pip, "install", *offline, "--target", target, wheel], check=True)
+            names = {path.relative_to(LIBRARY / "bitting") for path in (LIBRARY / "bitting").rglob("*") if path.is_file()}
+            names = {name for name in names if name.suffix != ".pyc"}
+            self.assertEqual([name for name in names if not (target / "bitting" / name).is_file()], [])
+            program = "import bitting; print(bitting.__file__, bitting.Verifier.__name__, bitting.Client.__name__)"
+            answer = subprocess.run(
+                [sys.executable, "-c", program], cwd=folder, env={"PYTHONPATH": str(target)}, capture_output=True, text=True
+            )
+            self.assertEqual(answer.stdout.split(), [str(target / "bitting/__init__.py"), "Verifier", "Client"], answer.stderr)
+
+
 class AClient(unittest.TestCase):
     def test_manages_keys(self):
         library, _ = load(LIBRARY)
