@@ -16,7 +16,7 @@ const WITHOUT_EVALUATIONS: &str = "braintrust,confident,trulayer,pages,mcp";
 /// Smaller Workers: the name of the step, the surfaces, and the most bytes after gzip. The budget of the whole one
 /// stands in tests/e2e/keys.test.mjs.
 const SMALLER: [(&str, &str, usize); 2] =
-    [("Worker without evaluations", WITHOUT_EVALUATIONS, 1_040_000), ("Worker with keys alone", "", 785_000)];
+    [("Worker without evaluations", WITHOUT_EVALUATIONS, 1_050_000), ("Worker with keys alone", "", 795_000)];
 
 /// The end of a clippy command.
 const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];

@@ -24,12 +24,14 @@ use super::Instant;
 
 const SCHEMA: &str = include_str!("../../../schema.sql");
 
-/// What D1 takes: the bytes of a value or row, those of a statement, its parameters, the arguments of a function.
-const LIMITS: [(Limit, i32); 4] = [
+/// What D1 takes: the bytes of a value or row, those of a statement, its parameters, the arguments of a function, and the terms
+/// of a `UNION`.
+const LIMITS: [(Limit, i32); 5] = [
     (Limit::SQLITE_LIMIT_LENGTH, 2_000_000),
     (Limit::SQLITE_LIMIT_SQL_LENGTH, 100_000),
     (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 100),
     (Limit::SQLITE_LIMIT_FUNCTION_ARG, 32),
+    (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 5),
 ];
 
 /// How many prepared statements a database keeps.

@@ -29,7 +29,7 @@ use crate::{
 
 /// The table expressions of a line: `lineage`, the ids of the root's keys and of all that descend from them, and `begun`,
 /// those of other people's sessions without a key that began with a link of the root or of such a session. Of both there
-/// is one more than may end. `UNION` drops what was found before, so even a circle that somebody made by hand has an end.
+/// is one more than may end. `UNION`, of which D1 takes five terms, drops what was found before, so even a circle that somebody made by hand has an end.
 fn lineage(root: Root) -> String {
     let (sessions, base, others) = match root {
         Root::Key(_) => (
@@ -48,10 +48,10 @@ fn lineage(root: Root) -> String {
              AND created_by_user IS NOT NULL AND user_id IS NULL UNION \
              SELECT id FROM keys WHERE organization_id = :organization_id AND linked_by_user = :root \
              AND linked_by_user IS NOT NULL AND user_id IS NULL UNION \
-             SELECT keys.id FROM begun CROSS JOIN keys ON keys.organization_id = :organization_id \
-             AND keys.created_by = begun.id AND keys.created_by IS NOT NULL WHERE keys.user_id IS NULL UNION \
-             SELECT keys.id FROM begun CROSS JOIN trusts ON trusts.organization_id = :organization_id \
-             AND trusts.created_by = begun.id CROSS JOIN keys ON keys.trust_id = trusts.id AND keys.trust_id IS NOT NULL",
+             SELECT keys.id FROM (SELECT id FROM begun UNION ALL SELECT trusts.id FROM begun CROSS JOIN trusts \
+             ON trusts.organization_id = :organization_id AND trusts.created_by = begun.id) AS maker \
+             CROSS JOIN keys ON keys.organization_id = :organization_id AND keys.created_by = maker.id \
+             AND keys.created_by IS NOT NULL WHERE keys.user_id IS NULL",
             " AND (child.user_id IS NULL OR child.user_id = :root)",
         ),
         Root::Trust(_) => (
