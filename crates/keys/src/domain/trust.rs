@@ -185,6 +185,12 @@ impl TryFrom<BTreeMap<String, ClaimPattern>> for ClaimPatterns {
 
 json_schema!(ClaimPatterns, "ClaimPatterns", {
     "type": "object",
+    "properties": {
+        "sub": {
+            "description": "The pattern of who the workload is.",
+            "type": "string", "minLength": 1, "maxLength": MAX_BYTES, "pattern": r"^[^*\u0000-\u001f\u007f-\u009f]+\*?$",
+        },
+    },
     "required": [SUBJECT],
     "maxProperties": MAX_CLAIMS,
     "propertyNames": { "pattern": "^[!-~]{1,64}$" },
