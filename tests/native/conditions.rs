@@ -753,7 +753,7 @@ fn begins(range: &str, ip: &str) -> bool {
     bits(ip).starts_with(&shown[..(length + 1).min(shown.len())])
 }
 
-/// What the documentation says about conditions, as it stands there.
+/// The example of conditions in the documentation, as it stands there.
 fn naive(conditions: &Value, ip: Option<&str>, country: Option<&str>, at: i64) -> bool {
     let texts = |name: &str| -> Option<Vec<String>> { serde_json::from_value(conditions[name].clone()).unwrap() };
     let listed = |list: &[String], value: &str| list.iter().any(|range| begins(range, value));

@@ -361,7 +361,7 @@ impl FeedAnswer {
     }
 }
 
-/// What an isolate would do with the answer that it holds. One about a key with conditions tells of one client alone.
+/// The verdict of an isolate from the answer that it holds. One about a key with conditions tells of one client alone.
 fn verdict(feed: &mut Feed, bound_ms: i64, held: Option<&(VerifiedAnswer, i64)>, now: i64) -> String {
     let Some((answer, sent_at)) = held.filter(|(answer, _)| !answer.conditional) else { return "ask".to_owned() };
     let age_ms = feed.age_ms(UnixMillis(now));

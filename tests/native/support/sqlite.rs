@@ -24,7 +24,7 @@ use super::Instant;
 
 const SCHEMA: &str = include_str!("../../../schema.sql");
 
-/// What D1 takes: the bytes of a value or row, those of a statement, its parameters, the arguments of a function, and the terms
+/// The limits of D1: the bytes of a value or row, those of a statement, its parameters, the arguments of a function, and the terms
 /// of a `UNION`.
 const LIMITS: [(Limit, i32); 5] = [
     (Limit::SQLITE_LIMIT_LENGTH, 2_000_000),

@@ -1,6 +1,6 @@
 //! The exchange of a workload's token for a key (RFC 8693). It needs no credential of this service: the token is one.
 //!
-//! What a stranger sends costs little: the token is parsed without a question, the trust is one row, and nothing is
+//! A stranger's request costs little: the token is parsed without a question, the trust is one row, and nothing is
 //! fetched unless the issuer, the audience and all claims match it. The answer to everything that is wrong is the same;
 //! the audit log of the trust's organization has the reason.
 

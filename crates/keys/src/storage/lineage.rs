@@ -29,7 +29,8 @@ use crate::{
 
 /// The table expressions of a line: `lineage`, the ids of the root's keys and of all that descend from them, and `begun`,
 /// those of other people's sessions without a key that began with a link of the root or of such a session. Of both there
-/// is one more than may end. `UNION`, of which D1 takes five terms, drops what was found before, so even a circle that somebody made by hand has an end.
+/// is one more than may end. `UNION`, of which D1 takes five terms, drops what was found before, so even a circle that
+/// somebody made by hand has an end.
 fn lineage(root: Root) -> String {
     let (sessions, base, others) = match root {
         Root::Key(_) => (
